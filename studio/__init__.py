@@ -1,0 +1,3 @@
+"""The engine of Distillation Studio. It never imports streamlit."""
+
+__version__ = "0.1.0"

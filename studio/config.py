@@ -1,0 +1,306 @@
+"""RunConfig: every parameter of a run, once, with its range, default, unit and help text.
+
+The wizard's widgets, the CLI, the YAML, the store and the messages all come from here.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from studio.errors import ConfigError
+
+TaskName = Literal["text-classification", "image-classification"]
+
+BUILTIN_TEXT = ("transformer-base", "transformer-small", "transformer-tiny")
+BUILTIN_IMAGE = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64")
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_MODEL_HELP = "`folder:PATH`, `hub:ORG/NAME`, `run:ID/student`, `run:ID/teacher` or `builtin/NAME`"
+
+
+class RunConfig(BaseModel):
+    """Everything that decides the result of a run. Frozen: a change makes a new one.
+
+    >>> RunConfig(dataset="sst2", teacher="folder:/m", student="teacher/2-layers").alpha
+    0.7
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    dataset: str = Field(title="Data set", min_length=1, description="Name or id of a saved data set.")
+    task: TaskName | None = Field(
+        None, title="Task", description="What the models learn. Taken from the data set when left out."
+    )
+    teacher: str = Field(title="Teacher", description=f"The large model to imitate: {_MODEL_HELP}.")
+    student: str = Field(
+        title="Student",
+        description=f"The small model to train: {_MODEL_HELP}; or `teacher/K-layers`, cut from the teacher.",
+    )
+    temperature: float = Field(
+        4.0,
+        ge=0.1,
+        le=100,
+        title="Temperature",
+        description="How much the teacher's answers are softened: higher shows the student more of what the teacher "
+        "thinks of the wrong classes.",
+        json_schema_extra={"step": 0.5, "slider_min": 1.0, "slider_max": 20.0},
+    )
+    alpha: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        title="Alpha",
+        description="How much the student listens to the teacher (1) rather than to the labels (0). "
+        "Some texts define it the other way round.",
+        json_schema_extra={"step": 0.05},
+    )
+    prune_ratio: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        title="Prune ratio",
+        description="Share of the student's heads, feed-forward neurons or channels that are removed before it learns.",
+        json_schema_extra={"step": 0.05},
+    )
+    epochs: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        title="Epochs",
+        description="How many times the student sees all the data.",
+        json_schema_extra={"unit": "epochs", "slider_max": 50},
+    )
+    teacher_epochs: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        title="Teacher epochs",
+        description="How many times the teacher sees the data, if it has to learn your labels first.",
+        json_schema_extra={"unit": "epochs", "slider_max": 50},
+    )
+    batch_size: int = Field(
+        32,
+        ge=1,
+        le=4096,
+        title="Batch size",
+        description="How many examples the model sees before each small correction.",
+        json_schema_extra={"unit": "examples", "slider_max": 256},
+    )
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="How big each correction of the student is. Empty: 1e-4 for pretrained weights, "
+        "1e-3 for a model that starts from scratch.",
+        json_schema_extra={"expert": True},
+    )
+    teacher_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Teacher learning rate",
+        description="The same for the teacher. Empty: 5e-5 for pretrained weights, 1e-3 from scratch.",
+        json_schema_extra={"expert": True},
+    )
+    max_length: int = Field(
+        128,
+        ge=4,
+        le=4096,
+        title="Maximum length",
+        description="Longer texts are cut after this many word pieces.",
+        json_schema_extra={"unit": "tokens", "expert": True},
+    )
+    weight_decay: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        title="Weight decay",
+        description="Pulls weights gently towards zero, against learning by heart.",
+        json_schema_extra={"expert": True},
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        title="Seed",
+        description="The same seed gives the same run again.",
+        json_schema_extra={"expert": True},
+    )
+    device: str = Field(
+        "auto",
+        title="Device",
+        description="Where to train: `auto` (the best there is), `cpu`, `cuda`, `cuda:1`, `mps`.",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        json_schema_extra={"expert": True},
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        title="Precision",
+        description="Number format while training. `auto` takes bfloat16 where the device is faster with it.",
+        json_schema_extra={"expert": True},
+    )
+    control: bool = Field(
+        True,
+        title="Train a control",
+        description="Train the same student a second time without the teacher: it shows what the teacher brought.",
+    )
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _id_as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("teacher", "student")
+    @classmethod
+    def _known_reference(cls, value: str) -> str:
+        ModelReference.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _roles_fit(self) -> "RunConfig":
+        if ModelReference.parse(self.teacher).source == "teacher":
+            raise ValueError(f"teacher cannot be cut from itself, got {self.teacher!r}; `teacher/…` is for the student")
+        return self
+
+    def with_values(self, **values: Any) -> "RunConfig":
+        """A validated copy with some values changed."""
+        return parse_config({**self.model_dump(), **values})
+
+    def to_yaml(self) -> str:
+        """The YAML that `parse_yaml` reads back into an equal config."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """Where a model comes from.
+
+    >>> ModelReference.parse("teacher/2-layers")
+    ModelReference(source='teacher', name='2')
+    """
+
+    source: Literal["folder", "hub", "run", "builtin", "teacher"]
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelReference":
+        """Read a reference such as `hub:ORG/NAME`; raises `ValueError` with the forms that exist."""
+        if text.startswith("folder:") and len(text) > len("folder:"):
+            return cls("folder", text.removeprefix("folder:"))
+        if text.startswith("hub:") and _HUB_NAME.fullmatch(text.removeprefix("hub:")):
+            return cls("hub", text.removeprefix("hub:"))
+        if match := re.fullmatch(r"run:(\d+)/(student|teacher)", text):
+            return cls("run", f"{match[1]}/{match[2]}")
+        if match := re.fullmatch(r"teacher/([1-9]\d*)-layers?", text):
+            return cls("teacher", match[1])
+        if text.startswith("builtin/"):
+            name = text.removeprefix("builtin/")
+            known = BUILTIN_TEXT + BUILTIN_IMAGE
+            if name not in known:
+                raise ValueError(f"there is no built-in model {name!r}; there are {', '.join(known)}")
+            return cls("builtin", name)
+        raise ValueError(f"{text!r} is not a model; write {_MODEL_HELP} (a student also `teacher/K-layers`)")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "Fast": {"epochs": 2, "teacher_epochs": 1, "batch_size": 64, "max_length": 64},
+    "Balanced": {"epochs": 4, "teacher_epochs": 3, "batch_size": 32, "max_length": 128},
+    "Best": {"epochs": 12, "teacher_epochs": 5, "batch_size": 32, "max_length": 256},
+}
+PRESET_HELP = {
+    "Fast": "A first look in minutes.",
+    "Balanced": "A good student in reasonable time.",
+    "Best": "Longer training for the last per cent.",
+}
+
+
+def parse_config(values: dict[str, Any]) -> RunConfig:
+    """A RunConfig from plain values; raises `ConfigError` that names each wrong value and its range."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(" ".join(_sentences(error)), "Change it and try again.") from error
+
+
+def parse_yaml(text: str, overrides: Iterable[str] = ()) -> RunConfig:
+    """A RunConfig from YAML text and `key=value` overrides, which win.
+
+    >>> parse_yaml("{dataset: d, teacher: builtin/mlp-1200, student: builtin/mlp-64}", ["epochs=7"]).epochs
+    7
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The configuration is not valid YAML: {error}.", "Correct it and try again.") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"The configuration must be a list of `name: value` lines, got {type(values).__name__}.",
+            "Write for example `temperature: 4`.",
+        )
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--set needs key=value, got {item!r}.", "Write for example `--set epochs=3`.")
+        values[key.strip()] = _scalar(value.strip())
+    return parse_config({str(key): value for key, value in values.items()})
+
+
+def _scalar(text: str) -> object:
+    """A value from the command line: `true`, `null` and numbers as YAML reads them, everything else as it stands."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, bool | int | float) or value is None else text
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """`alpha must be between 0 and 1, got 1.4.` for each thing that is wrong."""
+    sentences = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        value = problem.get("input")
+        if problem["type"] == "missing":
+            sentences.append(f"{name} is missing: {RunConfig.model_fields[name].description}")
+        elif problem["type"] == "extra_forbidden":
+            sentences.append(f"There is no setting {name!r}; there are {', '.join(RunConfig.model_fields)}.")
+        elif problem["type"] == "value_error":
+            prefix = f"{name}: " if name else ""
+            sentences.append(f"{prefix}{problem['ctx']['error']}.")
+        else:
+            sentences.append(f"{name} must be {_expected(name)}, got {value!r}.")
+    return sentences
+
+
+def bounds(name: str) -> tuple[float | None, float | None]:
+    """The lowest and the highest value of a setting; None where there is no end."""
+    low = high = None
+    for rule in RunConfig.model_fields[name].metadata:
+        low = getattr(rule, "ge", getattr(rule, "gt", low))
+        high = getattr(rule, "le", high)
+    return low, high
+
+
+def _expected(name: str) -> str:
+    """In words, what a setting takes."""
+    field = RunConfig.model_fields.get(name)
+    if field is None:
+        return "a known setting"
+    schema = RunConfig.model_json_schema()["properties"][name]
+    choices = schema.get("enum") or next((part["enum"] for part in schema.get("anyOf", ()) if "enum" in part), None)
+    if choices:
+        return "one of " + ", ".join(map(str, choices))
+    low, high = bounds(name)
+    if low is not None and high is not None:
+        above = any(getattr(rule, "gt", None) is not None for rule in field.metadata)
+        whole = "a whole number " if field.annotation is int else ""
+        return f"{whole}above {low:g} and at most {high:g}" if above else f"{whole}between {low:g} and {high:g}"
+    if name == "device":
+        return "auto, cpu, mps, cuda or cuda:N"
+    return {bool: "true or false", str: "a text"}.get(field.annotation, "a valid value")  # type: ignore[arg-type]

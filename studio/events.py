@@ -1,0 +1,156 @@
+"""What a run says while it runs: small frozen records that travel as JSON lines.
+
+The trainer yields them, the training thread writes them to the store, the pages read the rows.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Phase = Literal["prepare", "teach", "record", "prune", "distill", "harden", "control", "evaluate", "compress"]
+Role = Literal["teacher", "student", "control"]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class PhaseStarted(_Event):
+    """`total` is the number of steps, or None where it is not known beforehand."""
+
+    kind: Literal["phase_started"] = "phase_started"
+    phase: Phase
+    total: int | None = None
+
+
+class Progress(_Event):
+    """How far the phase is. For `prepare` the steps are bytes or rows; `detail` says of what."""
+
+    kind: Literal["progress"] = "progress"
+    phase: Phase
+    step: int
+    total: int | None = None
+    detail: str = ""
+
+
+class Metrics(_Event):
+    """Points of the curves at one step of a phase.
+
+    Names: `loss` (total), `soft_target_loss`, `label_loss`, `accuracy` (on validation data),
+    `learning_rate`. The role is the phase's: teach = teacher, distill = student, control = control.
+    """
+
+    kind: Literal["metrics"] = "metrics"
+    phase: Phase
+    step: int
+    values: dict[str, float]
+
+
+class DeviceUse(_Event):
+    """What the run's process uses: cpu_percent (100 = one core), memory_bytes, gpu_memory_bytes on CUDA."""
+
+    kind: Literal["device_use"] = "device_use"
+    seconds: int
+    values: dict[str, float]
+
+
+class Log(_Event):
+    kind: Literal["log"] = "log"
+    message: str
+    level: Literal["info", "warning"] = "info"
+
+
+class PhaseFinished(_Event):
+    kind: Literal["phase_finished"] = "phase_finished"
+    phase: Phase
+    seconds: float
+    steps: int
+
+
+class Evaluation(_Event):
+    """One measured number. `low` and `high` are the ends of its 95 % interval where it has one.
+
+    Metrics: accuracy, f1_macro (shares of 1), parameters, size_bytes, latency_ms (batch of 1, median).
+    """
+
+    kind: Literal["evaluation"] = "evaluation"
+    role: Role
+    split: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+class Comparison(_Event):
+    """`first` minus `second` in accuracy on the same rows, with the 95 % interval of the paired difference."""
+
+    kind: Literal["comparison"] = "comparison"
+    first: Role
+    second: Role
+    split: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+
+
+class Confusion(_Event):
+    """`counts[true][predicted]` over the rows of a split."""
+
+    kind: Literal["confusion"] = "confusion"
+    role: Role
+    split: str
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class Verdict(_Event):
+    """The one-sentence result. `outcome` compares the student with the control."""
+
+    kind: Literal["verdict"] = "verdict"
+    outcome: Literal["better", "no_difference", "worse", "no_control"]
+    sentence: str
+
+
+class Failed(_Event):
+    """The run cannot go on. `error` is the class name of the `StudioError`."""
+
+    kind: Literal["failed"] = "failed"
+    error: str
+    message: str
+    cure: str = ""
+
+
+Event = Annotated[
+    PhaseStarted
+    | Progress
+    | Metrics
+    | DeviceUse
+    | Log
+    | PhaseFinished
+    | Evaluation
+    | Comparison
+    | Confusion
+    | Verdict
+    | Failed,
+    Field(discriminator="kind"),
+]
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def from_json(line: str | bytes) -> Event:
+    """The event in one JSON line.
+
+    >>> from_json('{"kind": "log", "message": "hello"}')
+    Log(kind='log', message='hello', level='info')
+    """
+    return _EVENT.validate_json(line)
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON, without a line break."""
+    return event.model_dump_json()

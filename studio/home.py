@@ -1,0 +1,46 @@
+"""Where the studio keeps things on disk. Every path is made of ids and fingerprints, never of a user's text."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOME = "~/.distillation-studio"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder `STUDIO_HOME`. Nothing is created until someone writes there."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> "Home":
+        return cls(Path(os.environ.get("STUDIO_HOME") or DEFAULT_HOME).expanduser().resolve())
+
+    @property
+    def database(self) -> Path:
+        return self.root / "studio.db"
+
+    @property
+    def uploads(self) -> Path:
+        """Files on their way in; each in a folder of its own that is removed after saving."""
+        return self.root / "uploads"
+
+    @property
+    def teacher_outputs(self) -> Path:
+        return self.root / "teacher-outputs"
+
+    def dataset(self, dataset_id: int) -> Path:
+        return self.root / "datasets" / str(int(dataset_id))
+
+    def run(self, run_id: int) -> Path:
+        return self.root / "runs" / str(int(run_id))
+
+    def model(self, run_id: int, role: str) -> Path:
+        """The Hugging Face folder of a run's `student`, `control` or fine-tuned `teacher`."""
+        if role not in ("student", "control", "teacher"):
+            raise ValueError(f"role must be student, control or teacher, got {role!r}")
+        return self.run(run_id) / role
+
+    def log(self, run_id: int) -> Path:
+        return self.run(run_id) / "worker.log"
