@@ -1,0 +1,69 @@
+"""Download a model from the Hugging Face Hub, with progress."""
+
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+from tqdm.auto import tqdm
+
+from studio.errors import ModelError
+from studio.events import Progress
+
+WANTED = ["*.json", "*.txt", "*.safetensors", "*.model"]
+"""Weights as safetensors, and what tokenizers and image processors are made of. Nothing that holds code or pickles."""
+
+POLL_SECONDS = 0.25
+
+
+def download(name: str) -> Generator[Progress, None, Path]:
+    """Fetch `ORG/NAME` into the hub's own cache, yield progress in bytes and return the folder.
+
+    What is in the cache already is not fetched again, and is used when there is no network.
+    """
+    done: dict[str, Any] = {"bytes": 0, "total": None}
+    thread = threading.Thread(target=_fetch, args=(name, done), name=f"download {name}", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(POLL_SECONDS)
+        yield Progress(phase="prepare", step=done["bytes"], total=done["total"], detail=f"Downloading {name} (bytes)")
+    if "error" in done:
+        raise _in_words(name, done["error"]) from done["error"]
+    folder: Path = done["folder"]
+    return folder
+
+
+def _fetch(name: str, done: dict[str, Any]) -> None:
+    """Run in a thread of its own; leaves `folder` or `error` in `done`."""
+
+    class Counted(tqdm):  # type: ignore[type-arg]
+        """Counts bytes for the caller instead of drawing."""
+
+        def display(self, *_: Any, **__: Any) -> None:
+            if self.unit == "B" and self.total:
+                done["bytes"] = max(done["bytes"], int(self.n))
+                done["total"] = int(self.total)
+
+    try:
+        done["folder"] = Path(snapshot_download(name, allow_patterns=WANTED, tqdm_class=Counted))
+    except Exception as error:  # of whatever kind: it is handed to the caller's thread, which raises it in words
+        done["error"] = error
+
+
+def _in_words(name: str, error: Exception) -> ModelError:
+    if isinstance(error, GatedRepoError):
+        return ModelError(
+            f"The model {name!r} is gated on the Hugging Face Hub.",
+            "Accept its terms on its page and sign in with `hf auth login`, or choose another model.",
+        )
+    if isinstance(error, RepositoryNotFoundError | HFValidationError):
+        return ModelError(
+            f"There is no model {name!r} on the Hugging Face Hub that this machine may read.",
+            "Check the spelling (ORG/NAME); for a private model sign in with `hf auth login`.",
+        )
+    return ModelError(
+        f"The model {name!r} could not be downloaded: the Hugging Face Hub does not answer ({type(error).__name__}).",
+        "Check the network, or use a local folder or a built-in model.",
+    )

@@ -1,0 +1,110 @@
+"""One label for a whole text."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
+
+auto_model = AutoModelForSequenceClassification
+
+VOCABULARY = 8_000
+ENCODE_AT_ONCE = 1_000
+
+_SIZES: dict[str, dict[str, Any]] = {
+    "transformer-base": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 8},
+    "transformer-small": {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "transformer-tiny": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2},
+}
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """Token ids of all texts in one flat tensor; a batch is as wide as its longest text."""
+
+    tokens: Tensor
+    starts: Tensor
+    lengths: Tensor
+    labels: Tensor
+    padding: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """input_ids and attention_mask, both (batch, longest)."""
+        lengths = self.lengths[rows].unsqueeze(1)
+        columns = torch.arange(int(lengths.max()), device=rows.device).unsqueeze(0)
+        mask = columns < lengths
+        places = (self.starts[rows].unsqueeze(1) + columns).clamp(max=len(self.tokens) - 1)
+        ids = torch.where(mask, self.tokens[places], self.padding)
+        return {"input_ids": ids, "attention_mask": mask.long()}
+
+    def to(self, device: torch.device) -> "EncodedText":
+        moved = {name: getattr(self, name).to(device) for name in ("tokens", "starts", "lengths", "labels")}
+        return replace(self, **moved)
+
+
+def load_processor(folder: str) -> Any:
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def builtin(name: str, rows: Dataset, model_options: dict[str, Any], max_length: int) -> tuple[Any, Any]:
+    """A BERT of the named size, and a WordPiece tokenizer learned from the training texts."""
+    tokenizer = _learn_tokenizer(rows, max_length)
+    size = _SIZES[name]
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        intermediate_size=4 * size["hidden_size"],
+        max_position_embeddings=max_length,
+        pad_token_id=tokenizer.pad_token_id,
+        **size,
+        **model_options,
+    )
+    return config, tokenizer
+
+
+def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) -> EncodedText:
+    """Tokenize every text once, cut to `max_length` or to what the model can read."""
+    limit = min(max_length, getattr(model_config, "max_position_embeddings", max_length))
+    texts = rows["text"][:]
+    ids: list[list[int]] = []
+    for start in range(0, len(texts), ENCODE_AT_ONCE):
+        part = texts[start : start + ENCODE_AT_ONCE]
+        ids += processor(part, truncation=True, max_length=limit, return_attention_mask=False)["input_ids"]
+    lengths = torch.tensor([len(one) for one in ids], dtype=torch.long)
+    return EncodedText(
+        tokens=torch.tensor([token for one in ids for token in one], dtype=torch.long),
+        starts=lengths.cumsum(0) - lengths,
+        lengths=lengths,
+        labels=torch.tensor(rows["label"][:], dtype=torch.long),
+        padding=processor.pad_token_id or 0,
+    )
+
+
+def _learn_tokenizer(rows: Dataset, max_length: int) -> PreTrainedTokenizerFast:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY, min_frequency=2, special_tokens=special, show_progress=False
+    )
+    tokenizer.train_from_iterator(rows["text"][:], trainer)
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=max_length,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )

@@ -1,0 +1,85 @@
+"""The teacher's outputs: computed once over the transfer set, kept on disk, read by every later run."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from studio.device import Device
+from studio.events import Progress
+from studio.models import Model
+from studio.tasks import Encoded
+
+BATCH = 256
+"""Rows a forward pass without gradients takes at once; long texts are sorted, so that padding stays small."""
+
+
+def fingerprint(model: Model, rows: str, max_length: int) -> str:
+    """What the outputs depend on: the weights, the processor, the rows in their order, the length cut."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    digest.update(json.dumps([model.network.config.to_dict(), rows, max_length], sort_keys=True, default=str).encode())
+    digest.update(repr(model.processor).encode())
+    return digest.hexdigest()[:32]
+
+
+def logits(
+    model: Model, inputs: Encoded, device: Device, tell: Callable[[int], Progress]
+) -> Generator[Progress, None, Tensor]:
+    """All rows through the model in evaluation mode; returns (rows, classes) in float32 on the CPU.
+
+    Yields what `tell` makes of the number of rows done.
+
+    The order of the result is the order of `inputs`, whatever order they were batched in. The model is left in the
+    mode that it came in.
+    """
+    network = model.network
+    was_training = network.training
+    network.eval()
+    order = torch.argsort(inputs.lengths.cpu(), stable=True)
+    result = torch.empty(len(inputs), model.network.config.num_labels)
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        with torch.inference_mode(), device.autocast():
+            result[rows] = network(**inputs.batch(rows.to(device.torch_device))).logits.float().cpu()
+        yield tell(start + len(rows))
+    network.train(was_training)
+    return result
+
+
+def record(model: Model, inputs: Encoded, device: Device, folder: Path) -> Generator[Progress, None, Tensor]:
+    """The teacher's logits over the transfer set, from `folder` when they are there, else computed and put there.
+
+    `folder` is named after `fingerprint`. Returns a memory-mapped tensor (rows, classes).
+    """
+
+    def tell(done: int) -> Progress:
+        return Progress(phase="record", step=done, total=len(inputs))
+
+    file = folder / "logits.npy"
+    if not file.exists():
+        computed = yield from logits(model, inputs, device, tell)
+        _write(folder, computed)
+    yield tell(len(inputs))
+    return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
+
+
+def _write(folder: Path, outputs: Tensor) -> None:
+    """In one move: another run that needs the same outputs sees all of them or none."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(mkdtemp(prefix="part-", dir=folder.parent))
+    np.save(part / "logits.npy", outputs.numpy())
+    try:
+        part.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        shutil.rmtree(part)  # another run was first, with the same numbers
