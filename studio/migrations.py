@@ -1,0 +1,86 @@
+"""The shape of the database. Append only: a function that has been released is never changed."""
+
+from sqlite_utils import Database, Migrations
+
+MIGRATIONS = Migrations("studio")
+
+
+@MIGRATIONS()
+def m001_runs_and_data_sets(db: Database) -> None:
+    for statement in _FIRST.split(";"):
+        db.conn.execute(statement)
+
+
+_FIRST = """
+CREATE TABLE datasets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    splits TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    columns TEXT NOT NULL,
+    report TEXT NOT NULL,
+    ready INTEGER NOT NULL DEFAULT 0,
+    created_at REAL NOT NULL
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    request_key TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'finished', 'stopped', 'failed')),
+    config TEXT NOT NULL,
+    dataset_id INTEGER NOT NULL REFERENCES datasets (id),
+    owner TEXT,
+    phase TEXT,
+    phase_started_at REAL,
+    step INTEGER NOT NULL DEFAULT 0,
+    total INTEGER,
+    detail TEXT NOT NULL DEFAULT '',
+    stop_requested INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    message TEXT,
+    cure TEXT,
+    outcome TEXT,
+    verdict TEXT,
+    created_at REAL NOT NULL,
+    started_at REAL,
+    finished_at REAL
+);
+CREATE INDEX runs_by_status ON runs (status, id);
+CREATE TABLE phases (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    seconds REAL,
+    steps INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, name)
+) WITHOUT ROWID;
+CREATE TABLE metrics (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    phase TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (run_id, phase, step, name)
+) WITHOUT ROWID;
+CREATE TABLE logs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    time REAL NOT NULL,
+    level TEXT NOT NULL,
+    message TEXT NOT NULL
+);
+CREATE INDEX logs_by_run ON logs (run_id, id);
+CREATE TABLE results (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    kind TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (run_id, kind, position)
+) WITHOUT ROWID;
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    expires_at REAL NOT NULL
+) WITHOUT ROWID
+"""

@@ -1,0 +1,79 @@
+"""The rows of the store as plain frozen records."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from studio.config import RunConfig, TaskName
+
+Status = Literal["queued", "running", "finished", "stopped", "failed"]
+OVER: tuple[Status, ...] = ("finished", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """A saved data set. `splits` counts rows; `columns` tells where input and label came from; `report` what was found."""
+
+    id: int
+    name: str
+    task: TaskName
+    labels: list[str]
+    splits: dict[str, int]
+    fingerprint: str
+    columns: dict[str, str]
+    report: dict[str, Any]
+    created_at: float
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as it stands. Times are seconds since 1970; `total` is None where a phase does not know its length."""
+
+    id: int
+    status: Status
+    config: RunConfig
+    dataset_id: int
+    phase: str | None
+    phase_started_at: float | None
+    step: int
+    total: int | None
+    detail: str
+    stop_requested: bool
+    error: str | None
+    message: str | None
+    cure: str | None
+    outcome: str | None
+    verdict: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
+
+
+@dataclass(frozen=True)
+class Point:
+    """One number of one curve."""
+
+    phase: str
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class LogRow:
+    id: int
+    time: float
+    level: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PhaseRow:
+    """A phase of a run; `seconds` is None while it goes on."""
+
+    name: str
+    seconds: float | None
+    steps: int

@@ -1,0 +1,332 @@
+"""SQLite: what is known of data sets and runs, and all SQL of the project.
+
+WAL mode: a reader never waits for a writer. One connection a thread. A damaged or newer database is left untouched.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from studio import events
+from studio.config import RunConfig, parse_config
+from studio.errors import ConfigError, DataError, StoreError, StudioError
+from studio.migrations import MIGRATIONS
+from studio.rows import DatasetRow, LogRow, PhaseRow, Point, RunRow
+
+BUSY_MILLISECONDS = 15_000
+
+
+class Store:
+    """The database at `path`, made when it is not there. Safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._migrate()
+
+    # --- data sets
+
+    def add_dataset(
+        self,
+        *,
+        name: str,
+        task: str,
+        labels: list[str],
+        splits: dict[str, int],
+        fingerprint: str,
+        columns: dict[str, str],
+        report: dict[str, Any],
+    ) -> DatasetRow:
+        """Take a name and an id for a data set whose files are about to be written; see `dataset_ready`.
+
+        The same name with the same content gives the data set that is there. Raises `DataError` for other content.
+        """
+        existing = next(self._query("SELECT * FROM datasets WHERE name = ? AND ready", [name]), None)
+        if existing:
+            if existing["fingerprint"] == fingerprint and existing["task"] == task:
+                return _dataset(existing)
+            raise DataError(f"There is a data set named {name!r} already, with other content.", "Choose another name.")
+        values = {
+            "name": name,
+            "task": task,
+            "labels": json.dumps(labels),
+            "splits": json.dumps(splits),
+            "fingerprint": fingerprint,
+            "columns": json.dumps(columns),
+            "report": json.dumps(report),
+            "created_at": time.time(),
+        }
+        with self._db.atomic():
+            self._db.execute("DELETE FROM datasets WHERE name = ? AND NOT ready", [name])
+            new_id = self._db.table("datasets").insert(values).last_pk
+        return _dataset({**values, "id": new_id})
+
+    def dataset_ready(self, dataset_id: int) -> None:
+        """The files are in place: from now on the data set is listed."""
+        self._db.execute("UPDATE datasets SET ready = 1 WHERE id = ?", [dataset_id])
+
+    def datasets(self) -> list[DatasetRow]:
+        """All data sets, the newest first."""
+        return [_dataset(row) for row in self._query("SELECT * FROM datasets WHERE ready ORDER BY id DESC")]
+
+    def dataset(self, reference: str | int) -> DatasetRow:
+        """The data set of that name, else of that id; raises `StoreError` that names what there is."""
+        found = next(self._query("SELECT * FROM datasets WHERE name = ? AND ready", [str(reference)]), None)
+        if found is None and str(reference).isdecimal():
+            found = next(self._query("SELECT * FROM datasets WHERE id = ? AND ready", [int(reference)]), None)
+        if found is None:
+            names = ", ".join(repr(row.name) for row in self.datasets()) or "none yet"
+            raise StoreError(f"There is no data set {str(reference)!r}.", f"Saved data sets: {names}.")
+        return _dataset(found)
+
+    # --- runs
+
+    def submit(self, config: RunConfig, *, key: str, owner: str | None = None) -> RunRow:
+        """Queue a run. The same `key` gives the same run, however often it is asked for.
+
+        With an `owner` the run is claimed at once. Raises where the data set is unknown or the task does not fit.
+        """
+        dataset = self.dataset(config.dataset)
+        if config.task not in (None, dataset.task):
+            raise ConfigError(
+                f"task must be {dataset.task}, as data set {dataset.name!r} is, got {config.task}.", "Leave task out."
+            )
+        now = time.time()
+        full = config.model_copy(update={"task": dataset.task})
+        self._db.execute(
+            "INSERT INTO runs (request_key, status, config, dataset_id, owner, created_at, started_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_key) DO NOTHING",
+            [key, "running" if owner else "queued", full.model_dump_json(), dataset.id, owner, now, owner and now],
+        )
+        return _run(next(self._query("SELECT * FROM runs WHERE request_key = ?", [key])))
+
+    def run(self, run_id: int) -> RunRow:
+        """One run; raises `StoreError` where there is none."""
+        found = next(self._query("SELECT * FROM runs WHERE id = ?", [run_id]), None)
+        if found is None:
+            raise StoreError(f"There is no run {run_id}.", "`python -m studio runs` and the page Runs list them.")
+        return _run(found)
+
+    def runs(self, limit: int = 200) -> list[RunRow]:
+        """The newest runs first."""
+        return [_run(row) for row in self._query("SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit])]
+
+    def claim(self, owner: str) -> RunRow | None:
+        """Take the oldest queued run for `owner`; one statement, so that no run is taken twice."""
+        taken = self._db.conn.execute(
+            "UPDATE runs SET status = 'running', owner = ?, started_at = ?"
+            " WHERE id = (SELECT min(id) FROM runs WHERE status = 'queued') RETURNING id",
+            [owner, time.time()],
+        ).fetchall()
+        self._db.conn.commit()
+        return self.run(taken[0][0]) if taken else None
+
+    def request_stop(self, run_id: int) -> None:
+        """Ask a run to stop; one that has not begun is stopped at once."""
+        self.run(run_id)
+        with self._db.atomic():
+            self._db.execute("UPDATE runs SET stop_requested = 1 WHERE id = ?", [run_id])
+            self._db.execute(
+                "UPDATE runs SET status = 'stopped', finished_at = ? WHERE id = ? AND status = 'queued'",
+                [time.time(), run_id],
+            )
+
+    def stop_requested(self, run_id: int) -> bool:
+        return self.run(run_id).stop_requested
+
+    def finish(self, run_id: int) -> None:
+        self._end(run_id, "finished")
+
+    def stopped(self, run_id: int) -> None:
+        self._end(run_id, "stopped")
+
+    def fail(self, run_id: int, error: StudioError) -> None:
+        """End a run with the reason; what it recorded stays."""
+        with self._db.atomic():
+            self._db.execute(
+                "UPDATE runs SET error = ?, message = ?, cure = ? WHERE id = ? AND status = 'running'",
+                [type(error).__name__, error.message, error.cure, run_id],
+            )
+            self._end(run_id, "failed")
+
+    def fail_lost(self, owner_is_gone: Any, error: StudioError) -> list[int]:
+        """Fail the running runs whose owner (a text) is gone; returns their ids."""
+        running = self._query("SELECT id, owner FROM runs WHERE status = 'running'")
+        lost = [row["id"] for row in running if owner_is_gone(row["owner"])]
+        for run_id in lost:
+            self.fail(run_id, error)
+        return lost
+
+    # --- what a run says
+
+    def record(self, run_id: int, said: Sequence[events.Event]) -> None:
+        """Write events to their places, all or none."""
+        with self._db.atomic():
+            self._db.execute("UPDATE runs SET step = step WHERE id = ?", [run_id])  # takes the write lock first
+            for event in said:
+                self._record_one(run_id, event)
+
+    def curve(self, run_id: int, after: dict[str, int] | None = None) -> list[Point]:
+        """The points of all curves, or only those later than the step that `after` names for their phase."""
+        after = after or {}
+        known = ", ".join("?" for _ in after)
+        sql = f"SELECT phase, step, name, value FROM metrics WHERE run_id = ? AND phase != 'device' AND (phase NOT IN ({known})"
+        sql += " OR (phase = ? AND step > ?)" * len(after) + ") ORDER BY phase, step"
+        values: list[Any] = [run_id, *after] + [value for item in after.items() for value in item]
+        return [Point(**row) for row in self._query(sql, values)]
+
+    def device_use(self, run_id: int, after: int = -1) -> list[Point]:
+        """What the run used of the machine; `step` counts seconds since its start."""
+        sql = "SELECT phase, step, name, value FROM metrics WHERE run_id = ? AND phase = 'device' AND step > ? ORDER BY step"
+        return [Point(**row) for row in self._query(sql, [run_id, after])]
+
+    def logs(self, run_id: int, after_id: int = 0) -> list[LogRow]:
+        sql = "SELECT id, time, level, message FROM logs WHERE run_id = ? AND id > ? ORDER BY id"
+        return [LogRow(**row) for row in self._query(sql, [run_id, after_id])]
+
+    def phases(self, run_id: int) -> list[PhaseRow]:
+        """The phases so far, in the order they began."""
+        sql = "SELECT name, seconds, steps FROM phases WHERE run_id = ? ORDER BY position"
+        return [PhaseRow(**row) for row in self._query(sql, [run_id])]
+
+    def evaluations(self, run_id: int) -> list[events.Evaluation]:
+        return [event for event in self._results(run_id, "evaluation") if isinstance(event, events.Evaluation)]
+
+    def comparisons(self, run_id: int) -> list[events.Comparison]:
+        return [event for event in self._results(run_id, "comparison") if isinstance(event, events.Comparison)]
+
+    def confusions(self, run_id: int) -> list[events.Confusion]:
+        return [event for event in self._results(run_id, "confusion") if isinstance(event, events.Confusion)]
+
+    def show(self, run_id: int) -> dict[str, Any]:
+        """Everything about one run as plain values: what `python -m studio show RUN --json` prints."""
+        run = self.run(run_id)
+        return {
+            "id": run.id,
+            "status": run.status,
+            "config": run.config.model_dump(),
+            "phases": [{"name": one.name, "seconds": one.seconds, "steps": one.steps} for one in self.phases(run_id)],
+            "evaluations": [one.model_dump(exclude={"kind"}) for one in self.evaluations(run_id)],
+            "comparisons": [one.model_dump(exclude={"kind"}) for one in self.comparisons(run_id)],
+            "verdict": run.verdict,
+            "error": {"kind": run.error, "message": run.message, "cure": run.cure} if run.error else None,
+        }
+
+    # --- the lease
+
+    def hold_lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Take or renew a lease; False while another owner's has not run out."""
+        now = time.time()
+        self._db.execute(
+            "INSERT INTO leases (name, owner, expires_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+            " SET owner = excluded.owner, expires_at = excluded.expires_at"
+            " WHERE leases.owner = excluded.owner OR leases.expires_at < ?",
+            [name, owner, now + seconds, now],
+        )
+        return self.lease_owner(name) == owner
+
+    def lease_owner(self, name: str) -> str | None:
+        found = next(self._query("SELECT owner FROM leases WHERE name = ? AND expires_at >= ?", [name, time.time()]), None)
+        return found["owner"] if found else None
+
+    def release_lease(self, name: str, owner: str) -> None:
+        self._db.execute("DELETE FROM leases WHERE name = ? AND owner = ?", [name, owner])
+
+    # --- inside
+
+    @property
+    def _db(self) -> Database:
+        """This thread's connection."""
+        if not hasattr(self._local, "db"):
+            connection = sqlite3.connect(self.path, timeout=BUSY_MILLISECONDS / 1000)
+            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            self._local.db = Database(connection)
+        db: Database = self._local.db
+        return db
+
+    def _migrate(self) -> None:
+        try:
+            known = {migration.name for migration in MIGRATIONS._migrations}
+            newer = [one.name for one in MIGRATIONS.applied(self._db) if one.name not in known]
+            if newer:
+                raise StoreError(
+                    f"{self.path} was written by a newer version of the studio ({newer[-1]}).",
+                    "Update the studio, or set STUDIO_HOME to another folder. Nothing was changed.",
+                )
+            self._db.conn.execute("BEGIN IMMEDIATE")
+            MIGRATIONS.apply(self._db)
+            self._db.conn.commit()
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{self.path} cannot be opened as the studio's database: {error}.",
+                "Restore it from a backup, or set STUDIO_HOME to another folder. Nothing was changed.",
+            ) from error
+
+    def _query(self, sql: str, values: Iterable[Any] = ()) -> Any:
+        return iter(list(self._db.query(sql, list(values))))
+
+    def _results(self, run_id: int, kind: str) -> list[events.Event]:
+        sql = "SELECT event FROM results WHERE run_id = ? AND kind = ? ORDER BY position"
+        return [events.from_json(row["event"]) for row in self._query(sql, [run_id, kind])]
+
+    def _end(self, run_id: int, status: str) -> None:
+        """A run ends once; a second end changes nothing."""
+        self._db.execute(
+            "UPDATE runs SET status = ?, finished_at = ? WHERE id = ? AND status = 'running'",
+            [status, time.time(), run_id],
+        )
+
+    def _record_one(self, run_id: int, event: events.Event) -> None:
+        run = self._db.conn.execute
+        match event:
+            case events.PhaseStarted(phase=phase, total=total):
+                run("UPDATE runs SET phase = ?, phase_started_at = ?, step = 0, total = ?, detail = '' WHERE id = ?",
+                    [phase, time.time(), total, run_id])  # fmt: skip
+                run("INSERT INTO phases (run_id, name, position) SELECT ?, ?, count(*) FROM phases WHERE run_id = ?"
+                    " ON CONFLICT DO NOTHING", [run_id, phase, run_id])  # fmt: skip
+            case events.Progress(step=step, total=total, detail=detail):
+                run("UPDATE runs SET step = ?, total = ?, detail = ? WHERE id = ?", [step, total, detail, run_id])
+            case events.Metrics(phase=phase, step=step, values=values):
+                self._add_points(run_id, phase, step, values)
+            case events.DeviceUse(seconds=seconds, values=values):
+                self._add_points(run_id, "device", seconds, values)
+            case events.Log(level=level, message=message):
+                run("INSERT INTO logs (run_id, time, level, message) VALUES (?, ?, ?, ?)",
+                    [run_id, time.time(), level, message])  # fmt: skip
+            case events.PhaseFinished(phase=phase, seconds=seconds, steps=steps):
+                run("UPDATE phases SET seconds = ?, steps = ? WHERE run_id = ? AND name = ?",
+                    [seconds, steps, run_id, phase])  # fmt: skip
+            case events.Evaluation() | events.Comparison() | events.Confusion():
+                run("INSERT INTO results (run_id, kind, position, event)"
+                    " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",
+                    [run_id, event.kind, events.to_json(event), run_id, event.kind])  # fmt: skip
+            case events.Verdict(outcome=outcome, sentence=sentence):
+                run("UPDATE runs SET outcome = ?, verdict = ? WHERE id = ?", [outcome, sentence, run_id])
+            case events.Failed(error=error, message=message, cure=cure):
+                run("UPDATE runs SET error = ?, message = ?, cure = ? WHERE id = ?", [error, message, cure, run_id])
+
+    def _add_points(self, run_id: int, phase: str, step: int, values: dict[str, float]) -> None:
+        self._db.conn.executemany(
+            "INSERT INTO metrics (run_id, phase, step, name, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [(run_id, phase, step, name, value) for name, value in values.items()],
+        )
+
+
+def _dataset(row: dict[str, Any]) -> DatasetRow:
+    plain = {name: row[name] for name in ("id", "name", "task", "fingerprint", "created_at")}
+    return DatasetRow(**plain, **{name: json.loads(row[name]) for name in ("labels", "splits", "columns", "report")})
+
+
+def _run(row: dict[str, Any]) -> RunRow:
+    values = {name: value for name, value in row.items() if name not in ("request_key", "owner")}
+    values["config"] = parse_config(json.loads(row["config"]))
+    values["stop_requested"] = bool(row["stop_requested"])
+    return RunRow(**values)
