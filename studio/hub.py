@@ -35,6 +35,15 @@ def download(name: str) -> Generator[Progress, None, Path]:
     return folder
 
 
+def is_here(name: str) -> bool:
+    """Whether the model is in the hub's cache on this machine."""
+    try:
+        snapshot_download(name, allow_patterns=WANTED, local_files_only=True)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _fetch(name: str, done: dict[str, Any]) -> None:
     """Run in a thread of its own; leaves `folder` or `error` in `done`."""
 

@@ -233,7 +233,9 @@ class Store:
         return self.lease_owner(name) == owner
 
     def lease_owner(self, name: str) -> str | None:
-        found = next(self._query("SELECT owner FROM leases WHERE name = ? AND expires_at >= ?", [name, time.time()]), None)
+        found = next(
+            self._query("SELECT owner FROM leases WHERE name = ? AND expires_at >= ?", [name, time.time()]), None
+        )
         return found["owner"] if found else None
 
     def release_lease(self, name: str, owner: str) -> None:

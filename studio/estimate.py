@@ -1,0 +1,181 @@
+"""What a run will cost, measured before it starts: a few steps on a few rows, in a process of its own."""
+
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from studio import errors
+from studio.config import ModelReference
+from studio.errors import StudioError
+from studio.executors import Job
+
+SAMPLE_ROWS = 2_000
+TIMED_STEPS = 3
+START_SECONDS = 6.0
+"""What every run spends on starting its process and opening libraries; it varies by machine and is a part of the range."""
+
+
+class Estimate(BaseModel):
+    """Sizes are exact; time and memory are extrapolated from a few timed steps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    teacher_parameters: int | None = None
+    student_parameters: int | None = None
+    teacher_is_taught: bool = False
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    device: str = ""
+    notes: list[str] = []
+
+
+class Answer(BaseModel):
+    """How the process answers: with an estimate, or with the error that a run would meet."""
+
+    estimate: Estimate | None = None
+    error: str = ""
+    message: str = ""
+    cure: str = ""
+
+    def estimate_or_raise(self) -> Estimate:
+        if self.estimate is None:
+            raise errors.by_name(self.error)(self.message, self.cure)
+        return self.estimate
+
+
+def measure(job: Job) -> Estimate:
+    """Open or build both models, time a few steps on rows of the data set, and add up."""
+    from studio import data, models
+    from studio import device as devices
+    from studio.home import Home
+    from studio.models import Fit
+
+    models.quiet()
+    config = job.config
+    dataset = data.load(Path(job.dataset))
+    rows = dataset.dict["train"]
+    sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
+    device = devices.pick(config)
+    missing = [one for one in (config.teacher, config.student) if _not_here(one)]
+    if missing:
+        names = " and ".join(missing)
+        return Estimate(
+            device=device.name, notes=[f"{names} will be downloaded first; sizes and time are known after that."]
+        )
+    fit = Fit(dataset.task, dataset.labels, sample, config.max_length)
+    home = Home(Path(job.home))
+    teacher = _result(models.load(config.teacher, fit, home))
+    student = _student(config, teacher, fit, home)
+    student, inputs = _pruned(config, student, fit)
+    epoch = math.ceil(len(rows) / config.batch_size)
+    lessons = 2 if config.control else 1
+    seconds = START_SECONDS + config.epochs * epoch * lessons * _seconds_a_step(
+        student, inputs, device, config.batch_size
+    )
+    read = _encode(teacher, fit)
+    if teacher.knows_labels:
+        seconds += _seconds_to_read(teacher, read, device) * len(rows)
+    else:
+        seconds += config.teacher_epochs * epoch * _seconds_a_step(teacher, read, device, config.batch_size)
+    return Estimate(
+        teacher_parameters=models.parameters(teacher.network),
+        student_parameters=models.parameters(student.network),
+        teacher_is_taught=not teacher.knows_labels,
+        seconds=seconds,
+        memory_bytes=devices.memory_bytes(),
+        device=device.name,
+    )
+
+
+def _student(config: Any, teacher: Any, fit: Any, home: Any) -> Any:
+    from studio import models
+
+    reference = ModelReference.parse(config.student)
+    if reference.source == "teacher":
+        return models.cut_layers(teacher, int(reference.name))
+    return _result(models.load(config.student, fit, home))
+
+
+def _pruned(config: Any, student: Any, fit: Any) -> tuple[Any, Any]:
+    import torch
+
+    from studio import compress
+
+    inputs = _encode(student, fit)
+    if config.prune_ratio > 0:
+        student = compress.prune(student, config.prune_ratio, inputs.batch(torch.arange(2)))
+    return student, inputs
+
+
+def _encode(model: Any, fit: Any) -> Any:
+    from studio import tasks
+
+    few = fit.rows.select(range(min(len(fit.rows), 512)))
+    return tasks.of(fit.task).encode(few, model.processor, model.network.config, fit.max_length)
+
+
+def _seconds_a_step(model: Any, inputs: Any, device: Any, batch_size: int) -> float:
+    """Forward, backward and update of one batch; the first step warms up and does not count."""
+    import torch
+
+    network = model.network.to(device.torch_device).train()
+    inputs = inputs.to(device.torch_device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, fused=True)
+    order = torch.argsort(inputs.lengths.cpu(), stable=True)
+    middle = order[max(0, len(order) // 2 - batch_size // 2) :][:batch_size].to(device.torch_device)
+    start = 0.0
+    for step in range(TIMED_STEPS + 1):
+        start = time.perf_counter() if step == 1 else start
+        with device.autocast():
+            loss = network(**inputs.batch(middle)).logits.float().logsumexp(-1).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss.item()
+    return (time.perf_counter() - start) / TIMED_STEPS
+
+
+def _seconds_to_read(model: Any, inputs: Any, device: Any) -> float:
+    """A row's share of a forward pass without gradients."""
+    from studio import teacher
+
+    model.network.to(device.torch_device)
+    start = time.perf_counter()
+    for _ in teacher.logits(model, inputs.to(device.torch_device), device, lambda done: None):  # type: ignore[arg-type,return-value]
+        pass
+    return (time.perf_counter() - start) / len(inputs)
+
+
+def _not_here(reference: str) -> bool:
+    """Whether a hub model would have to be downloaded."""
+    from studio import hub
+
+    wanted = ModelReference.parse(reference)
+    return wanted.source == "hub" and not hub.is_here(wanted.name)
+
+
+def _result(steps: Any) -> Any:
+    """What a generator returns, its events left aside."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+def main() -> int:
+    job = Job.model_validate_json(sys.stdin.read())
+    try:
+        answer = Answer(estimate=measure(job))
+    except StudioError as error:
+        answer = Answer(error=type(error).__name__, message=error.message, cure=error.cure)
+    print(answer.model_dump_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

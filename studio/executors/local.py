@@ -1,0 +1,158 @@
+"""A worker on this machine: a child process that says its events as JSON lines.
+
+The child is asked to stop by a line on its standard input, or by that pipe being closed when the studio goes away.
+"""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from studio import errors, events
+from studio.errors import WorkerError
+from studio.executors import Job, Stopped
+from studio.home import Home
+
+WORKER = (sys.executable, "-m", "studio.worker")
+PROJECT = Path(__file__).parents[2]
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 4.0
+"""How long a worker may take to save and end after it was asked to stop; then it is made to end."""
+
+NICENESS = 10
+LOG_LINES = 5
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment(threads: int) -> dict[str, str]:
+    """A worker's environment: its share of the cores, and threads that sleep while they wait.
+
+    Spinning OpenMP threads make everything beside them ten times slower, the pages too.
+    """
+    share = str(threads)
+    return os.environ | {
+        "OMP_NUM_THREADS": share,
+        "MKL_NUM_THREADS": share,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+    }
+
+
+def execute(
+    job: Job, stop: Callable[[], bool], threads: int | None = None, command: Sequence[str] = WORKER
+) -> Iterator[events.Event]:
+    """Run a job in a worker of its own and yield what it says.
+
+    Raises `Stopped` when it ended because `stop()` became true, the worker's own `StudioError` when it failed, and
+    `WorkerError` when it died without a word. Closing the generator stops the worker too.
+    """
+    log = Home(Path(job.home)).log(job.run_id)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as errors_to:
+        worker = _start(command, threads or available_cores(), errors_to)
+    try:
+        _say(worker, job.model_dump_json())
+        yield from _listen(worker, stop, log)
+    finally:
+        _end(worker)
+
+
+def _start(command: Sequence[str], threads: int, errors_to: IO[bytes]) -> subprocess.Popen[bytes]:
+    """In a process group of its own, so that nothing it starts is left behind; less urgent than the pages."""
+    nice = ["nice", "-n", str(NICENESS)] if os.name == "posix" else []
+    return subprocess.Popen(
+        [*nice, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors_to,
+        env=environment(threads),
+        start_new_session=True,
+    )
+
+
+def _say(worker: subprocess.Popen[bytes], line: str) -> None:
+    assert worker.stdin is not None
+    try:
+        worker.stdin.write(line.encode() + b"\n")
+        worker.stdin.flush()
+    except BrokenPipeError:
+        return  # it has ended already; _listen finds out how
+
+
+def _listen(worker: subprocess.Popen[bytes], stop: Callable[[], bool], log: Path) -> Iterator[events.Event]:
+    lines: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_read, args=(worker, lines), daemon=True).start()
+    deadline: float | None = None
+    failure: events.Failed | None = None
+    while True:
+        if deadline is None and stop():
+            _say(worker, "stop")
+            deadline = time.monotonic() + GRACE_SECONDS
+        if deadline is not None and time.monotonic() > deadline:
+            os.killpg(worker.pid, signal.SIGTERM)
+            raise Stopped
+        try:
+            line = lines.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            continue
+        if not line:
+            break
+        event = events.from_json(line)
+        failure = event if isinstance(event, events.Failed) else failure
+        if failure is None:
+            yield event
+    status = worker.wait()
+    if failure is not None:
+        raise errors.by_name(failure.error)(failure.message, failure.cure)
+    if deadline is not None:
+        raise Stopped
+    if status != 0:
+        raise _death(status, log)
+
+
+def _read(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
+    """Hand over line after line; an empty one tells the end."""
+    assert worker.stdout is not None
+    for line in worker.stdout:
+        lines.put(line)
+    lines.put(b"")
+
+
+def _death(status: int, log: Path) -> WorkerError:
+    """Why a worker ended without a word, as far as its exit status and the end of its log tell."""
+    last = " / ".join(log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:])
+    if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return WorkerError(
+            "The training process was killed, most likely because the machine ran out of memory.",
+            "Choose a smaller model, batch size or maximum length.",
+        )
+    how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    return WorkerError(f"The training process ended unexpectedly ({how}).", f"The end of its log: {last or 'empty'}")
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Make sure that the worker and everything it started is gone."""
+    assert worker.stdin is not None and worker.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        worker.stdin.close()  # the sign to save and end
+    for patience, sign in ((GRACE_SECONDS, signal.SIGTERM), (1.0, signal.SIGKILL)):
+        try:
+            worker.wait(patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(worker.pid, sign)
+    worker.wait()
+    worker.stdout.close()

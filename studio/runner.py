@@ -1,0 +1,199 @@
+"""The queue and the training threads: who carries which run, and what becomes of it."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import psutil
+
+from studio import events
+from studio.config import RunConfig
+from studio.errors import StudioError, WorkerError
+from studio.estimate import Answer, Estimate
+from studio.executors import Job, Stopped, local
+from studio.home import Home
+from studio.rows import RunRow
+from studio.store import Store
+
+Execute = Callable[[Job, Callable[[], bool]], Iterator[events.Event]]
+
+FLUSH_SECONDS = 0.4
+WAKE_SECONDS = 0.3
+ESTIMATE_SECONDS = 120
+LEASE = "trainer"
+LEASE_SECONDS = 15.0
+_RUNTIME = "studio.runner.the_runtime"
+_log = logging.getLogger(__name__)
+
+INTERRUPTED = WorkerError(
+    "The studio was closed while this run was training.",
+    "Start it again with the same settings; what was saved is kept.",
+)
+
+
+def new_owner() -> str:
+    """A name for this process that another one can check: machine, process id, its start time."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time()}:{uuid.uuid4().hex[:8]}"
+
+
+def is_gone(owner: str | None) -> bool:
+    """Whether the process behind an owner's name has ended. One on another machine counts as alive."""
+    if not owner:
+        return True
+    host, pid, started, _ = owner.rsplit(":", 3)
+    if host != socket.gethostname():
+        return False
+    try:
+        return psutil.Process(int(pid)).create_time() != float(started)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def carry(
+    store: Store,
+    home: Home,
+    run: RunRow,
+    execute: Execute = local.execute,
+    leave: Callable[[], bool] = lambda: False,
+) -> Iterator[events.Event]:
+    """Carry one claimed run to its end, whatever that end is; yields every event once it is in the store.
+
+    `leave()` is asked now and then: true means that the studio is closing, which ends the run as interrupted.
+    """
+    job = Job(run_id=run.id, config=run.config, dataset=str(home.dataset(run.dataset_id)), home=str(home.root))
+    try:
+        for batch in _batches(execute(job, lambda: leave() or store.stop_requested(run.id))):
+            store.record(run.id, batch)
+            yield from batch
+        store.finish(run.id)
+    except Stopped:
+        if leave() and not store.stop_requested(run.id):
+            store.fail(run.id, INTERRUPTED)
+        else:
+            store.stopped(run.id)
+    except StudioError as error:
+        store.fail(run.id, error)
+    except BaseException as error:
+        store.fail(run.id, WorkerError(f"The run was cut off ({type(error).__name__}).", "Start it again."))
+        raise
+
+
+def _batches(said: Iterator[events.Event]) -> Iterator[list[events.Event]]:
+    """What was said, in batches a fraction of a second long; the last one also when the end is an error."""
+    batch: list[events.Event] = []
+    flushed = 0.0
+    try:
+        for event in said:
+            batch.append(event)
+            if time.monotonic() - flushed > FLUSH_SECONDS or not isinstance(event, events.Metrics | events.Progress):
+                yield batch
+                batch, flushed = [], time.monotonic()
+    except (StudioError, Stopped):
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+class Runtime:
+    """The training threads of one server. One thread a device slot; today there is one slot."""
+
+    def __init__(self, home: Home, execute: Execute = local.execute) -> None:
+        self.home = home
+        self.store = Store(home.database)
+        self.owner = new_owner()
+        self._execute = execute
+        self._closing = threading.Event()
+        self._renewed = 0.0
+        self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the run in progress as interrupted, and the thread."""
+        self._closing.set()
+        self._thread.join(timeout=3 * local.GRACE_SECONDS)
+
+    @property
+    def trains(self) -> bool:
+        """Whether this server holds the lease; a second one on the same folder serves pages only."""
+        return self.store.lease_owner(LEASE) == self.owner
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._one_turn()
+            except StudioError as error:
+                _log.error("%s", error)
+            except Exception:  # the thread must outlive a full disk or a locked database, and say so
+                _log.exception("The training thread met an error and goes on.")
+            self._closing.wait(WAKE_SECONDS)
+        self.store.release_lease(LEASE, self.owner)
+
+    def _one_turn(self) -> None:
+        """Renew the lease, end what a dead server left behind, and carry the next run."""
+        if not self.store.hold_lease(LEASE, self.owner, LEASE_SECONDS):
+            return
+        self.store.fail_lost(is_gone, INTERRUPTED)
+        run = self.store.claim(self.owner)
+        if run is None:
+            return
+        for _ in carry(self.store, self.home, run, self._execute, self._pulse):
+            pass
+
+    def _pulse(self) -> bool:
+        """Asked several times a second while a run goes on: keep the lease, and tell whether the studio is closing."""
+        if time.monotonic() - self._renewed > LEASE_SECONDS / 3:
+            self._renewed = time.monotonic()
+            self.store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
+        return self._closing.is_set()
+
+
+def start_runtime(home: Home) -> Runtime:
+    """The one runtime of this process. It lives where a hot reload of the modules cannot reach it."""
+    runtime: Runtime | None = sys.modules.get(_RUNTIME)  # type: ignore[assignment]
+    if runtime is None:
+        runtime = Runtime(home)
+        sys.modules[_RUNTIME] = runtime  # type: ignore[assignment]
+        runtime.start()
+    return runtime
+
+
+def stop_runtime() -> None:
+    runtime = sys.modules.pop(_RUNTIME, None)
+    if runtime is not None:
+        runtime.stop()
+
+
+def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
+    """Sizes, time and memory of a run before it starts, measured in a process of its own.
+
+    Raises the `StudioError` that the run itself would meet while it prepares.
+    """
+    job = Job(run_id=0, config=config, dataset=str(home.dataset(store.dataset(config.dataset).id)), home=str(home.root))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "studio.estimate"],
+            input=job.model_dump_json(),
+            capture_output=True,
+            text=True,
+            env=local.environment(local.available_cores()),
+            timeout=ESTIMATE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WorkerError(
+            f"The estimate took longer than {ESTIMATE_SECONDS} s.", "The run can start without it."
+        ) from error
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise WorkerError(f"The estimate could not be made: {last}.", "The run can start without it.")
+    return Answer.model_validate_json(done.stdout).estimate_or_raise()
