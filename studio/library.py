@@ -1,0 +1,55 @@
+"""Save a data set: its rows in the store, its files in the home, both or neither."""
+
+from studio import data
+from studio.config import TaskName
+from studio.data import Columns, Rows
+from studio.errors import DataError
+from studio.home import Home
+from studio.rows import DatasetRow
+from studio.store import Store
+
+MAX_NAME = 80
+
+
+def save(
+    store: Store,
+    home: Home,
+    name: str,
+    rows: Rows,
+    columns: Columns,
+    *,
+    validation_share: float = data.VALIDATION_SHARE,
+    test_share: float = data.TEST_SHARE,
+    drop_leaked: bool = False,
+    seed: int = 0,
+) -> DatasetRow:
+    """Split, write and list a data set. The same content under the same name gives the one that is there.
+
+    Raises `DataError` where the name is taken by other content or is not a name.
+    """
+    name = name.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise DataError(
+            f"A data set's name has 1 to {MAX_NAME} printable characters, got {name!r}.", "Choose another name."
+        )
+    if name.isdecimal():
+        raise DataError(f"A data set's name cannot be a number, got {name!r}.", "Numbers are ids. Choose another name.")
+    splits = data.build(
+        rows, validation_share=validation_share, test_share=test_share, drop_leaked=drop_leaked, seed=seed
+    )
+    digest = data.fingerprint(splits, rows.labels)
+    task: TaskName = rows.task
+    row = store.add_dataset(
+        name=name,
+        task=task,
+        labels=rows.labels,
+        splits={split: len(part) for split, part in splits.items()},
+        fingerprint=digest,
+        columns=columns.as_dict(),
+        report=data.inspect(rows).model_dump(),
+    )
+    folder = home.dataset(row.id)
+    if not folder.exists():
+        data.write(splits, folder, name=name, task=task, labels=rows.labels, digest=digest)
+        store.dataset_ready(row.id)
+    return row
