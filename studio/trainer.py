@@ -23,7 +23,17 @@ from studio import teacher as recording
 from studio.config import ModelReference, RunConfig
 from studio.device import Device
 from studio.errors import ConfigError, DataError
-from studio.events import Comparison, Event, Evaluation, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
+from studio.events import (
+    Comparison,
+    Evaluation,
+    Event,
+    Log,
+    Phase,
+    PhaseFinished,
+    PhaseStarted,
+    Progress,
+    Role,
+)
 from studio.home import Home
 from studio.losses import UNLABELLED
 from studio.models import Fit, Model

@@ -52,7 +52,9 @@ def _own_standard_output() -> IO[str]:
 
 
 def _carry_out(job: Job, said: IO[str], stop: threading.Event) -> None:
-    from studio import trainer  # imports torch: only now, so that a bad job is told at once
+    from studio import (
+        trainer,  # imports torch: only now, so that a bad job is told at once
+    )
 
     home = Home(Path(job.home))
     run = trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=home)

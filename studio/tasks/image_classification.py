@@ -10,7 +10,12 @@ from datasets import Dataset, Image
 from PIL import Image as pillow
 from PIL import ImageStat
 from torch import Tensor
-from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig, ViTImageProcessorPil
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    ResNetConfig,
+    ViTImageProcessorPil,
+)
 
 from studio.architectures import MlpConfig
 

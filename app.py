@@ -1,0 +1,69 @@
+"""The server: starts and ends the training threads, sets the headers; nothing else.
+
+The pages live in `pages/`, the navigation in `pages/_shell.py`: a page that is asked for directly goes through it too.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import plotly
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from studio import runner
+from studio.home import Home
+
+ROOT = Path(__file__).parent
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "frame-ancestors 'none'; object-src 'none'; base-uri 'self'",
+}
+
+
+class SecurityHeaders:
+    """Adds `HEADERS` to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+async def plotly_script(_: Request) -> FileResponse:
+    """Plotly's own script from the installed package, for the live curves: no network is needed."""
+    return FileResponse(PLOTLY, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
+    """The training threads live as long as the server."""
+    runner.start_runtime(Home.from_environment())
+    try:
+        yield {}
+    finally:
+        runner.stop_runtime()
+
+
+app = st.App(
+    ROOT / "pages" / "_shell.py",
+    lifespan=lifespan,
+    routes=[Route("/studio-assets/plotly.min.js", plotly_script)],
+    middleware=[Middleware(SecurityHeaders)],
+)

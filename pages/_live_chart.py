@@ -1,0 +1,70 @@
+"""The live curve: Plotly that keeps its zoom while new points arrive.
+
+`st.plotly_chart` draws a new chart for every change of data and forgets the zoom. This component hands the new figure
+to `Plotly.react` on the same element; `uirevision` makes Plotly keep what the user did.
+"""
+
+import json
+
+import plotly.graph_objects as go
+import streamlit as st
+
+_HTML = """<div class="live-chart"></div>
+"""
+_SCRIPT = """
+const source = new URL("studio-assets/plotly.min.js", window.location.origin + "/").href;
+
+function plotly() {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  if (!window.studioPlotly) {
+    window.studioPlotly = new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = source;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => reject(new Error("Plotly could not be loaded from " + source));
+      document.head.appendChild(script);
+    });
+  }
+  return window.studioPlotly;
+}
+
+function themed(layout, element) {
+  const style = getComputedStyle(element);
+  const text = style.getPropertyValue("--st-text-color").trim() || style.color;
+  const line = style.getPropertyValue("--st-border-color").trim() || "#ccc";
+  const paper = style.getPropertyValue("--st-background-color").trim() || "#fff";
+  const axis = (own) => ({ ...own, gridcolor: line, linecolor: line, zerolinecolor: line });
+  return {
+    ...layout,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: text, family: style.getPropertyValue("--st-font").trim() || "sans-serif", size: 13 },
+    hoverlabel: { bgcolor: paper, font: { color: text } },
+    xaxis: axis(layout.xaxis),
+    yaxis: axis(layout.yaxis),
+    uirevision: "keep",
+  };
+}
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const element = parentElement.querySelector(".live-chart");
+  const figure = JSON.parse(data.figure);
+  element.setAttribute("role", "img");
+  element.setAttribute("aria-label", data.alt);
+  plotly().then((library) => {
+    const options = { responsive: true, displaylogo: false };
+    library.react(element, figure.data, themed(figure.layout, element), options);
+    element.dataset.points = String(Math.max(0, ...figure.data.map((trace) => trace.x.length)));
+  });
+}
+"""
+
+_component = st.components.v2.component("studio_live_chart", html=_HTML, js=_SCRIPT, isolate_styles=False)
+
+
+def live_chart(figure: go.Figure, *, alt: str, key: str) -> None:
+    """Draw a figure that will be drawn again with more points. Nothing is sent while it stays the same."""
+    plain = go.Figure(figure)
+    plain.layout.template = None  # type: ignore[assignment]
+    _component(data={"figure": json.dumps(plain.to_plotly_json(), default=list), "alt": alt}, key=key)

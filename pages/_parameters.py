@@ -1,0 +1,51 @@
+"""Widgets for the parameters of a run, made from RunConfig alone."""
+
+from typing import Any
+
+import streamlit as st
+
+from studio.config import RunConfig, bounds
+
+SLIDERS = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
+AUTO = ("learning_rate", "teacher_learning_rate")
+
+
+def _extra(name: str) -> dict[str, Any]:
+    extra = RunConfig.model_fields[name].json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def expert_names() -> list[str]:
+    return [name for name in RunConfig.model_fields if _extra(name).get("expert")]
+
+
+def parameter(name: str, value: Any) -> Any:
+    """The widget of one parameter; `value` is shown until the user changes it."""
+    field = RunConfig.model_fields[name]
+    key, words = f"setting-{name}", {"label": field.title or name, "help": field.description}
+    if name in SLIDERS:
+        return _slider(name, value, key, words)
+    if name in AUTO:
+        text = st.text_input(**words, value="" if value is None else f"{value:g}", placeholder="automatic", key=key)
+        return text.strip() or None
+    if name == "control":
+        return st.toggle(**words, value=value, key=key)
+    if name == "precision":
+        options = ["auto", "float32", "bfloat16", "float16"]
+        return st.selectbox(**words, options=options, index=options.index(value), key=key)
+    if name == "device":
+        return st.selectbox(**words, options=["auto", "cpu", "cuda", "mps"], accept_new_options=True, key=key)
+    low, high = bounds(name)
+    if isinstance(value, float):
+        return st.number_input(**words, min_value=low, max_value=high, value=value, format="%g", key=key)
+    return st.number_input(**words, min_value=int(low or 0), max_value=int(high or 10**9), value=value, key=key)
+
+
+def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
+    low, high = bounds(name)
+    extra = _extra(name)
+    start, end = extra.get("slider_min", low), max(extra.get("slider_max", high), value)
+    if RunConfig.model_fields[name].annotation is int:
+        return st.slider(**words, min_value=int(start), max_value=int(end), value=int(value), key=key)
+    step = extra.get("step", 0.01)
+    return st.slider(**words, min_value=float(start), max_value=float(end), value=float(value), step=step, key=key)

@@ -1,0 +1,99 @@
+"""How numbers, times and a user's own words are written on the pages."""
+
+import re
+import time
+
+STATUS_ICONS = {
+    "queued": ":material/schedule:",
+    "running": ":material/progress_activity:",
+    "finished": ":material/check_circle:",
+    "stopped": ":material/stop_circle:",
+    "failed": ":material/error:",
+}
+STATUS_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
+PHASES = {
+    "prepare": "Prepare",
+    "teach": "Teach",
+    "record": "Record",
+    "prune": "Prune",
+    "distill": "Distil",
+    "control": "Control",
+    "evaluate": "Evaluate",
+}
+"""Phases as a person reads them, in the order in which they happen."""
+
+PHASE_HELP = {
+    "prepare": "opening the data and the models",
+    "teach": "the teacher learns your labels",
+    "record": "the teacher answers every training row once",
+    "prune": "the student loses its weakest units",
+    "distill": "the student learns from the teacher",
+    "control": "the same student learns without the teacher",
+    "evaluate": "all models meet the test rows",
+}
+
+
+def escape(text: object) -> str:
+    """A user's text, without any meaning to Markdown.
+
+    >>> escape("a*b")
+    'a\\\\*b'
+    """
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", str(text)).replace("\n", " ")
+
+
+def percent(share: float) -> str:
+    return f"{share:.1%}".replace("%", " %")
+
+
+def count(number: float) -> str:
+    """A large number in a few characters.
+
+    >>> count(22_713_986), count(5_442)
+    ('22.7 M', '5.4 K')
+    """
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number:.0f}"
+
+
+def size(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit in ("B", "kB") else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(8), duration(95), duration(7300)
+    ('8 s', '1 min 35 s', '2 h 2 min')
+    """
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def ago(moment: float) -> str:
+    return f"{duration(time.time() - moment)} ago"
+
+
+def model(reference: str) -> str:
+    """A model reference as a few words.
+
+    >>> model("teacher/2-layers"), model("folder:/models/minilm-l6"), model("run:3/student")
+    ('2 layers of the teacher', 'minilm-l6', 'student of run 3')
+    """
+    if reference.startswith("teacher/"):
+        layers = reference.removeprefix("teacher/").split("-")[0]
+        return f"{layers} layer{'' if layers == '1' else 's'} of the teacher"
+    if reference.startswith("run:"):
+        number, role = reference.removeprefix("run:").split("/")
+        return f"{role} of run {number}"
+    return reference.rstrip("/").split("/")[-1].removeprefix("hub:").removeprefix("folder:")

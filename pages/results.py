@@ -1,0 +1,161 @@
+"""The verdict on one run; its models side by side; export."""
+
+from pathlib import Path
+from tempfile import mkdtemp
+
+import streamlit as st
+
+from pages._studio import errors_shown, get_home, get_store, show_error
+from pages._words import count, escape, model, percent, size
+from studio import charts
+from studio.errors import StudioError
+from studio.events import Confusion, Evaluation
+from studio.rows import RunRow
+
+ROLES = ("teacher", "student", "control")
+OUTCOMES = {
+    "better": ("Distillation was worth it", ":material/thumb_up:"),
+    "no_difference": ("No certain gain from the teacher", ":material/balance:"),
+    "worse": ("Better without the teacher", ":material/thumb_down:"),
+    "no_control": ("Not compared with a control", ":material/help:"),
+}
+
+home, store = get_home(), get_store()
+
+
+def choose() -> RunRow | None:
+    """The run in the address, or the newest one with results."""
+    done = [run for run in store.runs() if run.status in ("finished", "stopped")]
+    wanted = st.query_params.get("run", "")
+    if wanted.isdecimal() and all(run.id != int(wanted) for run in done):
+        run = store.run(int(wanted))
+        st.info(f"Run {run.id} is {run.status}: it has no results.", icon=":material/info:")
+        st.page_link("pages/runs.py", label="Watch it", query_params={"run": str(run.id)}, icon=":material/timeline:")
+        return None
+    if not done:
+        st.info("No run has finished yet.", icon=":material/inbox:")
+        st.page_link("pages/home.py", label="Try a demo", icon=":material/play_arrow:")
+        return None
+    index = next((number for number, run in enumerate(done) if str(run.id) == wanted), 0)
+    run = st.selectbox(
+        "Run",
+        done,
+        index=index,
+        format_func=lambda run: f"Run {run.id} · {run.config.dataset} · {model(run.config.student)}",
+        key=f"run-{wanted}",
+    )
+    if str(run.id) != wanted:
+        st.query_params["run"] = str(run.id)
+    return run
+
+
+def headline(run: RunRow) -> None:
+    if run.verdict is None:
+        st.warning("This run was stopped before it was measured. The student so far can be downloaded.")
+        return
+    words, icon = OUTCOMES[run.outcome or "no_control"]
+    st.header(f"{icon} {words}", anchor=False)
+    st.markdown(f"#### {escape(run.verdict)}")
+
+
+def side_by_side(found: dict[tuple[str, str], Evaluation]) -> None:
+    roles = [role for role in ROLES if (role, "accuracy") in found]
+    for column, role in zip(st.columns(len(roles)), roles, strict=True):
+        with column, st.container(border=True):
+            st.subheader(role.capitalize(), anchor=False)
+            st.caption({"teacher": "the large model", "student": "taught by the teacher",
+                        "control": "the same student, taught by the labels alone"}[role])  # fmt: skip
+            accuracy = found[role, "accuracy"]
+            st.metric(
+                "Accuracy",
+                percent(accuracy.value),
+                against(found, role, "accuracy"),
+                delta_color="off",
+                delta_arrow="off",
+            )
+            st.caption(f"95 % interval {interval(accuracy)}, {accuracy.n:,} test rows")
+            first, second = st.columns(2)
+            first.metric("Macro F1", percent(found[role, "f1_macro"].value), help="All classes count the same.")
+            second.metric("Parameters", count(found[role, "parameters"].value))
+            first.metric("Size on disk", size(found[role, "size_bytes"].value))
+            second.metric("Latency", f"{found[role, 'latency_ms'].value:.2f} ms", help="One row at a time, median.")
+
+
+def against(found: dict[tuple[str, str], Evaluation], role: str, metric: str) -> str | None:
+    """The share of the teacher's value."""
+    if role == "teacher" or ("teacher", metric) not in found:
+        return None
+    return f"{percent(found[role, metric].value / found['teacher', metric].value)} of the teacher"
+
+
+def interval(one: Evaluation) -> str:
+    return f"{percent(one.low)} to {percent(one.high)}" if one.low is not None and one.high is not None else "not known"
+
+
+def per_class(confusions: list[Confusion]) -> None:
+    """Share of each class that each model gets right."""
+    table = []
+    for number, label in enumerate(confusions[0].labels):
+        rows = sum(confusions[0].counts[number])
+        right = {one.role.capitalize(): one.counts[number][number] / rows if rows else None for one in confusions}
+        table.append({"Class": label, "Test rows": rows, **right})
+    share = st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent")
+    st.dataframe(table, hide_index=True, column_config={one.role.capitalize(): share for one in confusions})
+
+
+def matrices(confusions: list[Confusion]) -> None:
+    names = [one.role for one in confusions]
+    role = st.segmented_control("Model", names, default="student" if "student" in names else names[0], key="matrix")
+    shown = next((one for one in confusions if one.role == role), confusions[0])
+    st.plotly_chart(charts.confusion(shown), key=f"confusion-{shown.role}")
+
+
+def curves(run: RunRow) -> None:
+    points = store.curve(run.id)
+    left, right = st.columns(2)
+    left.plotly_chart(charts.loss_curves(points), key="loss")
+    right.plotly_chart(charts.accuracy_curves(points), key="accuracy")
+
+
+def download(run: RunRow) -> None:
+    from studio import export
+
+    st.subheader("Take it with you", anchor=False)
+    if not home.model(run.id, "student").is_dir():
+        st.caption("This run saved no student.")
+        return
+    st.caption("A Hugging Face folder with a model card and the settings that made it.")
+    if st.button("Prepare the student", icon=":material/inventory_2:", key="prepare"):
+        with errors_shown(), st.spinner("Packing …"):
+            target = Path(mkdtemp(prefix="student-")) / f"student-{run.id}.zip"
+            st.session_state["packed"] = (run.id, export.student_zip(home, store, run.id, target))
+    packed = st.session_state.get("packed")
+    if packed and packed[0] == run.id and packed[1].exists():
+        with packed[1].open("rb") as file:
+            st.download_button("Download the student", file, file_name=packed[1].name, mime="application/zip",
+                               type="primary", icon=":material/download:")  # fmt: skip
+    with st.expander("Settings of this run as YAML"):
+        st.code(run.config.to_yaml(), language="yaml")
+
+
+st.title("Results", anchor=False)
+try:
+    chosen = choose()
+    if chosen is not None:
+        headline(chosen)
+        evaluations = store.evaluations(chosen.id)
+        matrix = store.confusions(chosen.id)
+        if chosen.verdict and evaluations:
+            side_by_side({(one.role, one.metric): one for one in evaluations})
+            st.plotly_chart(charts.accuracies(evaluations), key="accuracies", config={"displayModeBar": False})
+        if matrix:
+            by_class, confusion, learning = st.tabs(["By class", "Confusion", "Curves"])
+            with by_class:
+                per_class(matrix)
+            with confusion:
+                matrices(matrix)
+            with learning:
+                curves(chosen)
+        download(chosen)
+except StudioError as error:
+    show_error(error)

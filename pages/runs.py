@@ -1,0 +1,230 @@
+"""The queue and the live view of one run."""
+
+import time
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from pages._live_chart import live_chart
+from pages._studio import get_home, get_store, show_error
+from pages._words import PHASE_HELP, PHASES, STATUS_COLOURS, STATUS_ICONS, ago, duration, escape, model, size
+from studio import charts
+from studio.errors import StudioError
+from studio.rows import Point, RunRow
+
+LOG_LINES = 200
+
+home, store = get_home(), get_store()
+
+
+@dataclass
+class Seen:
+    """What this tab has read of a run already, so that it asks only for what is new."""
+
+    run_id: int
+    points: list[Point] = field(default_factory=list)
+    after: dict[str, int] = field(default_factory=dict)
+
+    def read_on(self) -> list[Point]:
+        new = store.curve(self.run_id, self.after)
+        self.points += new
+        for point in new:
+            self.after[point.phase] = max(point.step, self.after.get(point.phase, -1))
+        return self.points
+
+
+def seen(run_id: int) -> Seen:
+    held = st.session_state.get("seen")
+    if not isinstance(held, Seen) or held.run_id != run_id:
+        held = st.session_state["seen"] = Seen(run_id)
+    return held
+
+
+def badge(run: RunRow) -> str:
+    return f":{STATUS_COLOURS[run.status]}-badge[{STATUS_ICONS[run.status]} {run.status}]"
+
+
+def all_runs() -> None:
+    st.title("Runs", anchor=False)
+    runs = store.runs()
+    if not runs:
+        st.info("Nothing has run yet.", icon=":material/inbox:")
+        st.page_link("pages/new_run.py", label="Start a run", icon=":material/add_circle:")
+        return
+    table = [
+        {
+            "Run": run.id,
+            "Status": run.status,
+            "Data": run.config.dataset,
+            "Teacher": model(run.config.teacher),
+            "Student": model(run.config.student),
+            "Phase": PHASES.get(run.phase or "", "") if not run.is_over else "",
+            "Progress": run.step / run.total if run.total and run.status == "running" else None,
+            "Started": ago(run.created_at),
+            "Verdict": run.verdict or run.message or "",
+        }
+        for run in runs
+    ]
+    picked = st.dataframe(
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "Progress": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
+            "Verdict": st.column_config.TextColumn(width="large"),
+        },
+        key="runs",
+    )
+    st.caption("Select a row to open the run.")
+    rows = picked["selection"]["rows"]  # type: ignore[index]
+    if rows:
+        st.query_params["run"] = str(runs[rows[0]].id)
+        st.rerun()
+
+
+def one_run(run: RunRow) -> None:
+    st.page_link("pages/runs.py", label="All runs", icon=":material/arrow_back:")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.title(f"Run {run.id}", anchor=False, width="content")
+        if not run.is_over:
+            stop_button(run)
+    st.markdown(
+        f"{escape(run.config.dataset)}: **{escape(model(run.config.teacher))}** teaches "
+        f"**{escape(model(run.config.student))}** · T = {run.config.temperature:g} · alpha = {run.config.alpha:g}"
+        f" · prune ratio = {run.config.prune_ratio:g}"
+    )
+    live(run.id, not run.is_over)
+
+
+@st.fragment
+def _still(run_id: int) -> None:
+    body(run_id, was_active=False)
+
+
+@st.fragment(run_every="1s")
+def _moving(run_id: int) -> None:
+    body(run_id, was_active=True)
+
+
+def live(run_id: int, active: bool) -> None:
+    """Redraw each second while the run goes on; once when it is over."""
+    (_moving if active else _still)(run_id)
+
+
+def body(run_id: int, was_active: bool) -> None:
+    run = store.run(run_id)
+    if run.is_over and was_active:
+        st.rerun()
+    status(run)
+    points = seen(run_id).read_on()
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Loss**")
+        if any(point.name == "loss" for point in points):
+            live_chart(charts.loss_curves(points), alt="Loss of teacher, student and control", key=f"loss-{run_id}")
+        else:
+            st.caption("The first point appears after the first step.")
+    with right:
+        st.markdown("**Accuracy**")
+        if any(point.name == "accuracy" for point in points):
+            live_chart(charts.accuracy_curves(points), alt="Accuracy on validation data", key=f"accuracy-{run_id}")
+        else:
+            st.caption("The first point appears after the first look at the validation data.")
+    below(run)
+
+
+def status(run: RunRow) -> None:
+    st.markdown(f"{badge(run)} {stepper(run)}")
+    if run.status == "queued":
+        ahead = sum(other.status in ("queued", "running") and other.id < run.id for other in store.runs())
+        st.caption(f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment.")
+    elif run.status == "running":
+        share = min(1.0, run.step / run.total) if run.total else 0.0
+        word = PHASES.get(run.phase or "", "Starting")
+        note = run.detail or PHASE_HELP.get(run.phase or "", "opening libraries")
+        st.progress(share, text=f"{word}: {escape(note)} {remaining(run, share)}")
+        if run.stop_requested:
+            st.caption("Stopping: what the student has learned so far is being saved.")
+    elif run.status == "failed":
+        show_error(StudioError(run.message or "The run failed.", run.cure or ""))
+        st.page_link("pages/new_run.py", label="Start another run", icon=":material/add_circle:")
+    else:
+        if run.verdict:
+            st.success(escape(run.verdict), icon=":material/fact_check:")
+        st.page_link("pages/results.py", label="See the results", query_params={"run": str(run.id)},
+                     icon=":material/arrow_forward:")  # fmt: skip
+
+
+def stepper(run: RunRow) -> str:
+    """The phases as a line of words: done, now, to come."""
+    begun = {row.name: row for row in store.phases(run.id)}
+    words = []
+    for name, word in PHASES.items():
+        if name in begun:
+            row = begun[name]
+            done = row.seconds is not None
+            words.append(
+                f"{word} :gray[{duration(row.seconds)}]" if done and row.seconds is not None else f"**{word}**"
+            )
+        elif not run.is_over and not _is_skipped(name, run, begun):
+            words.append(f":gray[{word}]")
+    return " › ".join(words)
+
+
+def _is_skipped(name: str, run: RunRow, begun: object) -> bool:
+    passed = {"teach": "record", "prune": "distill", "control": "evaluate"}
+    absent = {"prune": run.config.prune_ratio == 0, "control": not run.config.control}
+    return absent.get(name, False) or (name in passed and passed[name] in begun)  # type: ignore[operator]
+
+
+def remaining(run: RunRow, share: float) -> str:
+    """How long this phase still takes at its pace so far."""
+    if run.phase_started_at is None or share < 0.03 or share >= 1:
+        return ""
+    spent = time.time() - run.phase_started_at
+    return f"· about {duration(spent / share - spent)} left in this phase"
+
+
+@st.dialog("Stop this run?")
+def confirm_stop(run_id: int) -> None:
+    st.write("The student keeps what it has learned so far. A stopped run has no verdict.")
+    if st.button("Stop the run", type="primary"):
+        store.request_stop(run_id)
+        st.rerun()
+
+
+def stop_button(run: RunRow) -> None:
+    if st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
+        confirm_stop(run.id)
+
+
+def below(run: RunRow) -> None:
+    """Log and machine, folded away."""
+    with st.expander("Log", expanded=run.status == "failed"):
+        lines = store.logs(run.id)[-LOG_LINES:]
+        said = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.message}" for line in lines]
+        st.code("\n".join(said) or "Nothing yet.", language=None, wrap_lines=True)
+    with st.expander("Machine"):
+        use = store.device_use(run.id)
+        if not use:
+            st.caption("Measured every two seconds while the run goes on.")
+            return
+        latest = {point.name: point.value for point in use}
+        with st.container(horizontal=True):
+            st.metric("Processor, % of one core", f"{latest.get('cpu_percent', 0):.0f}", border=True)
+            st.metric("Memory", size(latest.get("memory_bytes", 0)), border=True)
+            if "gpu_memory_bytes" in latest:
+                st.metric("GPU memory", size(latest["gpu_memory_bytes"]), border=True)
+        live_chart(charts.device_curves(use), alt="Processor use", key=f"device-{run.id}")
+
+
+wanted = st.query_params.get("run", "")
+if wanted.isdecimal():
+    try:
+        one_run(store.run(int(wanted)))
+    except StudioError as error:
+        show_error(error)
+        st.page_link("pages/runs.py", label="All runs", icon=":material/arrow_back:")
+else:
+    all_runs()

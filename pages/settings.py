@@ -1,0 +1,61 @@
+"""This machine, disk use, limits, versions."""
+
+import importlib.metadata
+import platform
+import shutil
+
+import psutil
+import streamlit as st
+
+from pages._studio import get_home, get_store
+from pages._words import escape, size
+from studio import archives
+from studio.executors import local
+
+PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
+
+home, store = get_home(), get_store()
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def folder_size(path: str) -> int:
+    from pathlib import Path
+
+    return sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+
+
+st.title("Settings", anchor=False)
+st.header("This machine", anchor=False)
+with st.container(horizontal=True):
+    st.metric("Processor cores", local.available_cores(), border=True)
+    st.metric("Memory free", size(psutil.virtual_memory().available), border=True)
+    st.metric("Disk free", size(shutil.disk_usage(home.root).free), border=True)
+st.caption(
+    f"{escape(platform.platform())}. With `device: auto` a run takes the best device there is: a GPU, else the processor."
+)
+
+st.header("Disk", anchor=False)
+st.markdown(f"Everything is kept in `{escape(home.root)}`. Set `STUDIO_HOME` to keep it elsewhere.")
+parts = {
+    "Data sets": "datasets",
+    "Runs and their models": "runs",
+    "Teacher outputs": "teacher-outputs",
+    "Uploads": "uploads",
+}
+st.dataframe(
+    [{"What": what, "Size": size(folder_size(str(home.root / name)))} for what, name in parts.items()], hide_index=True
+)
+
+st.header("Limits", anchor=False)
+limits = {
+    "Files in a ZIP": f"{archives.MAX_MEMBERS:,}",
+    "A ZIP unpacked": size(archives.MAX_UNPACKED_BYTES),
+    "Upload": f"{st.get_option('server.maxUploadSize'):,} MB",
+}
+st.dataframe([{"What": what, "At most": limit} for what, limit in limits.items()], hide_index=True)
+
+st.header("Versions", anchor=False)
+st.dataframe(
+    [{"Package": name, "Version": importlib.metadata.version(name)} for name in PACKAGES],
+    hide_index=True,
+)

@@ -1,0 +1,146 @@
+"""Rows of the store as Plotly figures. No torch, no Streamlit."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from tsdownsample import MinMaxLTTBDownsampler
+
+from studio.events import Confusion, Evaluation
+from studio.rows import Point
+
+MAX_POINTS = 2_000
+COLOURS = {"teacher": "#d97706", "student": "#0d9488", "control": "#7c8794"}
+ROLE_OF_PHASE = {"teach": "teacher", "distill": "student", "control": "control"}
+LOSSES = {"loss": ("total", "solid"), "soft_target_loss": ("soft targets", "dash"), "label_loss": ("labels", "dot")}
+
+
+def loss_curves(points: Sequence[Point]) -> go.Figure:
+    """Total, soft-target and label loss of the student; the total of teacher and control."""
+    figure = _figure("step", "loss")
+    for phase, role in ROLE_OF_PHASE.items():
+        for name, (word, dash) in LOSSES.items():
+            if role != "student" and name != "loss":
+                continue
+            _add_line(figure, f"{role}, {word}" if role == "student" else role, role, _line(points, phase, name), dash)
+    return figure
+
+
+def accuracy_curves(points: Sequence[Point], teacher: float | None = None) -> go.Figure:
+    """Validation accuracy of student and control, and of the teacher while it learns; a line for its final one."""
+    figure = _figure("step", "accuracy on validation data")
+    figure.update_yaxes(tickformat=".0%")
+    for phase, role in ROLE_OF_PHASE.items():
+        _add_line(figure, role, role, _line(points, phase, "accuracy"), "solid", markers=True)
+    best = max((point.value for point in points if point.phase == "teach" and point.name == "accuracy"), default=None)
+    level = best if best is not None else teacher
+    if level is not None:
+        figure.add_hline(y=level, line_dash="dash", line_color=COLOURS["teacher"], line_width=1)
+    return figure
+
+
+def device_curves(points: Sequence[Point]) -> go.Figure:
+    """Processor use of the run's process over its seconds; 100 % is one core."""
+    figure = _figure("seconds", "processor use, % of one core")
+    _add_line(figure, "processor", "student", _line(points, "device", "cpu_percent"), "solid")
+    return figure
+
+
+def accuracies(evaluations: Sequence[Evaluation]) -> go.Figure:
+    """Test accuracy of each model with its 95 % interval."""
+    shown = [one for one in evaluations if one.metric == "accuracy" and one.split == "test"][::-1]
+    figure = _figure("accuracy on the test rows, with 95 % interval", "")
+    figure.update_xaxes(tickformat=".0%")
+    for one in shown:
+        low, high = one.low if one.low is not None else one.value, one.high if one.high is not None else one.value
+        figure.add_scatter(
+            x=[one.value],
+            y=[one.role],
+            mode="markers",
+            marker={"size": 13, "color": COLOURS[one.role]},
+            error_x={"type": "data", "symmetric": False, "array": [high - one.value], "arrayminus": [one.value - low],
+                     "thickness": 2.5, "width": 8},
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+            showlegend=False,
+        )  # fmt: skip
+    figure.update_layout(height=60 + 55 * max(1, len(shown)))
+    return figure
+
+
+def confusion(one: Confusion) -> go.Figure:
+    """Rows: true class; columns: predicted class; shade: share of the row."""
+    counts = np.array(one.counts)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    many = len(one.labels) > 20
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=one.labels,
+            y=one.labels,
+            customdata=counts,
+            text=None if many else counts,
+            texttemplate=None if many else "%{text}",
+            colorscale=[[0, "rgba(13,148,136,0.03)"], [1, COLOURS[one.role]]],
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            hovertemplate="true %{y}, predicted %{x}: %{customdata} rows (%{z:.0%})<extra></extra>",
+        )
+    )
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 8, "b": 0}, height=min(760, 240 + 18 * len(one.labels)))
+    figure.update_yaxes(autorange="reversed", title="true", type="category")
+    figure.update_xaxes(title="predicted", type="category")
+    return figure
+
+
+def class_counts(classes: dict[str, int]) -> go.Figure:
+    """How many rows each label has."""
+    figure = _figure("rows", "")
+    figure.add_bar(x=list(classes.values()), y=list(classes), orientation="h", marker_color=COLOURS["student"])
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_layout(height=min(900, 70 + 24 * len(classes)), bargap=0.35)
+    return figure
+
+
+def downsample(steps: np.ndarray, values: np.ndarray, most: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most `most` points that look the same on a screen (LTTB, Steinarsson 2013); the ends are kept."""
+    if len(steps) <= most:
+        return steps, values
+    kept = MinMaxLTTBDownsampler().downsample(steps, values, n_out=most)
+    return steps[kept], values[kept]
+
+
+def _line(points: Iterable[Point], phase: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    found = [(point.step, point.value) for point in points if point.phase == phase and point.name == name]
+    steps, values = np.array(found, dtype=float).reshape(-1, 2).T
+    return downsample(np.ascontiguousarray(steps), np.ascontiguousarray(values))
+
+
+def _add_line(
+    figure: go.Figure, name: str, role: str, line: tuple[np.ndarray, np.ndarray], dash: str, markers: bool = False
+) -> None:
+    if not len(line[0]):
+        return
+    figure.add_scatter(
+        x=line[0].tolist(),
+        y=line[1].tolist(),
+        name=name,
+        mode="lines+markers" if markers else "lines",
+        line={"color": COLOURS[role], "dash": dash, "width": 2},
+        marker={"size": 5},
+        hovertemplate="%{y:.4f}",
+    )
+
+
+def _figure(across: str, up: str) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        height=320,
+        hovermode="x unified",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        showlegend=True,
+    )
+    figure.update_xaxes(title=across, automargin=True)
+    figure.update_yaxes(title=up, automargin=True)
+    return figure
