@@ -187,7 +187,7 @@ def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
         saved = library.save(store, home, name, rows, columns, **values)
         st.success(f"Saved as **{escape(saved.name)}**.", icon=":material/check_circle:")
         st.page_link(
-            "pages/new_run.py",
+            "new_run.py",
             label="Use it in a new run",
             query_params={"dataset": str(saved.id)},
             icon=":material/arrow_forward:",

@@ -16,7 +16,7 @@ def start_demo(kind: str) -> None:
 
     with errors_shown(), st.spinner("Preparing the demo data …"):
         run = samples.start(store, home, "text" if kind == "text" else "images")
-        st.switch_page("pages/runs.py", query_params={"run": str(run.id)})
+        st.switch_page("runs.py", query_params={"run": str(run.id)})
 
 
 def demo_card(kind: str, title: str, words: str) -> None:
@@ -38,7 +38,7 @@ def run_line(run: RunRow) -> None:
             st.markdown(escape(run.verdict))
         elif run.message:
             st.markdown(escape(run.message))
-        page = "pages/results.py" if run.status in ("finished", "stopped") else "pages/runs.py"
+        page = "results.py" if run.status in ("finished", "stopped") else "runs.py"
         word = "See the results" if run.status in ("finished", "stopped") else "Watch it"
         st.page_link(page, label=word, query_params={"run": str(run.id)}, icon=":material/arrow_forward:")
 
@@ -80,4 +80,4 @@ if over:
 if not runs:
     st.header("Your own data", anchor=False)
     st.markdown("Nothing has run here yet. Try a demo, or bring your own data.")
-    st.page_link("pages/data.py", label="Add data", icon=":material/upload_file:")
+    st.page_link("data.py", label="Add data", icon=":material/upload_file:")

@@ -35,7 +35,7 @@ def choose_data() -> DatasetRow | None:
     rows = store.datasets()
     if not rows:
         st.info("There is no data yet.", icon=":material/inbox:")
-        st.page_link("pages/data.py", label="Add data", icon=":material/upload_file:")
+        st.page_link("data.py", label="Add data", icon=":material/upload_file:")
         return None
     wanted = st.query_params.get("dataset", "")
     index = next((number for number, row in enumerate(rows) if str(row.id) == wanted), 0)
@@ -125,7 +125,7 @@ def review(config: RunConfig) -> None:
     if st.button("Start", type="primary", icon=":material/play_arrow:", width="stretch", key="start"):
         with errors_shown():
             run = store.submit(config, key=draft_key())
-            st.switch_page("pages/runs.py", query_params={"run": str(run.id)})
+            st.switch_page("runs.py", query_params={"run": str(run.id)})
 
 
 def show_estimate(config: RunConfig) -> None:

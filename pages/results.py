@@ -30,11 +30,11 @@ def choose() -> RunRow | None:
     if wanted.isdecimal() and all(run.id != int(wanted) for run in done):
         run = store.run(int(wanted))
         st.info(f"Run {run.id} is {run.status}: it has no results.", icon=":material/info:")
-        st.page_link("pages/runs.py", label="Watch it", query_params={"run": str(run.id)}, icon=":material/timeline:")
+        st.page_link("runs.py", label="Watch it", query_params={"run": str(run.id)}, icon=":material/timeline:")
         return None
     if not done:
         st.info("No run has finished yet.", icon=":material/inbox:")
-        st.page_link("pages/home.py", label="Try a demo", icon=":material/play_arrow:")
+        st.page_link("home.py", label="Try a demo", icon=":material/play_arrow:")
         return None
     index = next((number for number, run in enumerate(done) if str(run.id) == wanted), 0)
     run = st.selectbox(

@@ -49,7 +49,7 @@ def all_runs() -> None:
     runs = store.runs()
     if not runs:
         st.info("Nothing has run yet.", icon=":material/inbox:")
-        st.page_link("pages/new_run.py", label="Start a run", icon=":material/add_circle:")
+        st.page_link("new_run.py", label="Start a run", icon=":material/add_circle:")
         return
     table = [
         {
@@ -84,7 +84,7 @@ def all_runs() -> None:
 
 
 def one_run(run: RunRow) -> None:
-    st.page_link("pages/runs.py", label="All runs", icon=":material/arrow_back:")
+    st.page_link("runs.py", label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title(f"Run {run.id}", anchor=False, width="content")
         if not run.is_over:
@@ -148,11 +148,11 @@ def status(run: RunRow) -> None:
             st.caption("Stopping: what the student has learned so far is being saved.")
     elif run.status == "failed":
         show_error(StudioError(run.message or "The run failed.", run.cure or ""))
-        st.page_link("pages/new_run.py", label="Start another run", icon=":material/add_circle:")
+        st.page_link("new_run.py", label="Start another run", icon=":material/add_circle:")
     else:
         if run.verdict:
             st.success(escape(run.verdict), icon=":material/fact_check:")
-        st.page_link("pages/results.py", label="See the results", query_params={"run": str(run.id)},
+        st.page_link("results.py", label="See the results", query_params={"run": str(run.id)},
                      icon=":material/arrow_forward:")  # fmt: skip
 
 
@@ -225,6 +225,6 @@ if wanted.isdecimal():
         one_run(store.run(int(wanted)))
     except StudioError as error:
         show_error(error)
-        st.page_link("pages/runs.py", label="All runs", icon=":material/arrow_back:")
+        st.page_link("runs.py", label="All runs", icon=":material/arrow_back:")
 else:
     all_runs()

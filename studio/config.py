@@ -22,6 +22,9 @@ from studio.errors import ConfigError
 
 TaskName = Literal["text-classification", "image-classification"]
 
+UNLABELLED = -1
+"""The label of a row that has none; such rows teach through the teacher alone."""
+
 BUILTIN_TEXT = ("transformer-base", "transformer-small", "transformer-tiny")
 BUILTIN_IMAGE = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -14,9 +14,8 @@ import pandas as pd
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_from_disk
 from pydantic import BaseModel
 
-from studio.config import TaskName
+from studio.config import UNLABELLED, TaskName
 from studio.errors import DataError
-from studio.losses import UNLABELLED
 from studio.uploads import SPLITS, Upload
 
 VALIDATION_SHARE = 0.1

@@ -3,8 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-UNLABELLED = -1
-"""The label of a row that has none; such rows teach through the teacher alone."""
+from studio.config import UNLABELLED
 
 
 def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from studio import compress, data, evaluate, models, objective, tasks, training
 from studio import device as devices
 from studio import teacher as recording
-from studio.config import ModelReference, RunConfig
+from studio.config import UNLABELLED, ModelReference, RunConfig
 from studio.device import Device
 from studio.errors import ConfigError, DataError
 from studio.events import (
@@ -35,7 +35,6 @@ from studio.events import (
     Role,
 )
 from studio.home import Home
-from studio.losses import UNLABELLED
 from studio.models import Fit, Model
 from studio.tasks import Encoded
 

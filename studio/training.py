@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from studio import device as devices
 from studio import teacher as passes
+from studio.config import UNLABELLED
 from studio.device import Device
 from studio.errors import DivergedError
 from studio.events import Event, Metrics, Phase, Progress
-from studio.losses import UNLABELLED
 from studio.models import Model
 from studio.objective import Objective, Terms
 from studio.tasks import Encoded
