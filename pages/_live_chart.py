@@ -39,6 +39,7 @@ function themed(layout, element) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: text, family: style.getPropertyValue("--st-font").trim() || "sans-serif", size: 13 },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text },
     hoverlabel: { bgcolor: paper, font: { color: text } },
     xaxis: axis(layout.xaxis),
     yaxis: axis(layout.yaxis),

@@ -55,7 +55,7 @@ def headline(run: RunRow) -> None:
         return
     words, icon = OUTCOMES[run.outcome or "no_control"]
     st.header(f"{icon} {words}", anchor=False)
-    st.markdown(f"#### {escape(run.verdict)}")
+    st.subheader(escape(run.verdict), anchor=False)
 
 
 def side_by_side(found: dict[tuple[str, str], Evaluation]) -> None:
@@ -81,10 +81,10 @@ def side_by_side(found: dict[tuple[str, str], Evaluation]) -> None:
             second.metric("Latency", f"{found[role, 'latency_ms'].value:.2f} ms", help="One row at a time, median.")
 
 
-def against(found: dict[tuple[str, str], Evaluation], role: str, metric: str) -> str | None:
+def against(found: dict[tuple[str, str], Evaluation], role: str, metric: str) -> str:
     """The share of the teacher's value."""
     if role == "teacher" or ("teacher", metric) not in found:
-        return None
+        return "the mark to reach"
     return f"{percent(found[role, metric].value / found['teacher', metric].value)} of the teacher"
 
 

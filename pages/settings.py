@@ -31,7 +31,8 @@ with st.container(horizontal=True):
     st.metric("Memory free", size(psutil.virtual_memory().available), border=True)
     st.metric("Disk free", size(shutil.disk_usage(home.root).free), border=True)
 st.caption(
-    f"{escape(platform.platform())}. With `device: auto` a run takes the best device there is: a GPU, else the processor."
+    f"{escape(platform.platform())}. "
+    "With `device: auto` a run takes the best device there is: a GPU, else the processor."
 )
 
 st.header("Disk", anchor=False)

@@ -49,7 +49,7 @@ def _check(member: zipfile.ZipInfo) -> None:
         raise DataError("The archive is locked with a password.", "Pack it again without one.")
     if member.file_size > MAX_MEMBER_BYTES:
         raise LimitError(
-            f"{name!r} unpacks to {member.file_size / 1024**2:.0f} MiB; at most {MAX_MEMBER_BYTES // 1024**2} MiB are read.",
+            f"{name!r} unpacks to {member.file_size >> 20} MiB; at most {MAX_MEMBER_BYTES >> 20} MiB are read.",
             "Leave it out.",
         )
     if member.file_size > RATIO_FROM_BYTES and member.file_size > MAX_RATIO * max(1, member.compress_size):

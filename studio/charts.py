@@ -50,7 +50,7 @@ def accuracies(evaluations: Sequence[Evaluation]) -> go.Figure:
     """Test accuracy of each model with its 95 % interval."""
     shown = [one for one in evaluations if one.metric == "accuracy" and one.split == "test"][::-1]
     figure = _figure("accuracy on the test rows, with 95 % interval", "")
-    figure.update_xaxes(tickformat=".0%")
+    figure.update_xaxes(tickformat=".1%")
     for one in shown:
         low, high = one.low if one.low is not None else one.value, one.high if one.high is not None else one.value
         figure.add_scatter(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict, Features, Image, Value, load_from_disk
+from datasets import Dataset, DatasetDict, Features, Image, Value, disable_progress_bars, load_from_disk
 from pydantic import BaseModel
 
 from studio.config import UNLABELLED, TaskName
@@ -23,6 +23,7 @@ TEST_SHARE = 0.2
 MAX_LABELS = 1_000
 MIN_ROWS = 10
 _FILE = "dataset.json"
+disable_progress_bars()  # its bars would end up in the log of the server
 _INPUT_NAMES = ("text", "sentence", "message", "review", "content", "question", "utterance", "body", "text_a", "title")
 _LABEL_NAMES = ("label", "labels", "class", "category", "intent", "target", "sentiment", "y", "tag", "topic")
 

@@ -16,7 +16,7 @@ from studio.executors import Job
 SAMPLE_ROWS = 2_000
 TIMED_STEPS = 3
 START_SECONDS = 6.0
-"""What every run spends on starting its process and opening libraries; it varies by machine and is a part of the range."""
+"""About what every run spends on starting its process and opening libraries."""
 
 
 class Estimate(BaseModel):

@@ -11,7 +11,7 @@ OVER: tuple[Status, ...] = ("finished", "stopped", "failed")
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """A saved data set. `splits` counts rows; `columns` tells where input and label came from; `report` what was found."""
+    """A saved data set. `splits` counts rows; `columns` names where input and label came from."""
 
     id: int
     name: str

@@ -177,14 +177,16 @@ class Store:
         """The points of all curves, or only those later than the step that `after` names for their phase."""
         after = after or {}
         known = ", ".join("?" for _ in after)
-        sql = f"SELECT phase, step, name, value FROM metrics WHERE run_id = ? AND phase != 'device' AND (phase NOT IN ({known})"
-        sql += " OR (phase = ? AND step > ?)" * len(after) + ") ORDER BY phase, step"
+        later = f"phase NOT IN ({known})" + " OR (phase = ? AND step > ?)" * len(after)
+        sql = "SELECT phase, step, name, value FROM metrics WHERE run_id = ? AND phase != 'device'"
+        sql += f" AND ({later}) ORDER BY phase, step"
         values: list[Any] = [run_id, *after] + [value for item in after.items() for value in item]
         return [Point(**row) for row in self._query(sql, values)]
 
     def device_use(self, run_id: int, after: int = -1) -> list[Point]:
         """What the run used of the machine; `step` counts seconds since its start."""
-        sql = "SELECT phase, step, name, value FROM metrics WHERE run_id = ? AND phase = 'device' AND step > ? ORDER BY step"
+        sql = "SELECT phase, step, name, value FROM metrics"
+        sql += " WHERE run_id = ? AND phase = 'device' AND step > ? ORDER BY step"
         return [Point(**row) for row in self._query(sql, [run_id, after])]
 
     def logs(self, run_id: int, after_id: int = 0) -> list[LogRow]:

@@ -17,14 +17,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from studio import compress, data, evaluate, models, objective, tasks, training
+from studio import data, models, objective, tasks, training
 from studio import device as devices
 from studio import teacher as recording
 from studio.config import UNLABELLED, ModelReference, RunConfig
 from studio.device import Device
 from studio.errors import ConfigError, DataError
 from studio.events import (
-    Comparison,
     Evaluation,
     Event,
     Log,
@@ -158,6 +157,8 @@ def _record(bench: Bench, teacher: Model, inputs: Encoded, same: bool) -> Steps[
 
 
 def _prune(bench: Bench, student: Model, inputs: Encoded) -> Steps[Model]:
+    from studio import compress  # torch-pruning takes a second to open: only for runs that prune
+
     before = models.parameters(student.network)
     example = inputs.batch(torch.arange(min(2, len(inputs))))
     smaller = compress.prune(student, bench.config.prune_ratio, example)
@@ -215,13 +216,15 @@ def _labelled(inputs: Encoded) -> Tensor:
 
 def _evaluate(bench: Bench, trained: dict[Role, Model]) -> Steps[None]:
     """Measure all models on the test set, which nothing has read before, and on the clock."""
+    from studio import evaluate  # it opens scipy.stats: at the end, so that the first point comes sooner
+
     found: list[Evaluation] = []
     right: dict[Role, Tensor] = {}
     inputs: dict[Role, Encoded] = {}
     for role, model in trained.items():
         model.network.to(bench.device.torch_device)
         inputs[role] = bench.encode("test", model).to(bench.device.torch_device)
-        tell = functools.partial(_told, len(inputs[role]))
+        tell = functools.partial(_read, len(inputs[role]))
         logits = yield from recording.logits(model, inputs[role], bench.device, tell)
         predicted = logits.argmax(-1)
         labels = inputs[role].labels.cpu()
@@ -229,21 +232,21 @@ def _evaluate(bench: Bench, trained: dict[Role, Model]) -> Steps[None]:
         for event in evaluate.quality(role, "test", labels.numpy(), predicted.numpy(), bench.dataset.labels):
             found += [event] if isinstance(event, Evaluation) else []
             yield event
-    for role in trained:
-        sizes = evaluate.sizes(role, trained[role])
+    for role, model in trained.items():
+        sizes = evaluate.sizes(role, model)
         found += sizes
         yield from sizes
     latencies = evaluate.latencies({role: (trained[role], inputs[role]) for role in trained}, bench.device)
     found += latencies
     yield from latencies
-    comparisons = [_compare("student", other, right) for other in ("control", "teacher") if other in right]
+    comparisons = [
+        evaluate.compare("student", other, "test", right["student"].numpy(), right[other].numpy())
+        for other in right
+        if other != "student"
+    ]
     yield from comparisons
     yield evaluate.verdict(found, next((one for one in comparisons if one.second == "control"), None))
 
 
-def _compare(first: Role, second: Role, right: dict[Role, Tensor]) -> Comparison:
-    return evaluate.compare(first, second, "test", right[first].numpy(), right[second].numpy())
-
-
-def _told(total: int, done: int) -> Progress:
+def _read(total: int, done: int) -> Progress:
     return Progress(phase="evaluate", step=done, total=total)
