@@ -67,5 +67,5 @@ _component = st.components.v2.component("studio_live_chart", html=_HTML, js=_SCR
 def live_chart(figure: go.Figure, *, alt: str, key: str) -> None:
     """Draw a figure that will be drawn again with more points. Nothing is sent while it stays the same."""
     plain = go.Figure(figure)
-    plain.layout.template = None  # type: ignore[assignment]
+    plain.layout.template = None
     _component(data={"figure": json.dumps(plain.to_plotly_json(), default=list), "alt": alt}, key=key)

@@ -22,7 +22,8 @@ def expert_names() -> list[str]:
 def parameter(name: str, value: Any) -> Any:
     """The widget of one parameter; `value` is shown until the user changes it."""
     field = RunConfig.model_fields[name]
-    key, words = f"setting-{name}", {"label": field.title or name, "help": field.description}
+    key = f"setting-{name}"
+    words: dict[str, Any] = {"label": field.title or name, "help": field.description}
     if name in SLIDERS:
         return _slider(name, value, key, words)
     if name in AUTO:
@@ -44,7 +45,8 @@ def parameter(name: str, value: Any) -> Any:
 def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
     low, high = bounds(name)
     extra = _extra(name)
-    start, end = extra.get("slider_min", low), max(extra.get("slider_max", high), value)
+    start = extra.get("slider_min", low) or 0
+    end = max(extra.get("slider_max", high) or 0, value)
     if RunConfig.model_fields[name].annotation is int:
         return st.slider(**words, min_value=int(start), max_value=int(end), value=int(value), key=key)
     step = extra.get("step", 0.01)

@@ -77,7 +77,7 @@ def all_runs() -> None:
         key="runs",
     )
     st.caption("Select a row to open the run.")
-    rows = picked["selection"]["rows"]  # type: ignore[index]
+    rows = picked["selection"]["rows"]
     if rows:
         st.query_params["run"] = str(runs[rows[0]].id)
         st.rerun()

@@ -3,6 +3,7 @@
 This file stands alone (it needs torch and transformers only), so that an export can carry it.
 """
 
+import itertools
 from typing import Any
 
 import torch
@@ -36,9 +37,7 @@ class MlpForImageClassification(PreTrainedModel):
     def __init__(self, config: MlpConfig) -> None:
         super().__init__(config)
         sizes = [config.num_channels * config.image_size**2, *config.hidden_sizes]
-        self.hidden = nn.ModuleList(
-            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
-        )
+        self.hidden = nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in itertools.pairwise(sizes))
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(sizes[-1], len(config.id2label or ()))
         self.post_init()

@@ -82,4 +82,4 @@ def _dtype(device: torch.device, precision: str) -> torch.dtype:
         return torch.bfloat16 if fast else torch.float32
     if precision == "float16" and device.type == "cpu":
         raise DeviceError("precision float16 needs a GPU, got device cpu.", "Choose float32 or bfloat16.")
-    return getattr(torch, precision)  # type: ignore[no-any-return]
+    return getattr(torch, precision)

@@ -34,7 +34,7 @@ def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str =
         archive.writestr("config.yaml", run.config.to_yaml())
         if _needs_loader(folder):
             archive.write(_ARCHITECTURES, _LOADER)
-    os.replace(part, target)
+    Path(part).replace(target)
     return target
 
 

@@ -51,7 +51,7 @@ def is_here(name: str) -> bool:
 def _fetch(name: str, done: dict[str, Any]) -> None:
     """Run in a thread of its own; leaves `folder` or `error` in `done`."""
 
-    class Counted(tqdm):  # type: ignore[type-arg]
+    class Counted(tqdm):
         """Counts bytes for the caller instead of drawing."""
 
         def display(self, *_: Any, **__: Any) -> None:
@@ -61,7 +61,7 @@ def _fetch(name: str, done: dict[str, Any]) -> None:
 
     try:
         done["folder"] = Path(snapshot_download(name, allow_patterns=WANTED, tqdm_class=Counted))
-    except Exception as error:  # of whatever kind: it is handed to the caller's thread, which raises it in words
+    except Exception as error:  # noqa: BLE001  of whatever kind: it is handed to the caller's thread, which raises it in words
         done["error"] = error
 
 

@@ -133,7 +133,7 @@ class Runtime:
                 self._one_turn()
             except StudioError as error:
                 _log.error("%s", error)
-            except Exception:  # the thread must outlive a full disk or a locked database, and say so
+            except Exception:  # noqa: BLE001  the thread must outlive a full disk or a locked database, and say so
                 _log.exception("The training thread met an error and goes on.")
             self._closing.wait(WAKE_SECONDS)
         self.store.release_lease(LEASE, self.owner)

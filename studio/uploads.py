@@ -325,7 +325,7 @@ def _place(name: str, labels: dict[str, tuple[str, str]]) -> tuple[str, str]:
     for key in (name, parts[-1]):
         if key in labels:
             return labels[key]
-    folders = [part for part in parts[:-1]]
+    folders = list(parts[:-1])
     split = next((SPLITS[part.lower()] for part in folders if part.lower() in SPLITS), "")
     named = [part for part in folders if part.lower() not in SPLITS]
     return split, named[-1] if named else ""

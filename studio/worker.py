@@ -32,7 +32,7 @@ def main() -> int:
         return _fail(said, type(error).__name__, error.message, error.cure)
     except MemoryError:
         return _fail(said, DeviceError.__name__, "The machine ran out of memory.", _LESS_MEMORY)
-    except Exception as error:  # a bug or a library's own error: told in the page, with everything in the log
+    except Exception as error:  # noqa: BLE001  a bug or a library's own error: told in the page, with everything in the log
         traceback.print_exc()
         if type(error).__name__ == "OutOfMemoryError":
             return _fail(said, DeviceError.__name__, "The GPU ran out of memory.", _LESS_MEMORY)

@@ -57,4 +57,4 @@ def of(name: TaskName) -> Task:
         "text-classification": text_classification,
         "image-classification": image_classification,
     }
-    return modules[name]  # type: ignore[return-value]
+    return modules[name]
