@@ -19,15 +19,19 @@ from studio.tasks import Encoded
 BATCH = 256
 """Rows a forward pass without gradients takes at once; long texts are sorted, so that padding stays small."""
 
+NOT_ARCHITECTURE = ("_name_or_path", "architectures", "dtype", "transformers_version")
+"""What a config says of where and how it was saved."""
 
-def fingerprint(model: Model, rows: str, max_length: int) -> str:
-    """What the outputs depend on: the weights, the processor, the rows in their order, the length cut."""
+
+def fingerprint(model: Model, inputs: Encoded) -> str:
+    """What the outputs depend on: the weights, the architecture, and the rows as the model reads them, in their order."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    digest.update(json.dumps([model.network.config.to_dict(), rows, max_length], sort_keys=True, default=str).encode())
-    digest.update(repr(model.processor).encode())
+    config = {key: value for key, value in model.network.config.to_dict().items() if key not in NOT_ARCHITECTURE}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    tensors = {name: value for name, value in vars(inputs).items() if isinstance(value, Tensor) and name != "labels"}
+    for name, tensor in sorted((model.network.state_dict() | tensors).items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
     return digest.hexdigest()[:32]
 
 

@@ -147,8 +147,7 @@ def _record(bench: Bench, teacher: Model, inputs: Encoded, same: bool) -> Steps[
     """The teacher's logits over all training rows, with a label or without."""
     teacher.network.to(bench.device.torch_device)
     read = inputs if same else bench.encode("train", teacher)
-    key = recording.fingerprint(teacher, f"{bench.dataset.fingerprint}/train", bench.config.max_length)
-    folder = bench.home.teacher_outputs / key
+    folder = bench.home.teacher_outputs / recording.fingerprint(teacher, read)
     if folder.exists():
         yield Log(
             message="The teacher's answers to this data are on disk from an earlier run: they are read from there."

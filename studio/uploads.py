@@ -26,6 +26,9 @@ SNIFF_ROWS = 50
 
 TABLES = ("csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx")
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+WESTERN = "cp1252"
+"""What most files that are not UTF-8 are written in: taken when nothing else fits better."""
+
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".npy", ".npz", ".joblib", ".ckpt")
 SPLITS = {
     "train": "train",
@@ -94,6 +97,9 @@ def text_of(data: bytes) -> tuple[str, str]:
         best = from_bytes(data[:SNIFF_BYTES]).best()
     if best is None:
         raise DataError("The file is not text in any encoding that the studio knows.", "Save it as UTF-8.")
+    western = from_bytes(data[:SNIFF_BYTES], cp_isolation=[WESTERN]).best()
+    if western is not None and western.chaos <= best.chaos:
+        best = western
     return data.decode(best.encoding, errors="replace"), best.encoding
 
 

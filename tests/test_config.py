@@ -1,0 +1,69 @@
+import pytest
+
+from studio.config import PRESETS, RunConfig, parse_config, parse_yaml
+from studio.errors import ConfigError
+
+WHOLE = {"dataset": "reviews", "teacher": "builtin/transformer-base", "student": "teacher/2-layers"}
+
+
+def test_a_value_out_of_range_is_refused_with_name_range_and_value():
+    with pytest.raises(ConfigError, match=r"alpha must be between 0 and 1, got 1\.4"):
+        parse_config(WHOLE | {"alpha": 1.4})
+
+
+def test_every_wrong_value_is_named_at_once():
+    with pytest.raises(ConfigError) as told:
+        parse_config(WHOLE | {"alpha": 2, "epochs": 0, "device": "gpu"})
+    assert all(name in str(told.value) for name in ("alpha", "epochs", "device"))
+
+
+def test_an_unknown_setting_is_refused_and_the_known_ones_are_listed():
+    with pytest.raises(ConfigError, match=r"no setting 'temprature'.*temperature"):
+        parse_config(WHOLE | {"temprature": 3})
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "bert", "folder:", "hub:a/b/c", "run:x/student", "builtin/gpt", "teacher/0-layers"]
+)
+def test_a_model_reference_of_no_known_form_is_refused(reference):
+    with pytest.raises(ConfigError):
+        parse_config(WHOLE | {"student": reference})
+
+
+def test_a_teacher_cannot_be_cut_from_itself():
+    with pytest.raises(ConfigError, match="cannot be cut from itself"):
+        parse_config(WHOLE | {"teacher": "teacher/2-layers"})
+
+
+def test_a_config_written_as_yaml_reads_back_equal():
+    config = parse_config(WHOLE | {"learning_rate": 5e-5, "control": False})
+    assert parse_yaml(config.to_yaml()) == config
+
+
+def test_yaml_writes_a_rate_without_a_point_and_it_is_still_a_number():
+    assert (
+        parse_yaml("{dataset: d, teacher: builtin/mlp-800, student: builtin/mlp-64, learning_rate: 5e-5}").learning_rate
+        == 5e-5
+    )
+
+
+def test_overrides_win_over_the_file():
+    config = parse_yaml(RunConfig(**WHOLE).to_yaml(), ["epochs=9", "control=false", "temperature=2.5"])
+    assert (config.epochs, config.control, config.temperature) == (9, False, 2.5)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b", "a: [", "just words"])
+def test_yaml_that_is_no_list_of_settings_is_refused_in_words(text):
+    with pytest.raises(ConfigError):
+        parse_yaml(text)
+
+
+def test_every_preset_is_a_valid_config():
+    for values in PRESETS.values():
+        parse_config(WHOLE | values)
+
+
+def test_every_setting_has_a_title_and_a_sentence_of_help():
+    for name, field in RunConfig.model_fields.items():
+        assert field.title, name
+        assert field.description, name

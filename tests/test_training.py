@@ -1,0 +1,345 @@
+"""Teacher outputs, pruning, models and the whole loop, on models that train in seconds."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from studio import compress, data, device, evaluate, events, models, objective, tasks, teacher, trainer, training
+from studio.config import UNLABELLED, parse_config
+from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
+from studio.models import Fit, Model
+from tests.conftest import TINY
+
+CPU = device.Device(torch.device("cpu"), torch.float32)
+
+
+def finish(steps):
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+@pytest.fixture
+def fit(home, saved) -> Fit:
+    rows = data.load(home.dataset(saved.id)).dict["train"]
+    return Fit("text-classification", ["bad", "good"], rows, 16)
+
+
+@pytest.fixture
+def model(fit) -> Model:
+    torch.manual_seed(0)
+    return models.build("transformer-small", fit)
+
+
+@pytest.fixture
+def inputs(fit, model):
+    return tasks.of(fit.task).encode(fit.rows, model.processor, model.network.config, 16)
+
+
+def lesson(model, inputs, **changes):
+    values = {
+        "phase": "distill",
+        "model": model,
+        "inputs": inputs,
+        "rows": torch.arange(len(inputs)),
+        "teacher_logits": None,
+        "validation": inputs,
+        "objective": objective.labels_only,
+        "steps": 12,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.01,
+        "seed": 3,
+    }
+    return training.Lesson(**(values | changes))
+
+
+def test_recorded_outputs_are_in_the_order_of_the_rows_whatever_order_they_were_batched_in(model, inputs, monkeypatch):
+    monkeypatch.setattr(teacher, "BATCH", 7)
+    recorded = finish(teacher.logits(model, inputs, CPU, lambda done: None))
+    model.network.eval()
+    one_by_one = [model.network(**inputs.batch(torch.tensor([row]))).logits[0] for row in range(len(inputs))]
+    assert torch.allclose(recorded, torch.stack(one_by_one), atol=1e-5)
+
+
+def test_the_teacher_answers_in_evaluation_mode_and_is_left_as_it_was(model, inputs):
+    model.network.train()
+    first = finish(teacher.logits(model, inputs, CPU, lambda done: None))
+    second = finish(teacher.logits(model, inputs, CPU, lambda done: None))
+    assert torch.equal(first, second)
+    assert model.network.training
+
+
+def test_recorded_outputs_are_computed_once_and_read_from_disk_after_that(model, inputs, tmp_path):
+    folder = tmp_path / "outputs"
+    first = finish(teacher.record(model, inputs, CPU, folder)).clone()
+    with torch.no_grad():
+        model.network.classifier.bias += 100
+    assert torch.equal(finish(teacher.record(model, inputs, CPU, folder)), first)
+
+
+def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cut(model, fit, inputs):
+    first = teacher.fingerprint(model, inputs)
+    encode = tasks.of(fit.task).encode
+    reversed_rows = fit.rows.select(range(len(fit.rows) - 1, -1, -1))
+    assert first == teacher.fingerprint(model, encode(fit.rows, model.processor, model.network.config, 16))
+    assert first != teacher.fingerprint(model, encode(reversed_rows, model.processor, model.network.config, 16))
+    assert first != teacher.fingerprint(model, encode(fit.rows, model.processor, model.network.config, 5))
+    with torch.no_grad():
+        model.network.classifier.bias += 1e-3
+    assert first != teacher.fingerprint(model, inputs)
+
+
+def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, inputs):
+    plan = lesson(model, inputs, steps=2 * -(-len(inputs) // 16))
+    batches = list(training._batches(plan))
+    half = len(batches) // 2
+    first, second = torch.cat(batches[:half]), torch.cat(batches[half:])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(len(inputs)))
+    assert first.tolist() != second.tolist()
+
+
+def test_a_batch_is_padded_to_its_longest_text_alone(fit, model):
+    rows = data.Dataset.from_dict({"text": ["good", "a good warm and lovely thing"], "label": [1, 1]})
+    encoded = tasks.of(fit.task).encode(rows, model.processor, model.network.config, 16)
+    both, short = encoded.batch(torch.tensor([0, 1])), encoded.batch(torch.tensor([0]))
+    assert both["input_ids"].shape[1] > short["input_ids"].shape[1]
+    assert both["attention_mask"][0].sum() == short["attention_mask"].sum()
+
+
+def test_after_a_lesson_the_model_holds_its_best_weights_and_is_in_evaluation_mode(model, inputs):
+    best = training.Best()
+    points = [
+        one for one in training.learn(lesson(model, inputs, steps=30), CPU, best) if isinstance(one, events.Metrics)
+    ]
+    reached = [one.values["accuracy"] for one in points if "accuracy" in one.values]
+    logits = finish(teacher.logits(model, inputs, CPU, lambda done: None))
+    assert training.accuracy(logits, inputs.labels) == pytest.approx(max(reached))
+    assert not model.network.training
+
+
+def test_during_a_lesson_the_student_is_in_training_mode_also_after_a_look_at_the_validation_data(model, inputs):
+    modes = []
+
+    def watching(student_logits, teacher_logits, labels):
+        modes.append(model.network.training)
+        return objective.labels_only(student_logits, teacher_logits, labels)
+
+    list(training.learn(lesson(model, inputs, objective=watching), CPU, training.Best()))
+    assert all(modes)
+    assert len(modes) == 12
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(model, inputs):
+    def broken(student_logits, teacher_logits, labels):
+        return objective.Terms(student_logits.sum() * float("nan"), {})
+
+    with pytest.raises(DivergedError, match="at step 1 of distill"):
+        list(training.learn(lesson(model, inputs, objective=broken), CPU, training.Best()))
+
+
+def test_the_same_seed_gives_the_same_weights(fit, inputs):
+    results = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        one = models.build("transformer-tiny", fit)
+        list(training.learn(lesson(one, inputs), CPU, training.Best()))
+        results.append(one.network.classifier.weight.detach().clone())
+    assert torch.equal(*results)
+
+
+def test_a_student_cut_from_its_teacher_has_the_teachers_layers(model):
+    student = models.cut_layers(model, 1)
+    kept, last = student.network.bert.encoder.layer[0], model.network.bert.encoder.layer[-1]
+    assert student.network.config.num_hidden_layers == 1
+    assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), last.parameters(), strict=True))
+    assert torch.equal(student.network.classifier.weight, model.network.classifier.weight)
+
+
+@pytest.mark.parametrize("keep", [2, 5])
+def test_a_student_cannot_keep_as_many_layers_as_the_teacher_has(model, keep):
+    with pytest.raises(ModelError, match="can keep 1 to 1"):
+        models.cut_layers(model, keep)
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.9])
+def test_a_pruned_transformer_is_really_smaller_and_opens_like_any_other(model, inputs, fit, tmp_path, ratio):
+    smaller = compress.prune(model, ratio, inputs.batch(torch.arange(2)))
+    width = model.network.config.intermediate_size
+    assert smaller.network.config.intermediate_size == width - round(width * ratio)
+    models.save(smaller, tmp_path / "student")
+    opened = models.open_folder(tmp_path / "student", fit)
+    batch = inputs.batch(torch.arange(4))
+    assert torch.allclose(opened.network.eval()(**batch).logits, smaller.network.eval()(**batch).logits)
+    assert models.parameters(opened.network) < models.parameters(model.network)
+
+
+def test_pruning_keeps_the_neurons_with_the_largest_weights(model, inputs):
+    layer = model.network.bert.encoder.layer[0]
+    with torch.no_grad():
+        layer.intermediate.dense.weight[:100] *= 50
+        layer.output.dense.weight[:, :100] *= 50
+    smaller = compress.prune(model, 0.75, inputs.batch(torch.arange(2)))
+    kept = smaller.network.bert.encoder.layer[0].intermediate.dense.weight
+    assert (kept.norm(dim=1) > 5).sum() == 100
+
+
+def test_a_model_with_pickled_weights_only_is_refused(tmp_path, fit):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"x")
+    with pytest.raises(ModelError, match="can run code"):
+        models.open_folder(tmp_path, fit)
+
+
+def test_a_folder_that_is_not_there_is_named(fit, home):
+    with pytest.raises(ModelError, match=r"no folder /nowhere"):
+        finish(models.load("folder:/nowhere", fit, home))
+
+
+def test_without_a_network_a_hub_model_is_refused_in_words(fit, home, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=r"could not be downloaded.*local folder"):
+        finish(models.load("hub:someone/some-model", fit, home))
+
+
+def test_a_head_with_the_same_labels_in_another_order_is_put_in_order(model, fit, tmp_path, inputs):
+    models.save(model, tmp_path / "teacher")
+    config = json.loads((tmp_path / "teacher" / "config.json").read_text())
+    config["id2label"], config["label2id"] = {"0": "good", "1": "bad"}, {"good": 0, "bad": 1}
+    (tmp_path / "teacher" / "config.json").write_text(json.dumps(config))
+    opened = models.open_folder(tmp_path / "teacher", fit)
+    batch = inputs.batch(torch.arange(4))
+    assert opened.knows_labels
+    assert torch.allclose(opened.network.eval()(**batch).logits, model.network.eval()(**batch).logits.flip(-1))
+
+
+def test_a_pretrained_model_without_a_head_is_taught_first(real_data, fit):
+    opened = models.open_folder(real_data / "models" / "minilm-l6", fit)
+    assert opened.pretrained
+    assert not opened.knows_labels
+
+
+def test_a_device_that_the_machine_lacks_is_refused_with_those_it_has():
+    config = parse_config({"dataset": "d", **TINY, "device": "cuda:7"})
+    with pytest.raises(DeviceError, match=r"got cuda:7.*cpu"):
+        device.pick(config)
+
+
+def run(home, saved, **changes):
+    config = parse_config({"dataset": "reviews", **TINY, **changes})
+    return list(trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
+
+
+def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(home, saved):
+    said = run(home, saved)
+    begun = [one.phase for one in said if isinstance(one, events.PhaseStarted)]
+    assert begun == ["prepare", "teach", "record", "distill", "control", "evaluate"]
+    assert isinstance(said[-2], events.Verdict)
+    found = {(one.role, one.metric) for one in said if isinstance(one, events.Evaluation)}
+    metrics = {"accuracy", "f1_macro", "parameters", "size_bytes", "latency_ms"}
+    assert found == {(role, metric) for role in ("teacher", "student", "control") for metric in metrics}
+    for role in ("teacher", "student", "control"):
+        assert AutoModelForSequenceClassification.from_pretrained(home.model(1, role), use_safetensors=True)
+        assert AutoTokenizer.from_pretrained(home.model(1, role))
+
+
+def test_student_and_control_start_from_the_same_weights_and_take_the_same_number_of_steps(home, saved):
+    said = run(home, saved)
+    start = {one.phase: one.values["accuracy"] for one in said if isinstance(one, events.Metrics) and one.step == 0}
+    steps = {one.phase: one.steps for one in said if isinstance(one, events.PhaseFinished)}
+    assert start["distill"] == start["control"]
+    assert steps["distill"] == steps["control"] > 0
+
+
+def test_at_alpha_zero_student_and_control_are_the_same_model(home, saved):
+    said = run(home, saved, alpha=0.0)
+    found = {(one.role, one.metric): one.value for one in said if isinstance(one, events.Evaluation)}
+    student, control = (
+        AutoModelForSequenceClassification.from_pretrained(home.model(1, role)).state_dict()
+        for role in ("student", "control")
+    )
+    assert found["student", "accuracy"] == found["control", "accuracy"]
+    assert all(torch.equal(student[name], control[name]) for name in student)
+
+
+def test_the_test_rows_are_read_once_after_all_training(home, saved, monkeypatch):
+    read = []
+    encode = trainer.Bench.encode
+    monkeypatch.setattr(
+        trainer.Bench, "encode", lambda bench, split, model: read.append(split) or encode(bench, split, model)
+    )
+    phases = []
+    config = parse_config({"dataset": "reviews", **TINY})
+    for event in trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home):
+        if isinstance(event, events.PhaseStarted):
+            phases.append((event.phase, read.count("test")))
+    assert all(count == 0 for phase, count in phases)
+    assert read.count("test") == 3
+
+
+def test_the_teachers_answers_cover_the_training_rows_and_no_test_row(home, saved):
+    run(home, saved)
+    (file,) = home.teacher_outputs.glob("*/logits.npy")
+    assert len(np.load(file)) == saved.splits["train"]
+
+
+def test_rows_without_a_label_teach_the_student_and_not_the_control(home, store):
+    from studio import library
+    from studio.data import Columns
+    from tests.conftest import reviews
+
+    columns = Columns("text", "label")
+    rows = data.clean(reviews(120, unlabelled=40), columns, "text-classification")
+    saved = library.save(store, home, "partly", rows, columns)
+    dataset = data.load(home.dataset(saved.id))
+    assert sum(label == UNLABELLED for label in dataset.dict["train"]["label"]) == 40
+    config = parse_config({"dataset": "partly", **TINY})
+    said = list(trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
+    assert any(isinstance(one, events.Verdict) for one in said)
+
+
+def test_a_run_that_prunes_says_so_and_its_control_is_pruned_alike(home, saved):
+    said = run(home, saved, prune_ratio=0.5)
+    size = {one.role: one.value for one in said if isinstance(one, events.Evaluation) and one.metric == "parameters"}
+    assert size["student"] == size["control"]
+    assert any(isinstance(one, events.Log) and "Pruned 50%" in one.message for one in said)
+
+
+def test_closing_a_run_in_the_middle_saves_the_student_so_far(home, saved):
+    config = parse_config({"dataset": "reviews", **TINY, "epochs": 50})
+    steps = trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home)
+    for event in steps:
+        if isinstance(event, events.Metrics) and event.phase == "distill" and event.step > 5:
+            break
+    steps.close()
+    assert AutoModelForSequenceClassification.from_pretrained(home.model(1, "student"), use_safetensors=True)
+
+
+def test_a_student_from_an_earlier_run_can_be_the_teacher_and_needs_no_teaching(home, saved):
+    run(home, saved)
+    config = parse_config({"dataset": "reviews", **TINY, "teacher": "run:1/teacher"})
+    said = list(trainer.distill(config, run_id=2, dataset=home.dataset(saved.id), home=home))
+    assert "teach" not in [one.phase for one in said if isinstance(one, events.PhaseStarted)]
+    assert any(isinstance(one, events.Log) and "on disk from an earlier run" in one.message for one in said)
+
+
+def test_an_image_model_on_texts_is_refused(home, saved):
+    with pytest.raises(ModelError, match="not made for text-classification"):
+        run(home, saved, student="builtin/cnn-tiny")
+
+
+def test_a_task_that_is_not_the_data_sets_is_refused(home, saved):
+    with pytest.raises(ConfigError, match="task must be text-classification"):
+        run(home, saved, task="image-classification")
+
+
+def test_latencies_are_measured_for_each_model(model, inputs):
+    found = evaluate.latencies({"teacher": (model, inputs), "student": (model, inputs)}, CPU)
+    assert [one.role for one in found] == ["teacher", "student"]
+    assert all(one.value > 0 for one in found)
