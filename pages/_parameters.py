@@ -38,7 +38,9 @@ def parameter(name: str, value: Any) -> Any:
         return st.selectbox(**words, options=["auto", "cpu", "cuda", "mps"], accept_new_options=True, key=key)
     low, high = bounds(name)
     if isinstance(value, float):
-        return st.number_input(**words, min_value=low, max_value=high, value=value, format="%g", key=key)
+        return st.number_input(
+            **words, min_value=float(low or 0), max_value=float(high or 1e9), value=value, format="%g", key=key
+        )
     return st.number_input(**words, min_value=int(low or 0), max_value=int(high or 10**9), value=value, key=key)
 
 

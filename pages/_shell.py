@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from streamlit.errors import StreamlitSecretNotFoundError
 
 ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:
@@ -18,10 +19,18 @@ def is_open_to_a_network() -> bool:
     return st.get_option("server.address") not in ("127.0.0.1", "localhost", "::1")
 
 
+def has_login() -> bool:
+    """Whether a login provider is set up in `.streamlit/secrets.toml`."""
+    try:
+        return "auth" in st.secrets
+    except StreamlitSecretNotFoundError:
+        return False
+
+
 def login() -> None:
     """Shown instead of every page while nobody is signed in."""
     st.title("Distillation Studio")
-    if "auth" not in st.secrets:
+    if not has_login():
         st.error(
             "The studio is open to the network, and no login is set up. "
             "Set `[auth]` in `.streamlit/secrets.toml`, or let the server listen on 127.0.0.1."

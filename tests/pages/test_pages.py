@@ -1,0 +1,175 @@
+"""Every page on an empty and on a filled store, without a browser."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from studio import events
+from studio.config import parse_config
+from tests.conftest import TINY
+
+SHELL = str(Path(__file__).parents[2] / "pages" / "_shell.py")
+PAGES = ("home.py", "data.py", "new_run.py", "runs.py", "results.py", "settings.py")
+
+
+@pytest.fixture
+def app(home, store) -> AppTest:
+    return AppTest.from_file(SHELL, default_timeout=60)
+
+
+def opened(app: AppTest, page: str, **query: str) -> AppTest:
+    app.run()
+    if page != "home.py":
+        app.switch_page(page)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "success", "error", "metric")
+    return " ".join(
+        str(getattr(one, "value", "")) + str(getattr(one, "label", "")) for kind in kinds for one in getattr(app, kind)
+    )
+
+
+EVALUATIONS = {"accuracy": 0.9, "f1_macro": 0.89, "parameters": 1e6, "size_bytes": 4e6, "latency_ms": 2.5}
+
+
+@pytest.fixture
+def filled(store, saved):
+    """One finished run, one that failed, one that waits."""
+    config = parse_config({"dataset": "reviews", **TINY})
+    run = store.submit(config, key="finished", owner="me")
+    said: list[events.Event] = [events.PhaseStarted(phase="distill"), events.Log(message="hello <b>there</b>")]
+    said += [
+        events.Metrics(phase="distill", step=n, values={"loss": 1 / (n + 1), "accuracy": n / 20}) for n in range(20)
+    ]
+    said += [events.DeviceUse(seconds=2, values={"cpu_percent": 150.0, "memory_bytes": 5e8})]
+    for role in ("teacher", "student", "control"):
+        said += [
+            events.Evaluation(
+                role=role, split="test", metric=metric, value=value, low=value * 0.9, high=value * 1.05, n=100
+            )
+            for metric, value in EVALUATIONS.items()
+        ]
+        said += [events.Confusion(role=role, split="test", labels=["bad", "good"], counts=[[40, 10], [5, 45]])]
+    said += [events.PhaseFinished(phase="distill", seconds=3, steps=20)]
+    said += [events.Verdict(outcome="better", sentence="The student kept 97 % of it.")]
+    store.record(run.id, said)
+    store.finish(run.id)
+    failed = store.submit(config, key="failed", owner="me")
+    store.fail(failed.id, events_error())
+    store.submit(config, key="queued")
+    return store
+
+
+def events_error():
+    from studio.errors import ModelError
+
+    return ModelError("The model <script>alert(1)</script> is broken.", "Choose another.")
+
+
+@pytest.mark.parametrize("page_file", PAGES)
+def test_every_page_opens_on_an_empty_store(app, page_file):
+    opened(app, page_file)
+
+
+@pytest.mark.parametrize("page_file", PAGES)
+def test_every_page_opens_on_a_filled_store(app, filled, page_file):
+    opened(app, page_file)
+
+
+def test_home_shows_both_demos_and_the_latest_verdict(app, filled):
+    app = opened(app, "home.py")
+    assert {button.key for button in app.button} >= {"demo-text", "demo-images"}
+    assert "The student kept 97 % of it" in words(app).replace("\\", "")
+
+
+def test_a_click_on_a_demo_queues_its_run(app, store):
+    app = opened(app, "home.py")
+    app.button(key="demo-images").click().run()
+    assert [run.config.dataset for run in store.runs()] == ["Demo: handwritten digits"]
+
+
+def test_the_verdict_and_all_three_models_are_on_the_results_page(app, filled):
+    app = opened(app, "results.py", run="1")
+    text = words(app).replace("\\", "")
+    assert "The student kept 97 % of it." in text
+    assert all(role in text for role in ("Teacher", "Student", "Control"))
+    assert [metric.value for metric in app.metric if metric.label == "Accuracy"] == ["90.0 %"] * 3
+    assert "95 % interval 81.0 % to 94.5 %" in text
+
+
+def test_a_failed_run_shows_message_and_cure_and_no_html(app, filled):
+    app = opened(app, "runs.py", run="2")
+    (error,) = app.error
+    assert "is broken" in error.value
+    assert "Choose another" in error.value
+    assert "<script>" not in error.value
+
+
+def test_a_run_that_does_not_exist_is_told_in_words(app, filled):
+    app = opened(app, "runs.py", run="99")
+    assert "no run 99" in app.error[0].value.replace("\\", "")
+
+
+def test_the_runs_page_lists_every_run_with_its_state(app, filled):
+    app = opened(app, "runs.py")
+    (table,) = app.dataframe
+    assert sorted(table.value["Status"]) == ["failed", "finished", "queued"]
+
+
+def test_start_twice_with_the_same_draft_makes_one_run(app, saved, store):
+    app = opened(app, "new_run.py", draft="one-visit")
+    app.button(key="start").click().run()
+    again = AppTest.from_file(SHELL, default_timeout=60)
+    again = opened(again, "new_run.py", draft="one-visit")
+    again.button(key="start").click().run()
+    assert len(store.runs()) == 1
+    assert store.runs()[0].config.control
+
+
+def test_the_settings_on_the_page_become_the_config(app, saved, store):
+    app = opened(app, "new_run.py", draft="d")
+    app.slider(key="setting-temperature").set_value(7.0)
+    app.slider(key="setting-alpha").set_value(0.25)
+    app.toggle(key="setting-control").set_value(False)
+    app.text_input(key="setting-learning_rate").set_value("2e-4").run()
+    app.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert (config.temperature, config.alpha, config.control, config.learning_rate) == (7.0, 0.25, False, 2e-4)
+
+
+def test_a_preset_sets_the_sliders(app, saved):
+    app = opened(app, "new_run.py", draft="d")
+    app.button_group(key="preset").set_value("Fast").run()
+    assert app.slider(key="setting-epochs").value == 2
+
+
+def test_a_wrong_setting_is_told_with_name_range_and_value(app, saved):
+    app = opened(app, "new_run.py", draft="d")
+    app.text_input(key="setting-learning_rate").set_value("7").run()
+    assert "learning_rate must be above 0 and at most 1" in app.error[0].value.replace("\\", "")
+
+
+def test_a_database_that_cannot_be_opened_is_told_in_words(home):
+    home.database.parent.mkdir(parents=True)
+    home.database.write_bytes(b"nonsense" * 200)
+    app = AppTest.from_file(SHELL, default_timeout=60).run()
+    assert "cannot be opened" in app.error[0].value
+    assert not app.exception
+
+
+def test_a_server_open_to_a_network_shows_nothing_without_a_login(app, monkeypatch):
+    import streamlit as st
+
+    real = st.get_option
+    monkeypatch.setattr(st, "get_option", lambda name: "0.0.0.0" if name == "server.address" else real(name))
+    app.run()
+    assert not app.exception
+    assert not [button for button in app.button if (button.key or "").startswith("demo-")]
+    assert "open to the network" in words(app)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from studio import charts
+from studio.events import Confusion, Evaluation
+from studio.rows import Point
+
+
+def points(count=50):
+    names = ("loss", "soft_target_loss", "label_loss", "accuracy")
+    phases = ("teach", "distill", "control")
+    return [Point(phase, step, name, 1 / (step + 1)) for phase in phases for step in range(count) for name in names]
+
+
+def test_the_student_has_three_losses_and_teacher_and_control_one():
+    names = [trace.name for trace in charts.loss_curves(points()).data]
+    assert names == ["teacher", "student, total", "student, soft targets", "student, labels", "control"]
+
+
+def test_accuracy_curves_show_all_three_and_the_teachers_level():
+    figure = charts.accuracy_curves(points())
+    assert [trace.name for trace in figure.data] == ["teacher", "student", "control"]
+    assert figure.layout.shapes[0].y0 == 1.0
+
+
+def test_no_points_make_an_empty_chart_and_no_error():
+    assert len(charts.loss_curves([]).data) == 0
+    assert len(charts.accuracy_curves([]).data) == 0
+
+
+def test_a_long_curve_is_cut_to_what_a_screen_can_show_and_keeps_its_ends_and_peak():
+    steps = np.arange(100_000, dtype=float)
+    values = np.sin(steps / 5_000)
+    values[54_321] = 40
+    x, y = charts.downsample(steps, values)
+    assert len(x) <= charts.MAX_POINTS
+    assert (x[0], x[-1]) == (0, 99_999)
+    assert y.max() == 40
+
+
+def test_the_interval_of_an_accuracy_is_drawn_as_it_is():
+    one = Evaluation(role="student", split="test", metric="accuracy", value=0.8, low=0.7, high=0.85, n=10)
+    bar = charts.accuracies([one]).data[0].error_x
+    assert bar.array[0] == pytest.approx(0.05)
+    assert bar.arrayminus[0] == pytest.approx(0.1)
+
+
+def test_the_confusion_matrix_shows_counts_and_shades_shares():
+    one = Confusion(role="student", split="test", labels=["a", "b"], counts=[[8, 2], [0, 5]])
+    heat = charts.confusion(one).data[0]
+    assert heat.z.tolist() == [[0.8, 0.2], [0.0, 1.0]]
+    assert heat.text.tolist() == [[8, 2], [0, 5]]
