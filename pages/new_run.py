@@ -12,12 +12,7 @@ from studio import runner
 from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, PRESET_HELP, PRESETS, RunConfig, parse_config
 from studio.rows import DatasetRow
 
-SOURCES = {
-    "builtin": "Built in",
-    "hub": "Hugging Face",
-    "folder": "Folder on this machine",
-    "run": "Earlier run",
-}
+SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder on this machine", "run": "Earlier run"}
 CUT = "Cut from the teacher"
 MAIN = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
 

@@ -56,7 +56,4 @@ limits = {
 st.dataframe([{"What": what, "At most": limit} for what, limit in limits.items()], hide_index=True)
 
 st.header("Versions", anchor=False)
-st.dataframe(
-    [{"Package": name, "Version": importlib.metadata.version(name)} for name in PACKAGES],
-    hide_index=True,
-)
+st.dataframe([{"Package": name, "Version": importlib.metadata.version(name)} for name in PACKAGES], hide_index=True)

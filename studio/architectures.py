@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
     PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.modeling_outputs import ImageClassifierOutput
+from transformers.modeling_outputs import ImageClassifierOutput, SequenceClassifierOutput
 
 
 class MlpConfig(PreTrainedConfig):
@@ -55,5 +56,46 @@ class MlpForImageClassification(PreTrainedModel):
         return ImageClassifierOutput(logits=self.classifier(features))
 
 
+class FastTextConfig(PreTrainedConfig):
+    """A bag of word pieces."""
+
+    model_type = "studio-fasttext"
+
+    vocab_size: int = 800
+    hidden_size: int = 16
+    dropout: float = 0.0
+    pad_token_id: int = 0
+
+
+class FastTextForSequenceClassification(PreTrainedModel):
+    """The mean of the embeddings of a text's word pieces, then one linear layer (Joulin et al., 2016)."""
+
+    config_class = FastTextConfig
+    main_input_name = "input_ids"
+
+    def __init__(self, config: FastTextConfig) -> None:
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.hidden_size, len(config.id2label or ()))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Small embeddings, so that the mean starts near zero; PyTorch's own start for the linear layer."""
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.1)
+        elif isinstance(module, nn.Linear):
+            module.reset_parameters()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> SequenceClassifierOutput:
+        """input_ids and attention_mask (batch, length) -> logits (batch, classes)."""
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        weights = mask.unsqueeze(-1).to(self.embeddings.weight.dtype)
+        mean = (self.embeddings(input_ids) * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(mean)))
+
+
+AutoConfig.register("studio-fasttext", FastTextConfig, exist_ok=True)
+AutoModelForSequenceClassification.register(FastTextConfig, FastTextForSequenceClassification, exist_ok=True)
 AutoConfig.register("studio-mlp", MlpConfig, exist_ok=True)
 AutoModelForImageClassification.register(MlpConfig, MlpForImageClassification, exist_ok=True)

@@ -9,14 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from studio.errors import ConfigError
 
@@ -25,8 +18,15 @@ TaskName = Literal["text-classification", "image-classification"]
 UNLABELLED = -1
 """The label of a row that has none; such rows teach through the teacher alone."""
 
-BUILTIN_TEXT = ("transformer-base", "transformer-small", "transformer-tiny")
-BUILTIN_IMAGE = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64")
+BUILTIN_TEXT = (
+    "transformer-base",
+    "transformer-small",
+    "transformer-tiny",
+    "fasttext-large",
+    "fasttext-small",
+    "fasttext-tiny",
+)
+BUILTIN_IMAGE = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64", "mlp-16")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _MODEL_HELP = "`folder:PATH`, `hub:ORG/NAME`, `run:ID/student`, `run:ID/teacher` or `builtin/NAME`"
 

@@ -15,13 +15,7 @@ from torch import nn
 from transformers import AutoConfig
 
 from studio import hub, tasks
-from studio.config import (
-    BUILTIN_IMAGE,
-    BUILTIN_TEXT,
-    ModelReference,
-    RunConfig,
-    TaskName,
-)
+from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, ModelReference, RunConfig, TaskName
 from studio.errors import ModelError
 from studio.events import Progress
 from studio.home import Home

@@ -56,11 +56,7 @@ def is_gone(owner: str | None) -> bool:
 
 
 def carry(
-    store: Store,
-    home: Home,
-    run: RunRow,
-    execute: Execute = local.execute,
-    leave: Callable[[], bool] = lambda: False,
+    store: Store, home: Home, run: RunRow, execute: Execute = local.execute, leave: Callable[[], bool] = lambda: False
 ) -> Iterator[events.Event]:
     """Carry one claimed run to its end, whatever that end is; yields every event once it is in the store.
 

@@ -18,26 +18,33 @@ from studio.store import Store
 from studio.uploads import Upload
 
 Demo = Literal["text", "images"]
+LABELLED: dict[Demo, int] = {"text": 400, "images": 120}
+"""How many training rows keep their label."""
+
+TEST_SHARE, VALIDATION_SHARE = 0.35, 0.15
 MESSAGES = Path(__file__).parents[1] / "assets" / "demo" / "support_messages.csv"
 
 NAMES: dict[Demo, str] = {"text": "Demo: support messages", "images": "Demo: handwritten digits"}
 SETTINGS: dict[Demo, dict[str, Any]] = {
     "text": {
-        "teacher": "builtin/transformer-base",
-        "student": "builtin/transformer-tiny",
-        "epochs": 40,
-        "teacher_epochs": 15,
+        "teacher": "builtin/fasttext-large",
+        "student": "builtin/fasttext-tiny",
+        "temperature": 4.0,
+        "alpha": 0.9,
+        "epochs": 80,
+        "teacher_epochs": 60,
         "batch_size": 32,
-        "learning_rate": 3e-3,
+        "learning_rate": 2e-2,
+        "teacher_learning_rate": 1e-2,
         "max_length": 64,
     },
     "images": {
         "teacher": "builtin/cnn-large",
         "student": "builtin/cnn-tiny",
-        "temperature": 2.0,
+        "temperature": 4.0,
         "alpha": 0.9,
-        "epochs": 15,
-        "teacher_epochs": 10,
+        "epochs": 40,
+        "teacher_epochs": 60,
         "batch_size": 32,
         "learning_rate": 5e-3,
     },
@@ -58,13 +65,13 @@ def add(store: Store, home: Home, demo: Demo) -> DatasetRow:
     """The demo's data set."""
     upload, columns = _messages() if demo == "text" else _digits()
     rows = data.clean(upload, columns, data.guess_task(upload))
-    test_share = 0.25 if demo == "text" else 0.4
-    return library.save(store, home, NAMES[demo], rows, columns, test_share=test_share)
+    return library.save(store, home, NAMES[demo], rows, columns)
 
 
 def _messages() -> tuple[Upload, Columns]:
     """Customer-support messages with their intent, written for this project."""
-    return uploads.read(MESSAGES, header=True), Columns("text", "intent")
+    table = uploads.read(MESSAGES, header=True).table
+    return Upload("table", _few_labels(table, "intent", LABELLED["text"])), Columns("text", "intent", "split")
 
 
 def _digits() -> tuple[Upload, Columns]:
@@ -74,7 +81,24 @@ def _digits() -> tuple[Upload, Columns]:
     digits = load_digits()
     images = [_png(np.clip(image * 16, 0, 255).astype(np.uint8)) for image in digits.images]
     table = pd.DataFrame({"image": images, "label": digits.target.astype(str)}, dtype=object)
-    return Upload("images", table), Columns("image", "label")
+    return Upload("images", _few_labels(table, "label", LABELLED["images"])), Columns("image", "label", "split")
+
+
+def _few_labels(table: pd.DataFrame, label: str, keep: int) -> pd.DataFrame:
+    """With splits, and labels on `keep` of the training rows alone, as where labelling is dear.
+
+    The student learns the other rows from the teacher.
+    """
+    from sklearn.model_selection import train_test_split
+
+    names = table[label].to_numpy()
+    rest, test = train_test_split(np.arange(len(table)), test_size=TEST_SHARE, stratify=names, random_state=0)
+    train, validation = train_test_split(rest, test_size=VALIDATION_SHARE, stratify=names[rest], random_state=0)
+    labelled, _ = train_test_split(train, train_size=keep, stratify=names[train], random_state=0)
+    split = np.full(len(table), "train", dtype=object)
+    split[test], split[validation] = "test", "validation"
+    known = np.isin(np.arange(len(table)), np.concatenate([labelled, validation, test]))
+    return table.assign(split=split, **{label: np.where(known, names, "")})
 
 
 def _png(pixels: np.ndarray) -> bytes:

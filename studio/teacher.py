@@ -24,7 +24,7 @@ NOT_ARCHITECTURE = ("_name_or_path", "architectures", "dtype", "transformers_ver
 
 
 def fingerprint(model: Model, inputs: Encoded) -> str:
-    """What the outputs depend on: the weights, the architecture, and the rows as the model reads them, in their order."""
+    """What the outputs depend on: weights, architecture, and the rows as the model reads them, in their order."""
     digest = hashlib.sha256()
     config = {key: value for key, value in model.network.config.to_dict().items() if key not in NOT_ARCHITECTURE}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())

@@ -23,16 +23,7 @@ from studio import teacher as recording
 from studio.config import UNLABELLED, ModelReference, RunConfig
 from studio.device import Device
 from studio.errors import ConfigError, DataError
-from studio.events import (
-    Evaluation,
-    Event,
-    Log,
-    Phase,
-    PhaseFinished,
-    PhaseStarted,
-    Progress,
-    Role,
-)
+from studio.events import Evaluation, Event, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
 from studio.home import Home
 from studio.models import Fit, Model
 from studio.tasks import Encoded

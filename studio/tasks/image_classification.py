@@ -10,12 +10,7 @@ from datasets import Dataset, Image
 from PIL import Image as pillow
 from PIL import ImageStat
 from torch import Tensor
-from transformers import (
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    ResNetConfig,
-    ViTImageProcessorPil,
-)
+from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig, ViTImageProcessorPil
 
 from studio.architectures import MlpConfig
 
@@ -36,6 +31,7 @@ _MLP: dict[str, dict[str, Any]] = {
     "mlp-1200": {"hidden_sizes": [1200, 1200], "dropout": 0.5},
     "mlp-800": {"hidden_sizes": [800, 800]},
     "mlp-64": {"hidden_sizes": [64]},
+    "mlp-16": {"hidden_sizes": [16]},
 }
 
 
@@ -69,10 +65,7 @@ def builtin(name: str, rows: Dataset, model_options: dict[str, Any], max_length:
     """A ResNet or a multi-layer perceptron of the named size, for images such as these."""
     side, channels, mean, deviation = _look_at(rows)
     processor = ViTImageProcessorPil(
-        size={"height": side, "width": side},
-        image_mean=mean,
-        image_std=deviation,
-        do_convert_rgb=channels == 3,
+        size={"height": side, "width": side}, image_mean=mean, image_std=deviation, do_convert_rgb=channels == 3
     )
     if name in _MLP:
         return MlpConfig(num_channels=channels, image_size=side, **_MLP[name], **model_options), processor

@@ -5,32 +5,30 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    BertConfig,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
+
+from studio.architectures import FastTextConfig
 
 auto_model = AutoModelForSequenceClassification
 
 VOCABULARY = 8_000
+FASTTEXT_VOCABULARY = 800
+"""Short pieces stand in for character n-grams: they help where there are few texts."""
+
 ENCODE_AT_ONCE = 1_000
 
 _SIZES: dict[str, dict[str, Any]] = {
     "transformer-base": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 8},
     "transformer-small": {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
     "transformer-tiny": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2},
+}
+
+_FASTTEXT: dict[str, dict[str, Any]] = {
+    "fasttext-large": {"hidden_size": 192, "dropout": 0.5},
+    "fasttext-small": {"hidden_size": 16},
+    "fasttext-tiny": {"hidden_size": 8},
 }
 
 
@@ -66,8 +64,11 @@ def load_processor(folder: str) -> Any:
 
 
 def builtin(name: str, rows: Dataset, model_options: dict[str, Any], max_length: int) -> tuple[Any, Any]:
-    """A BERT of the named size, and a WordPiece tokenizer learned from the training texts."""
-    tokenizer = _learn_tokenizer(rows, max_length)
+    """A BERT or a fastText model of the named size, and a WordPiece tokenizer learned from the training texts."""
+    if name in _FASTTEXT:
+        tokenizer = _learn_tokenizer(rows, max_length, FASTTEXT_VOCABULARY)
+        return FastTextConfig(vocab_size=len(tokenizer), **_FASTTEXT[name], **model_options), tokenizer
+    tokenizer = _learn_tokenizer(rows, max_length, VOCABULARY)
     size = _SIZES[name]
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -98,14 +99,14 @@ def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) ->
     )
 
 
-def _learn_tokenizer(rows: Dataset, max_length: int) -> PreTrainedTokenizerFast:
+def _learn_tokenizer(rows: Dataset, max_length: int, vocabulary: int) -> PreTrainedTokenizerFast:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY, min_frequency=2, special_tokens=special, show_progress=False
+        vocab_size=vocabulary, min_frequency=2, special_tokens=special, show_progress=False
     )
     tokenizer.train_from_iterator(rows["text"][:], trainer)
     ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
