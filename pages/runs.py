@@ -10,7 +10,7 @@ from pages._studio import get_home, get_store, show_error
 from pages._words import PHASE_HELP, PHASES, STATUS_COLOURS, STATUS_ICONS, ago, duration, escape, model, size
 from studio import charts
 from studio.errors import StudioError
-from studio.rows import Point, RunRow
+from studio.rows import Cursor, Point, RunRow
 
 LOG_LINES = 200
 
@@ -23,13 +23,13 @@ class Seen:
 
     run_id: int
     points: list[Point] = field(default_factory=list)
-    after: dict[str, int] = field(default_factory=dict)
+    after: Cursor = field(default_factory=dict)
 
     def read_on(self) -> list[Point]:
         new = store.curve(self.run_id, self.after)
         self.points += new
         for point in new:
-            self.after[point.phase] = max(point.step, self.after.get(point.phase, -1))
+            self.after[point.phase, point.name] = point.step
         return self.points
 
 

@@ -12,7 +12,7 @@ Role = Literal["teacher", "student", "control"]
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")  # a number that is none must not end a run
 
 
 class PhaseStarted(_Event):

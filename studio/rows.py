@@ -62,6 +62,10 @@ class Point:
     value: float
 
 
+Cursor = dict[tuple[str, str], int]
+"""The last step that a reader has of each curve, by phase and name."""
+
+
 @dataclass(frozen=True)
 class LogRow:
     id: int

@@ -3,11 +3,13 @@
 WAL mode: a reader never waits for a writer. One connection a thread. A damaged or newer database is left untouched.
 """
 
+import contextlib
 import json
+import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from studio import events
 from studio.config import RunConfig, parse_config
 from studio.errors import ConfigError, DataError, StoreError, StudioError
 from studio.migrations import MIGRATIONS
-from studio.rows import DatasetRow, LogRow, PhaseRow, Point, RunRow
+from studio.rows import Cursor, DatasetRow, LogRow, PhaseRow, Point, RunRow
 
 BUSY_MILLISECONDS = 15_000
 
@@ -28,8 +30,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._migrate()
+        self._open()
 
     # --- data sets
 
@@ -48,11 +49,6 @@ class Store:
 
         The same name with the same content gives the data set that is there. Raises `DataError` for other content.
         """
-        existing = next(self._query("SELECT * FROM datasets WHERE name = ? AND ready", [name]), None)
-        if existing:
-            if existing["fingerprint"] == fingerprint and existing["task"] == task:
-                return _dataset(existing)
-            raise DataError(f"There is a data set named {name!r} already, with other content.", "Choose another name.")
         values = {
             "name": name,
             "task": task,
@@ -64,23 +60,30 @@ class Store:
             "created_at": time.time(),
         }
         with self._db.atomic():
-            self._db.execute("DELETE FROM datasets WHERE name = ? AND NOT ready", [name])
-            new_id = self._db.table("datasets").insert(values).last_pk
-        return _dataset({**values, "id": new_id})
+            self._db.execute("DELETE FROM datasets WHERE name = ? AND NOT ready", [name])  # takes the write lock first
+            existing = self._row("SELECT * FROM datasets WHERE name = ?", [name])
+            new_id = existing["id"] if existing else self._db.table("datasets").insert(values).last_pk
+        if existing and (existing["fingerprint"], existing["task"]) != (fingerprint, task):
+            raise DataError(f"There is a data set named {name!r} already, with other content.", "Choose another name.")
+        return _dataset(existing or {**values, "id": new_id})
 
     def dataset_ready(self, dataset_id: int) -> None:
-        """The files are in place: from now on the data set is listed."""
-        self._db.execute("UPDATE datasets SET ready = 1 WHERE id = ?", [dataset_id])
+        """The files are in place: from now on the data set is listed.
+
+        Raises `DataError` where someone else took the name while the files were written.
+        """
+        if self._db.execute("UPDATE datasets SET ready = 1 WHERE id = ?", [dataset_id]).rowcount == 0:
+            raise DataError("A data set of the same name was saved at the same time.", "Choose another name.")
 
     def datasets(self) -> list[DatasetRow]:
         """All data sets, the newest first."""
-        return [_dataset(row) for row in self._query("SELECT * FROM datasets WHERE ready ORDER BY id DESC")]
+        return [_dataset(row) for row in self._rows("SELECT * FROM datasets WHERE ready ORDER BY id DESC")]
 
     def dataset(self, reference: str | int) -> DatasetRow:
         """The data set of that name, else of that id; raises `StoreError` that names what there is."""
-        found = next(self._query("SELECT * FROM datasets WHERE name = ? AND ready", [str(reference)]), None)
+        found = self._row("SELECT * FROM datasets WHERE name = ? AND ready", [str(reference)])
         if found is None and str(reference).isdecimal():
-            found = next(self._query("SELECT * FROM datasets WHERE id = ? AND ready", [int(reference)]), None)
+            found = self._row("SELECT * FROM datasets WHERE id = ? AND ready", [int(reference)])
         if found is None:
             names = ", ".join(repr(row.name) for row in self.datasets()) or "none yet"
             raise StoreError(f"There is no data set {str(reference)!r}.", f"Saved data sets: {names}.")
@@ -105,28 +108,28 @@ class Store:
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_key) DO NOTHING",
             [key, "running" if owner else "queued", full.model_dump_json(), dataset.id, owner, now, owner and now],
         )
-        return _run(next(self._query("SELECT * FROM runs WHERE request_key = ?", [key])))
+        return _run(self._rows("SELECT * FROM runs WHERE request_key = ?", [key])[0])
 
     def run(self, run_id: int) -> RunRow:
         """One run; raises `StoreError` where there is none."""
-        found = next(self._query("SELECT * FROM runs WHERE id = ?", [run_id]), None)
+        found = self._row("SELECT * FROM runs WHERE id = ?", [run_id])
         if found is None:
             raise StoreError(f"There is no run {run_id}.", "`python -m studio runs` and the page Runs list them.")
         return _run(found)
 
     def runs(self, limit: int = 200) -> list[RunRow]:
         """The newest runs first."""
-        return [_run(row) for row in self._query("SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit])]
+        return [_run(row) for row in self._rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit])]
 
     def claim(self, owner: str) -> RunRow | None:
         """Take the oldest queued run for `owner`; one statement, so that no run is taken twice."""
-        taken = self._db.conn.execute(
-            "UPDATE runs SET status = 'running', owner = ?, started_at = ?"
-            " WHERE id = (SELECT min(id) FROM runs WHERE status = 'queued') RETURNING id",
-            [owner, time.time()],
-        ).fetchall()
-        self._db.conn.commit()
-        return self.run(taken[0][0]) if taken else None
+        with self._db.atomic():
+            taken = self._row(
+                "UPDATE runs SET status = 'running', owner = ?, started_at = ?"
+                " WHERE id = (SELECT min(id) FROM runs WHERE status = 'queued') RETURNING *",
+                [owner, time.time()],
+            )
+        return _run(taken) if taken else None
 
     def request_stop(self, run_id: int) -> None:
         """Ask a run to stop; one that has not begun is stopped at once."""
@@ -139,7 +142,8 @@ class Store:
             )
 
     def stop_requested(self, run_id: int) -> bool:
-        return self.run(run_id).stop_requested
+        """Asked several times a second while a run goes on."""
+        return bool(self._rows("SELECT stop_requested FROM runs WHERE id = ?", [run_id])[0]["stop_requested"])
 
     def finish(self, run_id: int) -> None:
         self._end(run_id, "finished")
@@ -156,9 +160,9 @@ class Store:
             )
             self._end(run_id, "failed")
 
-    def fail_lost(self, owner_is_gone: Any, error: StudioError) -> list[int]:
-        """Fail the running runs whose owner (a text) is gone; returns their ids."""
-        running = self._query("SELECT id, owner FROM runs WHERE status = 'running'")
+    def fail_lost(self, owner_is_gone: Callable[[str | None], bool], error: StudioError) -> list[int]:
+        """Fail the running runs whose owner is gone; returns their ids."""
+        running = self._rows("SELECT id, owner FROM runs WHERE status = 'running'")
         lost = [row["id"] for row in running if owner_is_gone(row["owner"])]
         for run_id in lost:
             self.fail(run_id, error)
@@ -173,30 +177,35 @@ class Store:
             for event in said:
                 self._record_one(run_id, event)
 
-    def curve(self, run_id: int, after: dict[str, int] | None = None) -> list[Point]:
-        """The points of all curves, or only those later than the step that `after` names for their phase."""
-        after = after or {}
-        known = ", ".join("?" for _ in after)
-        later = f"phase NOT IN ({known})" + " OR (phase = ? AND step > ?)" * len(after)
-        sql = "SELECT phase, step, name, value FROM metrics WHERE run_id = ? AND phase != 'device'"
-        sql += f" AND ({later}) ORDER BY phase, step"
-        values: list[Any] = [run_id, *after] + [value for item in after.items() for value in item]
-        return [Point(**row) for row in self._query(sql, values)]
+    def curve(self, run_id: int, after: Cursor | None = None) -> list[Point]:
+        """The points of all curves, or only those later than the step that `after` names for their curve.
+
+        The cursor counts each curve for itself: the accuracy at a step is written later than the loss at that step.
+        """
+        known = json.dumps([[phase, name, step] for (phase, name), step in (after or {}).items()])
+        sql = """
+            SELECT metrics.phase, step, metrics.name, value FROM metrics LEFT JOIN (
+                SELECT json_extract(value, '$[0]') AS phase, json_extract(value, '$[1]') AS name,
+                       json_extract(value, '$[2]') AS last FROM json_each(?)
+            ) AS known ON known.phase = metrics.phase AND known.name = metrics.name
+            WHERE run_id = ? AND metrics.phase != 'device' AND step > coalesce(last, -1)
+            ORDER BY metrics.phase, step"""
+        return [Point(**row) for row in self._rows(sql, [known, run_id])]
 
     def device_use(self, run_id: int, after: int = -1) -> list[Point]:
         """What the run used of the machine; `step` counts seconds since its start."""
         sql = "SELECT phase, step, name, value FROM metrics"
         sql += " WHERE run_id = ? AND phase = 'device' AND step > ? ORDER BY step"
-        return [Point(**row) for row in self._query(sql, [run_id, after])]
+        return [Point(**row) for row in self._rows(sql, [run_id, after])]
 
     def logs(self, run_id: int, after_id: int = 0) -> list[LogRow]:
         sql = "SELECT id, time, level, message FROM logs WHERE run_id = ? AND id > ? ORDER BY id"
-        return [LogRow(**row) for row in self._query(sql, [run_id, after_id])]
+        return [LogRow(**row) for row in self._rows(sql, [run_id, after_id])]
 
     def phases(self, run_id: int) -> list[PhaseRow]:
         """The phases so far, in the order they began."""
         sql = "SELECT name, seconds, steps FROM phases WHERE run_id = ? ORDER BY position"
-        return [PhaseRow(**row) for row in self._query(sql, [run_id])]
+        return [PhaseRow(**row) for row in self._rows(sql, [run_id])]
 
     def evaluations(self, run_id: int) -> list[events.Evaluation]:
         return [event for event in self._results(run_id, "evaluation") if isinstance(event, events.Evaluation)]
@@ -235,9 +244,7 @@ class Store:
         return self.lease_owner(name) == owner
 
     def lease_owner(self, name: str) -> str | None:
-        found = next(
-            self._query("SELECT owner FROM leases WHERE name = ? AND expires_at >= ?", [name, time.time()]), None
-        )
+        found = self._row("SELECT owner FROM leases WHERE name = ? AND expires_at >= ?", [name, time.time()])
         return found["owner"] if found else None
 
     def release_lease(self, name: str, owner: str) -> None:
@@ -256,30 +263,53 @@ class Store:
         db: Database = self._local.db
         return db
 
-    def _migrate(self) -> None:
+    def _open(self) -> None:
+        """Look at what is there without touching it, then bring it to today's shape."""
         try:
-            known = {migration.name for migration in MIGRATIONS._migrations}
-            newer = [one.name for one in MIGRATIONS.applied(self._db) if one.name not in known]
-            if newer:
-                raise StoreError(
-                    f"{self.path} was written by a newer version of the studio ({newer[-1]}).",
-                    "Update the studio, or set STUDIO_HOME to another folder. Nothing was changed.",
-                )
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists() and self.path.stat().st_size:
+                self._check()
             self._db.conn.execute("BEGIN IMMEDIATE")
             MIGRATIONS.apply(self._db)
             self._db.conn.commit()
+        except OSError as error:
+            raise StoreError(
+                f"The folder {self.path.parent} cannot be used: {error.strerror}.",
+                "Set STUDIO_HOME to a folder that you can write to.",
+            ) from error
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"{self.path} cannot be opened as the studio's database: {error}.",
                 "Restore it from a backup, or set STUDIO_HOME to another folder. Nothing was changed.",
             ) from error
 
-    def _query(self, sql: str, values: Iterable[Any] = ()) -> Any:
-        return iter(list(self._db.query(sql, list(values))))
+    def _check(self) -> None:
+        """Raise where the file is damaged, another program's, or newer; it is only read."""
+        address = f"{self.path.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_MILLISECONDS / 1000)) as connection:
+            health = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if health != "ok":
+                raise sqlite3.DatabaseError(health)
+            db = Database(connection)
+            applied = [one.name for one in MIGRATIONS.applied(db)]
+            if db.table_names() and not applied:
+                raise sqlite3.DatabaseError("it belongs to another program")
+        newer = set(applied) - {migration.name for migration in MIGRATIONS.pending(Database(memory=True))}
+        if newer:
+            raise StoreError(
+                f"{self.path} was written by a newer version of the studio ({max(newer)}).",
+                "Update the studio, or set STUDIO_HOME to another folder. Nothing was changed.",
+            )
+
+    def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[dict[str, Any]]:
+        return list(self._db.query(sql, list(values)))
+
+    def _row(self, sql: str, values: Iterable[Any] = ()) -> dict[str, Any] | None:
+        return next(iter(self._rows(sql, values)), None)
 
     def _results(self, run_id: int, kind: str) -> list[events.Event]:
         sql = "SELECT event FROM results WHERE run_id = ? AND kind = ? ORDER BY position"
-        return [events.from_json(row["event"]) for row in self._query(sql, [run_id, kind])]
+        return [events.from_json(row["event"]) for row in self._rows(sql, [run_id, kind])]
 
     def _end(self, run_id: int, status: str) -> None:
         """A run ends once; a second end changes nothing."""
@@ -318,9 +348,10 @@ class Store:
                 run("UPDATE runs SET error = ?, message = ?, cure = ? WHERE id = ?", [error, message, cure, run_id])
 
     def _add_points(self, run_id: int, phase: str, step: int, values: dict[str, float]) -> None:
+        """A value that is not finite has no place on a curve: it is left out."""
         self._db.conn.executemany(
             "INSERT INTO metrics (run_id, phase, step, name, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [(run_id, phase, step, name, value) for name, value in values.items()],
+            [(run_id, phase, step, name, value) for name, value in values.items() if math.isfinite(value)],
         )
 
 

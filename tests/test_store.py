@@ -1,4 +1,9 @@
+import json
+import math
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -65,11 +70,32 @@ def test_a_name_that_is_taken_by_other_content_is_never_overwritten(store, saved
         store.add_dataset(**same, fingerprint="other")
 
 
+HALF = {"name": "half", "task": "text-classification", "labels": [], "splits": {}, "columns": {}, "report": {}}
+
+
 def test_a_data_set_whose_files_are_not_written_yet_is_not_listed(store):
-    store.add_dataset(
-        name="half", task="text-classification", labels=[], splits={}, fingerprint="f", columns={}, report={}
-    )
+    store.add_dataset(**HALF, fingerprint="f")
     assert store.datasets() == []
+
+
+def test_of_two_who_save_under_one_name_at_once_the_slower_is_told(store):
+    slower = store.add_dataset(**HALF, fingerprint="a")
+    faster = store.add_dataset(**HALF, fingerprint="b")
+    store.dataset_ready(faster.id)
+    with pytest.raises(DataError, match="saved at the same time"):
+        store.dataset_ready(slower.id)
+    assert [row.id for row in store.datasets()] == [faster.id]
+
+
+def test_a_name_that_eight_threads_ask_for_at_once_is_given_without_an_error(store):
+    given, ready = [], threading.Barrier(8)
+
+    def ask():
+        ready.wait()
+        given.append(store.add_dataset(**HALF, fingerprint="f").id)
+
+    in_threads(8, ask)
+    assert len(given) == 8
 
 
 def test_a_curve_read_by_cursor_has_no_gap_and_no_point_twice(store, config):
@@ -84,12 +110,86 @@ def test_a_curve_read_by_cursor_has_no_gap_and_no_point_twice(store, config):
             store.record(run.id, batch)
         new = store.curve(run.id, after)
         read += new
-        for point in new:
-            after[point.phase] = max(after.get(point.phase, -1), point.step)
+        after |= {(point.phase, point.name): point.step for point in new}
     assert sorted((point.phase, point.step) for point in read) == sorted(
         (p, s) for p in ("distill", "control") for s in range(50)
     )
     assert store.curve(run.id, after) == []
+
+
+def test_a_curve_that_comes_later_at_a_step_that_was_read_is_not_missed(store, config):
+    run = store.submit(config, key="k")
+    store.record(run.id, [events.Metrics(phase="distill", step=10, values={"loss": 1.0})])
+    store.record(run.id, [events.Metrics(phase="distill", step=10, values={"accuracy": 0.9})])
+    assert [point.name for point in store.curve(run.id, {("distill", "loss"): 10})] == ["accuracy"]
+
+
+def test_a_reader_beside_a_writer_gets_every_point_once_and_in_its_order(store, config):
+    run = store.submit(config, key="k")
+    done = threading.Event()
+
+    def write():
+        for step in range(300):
+            store.record(run.id, [events.Metrics(phase="distill", step=step, values={"loss": 1.0})])
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    read, after, last = [], {}, False
+    while not last:
+        last = done.is_set()
+        new = store.curve(run.id, after)
+        read += [point.step for point in new]
+        after |= {(point.phase, point.name): point.step for point in new}
+    writer.join()
+    assert read == list(range(300))
+
+
+def test_device_use_and_logs_are_read_by_cursor_and_are_no_curves(store, config):
+    run = store.submit(config, key="k")
+    for second in (0, 2, 4):
+        use = events.DeviceUse(seconds=second, values={"memory_bytes": 5.0})
+        store.record(run.id, [use, events.Log(message=f"at {second}")])
+    assert [point.step for point in store.device_use(run.id, after=0)] == [2, 4]
+    first = store.logs(run.id)[0]
+    assert [line.message for line in store.logs(run.id, after_id=first.id)] == ["at 2", "at 4"]
+    assert store.curve(run.id) == []
+
+
+def test_a_value_that_is_not_finite_is_left_out_and_ends_nothing(store, config):
+    run = store.submit(config, key="k")
+    said = events.Metrics(phase="distill", step=1, values={"loss": 1.0, "label_loss": math.inf, "accuracy": math.nan})
+    store.record(run.id, [events.from_json(events.to_json(said))])
+    assert [(point.name, point.value) for point in store.curve(run.id)] == [("loss", 1.0)]
+
+
+def test_results_come_back_as_the_events_that_they_were(store, config):
+    run = store.submit(config, key="k")
+    said = [
+        events.Evaluation(role="teacher", split="test", metric="parameters", value=12.0),
+        events.Comparison(
+            first="student", second="control", split="test", difference=0.1, low=0.0, high=0.2, p_value=0.04, n=50
+        ),
+        events.Confusion(role="student", split="test", labels=["a", "b"], counts=[[1, 2], [3, 4]]),
+    ]
+    store.record(run.id, said)
+    assert [*store.evaluations(run.id), *store.comparisons(run.id), *store.confusions(run.id)] == said
+
+
+def test_a_phase_that_goes_on_is_listed_and_counted_on_the_run(store, config):
+    run = store.submit(config, key="k", owner="me")
+    store.record(
+        run.id,
+        [
+            events.PhaseStarted(phase="prepare"),
+            events.PhaseFinished(phase="prepare", seconds=2.0, steps=1),
+            events.PhaseStarted(phase="distill", total=50),
+            events.Progress(phase="distill", step=7, total=50, detail="half way"),
+        ],
+    )
+    now = store.run(run.id)
+    assert (now.phase, now.step, now.total, now.detail) == ("distill", 7, 50, "half way")
+    assert [(one.name, one.seconds) for one in store.phases(run.id)] == [("prepare", 2.0), ("distill", None)]
 
 
 def test_events_are_written_all_or_none(store, config):
@@ -135,6 +235,7 @@ def test_show_gives_what_other_programs_rely_on(store, config):
         {"role": "student", "split": "test", "metric": "accuracy", "value": 0.9, "low": 0.8, "high": 0.95, "n": 100}
     ]
     assert shown["verdict"] == "It was worth it."
+    assert json.loads(json.dumps(shown)) == shown
 
 
 def test_a_lease_belongs_to_one_owner_until_it_is_released(store):
@@ -159,12 +260,71 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_database_of_a_newer_version_is_refused(store):
+def closed(store):
+    """The store's file when everyone has closed it."""
+    store._db.close()
+    return store.path
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(store):
     store._db.execute(
         "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('studio', 'm999_future', '')"
     )
-    with pytest.raises(StoreError, match="newer version"):
-        Store(store.path)
+    store._db.execute("PRAGMA journal_mode = DELETE")
+    path = closed(store)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"newer version of the studio \(m999_future\)"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_database_that_is_damaged_in_the_middle_is_refused_and_left_as_it_is(store):
+    for number in range(200):
+        store.dataset_ready(store.add_dataset(**HALF | {"name": f"n{number}"}, fingerprint="f" * 500).id)
+    path = closed(store)
+    damaged = bytearray(path.read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + 8192] = os.urandom(8192)
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match="Nothing was changed"):
+        Store(path)
+    assert path.read_bytes() == damaged
+
+
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "studio.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE recipes (name)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="belongs to another program"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_home_that_cannot_be_made_is_told_in_words(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreError, match=r"cannot be used.*Set STUDIO_HOME"):
+        Store(tmp_path / "file" / "studio.db")
+
+
+def test_several_processes_can_make_the_database_at_once(tmp_path):
+    script = "import sys; from pathlib import Path; from studio.store import Store; Store(Path(sys.argv[1])).runs()"
+    command = [sys.executable, "-c", script, str(tmp_path / "studio.db")]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [one.communicate()[1] for one in started] == [b"", b"", b""]
+
+
+def test_what_was_recorded_outlives_a_process_that_is_killed(store, config):
+    run = store.submit(config, key="k", owner="me")
+    script = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from studio import events; from studio.store import Store\n"
+        "store = Store(Path(sys.argv[1])); store.record(int(sys.argv[2]), [events.Log(message='kept')])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(store.path), str(run.id)], check=False)
+    assert [line.message for line in Store(store.path).logs(run.id)] == ["kept"]
 
 
 def test_a_reader_does_not_wait_for_a_writer(store, config):
