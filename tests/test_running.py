@@ -189,6 +189,7 @@ def test_a_worker_gets_its_share_of_the_cores_and_threads_that_sleep_while_they_
     environment = local.environment(threads=3)
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert int(environment["GOMP_SPINCOUNT"]) < 100_000
 
 
 def test_the_real_worker_carries_a_whole_run_and_keeps_its_stream_clean(job, home, monkeypatch):

@@ -28,7 +28,7 @@ _SIZES: dict[str, dict[str, Any]] = {
 _FASTTEXT: dict[str, dict[str, Any]] = {
     "fasttext-large": {"hidden_size": 192, "dropout": 0.5},
     "fasttext-small": {"hidden_size": 16},
-    "fasttext-tiny": {"hidden_size": 8},
+    "fasttext-tiny": {"hidden_size": 4},
 }
 
 

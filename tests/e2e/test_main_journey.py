@@ -1,0 +1,133 @@
+"""The main job in a real browser: upload, map, start, watch, reload, read the verdict, take the student away."""
+
+import re
+import zipfile
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import reviews
+from tests.server import READY
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Real messages of bank customers where there is real data, else short reviews."""
+    import os
+    from pathlib import Path
+
+    path = tmp_path_factory.mktemp("upload") / "my messages.csv"
+    real = os.environ.get("STUDIO_TEST_DATA")
+    if real:
+        from studio import uploads
+
+        rows = uploads.read(Path(real) / "text" / "banking77" / "train.csv").table
+        some = rows[rows["category"].isin(["card_arrival", "exchange_rate", "lost_or_stolen_card", "top_up_failed"])]
+        some.rename(columns={"text": "what they wrote", "category": "topic"}).to_csv(path, index=False, sep=";")
+    else:
+        reviews(600).table.rename(columns={"text": "what they wrote", "label": "topic"}).to_csv(
+            path, index=False, sep=";"
+        )
+    return path
+
+
+def choose(page: Page, key: str, option: str) -> None:
+    page.locator(f".st-key-{key} input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+    page.wait_for_selector(READY)
+
+
+def points(page: Page) -> int:
+    chart = page.locator("[class*='st-key-loss-'] .live-chart")
+    return int(chart.get_attribute("data-points") or 0)
+
+
+def wait_for_more_points(page: Page, than: int) -> int:
+    page.wait_for_function(
+        "least => Number(document.querySelector(\"[class*='st-key-loss-'] .live-chart\")?.dataset.points ?? 0) > least",
+        arg=than,
+        timeout=60_000,
+    )
+    return points(page)
+
+
+def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: str, table, tmp_path):
+    page.goto(f"{studio}/data")
+    page.wait_for_selector(READY)
+    page.locator(".st-key-upload input[type=file]").set_input_files(table)
+    expect(page.get_by_text("semicolon between columns, with a header")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Rows for each label")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Save data set").click()
+    page.get_by_text("Use it in a new run").click()
+    expect(page).to_have_url(re.compile("new_run"))
+    page.wait_for_selector(READY)
+    expect(page.get_by_text("Text classification")).to_be_visible()
+
+    choose(page, "teacher-builtin-text-classification", "transformer-small")
+    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    slider = page.locator(".st-key-setting-epochs [role=slider]")
+    slider.focus()
+    for _ in range(30):
+        slider.press("ArrowRight")
+    page.wait_for_selector(READY)
+    page.locator(".st-key-start button").click()
+    expect(page).to_have_url(re.compile(r"runs\?run=1"), timeout=30_000)
+
+    first = wait_for_more_points(page, 0)
+    second = wait_for_more_points(page, first)
+    wait_for_more_points(page, second)
+
+    zoom_survives_the_next_points(page)
+
+    page.reload()
+    expect(page.get_by_role("heading", name="Run 1")).to_be_visible(timeout=30_000)
+    wait_for_more_points(page, 0)
+
+    expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
+    page.get_by_text("See the results").click()
+    expect(page.get_by_text("The student gets")).to_be_visible(timeout=30_000)
+    for role in ("Teacher", "Student", "Control"):
+        expect(page.get_by_role("heading", name=role, exact=True)).to_be_visible()
+
+    page.get_by_role("button", name="Prepare the student").click()
+    with page.expect_download(timeout=60_000) as taken:
+        page.get_by_role("button", name="Download the student").click()
+    taken.value.save_as(tmp_path / "student.zip")
+    with zipfile.ZipFile(tmp_path / "student.zip") as archive:
+        assert {"config.json", "model.safetensors", "README.md", "config.yaml"} <= set(archive.namelist())
+
+
+def zoom_survives_the_next_points(page: Page) -> None:
+    """Zoom by hand as Plotly records it, wait for new points, and look whether the range is still there."""
+    chart = "[class*='st-key-loss-'] .live-chart"
+    box = page.locator(f"{chart} .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"], steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    read = f'() => document.querySelector("{chart}").layout.xaxis.range.map(Number)'
+    zoomed = page.evaluate(read)
+    assert page.evaluate(f'() => document.querySelector("{chart}").layout.xaxis.autorange') is not True
+    page.evaluate(f'() => {{ document.querySelector("{chart}").studioMark = 1 }}')
+    total = f'() => document.querySelector("{chart}").data.reduce((sum, trace) => sum + trace.x.length, 0)'
+    before = page.evaluate(total)
+    page.wait_for_function(f"before => ({total})() > before", arg=before, timeout=60_000)
+    assert page.evaluate(read) == pytest.approx(zoomed)
+    assert page.evaluate(f'() => document.querySelector("{chart}").studioMark') == 1
+
+
+def test_a_deep_link_opens_its_page_with_the_navigation(page: Page, studio: str):
+    page.goto(f"{studio}/results")
+    page.wait_for_selector(READY)
+    expect(page.get_by_role("link", name="New run")).to_be_visible()
+    expect(page.get_by_role("heading", name="Results")).to_be_visible()
+
+
+def test_every_answer_carries_the_security_headers(page: Page, studio: str):
+    answer = page.goto(studio)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
