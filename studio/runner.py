@@ -1,6 +1,8 @@
 """The queue and the training threads: who carries which run, and what becomes of it."""
 
+import contextlib
 import logging
+import math
 import os
 import socket
 import subprocess
@@ -8,7 +10,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import psutil
 
@@ -21,13 +23,17 @@ from studio.home import Home
 from studio.rows import RunRow
 from studio.store import Store
 
-Execute = Callable[[Job, Callable[[], bool]], Iterator[events.Event]]
+Execute = Callable[[Job, Callable[[], bool]], Generator[events.Event, None, None]]
 
 FLUSH_SECONDS = 0.4
 WAKE_SECONDS = 0.3
 ESTIMATE_SECONDS = 120
 LEASE = "trainer"
 LEASE_SECONDS = 15.0
+RETRY_SECONDS = 5.0
+SAME_START_SECONDS = 5.0
+"""How far apart two readings of one process's start may be: the machine's clock is set now and then."""
+
 _RUNTIME = "studio.runner.the_runtime"
 _log = logging.getLogger(__name__)
 
@@ -50,7 +56,9 @@ def is_gone(owner: str | None) -> bool:
     if host != socket.gethostname():
         return False
     try:
-        return psutil.Process(int(pid)).create_time() != float(started)
+        process = psutil.Process(int(pid))
+        another = abs(process.create_time() - float(started)) > SAME_START_SECONDS
+        return another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
@@ -64,9 +72,10 @@ def carry(
     """
     job = Job(run_id=run.id, config=run.config, dataset=str(home.dataset(run.dataset_id)), home=str(home.root))
     try:
-        for batch in _batches(execute(job, lambda: leave() or store.stop_requested(run.id))):
-            store.record(run.id, batch)
-            yield from batch
+        with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
+            for batch in _batches(said):
+                store.record(run.id, batch)
+                yield from batch
         store.finish(run.id)
     except Stopped:
         if leave() and not store.stop_requested(run.id):
@@ -75,8 +84,11 @@ def carry(
             store.stopped(run.id)
     except StudioError as error:
         store.fail(run.id, error)
-    except BaseException as error:
-        store.fail(run.id, WorkerError(f"The run was cut off ({type(error).__name__}).", "Start it again."))
+    except Exception as error:
+        store.fail(run.id, WorkerError(f"The run was cut off: {type(error).__name__}: {error}.", "Start it again."))
+        raise
+    except BaseException:  # Ctrl-C, or the reader had enough: the worker has saved its student and ended
+        store.stopped(run.id)
         raise
 
 
@@ -103,11 +115,12 @@ class Runtime:
 
     def __init__(self, home: Home, execute: Execute = local.execute) -> None:
         self.home = home
-        self.store = Store(home.database)
         self.owner = new_owner()
+        self.trains = False
+        """Whether this server holds the lease; a second one on the same folder serves pages only."""
         self._execute = execute
         self._closing = threading.Event()
-        self._renewed = 0.0
+        self._renewed = -math.inf
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
 
     def start(self) -> None:
@@ -118,39 +131,52 @@ class Runtime:
         self._closing.set()
         self._thread.join(timeout=3 * local.GRACE_SECONDS)
 
-    @property
-    def trains(self) -> bool:
-        """Whether this server holds the lease; a second one on the same folder serves pages only."""
-        return self.store.lease_owner(LEASE) == self.owner
-
     def _work(self) -> None:
+        store = self._open()
+        if store is None:
+            return
         while not self._closing.is_set():
             try:
-                self._one_turn()
+                self._one_turn(store)
             except StudioError as error:
                 _log.error("%s", error)
             except Exception:  # noqa: BLE001  the thread must outlive a full disk or a locked database, and say so
                 _log.exception("The training thread met an error and goes on.")
             self._closing.wait(WAKE_SECONDS)
-        self.store.release_lease(LEASE, self.owner)
+        store.release_lease(LEASE, self.owner)
 
-    def _one_turn(self) -> None:
-        """Renew the lease, end what a dead server left behind, and carry the next run."""
-        if not self.store.hold_lease(LEASE, self.owner, LEASE_SECONDS):
+    def _open(self) -> Store | None:
+        """The store, as soon as it can be opened: until then the pages tell why it cannot."""
+        while not self._closing.is_set():
+            try:
+                return Store(self.home.database)
+            except StudioError as error:
+                _log.error("%s", error)
+                self._closing.wait(RETRY_SECONDS)
+        return None
+
+    def _one_turn(self, store: Store) -> None:
+        """End what was left behind, by a dead server or by an error of this one, and carry the next run."""
+        if not self._keep_lease(store):
             return
-        self.store.fail_lost(is_gone, INTERRUPTED)
-        run = self.store.claim(self.owner)
+        store.fail_lost(lambda owner: owner == self.owner or is_gone(owner), INTERRUPTED)
+        run = store.claim(self.owner)
         if run is None:
             return
-        for _ in carry(self.store, self.home, run, self._execute, self._pulse):
+
+        def leave() -> bool:
+            self._keep_lease(store)
+            return self._closing.is_set()
+
+        for _ in carry(store, self.home, run, self._execute, leave):
             pass
 
-    def _pulse(self) -> bool:
-        """Asked several times a second while a run goes on: keep the lease, and tell whether the studio is closing."""
+    def _keep_lease(self, store: Store) -> bool:
+        """Take or renew the lease when it is time to; whether it is held."""
         if time.monotonic() - self._renewed > LEASE_SECONDS / 3:
+            self.trains = store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
             self._renewed = time.monotonic()
-            self.store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
-        return self._closing.is_set()
+        return self.trains
 
 
 def start_runtime(home: Home) -> Runtime:

@@ -1,5 +1,6 @@
 """The process in which one run happens: a job on standard input, events as JSON lines on standard output."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -30,18 +31,26 @@ def main() -> int:
         _carry_out(job, said, stop)
     except StudioError as error:
         return _fail(said, type(error).__name__, error.message, error.cure)
-    except MemoryError:
-        return _fail(said, DeviceError.__name__, "The machine ran out of memory.", _LESS_MEMORY)
+    except BrokenPipeError:
+        traceback.print_exc()
+        return 1  # the studio has gone away: nobody is left to tell, and the student so far is saved
     except Exception as error:  # noqa: BLE001  a bug or a library's own error: told in the page, with everything in the log
         traceback.print_exc()
-        if type(error).__name__ == "OutOfMemoryError":
-            return _fail(said, DeviceError.__name__, "The GPU ran out of memory.", _LESS_MEMORY)
+        if memory := _memory_that_ran_out(error):
+            return _fail(said, DeviceError.__name__, f"The {memory} ran out of memory.", _LESS_MEMORY)
         message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}"
         return _fail(said, "WorkerError", message, "The log of the run has the details.")
     return 0
 
 
 _LESS_MEMORY = "Choose a smaller batch size, maximum length or model."
+
+
+def _memory_that_ran_out(error: Exception) -> str | None:
+    """Whose memory the error tells of. Torch has a class of its own for a GPU's, and only words for the machine's."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "GPU"
+    return "machine" if isinstance(error, MemoryError) or "can't allocate memory" in str(error) else None
 
 
 def _own_standard_output() -> IO[str]:
@@ -52,29 +61,27 @@ def _own_standard_output() -> IO[str]:
 
 
 def _carry_out(job: Job, said: IO[str], stop: threading.Event) -> None:
-    from studio import (
-        trainer,  # imports torch: only now, so that a bad job is told at once
-    )
+    """Say every event of the run. However it is left, closing the run saves the student so far."""
+    from studio import trainer  # it opens torch: only now, so that input is watched from the start
 
-    home = Home(Path(job.home))
-    run = trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=home)
+    run = trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=Home(Path(job.home)))
     use = _Use()
-    for event in run:
-        _write(said, event)
-        if use.is_due():
-            _write(said, use.read())
-        if stop.is_set():
-            run.close()  # type: ignore[attr-defined]  # it is a generator: this saves the student so far
-            return
+    with contextlib.closing(run):  # type: ignore[type-var]  # it is a generator
+        for event in run:
+            _write(said, event)
+            if use.is_due():
+                _write(said, use.read())
+            if stop.is_set():
+                return
 
 
 def _watch_input(stop: threading.Event) -> None:
     """A line, or the end of the pipe because the studio has gone away, is the sign to save and end."""
-    gone = not sys.stdin.readline()
+    sys.stdin.readline()
     stop.set()
-    if gone:
-        time.sleep(LEAVE_SECONDS)
-        os._exit(1)
+    sys.stdin.read()  # until the studio has gone away
+    time.sleep(LEAVE_SECONDS)
+    os._exit(1)
 
 
 def _write(said: IO[str], event: events.Event) -> None:

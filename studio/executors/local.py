@@ -4,6 +4,7 @@ The child is asked to stop by a line on its standard input, or by that pipe bein
 """
 
 import contextlib
+import math
 import os
 import queue
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -26,12 +27,16 @@ POLL_SECONDS = 0.2
 GRACE_SECONDS = 4.0
 """How long a worker may take to save and end after it was asked to stop; then it is made to end."""
 
+LAST_SECONDS = 0.5
+"""How long it may take after that, when it is told by SIGTERM; then it is killed."""
+
 NICENESS = 10
 SPINS = 2_000
 """How often a waiting thread looks again before it sleeps. None at all costs small models two thirds of their speed;
 the default of millions starves whatever runs beside them."""
 
 LOG_LINES = 5
+SILENCE, END = b"", b"\0"
 
 
 def available_cores() -> int:
@@ -59,7 +64,7 @@ def environment(threads: int) -> dict[str, str]:
 
 def execute(
     job: Job, stop: Callable[[], bool], threads: int | None = None, command: Sequence[str] = WORKER
-) -> Iterator[events.Event]:
+) -> Generator[events.Event, None, None]:
     """Run a job in a worker of its own and yield what it says.
 
     Raises `Stopped` when it ended because `stop()` became true, the worker's own `StudioError` when it failed, and
@@ -98,43 +103,57 @@ def _say(worker: subprocess.Popen[bytes], line: str) -> None:
         return  # it has ended already; _listen finds out how
 
 
-def _listen(worker: subprocess.Popen[bytes], stop: Callable[[], bool], log: Path) -> Iterator[events.Event]:
+def _listen(
+    worker: subprocess.Popen[bytes], stop: Callable[[], bool], log: Path
+) -> Generator[events.Event, None, None]:
     lines: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read, args=(worker, lines), daemon=True).start()
-    deadline: float | None = None
+    asked: float | None = None
     failure: events.Failed | None = None
-    while True:
-        if deadline is None and stop():
-            _say(worker, "stop")
-            deadline = time.monotonic() + GRACE_SECONDS
-        if deadline is not None and time.monotonic() > deadline:
-            os.killpg(worker.pid, signal.SIGTERM)
+    looked = -math.inf
+    while (line := _next(worker, lines)) != END:
+        now = time.monotonic()
+        if asked is None and now - looked >= POLL_SECONDS:
+            looked = now
+            if stop():
+                _say(worker, "stop")
+                asked = now
+        if asked is not None and now - asked > GRACE_SECONDS:
+            _force(worker)
             raise Stopped
-        try:
-            line = lines.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            continue
-        if not line:
-            break
+        if not line.endswith(b"\n"):
+            continue  # silence, or a line that the worker's death cut off
         event = events.from_json(line)
-        failure = event if isinstance(event, events.Failed) else failure
-        if failure is None:
+        if isinstance(event, events.Failed):
+            failure = event
+        else:
             yield event
     status = worker.wait()
     if failure is not None:
         raise errors.by_name(failure.error)(failure.message, failure.cure)
-    if deadline is not None:
+    if asked is not None:
         raise Stopped
     if status != 0:
         raise _death(status, log)
 
 
+def _next(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> bytes:
+    """The next line, SILENCE when none comes for a moment, END when no more will come."""
+    try:
+        return lines.get(timeout=POLL_SECONDS)
+    except queue.Empty:
+        if worker.poll() is not None:
+            _signal(worker, signal.SIGKILL)  # what the worker started would keep the pipe open for ever
+        return SILENCE
+
+
 def _read(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
-    """Hand over line after line; an empty one tells the end."""
+    """Hand over line after line, then END."""
     assert worker.stdout is not None
-    for line in worker.stdout:
-        lines.put(line)
-    lines.put(b"")
+    with worker.stdout:
+        for line in worker.stdout:
+            lines.put(line)
+    lines.put(END)
 
 
 def _death(status: int, log: Path) -> WorkerError:
@@ -150,14 +169,25 @@ def _death(status: int, log: Path) -> WorkerError:
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    """Make sure that the worker and everything it started is gone."""
-    assert worker.stdin is not None and worker.stdout is not None
+    """Let the worker save and end, and make sure that it and everything it started is gone."""
+    assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         worker.stdin.close()  # the sign to save and end
-    for patience, sign in ((GRACE_SECONDS, signal.SIGTERM), (1.0, signal.SIGKILL)):
-        try:
-            worker.wait(patience)
-        except subprocess.TimeoutExpired:
-            os.killpg(worker.pid, sign)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        worker.wait(GRACE_SECONDS)
+    _force(worker)
+
+
+def _force(worker: subprocess.Popen[bytes]) -> None:
+    """End the worker and everything it started, now."""
+    _signal(worker, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        worker.wait(LAST_SECONDS)
+    _signal(worker, signal.SIGKILL)
     worker.wait()
-    worker.stdout.close()
+
+
+def _signal(worker: subprocess.Popen[bytes], sign: signal.Signals) -> None:
+    """Send a signal to the worker's group; nobody may be left there (macOS then answers with PermissionError)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.pid, sign)

@@ -34,8 +34,10 @@ def table(tmp_path_factory):
 
 
 def choose(page: Page, key: str, option: str) -> None:
-    page.locator(f".st-key-{key} input").click()
-    page.get_by_role("option", name=option, exact=True).click()
+    box = page.locator(f".st-key-{key} input")
+    box.click()
+    box.fill(option)
+    box.press("Enter")
     page.wait_for_selector(READY)
 
 
@@ -67,7 +69,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
 
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
-    slider = page.locator(".st-key-setting-epochs [role=slider]")
+    slider = page.locator(".st-key-setting-epochs").get_by_role("slider")
     slider.focus()
     for _ in range(30):
         slider.press("ArrowRight")
