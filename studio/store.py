@@ -289,7 +289,7 @@ class Store:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_MILLISECONDS / 1000)) as connection:
             health = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if health != "ok":
-                raise sqlite3.DatabaseError(health)
+                raise sqlite3.DatabaseError(f"it is damaged ({health.splitlines()[-1]})")
             db = Database(connection)
             applied = [one.name for one in MIGRATIONS.applied(db)]
             if db.table_names() and not applied:

@@ -38,7 +38,7 @@ def main() -> int:
         traceback.print_exc()
         if memory := _memory_that_ran_out(error):
             return _fail(said, DeviceError.__name__, f"The {memory} ran out of memory.", _LESS_MEMORY)
-        message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}"
+        message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}."
         return _fail(said, "WorkerError", message, "The log of the run has the details.")
     return 0
 

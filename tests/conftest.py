@@ -1,6 +1,7 @@
 """What the tests share: a home of their own, a small data set, the folder of real data."""
 
 import os
+import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,7 +13,9 @@ import pandas as pd
 import pytest
 
 from studio import data, library
+from studio.config import parse_config
 from studio.data import Columns
+from studio.executors import Job
 from studio.home import Home
 from studio.rows import DatasetRow
 from studio.store import Store
@@ -68,3 +71,18 @@ TINY = {
     "max_length": 16,
 }
 """Settings of a run that takes a few seconds."""
+
+
+@pytest.fixture
+def job(home: Home, saved: DatasetRow) -> Job:
+    config = parse_config({"dataset": "reviews", **TINY})
+    return Job(run_id=1, config=config, dataset=str(home.dataset(saved.id)), home=str(home.root))
+
+
+def fake(manner: str, program: str = "worker") -> tuple[str, ...]:
+    """The command of a worker, or of the real worker around a trainer, that behaves as `manner` says."""
+    return (sys.executable, "-m", f"tests.fake_{program}", manner)
+
+
+def never() -> bool:
+    return False

@@ -26,6 +26,16 @@ def main(manner: str) -> int:
         return 7
     if manner == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if manner == "die in the middle of a line":
+        os.write(1, b'{"kind": "log", "mess')
+        os.kill(os.getpid(), signal.SIGKILL)
+    if manner == "leave a child":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
+        say(events.Log(message=f"child {child.pid}"))
+        os.kill(os.getpid(), signal.SIGKILL)
+    if manner == "tell":
+        say(events.Log(message=f"{os.nice(0)} {os.getpgid(0) == os.getpid()}"))
+        return 0
     if manner == "obey":
         sys.stdin.readline()
         say(events.Log(message="saved"))

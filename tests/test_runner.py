@@ -1,8 +1,11 @@
-"""Executor, worker and runner, with real processes."""
+"""The runner: who carries which run, and what becomes of it."""
 
 import functools
+import importlib.util
 import itertools
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,90 +15,9 @@ import pytest
 
 from studio import events, runner
 from studio.config import parse_config
-from studio.errors import ModelError, WorkerError
-from studio.executors import Job, Stopped, local
-from tests.conftest import TINY
-
-
-def fake(manner: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.fake_worker", manner)
-
-
-@pytest.fixture
-def job(home, saved):
-    config = parse_config({"dataset": "reviews", **TINY})
-    return Job(run_id=1, config=config, dataset=str(home.dataset(saved.id)), home=str(home.root))
-
-
-def never() -> bool:
-    return False
-
-
-def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "fake_worker" in " ".join(one.cmdline())]
-
-
-def test_a_workers_events_arrive_in_their_order(job):
-    said = list(local.execute(job, never, command=fake("finish")))
-    assert [one.step for one in said if isinstance(one, events.Metrics)] == list(range(20))
-    assert isinstance(said[-1], events.Verdict)
-
-
-def test_a_workers_own_error_arrives_as_what_it_was(job):
-    with pytest.raises(ModelError, match=r"It is broken\. Mend it\."):
-        list(local.execute(job, never, command=fake("fail")))
-
-
-def test_a_worker_that_ends_without_a_word_is_reported_with_the_end_of_its_log(job):
-    with pytest.raises(WorkerError, match=r"exit status 7.*last words"):
-        list(local.execute(job, never, command=fake("crash")))
-
-
-def test_a_killed_worker_is_taken_for_one_that_ran_out_of_memory(job):
-    with pytest.raises(WorkerError, match="ran out of memory"):
-        list(local.execute(job, never, command=fake("killed")))
-
-
-def test_a_worker_that_is_asked_to_stop_says_its_last_words_first(job):
-    said = []
-    with pytest.raises(Stopped):
-        for event in local.execute(job, lambda: len(said) >= 2, command=fake("obey")):
-            said.append(event)
-    assert said[-1].message == "saved"
-    assert children() == []
-
-
-def test_a_worker_that_ignores_everything_is_ended_with_all_it_started(job, monkeypatch):
-    monkeypatch.setattr(local, "GRACE_SECONDS", 0.5)
-    said = []
-    with pytest.raises(Stopped):
-        for event in local.execute(job, lambda: len(said) >= 3, command=fake("ignore")):
-            said.append(event)
-    child = int(said[2].message.split()[1])
-    time.sleep(0.5)
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
-
-
-def test_a_worker_whose_studio_dies_ends_on_its_own(job, tmp_path):
-    script = (
-        "import sys, os, signal; from studio.executors import Job, local\n"
-        "job = Job.model_validate_json(sys.argv[1])\n"
-        "for event in local.execute(job, lambda: False, command=(sys.executable, '-m', 'tests.fake_worker', 'obey')):\n"
-        "    if event.kind == 'log': os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    subprocess.run([sys.executable, "-c", script, job.model_dump_json()], check=False)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _obeying():
-        time.sleep(0.1)
-    assert not _obeying()
-
-
-def _obeying() -> list[int]:
-    return [
-        one.pid
-        for one in psutil.process_iter(["cmdline"])
-        if (one.info["cmdline"] or [])[-2:] == ["tests.fake_worker", "obey"]
-    ]
+from studio.errors import ModelError
+from studio.executors import local
+from tests.conftest import TINY, fake
 
 
 def execute_fake(manner):
@@ -129,6 +51,30 @@ def test_a_run_that_is_stopped_is_stopped_and_not_failed(store, home, run):
     for _ in runner.carry(store, home, run, execute_fake("obey")):
         store.request_stop(run.id)
     assert store.run(run.id).status == "stopped"
+
+
+def test_a_run_that_is_left_by_ctrl_c_is_stopped_when_its_worker_has_ended(store, home, run):
+    said = runner.carry(store, home, run, execute_fake("obey"))
+    next(said)
+    with pytest.raises(KeyboardInterrupt):
+        said.throw(KeyboardInterrupt)
+    assert store.run(run.id).status == "stopped"
+    assert workers() == []
+
+
+def workers() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children(recursive=True) if "fake_worker" in " ".join(one.cmdline())]
+
+
+def test_an_error_of_the_store_ends_the_run_and_is_not_hidden(store, home, run, monkeypatch):
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(store, "record", full)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        list(runner.carry(store, home, run, execute_fake("obey")))
+    assert "disk is full" in store.run(run.id).message
+    assert workers() == []
 
 
 def test_a_run_that_the_closing_studio_interrupts_says_so(store, home, run):
@@ -173,6 +119,81 @@ def test_a_second_server_on_the_same_home_does_not_train(store, home, saved):
         first.stop()
 
 
+def submit(store, key="k", **values):
+    return store.submit(parse_config({"dataset": "reviews", **TINY}), key=key, **values)
+
+
+def test_a_second_server_trains_when_the_first_has_closed(store, home, saved, monkeypatch):
+    monkeypatch.setattr(runner, "LEASE_SECONDS", 0.3)
+    first, second = runner.Runtime(home, execute_fake("finish")), runner.Runtime(home, execute_fake("finish"))
+    first.start()
+    wait_for(lambda: first.trains)
+    second.start()
+    first.stop()
+    run = submit(store)
+    wait_for(lambda: store.run(run.id).status == "finished")
+    second.stop()
+
+
+def test_a_server_that_closes_ends_its_worker_and_the_run_says_so(store, home, saved):
+    run = submit(store)
+    runtime = runner.Runtime(home, execute_fake("obey"))
+    runtime.start()
+    wait_for(lambda: store.logs(run.id))
+    runtime.stop()
+    assert "studio was closed" in store.run(run.id).message
+    assert workers() == []
+    assert store.lease_owner(runner.LEASE) is None
+
+
+def test_a_run_that_this_server_could_not_end_is_ended_at_its_next_turn(store, home, saved):
+    runtime = runner.Runtime(home, execute_fake("finish"))
+    left, queued = submit(store, "left", owner=runtime.owner), submit(store, "queued")
+    runtime.start()
+    wait_for(lambda: store.run(queued.id).status == "finished")
+    runtime.stop()
+    assert store.run(left.id).status == "failed"
+
+
+def test_the_thread_goes_on_after_an_error_that_nobody_foresaw(store, home, saved):
+    calls = itertools.count()
+
+    def execute(job, stop):
+        if next(calls) == 0:
+            raise ValueError("nobody foresaw this")
+        return execute_fake("finish")(job, stop)
+
+    first, second = submit(store, "first"), submit(store, "second")
+    runtime = runner.Runtime(home, execute)
+    runtime.start()
+    wait_for(lambda: store.run(second.id).status == "finished")
+    runtime.stop()
+    assert "nobody foresaw this" in store.run(first.id).message
+
+
+def test_a_server_starts_with_a_damaged_database_and_trains_once_it_is_mended(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.05)
+    home.root.mkdir(parents=True)
+    home.database.write_bytes(b"my thesis, not a database" * 100)
+    runtime = runner.Runtime(home, execute_fake("finish"))
+    runtime.start()
+    home.database.rename(tmp_path / "aside")
+    wait_for(lambda: runtime.trains)
+    runtime.stop()
+    assert (tmp_path / "aside").read_bytes() == b"my thesis, not a database" * 100
+
+
+def test_a_hot_reload_finds_the_runtime_that_is_there(home):
+    first = runner.start_runtime(home)
+    try:
+        spec = importlib.util.spec_from_file_location("studio.runner", runner.__file__)
+        reloaded = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(reloaded)
+        assert reloaded.start_runtime(home) is first
+    finally:
+        runner.stop_runtime()
+
+
 def test_a_run_whose_server_died_is_found_and_says_so(store, home, saved):
     dead = subprocess.run(
         [sys.executable, "-c", "from studio import runner; print(runner.new_owner())"],
@@ -185,32 +206,21 @@ def test_a_run_whose_server_died_is_found_and_says_so(store, home, saved):
     assert store.run(mine.id).status == "running"
 
 
-def test_a_worker_gets_its_share_of_the_cores_and_threads_that_sleep_while_they_wait():
-    environment = local.environment(threads=3)
-    assert environment["OMP_NUM_THREADS"] == "3"
-    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert int(environment["GOMP_SPINCOUNT"]) < 100_000
+def test_an_owner_is_gone_when_its_process_has_ended_or_is_another_one_by_now():
+    host, pid, started, name = runner.new_owner().rsplit(":", 3)
+    assert not runner.is_gone(f"{host}:{pid}:{started}:{name}")
+    assert not runner.is_gone(f"{host}:{pid}:{float(started) + 1}:{name}"), "the clock was set"
+    assert runner.is_gone(f"{host}:{pid}:{float(started) - 3600}:{name}")
+    assert not runner.is_gone(f"elsewhere-{host}:{pid}:{started}:{name}")
+    assert runner.is_gone(None)
 
 
-def test_the_real_worker_carries_a_whole_run_and_keeps_its_stream_clean(job, home, monkeypatch):
-    said = list(local.execute(job, never))
-    assert isinstance([one for one in said if one.kind != "device_use"][-2], events.Verdict)
-    assert home.model(1, "student").is_dir()
-
-
-def test_the_real_worker_stops_in_the_middle_and_saves_its_student(job, home):
-    job = job.model_copy(update={"config": job.config.with_values(epochs=500)})
-    said = []
-    with pytest.raises(Stopped):
-        for event in local.execute(job, lambda: any(one.kind == "metrics" and one.phase == "distill" for one in said)):
-            said.append(event)
-    assert (home.model(1, "student") / "model.safetensors").is_file()
-
-
-def test_the_real_worker_tells_a_persons_error_in_words(job, home):
-    job = job.model_copy(update={"config": job.config.with_values(teacher="folder:/nowhere")})
-    with pytest.raises(ModelError, match="no folder /nowhere"):
-        list(local.execute(job, never))
+def test_an_owner_that_is_dead_but_not_buried_is_gone():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    wait_for(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
+    started = psutil.Process(ended.pid).create_time()
+    assert runner.is_gone(f"{socket.gethostname()}:{ended.pid}:{started}:name")
+    ended.wait()
 
 
 def test_an_estimate_gives_the_sizes_that_the_run_then_has(store, home, saved):

@@ -1,0 +1,48 @@
+"""The real worker around a trainer that behaves as the first word of its arguments says."""
+
+import os
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+from studio import events, worker
+from studio.errors import ModelError
+
+
+def distill(config, *, run_id, dataset, home):
+    """Writes a file named `saved` into the home when it is closed, as the real one saves its student."""
+    manner = sys.argv[1]
+    yield events.Log(message=f"run {run_id} on {Path(dataset).name}")
+    try:
+        yield from _teach(manner)
+    except GeneratorExit:
+        (home.root / "saved").touch()
+        raise
+
+
+def _teach(manner):
+    if manner == "print":
+        print("a library says hello")
+        os.write(1, b"C says hello\n")
+        subprocess.run(["echo", "a program says hello"], check=True)
+    if manner == "fail":
+        raise ModelError("It is broken.", "Mend it.")
+    if manner == "bug":
+        raise KeyError("missing")
+    if manner == "memory":
+        raise MemoryError
+    if manner == "tensor memory":
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+    if manner == "silent":
+        time.sleep(60)
+    for step in range(5_000 if manner == "go on" else 3):
+        yield events.Metrics(phase="distill", step=step, values={"loss": 1.0, "label_loss": float("nan")})
+        time.sleep(0.01)
+
+
+sys.modules["studio.trainer"] = types.ModuleType("studio.trainer")
+sys.modules["studio.trainer"].distill = distill
+worker.LEAVE_SECONDS = 0.5
+sys.exit(worker.main())
