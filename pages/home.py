@@ -54,15 +54,15 @@ with left:
     demo_card(
         "text",
         "Support messages",
-        "A student learns to tell what customers want: delivery, payment, returns and more. "
-        "About a minute on a laptop; no network and no account needed.",
+        "A student learns to tell what customers want: delivery, payment, returns and more. Few messages have a "
+        "label; the student learns the others from the teacher. Under a minute; no network, no account.",
     )
 with right:
     demo_card(
         "images",
         "Handwritten digits",
-        "A student with a hundredth of the teacher's size learns to read digits. "
-        "About a minute on a laptop; no network and no account needed.",
+        "A student many times smaller than its teacher learns to read digits. Few images have a label; the student "
+        "learns the others from the teacher. Under a minute; no network, no account.",
     )
 
 runs = store.runs(limit=50)

@@ -113,6 +113,8 @@ def matrices(confusions: list[Confusion]) -> None:
 def curves(run: RunRow) -> None:
     points = store.curve(run.id)
     left, right = st.columns(2)
+    left.markdown("**Loss**")
+    right.markdown("**Accuracy on validation data**")
     left.plotly_chart(charts.loss_curves(points), key="loss")
     right.plotly_chart(charts.accuracy_curves(points), key="accuracy")
 

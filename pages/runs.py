@@ -126,7 +126,7 @@ def body(run_id: int, was_active: bool) -> None:
         else:
             st.caption("The first point appears after the first step.")
     with right:
-        st.markdown("**Accuracy**")
+        st.markdown("**Accuracy on validation data**")
         if any(point.name == "accuracy" for point in points):
             live_chart(charts.accuracy_curves(points), alt="Accuracy on validation data", key=f"accuracy-{run_id}")
         else:

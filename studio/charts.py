@@ -17,7 +17,7 @@ LOSSES = {"loss": ("total", "solid"), "soft_target_loss": ("soft targets", "dash
 
 def loss_curves(points: Sequence[Point]) -> go.Figure:
     """Total, soft-target and label loss of the student; the total of teacher and control."""
-    figure = _figure("step", "loss")
+    figure = _figure("step", "")
     for phase, role in ROLE_OF_PHASE.items():
         for name, (word, dash) in LOSSES.items():
             if role != "student" and name != "loss":
@@ -28,7 +28,7 @@ def loss_curves(points: Sequence[Point]) -> go.Figure:
 
 def accuracy_curves(points: Sequence[Point], teacher: float | None = None) -> go.Figure:
     """Validation accuracy of student and control, and of the teacher while it learns; a line for its final one."""
-    figure = _figure("step", "accuracy on validation data")
+    figure = _figure("step", "")
     figure.update_yaxes(tickformat=".0%")
     for phase, role in ROLE_OF_PHASE.items():
         _add_line(figure, role, role, _line(points, phase, "accuracy"), "solid", markers=True)
@@ -41,7 +41,7 @@ def accuracy_curves(points: Sequence[Point], teacher: float | None = None) -> go
 
 def device_curves(points: Sequence[Point]) -> go.Figure:
     """Processor use of the run's process over its seconds; 100 % is one core."""
-    figure = _figure("seconds", "processor use, % of one core")
+    figure = _figure("seconds", "")
     _add_line(figure, "processor", "student", _line(points, "device", "cpu_percent"), "solid")
     return figure
 

@@ -1,6 +1,8 @@
 """Teacher outputs, pruning, models and the whole loop, on models that train in seconds."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -152,6 +154,19 @@ def test_the_same_seed_gives_the_same_weights(fit, inputs):
         list(training.learn(lesson(one, inputs), CPU, training.Best()))
         results.append(one.network.classifier.weight.detach().clone())
     assert torch.equal(*results)
+
+
+def test_a_tokenizer_learned_from_the_same_texts_is_the_same_in_every_process(home, saved):
+    script = (
+        "import sys; from pathlib import Path; from studio import data\n"
+        "from studio.tasks import text_classification as task\n"
+        "rows = data.load(Path(sys.argv[1])).dict['train']\n"
+        "print(task.builtin('fasttext-tiny', rows, {'num_labels': 2}, 16)[1].backend_tokenizer.to_str())"
+    )
+    words = [sys.executable, "-c", script, str(home.dataset(saved.id))]
+    printed = {subprocess.run(words, capture_output=True, text=True, check=True).stdout for _ in range(3)}
+    vocabularies = {json.dumps(json.loads(text)["model"]["vocab"], sort_keys=True) for text in printed}
+    assert len(vocabularies) == 1
 
 
 def test_a_student_cut_from_its_teacher_has_the_teachers_layers(model):
