@@ -172,8 +172,11 @@ class Runtime:
             pass
 
     def _keep_lease(self, store: Store) -> bool:
-        """Take or renew the lease when it is time to; whether it is held."""
+        """Take or renew the lease when it is time to, at once where its owner is dead; whether it is held."""
         if time.monotonic() - self._renewed > LEASE_SECONDS / 3:
+            holder = store.lease_owner(LEASE)
+            if holder is not None and is_gone(holder):
+                store.release_lease(LEASE, holder)
             self.trains = store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
             self._renewed = time.monotonic()
         return self.trains

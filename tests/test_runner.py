@@ -194,16 +194,28 @@ def test_a_hot_reload_finds_the_runtime_that_is_there(home):
         runner.stop_runtime()
 
 
-def test_a_run_whose_server_died_is_found_and_says_so(store, home, saved):
-    dead = subprocess.run(
-        [sys.executable, "-c", "from studio import runner; print(runner.new_owner())"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=dead)
-    mine = store.submit(parse_config({"dataset": "reviews", **TINY}), key="l", owner=runner.new_owner())
+@pytest.fixture
+def dead_owner() -> str:
+    """The name of a process that has ended."""
+    script = "from studio import runner; print(runner.new_owner())"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_run_whose_server_died_is_found_and_says_so(store, home, saved, dead_owner):
+    run, mine = submit(store, "theirs", owner=dead_owner), submit(store, "mine", owner=runner.new_owner())
     store.fail_lost(runner.is_gone, runner.INTERRUPTED)
     assert store.run(run.id).status == "failed"
     assert store.run(mine.id).status == "running"
+
+
+def test_a_server_does_not_wait_for_the_lease_of_a_dead_one(store, home, saved, dead_owner):
+    store.hold_lease(runner.LEASE, dead_owner, 3600)
+    lost, queued = submit(store, "lost", owner=dead_owner), submit(store, "queued")
+    runtime = runner.Runtime(home, execute_fake("finish"))
+    runtime.start()
+    wait_for(lambda: store.run(queued.id).status == "finished")
+    runtime.stop()
+    assert "studio was closed" in store.run(lost.id).message
 
 
 def test_an_owner_is_gone_when_its_process_has_ended_or_is_another_one_by_now():
