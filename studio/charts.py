@@ -138,7 +138,7 @@ def _figure(across: str, up: str) -> go.Figure:
         margin={"l": 0, "r": 8, "t": 8, "b": 0},
         height=320,
         hovermode="x unified",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
         showlegend=True,
     )
     figure.update_xaxes(title=across, automargin=True)

@@ -42,7 +42,8 @@ def _teach(manner):
         time.sleep(0.01)
 
 
-sys.modules["studio.trainer"] = types.ModuleType("studio.trainer")
-sys.modules["studio.trainer"].distill = distill
-worker.LEAVE_SECONDS = 0.5
-sys.exit(worker.main())
+if __name__ == "__main__":
+    sys.modules["studio.trainer"] = types.ModuleType("studio.trainer")
+    sys.modules["studio.trainer"].distill = distill
+    worker.LEAVE_SECONDS = 0.5
+    sys.exit(worker.main())

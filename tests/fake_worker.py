@@ -52,4 +52,5 @@ def main(manner: str) -> int:
     return 0
 
 
-sys.exit(main(sys.argv[1]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
