@@ -98,7 +98,7 @@ def class_counts(classes: dict[str, int]) -> go.Figure:
     figure = _figure("rows", "")
     figure.add_bar(x=list(classes.values()), y=list(classes), orientation="h", marker_color=COLOURS["student"])
     figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_layout(height=min(900, 70 + 24 * len(classes)), bargap=0.35)
+    figure.update_layout(height=min(900, 70 + 24 * len(classes)), bargap=0.35, showlegend=False)
     return figure
 
 

@@ -1,0 +1,78 @@
+"""The real download code against a hub on loopback, in a process of its own: the hub's address is read at import."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from studio import data, models
+from studio.models import Fit
+from tests.fake_hub import serving
+
+SCRIPT = """
+import json, sys
+from studio import hub
+from studio.errors import ModelError
+steps, progress = hub.download(sys.argv[1]), []
+try:
+    while True:
+        event = next(steps)
+        progress.append([event.step, event.total])
+except StopIteration as stop:
+    print(json.dumps({"folder": str(stop.value), "progress": progress, "here": hub.is_here(sys.argv[1])}))
+except ModelError as error:
+    print(json.dumps({"error": str(error)}))
+"""
+
+
+@pytest.fixture
+def model(home, saved, tmp_path):
+    """A saved model with a pickle and a piece of code beside it."""
+    rows = data.load(home.dataset(saved.id)).dict["train"]
+    fit = Fit("text-classification", ["bad", "good"], rows, 16)
+    models.save(models.build("transformer-tiny", fit), tmp_path / "model")
+    (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"pickle")
+    (tmp_path / "model" / "modeling_evil.py").write_text("print('run')")
+    return tmp_path / "model"
+
+
+def download(address, name, cache):
+    environment = os.environ | {
+        "HF_ENDPOINT": address, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1",
+    }  # fmt: skip
+    words = [sys.executable, "-c", SCRIPT, name]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    return json.loads(done.stdout)
+
+
+def test_a_model_is_downloaded_with_its_weights_and_without_code_or_pickles(model, tmp_path):
+    with serving(model, "someone/tiny") as (address, asked):
+        found = download(address, "someone/tiny", tmp_path / "cache")
+    names = {path.name for path in Path(found["folder"]).iterdir()}
+    done, total = found["progress"][-1]
+    assert done == total == sum((model / name).stat().st_size for name in names)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
+    assert not names & {"pytorch_model.bin", "modeling_evil.py"}
+    assert not [path for path in asked if path.endswith((".bin", ".py"))]
+    assert found["here"]
+
+
+def test_a_model_that_the_hub_does_not_know_is_told_in_words(model, tmp_path):
+    with serving(model, "someone/tiny") as (address, _):
+        found = download(address, "someone/other", tmp_path / "cache")
+    assert "no model 'someone/other'" in found["error"]
+
+
+def test_what_is_in_the_cache_is_used_without_a_network(model, tmp_path):
+    with serving(model, "someone/tiny") as (address, _):
+        download(address, "someone/tiny", tmp_path / "cache")
+    assert "folder" in download("http://127.0.0.1:9", "someone/tiny", tmp_path / "cache")
+
+
+def test_without_a_network_the_error_names_the_cure(tmp_path):
+    found = download("http://127.0.0.1:9", "someone/tiny", tmp_path / "cache")
+    assert "could not be downloaded" in found["error"]
+    assert "local folder" in found["error"]
