@@ -72,7 +72,7 @@ class RunConfig(BaseModel):
         ge=0,
         le=0.9,
         title="Prune ratio",
-        description="Share of the student's heads, feed-forward neurons or channels that are removed before it learns.",
+        description="Share of the student's feed-forward neurons or channels that are removed before it learns.",
         json_schema_extra={"step": 0.05},
     )
     epochs: int = Field(
