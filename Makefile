@@ -4,36 +4,41 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run setup test lint clean
+.PHONY: run setup setup-dev test lint clean
 .DEFAULT_GOAL := run
 
 run: setup
-	@$(BIN)/streamlit run app.py --server.port $(PORT)
+	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
-setup: $(VENV)/.installed
+setup: $(BIN)/pip
+	@$(call install,requirements.txt)
 
-test: $(VENV)/.installed-dev
-	@$(BIN)/pytest
+test: setup-dev
+	@$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed-dev
+lint: setup-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+setup-dev: setup
+	@$(call install,requirements-dev.txt)
+
 clean:
 	rm -rf $(VENV)
 
-$(BIN)/python:
+# Install only when the file's content changed: what was installed last is kept beside it in $(VENV).
+define install
+cmp -s $(1) $(VENV)/installed-$(1) || { \
+	echo "Installing what $(1) lists; the first time this takes a few minutes …" && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(1) && \
+	cp $(1) $(VENV)/installed-$(1); }
+endef
+
+# pip is what a half-made environment lacks.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "Distillation Studio needs Python 3.11 or newer, and there is no $(PYTHON) here. Install one, or name it: make run PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Distillation Studio needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Install a newer one, or name it: make run PYTHON=python3.12" % v[:2])'
 	@echo "Making $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.installed: requirements.txt | $(BIN)/python
-	@echo "Installing what requirements.txt lists; the first time this takes a few minutes …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@touch $@
-
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
+	@$(PYTHON) -m venv $(VENV) || { echo "$(VENV) could not be made; the reason stands above. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
