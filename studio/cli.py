@@ -2,43 +2,71 @@
 
 import contextlib
 import json
+import logging
+import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from studio import config as configs
 from studio import events, runner
-from studio.errors import StudioError
+from studio.errors import ConfigError, StudioError
 from studio.home import Home
 from studio.rows import RunRow
 from studio.store import Store
 
-app = typer.Typer(help="Shrink a model: distil a large teacher into a small student.", no_args_is_help=True)
+app = typer.Typer(
+    help="Shrink a model: distil a large teacher into a small student.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 _shown = Console(stderr=True)
+_log = logging.getLogger(__name__)
+_CONTROL_CHARACTERS = dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+LARGEST_ID = 2**63 - 1  # what SQLite can count to
+RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, max=LARGEST_ID, help="The number of the run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on standard output, and nothing else.")]
 
 
 def main() -> None:
-    """Exit status 0 only on success; an error is one message on standard error."""
+    """Exit status 0 only on success; an error is one message on standard error, the rest of it stands in `cli.log`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
     try:
         app()
-    except StudioError as error:
+    except (StudioError, OSError) as error:
         _shown.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except OSError as error:
-        _shown.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+    except Exception as error:  # noqa: BLE001  whatever it is, a user gets a sentence and the place of the details
+        told = f"Something unexpected happened: {type(error).__name__}: {error}. {_kept_details()}"
+        _shown.print(f"[bold red]Error:[/] {_plain(told)}", highlight=False, soft_wrap=True)
         sys.exit(1)
+
+
+def _kept_details() -> str:
+    """Write the error being handled into the log of the home; a sentence that says where, or that it could not be."""
+    file = Home.from_environment().root / "cli.log"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _log.addHandler(logging.FileHandler(file, encoding="utf-8"))
+    except OSError:
+        return f"The details could not be written to {file}."
+    _log.propagate = False
+    _log.exception("python -m studio %s", " ".join(sys.argv[1:]))
+    return f"The details are in {file}."
 
 
 @app.command()
@@ -109,7 +137,7 @@ def train(
 ) -> None:
     """Carry out a run: teach, record, distil, control, evaluate."""
     home, store = _open()
-    wanted = configs.parse_yaml(config.read_text(encoding="utf-8"), settings or ())
+    wanted = configs.parse_yaml(_text(config), settings or ())
     run = store.submit(wanted, key=f"cli-{uuid.uuid4()}", owner=runner.new_owner())
     _carry(store, home, run, as_json)
 
@@ -128,7 +156,7 @@ def runs(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(run_id: Annotated[int, typer.Argument(metavar="RUN")], as_json: AsJson = False) -> None:
+def show(run_id: RunId, as_json: AsJson = False) -> None:
     """Show one run: status, phases, results, verdict."""
     _, store = _open()
     found = store.show(run_id)
@@ -141,14 +169,14 @@ def show(run_id: Annotated[int, typer.Argument(metavar="RUN")], as_json: AsJson 
         table.add_row(one.role, one.metric, f"{one.value:,.4f}", interval)
     Console().print(table)
     if found["error"]:
-        typer.echo(f"{found['error']['message']} {found['error']['cure']}")
+        typer.echo(_shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
     if found["verdict"]:
         typer.echo(found["verdict"])
 
 
 @app.command()
 def export(
-    run_id: Annotated[int, typer.Argument(metavar="RUN")],
+    run_id: RunId,
     to: Annotated[Path | None, typer.Option(help="The zip to write; student-RUN.zip when left out.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -164,24 +192,57 @@ def export(
 
 
 def _open() -> tuple[Home, Store]:
+    """The home and its store, in which no run claims to be running after its process was killed."""
     home = Home.from_environment()
-    return home, Store(home.database)
+    store = Store(home.database)
+    store.fail_lost(runner.is_gone, runner.INTERRUPTED)
+    return home, store
+
+
+def _text(config: Path) -> str:
+    """The text of a configuration file; raises `ConfigError` where it has none."""
+    try:
+        return config.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{config} is not a text file in UTF-8.", "Save it as UTF-8, or name another file."
+        ) from error
+    except OSError as error:
+        cure = "Name a YAML file with the settings of a run."
+        raise ConfigError(f"{config} cannot be read: {error.strerror or error}.", cure) from error
 
 
 def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
     """Drive a run to its end with a progress bar; the exit status tells how it ended."""
-    try:
-        _draw(runner.carry(store, home, run), quiet=as_json)
-    except KeyboardInterrupt:
-        _shown.print("Stopped.")
+    _shown.print(f"[dim]Run {run.id} has started; Ctrl-C stops it and keeps the student so far.[/]", highlight=False)
+    with _ended_like_ctrl_c(), contextlib.suppress(KeyboardInterrupt):
+        said = cast(Generator[events.Event, None, None], runner.carry(store, home, run))
+        with contextlib.closing(said):
+            _draw(said, quiet=as_json)
     done = store.run(run.id)
     if as_json:
         _print_json({"run": done.id, "status": done.status})
+    if done.status == "stopped":
+        kept = f" Its student so far is kept: python -m studio export {run.id}."
+        raise StudioError(f"Run {run.id} was stopped.{kept if home.model(run.id, 'student').is_dir() else ''}")
     if done.status != "finished":
-        reason = f"{done.message} {done.cure}" if done.message else f"Run {done.id} was {done.status}."
-        raise StudioError(f"Run {done.id} {done.status}: {reason}")
+        raise StudioError(f"Run {run.id} {done.status}: {done.message}", done.cure or "")
     if not as_json:
         typer.echo(f"Run {done.id}: {done.verdict}")
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Take the signals of a closing terminal, of `timeout` and of `kill` as Ctrl-C, so that the student is kept."""
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    signs = [sign for sign in known if signal.getsignal(sign) == signal.SIG_DFL]  # `nohup` has them ignored
+    for sign in signs:
+        signal.signal(sign, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for sign in signs:
+            signal.signal(sign, signal.SIG_DFL)
 
 
 def _draw(said: Iterator[events.Event], quiet: bool) -> None:
@@ -222,9 +283,15 @@ def _summary(run: RunRow) -> tuple[str, str, str, str]:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """JSON that any program reads, whatever letters the terminal knows."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True, indent=2) + "\n")
 
 
 def _plain(text: str) -> str:
-    """A user's text without meaning to rich's markup."""
-    return text.replace("[", r"\[")
+    """A user's text without meaning to rich's markup or to the terminal."""
+    return escape(_shown_safely(text))
+
+
+def _shown_safely(text: str) -> str:
+    """A user's text whose control characters cannot steer the terminal."""
+    return text.translate(_CONTROL_CHARACTERS)

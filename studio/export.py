@@ -1,9 +1,9 @@
 """One run's model to take away: a Hugging Face folder in a zip, with a model card and the config that made it."""
 
-import os
+import re
 import zipfile
 from pathlib import Path
-from tempfile import mkstemp
+from typing import BinaryIO
 
 from studio.errors import ExportError
 from studio.events import Evaluation
@@ -14,6 +14,28 @@ from studio.store import Store
 _ARCHITECTURES = Path(__file__).with_name("architectures.py")
 _OWN_MODEL = '"studio-'
 _LOADER = "studio_architectures.py"
+_USE: dict[str, list[str]] = {
+    "text-classification": [
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+        "",
+        'model = AutoModelForSequenceClassification.from_pretrained(".", use_safetensors=True)',
+        'tokenizer = AutoTokenizer.from_pretrained(".")',
+        'inputs = tokenizer("Write a text here.", truncation=True, return_tensors="pt")',
+        'scores = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits.softmax(-1)[0]',
+        "print(model.config.id2label[int(scores.argmax())], float(scores.max()))",
+    ],
+    "image-classification": [
+        "from PIL import Image",
+        "from transformers import AutoImageProcessor, AutoModelForImageClassification",
+        "",
+        'model = AutoModelForImageClassification.from_pretrained(".", use_safetensors=True)',
+        'processor = AutoImageProcessor.from_pretrained(".", backend="pil")',
+        'image = Image.open("image.png").convert("L" if getattr(model.config, "num_channels", 3) == 1 else "RGB")',
+        'scores = model(**processor(image, return_tensors="pt")).logits.softmax(-1)[0]',
+        "print(model.config.id2label[int(scores.argmax())], float(scores.max()))",
+    ],
+}
+"""For each task, lines of Python that open the model and ask it something."""
 
 
 def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str = "student") -> Path:
@@ -22,44 +44,66 @@ def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str =
     folder = home.model(run_id, role)
     if not folder.is_dir():
         raise ExportError(f"Run {run_id} has no {role} yet; it is {run.status}.", "Wait for it, or choose another run.")
-    if target.exists():
-        raise ExportError(f"{target} is there already.", "Choose another name: nothing is overwritten.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = mkstemp(dir=target.parent, suffix=".part")
-    os.close(handle)
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.iterdir()):
-            archive.write(file, file.name)
-        archive.writestr("README.md", model_card(store, run, needs_loader=_needs_loader(folder)))
-        archive.writestr("config.yaml", run.config.to_yaml())
-        if _needs_loader(folder):
-            archive.write(_ARCHITECTURES, _LOADER)
-    Path(part).replace(target)
+    file = _new_file(target)
+    try:
+        with file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            _fill(archive, folder, store, run)
+    except BaseException:
+        target.unlink()  # half a zip would look like a whole one
+        raise
     return target
 
 
+def _new_file(target: Path) -> BinaryIO:
+    """The open file, made by this very call; raises `ExportError` where there is one or none can be."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("xb")
+    except OSError as error:
+        if target.exists():
+            raise ExportError(f"{target} is there already.", "Choose another name: nothing is overwritten.") from error
+        raise ExportError(f"{target} cannot be written: {error.strerror}.", "Choose another place.") from error
+
+
+def _fill(archive: zipfile.ZipFile, folder: Path, store: Store, run: RunRow) -> None:
+    loader = _needs_loader(folder)
+    for file in sorted(folder.iterdir()):
+        weights = file.suffix == ".safetensors"  # numbers hardly shrink, and trying takes most of the time
+        archive.write(file, file.name, zipfile.ZIP_STORED if weights else None)
+    archive.writestr("README.md", model_card(store, run, loader))
+    archive.writestr("config.yaml", run.config.to_yaml())
+    if loader:
+        archive.write(_ARCHITECTURES, _LOADER)
+
+
 def model_card(store: Store, run: RunRow, needs_loader: bool) -> str:
-    """What the model is, how good it is, and lines of Python that open it."""
-    kind = "ForSequenceClassification" if run.config.task == "text-classification" else "ForImageClassification"
+    """What the model is, how good it is, and lines of Python that use it."""
     dataset = store.dataset(run.dataset_id)
-    first = f"import {_LOADER.removesuffix('.py')}  # the file beside this one\n" if needs_loader else ""
     lines = [
+        "---",
+        "library_name: transformers",
+        f"pipeline_tag: {run.config.task}",
+        "tags: [knowledge-distillation]",
+        "---",
+        "",
         f"# Student of run {run.id}",
         "",
         run.verdict or f"This run is {run.status}; it has no verdict.",
         "",
-        "## Open it",
+        "## Use it",
+        "",
+        "In this folder, with torch and transformers installed:",
         "",
         "```python",
-        f"{first}from transformers import AutoModel{kind}",
-        "",
-        f'model = AutoModel{kind}.from_pretrained(".", use_safetensors=True)',
+        *([f"import {_LOADER.removesuffix('.py')}  # the file beside this one"] if needs_loader else []),
+        *_USE[run.config.task or "text-classification"],
         "```",
         "",
         "## Data",
         "",
-        f"{dataset.name}: " + ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items()) + " rows; "
-        f"labels: {', '.join(dataset.labels[:20])}{' …' if len(dataset.labels) > 20 else ''}.",
+        f"{_words(dataset.name)}: "
+        + ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
+        + f" rows; labels: {', '.join(map(_words, dataset.labels[:20]))}{' …' if len(dataset.labels) > 20 else ''}.",
         "",
         "## Results on the test rows",
         "",
@@ -74,6 +118,11 @@ def model_card(store: Store, run: RunRow, needs_loader: bool) -> str:
         "Settings: `config.yaml`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _words(text: str) -> str:
+    """A user's text as words of Markdown: on one line, and without meaning."""
+    return re.sub(r"([\\`*<>\[\]|])", r"\\\1", " ".join(text.split()))
 
 
 def _row(one: Evaluation) -> str:

@@ -1,14 +1,18 @@
 """The command line as other programs use it: real processes, exit statuses, JSON on standard output alone."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
 import yaml
 from transformers import AutoModelForSequenceClassification
 
+from studio import cli
+from studio.config import parse_config
 from tests.conftest import TINY, reviews
 
 
@@ -90,3 +94,77 @@ def test_a_run_that_fails_ends_with_status_1_and_says_so_in_json(studio, table, 
     done = studio("train", "--config", settings, "--set", "teacher=folder:/nowhere", "--json", status=1)
     assert json.loads(done.stdout) == {"run": 1, "status": "failed"}
     assert "no folder /nowhere" in done.stderr
+
+
+def test_a_configuration_that_is_no_text_is_refused(studio, tmp_path):
+    (tmp_path / "run.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    assert "not a text file in UTF-8" in studio("train", "--config", tmp_path / "run.yaml", status=1).stderr
+
+
+@pytest.mark.parametrize("run", ["0", "99999999999999999999999", "first"])
+def test_what_is_no_number_of_a_run_is_a_wrong_use(studio, run):
+    assert "RUN" in studio("show", run, status=2).stderr
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_is_stopped_and_keeps_its_student(studio, store, home, saved, tmp_path, sign):
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump({"dataset": "reviews", **TINY, "epochs": 200}))
+    words = [sys.executable, "-m", "studio", "train", "--config", str(config), "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as training:
+        wait_until(lambda: any(point.phase == "distill" for point in store.curve(1)), training)
+        training.send_signal(sign)
+        out, err = training.communicate(timeout=30)
+    assert training.returncode == 1
+    assert json.loads(out) == {"run": 1, "status": "stopped"}
+    assert "Its student so far is kept" in err
+    assert "Traceback" not in err
+    studio("export", 1, "--to", tmp_path / "student.zip")
+
+
+def wait_until(done, training, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert training.poll() is None, training.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_run_whose_process_was_killed_does_not_claim_to_be_running(studio, store, saved):
+    dead = "import os; from studio import runner; print(runner.new_owner())"
+    owner = subprocess.run([sys.executable, "-c", dead], capture_output=True, text=True, check=True).stdout.strip()
+    store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=owner)
+    shown = json.loads(studio("show", 1, "--json").stdout)
+    assert shown["status"] == "failed"
+    assert "was closed while" in shown["error"]["message"]
+
+
+def test_an_error_nobody_thought_of_is_one_sentence_and_its_details_are_kept(home, monkeypatch, capsys):
+    def broken():
+        raise RuntimeError("[red]the moon is full")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    told = capsys.readouterr().err
+    assert "Something unexpected happened: RuntimeError: [red]the moon is full." in told
+    assert "Traceback" not in told
+    assert "Traceback" in (home.root / "cli.log").read_text()
+
+
+def test_a_label_can_neither_steer_the_terminal_nor_colour_it(studio, tmp_path):
+    path = tmp_path / "rows.csv"
+    reviews(12).table.replace({"label": {"good": "\x1b[2J[red]good"}}).to_csv(path, index=False)
+    done = studio("data", "add", path, "--name", "[red]mine")
+    assert "\x1b[2J" not in done.stdout + done.stderr + studio("data", "list").stdout
+    assert "[red]mine" in studio("data", "list").stdout
+
+
+@pytest.mark.parametrize("words", [["runs"], ["data", "list"]])
+def test_a_list_opens_without_the_heavy_libraries(home, words):
+    script = (
+        "import sys; from studio.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "sys.exit(str({'torch', 'transformers', 'datasets', 'sklearn'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""

@@ -5,11 +5,13 @@ import sys
 import zipfile
 
 import pytest
+from PIL import Image
 
-from studio import export, runner
+from studio import data, export, library, runner, samples
 from studio.config import parse_config
+from studio.data import Columns
 from studio.errors import ExportError
-from tests.conftest import TINY
+from tests.conftest import TINY, reviews
 
 
 def finished(store, home, **changes):
@@ -19,19 +21,34 @@ def finished(store, home, **changes):
     return run
 
 
+def run_the_card(folder):
+    """What the lines of Python in the model card print in a fresh process."""
+    snippet = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    done = subprocess.run([sys.executable, "-c", snippet], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("student", ["builtin/transformer-tiny", "builtin/fasttext-tiny"])
 def test_the_snippet_of_the_model_card_runs_as_it_stands_in_a_fresh_process(store, home, saved, tmp_path, student):
     run = finished(store, home, student=student)
     with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
         archive.extractall(tmp_path / "student")
-    card = (tmp_path / "student" / "README.md").read_text()
-    snippet = card.split("```python\n")[1].split("```")[0] + "print(model.config.id2label)"
-    done = subprocess.run(
-        [sys.executable, "-c", snippet], cwd=tmp_path / "student", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "good" in done.stdout
+    assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
     assert parse_config_of(tmp_path) == store.run(run.id).config
+
+
+@pytest.mark.parametrize("student", ["builtin/cnn-tiny", "builtin/mlp-16"])
+def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, tmp_path, student):
+    name = samples.add(store, home, "images").name
+    settings = {"teacher": "builtin/mlp-64", "student": student, "epochs": 1, "teacher_epochs": 1, "control": False}
+    config = parse_config({"dataset": name, **settings})
+    run = store.submit(config, key="k", owner=runner.new_owner())
+    list(runner.carry(store, home, run))
+    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
+        archive.extractall(tmp_path / "student")
+    Image.new("RGB", (20, 30), "white").save(tmp_path / "student" / "image.png")
+    assert run_the_card(tmp_path / "student").split()[0] in set("0123456789")
 
 
 def parse_config_of(folder):
@@ -49,3 +66,31 @@ def test_a_run_without_a_student_is_refused_and_nothing_is_overwritten(store, ho
     with pytest.raises(ExportError, match="nothing is overwritten"):
         export.student_zip(home, store, run.id, tmp_path / "mine.zip")
     assert (tmp_path / "mine.zip").read_text() == "mine"
+
+
+def test_what_went_wrong_leaves_no_half_zip(store, home, saved, tmp_path):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
+    home.model(run.id, "student").mkdir(parents=True)  # without a config.json
+    with pytest.raises(FileNotFoundError):
+        export.student_zip(home, store, run.id, tmp_path / "out" / "student.zip")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(store, home, saved, tmp_path):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
+    home.model(run.id, "student").mkdir(parents=True)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ExportError, match="cannot be written"):
+        export.student_zip(home, store, run.id, tmp_path / "file" / "student.zip")
+
+
+def test_names_in_the_model_card_mean_nothing_to_markdown(store, home, tmp_path):
+    columns = Columns("text", "label")
+    upload = reviews(20)
+    upload.table["label"] = upload.table["label"].replace({"good": "<script>\n# good"})
+    rows = data.clean(upload, columns, "text-classification")
+    library.save(store, home, "my `best` <b>", rows, columns)
+    run = store.submit(parse_config({"dataset": "my `best` <b>", **TINY}), key="k")
+    card = export.model_card(store, store.run(run.id), needs_loader=False)
+    assert r"my \`best\` \<b\>" in card
+    assert "\n# good" not in card
