@@ -1,6 +1,6 @@
 """Widgets for the parameters of a run, made from RunConfig alone."""
 
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
@@ -29,10 +29,10 @@ def parameter(name: str, value: Any) -> Any:
     if name in AUTO:
         text = st.text_input(**words, value="" if value is None else f"{value:g}", placeholder="automatic", key=key)
         return text.strip() or None
-    if name == "control":
+    if field.annotation is bool:
         return st.toggle(**words, value=value, key=key)
-    if name == "precision":
-        options = ["auto", "float32", "bfloat16", "float16"]
+    if get_origin(field.annotation) is Literal:
+        options = list(get_args(field.annotation))
         return st.selectbox(**words, options=options, index=options.index(value), key=key)
     if name == "device":
         return st.selectbox(**words, options=["auto", "cpu", "cuda", "mps"], accept_new_options=True, key=key)

@@ -49,11 +49,11 @@ class MlpForImageClassification(PreTrainedModel):
             module.reset_parameters()
 
     def forward(self, pixel_values: Tensor, **_: Any) -> ImageClassifierOutput:
-        """pixel_values (batch, channels, height, width) -> logits (batch, classes)."""
-        features = pixel_values.flatten(1)
+        """pixel_values (batch, channels, height, width) -> logits (batch, classes); hidden states (batch, width)."""
+        states = [pixel_values.flatten(1)]
         for layer in self.hidden:
-            features = self.dropout(torch.relu(layer(features)))
-        return ImageClassifierOutput(logits=self.classifier(features))
+            states.append(self.dropout(torch.relu(layer(states[-1]))))
+        return ImageClassifierOutput(logits=self.classifier(states[-1]), hidden_states=tuple(states))
 
 
 class FastTextConfig(PreTrainedConfig):
@@ -92,7 +92,7 @@ class FastTextForSequenceClassification(PreTrainedModel):
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         weights = mask.unsqueeze(-1).to(self.embeddings.weight.dtype)
         mean = (self.embeddings(input_ids) * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(mean)))
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(mean)), hidden_states=(mean,))
 
 
 AutoConfig.register("studio-fasttext", FastTextConfig, exist_ok=True)

@@ -12,8 +12,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from studio.errors import ConfigError
+from studio.methods import LOSSES, Term, read_terms
 
 TaskName = Literal["text-classification", "image-classification"]
+Schedule = Literal["constant", "linear", "cosine"]
+Change = Literal["word_dropout", "word_replacement", "masked_word", "flip", "crop", "jitter", "mixup", "cutmix"]
 
 UNLABELLED = -1
 """The label of a row that has none; such rows teach through the teacher alone."""
@@ -29,6 +32,22 @@ BUILTIN_TEXT = (
 BUILTIN_IMAGE = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64", "mlp-16")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _MODEL_HELP = "`folder:PATH`, `hub:ORG/NAME`, `run:ID/student`, `run:ID/teacher` or `builtin/NAME`"
+
+CHANGES: dict[TaskName, dict[Change, str]] = {
+    "text-classification": {
+        "word_dropout": "Leave out some words",
+        "word_replacement": "Words that the teacher takes for similar",
+        "masked_word": "Words that a masked language model fills in",
+    },
+    "image-classification": {
+        "flip": "Mirror left and right",
+        "crop": "Shift by a few pixels",
+        "jitter": "Change brightness, contrast and colours",
+        "mixup": "Blend two images",
+        "cutmix": "Paste a part of one image into another",
+    },
+}
+"""How data is changed to have more of it."""
 
 
 class RunConfig(BaseModel):
@@ -47,7 +66,14 @@ class RunConfig(BaseModel):
     teacher: str = Field(title="Teacher", description=f"The large model to imitate: {_MODEL_HELP}.")
     student: str = Field(
         title="Student",
-        description=f"The small model to train: {_MODEL_HELP}; or `teacher/K-layers`, cut from the teacher.",
+        description=f"The small model to train: {_MODEL_HELP}; or `teacher/K-layers`, cut from the teacher; or "
+        "`teacher/same`, as large as the teacher (born again).",
+    )
+    terms: tuple[Term, ...] = Field(
+        (Term(loss="soft_target"),),
+        min_length=1,
+        title="Distillation losses",
+        description="What the student imitates, with weights. Their sum counts alpha, the labels 1 − alpha.",
     )
     temperature: float = Field(
         4.0,
@@ -153,13 +179,123 @@ class RunConfig(BaseModel):
         description="Number format while training. `auto` takes bfloat16 where the device is faster with it.",
         json_schema_extra={"expert": True},
     )
+    auto: bool = Field(
+        False,
+        title="Choose temperature and alpha for me",
+        description="Tries several pairs for a small share of the run and takes the one that does best on validation "
+        "data; keeps yours unless another is clearly better.",
+    )
+    alpha_schedule: Schedule = Field(
+        "constant",
+        title="Alpha over time",
+        description="How alpha moves to its end value.",
+        json_schema_extra={"expert": True},
+    )
+    alpha_end: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Alpha at the end",
+        description="Where a linear or cosine alpha ends.",
+        json_schema_extra={"expert": True},
+    )
+    temperature_schedule: Schedule = Field(
+        "constant",
+        title="Temperature over time",
+        description="How the temperature moves to its end value.",
+        json_schema_extra={"expert": True},
+    )
+    temperature_end: float = Field(
+        1.0,
+        ge=0.1,
+        le=100,
+        title="Temperature at the end",
+        description="Where a linear or cosine temperature ends.",
+        json_schema_extra={"expert": True},
+    )
+    temperature_per_sample: bool = Field(
+        False,
+        title="Temperature per example",
+        description="Softens the teacher's answer to an example the more, the surer the teacher is: from 1 to the "
+        "temperature above.",
+        json_schema_extra={"expert": True},
+    )
+    hard_epochs: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Hard-label epochs",
+        description="A second stage after distilling: the student learns the teacher's first choice for every "
+        "training row as if it were the label.",
+        json_schema_extra={"unit": "epochs", "expert": True},
+    )
+    more_teachers: tuple[str, ...] = Field(
+        (), max_length=7, title="More teachers", description="Models that teach together with the teacher."
+    )
+    fusion: Literal["average", "confidence"] = Field(
+        "average",
+        title="How teachers are combined",
+        description="`average`: all count the same. `confidence`: on each example those that are surer count more.",
+    )
+    assistants: tuple[str, ...] = Field(
+        (),
+        max_length=7,
+        title="Steps in between",
+        description="Models between teacher and student, the largest first. Each learns before the next one.",
+    )
+    chain: Literal["assistants", "shrinking"] = Field(
+        "assistants",
+        title="Kind of steps",
+        description="`assistants`: each model teaches the next one. `shrinking`: each model is cut from the one before "
+        "it, and the teacher teaches all.",
+    )
+    augment: tuple[Change, ...] = Field(
+        (),
+        title="More data from your data",
+        description="Changed copies of the training rows; the teacher answers them anew.",
+    )
+    teacher_augment: tuple[Change, ...] = Field(
+        (),
+        title="More data for the teacher",
+        description="Changed copies of the training rows while the teacher itself learns your labels.",
+    )
+    views: int = Field(
+        4,
+        ge=2,
+        le=1000,
+        title="Views",
+        description="How many versions of the data the teacher answers, the unchanged one included. "
+        "Epochs go through them in turn.",
+    )
+    masked_model: str | None = Field(
+        None,
+        title="Masked language model",
+        description="Which model fills in masked words: `hub:ORG/NAME` or `folder:PATH`.",
+    )
+    replay: str | None = Field(
+        None,
+        title="Data it knows already",
+        description="When a student goes on with new data: the data set it learned before, which is learned again "
+        "beside the new one so that it is not forgotten.",
+    )
     control: bool = Field(
         True,
         title="Train a control",
         description="Train the same student a second time without the teacher: it shows what the teacher brought.",
     )
 
-    @field_validator("dataset", mode="before")
+    @field_validator("terms", mode="before")
+    @classmethod
+    def _terms_as_written(cls, value: object) -> object:
+        return read_terms(value)
+
+    @field_validator("more_teachers", "assistants", "augment", "teacher_augment", mode="before")
+    @classmethod
+    def _list_as_written(cls, value: object) -> object:
+        """`a, b` is a list of two."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("dataset", "replay", mode="before")
     @classmethod
     def _id_as_text(cls, value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -170,11 +306,58 @@ class RunConfig(BaseModel):
         ModelReference.parse(value)
         return value
 
+    @field_validator("more_teachers", "assistants")
+    @classmethod
+    def _known_references(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for reference in value:
+            ModelReference.parse(reference)
+        return value
+
     @model_validator(mode="after")
-    def _roles_fit(self) -> "RunConfig":
-        if ModelReference.parse(self.teacher).source == "teacher":
-            raise ValueError(f"teacher cannot be cut from itself, got {self.teacher!r}; `teacher/…` is for the student")
+    def _parts_fit(self) -> "RunConfig":
+        for teacher in (self.teacher, *self.more_teachers):
+            if ModelReference.parse(teacher).source == "teacher":
+                raise ValueError(f"teacher cannot be cut from itself, got {teacher!r}; `teacher/…` is for the student")
+        names = [term.loss for term in self.terms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"terms must name each loss once, got {', '.join(names)}")
+        if self.chain == "shrinking":
+            self._check_shrinking()
+        if "masked_word" in self.augment + self.teacher_augment and self.masked_model is None:
+            raise ValueError("masked_word needs masked_model, the model that fills in the words, got none")
+        if self.masked_model is not None and ModelReference.parse(self.masked_model).source not in ("hub", "folder"):
+            raise ValueError(f"masked_model must be hub:ORG/NAME or folder:PATH, got {self.masked_model!r}")
         return self
+
+    def _check_shrinking(self) -> None:
+        sizes = []
+        for reference in (*self.assistants, self.student):
+            parsed = ModelReference.parse(reference)
+            if parsed.source != "teacher" or parsed.name == "same":
+                raise ValueError(
+                    "a shrinking chain cuts every model from the one before it: "
+                    f"write `teacher/K-layers`, got {reference!r}"
+                )
+            sizes.append(int(parsed.name))
+        if not self.assistants or sorted(set(sizes), reverse=True) != sizes:
+            raise ValueError(
+                f"a shrinking chain needs steps with fewer and fewer layers, got {', '.join(map(str, sizes))}"
+            )
+
+    def check_against(self, task: TaskName, classes: int) -> None:
+        """Raise `ConfigError` where a setting means nothing for this task or this number of classes."""
+        for term in self.terms:
+            loss = LOSSES[term.loss]
+            if classes < loss.classes:
+                raise ConfigError(
+                    f"{term.loss} needs at least {loss.classes} classes, the data has {classes}: {loss.why_classes}.",
+                    "Use soft_target instead.",
+                )
+        wrong = [name for name in self.augment + self.teacher_augment if name not in CHANGES[task]]
+        if wrong:
+            raise ConfigError(
+                f"{wrong[0]} does not change data for {task}.", f"Choose among {', '.join(CHANGES[task])}."
+            )
 
     def with_values(self, **values: Any) -> "RunConfig":
         """A validated copy with some values changed."""
@@ -207,6 +390,8 @@ class ModelReference:
             return cls("run", f"{match[1]}/{match[2]}")
         if match := re.fullmatch(r"teacher/([1-9]\d*)-layers?", text):
             return cls("teacher", match[1])
+        if text == "teacher/same":
+            return cls("teacher", "same")
         if text.startswith("builtin/"):
             name = text.removeprefix("builtin/")
             known = BUILTIN_TEXT + BUILTIN_IMAGE

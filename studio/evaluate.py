@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -100,23 +101,25 @@ def compare(first: Role, second: Role, split: str, first_right: np.ndarray, seco
     )
 
 
-def sizes(role: Role, model: Model) -> list[Evaluation]:
-    """Parameters, and bytes of the weights on disk; the model must have been saved or opened from a folder."""
-    if model.folder is None:
+def sizes(role: Role, members: Sequence[Model]) -> list[Evaluation]:
+    """Parameters, and bytes of the weights on disk, of all models of a role; they must have been saved or opened."""
+    folders = [model.folder for model in members if model.folder is not None]
+    if len(folders) < len(members):
         raise ValueError(f"the {role} was never saved, so its size on disk is not known")
     return [
-        Evaluation(role=role, split="", metric="parameters", value=parameters(model.network)),
-        Evaluation(role=role, split="", metric="size_bytes", value=weights_bytes(model.folder)),
+        Evaluation(role=role, split="", metric="parameters", value=sum(parameters(model.network) for model in members)),
+        Evaluation(role=role, split="", metric="size_bytes", value=sum(map(weights_bytes, folders))),
     ]
 
 
-def latencies(models: dict[Role, tuple[Model, Encoded]], device: Device) -> list[Evaluation]:
-    """Median milliseconds of a forward pass of one row, the models taking turns so that all see the same machine."""
-    seconds: dict[Role, list[float]] = {role: [] for role in models}
+def latencies(roles: dict[Role, list[tuple[Model, Encoded]]], device: Device) -> list[Evaluation]:
+    """Median milliseconds of a forward pass of one row through all models of a role, the roles taking turns so that
+    all see the same machine."""
+    seconds: dict[Role, list[float]] = {role: [] for role in roles}
     for turn in range(WARM_UP + PASSES):
-        for role, (model, inputs) in models.items():
-            row = torch.tensor([turn % len(inputs)], device=device.torch_device)
-            elapsed = _one_pass(model, inputs, row, device)
+        for role, members in roles.items():
+            row = torch.tensor([turn % len(members[0][1])], device=device.torch_device)
+            elapsed = sum(_one_pass(model, inputs, row, device) for model, inputs in members)
             if turn >= WARM_UP:
                 seconds[role].append(elapsed)
     return [

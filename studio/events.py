@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-Phase = Literal["prepare", "teach", "record", "prune", "distill", "harden", "control", "evaluate", "compress"]
+STAGES = ("prepare", "teach", "record", "assist", "prune", "tune", "distill", "harden", "control", "evaluate")
+Phase = Annotated[str, Field(pattern=rf"^({'|'.join(STAGES)})(-[1-9]\d*)?$")]
+"""A stage of a run. One that comes several times is counted: teach, teach-2, teach-3."""
+
 Role = Literal["teacher", "student", "control"]
 
 
@@ -36,8 +39,8 @@ class Progress(_Event):
 class Metrics(_Event):
     """Points of the curves at one step of a phase.
 
-    Names: `loss` (total), `soft_target_loss`, `label_loss`, `accuracy` (on validation data),
-    `learning_rate`. The role is the phase's: teach = teacher, distill = student, control = control.
+    Names: `loss` (total), `label_loss` and each distillation loss, such as `soft_target_loss`; `accuracy` (on
+    validation data). The role is the phase's: teach = teacher, distill and harden = student, control = control.
     """
 
     kind: Literal["metrics"] = "metrics"
@@ -107,6 +110,16 @@ class Confusion(_Event):
     counts: list[list[int]]
 
 
+class Choice(_Event):
+    """Temperature and alpha that the run chose by itself; `tried` holds temperature, alpha and accuracy of each."""
+
+    kind: Literal["choice"] = "choice"
+    temperature: float
+    alpha: float
+    reason: str
+    tried: list[tuple[float, float, float]]
+
+
 class Verdict(_Event):
     """The one-sentence result. `outcome` compares the student with the control."""
 
@@ -134,10 +147,21 @@ Event = Annotated[
     | Evaluation
     | Comparison
     | Confusion
+    | Choice
     | Verdict
     | Failed,
     Field(discriminator="kind"),
 ]
+
+
+def stage(phase: str) -> str:
+    """What kind of phase it is, whichever time it comes.
+
+    >>> stage("teach-2"), stage("distill")
+    ('teach', 'distill')
+    """
+    return phase.partition("-")[0]
+
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 

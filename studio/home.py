@@ -1,10 +1,12 @@
 """Where the studio keeps things on disk. Every path is made of ids and fingerprints, never of a user's text."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_HOME = "~/.distillation-studio"
+_ROLE = re.compile(r"student|control|teacher(-[1-9]\d*)?|assistant-[1-9]\d*")
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Home:
         return self.root / "runs" / str(int(run_id))
 
     def model(self, run_id: int, role: str) -> Path:
-        """The Hugging Face folder of a run's `student`, `control` or fine-tuned `teacher`."""
-        if role not in ("student", "control", "teacher"):
-            raise ValueError(f"role must be student, control or teacher, got {role!r}")
+        """The Hugging Face folder of a run's `student`, `control`, fine-tuned `teacher`, `teacher-2`, `assistant-1`."""
+        if not _ROLE.fullmatch(role):
+            raise ValueError(f"role must be student, control, teacher, teacher-N or assistant-N, got {role!r}")
         return self.run(run_id) / role
 
     def log(self, run_id: int) -> Path:

@@ -1,25 +1,40 @@
-"""Distillation losses: tensors in, one scalar out."""
+"""Distillation losses: tensors in, one scalar out.
 
+What a loss reads it says by the names of its parameters; `studio.objective` brings them:
+
+* `student_logits`, `teacher_logits` (batch, classes); `labels` (batch,), `UNLABELLED` for none;
+  `temperature`, a number or one a row (batch, 1).
+* `student_features`, `teacher_features`: one pair of layers, (batch, length, width) of a transformer, with `mask`
+  (batch, length), 1 where there is a token; (batch, channels, height, width) of convolutions; (batch, width) of others.
+  `projected_features`: the student's, mapped to the teacher's width by a learned projector.
+* `student_attention`, `teacher_attention` (batch, heads, length, length): rows sum to 1.
+* `student_values`, `teacher_values` (batch, heads, length, width of a head).
+* `student_embedding`, `teacher_embedding` (batch, width): one vector an example.
+"""
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from studio.config import UNLABELLED
 
+Temperature = float | Tensor
 
-def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+
+def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
     """KL(teacher || student) on softened logits, times T² (Hinton, Vinyals & Dean, 2015).
 
     Shapes: student_logits and teacher_logits (batch, classes) -> scalar, in nats, mean over the batch.
     T² keeps the gradient's size when the temperature changes.
 
-    >>> import torch
     >>> logits = torch.tensor([[1.0, 2.0, 3.0]])
     >>> soft_target_loss(logits, logits + 5, temperature=4.0).item()  # equal up to a shift: nothing to learn
     0.0
     """
     log_student = F.log_softmax(student_logits / temperature, dim=-1)
     log_teacher = F.log_softmax(teacher_logits / temperature, dim=-1)
-    return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True) * temperature**2
+    rows = F.kl_div(log_student, log_teacher, reduction="none", log_target=True) * temperature**2
+    return rows.sum(-1).mean()
 
 
 def label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
@@ -29,3 +44,172 @@ def label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
     """
     total = F.cross_entropy(student_logits, labels, ignore_index=UNLABELLED, reduction="sum")
     return total / (labels != UNLABELLED).sum().clamp(min=1)
+
+
+def logit_mse_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Mean squared difference of the logits (Ba & Caruana, 2014). Shapes: (batch, classes) twice -> scalar."""
+    return F.mse_loss(student_logits, teacher_logits)
+
+
+def dkd_loss(student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: Temperature) -> Tensor:
+    """Decoupled distillation, TCKD + 8 · NCKD, times T² (Zhao et al., 2022, equation 7; beta as for CIFAR-100).
+
+    TCKD is the KL between the teacher's and the student's (right, any other) class; NCKD the KL among the other
+    classes alone. Rows without a label take the teacher's first choice for the right class.
+    Shapes: logits (batch, classes), at least 3 classes; labels (batch,) -> scalar.
+    """
+    right = torch.where(labels == UNLABELLED, teacher_logits.argmax(-1), labels).unsqueeze(-1)
+    is_right = torch.zeros_like(student_logits, dtype=torch.bool).scatter(-1, right, True)
+    parts = []
+    for logits in (student_logits / temperature, teacher_logits / temperature):
+        log_all = F.log_softmax(logits, dim=-1)
+        others = logits.masked_fill(is_right, float("-inf"))
+        log_others = (others.logsumexp(-1) - logits.logsumexp(-1)).unsqueeze(-1)
+        binary = torch.cat([log_all.gather(-1, right), log_others], dim=-1)
+        parts.append((binary, F.log_softmax(others, dim=-1).masked_fill(is_right, 0.0)))
+    (student_binary, student_others), (teacher_binary, teacher_others) = parts
+    target = (teacher_binary.exp() * (teacher_binary - student_binary)).sum(-1, keepdim=True)
+    probabilities = teacher_others.exp().masked_fill(is_right, 0.0)
+    other = (probabilities * (teacher_others - student_others)).sum(-1, keepdim=True)
+    return ((target + DKD_BETA * other) * temperature**2).mean()
+
+
+DKD_BETA = 8.0
+
+
+def dist_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """1 - Pearson correlation of the softened probabilities, over the classes of a row and over the rows of a class,
+    added and times T² (Huang et al., 2022, equations 9 and 10). Shapes: (batch, classes) twice -> scalar.
+    """
+    student = F.softmax(student_logits / temperature, dim=-1)
+    teacher = F.softmax(teacher_logits / temperature, dim=-1)
+    square = temperature**2 if isinstance(temperature, float | int) else (temperature**2).mean()
+    return (_uncorrelated(student, teacher) + _uncorrelated(student.T, teacher.T)) * square
+
+
+def standardized_soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """The soft-target loss on logits with mean 0 and standard deviation 1 in each row (Sun et al., 2024).
+
+    Shapes: (batch, classes) twice, at least 3 classes -> scalar. A row's scale and shift make no difference.
+    """
+    return soft_target_loss(_standardized(student_logits), _standardized(teacher_logits), temperature)
+
+
+def hint_loss(projected_features: Tensor, teacher_features: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared difference of a layer's features (FitNets, Romero et al., 2015, equation 3; mean, not half a sum).
+
+    Shapes: equal; padding does not count -> scalar.
+    """
+    difference = (projected_features - teacher_features) ** 2
+    return _mean_over_tokens(difference.mean(-1) if difference.ndim == 3 else difference, mask)
+
+
+def hidden_cosine_loss(projected_features: Tensor, teacher_features: Tensor, mask: Tensor) -> Tensor:
+    """1 - cosine of hidden states, mean over the tokens (DistilBERT, Sanh et al., 2019). Shapes: equal -> scalar."""
+    along = 1 if projected_features.ndim == 4 else -1
+    return _mean_over_tokens(1 - F.cosine_similarity(projected_features, teacher_features, dim=along), mask)
+
+
+def attention_transfer_loss(student_features: Tensor, teacher_features: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared difference of normalized maps of activity: the mean of squares over the channels or the width of
+    every place (Zagoruyko & Komodakis, 2017, section 3.1, p = 2).
+
+    Shapes: (batch, channels, height, width) or (batch, length, width), the number of channels may differ -> scalar.
+    """
+    return F.mse_loss(_activity(student_features, mask), _activity(teacher_features, mask))
+
+
+def attention_distribution_loss(student_attention: Tensor, teacher_attention: Tensor, mask: Tensor) -> Tensor:
+    """KL(teacher || student) between attention distributions, mean over heads and tokens (MiniLM, Wang et al., 2020).
+
+    Shapes: (batch, heads, length, length), mask (batch, length) -> scalar.
+    Where the number of heads differs, the mean over the heads is compared.
+    """
+    if student_attention.shape[1] != teacher_attention.shape[1]:
+        student_attention, teacher_attention = (
+            one.mean(1, keepdim=True) for one in (student_attention, teacher_attention)
+        )
+    return _divergence_of_rows(student_attention, teacher_attention, mask)
+
+
+def value_relation_loss(student_values: Tensor, teacher_values: Tensor, mask: Tensor) -> Tensor:
+    """KL(teacher || student) between softmax(V·Vᵀ / √width), mean over heads and tokens (MiniLM, Wang et al., 2020).
+
+    Shapes: (batch, heads, length, width), equal but for the width; mask (batch, length) -> scalar.
+    """
+    return _divergence_of_rows(_relation(student_values, mask), _relation(teacher_values, mask), mask)
+
+
+def rkd_distance_loss(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
+    """Huber loss between the distances of all pairs, each model's divided by their mean (RKD, Park et al., 2019).
+
+    Shapes: (batch, width), the widths may differ -> scalar. An embedding's scale makes no difference.
+    """
+    return F.smooth_l1_loss(_distances(student_embedding), _distances(teacher_embedding))
+
+
+def rkd_angle_loss(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
+    """Huber loss between the cosines of the angles that all triplets form (RKD, Park et al., 2019).
+
+    Shapes: (batch, width), the widths may differ -> scalar. Scale, shift and rotation make no difference.
+    """
+    return F.smooth_l1_loss(_angles(student_embedding), _angles(teacher_embedding))
+
+
+def similarity_loss(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
+    """Squared difference of the similarities A·Aᵀ of a batch, rows of length 1, over batch² (Tung & Mori, 2019).
+
+    Shapes: (batch, width), the widths may differ -> scalar.
+    """
+    student, teacher = (F.normalize(one @ one.T, dim=1) for one in (student_embedding, teacher_embedding))
+    return F.mse_loss(student, teacher)
+
+
+def _uncorrelated(first: Tensor, second: Tensor) -> Tensor:
+    """1 - Pearson correlation of each row, mean over the rows."""
+    first, second = (one - one.mean(-1, keepdim=True) for one in (first, second))
+    return 1 - F.cosine_similarity(first, second, dim=-1).mean()
+
+
+def _standardized(logits: Tensor) -> Tensor:
+    return (logits - logits.mean(-1, keepdim=True)) / (logits.std(-1, keepdim=True) + 1e-7)
+
+
+def _mean_over_tokens(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over what is not padding, if `values` (batch, length) has tokens; else over everything."""
+    if values.shape != mask.shape:
+        return values.mean()
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+def _activity(features: Tensor, mask: Tensor) -> Tensor:
+    """(batch, places), each row of length 1."""
+    if features.ndim == 4:
+        return F.normalize(features.pow(2).mean(1).flatten(1), dim=1)
+    return F.normalize(features.pow(2).mean(-1) * mask, dim=1)
+
+
+def _relation(values: Tensor, mask: Tensor) -> Tensor:
+    """softmax(V·Vᵀ / √width) over the tokens that are there."""
+    products = values @ values.transpose(-1, -2) / values.shape[-1] ** 0.5
+    return products.masked_fill(mask[:, None, None, :] == 0, float("-inf")).softmax(-1)
+
+
+def _divergence_of_rows(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """KL(teacher || student) of the last axis of (batch, heads, length, length), mean over heads and real tokens."""
+    floor = torch.finfo(student.dtype).tiny
+    rows = (teacher * (teacher.clamp(min=floor).log() - student.clamp(min=floor).log())).sum(-1)
+    return (rows.mean(1) * mask).sum() / mask.sum().clamp(min=1)
+
+
+def _distances(embedding: Tensor) -> Tensor:
+    """All distances, divided by the mean of those between different examples; 0 on the diagonal."""
+    distances = torch.cdist(embedding, embedding, compute_mode="donot_use_mm_for_euclid_dist")
+    mean = distances.sum() / (distances > 0).sum().clamp(min=1)
+    return distances / mean.clamp(min=torch.finfo(distances.dtype).tiny)
+
+
+def _angles(embedding: Tensor) -> Tensor:
+    """(batch, batch, batch): the cosine at the first example between the second and the third."""
+    directions = F.normalize(embedding.unsqueeze(0) - embedding.unsqueeze(1), dim=-1)
+    return directions @ directions.transpose(-1, -2)

@@ -12,7 +12,7 @@ import torch
 import transformers
 from datasets import Dataset
 from torch import nn
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from studio import hub, tasks
 from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, ModelReference, RunConfig, TaskName
@@ -120,6 +120,28 @@ def open_folder(folder: Path, fit: Fit) -> Model:
     for key, value in fit.head.items():
         setattr(network.config, key, value)
     return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes)
+
+
+def open_masked(folder: Path) -> tuple[Any, Any]:
+    """A masked language model and its tokenizer from a Hugging Face folder: safetensors only, no code from it."""
+    check_folder(folder)
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        network, loading = AutoModelForMaskedLM.from_pretrained(
+            folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **safe
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelError(
+            f"The model in {folder} cannot be opened as a masked language model: {_first_line(error)}.",
+            "Choose one such as google-bert/bert-base-uncased.",
+        ) from error
+    if loading["missing_keys"] or tokenizer.mask_token is None:
+        raise ModelError(
+            f"The model in {folder} was not trained to fill in masked words.",
+            "Choose one that was, such as google-bert/bert-base-uncased.",
+        )
+    return network, tokenizer
 
 
 def check_folder(folder: Path) -> None:

@@ -1,11 +1,25 @@
-"""Which losses a step adds up, and with which weights."""
+"""Which losses a step adds up, with which weights, and the projectors that some of them learn."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, cast
 
-from torch import Tensor
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from studio import losses
+from studio.config import RunConfig, Schedule
+from studio.errors import ModelError
+from studio.features import Answers, pooled
+from studio.methods import LOSSES, Term
+from studio.models import evenly_spread
+
+RELATED = 128
+"""How many examples of a batch are related to each other: triplets grow with the third power."""
+
+_SHALLOW = {"student_logits", "teacher_logits", "labels", "temperature"}
 
 
 class Terms(NamedTuple):
@@ -15,24 +29,216 @@ class Terms(NamedTuple):
     parts: dict[str, Tensor]
 
 
-Objective = Callable[[Tensor, Tensor | None, Tensor], Terms]
-"""(student_logits, teacher_logits or None, labels) -> Terms"""
+Objective = Callable[[Answers, Answers | None, Tensor, float], Terms]
+"""(student, teacher or None, labels (batch,), share of the training that is done) -> Terms"""
 
 
-def distillation(temperature: float, alpha: float) -> Objective:
-    """alpha · T² · KL(teacher || student) + (1 - alpha) · cross-entropy."""
-
-    def objective(student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Terms:
-        if teacher_logits is None:
-            raise ValueError("distillation needs the teacher's logits")
-        soft = losses.soft_target_loss(student_logits, teacher_logits, temperature)
-        label = losses.label_loss(student_logits, labels)
-        return Terms(alpha * soft + (1 - alpha) * label, {"soft_target_loss": soft, "label_loss": label})
-
-    return objective
+def function(name: str) -> Callable[..., Tensor]:
+    """The loss of that name in `studio.losses`."""
+    found: Callable[..., Tensor] = getattr(losses, f"{name}_loss")
+    return found
 
 
-def labels_only(student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Terms:
+def reads(name: str) -> set[str]:
+    """What a loss reads, by the names of its parameters."""
+    return set(inspect.signature(function(name)).parameters)
+
+
+def is_deep(terms: Iterable[Term]) -> bool:
+    """Whether a loss among them reads more than logits, so that the teacher must answer live."""
+    return any(not reads(term.loss) <= _SHALLOW for term in terms)
+
+
+def labels_only(student: Answers, teacher: Answers | None, labels: Tensor, progress: float) -> Terms:
     """Plain cross-entropy: how a teacher is fine-tuned and a control is trained."""
-    label = losses.label_loss(student_logits, labels)
+    label = losses.label_loss(student.logits, labels)
     return Terms(label, {"label_loss": label})
+
+
+def hard_labels(student: Answers, teacher: Answers | None, labels: Tensor, progress: float) -> Terms:
+    """Cross-entropy with the teacher's first choice, for rows with a label and without."""
+    if teacher is None:
+        raise ValueError("hard labels need the teacher's logits")
+    label = losses.label_loss(student.logits, teacher.logits.argmax(-1))
+    return Terms(label, {"label_loss": label})
+
+
+class Distillation(nn.Module):
+    """alpha · sum of weight · loss(student, teacher) + (1 - alpha) · cross-entropy with the labels.
+
+    Losses on features need `example`, the answers of student and teacher to one batch: layers are paired, evenly
+    spread over both, and where widths differ a projector is learned. `aligned`: both read the same tokens.
+    Raises `ModelError` where the two models do not have what a loss compares.
+    """
+
+    def __init__(self, config: RunConfig, example: tuple[Answers, Answers] | None = None, aligned: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.terms = config.terms
+        self.aligned = aligned
+        self.pairs: list[tuple[int, int]] = []
+        self.projectors = nn.ModuleList()
+        if is_deep(self.terms):
+            if example is None:
+                raise ValueError("losses on features need an example of both models' answers")
+            self._fit(*example)
+
+    def forward(self, student: Answers, teacher: Answers | None, labels: Tensor, progress: float = 0.0) -> Terms:
+        if teacher is None:
+            raise ValueError("distillation needs the teacher's logits")
+        config = self.config
+        alpha = scheduled(config.alpha_schedule, config.alpha, config.alpha_end, progress)
+        parts: dict[str, Tensor] = {}
+        total = student.logits.new_zeros(())
+        for term in self.terms:
+            value = self._value(term.loss, student, teacher, labels, progress)
+            parts[f"{term.loss}_loss"] = value
+            total = total + term.share * warmed_up(LOSSES[term.loss].warm_up, progress) * value
+        label = losses.label_loss(student.logits, labels)
+        return Terms(alpha * total + (1 - alpha) * label, parts | {"label_loss": label})
+
+    def _value(self, name: str, student: Answers, teacher: Answers, labels: Tensor, progress: float) -> Tensor:
+        wanted = reads(name)
+        if not any(one.endswith("features") for one in wanted):
+            brought = {one: self._bring(one, student, teacher, labels, progress) for one in wanted}
+            return function(name)(**brought)
+        values = []
+        for number, pair in enumerate(self.pairs):
+            mine, theirs, mask = self._features(student, teacher, pair)
+            known = {"student_features": mine, "teacher_features": theirs, "mask": mask}
+            if "projected_features" in wanted:
+                known["projected_features"] = self.projectors[number](mine)
+            values.append(function(name)(**{one: known[one] for one in wanted}))
+        return torch.stack(values).mean()
+
+    def _bring(self, name: str, student: Answers, teacher: Answers, labels: Tensor, progress: float) -> Tensor | float:
+        heads = math.gcd(student.heads, teacher.heads)
+        match name:
+            case "student_logits":
+                return student.logits
+            case "teacher_logits":
+                return teacher.logits
+            case "labels":
+                return labels
+            case "temperature":
+                return self._temperature(teacher.logits, progress)
+            case "student_embedding":
+                return student.embedding[:RELATED]
+            case "teacher_embedding":
+                return teacher.embedding[:RELATED]
+            case "student_attention":
+                return student.attention
+            case "teacher_attention":
+                return teacher.attention
+            case "student_values":
+                return student.values(heads)
+            case "teacher_values":
+                return teacher.values(heads)
+            case "mask":
+                return _mask(student)
+        raise ValueError(f"no loss can read {name!r}; see the head of studio.losses")
+
+    def _temperature(self, teacher_logits: Tensor, progress: float) -> Tensor | float:
+        config = self.config
+        temperature = scheduled(config.temperature_schedule, config.temperature, config.temperature_end, progress)
+        return per_sample(teacher_logits, temperature) if config.temperature_per_sample else temperature
+
+    def _fit(self, student: Answers, teacher: Answers) -> None:
+        """Pair the layers, make the projectors, and refuse what cannot be compared."""
+        for term in self.terms:
+            self._require(term.loss, student, teacher)
+        count = min(len(student.hidden), len(teacher.hidden))
+        self.pairs = list(
+            zip(evenly_spread(count, len(student.hidden)), evenly_spread(count, len(teacher.hidden)), strict=True)
+        )
+        if any("projected_features" in reads(term.loss) for term in self.terms):
+            for pair in self.pairs:
+                mine, theirs, _ = self._features(student, teacher, pair)
+                self.projectors.append(_projector(mine, theirs))
+
+    def _require(self, name: str, student: Answers, teacher: Answers) -> None:
+        wanted = reads(name)
+        title = LOSSES[name].title
+        if wanted & {"student_attention", "student_values"}:
+            for role, answers in (("student", student), ("teacher", teacher)):
+                if answers.projections is None:
+                    raise ModelError(
+                        f"{name} ({title}) compares attention, and the {role} has none that the studio can read.",
+                        "Choose soft_target, or two transformers.",
+                    )
+            if not self.aligned:
+                raise ModelError(
+                    f"{name} ({title}) compares words one by one, and teacher and student cut texts differently.",
+                    "Choose soft_target, or a student with the teacher's tokenizer.",
+                )
+        if not wanted & {"student_features", "projected_features", "student_embedding"}:
+            return
+        for role, answers in (("student", student), ("teacher", teacher)):
+            if not answers.hidden:
+                raise ModelError(
+                    f"{name} ({title}) reads hidden layers, and the {role} shows none.", "Choose soft_target."
+                )
+        if "student_features" in wanted:
+            mine, theirs = student.hidden[-1], teacher.hidden[-1]
+            if mine.ndim != theirs.ndim or mine.ndim == 2 or (mine.ndim == 3 and not self.aligned):
+                raise ModelError(
+                    f"{name} ({title}) compares where two models look, and these two have no places in common.",
+                    "Choose soft_target, or two models of one kind.",
+                )
+
+    def _features(self, student: Answers, teacher: Answers, pair: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """One pair of layers in a common shape but for the width, and the mask of its tokens."""
+        mine, theirs = student.hidden[pair[0]], teacher.hidden[pair[1]]
+        if mine.ndim == theirs.ndim == 4:
+            size = tuple(min(one, other) for one, other in zip(mine.shape[2:], theirs.shape[2:], strict=True))
+            mine, theirs = (F.adaptive_avg_pool2d(one, cast(tuple[int, int], size)) for one in (mine, theirs))
+        elif not (mine.ndim == theirs.ndim == 3 and self.aligned):
+            mine, theirs = pooled(mine, student.mask), pooled(theirs, teacher.mask)
+        if mine.ndim == 3:
+            return mine, theirs, _mask(student, mine)
+        return mine, theirs, mine.new_ones(len(mine), 1)
+
+
+def scheduled(shape: Schedule, start: float, end: float, progress: float) -> float:
+    """The value after a share `progress` of the training.
+
+    >>> [scheduled(shape, 8.0, 2.0, 0.5) for shape in ("constant", "linear", "cosine")]
+    [8.0, 5.0, 5.0]
+    """
+    if shape == "constant":
+        return start
+    if shape == "linear":
+        return start + (end - start) * progress
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def per_sample(teacher_logits: Tensor, temperature: float) -> Tensor:
+    """(batch, 1): 1 where the teacher cannot decide, up to `temperature` where it is quite sure."""
+    classes = teacher_logits.shape[-1]
+    surest = teacher_logits.softmax(-1).amax(-1, keepdim=True)
+    return 1 + (temperature - 1) * (surest - 1 / classes) / (1 - 1 / classes)
+
+
+def warmed_up(share: float, progress: float) -> float:
+    """The part of its weight that a loss has after a share `progress` of the training.
+
+    >>> warmed_up(0.0, 0.0), warmed_up(0.1, 0.05), warmed_up(0.1, 0.7)
+    (1.0, 0.5, 1.0)
+    """
+    return min(1.0, progress / share) if share else 1.0
+
+
+def _mask(answers: Answers, hidden: Tensor | None = None) -> Tensor:
+    """(batch, length): 1 where there is a token; all ones for models that have no mask."""
+    if answers.mask is not None and (hidden is None or answers.mask.shape == hidden.shape[:2]):
+        return answers.mask
+    length = (hidden if hidden is not None else answers.hidden[-1]).shape[1]
+    return answers.logits.new_ones(len(answers.logits), length)
+
+
+def _projector(mine: Tensor, theirs: Tensor) -> nn.Module:
+    """From the student's width to the teacher's; nothing to learn where they are the same."""
+    narrow, wide = mine.shape[1 if mine.ndim == 4 else -1], theirs.shape[1 if theirs.ndim == 4 else -1]
+    if narrow == wide:
+        return nn.Identity()
+    return nn.Conv2d(narrow, wide, 1) if mine.ndim == 4 else nn.Linear(narrow, wide)

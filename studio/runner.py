@@ -63,6 +63,12 @@ def is_gone(owner: str | None) -> bool:
         return True
 
 
+def job_of(store: Store, home: Home, config: RunConfig, dataset_id: int, run_id: int = 0) -> Job:
+    """What a worker is told: names of data sets become folders. Raises `StoreError` where one is not there."""
+    replay = None if config.replay is None else str(home.dataset(store.dataset(config.replay).id))
+    return Job(run_id=run_id, config=config, dataset=str(home.dataset(dataset_id)), replay=replay, home=str(home.root))
+
+
 def carry(
     store: Store, home: Home, run: RunRow, execute: Execute = local.execute, leave: Callable[[], bool] = lambda: False
 ) -> Iterator[events.Event]:
@@ -70,7 +76,7 @@ def carry(
 
     `leave()` is asked now and then: true means that the studio is closing, which ends the run as interrupted.
     """
-    job = Job(run_id=run.id, config=run.config, dataset=str(home.dataset(run.dataset_id)), home=str(home.root))
+    job = job_of(store, home, run.config, run.dataset_id, run.id)
     try:
         with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
             for batch in _batches(said):
@@ -203,7 +209,7 @@ def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
 
     Raises the `StudioError` that the run itself would meet while it prepares.
     """
-    job = Job(run_id=0, config=config, dataset=str(home.dataset(store.dataset(config.dataset).id)), home=str(home.root))
+    job = job_of(store, home, config, store.dataset(config.dataset).id)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "studio.estimate"],

@@ -101,6 +101,9 @@ class Store:
             raise ConfigError(
                 f"task must be {dataset.task}, as data set {dataset.name!r} is, got {config.task}.", "Leave task out."
             )
+        config.check_against(dataset.task, len(dataset.labels))
+        if config.replay is not None:
+            self._check_replay(dataset, self.dataset(config.replay))
         now = time.time()
         full = config.model_copy(update={"task": dataset.task})
         self._db.execute(
@@ -216,6 +219,11 @@ class Store:
     def confusions(self, run_id: int) -> list[events.Confusion]:
         return [event for event in self._results(run_id, "confusion") if isinstance(event, events.Confusion)]
 
+    def choice(self, run_id: int) -> events.Choice | None:
+        """Temperature and alpha that the run chose by itself."""
+        found = [event for event in self._results(run_id, "choice") if isinstance(event, events.Choice)]
+        return found[-1] if found else None
+
     def show(self, run_id: int) -> dict[str, Any]:
         """Everything about one run as plain values: what `python -m studio show RUN --json` prints."""
         run = self.run(run_id)
@@ -226,6 +234,7 @@ class Store:
             "phases": [{"name": one.name, "seconds": one.seconds, "steps": one.steps} for one in self.phases(run_id)],
             "evaluations": [one.model_dump(exclude={"kind"}) for one in self.evaluations(run_id)],
             "comparisons": [one.model_dump(exclude={"kind"}) for one in self.comparisons(run_id)],
+            "choice": choice.model_dump(exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "verdict": run.verdict,
             "error": {"kind": run.error, "message": run.message, "cure": run.cure} if run.error else None,
         }
@@ -318,6 +327,17 @@ class Store:
             [status, time.time(), run_id],
         )
 
+    def _check_replay(self, new: DatasetRow, old: DatasetRow) -> None:
+        if old.id == new.id:
+            raise ConfigError(
+                f"replay names the new data itself, {new.name!r}.", "Name the data that was learned before."
+            )
+        if (old.task, old.labels) != (new.task, new.labels):
+            raise ConfigError(
+                f"The data sets {old.name!r} and {new.name!r} do not have the same labels.",
+                "A student goes on with data that has the labels it knows.",
+            )
+
     def _record_one(self, run_id: int, event: events.Event) -> None:
         run = self._db.conn.execute
         match event:
@@ -338,7 +358,7 @@ class Store:
             case events.PhaseFinished(phase=phase, seconds=seconds, steps=steps):
                 run("UPDATE phases SET seconds = ?, steps = ? WHERE run_id = ? AND name = ?",
                     [seconds, steps, run_id, phase])  # fmt: skip
-            case events.Evaluation() | events.Comparison() | events.Confusion():
+            case events.Evaluation() | events.Comparison() | events.Confusion() | events.Choice():
                 run("INSERT INTO results (run_id, kind, position, event)"
                     " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",
                     [run_id, event.kind, events.to_json(event), run_id, event.kind])  # fmt: skip

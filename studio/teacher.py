@@ -59,18 +59,16 @@ def logits(
     return result
 
 
-def record(model: Model, inputs: Encoded, device: Device, folder: Path) -> Generator[Progress, None, Tensor]:
+def record(
+    model: Model, inputs: Encoded, device: Device, folder: Path, tell: Callable[[int], Progress]
+) -> Generator[Progress, None, Tensor]:
     """The teacher's logits over the transfer set, from `folder` when they are there, else computed and put there.
 
     `folder` is named after `fingerprint`. Returns a memory-mapped tensor (rows, classes).
     """
-
-    def tell(done: int) -> Progress:
-        return Progress(phase="record", step=done, total=len(inputs))
-
     file = folder / "logits.npy"
     if not file.exists():
-        computed = yield from logits(model, inputs, device, tell)
+        computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
         _write(folder, computed)
     yield tell(len(inputs))
     return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))

@@ -6,7 +6,6 @@ Closing it stops the run; what the student has learned so far is saved first.
 
 import contextlib
 import copy
-import functools
 import math
 import time
 from collections.abc import Generator, Iterator
@@ -15,63 +14,61 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
-from studio import data, models, objective, tasks, training
-from studio import device as devices
-from studio import teacher as recording
-from studio.config import UNLABELLED, ModelReference, RunConfig
-from studio.device import Device
-from studio.errors import ConfigError, DataError
-from studio.events import Evaluation, Event, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
+from studio import examination, models, objective, preparation, training, transfer, tuning
+from studio.config import RunConfig
+from studio.events import Event, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
+from studio.examination import Exam
 from studio.home import Home
-from studio.models import Fit, Model
-from studio.tasks import Encoded
+from studio.models import Model
+from studio.preparation import Bench, Cast
+from studio.training import Best, Lesson
+from studio.transfer import Guide, TransferSet, View
 
 Result = TypeVar("Result")
 Steps = Generator[Event, None, Result]
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What every phase of one run works with."""
+class Course:
+    """How the models of the line learn: from which rows, under whom, and with how many steps each."""
 
-    config: RunConfig
-    run_id: int
-    home: Home
-    dataset: data.DataSet
-    fit: Fit
-    device: Device
-
-    def encode(self, split: str, model: Model) -> Encoded:
-        """A split as this model reads it."""
-        task = tasks.of(self.fit.task)
-        rows = self.dataset.dict[split]
-        return task.encode(rows, model.processor, model.network.config, self.config.max_length)
+    bench: Bench
+    rows: TransferSet
+    guide: Guide
+    steps: int
 
 
-def distill(config: RunConfig, *, run_id: int, dataset: Path, home: Home) -> Iterator[Event]:
+def distill(
+    config: RunConfig, *, run_id: int, dataset: Path, home: Home, replay: Path | None = None
+) -> Iterator[Event]:
     """Carry out a run; yields events, the last one a `Verdict`.
 
-    Saves the student, the control and a fine-tuned teacher as Hugging Face folders under `home.run(run_id)`.
+    Saves the student, the control, assistants and fine-tuned teachers as Hugging Face folders under
+    `home.run(run_id)`. `replay` is the folder of the data set that `config.replay` names.
     Raises a `StudioError` where it cannot go on.
     """
     models.quiet()
-    bench, teacher, student = yield from _phase("prepare", _prepare(config, run_id, dataset, home))
-    if not teacher.knows_labels:
-        teacher = yield from _phase("teach", _teach(bench, teacher))
-    if student is None:
-        student = models.cut_layers(teacher, int(ModelReference.parse(config.student).name))
-    inputs = bench.encode("train", student)
-    targets = yield from _phase("record", _record(bench, teacher, inputs, same=student.processor is teacher.processor))
+    bench, cast = yield from _phase("prepare", preparation.prepare(config, run_id, dataset, replay, home))
+    teachers = yield from _teach_all(bench, cast)
+    rows = bench.transfer(bench.changes(config.augment, teachers[0]), _views(config))
+    guide = yield from _phase("record", _record(bench, teachers, rows, "record"))
+    steps = config.epochs * math.ceil(sum(map(len, rows.parts)) / config.batch_size)
+    course, student, control = yield from _go_through_the_line(Course(bench, rows, guide, steps), teachers, cast)
     if config.prune_ratio > 0:
-        student = yield from _phase("prune", _prune(bench, student, inputs))
-    control = replace(student, network=copy.deepcopy(student.network)) if config.control else None
-    trained: dict[Role, Model] = {"teacher": teacher}
-    trained["student"] = yield from _phase("distill", _train(bench, "student", student, inputs, targets))
+        student, control = yield from _phase("prune", _prune(course, student, control))
+    if config.auto:
+        course = yield from _phase("tune", _tune(course, student))
+    trained: dict[Role, tuple[Model, ...]] = {"teacher": teachers}
+    best = Best()
+    student = yield from _phase("distill", _distill(course, student, best))
+    if config.hard_epochs:
+        student = yield from _phase("harden", _harden(course, student, best))
+    trained["student"] = (student,)
     if control is not None:
-        trained["control"] = yield from _phase("control", _train(bench, "control", control, inputs, None))
-    yield from _phase("evaluate", _evaluate(bench, trained))
+        trained["control"] = ((yield from _phase("control", _train_control(course, control))),)
+    exam = Exam(config, bench.fit, bench.device, bench.splits)
+    yield from _phase("evaluate", examination.examine(exam, trained))
 
 
 def _phase(name: Phase, body: Steps[Result]) -> Steps[Result]:
@@ -91,152 +88,168 @@ def _phase(name: Phase, body: Steps[Result]) -> Steps[Result]:
     return result
 
 
-def _prepare(config: RunConfig, run_id: int, folder: Path, home: Home) -> Steps[tuple[Bench, Model, Model | None]]:
-    """Open the data set, the teacher and, unless it is cut from the teacher, the student."""
-    device = devices.pick(config)
-    yield Log(message=f"Training on {device.name} in {str(device.dtype).removeprefix('torch.')}.")
-    dataset = data.load(folder)
-    if config.task not in (None, dataset.task):
-        raise ConfigError(f"task must be {dataset.task}, as the data set is, got {config.task}.", "")
-    rows = dataset.dict["train"]
-    if not any(label != UNLABELLED for label in rows["label"]):
-        raise DataError("No training row has a label.", "Give at least some rows a label.")
-    fit = Fit(dataset.task, dataset.labels, rows, config.max_length)
-    bench = Bench(config, run_id, home, dataset, fit, device)
-    sizes = ", ".join(f"{len(part):,} {name}" for name, part in dataset.dict.items())
-    yield Log(message=f"Data set {dataset.name}: {sizes} rows, {len(dataset.labels)} labels.")
-    devices.seed_everything(config.seed)
-    teacher = yield from models.load(config.teacher, fit, home)
-    yield from _introduce("Teacher", config.teacher, teacher)
-    if ModelReference.parse(config.student).source == "teacher":
-        return bench, teacher, None
-    student = yield from models.load(config.student, fit, home)
-    yield from _introduce("Student", config.student, student)
-    return bench, teacher, student
+def _counted(name: str, number: int) -> Phase:
+    """`teach` for the first time, `teach-2` for the second."""
+    return name if number == 1 else f"{name}-{number}"
 
 
-def _introduce(role: str, reference: str, model: Model) -> Iterator[Log]:
-    yield Log(message=f"{role} {reference}: {models.parameters(model.network):,} parameters.")
-    for note in model.notes:
-        yield Log(level="warning", message=note)
+def _views(config: RunConfig) -> int:
+    return min(config.views, config.epochs) if config.augment else 1
 
 
-def _teach(bench: Bench, teacher: Model) -> Steps[Model]:
-    """Fine-tune a teacher whose head does not know the labels yet."""
+def _teach_all(bench: Bench, cast: Cast) -> Steps[tuple[Model, ...]]:
+    """Fine-tune every teacher whose head does not know the labels yet."""
+    teachers = []
+    for number, teacher in enumerate(cast.teachers, start=1):
+        name = _counted("teach", number)
+        known = teacher.knows_labels
+        teachers.append(teacher if known else (yield from _phase(name, _teach(bench, teacher, number))))
+    return tuple(teachers)
+
+
+def _teach(bench: Bench, teacher: Model, number: int) -> Steps[Model]:
     yield Log(message="The teacher does not know these labels yet: it is trained on them first.")
-    inputs = bench.encode("train", teacher)
-    rows = _labelled(inputs)
-    steps = bench.config.teacher_epochs * math.ceil(len(rows) / bench.config.batch_size)
-    lesson = _lesson(bench, "teach", teacher, inputs, rows, steps)
-    best = training.Best()
-    yield from training.learn(lesson, bench.device, best)
+    config, phase, role = bench.config, _counted("teach", number), _counted("teacher", number)
+    rows = bench.transfer(bench.changes(config.teacher_augment, teacher).without_mixing(), 1)
+    labelled = transfer.labelled(rows.whole(teacher))
+    lesson = Lesson(
+        phase=phase,
+        model=teacher,
+        rows=labelled,
+        view=lambda epoch: View(rows.whole(teacher, view=epoch + 1)),
+        validation=bench.validation(teacher),
+        objective=objective.labels_only,
+        steps=config.teacher_epochs * math.ceil(len(labelled) / config.batch_size),
+        batch_size=config.batch_size,
+        learning_rate=models.learning_rate(config, teacher, "teacher"),
+        weight_decay=config.weight_decay,
+        seed=config.seed + number - 1,
+    )
+    yield from training.learn(lesson, bench.device, Best())
     taught = replace(teacher, knows_labels=True, pretrained=True)
-    return models.save(taught, bench.home.model(bench.run_id, "teacher"))
+    return models.save(taught, bench.home.model(bench.run_id, role))
 
 
-def _record(bench: Bench, teacher: Model, inputs: Encoded, same: bool) -> Steps[Tensor]:
-    """The teacher's logits over all training rows, with a label or without."""
-    teacher.network.to(bench.device.torch_device)
-    read = inputs if same else bench.encode("train", teacher)
-    folder = bench.home.teacher_outputs / recording.fingerprint(teacher, read)
-    if folder.exists():
-        yield Log(
-            message="The teacher's answers to this data are on disk from an earlier run: they are read from there."
-        )
-    return (yield from recording.record(teacher, read.to(bench.device.torch_device), bench.device, folder))
+def _record(bench: Bench, teachers: tuple[Model, ...], rows: TransferSet, phase: Phase) -> Steps[Guide]:
+    """The teachers' answers to every view of the training rows, with a label or without."""
+    logits = yield from transfer.record(teachers, rows, bench.device, bench.home, bench.config.fusion, phase)
+    live = teachers[0] if objective.is_deep(bench.config.terms) else None
+    return Guide(logits, live)
 
 
-def _prune(bench: Bench, student: Model, inputs: Encoded) -> Steps[Model]:
+def _go_through_the_line(
+    course: Course, teachers: tuple[Model, ...], cast: Cast
+) -> Steps[tuple[Course, Model, Model | None]]:
+    """Train the assistants in their order; returns the course of the student, the student, and its control.
+
+    In a chain of assistants each one becomes the teacher of the next. In a shrinking chain each next model is cut from
+    the one before it, and the control gets all their steps, since all were the student's own.
+    """
+    bench = course.bench
+    config, origin = bench.config, teachers[0]
+    references = (*config.assistants, config.student)
+    for number, model in enumerate(cast.line[:-1], start=1):
+        model = model or preparation.cut(references[number - 1], origin)
+        phase = _counted("assist", number)
+        learned = yield from _phase(phase, _distill(course, model, Best(), phase, f"assistant-{number}"))
+        if config.chain == "shrinking":
+            origin = learned
+        else:
+            name = _counted("record", number + 1)
+            guide = yield from _phase(name, _record(bench, (learned,), course.rows, name))
+            course = replace(course, guide=guide)
+    student = cast.line[-1] or preparation.cut(config.student, origin)
+    if not config.control or not len(transfer.labelled(course.rows.whole(student))):
+        return course, student, None
+    start = student if cast.line[-1] else preparation.cut(config.student, teachers[0])
+    return course, student, replace(start, network=copy.deepcopy(start.network))
+
+
+def _prune(course: Course, student: Model, control: Model | None) -> Steps[tuple[Model, Model | None]]:
+    """Student and control lose the same share of their units."""
     from studio import compress  # torch-pruning takes a second to open: only for runs that prune
 
-    before = models.parameters(student.network)
+    ratio, inputs = course.bench.config.prune_ratio, course.rows.whole(student)
     example = inputs.batch(torch.arange(min(2, len(inputs))))
-    smaller = compress.prune(student, bench.config.prune_ratio, example)
+    before = models.parameters(student.network)
+    smaller = compress.prune(student, ratio, example)
     after = models.parameters(smaller.network)
-    yield Log(message=f"Pruned {bench.config.prune_ratio:.0%} of the units: {before:,} parameters became {after:,}.")
+    yield Log(message=f"Pruned {ratio:.0%} of the units: {before:,} parameters became {after:,}.")
     yield Progress(phase="prune", step=1, total=1)
-    return smaller
+    return smaller, None if control is None else compress.prune(control, ratio, example)
 
 
-def _train(bench: Bench, role: Role, model: Model, inputs: Encoded, targets: Tensor | None) -> Steps[Model]:
-    """Train the student under the teacher, or the control with the same number of steps on the labels alone.
+def _tune(course: Course, student: Model) -> Steps[Course]:
+    """Choose temperature and alpha by short trials on the recorded answers."""
+    lesson = _lesson(course, "tune", student)
+    live = course.guide.live
+    chosen = yield from tuning.choose(
+        course.bench.config,
+        lesson,
+        lambda config: preparation.distillation(config, student, live, course.rows),
+        course.bench.device,
+    )
+    return replace(course, bench=replace(course.bench, config=chosen))
 
-    Closed in the middle, it saves the best weights so far before it goes.
-    """
-    budget = bench.config.epochs * math.ceil(len(inputs) / bench.config.batch_size)
-    phase: Phase = "distill" if role == "student" else "control"
-    rows = torch.arange(len(inputs)) if role == "student" else _labelled(inputs)
-    lesson = _lesson(bench, phase, model, inputs, rows, budget, targets)
-    best = training.Best()
-    lessons = training.learn(lesson, bench.device, best)
+
+def _distill(course: Course, model: Model, best: Best, phase: Phase = "distill", role: str = "student") -> Steps[Model]:
+    """Train a student or an assistant under its teacher."""
+    return (yield from _learn_and_save(course, _lesson(course, phase, model), best, role))
+
+
+def _harden(course: Course, student: Model, best: Best) -> Steps[Model]:
+    """A second stage on the teacher's hard labels; the best weights of both stages are kept."""
+    bench = course.bench
+    steps = round(course.steps / bench.config.epochs * bench.config.hard_epochs)
+    lesson = replace(_lesson(course, "harden", student), objective=objective.hard_labels, steps=steps, live=None)
+    return (yield from _learn_and_save(course, lesson, best, "student"))
+
+
+def _train_control(course: Course, control: Model) -> Steps[Model]:
+    """The same student with as many steps on the same rows that have a label, without the teacher."""
+    bench, rows = course.bench, course.rows
+    config = bench.config
+    lives = len(config.assistants) + 1 if config.chain == "shrinking" else 1
+    changes = rows.changes.without_mixing()
+    steps = round(course.steps * (lives + config.hard_epochs / config.epochs))
+    lesson = replace(
+        _lesson(course, "control", control),
+        rows=transfer.labelled(rows.whole(control)),
+        view=lambda epoch: View(rows.whole(control, epoch % rows.views, changes)),
+        objective=objective.labels_only,
+        steps=steps,
+        live=None,
+    )
+    return (yield from _learn_and_save(course, lesson, Best(), "control"))
+
+
+def _learn_and_save(course: Course, lesson: Lesson, best: Best, role: str) -> Steps[Model]:
+    """Closed in the middle, it saves the best weights so far before it goes."""
+    bench, model = course.bench, lesson.model
+    folder = bench.home.model(bench.run_id, role)
     try:
-        yield from lessons
+        yield from training.learn(lesson, bench.device, best)
     except GeneratorExit:
         best.restore(model.network)
-        models.save(model, bench.home.model(bench.run_id, role))
+        models.save(model, folder)
         raise
-    return models.save(model, bench.home.model(bench.run_id, role))
+    return models.save(replace(model, knows_labels=True, pretrained=True), folder)
 
 
-def _lesson(
-    bench: Bench, phase: Phase, model: Model, inputs: Encoded, rows: Tensor, steps: int, targets: Tensor | None = None
-) -> training.Lesson:
+def _lesson(course: Course, phase: Phase, model: Model) -> Lesson:
+    bench, rows, guide = course.bench, course.rows, course.guide
     config = bench.config
-    return training.Lesson(
+    return Lesson(
         phase=phase,
         model=model,
-        inputs=inputs,
-        rows=rows,
-        teacher_logits=targets,
-        validation=bench.encode("validation", model),
-        objective=objective.labels_only
-        if targets is None
-        else objective.distillation(config.temperature, config.alpha),
-        steps=steps,
+        rows=torch.arange(sum(map(len, rows.parts))),
+        view=lambda epoch: guide.view(rows, model, epoch % rows.views),
+        validation=bench.validation(model),
+        objective=preparation.distillation(config, model, guide.live, rows),
+        steps=course.steps,
         batch_size=config.batch_size,
-        learning_rate=models.learning_rate(config, model, "teacher" if phase == "teach" else "student"),
+        learning_rate=models.learning_rate(config, model, "student"),
         weight_decay=config.weight_decay,
         seed=config.seed,
+        live=guide.live,
     )
-
-
-def _labelled(inputs: Encoded) -> Tensor:
-    return torch.nonzero(inputs.labels != UNLABELLED).flatten()
-
-
-def _evaluate(bench: Bench, trained: dict[Role, Model]) -> Steps[None]:
-    """Measure all models on the test set, which nothing has read before, and on the clock."""
-    from studio import evaluate  # it opens scipy.stats: at the end, so that the first point comes sooner
-
-    found: list[Evaluation] = []
-    right: dict[Role, Tensor] = {}
-    inputs: dict[Role, Encoded] = {}
-    for role, model in trained.items():
-        model.network.to(bench.device.torch_device)
-        inputs[role] = bench.encode("test", model).to(bench.device.torch_device)
-        tell = functools.partial(_read, len(inputs[role]))
-        logits = yield from recording.logits(model, inputs[role], bench.device, tell)
-        predicted = logits.argmax(-1)
-        labels = inputs[role].labels.cpu()
-        right[role] = predicted == labels
-        for event in evaluate.quality(role, "test", labels.numpy(), predicted.numpy(), bench.dataset.labels):
-            found += [event] if isinstance(event, Evaluation) else []
-            yield event
-    for role, model in trained.items():
-        sizes = evaluate.sizes(role, model)
-        found += sizes
-        yield from sizes
-    latencies = evaluate.latencies({role: (trained[role], inputs[role]) for role in trained}, bench.device)
-    found += latencies
-    yield from latencies
-    comparisons = [
-        evaluate.compare("student", other, "test", right["student"].numpy(), right[other].numpy())
-        for other in right
-        if other != "student"
-    ]
-    yield from comparisons
-    yield evaluate.verdict(found, next((one for one in comparisons if one.second == "control"), None))
-
-
-def _read(total: int, done: int) -> Progress:
-    return Progress(phase="evaluate", step=done, total=total)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from studio import device as devices
+from studio import features
 from studio import teacher as passes
 from studio.config import UNLABELLED
 from studio.device import Device
 from studio.errors import DivergedError
 from studio.events import Event, Metrics, Phase, Progress
+from studio.features import Answers
 from studio.models import Model
 from studio.objective import Objective, Terms
 from studio.tasks import Encoded
+from studio.transfer import View
 
 CURVE_POINTS = 400
 """About how many points a phase puts on its curve."""
@@ -36,14 +39,14 @@ POOL = 50
 class Lesson:
     """Everything that decides what one model learns.
 
-    `rows` (n,) are the numbers of the training rows in `inputs`; `teacher_logits` (all rows, classes) or None.
+    `rows` (n,) are the numbers of the training rows; `view(epoch)` gives the rows as an epoch sees them, with the
+    teachers' logits where there is a teacher; `live` is the teacher that answers while the student learns.
     """
 
     phase: Phase
     model: Model
-    inputs: Encoded
     rows: Tensor
-    teacher_logits: Tensor | None
+    view: Callable[[int], View]
     validation: Encoded
     objective: Objective
     steps: int
@@ -51,6 +54,8 @@ class Lesson:
     learning_rate: float
     weight_decay: float
     seed: int
+    live: Model | None = None
+    validations: int = VALIDATIONS
 
     @property
     def steps_per_epoch(self) -> int:
@@ -58,7 +63,7 @@ class Lesson:
 
 
 class Best:
-    """The weights with the best validation accuracy so far; of equals, the latest."""
+    """The weights with the best validation accuracy so far; of equals, the latest. One may go through two lessons."""
 
     def __init__(self) -> None:
         self.accuracy = -1.0
@@ -81,20 +86,19 @@ def learn(lesson: Lesson, device: Device, best: Best) -> Generator[Event, None, 
     """
     devices.seed_everything(lesson.seed)
     network = lesson.model.network.to(device.torch_device)
-    lesson = replace(
-        lesson,
-        inputs=lesson.inputs.to(device.torch_device),
-        validation=lesson.validation.to(device.torch_device),
-        teacher_logits=None if lesson.teacher_logits is None else lesson.teacher_logits.to(device.torch_device),
-    )
+    if lesson.live is not None:
+        lesson.live.network.to(device.torch_device).eval()
+    if isinstance(lesson.objective, nn.Module):
+        lesson.objective.to(device.torch_device)
+    lesson = replace(lesson, validation=lesson.validation.to(device.torch_device))
     optimizer, schedule = _optimizer(lesson)
     scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.dtype is torch.float16)
     curve, told = _Window(lesson), time.monotonic()
-    validate_every = min(lesson.steps_per_epoch, max(1, lesson.steps // VALIDATIONS))
+    validate_every = min(lesson.steps_per_epoch, max(1, lesson.steps // lesson.validations))
     yield from _validate(lesson, 0, device, best)
     network.train()
-    for step, rows in enumerate(_batches(lesson), start=1):
-        terms = _forward(lesson, rows.to(device.torch_device), device)
+    for step, (view, rows) in enumerate(_batches(lesson, device), start=1):
+        terms = _forward(lesson, view, rows.to(device.torch_device), device, (step - 1) / lesson.steps)
         scaler.scale(terms.total).backward()
         scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
@@ -121,11 +125,23 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(-1)[known] == labels[known]).float().mean())
 
 
-def _forward(lesson: Lesson, rows: Tensor, device: Device) -> Terms:
+def _forward(lesson: Lesson, view: View, rows: Tensor, device: Device, progress: float) -> Terms:
+    deep = lesson.live is not None
     with device.autocast():
-        logits = lesson.model.network(**lesson.inputs.batch(rows)).logits
-    targets = None if lesson.teacher_logits is None else lesson.teacher_logits[rows]
-    return lesson.objective(logits.float(), targets, lesson.inputs.labels[rows])
+        student = features.read(lesson.model.network, view.inputs.batch(rows), deep)
+    return lesson.objective(student, _taught(lesson, view, rows, device), view.inputs.labels[rows], progress)
+
+
+def _taught(lesson: Lesson, view: View, rows: Tensor, device: Device) -> Answers | None:
+    """What the teachers answer to these rows: recorded logits, and what lies deeper from the live teacher."""
+    if view.logits is None:
+        return None
+    recorded = Answers(view.logits[rows])
+    if lesson.live is None or view.teacher_inputs is None:
+        return recorded
+    with torch.no_grad(), device.autocast():
+        answers = features.read(lesson.live.network, view.teacher_inputs.batch(rows), deep=True)
+    return replace(answers, logits=recorded.logits)
 
 
 def _validate(lesson: Lesson, step: int, device: Device, best: Best) -> Iterator[Event]:
@@ -137,23 +153,29 @@ def _validate(lesson: Lesson, step: int, device: Device, best: Best) -> Iterator
     yield Metrics(phase=lesson.phase, step=step, values={"accuracy": reached})
 
 
-def _batches(lesson: Lesson) -> Iterator[Tensor]:
+def _batches(lesson: Lesson, device: Device) -> Iterator[tuple[View, Tensor]]:
     """`steps` batches of row numbers: every epoch in a new order, rows of like length together."""
     generator = torch.Generator().manual_seed(lesson.seed)
-    lengths = lesson.inputs.lengths.cpu()
-    left = lesson.steps
+    left, epoch = lesson.steps, 0
+    shown: tuple[View, View] | None = None
     while left:
+        view = lesson.view(epoch)
+        if shown is None or shown[0].inputs is not view.inputs:
+            shown = view, view.to(device.torch_device)
+        epoch += 1
+        lengths = view.inputs.lengths.cpu()
         order = lesson.rows[torch.randperm(len(lesson.rows), generator=generator)]
         pools = [pool[torch.argsort(lengths[pool], stable=True)] for pool in order.split(lesson.batch_size * POOL)]
         batches = [batch for pool in pools for batch in pool.split(lesson.batch_size)]
         for number in torch.randperm(len(batches), generator=generator)[:left].tolist():
-            yield batches[number]
+            yield shown[1], batches[number]
         left -= min(left, len(batches))
 
 
 def _optimizer(lesson: Lesson) -> tuple[torch.optim.Optimizer, Any]:
     """AdamW without decay on biases and norms; the rate warms up, then falls linearly to 0."""
-    weights = [one for one in lesson.model.network.parameters() if one.requires_grad]
+    learners = [lesson.model.network, *([lesson.objective] if isinstance(lesson.objective, nn.Module) else [])]
+    weights = [one for learner in learners for one in learner.parameters() if one.requires_grad]
     groups = [
         {"params": [one for one in weights if one.ndim >= 2], "weight_decay": lesson.weight_decay},
         {"params": [one for one in weights if one.ndim < 2], "weight_decay": 0.0},

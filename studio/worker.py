@@ -64,7 +64,9 @@ def _carry_out(job: Job, said: IO[str], stop: threading.Event) -> None:
     """Say every event of the run. However it is left, closing the run saves the student so far."""
     from studio import trainer  # it opens torch: only now, so that input is watched from the start
 
-    run = trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=Home(Path(job.home)))
+    replay = None if job.replay is None else Path(job.replay)
+    home = Home(Path(job.home))
+    run = trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=home, replay=replay)
     use = _Use()
     with contextlib.closing(run):  # type: ignore[type-var]  # it is a generator
         for event in run:

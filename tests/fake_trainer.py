@@ -11,7 +11,7 @@ from studio import events, worker
 from studio.errors import ModelError
 
 
-def distill(config, *, run_id, dataset, home):
+def distill(config, *, run_id, dataset, home, replay=None):
     """Writes a file named `saved` into the home when it is closed, as the real one saves its student."""
     manner = sys.argv[1]
     yield events.Log(message=f"run {run_id} on {Path(dataset).name}")

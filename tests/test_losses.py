@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from studio import losses, objective
-from studio.config import UNLABELLED
+from studio.config import UNLABELLED, parse_config
+from studio.features import Answers
 
 
 def softmax(values: list[float], temperature: float) -> list[float]:
@@ -29,6 +30,12 @@ def defined_label_loss(student: list[list[float]], labels: list[int]) -> float:
         -math.log(softmax(row, 1)[label]) for row, label in zip(student, labels, strict=True) if label != UNLABELLED
     ]
     return sum(rows) / len(rows)
+
+
+def whole(temperature: float, alpha: float) -> objective.Distillation:
+    """The objective of a run with soft targets alone."""
+    names = {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16"}
+    return objective.Distillation(parse_config(names | {"temperature": temperature, "alpha": alpha}))
 
 
 @pytest.fixture
@@ -54,7 +61,7 @@ def test_in_single_precision_it_still_equals_the_definition_to_a_millionth(logit
 def test_the_whole_objective_equals_its_definition(logits):
     student, teacher = logits
     labels = torch.tensor([0, 1, 2, 3, 4, 5, UNLABELLED, 7])
-    terms = objective.distillation(temperature=4.0, alpha=0.3)(student, teacher, labels)
+    terms = whole(4.0, 0.3)(Answers(student), Answers(teacher), labels)
     soft = defined_soft_target_loss(student.tolist(), teacher.tolist(), 4.0)
     label = defined_label_loss(student.tolist(), labels.tolist())
     assert terms.total.item() == pytest.approx(0.3 * soft + 0.7 * label, abs=1e-9)
@@ -120,15 +127,15 @@ def test_a_batch_without_any_label_has_no_label_loss_and_no_nan(logits):
 def test_at_alpha_one_only_the_teacher_counts_and_at_alpha_zero_only_the_labels(logits):
     student, teacher = logits
     labels = torch.arange(8)
-    only_teacher = objective.distillation(4.0, 1.0)(student, teacher, labels)
-    only_labels = objective.distillation(4.0, 0.0)(student, teacher, labels)
+    only_teacher = whole(4.0, 1.0)(Answers(student), Answers(teacher), labels)
+    only_labels = whole(4.0, 0.0)(Answers(student), Answers(teacher), labels)
     assert only_teacher.total.item() == losses.soft_target_loss(student, teacher, 4.0).item()
     assert only_labels.total.item() == F.cross_entropy(student, labels).item()
 
 
 def test_distilling_without_the_teachers_logits_is_refused(logits):
     with pytest.raises(ValueError, match="teacher"):
-        objective.distillation(4.0, 0.5)(logits[0], None, torch.arange(8))
+        whole(4.0, 0.5)(Answers(logits[0]), None, torch.arange(8))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])

@@ -13,6 +13,7 @@ class Job(BaseModel):
     run_id: int
     config: RunConfig
     dataset: str
+    replay: str | None = None
     home: str
 
 

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 from torch import Tensor, device
 
+from studio.augment import Changes
 from studio.config import TaskName
 
 
 class Encoded(Protocol):
     """The inputs of one split as a model reads them, kept as tensors.
 
-    `labels` (rows,) holds class numbers, `losses.UNLABELLED` for rows without one.
+    `labels` (rows,) holds class numbers, `UNLABELLED` for rows without one.
     `lengths` (rows,) is what batches are grouped by; equal for all rows where it does not matter.
     """
 
@@ -28,6 +29,10 @@ class Encoded(Protocol):
         ...
 
     def to(self, device: device) -> "Encoded": ...
+
+    def join(self, other: Any) -> "Encoded":
+        """These rows, then those of `other`, which were read by the same model."""
+        ...
 
 
 class Task(Protocol):
@@ -46,6 +51,11 @@ class Task(Protocol):
 
     def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int) -> Encoded:
         """The rows of a split as tensors."""
+        ...
+
+    def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
+        """The same rows after `changes`; `plain` is what `encode` gave. A row that was mixed with another one has no
+        label any more. The same seed gives the same rows."""
         ...
 
 

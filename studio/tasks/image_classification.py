@@ -12,7 +12,9 @@ from PIL import ImageStat
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig, ViTImageProcessorPil
 
+from studio import augment
 from studio.architectures import MlpConfig
+from studio.config import UNLABELLED
 
 auto_model = AutoModelForImageClassification
 
@@ -56,6 +58,12 @@ class EncodedImages:
         moved = {name: getattr(self, name).to(device) for name in ("pixels", "labels", "lengths", "scale", "shift")}
         return replace(self, **moved)
 
+    def join(self, other: "EncodedImages") -> "EncodedImages":
+        joined = {
+            name: torch.cat([getattr(self, name), getattr(other, name)]) for name in ("pixels", "labels", "lengths")
+        }
+        return replace(self, **joined)
+
 
 def load_processor(folder: str) -> Any:
     return AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, backend="pil")
@@ -88,6 +96,14 @@ def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) ->
         scale=scale / deviation if normal else scale.view(1, 1, 1),
         shift=-mean / deviation if normal else torch.zeros(1, 1, 1),
     )
+
+
+def changed(
+    rows: Dataset, plain: EncodedImages, model: Any, max_length: int, changes: augment.Changes, seed: int
+) -> EncodedImages:
+    """The images of `plain` changed; one that was mixed with another has no label."""
+    pixels, mixed = augment.change_images(plain.pixels, changes, seed)
+    return replace(plain, pixels=pixels, labels=plain.labels.masked_fill(mixed, UNLABELLED))
 
 
 def _decode(data: bytes, mode: str) -> pillow.Image:

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
 
+from studio import augment
 from studio.architectures import FastTextConfig
 
 auto_model = AutoModelForSequenceClassification
@@ -58,6 +59,15 @@ class EncodedText:
         moved = {name: getattr(self, name).to(device) for name in ("tokens", "starts", "lengths", "labels")}
         return replace(self, **moved)
 
+    def join(self, other: "EncodedText") -> "EncodedText":
+        return EncodedText(
+            tokens=torch.cat([self.tokens, other.tokens]),
+            starts=torch.cat([self.starts, other.starts + len(self.tokens)]),
+            lengths=torch.cat([self.lengths, other.lengths]),
+            labels=torch.cat([self.labels, other.labels]),
+            padding=self.padding,
+        )
+
 
 def load_processor(folder: str) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -83,8 +93,19 @@ def builtin(name: str, rows: Dataset, model_options: dict[str, Any], max_length:
 
 def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) -> EncodedText:
     """Tokenize every text once, cut to `max_length` or to what the model can read."""
+    return _encode(rows["text"][:], rows["label"][:], processor, model_config, max_length)
+
+
+def changed(
+    rows: Dataset, plain: EncodedText, model: Any, max_length: int, changes: augment.Changes, seed: int
+) -> EncodedText:
+    """The texts with other words, read as `plain` was."""
+    texts = augment.change_texts(rows["text"][:], changes, seed)
+    return _encode(texts, rows["label"][:], model.processor, model.network.config, max_length)
+
+
+def _encode(texts: list[str], labels: list[int], processor: Any, model_config: Any, max_length: int) -> EncodedText:
     limit = min(max_length, getattr(model_config, "max_position_embeddings", max_length))
-    texts = rows["text"][:]
     ids: list[list[int]] = []
     for start in range(0, len(texts), ENCODE_AT_ONCE):
         part = texts[start : start + ENCODE_AT_ONCE]
@@ -94,7 +115,7 @@ def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) ->
         tokens=torch.tensor([token for one in ids for token in one], dtype=torch.long),
         starts=lengths.cumsum(0) - lengths,
         lengths=lengths,
-        labels=torch.tensor(rows["label"][:], dtype=torch.long),
+        labels=torch.tensor(labels, dtype=torch.long),
         padding=processor.pad_token_id or 0,
     )
 

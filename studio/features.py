@@ -1,0 +1,103 @@
+"""What a network says to a batch: its logits, and, where a loss asks for it, what it computed on the way."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+PROJECTIONS = {
+    "query": ("query", "q_lin", "q_proj", "q"),
+    "key": ("key", "k_lin", "k_proj", "k"),
+    "value": ("value", "v_lin", "v_proj", "v"),
+}
+"""What transformers call the three projections of an attention layer."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A network's answers to one batch.
+
+    `logits` (batch, classes). `hidden`, one a layer: (batch, length, width), (batch, channels, height, width) or
+    (batch, width). `attention` (batch, heads, length, length) and `values` (batch, heads, length, width of a head) are
+    those of the last layer, None where there is no attention. `mask` (batch, length) is 1 where there is a token.
+    """
+
+    logits: Tensor
+    hidden: tuple[Tensor, ...] = ()
+    mask: Tensor | None = None
+    projections: dict[str, Tensor] | None = None
+    heads: int = 1
+
+    @property
+    def embedding(self) -> Tensor:
+        """One vector an example (batch, width): the mean of the last layer over tokens or places."""
+        return pooled(self.hidden[-1], self.mask)
+
+    @property
+    def attention(self) -> Tensor:
+        """softmax(Q·Kᵀ / √width) of the last layer, as the layer computes it without dropout."""
+        query, key = self._by_head("query", self.heads), self._by_head("key", self.heads)
+        products = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        if self.mask is not None:
+            products = products.masked_fill(self.mask[:, None, None, :] == 0, float("-inf"))
+        return products.softmax(-1)
+
+    def values(self, heads: int) -> Tensor:
+        """The values of the last layer (batch, heads, length, width of a head), cut into as many heads as asked for."""
+        return self._by_head("value", heads)
+
+    def _by_head(self, name: str, heads: int) -> Tensor:
+        assert self.projections is not None
+        batch, length, width = self.projections[name].shape
+        return self.projections[name].view(batch, length, heads, width // heads).transpose(1, 2)
+
+
+def pooled(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """(batch, width): the mean over tokens or places; a vector stays as it is."""
+    if hidden.ndim == 4:
+        return hidden.mean((2, 3))
+    if hidden.ndim == 2:
+        return hidden
+    if mask is None or mask.shape[1] != hidden.shape[1]:
+        return hidden.mean(1)
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def read(network: Any, batch: dict[str, Tensor], deep: bool) -> Answers:
+    """One forward pass; `deep` also gives hidden states and the projections of the last attention layer.
+
+    Everything is float32, whatever precision the pass ran in.
+    """
+    if not deep:
+        return Answers(network(**batch).logits.float())
+    with _listening(network) as heard:
+        outputs = network(**batch, output_hidden_states=True)
+    hidden = tuple(one.float() for one in outputs.hidden_states)
+    return Answers(
+        logits=outputs.logits.float(),
+        hidden=hidden[1:] if len(hidden) > 1 else hidden,
+        mask=batch.get("attention_mask"),
+        projections={name: one.float() for name, one in heard.items()} if len(heard) == len(PROJECTIONS) else None,
+        heads=getattr(network.config, "num_attention_heads", 1),
+    )
+
+
+@contextlib.contextmanager
+def _listening(network: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """What the projections of the last attention layer give during a pass."""
+    heard: dict[str, Tensor] = {}
+    handles = []
+    for role, names in PROJECTIONS.items():
+        layers = [one for name, one in network.named_modules() if name.rpartition(".")[2] in names]
+        if layers:
+            handles.append(
+                layers[-1].register_forward_hook(lambda _, __, output, role=role: heard.__setitem__(role, output))
+            )
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,194 @@
+"""The ways to distil, as data: which losses there are, what each is for, and which settings go by one name.
+
+The functions behind the losses are in `studio.losses`, under the same name with `_loss` at the end.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Kind = Literal["response", "feature", "relation"]
+TEXT, IMAGES = "text-classification", "image-classification"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One distillation loss as a person chooses it.
+
+    `weight` is its usual weight, `classes` the fewest classes with which it means anything, `warm_up` the share of the
+    training over which its weight grows from 0.
+    """
+
+    title: str
+    kind: Kind
+    when: str
+    paper: str
+    weight: float = 1.0
+    classes: int = 2
+    warm_up: float = 0.0
+    why_classes: str = ""
+
+
+LOSSES: dict[str, Loss] = {
+    "soft_target": Loss(
+        "Soft targets",
+        "response",
+        "The safe first choice: the student imitates how sure the teacher is of every class.",
+        "Hinton, Vinyals & Dean, 2015",
+    ),
+    "logit_mse": Loss(
+        "Squared difference of logits",
+        "response",
+        "Try it when temperature is hard to choose: it needs none.",
+        "Ba & Caruana, 2014",
+    ),
+    "dkd": Loss(
+        "Decoupled (DKD)",
+        "response",
+        "For many classes and a teacher that is very sure of itself.",
+        "Zhao et al., 2022",
+        classes=3,
+        warm_up=1 / 12,
+        why_classes="with two classes nothing is left once the right one is set aside",
+    ),
+    "dist": Loss(
+        "Correlation (DIST)",
+        "response",
+        "For a teacher that is much stronger than the student: only the order and the spacing of its answers count.",
+        "Huang et al., 2022",
+    ),
+    "standardized_soft_target": Loss(
+        "Standardized soft targets",
+        "response",
+        "For a teacher whose logits are much larger or smaller than the student's.",
+        "Sun et al., 2024",
+        classes=3,
+        why_classes="standardized, two logits are always the same two numbers",
+    ),
+    "hint": Loss(
+        "Hints (FitNets)",
+        "feature",
+        "For a student of the teacher's kind that is deep and thin: it also learns what the teacher's layers compute.",
+        "Romero et al., 2015",
+    ),
+    "hidden_cosine": Loss(
+        "Cosine of hidden states",
+        "feature",
+        "For a transformer with fewer layers than its teacher.",
+        "Sanh et al., 2019 (DistilBERT)",
+    ),
+    "attention_transfer": Loss(
+        "Attention transfer",
+        "feature",
+        "For convolutions: the student looks where the teacher looks.",
+        "Zagoruyko & Komodakis, 2017",
+        weight=1000.0,
+    ),
+    "attention_distribution": Loss(
+        "Attention matrices (MiniLM)",
+        "feature",
+        "For two transformers: words attend to the same words.",
+        "Wang et al., 2020",
+    ),
+    "value_relation": Loss(
+        "Value relations (MiniLM)",
+        "feature",
+        "For two transformers of different width; goes well with attention matrices.",
+        "Wang et al., 2020",
+    ),
+    "rkd_distance": Loss(
+        "Relations: distances (RKD)",
+        "relation",
+        "For models of different kinds: examples that are alike to the teacher become alike to the student.",
+        "Park et al., 2019",
+        weight=25.0,
+    ),
+    "rkd_angle": Loss(
+        "Relations: angles (RKD)",
+        "relation",
+        "As distances, and finer; goes well with them.",
+        "Park et al., 2019",
+        weight=50.0,
+    ),
+    "similarity": Loss(
+        "Relations: similarities",
+        "relation",
+        "For models of different kinds and large batches.",
+        "Tung & Mori, 2019",
+        weight=3000.0,
+    ),
+}
+
+
+class Term(BaseModel):
+    """One loss of the objective with its weight; without a weight it takes its usual one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loss: str
+    weight: float | None = Field(None, gt=0, le=1e6)
+
+    @field_validator("loss")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in LOSSES:
+            raise ValueError(f"there is no loss {value!r}; there are {', '.join(LOSSES)}")
+        return value
+
+    @property
+    def share(self) -> float:
+        return LOSSES[self.loss].weight if self.weight is None else self.weight
+
+
+def read_terms(value: object) -> object:
+    """Terms as a person may write them: `dkd`, `soft_target, hint:0.5`, or a list of those.
+
+    >>> read_terms("soft_target, hint:0.5")
+    [{'loss': 'soft_target'}, {'loss': 'hint', 'weight': '0.5'}]
+    """
+    parts = value.split(",") if isinstance(value, str) else value
+    return [_term(part) for part in parts] if isinstance(parts, list | tuple) else value
+
+
+def _term(part: object) -> object:
+    if not isinstance(part, str):
+        return part
+    name, colon, weight = part.partition(":")
+    return {"loss": name.strip()} | ({"weight": weight.strip()} if colon else {})
+
+
+@dataclass(frozen=True)
+class Method:
+    """Settings that go by one name, and when to take them."""
+
+    title: str
+    when: str
+    values: dict[str, Any] = field(default_factory=dict)
+    tasks: tuple[str, ...] = (TEXT, IMAGES)
+
+
+def _terms(*names: str) -> dict[str, Any]:
+    return {"terms": [{"loss": name, "weight": None} for name in names]}
+
+
+METHODS: dict[str, Method] = {
+    "soft": Method("Soft targets", LOSSES["soft_target"].when, _terms("soft_target")),
+    "mse": Method("Squared logits", LOSSES["logit_mse"].when, _terms("logit_mse")),
+    "dkd": Method("DKD", LOSSES["dkd"].when, _terms("dkd")),
+    "dist": Method("DIST", LOSSES["dist"].when, _terms("dist")),
+    "standardized": Method(
+        "Standardized logits", LOSSES["standardized_soft_target"].when, _terms("standardized_soft_target")
+    ),
+    "hints": Method("Soft targets and hints", LOSSES["hint"].when, _terms("soft_target", "hint")),
+    "cosine": Method("Soft targets and hidden states", LOSSES["hidden_cosine"].when,
+                     _terms("soft_target", "hidden_cosine")),
+    "attention": Method("Soft targets and attention transfer", LOSSES["attention_transfer"].when,
+                        _terms("soft_target", "attention_transfer"), (IMAGES,)),
+    "minilm": Method("Soft targets and MiniLM", "For two transformers of different width or depth.",
+                     _terms("soft_target", "attention_distribution", "value_relation"), (TEXT,)),
+    "rkd": Method("Soft targets and relations (RKD)", LOSSES["rkd_distance"].when,
+                  _terms("soft_target", "rkd_distance", "rkd_angle")),
+    "similarity": Method("Soft targets and similarities", LOSSES["similarity"].when,
+                         _terms("soft_target", "similarity")),
+}  # fmt: skip

@@ -1,0 +1,183 @@
+"""The first phase of a run: open the data and every model, and refuse what cannot work before anything is trained."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from datasets import Dataset, concatenate_datasets
+
+from studio import augment, data, features, hub, models, tasks
+from studio import device as devices
+from studio.augment import NO_CHANGES, Changes
+from studio.config import UNLABELLED, Change, ModelReference, RunConfig
+from studio.device import Device
+from studio.errors import ConfigError, DataError
+from studio.events import Event, Log
+from studio.features import Answers
+from studio.home import Home
+from studio.models import Fit, Model
+from studio.objective import Distillation, is_deep
+from studio.tasks import Encoded
+from studio.transfer import TransferSet, same_reading
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every phase of one run works with. `old` is the data that a student knew before it goes on with new one."""
+
+    config: RunConfig
+    run_id: int
+    home: Home
+    dataset: data.DataSet
+    old: data.DataSet | None
+    fit: Fit
+    device: Device
+    masked: augment.Replace | None = None
+
+    @property
+    def parts(self) -> tuple[Dataset, ...]:
+        """The training rows: the new ones, then the old ones."""
+        return tuple(one.dict["train"] for one in (self.dataset, self.old) if one is not None)
+
+    @property
+    def splits(self) -> dict[str, Dataset]:
+        """The test rows by name; old and new apart."""
+        old = {} if self.old is None else {"test of the old data": self.old.dict["test"]}
+        return {"test": self.dataset.dict["test"]} | old
+
+    def validation(self, model: Model) -> Encoded:
+        """The validation rows, new and old, as this model reads them."""
+        parts = [one.dict["validation"] for one in (self.dataset, self.old) if one is not None]
+        task = tasks.of(self.fit.task)
+        return task.encode(concatenate_datasets(parts), model.processor, model.network.config, self.config.max_length)
+
+    def transfer(self, changes: Changes, views: int) -> TransferSet:
+        return TransferSet(self.fit.task, self.parts, self.config.max_length, self.config.seed, changes, views)
+
+    def changes(self, names: tuple[Change, ...], teacher: Model) -> Changes:
+        """The changes of that name; words are replaced by those that this teacher takes for similar."""
+        near = augment.neighbours(teacher.network, teacher.processor) if "word_replacement" in names else None
+        return Changes(names, near, self.masked)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The models of a run. `line` holds the assistants and, last, the student; None is cut from a teacher later on."""
+
+    teachers: tuple[Model, ...]
+    line: tuple[Model | None, ...]
+
+
+def prepare(
+    config: RunConfig, run_id: int, folder: Path, old: Path | None, home: Home
+) -> Generator[Event, None, tuple[Bench, Cast]]:
+    """Open the data sets and the models; those that are cut from the teacher come later."""
+    device = devices.pick(config)
+    yield Log(message=f"Training on {device.name} in {str(device.dtype).removeprefix('torch.')}.")
+    dataset = data.load(folder)
+    if config.task not in (None, dataset.task):
+        raise ConfigError(f"task must be {dataset.task}, as the data set is, got {config.task}.", "")
+    config.check_against(dataset.task, len(dataset.labels))
+    known = None if old is None else _same_labels(data.load(old), dataset)
+    fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], config.max_length)
+    bench = Bench(config, run_id, home, dataset, known, fit, device)
+    for one in (dataset, known):
+        if one is not None:
+            sizes = ", ".join(f"{len(part):,} {name}" for name, part in one.dict.items())
+            yield Log(message=f"Data set {one.name}: {sizes} rows, {len(one.labels)} labels.")
+    if config.masked_model is not None:
+        bench = replace(bench, masked=(yield from _open_masked(config.masked_model, device)))
+    devices.seed_everything(config.seed)
+    cast = yield from _open_models(bench)
+    _check_labels(bench, cast)
+    _check_objective(bench, cast)
+    return bench, cast
+
+
+def cut(reference: str, teacher: Model) -> Model:
+    """The student `teacher/K-layers`, cut from this teacher."""
+    return models.cut_layers(teacher, int(ModelReference.parse(reference).name))
+
+
+def distillation(config: RunConfig, student: Model, teacher: Model | None, transfer: TransferSet) -> Distillation:
+    """The objective of a student under its teacher; `teacher` is needed where a loss reads more than logits."""
+    if teacher is None:
+        return Distillation(config)
+    devices.seed_everything(config.seed)
+    mine, theirs = transfer.whole(student), transfer.whole(teacher)
+    rows = torch.arange(min(2, len(mine)))
+    answers = tuple(_look(model, inputs, rows) for model, inputs in ((student, mine), (teacher, theirs)))
+    return Distillation(config, (answers[0], answers[1]), aligned=same_reading(mine, theirs))
+
+
+def _look(model: Model, inputs: Encoded, rows: torch.Tensor) -> Answers:
+    network = model.network.cpu().eval()
+    with torch.no_grad():
+        return features.read(network, inputs.batch(rows), deep=True)
+
+
+def _open_models(bench: Bench) -> Generator[Event, None, Cast]:
+    config = bench.config
+    teachers = []
+    for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
+        teacher = yield from models.load(reference, bench.fit, bench.home)
+        yield from _introduce(f"Teacher {number}" if config.more_teachers else "Teacher", reference, teacher)
+        teachers.append(teacher)
+    line: list[Model | None] = []
+    for reference in (*config.assistants, config.student):
+        wanted = ModelReference.parse(reference)
+        if wanted.source == "teacher" and wanted.name != "same":
+            line.append(None)
+            continue
+        role = "Student" if len(line) == len(config.assistants) else f"Assistant {len(line) + 1}"
+        source = config.teacher if wanted.name == "same" else reference
+        model = yield from models.load(source, bench.fit, bench.home)
+        yield from _introduce(role, reference, model)
+        line.append(model)
+    return Cast(tuple(teachers), tuple(line))
+
+
+def _introduce(role: str, reference: str, model: Model) -> Generator[Event, None, None]:
+    yield Log(message=f"{role} {reference}: {models.parameters(model.network):,} parameters.")
+    for note in model.notes:
+        yield Log(level="warning", message=note)
+
+
+def _open_masked(reference: str, device: Device) -> Generator[Event, None, augment.Replace]:
+    """The masked language model that fills in words."""
+    wanted = ModelReference.parse(reference)
+    folder = (yield from hub.download(wanted.name)) if wanted.source == "hub" else Path(wanted.name).expanduser()
+    network, tokenizer = models.open_masked(folder)
+    yield Log(message=f"Masked words are filled in by {reference}.")
+    return augment.masked(network.to(device.torch_device), tokenizer)
+
+
+def _same_labels(old: data.DataSet, new: data.DataSet) -> data.DataSet:
+    if (old.task, old.labels) == (new.task, new.labels):
+        return old
+    raise DataError(
+        f"The data sets {old.name!r} and {new.name!r} do not have the same labels: "
+        f"{', '.join(old.labels[:5])} and {', '.join(new.labels[:5])}.",
+        "A student goes on with data that has the labels it knows.",
+    )
+
+
+def _check_labels(bench: Bench, cast: Cast) -> None:
+    """Raise `DataError` where no training row has a label and some model needs one."""
+    if any(label != UNLABELLED for part in bench.parts for label in part["label"]):
+        return
+    if not all(teacher.knows_labels for teacher in cast.teachers):
+        raise DataError(
+            "No training row has a label.", "Give some rows a label, or take a teacher that knows the labels."
+        )
+
+
+def _check_objective(bench: Bench, cast: Cast) -> None:
+    """Try the losses on two rows, so that what cannot be compared is told before anything is trained."""
+    if not is_deep(bench.config.terms):
+        return
+    transfer, teacher = bench.transfer(NO_CHANGES, 1), cast.teachers[0]
+    student = cast.line[-1] or cut(bench.config.student, teacher)
+    two = replace(transfer, parts=(transfer.parts[0].select(range(2)),))
+    distillation(bench.config, student, teacher, two)
