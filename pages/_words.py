@@ -3,6 +3,10 @@
 import re
 import time
 
+from studio.config import RunConfig
+from studio.events import stage
+from studio.methods import LOSSES, METHODS, Term
+
 STATUS_ICONS = {
     "queued": ":material/schedule:",
     "running": ":material/progress_activity:",
@@ -15,8 +19,11 @@ PHASES = {
     "prepare": "Prepare",
     "teach": "Teach",
     "record": "Record",
+    "assist": "Step between",
     "prune": "Prune",
+    "tune": "Choose settings",
     "distill": "Distil",
+    "harden": "Harden",
     "control": "Control",
     "evaluate": "Evaluate",
 }
@@ -26,8 +33,11 @@ PHASE_HELP = {
     "prepare": "opening the data and the models",
     "teach": "the teacher learns your labels",
     "record": "the teacher answers every training row once",
+    "assist": "a model between teacher and student learns",
     "prune": "the student loses its weakest units",
+    "tune": "short trials with several temperatures and alphas",
     "distill": "the student learns from the teacher",
+    "harden": "the student learns the teacher's first choices",
     "control": "the same student learns without the teacher",
     "evaluate": "all models meet the test rows",
 }
@@ -84,12 +94,33 @@ def ago(moment: float) -> str:
     return f"{duration(time.time() - moment)} ago"
 
 
+def phase(name: str) -> str:
+    """A phase as a person reads it, counted where it comes several times.
+
+    >>> phase("distill"), phase("teach-2")
+    ('Distil', 'Teach 2')
+    """
+    word = PHASES.get(stage(name), "Starting")
+    _, dash, number = name.partition("-")
+    return f"{word} {number}" if dash else word
+
+
+def method(config: RunConfig) -> str:
+    """The losses of a run, by the name of a method where they have one."""
+    for one in METHODS.values():
+        if config.terms == tuple(Term.model_validate(term) for term in one.values["terms"]):
+            return one.title
+    return ", ".join(LOSSES[term.loss].title for term in config.terms)
+
+
 def model(reference: str) -> str:
     """A model reference as a few words.
 
     >>> model("teacher/2-layers"), model("folder:/models/minilm-l6"), model("run:3/student")
     ('2 layers of the teacher', 'minilm-l6', 'student of run 3')
     """
+    if reference == "teacher/same":
+        return "as large as the teacher"
     if reference.startswith("teacher/"):
         layers = reference.removeprefix("teacher/").split("-")[0]
         return f"{layers} layer{'' if layers == '1' else 's'} of the teacher"

@@ -43,10 +43,10 @@ def read(path: str, name: str, header: bool | None) -> Any:
 
 
 @st.cache_data(show_spinner="Checking the data …", max_entries=4)
-def check(_upload: Any, _test: Any, columns: Any, task: str, key: tuple[Any, ...]) -> Any:
+def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: str, key: tuple[Any, ...]) -> Any:
     from studio import data
 
-    rows = data.clean(_upload, columns, task, _test)  # type: ignore[arg-type]
+    rows = data.clean(_upload, columns, task, _test, _unlabelled)  # type: ignore[arg-type]
     return rows, data.inspect(rows)
 
 
@@ -161,14 +161,20 @@ def add_data() -> None:
     st.subheader("Columns", anchor=False)
     key = hashlib.sha1(repr(identity).encode(), usedforsecurity=False).hexdigest()[:8]
     columns = map_columns(upload, key)
-    with st.expander("I have a second file with the test rows"):
+    with st.expander("I have a second file: test rows, or rows without labels"):
         second = upload_box("Test file", "upload-test", "It has the same columns.")
+        third = upload_box(
+            "File without labels",
+            "upload-unlabelled",
+            "More inputs like those above. The student learns them from the teacher alone; labels in it are ignored.",
+        )
     test, test_identity = second or (None, ())
+    unlabelled, unlabelled_identity = third or (None, ())
     from studio import data
 
-    whole = (identity, test_identity)
+    whole = (identity, test_identity, unlabelled_identity)
     try:
-        rows, report = check(upload, test, columns, data.guess_task(upload), whole)
+        rows, report = check(upload, test, unlabelled, columns, data.guess_task(upload), whole)
     except StudioError as error:
         return show_error(error)
     st.subheader("What is in it", anchor=False)

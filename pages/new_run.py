@@ -7,13 +7,14 @@ import streamlit as st
 
 from pages._parameters import expert_names, parameter
 from pages._studio import errors_shown, get_home, get_store
-from pages._words import count, duration, escape, model, size
+from pages._ways import choose_method, choose_more_data, choose_more_teachers, choose_replay
+from pages._words import count, duration, escape, method, model, size
 from studio import runner
 from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, PRESET_HELP, PRESETS, RunConfig, parse_config
 from studio.rows import DatasetRow
 
 SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder on this machine", "run": "Earlier run"}
-CUT = "Cut from the teacher"
+CUT, SAME = "Cut from the teacher", "As large as the teacher"
 MAIN = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
 
 home, store = get_home(), get_store()
@@ -43,10 +44,18 @@ def choose_data() -> DatasetRow | None:
 def choose_model(role: str, task: str) -> str | None:
     """A model reference, or None while it is not complete."""
     names = list(SOURCES.values())
-    options = names if role == "teacher" else [*names, CUT]
+    options = names if role == "teacher" else [*names, CUT, SAME]
+    linked = st.query_params.get(role, "").startswith("run:")
     source = st.segmented_control(
-        "From", options, default=options[0], key=f"{role}-source", label_visibility="collapsed"
+        "From",
+        options,
+        default=SOURCES["run"] if linked else options[0],
+        key=f"{role}-source",
+        label_visibility="collapsed",
     )
+    if source == SAME:
+        st.caption("Born again: the same model learns anew, now from the first one. It often ends up better.")
+        return "teacher/same"
     if source == CUT:
         layers = st.slider("Layers to keep", 1, 12, 2, key="student-layers", help="Fewer layers: smaller and faster.")
         st.caption("It starts from the teacher's own weights. For transformers; must be fewer than the teacher has.")
@@ -67,20 +76,34 @@ def choose_model(role: str, task: str) -> str | None:
     return f"builtin/{name}"
 
 
-def choose_from_runs(role: str, task: str) -> str | None:
-    there = [
+def models_of_runs(task: str) -> list[str]:
+    """References of what earlier runs have trained."""
+    return [
         f"run:{run.id}/{kind}"
         for run in store.runs()
         for kind in ("student", "teacher")
         if run.config.task == task and home.model(run.id, kind).is_dir()
     ]
+
+
+def choose_from_runs(role: str, task: str) -> str | None:
+    there = models_of_runs(task)
     if not there:
         st.caption("No earlier run on this kind of data has a model yet.")
         return None
-    return st.selectbox("Model", there, format_func=model, key=f"{role}-run")
+    wanted = st.query_params.get(role, "")
+    index = there.index(wanted) if wanted in there else 0
+    return st.selectbox("Model", there, index=index, format_func=model, key=f"{role}-run")
 
 
-def choose_settings() -> dict[str, Any]:
+def learned_before(student: str | None) -> str | None:
+    """The name of the data that an earlier run taught this student."""
+    if student is None or not student.startswith("run:"):
+        return None
+    return store.run(int(student.removeprefix("run:").split("/")[0])).config.dataset
+
+
+def choose_settings(dataset: DatasetRow) -> dict[str, Any]:
     preset = st.segmented_control("Preset", list(PRESETS), default="Balanced", key="preset") or "Balanced"
     st.caption(PRESET_HELP[preset])
     if st.session_state.get("preset-shown") != preset:
@@ -93,7 +116,12 @@ def choose_settings() -> dict[str, Any]:
     for number, name in enumerate(MAIN):
         with columns[number % 2]:
             values[name] = parameter(name, defaults[name])
+    values["auto"] = parameter("auto", defaults["auto"])
     values["control"] = parameter("control", defaults["control"])
+    st.subheader("How it learns", anchor=False)
+    values |= choose_method(dataset)
+    values |= choose_more_teachers(dataset.task, models_of_runs(dataset.task))
+    values |= choose_more_data(dataset.task)
     with st.expander("Expert settings"):
         columns = st.columns(2)
         for number, name in enumerate(expert_names()):
@@ -110,7 +138,8 @@ def estimate(config: RunConfig) -> Any:
 def review(config: RunConfig) -> None:
     st.markdown(
         f"**{escape(config.dataset)}**  \n"
-        f"Teacher: **{escape(model(config.teacher))}**  \nStudent: **{escape(model(config.student))}**"
+        f"Teacher: **{escape(model(config.teacher))}**  \nStudent: **{escape(model(config.student))}**  \n"
+        f"Method: **{escape(method(config))}**"
     )
     with errors_shown():
         show_estimate(config)
@@ -158,8 +187,9 @@ with left:
         st.markdown("**Student**: the small model you want to have")
         with st.container(border=True):
             student = choose_model("student", dataset.task)
+            replay = choose_replay(student, dataset, store.datasets(), learned_before(student))
         st.header("3 · Settings", anchor=False)
-        values = choose_settings()
+        values = choose_settings(dataset) | {"replay": replay}
 with right, st.container(border=True):
     st.subheader("Review and start", anchor=False)
     if dataset is None:

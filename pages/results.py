@@ -9,7 +9,7 @@ from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import count, escape, model, percent, size
 from studio import charts
 from studio.errors import StudioError
-from studio.events import Confusion, Evaluation
+from studio.events import OLD_TEST, Confusion, Evaluation
 from studio.rows import RunRow
 
 ROLES = ("teacher", "student", "control")
@@ -92,6 +92,34 @@ def interval(one: Evaluation) -> str:
     return f"{percent(one.low)} to {percent(one.high)}" if one.low is not None and one.high is not None else "not known"
 
 
+def old_and_new(run: RunRow, evaluations: list[Evaluation]) -> None:
+    """Where a student went on with new data: what it knows of each."""
+    if not any(one.split == OLD_TEST for one in evaluations):
+        return
+    st.subheader("New and old data", anchor=False)
+    st.caption(f"The student went on with **{escape(run.config.dataset)}** and repeated "
+               f"**{escape(run.config.replay)}** so as not to forget it.")  # fmt: skip
+    table = []
+    for words, split in (("New", "test"), ("Old", OLD_TEST)):
+        found = {one.role: one for one in evaluations if one.split == split and one.metric == "accuracy"}
+        shares = {role.capitalize(): f"{percent(one.value)} ({interval(one)})" for role, one in found.items()}
+        table.append({"Data": words, "Test rows": next(iter(found.values())).n, **shares})
+    st.dataframe(table, hide_index=True)
+
+
+def what_was_chosen(run: RunRow) -> None:
+    """Temperature and alpha that the run found by trying, and all that it tried."""
+    choice = store.choice(run.id)
+    if choice is None:
+        return
+    st.subheader("Temperature and alpha", anchor=False)
+    st.markdown(f"T = **{choice.temperature:g}**, alpha = **{choice.alpha:g}**. {escape(choice.reason)}")
+    with st.expander("All short trials"):
+        tried = [{"Temperature": t, "Alpha": a, "Right on validation rows": share} for t, a, share in choice.tried]
+        shares = st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent")
+        st.dataframe(tried, hide_index=True, column_config={"Right on validation rows": shares})
+
+
 def per_class(confusions: list[Confusion]) -> None:
     """Share of each class that each model gets right."""
     table = []
@@ -119,6 +147,11 @@ def curves(run: RunRow) -> None:
     right.plotly_chart(charts.accuracy_curves(points), key="accuracy")
 
 
+def teacher_of(run: RunRow) -> str:
+    """The teacher as this run left it: fine-tuned, where it was fine-tuned here."""
+    return f"run:{run.id}/teacher" if home.model(run.id, "teacher").is_dir() else run.config.teacher
+
+
 def download(run: RunRow) -> None:
     from studio import export
 
@@ -136,6 +169,12 @@ def download(run: RunRow) -> None:
         with packed[1].open("rb") as file:
             st.download_button("Download the student", file, file_name=packed[1].name, mime="application/zip",
                                type="primary", icon=":material/download:")  # fmt: skip
+    st.page_link(
+        "new_run.py",
+        label="Go on with new data",
+        query_params={"student": f"run:{run.id}/student", "teacher": teacher_of(run)},
+        icon=":material/update:",
+    )
     with st.expander("Settings of this run as YAML"):
         st.code(run.config.to_yaml(), language="yaml")
 
@@ -146,10 +185,12 @@ try:
     if chosen is not None:
         headline(chosen)
         evaluations = store.evaluations(chosen.id)
-        matrix = store.confusions(chosen.id)
+        matrix = [one for one in store.confusions(chosen.id) if one.split == "test"]
         if chosen.verdict and evaluations:
-            side_by_side({(one.role, one.metric): one for one in evaluations})
+            side_by_side({(one.role, one.metric): one for one in evaluations if one.split in ("", "test")})
             st.plotly_chart(charts.accuracies(evaluations), key="accuracies", config={"displayModeBar": False})
+            old_and_new(chosen, evaluations)
+            what_was_chosen(chosen)
         if matrix:
             by_class, confusion, learning = st.tabs(["By class", "Confusion", "Curves"])
             with by_class:

@@ -7,9 +7,22 @@ import streamlit as st
 
 from pages._live_chart import live_chart
 from pages._studio import get_home, get_store, show_error
-from pages._words import PHASE_HELP, PHASES, STATUS_COLOURS, STATUS_ICONS, ago, duration, escape, model, size
+from pages._words import (
+    PHASE_HELP,
+    PHASES,
+    STATUS_COLOURS,
+    STATUS_ICONS,
+    ago,
+    duration,
+    escape,
+    method,
+    model,
+    phase,
+    size,
+)
 from studio import charts
 from studio.errors import StudioError
+from studio.events import stage
 from studio.rows import Cursor, Point, RunRow
 
 LOG_LINES = 200
@@ -58,7 +71,7 @@ def all_runs() -> None:
             "Data": run.config.dataset,
             "Teacher": model(run.config.teacher),
             "Student": model(run.config.student),
-            "Phase": PHASES.get(run.phase or "", "") if not run.is_over else "",
+            "Phase": phase(run.phase) if run.phase and not run.is_over else "",
             "Progress": run.step / run.total if run.total and run.status == "running" else None,
             "Started": ago(run.created_at),
             "Verdict": run.verdict or run.message or "",
@@ -92,8 +105,11 @@ def one_run(run: RunRow) -> None:
     st.markdown(
         f"{escape(run.config.dataset)}: **{escape(model(run.config.teacher))}** teaches "
         f"**{escape(model(run.config.student))}** · T = {run.config.temperature:g} · alpha = {run.config.alpha:g}"
-        f" · prune ratio = {run.config.prune_ratio:g}"
+        f" · prune ratio = {run.config.prune_ratio:g} · {escape(method(run.config))}"
     )
+    choice = store.choice(run.id)
+    if choice is not None:
+        st.caption(f"Chosen by trying: T = {choice.temperature:g}, alpha = {choice.alpha:g}. {escape(choice.reason)}")
     live(run.id, not run.is_over)
 
 
@@ -141,8 +157,8 @@ def status(run: RunRow) -> None:
         st.caption(f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment.")
     elif run.status == "running":
         share = min(1.0, run.step / run.total) if run.total else 0.0
-        word = PHASES.get(run.phase or "", "Starting")
-        note = run.detail or PHASE_HELP.get(run.phase or "", "opening libraries")
+        word = phase(run.phase or "")
+        note = run.detail or PHASE_HELP.get(stage(run.phase or ""), "opening libraries")
         st.progress(share, text=f"{word}: {escape(note)} {remaining(run, share)}")
         if run.stop_requested:
             st.caption("Stopping: what the student has learned so far is being saved.")
@@ -158,24 +174,24 @@ def status(run: RunRow) -> None:
 
 def stepper(run: RunRow) -> str:
     """The phases as a line of words: done, now, to come."""
-    begun = {row.name: row for row in store.phases(run.id)}
-    words = []
-    for name, word in PHASES.items():
-        if name in begun:
-            row = begun[name]
-            done = row.seconds is not None
-            words.append(
-                f"{word} :gray[{duration(row.seconds)}]" if done and row.seconds is not None else f"**{word}**"
-            )
-        elif not run.is_over and not _is_skipped(name, run, begun):
-            words.append(f":gray[{word}]")
+    begun = store.phases(run.id)
+    words = [
+        f"{phase(row.name)} :gray[{duration(row.seconds)}]" if row.seconds is not None else f"**{phase(row.name)}**"
+        for row in begun
+    ]
+    if not run.is_over:
+        stages = list(PHASES)
+        last = stages.index(stage(begun[-1].name)) if begun else -1
+        words += [f":gray[{PHASES[name]}]" for name in stages[last + 1 :] if not _is_skipped(name, run)]
     return " › ".join(words)
 
 
-def _is_skipped(name: str, run: RunRow, begun: object) -> bool:
-    passed = {"teach": "record", "prune": "distill", "control": "evaluate"}
-    absent = {"prune": run.config.prune_ratio == 0, "control": not run.config.control}
-    return absent.get(name, False) or (name in passed and passed[name] in begun)  # type: ignore[operator]
+def _is_skipped(name: str, run: RunRow) -> bool:
+    """Whether the settings leave this phase out."""
+    config = run.config
+    wanted = {"prune": config.prune_ratio, "control": config.control, "tune": config.auto,
+              "harden": config.hard_epochs, "assist": config.assistants}  # fmt: skip
+    return name in wanted and not wanted[name]
 
 
 def remaining(run: RunRow, share: float) -> str:

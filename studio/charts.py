@@ -1,42 +1,82 @@
 """Rows of the store as Plotly figures. No torch, no Streamlit."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
-from studio.events import Confusion, Evaluation
+from studio.events import Confusion, Evaluation, stage
+from studio.methods import LOSSES
 from studio.rows import Point
 
 MAX_POINTS = 2_000
-COLOURS = {"teacher": "#d97706", "student": "#0d9488", "control": "#7c8794"}
-ROLE_OF_PHASE = {"teach": "teacher", "distill": "student", "control": "control"}
-LOSSES = {"loss": ("total", "solid"), "soft_target_loss": ("soft targets", "dash"), "label_loss": ("labels", "dot")}
+COLOURS = {"teacher": "#d97706", "student": "#0d9488", "control": "#7c8794", "assistant": "#8b5cf6"}
+ROLE_OF_STAGE = {
+    "teach": "teacher",
+    "assist": "assistant",
+    "distill": "student",
+    "harden": "student",
+    "control": "control",
+}
+DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 def loss_curves(points: Sequence[Point]) -> go.Figure:
-    """Total, soft-target and label loss of the student; the total of teacher and control."""
+    """Total and parts of the student's loss; the totals of teachers, assistants and control."""
     figure = _figure("step", "")
-    for phase, role in ROLE_OF_PHASE.items():
-        for name, (word, dash) in LOSSES.items():
-            if role != "student" and name != "loss":
-                continue
-            _add_line(figure, f"{role}, {word}" if role == "student" else role, role, _line(points, phase, name), dash)
+    starts = _starts(points)
+    dashes = dict(zip(_parts(points), itertools.cycle(DASHES)))
+    for phase, start in starts.items():
+        role, who = ROLE_OF_STAGE[stage(phase)], _who(phase)
+        _add_line(
+            figure, f"{who}, total" if role == "student" else who, role, _line(points, phase, "loss", start), "solid"
+        )
+        for name, dash in dashes.items() if phase == "distill" else ():
+            _add_line(figure, f"{who}, {_words(name)}", role, _line(points, phase, name, start), dash)
     return figure
 
 
 def accuracy_curves(points: Sequence[Point], teacher: float | None = None) -> go.Figure:
-    """Validation accuracy of student and control, and of the teacher while it learns; a line for its final one."""
+    """Validation accuracy of every model that learns; a line for the teacher's final one."""
     figure = _figure("step", "")
     figure.update_yaxes(tickformat=".0%")
-    for phase, role in ROLE_OF_PHASE.items():
-        _add_line(figure, role, role, _line(points, phase, "accuracy"), "solid", markers=True)
+    for phase, start in _starts(points).items():
+        line = _line(points, phase, "accuracy", start)
+        _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], line, "solid", markers=True)
     best = max((point.value for point in points if point.phase == "teach" and point.name == "accuracy"), default=None)
     level = best if best is not None else teacher
     if level is not None:
         figure.add_hline(y=level, line_dash="dash", line_color=COLOURS["teacher"], line_width=1)
     return figure
+
+
+def _starts(points: Sequence[Point]) -> dict[str, int]:
+    """The phases that have curves, in the order of a run, and the step at which their curves begin: a hard stage goes
+    on where the student's first one ended."""
+    found = {point.phase for point in points if stage(point.phase) in ROLE_OF_STAGE}
+    order = sorted(found, key=lambda phase: (list(ROLE_OF_STAGE).index(stage(phase)), phase))
+    distilled = max((point.step for point in points if point.phase == "distill"), default=0)
+    return {phase: distilled if phase == "harden" else 0 for phase in order}
+
+
+def _parts(points: Sequence[Point]) -> list[str]:
+    """The names of the losses that the student's total is made of."""
+    names = dict.fromkeys(point.name for point in points if point.phase == "distill" and point.name.endswith("_loss"))
+    return sorted(names, key=lambda name: (name == "label_loss", name))
+
+
+def _who(phase: str) -> str:
+    """`teacher 2` for teach-2; the hard stage has its own name, since its loss is another one."""
+    number = phase.partition("-")[2]
+    role = ROLE_OF_STAGE[stage(phase)]
+    return "student, hard labels" if phase == "harden" else f"{role} {number}".strip()
+
+
+def _words(name: str) -> str:
+    known = LOSSES.get(name.removesuffix("_loss"))
+    return known.title.lower() if known else name.removesuffix("_loss").replace("label", "labels")
 
 
 def device_curves(points: Sequence[Point]) -> go.Figure:
@@ -46,9 +86,9 @@ def device_curves(points: Sequence[Point]) -> go.Figure:
     return figure
 
 
-def accuracies(evaluations: Sequence[Evaluation]) -> go.Figure:
+def accuracies(evaluations: Sequence[Evaluation], split: str = "test") -> go.Figure:
     """Test accuracy of each model with its 95 % interval."""
-    shown = [one for one in evaluations if one.metric == "accuracy" and one.split == "test"][::-1]
+    shown = [one for one in evaluations if one.metric == "accuracy" and one.split == split][::-1]
     figure = _figure("accuracy on the test rows, with 95 % interval", "")
     figure.update_xaxes(tickformat=".1%")
     for one in shown:
@@ -110,8 +150,8 @@ def downsample(steps: np.ndarray, values: np.ndarray, most: int = MAX_POINTS) ->
     return steps[kept], values[kept]
 
 
-def _line(points: Iterable[Point], phase: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    found = [(point.step, point.value) for point in points if point.phase == phase and point.name == name]
+def _line(points: Iterable[Point], phase: str, name: str, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    found = [(start + point.step, point.value) for point in points if point.phase == phase and point.name == name]
     steps, values = np.array(found, dtype=float).reshape(-1, 2).T
     return downsample(np.ascontiguousarray(steps), np.ascontiguousarray(values))
 

@@ -88,6 +88,9 @@ def data_add(
     input_column: Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label. Guessed.")] = None,
     test: Annotated[Path | None, typer.Option(help="A second file, to be the test set.")] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="A file of inputs without labels, which the teacher alone will label.")
+    ] = None,
     header: Annotated[bool | None, typer.Option("--header/--no-header", help="Guessed when left out.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -100,12 +103,13 @@ def data_add(
     with _busy(f"Reading {path.name}"):
         upload = uploads.read(path, header=header)
         second = uploads.read(test, header=header) if test else None
+        extra = uploads.read(unlabelled, header=header) if unlabelled else None
         guessed = data.guess_columns(upload)
         columns = Columns(input_column or guessed.input, label or guessed.label, guessed.split)
         kind = task or data.guess_task(upload)
         if kind != data.guess_task(upload):
             raise DataError(f"{path.name} does not hold data for {kind}.", f"It fits {data.guess_task(upload)}.")
-        rows = data.clean(upload, columns, kind, second)
+        rows = data.clean(upload, columns, kind, second, extra)
     with _busy("Saving"):
         saved = library.save(store, home, name, rows, columns)
     if as_json:
@@ -163,13 +167,16 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     if as_json:
         return _print_json(found)
     typer.echo(f"Run {run_id}: {found['status']}")
-    table = Table("model", "measure", "value", "95 % interval")
+    table = Table("model", "rows", "measure", "value", "95 % interval")
     for one in store.evaluations(run_id):
         interval = f"{one.low:.4f} to {one.high:.4f}" if one.low is not None and one.high is not None else ""
-        table.add_row(one.role, one.metric, f"{one.value:,.4f}", interval)
+        table.add_row(one.role, one.split, one.metric, f"{one.value:,.4f}", interval)
     Console().print(table)
     if found["error"]:
         typer.echo(_shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
+    if found["choice"]:
+        chosen = found["choice"]
+        typer.echo(f"Chosen: temperature {chosen['temperature']:g}, alpha {chosen['alpha']:g}. {chosen['reason']}")
     if found["verdict"]:
         typer.echo(found["verdict"])
 

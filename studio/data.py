@@ -103,11 +103,20 @@ def guess_columns(upload: Upload) -> Columns:
     return Columns(text, label, split)
 
 
-def clean(upload: Upload, columns: Columns, task: TaskName, test: Upload | None = None) -> Rows:
-    """The rows that can be used, those of `test` marked as such. Raises `DataError` where there is nothing to learn."""
+def clean(
+    upload: Upload, columns: Columns, task: TaskName, test: Upload | None = None, unlabelled: Upload | None = None
+) -> Rows:
+    """The rows that can be used, those of `test` marked as such. Raises `DataError` where there is nothing to learn.
+
+    Rows of `unlabelled` are for training, and lose whatever label they have.
+    """
     parts = [_part(upload, columns)]
     if test is not None:
         parts.append(_part(test, columns).assign(split="test"))
+    if unlabelled is not None:
+        found = guess_columns(unlabelled).input
+        input_column = columns.input if columns.input in unlabelled.table.columns else found
+        parts.append(_part(unlabelled, Columns(input_column, None)).assign(split="train"))
     table = pd.concat(parts, ignore_index=True)
     blank = table["input"].map(lambda value: not value if isinstance(value, bytes) else not str(value).strip())
     unlabelled_test = (table["split"] == "test") & (table["label"] == "")
@@ -179,8 +188,10 @@ def build(
     table.loc[table["label"] == "", "split"] = "train"
     numbers = {label: number for number, label in enumerate(rows.labels)} | {"": UNLABELLED}
     parts = {split: table[table["split"] == split] for split in ("train", "validation", "test")}
-    for split, part in parts.items():
-        if not (part["label"] != "").any():
+    if parts["train"].empty:
+        raise DataError("The train split has no row.", "Bring more data, or smaller shares for the other splits.")
+    for split in ("validation", "test"):
+        if not (parts[split]["label"] != "").any():
             raise DataError(f"The {split} split has no labelled row.", "Bring more data, or give it a larger share.")
     return DatasetDict({split: _arrow(part, rows.task, numbers) for split, part in parts.items()})
 

@@ -48,8 +48,8 @@ class Answer(BaseModel):
 
 
 def measure(job: Job) -> Estimate:
-    """Open or build both models, time a few steps on rows of the data set, and add up."""
-    from studio import data, models
+    """Open or build the models, time a few steps on rows of the data set, and add up."""
+    from studio import data, models, preparation
     from studio import device as devices
     from studio.home import Home
     from studio.models import Fit
@@ -60,44 +60,58 @@ def measure(job: Job) -> Estimate:
     rows = dataset.dict["train"]
     sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
     device = devices.pick(config)
-    missing = [one for one in (config.teacher, config.student) if _not_here(one)]
+    missing = [
+        one for one in (config.teacher, *config.more_teachers, *config.assistants, config.student) if _not_here(one)
+    ]
     if missing:
         names = " and ".join(missing)
         return Estimate(
             device=device.name, notes=[f"{names} will be downloaded first; sizes and time are known after that."]
         )
     fit = Fit(dataset.task, dataset.labels, sample, config.max_length)
-    home = Home(Path(job.home))
-    teacher = _result(models.load(config.teacher, fit, home))
-    student = _student(config, teacher, fit, home)
+    bench = preparation.Bench(config, job.run_id, Home(Path(job.home)), dataset, None, fit, device)
+    cast = _result(preparation.open_models(bench))
+    preparation.check(bench, cast)
+    teacher = cast.teachers[0]
+    student = cast.line[-1] or preparation.cut(config.student, teacher)
     student, inputs = _pruned(config, student, fit)
-    epoch = math.ceil(len(rows) / config.batch_size)
-    lessons = 2 if config.control else 1
-    seconds = START_SECONDS + config.epochs * epoch * lessons * _seconds_a_step(
-        student, inputs, device, config.batch_size
-    )
-    read = _encode(teacher, fit)
-    if teacher.knows_labels:
-        seconds += _seconds_to_read(teacher, read, device) * len(rows)
-    else:
-        seconds += config.teacher_epochs * epoch * _seconds_a_step(teacher, read, device, config.batch_size)
+    seconds = _seconds(config, cast, student, inputs, fit, device, len(rows))
     return Estimate(
-        teacher_parameters=models.parameters(teacher.network),
+        teacher_parameters=sum(models.parameters(one.network) for one in cast.teachers),
         student_parameters=models.parameters(student.network),
-        teacher_is_taught=not teacher.knows_labels,
+        teacher_is_taught=not all(one.knows_labels for one in cast.teachers),
         seconds=seconds,
         memory_bytes=devices.memory_bytes(),
         device=device.name,
     )
 
 
-def _student(config: Any, teacher: Any, fit: Any, home: Any) -> Any:
-    from studio import models
+def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device: Any, rows: int) -> float:
+    """The time of all phases; what they do apart from training and reading is in `START_SECONDS`."""
+    from studio import objective, preparation
 
-    reference = ModelReference.parse(config.student)
-    if reference.source == "teacher":
-        return models.cut_layers(teacher, int(reference.name))
-    return _result(models.load(config.student, fit, home))
+    epoch = math.ceil(rows / config.batch_size)
+    views = min(config.views, config.epochs) if config.augment else 1
+    seconds = START_SECONDS
+    reading = 0.0
+    for teacher in cast.teachers:
+        read = _encode(teacher, fit)
+        reading += _seconds_to_read(teacher, read, device)
+        if not teacher.knows_labels:
+            seconds += config.teacher_epochs * epoch * _seconds_a_step(teacher, read, device, config.batch_size)
+    seconds += views * rows * reading
+    live = rows * reading / epoch if objective.is_deep(config.terms) else 0.0
+    lives = len(config.assistants) + 1 if config.chain == "shrinking" else 1
+    step = _seconds_a_step(student, inputs, device, config.batch_size)
+    share = 1.1 if config.auto else 1.0
+    seconds += epoch * (config.epochs * share * (step + live) + config.hard_epochs * step)
+    if config.control:
+        seconds += epoch * step * (config.epochs * lives + config.hard_epochs)
+    for reference, model in zip(config.assistants, cast.line, strict=False):
+        assistant = model or preparation.cut(reference, cast.teachers[0])
+        own = _seconds_a_step(assistant, _encode(assistant, fit), device, config.batch_size)
+        seconds += epoch * config.epochs * (own + live)
+    return seconds
 
 
 def _pruned(config: Any, student: Any, fit: Any) -> tuple[Any, Any]:

@@ -11,6 +11,9 @@ STAGES = ("prepare", "teach", "record", "assist", "prune", "tune", "distill", "h
 Phase = Annotated[str, Field(pattern=rf"^({'|'.join(STAGES)})(-[1-9]\d*)?$")]
 """A stage of a run. One that comes several times is counted: teach, teach-2, teach-3."""
 
+OLD_TEST = "test of the old data"
+"""The split of an evaluation on data that a student knew before it went on with new data, whose split is `test`."""
+
 Role = Literal["teacher", "student", "control"]
 
 

@@ -13,7 +13,7 @@ from studio.augment import NO_CHANGES, Changes
 from studio.config import UNLABELLED, Change, ModelReference, RunConfig
 from studio.device import Device
 from studio.errors import ConfigError, DataError
-from studio.events import Event, Log
+from studio.events import OLD_TEST, Event, Log
 from studio.features import Answers
 from studio.home import Home
 from studio.models import Fit, Model
@@ -43,7 +43,7 @@ class Bench:
     @property
     def splits(self) -> dict[str, Dataset]:
         """The test rows by name; old and new apart."""
-        old = {} if self.old is None else {"test of the old data": self.old.dict["test"]}
+        old = {} if self.old is None else {OLD_TEST: self.old.dict["test"]}
         return {"test": self.dataset.dict["test"]} | old
 
     def validation(self, model: Model) -> Encoded:
@@ -89,10 +89,15 @@ def prepare(
     if config.masked_model is not None:
         bench = replace(bench, masked=(yield from _open_masked(config.masked_model, device)))
     devices.seed_everything(config.seed)
-    cast = yield from _open_models(bench)
+    cast = yield from open_models(bench)
+    check(bench, cast)
+    return bench, cast
+
+
+def check(bench: Bench, cast: Cast) -> None:
+    """Raise a `StudioError` where the models, the data and the losses do not go together."""
     _check_labels(bench, cast)
     _check_objective(bench, cast)
-    return bench, cast
 
 
 def cut(reference: str, teacher: Model) -> Model:
@@ -117,7 +122,8 @@ def _look(model: Model, inputs: Encoded, rows: torch.Tensor) -> Answers:
         return features.read(network, inputs.batch(rows), deep=True)
 
 
-def _open_models(bench: Bench) -> Generator[Event, None, Cast]:
+def open_models(bench: Bench) -> Generator[Event, None, Cast]:
+    """Every model of the run that is not cut from a teacher."""
     config = bench.config
     teachers = []
     for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):

@@ -23,9 +23,10 @@ NOT_ARCHITECTURE = ("_name_or_path", "architectures", "dtype", "transformers_ver
 """What a config says of where and how it was saved."""
 
 
-def fingerprint(model: Model, inputs: Encoded) -> str:
-    """What the outputs depend on: weights, architecture, and the rows as the model reads them, in their order."""
-    digest = hashlib.sha256()
+def fingerprint(model: Model, inputs: Encoded, dtype: torch.dtype = torch.float32) -> str:
+    """What the outputs depend on: weights, architecture, number format, and the rows as the model reads them, in
+    their order."""
+    digest = hashlib.sha256(str(dtype).encode())
     config = {key: value for key, value in model.network.config.to_dict().items() if key not in NOT_ARCHITECTURE}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     tensors = {name: value for name, value in vars(inputs).items() if isinstance(value, Tensor) and name != "labels"}

@@ -67,7 +67,8 @@ def distill(
     trained["student"] = (student,)
     if control is not None:
         trained["control"] = ((yield from _phase("control", _train_control(course, control))),)
-    exam = Exam(config, bench.fit, bench.device, bench.splits)
+    exact = replace(bench.device, dtype=torch.float32)  # as the student is saved, and as others will use it
+    exam = Exam(config, bench.fit, exact, bench.splits)
     yield from _phase("evaluate", examination.examine(exam, trained))
 
 

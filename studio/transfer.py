@@ -116,7 +116,7 @@ def record(
             parts = []
             for number in range(len(transfer.parts)):
                 inputs = transfer.part(teacher, number, view)
-                folder = home.teacher_outputs / recording.fingerprint(teacher, inputs)
+                folder = home.teacher_outputs / recording.fingerprint(teacher, inputs, device.dtype)
                 if folder.exists():
                     yield Log(message=_FROM_DISK.format(f" (view {view + 1})" if transfer.views > 1 else ""))
                 before = done

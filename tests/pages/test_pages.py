@@ -144,6 +144,76 @@ def test_the_settings_on_the_page_become_the_config(app, saved, store):
     assert (config.temperature, config.alpha, config.control, config.learning_rate) == (7.0, 0.25, False, 2e-4)
 
 
+def test_a_method_becomes_the_terms_of_the_config(app, saved, store):
+    app = opened(app, "new_run.py", draft="d")
+    app.selectbox(key="method-text-classification").set_value("minilm").run()
+    app.button(key="start").click().run()
+    terms = [term.loss for term in store.runs()[0].config.terms]
+    assert terms == ["soft_target", "attention_distribution", "value_relation"]
+
+
+def test_methods_that_need_three_classes_are_not_offered_for_two(app, saved):
+    app = opened(app, "new_run.py", draft="d")
+    assert not {"DKD", "Standardized logits"} & set(app.selectbox(key="method-text-classification").options)
+
+
+def test_a_mix_of_ones_own_takes_losses_and_weights(app, saved, store):
+    app = opened(app, "new_run.py", draft="d")
+    app.selectbox(key="method-text-classification").set_value("own").run()
+    app.multiselect(key="losses").set_value(["soft_target", "hint"]).run()
+    app.number_input(key="weight-hint").set_value(0.25).run()
+    app.button(key="start").click().run()
+    assert [(term.loss, term.share) for term in store.runs()[0].config.terms] == [("soft_target", 1.0), ("hint", 0.25)]
+
+
+def test_teachers_steps_and_more_data_become_the_config(app, saved, store):
+    app = opened(app, "new_run.py", draft="d")
+    app.multiselect(key="references-more_teachers-text-classification").set_value(["builtin/fasttext-large"]).run()
+    app.multiselect(key="references-assistants-text-classification").set_value(["builtin/transformer-small"]).run()
+    app.button_group(key="augment-text-classification").set_value(["word_dropout"]).run()
+    app.toggle(key="setting-auto").set_value(True).run()
+    app.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert config.more_teachers == ("builtin/fasttext-large",)
+    assert config.assistants == ("builtin/transformer-small",)
+    assert config.augment == ("word_dropout",)
+    assert config.auto
+
+
+def test_going_on_with_new_data_proposes_the_student_its_teacher_and_the_data_it_knows(app, filled, store, home):
+    from studio import data, library
+    from studio.data import Columns
+    from tests.conftest import reviews
+
+    for role in ("student", "teacher"):
+        home.model(1, role).mkdir(parents=True)
+    columns = Columns("text", "label")
+    library.save(store, home, "later", data.clean(reviews(60), columns, "text-classification"), columns)
+    app = opened(app, "new_run.py", draft="d", student="run:1/student", teacher="run:1/teacher")
+    app.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert (config.dataset, config.replay) == ("later", "reviews")
+    assert (config.student, config.teacher) == ("run:1/student", "run:1/teacher")
+
+
+def test_what_a_run_chose_by_itself_is_told_with_its_reason(app, filled):
+    chosen = events.Choice(temperature=2.0, alpha=0.9, reason="It got more right.", tried=[(2.0, 0.9, 0.8)])
+    filled.record(1, [chosen])
+    app = opened(app, "results.py", run="1")
+    text = words(app).replace("\\", "")
+    assert "T = **2**, alpha = **0.9**. It got more right." in text
+
+
+def test_old_and_new_data_are_shown_apart(app, filled, store):
+    old = [events.Evaluation(role=role, split=events.OLD_TEST, metric="accuracy", value=0.7, low=0.6, high=0.8, n=50)
+           for role in ("teacher", "student", "control")]  # fmt: skip
+    store.record(1, old)
+    app = opened(app, "results.py", run="1")
+    tables = [table.value for table in app.dataframe if "Data" in table.value.columns]
+    assert tables[0]["Student"].tolist() == ["90.0 % (81.0 % to 94.5 %)", "70.0 % (60.0 % to 80.0 %)"]
+    assert [metric.value for metric in app.metric if metric.label == "Accuracy"] == ["90.0 %"] * 3
+
+
 def test_a_preset_sets_the_sliders(app, saved):
     app = opened(app, "new_run.py", draft="d")
     app.button_group(key="preset").set_value("Fast").run()

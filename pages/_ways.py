@@ -1,0 +1,140 @@
+"""How the student learns: the wizard's part on methods, teachers, steps in between and more data."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages._parameters import parameter
+from pages._words import model
+from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, CHANGES, RunConfig, TaskName
+from studio.methods import LOSSES, METHODS
+from studio.rows import DatasetRow
+
+OWN = "own"
+ANOTHER = "Pick a model, or write hub:ORG/NAME or folder:PATH"
+
+
+def choose_method(dataset: DatasetRow) -> dict[str, Any]:
+    """The losses, by the name of a method or one by one."""
+    names = [name for name, one in METHODS.items() if dataset.task in one.tasks and not too_few_classes(name, dataset)]
+    picked = st.selectbox(
+        "Method",
+        [*names, OWN],
+        format_func=lambda name: "Your own mix of losses" if name == OWN else METHODS[name].title,
+        key=f"method-{dataset.task}",
+        help="What the student imitates of its teacher.",
+    )
+    if picked != OWN:
+        st.caption(METHODS[picked].when)
+        return dict(METHODS[picked].values)
+    return {"terms": own_mix(dataset)}
+
+
+def too_few_classes(name: str, dataset: DatasetRow) -> bool:
+    terms = METHODS[name].values["terms"]
+    return any(len(dataset.labels) < LOSSES[term["loss"]].classes for term in terms)
+
+
+def own_mix(dataset: DatasetRow) -> list[dict[str, Any]]:
+    """A weight for each loss that is picked."""
+    picked = st.multiselect(
+        "Losses", list(LOSSES), default=["soft_target"], format_func=lambda name: LOSSES[name].title, key="losses"
+    )
+    for name in picked:
+        loss = LOSSES[name]
+        st.caption(f"**{loss.title}** ({loss.paper}). {loss.when}")
+    columns = st.columns(max(1, min(3, len(picked))))
+    terms = []
+    for number, name in enumerate(picked):
+        with columns[number % len(columns)]:
+            weight = st.number_input(
+                f"Weight of {LOSSES[name].title}",
+                min_value=0.001,
+                max_value=1e6,
+                value=LOSSES[name].weight,
+                format="%g",
+                key=f"weight-{name}",
+            )
+        terms.append({"loss": name, "weight": weight})
+    return terms
+
+
+def choose_more_teachers(task: TaskName, known: list[str]) -> dict[str, Any]:
+    """Further teachers, and models between teacher and student."""
+    with st.expander("More teachers, steps in between"):
+        teachers = references("more_teachers", task, known)
+        values: dict[str, Any] = {"more_teachers": teachers}
+        if teachers:
+            values["fusion"] = parameter("fusion", "average")
+        st.divider()
+        cuts = [f"teacher/{count}-layer{'s' if count > 1 else ''}" for count in range(11, 0, -1)]
+        values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"])
+        st.caption(
+            "Useful where the student is much smaller than the teacher. With the student *as large as the teacher* a "
+            "step as large makes one more generation (born again)."
+        )
+        if values["assistants"]:
+            values["chain"] = parameter("chain", "assistants")
+    return values
+
+
+def references(name: str, task: TaskName, known: list[str]) -> list[str]:
+    """Several model references: built in, of earlier runs, or written by hand."""
+    field = RunConfig.model_fields[name]
+    builtin = BUILTIN_TEXT if task == "text-classification" else BUILTIN_IMAGE
+    return st.multiselect(
+        field.title or name,
+        [*(f"builtin/{one}" for one in builtin), *known],
+        format_func=model,
+        help=field.description,
+        accept_new_options=True,
+        placeholder=ANOTHER,
+        key=f"references-{name}-{task}",
+    )
+
+
+def choose_more_data(task: TaskName) -> dict[str, Any]:
+    """Changed copies of the training rows."""
+    with st.expander("More data from your data"):
+        values: dict[str, Any] = {"augment": changes("augment", task)}
+        if values["augment"]:
+            values["views"] = parameter("views", RunConfig.model_fields["views"].default)
+        values["teacher_augment"] = changes("teacher_augment", task)
+        if "masked_word" in values["augment"] + values["teacher_augment"]:
+            help_text = RunConfig.model_fields["masked_model"].description
+            named = st.text_input(
+                "Masked language model", value="hub:google-bert/bert-base-uncased", help=help_text, key="masked-model"
+            )
+            values["masked_model"] = named.strip() or None
+    return values
+
+
+def changes(name: str, task: TaskName) -> list[str]:
+    field = RunConfig.model_fields[name]
+    words = {str(key): text for key, text in CHANGES[task].items()}
+    return st.pills(
+        field.title or name,
+        list(words),
+        selection_mode="multi",
+        format_func=lambda key: words[key],
+        help=field.description,
+        key=f"{name}-{task}",
+    )
+
+
+def choose_replay(student: str | None, dataset: DatasetRow, rows: list[DatasetRow], learned: str | None) -> str | None:
+    """For a student of an earlier run: the data that it learned there, so that it does not forget it."""
+    if student is None or not student.startswith("run:"):
+        return None
+    others = [
+        row.name for row in rows if row.id != dataset.id and row.labels == dataset.labels and row.task == dataset.task
+    ]
+    if not others:
+        return None
+    nothing = "Nothing: it may forget what it knew"
+    options = [nothing, *others]
+    index = options.index(learned) if learned in others else 0
+    picked = st.selectbox(
+        "Data it knows already", options, index=index, key="replay", help=RunConfig.model_fields["replay"].description
+    )
+    return None if picked == nothing else picked
