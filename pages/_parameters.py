@@ -37,11 +37,12 @@ def parameter(name: str, value: Any) -> Any:
     if name == "device":
         return st.selectbox(**words, options=["auto", "cpu", "cuda", "mps"], accept_new_options=True, key=key)
     low, high = bounds(name)
+    shown = {} if key in st.session_state else {"value": value}
     if isinstance(value, float):
         return st.number_input(
-            **words, min_value=float(low or 0), max_value=float(high or 1e9), value=value, format="%g", key=key
+            **words, **shown, min_value=float(low or 0), max_value=float(high or 1e9), format="%g", key=key
         )
-    return st.number_input(**words, min_value=int(low or 0), max_value=int(high or 10**9), value=value, key=key)
+    return st.number_input(**words, **shown, min_value=int(low or 0), max_value=int(high or 10**9), key=key)
 
 
 def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
@@ -49,7 +50,7 @@ def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
     extra = _extra(name)
     start = extra.get("slider_min", low) or 0
     end = max(extra.get("slider_max", high) or 0, value)
-    if RunConfig.model_fields[name].annotation is int:
-        return st.slider(**words, min_value=int(start), max_value=int(end), value=int(value), key=key)
-    step = extra.get("step", 0.01)
-    return st.slider(**words, min_value=float(start), max_value=float(end), value=float(value), step=step, key=key)
+    kind = int if RunConfig.model_fields[name].annotation is int else float
+    step = 1 if kind is int else extra.get("step", 0.01)
+    shown: dict[str, Any] = {} if key in st.session_state else {"value": kind(value)}  # a preset has set it already
+    return st.slider(**words, **shown, min_value=kind(start), max_value=kind(end), step=step, key=key)

@@ -16,7 +16,7 @@ ANOTHER = "Pick a model, or write hub:ORG/NAME or folder:PATH"
 
 def choose_method(dataset: DatasetRow) -> dict[str, Any]:
     """The losses, by the name of a method or one by one."""
-    names = [name for name, one in METHODS.items() if dataset.task in one.tasks and not too_few_classes(name, dataset)]
+    names = [name for name, one in METHODS.items() if dataset.task in one.tasks and fits(name, dataset)]
     picked = st.selectbox(
         "Method",
         [*names, OWN],
@@ -30,9 +30,10 @@ def choose_method(dataset: DatasetRow) -> dict[str, Any]:
     return {"terms": own_mix(dataset)}
 
 
-def too_few_classes(name: str, dataset: DatasetRow) -> bool:
-    terms = METHODS[name].values["terms"]
-    return any(len(dataset.labels) < LOSSES[term["loss"]].classes for term in terms)
+def fits(name: str, dataset: DatasetRow) -> bool:
+    """Whether the losses of a method mean something for the labels of this data."""
+    losses = [LOSSES[term["loss"]] for term in METHODS[name].values["terms"]]
+    return all(len(dataset.labels) >= one.classes and not (dataset.several and one.one_class) for one in losses)
 
 
 def own_mix(dataset: DatasetRow) -> list[dict[str, Any]]:

@@ -84,7 +84,8 @@ def map_columns(upload: Any, key: str) -> Any:
 
     guess = data.guess_columns(upload)
     if upload.kind == "images":
-        return guess
+        separator = choose_separator(upload, guess.label, key)
+        return data.Columns(guess.input, guess.label, guess.split, separator)
     names = list(upload.table.columns)
     nothing = "(none)"
     first, second, third = st.columns(3)
@@ -100,7 +101,23 @@ def map_columns(upload: Any, key: str) -> Any:
         key=f"split-{key}",
         help="A column that says train, validation or test. Without one the studio splits for you.",
     )
-    return data.Columns(text, label, None if split == nothing else split)
+    separator = choose_separator(upload, label, key)
+    return data.Columns(text, label, None if split == nothing else split, separator)
+
+
+def choose_separator(upload: Any, label: str | None, key: str) -> str | None:
+    """What stands between the labels of a row, for data in which a row can have several."""
+    from studio import data
+
+    if label is None or not upload.table[label].astype(str).str.contains(r"[|;,]").any():
+        return None
+    one = "Every row has one label"
+    words = {one: None} | {f"Several, with {separator} between them": separator for separator in data.SEPARATORS}
+    guess = data.guess_separator(upload, label)
+    index = list(words.values()).index(guess)
+    help_text = "Where a row can have several labels, the models say yes or no to each of them."
+    picked = st.selectbox("Labels in a cell", list(words), index=index, key=f"separator-{label}-{key}", help=help_text)
+    return words[picked]
 
 
 def show_report(report: Any) -> None:

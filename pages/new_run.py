@@ -13,8 +13,8 @@ from studio import runner
 from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, PRESET_HELP, PRESETS, RunConfig, parse_config
 from studio.rows import DatasetRow
 
-SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder on this machine", "run": "Earlier run"}
-CUT, SAME = "Cut from the teacher", "As large as the teacher"
+SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run"}
+CUT, SAME = "Cut from the teacher", "Same as the teacher"
 MAIN = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
 
 home, store = get_home(), get_store()
@@ -103,7 +103,7 @@ def learned_before(student: str | None) -> str | None:
     return store.run(int(student.removeprefix("run:").split("/")[0])).config.dataset
 
 
-def choose_settings(dataset: DatasetRow) -> dict[str, Any]:
+def choose_settings() -> dict[str, Any]:
     preset = st.segmented_control("Preset", list(PRESETS), default="Balanced", key="preset") or "Balanced"
     st.caption(PRESET_HELP[preset])
     if st.session_state.get("preset-shown") != preset:
@@ -118,10 +118,6 @@ def choose_settings(dataset: DatasetRow) -> dict[str, Any]:
             values[name] = parameter(name, defaults[name])
     values["auto"] = parameter("auto", defaults["auto"])
     values["control"] = parameter("control", defaults["control"])
-    st.subheader("How it learns", anchor=False)
-    values |= choose_method(dataset)
-    values |= choose_more_teachers(dataset.task, models_of_runs(dataset.task))
-    values |= choose_more_data(dataset.task)
     with st.expander("Expert settings"):
         columns = st.columns(2)
         for number, name in enumerate(expert_names()):
@@ -189,7 +185,11 @@ with left:
             student = choose_model("student", dataset.task)
             replay = choose_replay(student, dataset, store.datasets(), learned_before(student))
         st.header("3 · Settings", anchor=False)
-        values = choose_settings(dataset) | {"replay": replay}
+        values = choose_settings() | {"replay": replay}
+        st.header("4 · How it learns", anchor=False)
+        values |= choose_method(dataset)
+        values |= choose_more_teachers(dataset.task, models_of_runs(dataset.task))
+        values |= choose_more_data(dataset.task)
 with right, st.container(border=True):
     st.subheader("Review and start", anchor=False)
     if dataset is None:

@@ -191,6 +191,9 @@ try:
             st.plotly_chart(charts.accuracies(evaluations), key="accuracies", config={"displayModeBar": False})
             old_and_new(chosen, evaluations)
             what_was_chosen(chosen)
+        if evaluations and not matrix:
+            st.caption("A row counts as right when all its labels are, and none too many. Macro F1 is over the labels.")
+            curves(chosen)
         if matrix:
             by_class, confusion, learning = st.tabs(["By class", "Confusion", "Curves"])
             with by_class:

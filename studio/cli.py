@@ -88,6 +88,9 @@ def data_add(
     input_column: Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label. Guessed.")] = None,
     test: Annotated[Path | None, typer.Option(help="A second file, to be the test set.")] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="What stands between the labels of one cell, such as |, if a row has several.")
+    ] = None,
     unlabelled: Annotated[
         Path | None, typer.Option(help="A file of inputs without labels, which the teacher alone will label.")
     ] = None,
@@ -105,7 +108,7 @@ def data_add(
         second = uploads.read(test, header=header) if test else None
         extra = uploads.read(unlabelled, header=header) if unlabelled else None
         guessed = data.guess_columns(upload)
-        columns = Columns(input_column or guessed.input, label or guessed.label, guessed.split)
+        columns = Columns(input_column or guessed.input, label or guessed.label, guessed.split, separator)
         kind = task or data.guess_task(upload)
         if kind != data.guess_task(upload):
             raise DataError(f"{path.name} does not hold data for {kind}.", f"It fits {data.guess_task(upload)}.")

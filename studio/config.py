@@ -251,12 +251,12 @@ class RunConfig(BaseModel):
     )
     augment: tuple[Change, ...] = Field(
         (),
-        title="More data from your data",
+        title="Changed copies for the student",
         description="Changed copies of the training rows; the teacher answers them anew.",
     )
     teacher_augment: tuple[Change, ...] = Field(
         (),
-        title="More data for the teacher",
+        title="Changed copies for the teacher",
         description="Changed copies of the training rows while the teacher itself learns your labels.",
     )
     views: int = Field(
@@ -344,10 +344,18 @@ class RunConfig(BaseModel):
                 f"a shrinking chain needs steps with fewer and fewer layers, got {', '.join(map(str, sizes))}"
             )
 
-    def check_against(self, task: TaskName, classes: int) -> None:
-        """Raise `ConfigError` where a setting means nothing for this task or this number of classes."""
+    def check_against(self, task: TaskName, classes: int, several: bool = False) -> None:
+        """Raise `ConfigError` where a setting means nothing for this task or this number of classes.
+
+        `several`: a row can have any number of labels.
+        """
         for term in self.terms:
             loss = LOSSES[term.loss]
+            if several and loss.one_class:
+                raise ConfigError(
+                    f"{term.loss} compares classes of which exactly one is right; in this data several can be.",
+                    "Use soft_target, which treats every label for itself there.",
+                )
             if classes < loss.classes:
                 raise ConfigError(
                     f"{term.loss} needs at least {loss.classes} classes, the data has {classes}: {loss.why_classes}.",

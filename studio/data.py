@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict, Features, Image, Value, disable_progress_bars, load_from_disk
+from datasets import Dataset, DatasetDict, Features, Image, Sequence, Value, disable_progress_bars, load_from_disk
 from pydantic import BaseModel
 
 from studio.config import UNLABELLED, TaskName
@@ -23,6 +23,8 @@ TEST_SHARE = 0.2
 MAX_LABELS = 1_000
 MIN_ROWS = 10
 _FILE = "dataset.json"
+BETWEEN = "\x1f"
+SEPARATORS = ("|", ";", ",")
 disable_progress_bars()  # its bars would end up in the log of the server
 _INPUT_NAMES = ("text", "sentence", "message", "review", "content", "question", "utterance", "body", "text_a", "title")
 _LABEL_NAMES = ("label", "labels", "class", "category", "intent", "target", "sentiment", "y", "tag", "topic")
@@ -30,14 +32,19 @@ _LABEL_NAMES = ("label", "labels", "class", "category", "intent", "target", "sen
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column is the input, which the label (None: there is none), which names the split (None: likewise)."""
+    """Which column is the input, which the label (None: there is none), which names the split (None: likewise).
+
+    `separator` stands between the labels of one cell, where a row can have several.
+    """
 
     input: str
     label: str | None
     split: str | None = None
+    separator: str | None = None
 
     def as_dict(self) -> dict[str, str]:
-        named = {"input": self.input, "label": self.label, "split": self.split}
+        """What was chosen, by its role; what was not is left out."""
+        named = {"input": self.input, "label": self.label, "split": self.split, "separator": self.separator}
         return {role: column for role, column in named.items() if column is not None}
 
 
@@ -66,16 +73,21 @@ class DataSet:
     task: TaskName
     fingerprint: str
     name: str
+    several: bool = False
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of an upload, cleaned: `table` has the columns input, label ("" = none), split ("" = not said)."""
+    """The rows of an upload, cleaned: `table` has the columns input, label ("" = none), split ("" = not said).
+
+    `several`: a row can have any number of labels; they stand in one cell, with `BETWEEN` between them.
+    """
 
     task: TaskName
     table: pd.DataFrame
     empty: int
     labels: list[str] = field(default_factory=list)
+    several: bool = False
 
 
 def guess_task(upload: Upload) -> TaskName:
@@ -121,7 +133,7 @@ def clean(
     blank = table["input"].map(lambda value: not value if isinstance(value, bytes) else not str(value).strip())
     unlabelled_test = (table["split"] == "test") & (table["label"] == "")
     table = table[~blank & ~unlabelled_test].reset_index(drop=True)
-    labels = sorted(set(table["label"]) - {""}, key=_label_order)
+    labels = sorted({one for cell in set(table["label"]) for one in cell.split(BETWEEN)} - {""}, key=_label_order)
     if len(labels) < 2:
         found = f"only {labels[0]!r}" if labels else "none"
         raise DataError(
@@ -134,7 +146,7 @@ def clean(
         )
     if len(table) < MIN_ROWS:
         raise DataError(f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed.", "Bring more data.")
-    return Rows(task, table, int(blank.sum()), labels)
+    return Rows(task, table, int(blank.sum()), labels, several=columns.separator is not None)
 
 
 def inspect(rows: Rows) -> Report:
@@ -143,7 +155,7 @@ def inspect(rows: Rows) -> Report:
     keys = _keys(table)
     labelled = table["label"] != ""
     several = table[labelled].groupby(keys[labelled])["label"].nunique()
-    classes = Counter(table.loc[labelled, "label"])
+    classes = Counter(one for cell in table.loc[labelled, "label"] for one in cell.split(BETWEEN))
     leaked = _leaked(table, keys)
     report = Report(
         rows=len(table),
@@ -188,12 +200,13 @@ def build(
     table.loc[table["label"] == "", "split"] = "train"
     numbers = {label: number for number, label in enumerate(rows.labels)} | {"": UNLABELLED}
     parts = {split: table[table["split"] == split] for split in ("train", "validation", "test")}
+    label = Sequence(Value("int64")) if rows.several else Value("int64")
     if parts["train"].empty:
         raise DataError("The train split has no row.", "Bring more data, or smaller shares for the other splits.")
     for split in ("validation", "test"):
         if not (parts[split]["label"] != "").any():
             raise DataError(f"The {split} split has no labelled row.", "Bring more data, or give it a larger share.")
-    return DatasetDict({split: _arrow(part, rows.task, numbers) for split, part in parts.items()})
+    return DatasetDict({split: _arrow(part, rows.task, numbers, label) for split, part in parts.items()})
 
 
 def fingerprint(splits: DatasetDict, labels: list[str]) -> str:
@@ -206,7 +219,7 @@ def fingerprint(splits: DatasetDict, labels: list[str]) -> str:
         for value in values:
             data = value["bytes"] if isinstance(value, dict) else value.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "little") + data)
-        digest.update(np.asarray(rows["label"][:], dtype=np.int64).tobytes())
+        digest.update(_bytes(rows["label"][:]))
     return digest.hexdigest()[:32]
 
 
@@ -216,7 +229,8 @@ def write(splits: DatasetDict, folder: Path, *, name: str, task: TaskName, label
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
     splits.save_to_disk(part)
-    about = {"name": name, "task": task, "labels": labels, "fingerprint": digest}
+    several = not isinstance(splits["train"].features["label"], Value)
+    about = {"name": name, "task": task, "labels": labels, "fingerprint": digest, "several": several}
     (part / _FILE).write_text(json.dumps(about, ensure_ascii=False))
     part.rename(folder)
 
@@ -231,24 +245,53 @@ def load(folder: Path) -> DataSet:
             f"The files of the data set in {folder} cannot be read: {error}.", "Add the data again."
         ) from error
     assert isinstance(splits, DatasetDict)
-    return DataSet(splits, about["labels"], about["task"], about["fingerprint"], about["name"])
+    several = about.get("several", False)
+    return DataSet(splits, about["labels"], about["task"], about["fingerprint"], about["name"], several)
 
 
 def _part(upload: Upload, columns: Columns) -> pd.DataFrame:
     """One upload as columns input, label, split."""
     table = upload.table
     for role, column in columns.as_dict().items():
-        if column not in table.columns:
+        if role != "separator" and column not in table.columns:
             there = ", ".join(map(repr, table.columns))
             raise DataError(f"There is no column {column!r} for the {role}; there are {there}.", "Choose one of them.")
     if columns.input == columns.label:
         raise DataError(f"Input and label are the same column, {columns.input!r}.", "Choose two different ones.")
     empty = pd.Series([""] * len(table), index=table.index, dtype=object)
-    label = table[columns.label].map(lambda value: str(value).strip()) if columns.label else empty
+    label = table[columns.label].map(lambda cell: _label(cell, columns.separator)) if columns.label else empty
     split = (
         table[columns.split].map(lambda value: SPLITS.get(str(value).strip().lower(), "")) if columns.split else empty
     )
     return pd.DataFrame({"input": table[columns.input], "label": label, "split": split}, dtype=object)
+
+
+def _label(cell: object, separator: str | None) -> str:
+    """The label of a cell, or its labels in the order of the alphabet with `BETWEEN` between them."""
+    text = str(cell).strip()
+    if separator is None:
+        return text
+    return BETWEEN.join(sorted({part.strip() for part in text.split(separator)} - {""}))
+
+
+def guess_separator(upload: Upload, label: str | None) -> str | None:
+    """What stands between several labels of one cell: splitting there must leave few labels that come again."""
+    if label is None or label not in upload.table.columns:
+        return None
+    cells = [str(cell) for cell in upload.table[label].head(2_000) if str(cell).strip()]
+    for separator in SEPARATORS:
+        parts = [part.strip() for cell in cells for part in cell.split(separator)]
+        split = len(parts) - len(cells)
+        if split >= len(cells) / 20 and len(set(parts)) < min(len(set(cells)), len(parts) / 5):
+            return separator
+    return None
+
+
+def _bytes(labels: list[Any]) -> bytes:
+    """Labels as bytes to be hashed."""
+    if labels and isinstance(labels[0], list):
+        return json.dumps(labels).encode()
+    return np.asarray(labels, dtype=np.int64).tobytes()
 
 
 def _label_order(label: str) -> tuple[int, float, str]:
@@ -317,13 +360,17 @@ def _cut(table: pd.DataFrame, split: str, share: float, seed: int) -> None:
     table.loc[(table["split"] == "train") & table["key"].isin(chosen), "split"] = split
 
 
-def _arrow(part: pd.DataFrame, task: TaskName, numbers: dict[str, int]) -> Dataset:
-    label = [numbers[one] for one in part["label"]]
+def _arrow(part: pd.DataFrame, task: TaskName, numbers: dict[str, int], kind: Value | Sequence) -> Dataset:
+    label: list[Any] = (
+        [numbers[one] for one in part["label"]]
+        if isinstance(kind, Value)
+        else [[numbers[one] for one in cell.split(BETWEEN)] if cell else [] for cell in part["label"]]
+    )
     if task == "image-classification":
-        features = Features({"image": Image(), "label": Value("int64")})
+        features = Features({"image": Image(), "label": kind})
         images = [{"bytes": data, "path": None} for data in part["input"]]
         return Dataset.from_dict({"image": images, "label": label}, features=features)
     texts = [str(one).encode("utf-8", "replace").decode("utf-8") for one in part["input"]]
     return Dataset.from_dict(
-        {"text": texts, "label": label}, features=Features({"text": Value("string"), "label": Value("int64")})
+        {"text": texts, "label": label}, features=Features({"text": Value("string"), "label": kind})
     )

@@ -68,7 +68,7 @@ def measure(job: Job) -> Estimate:
         return Estimate(
             device=device.name, notes=[f"{names} will be downloaded first; sizes and time are known after that."]
         )
-    fit = Fit(dataset.task, dataset.labels, sample, config.max_length)
+    fit = Fit(dataset.task, dataset.labels, sample, config.max_length, dataset.several)
     bench = preparation.Bench(config, job.run_id, Home(Path(job.home)), dataset, None, fit, device)
     cast = _result(preparation.open_models(bench))
     preparation.check(bench, cast)

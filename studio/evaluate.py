@@ -76,6 +76,43 @@ def quality(
     ]
 
 
+def quality_of_several(
+    role: Role, split: str, labels: np.ndarray, predicted: np.ndarray, names: list[str]
+) -> list[Evaluation | Confusion]:
+    """Multi-label data: the share of rows with all labels right (exact match), and the macro F1 over the labels, with
+    its percentile bootstrap interval. `labels` and `predicted` (rows, labels) of 0 and 1.
+    """
+    n, correct = len(labels), int((labels == predicted).all(1).sum())
+    low, high = accuracy_interval(correct, n)
+    drawn = np.random.default_rng(0).integers(0, n, (BOOTSTRAP // 4, n))
+    scores = [f1_of_labels(labels[rows], predicted[rows]) for rows in drawn]
+    f1_low, f1_high = np.quantile(scores, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return [
+        Evaluation(role=role, split=split, metric="accuracy", value=correct / n, low=low, high=high, n=n),
+        Evaluation(
+            role=role,
+            split=split,
+            metric="f1_macro",
+            value=f1_of_labels(labels, predicted),
+            low=float(f1_low),
+            high=float(f1_high),
+            n=n,
+        ),
+    ]
+
+
+def f1_of_labels(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean over the labels of F1; a label that nobody has and nobody predicts is left out.
+
+    >>> f1_of_labels(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1]]))
+    0.8333333333333333
+    """
+    hits = (labels & predicted).sum(0)
+    support = labels.sum(0) + predicted.sum(0)
+    score = np.divide(2 * hits, support, out=np.zeros(len(hits)), where=support > 0)
+    return float(score.sum() / max(1, (support > 0).sum()))
+
+
 def compare(first: Role, second: Role, split: str, first_right: np.ndarray, second_right: np.ndarray) -> Comparison:
     """The paired difference in accuracy on the same rows.
 

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from datasets import Dataset
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from studio import teacher as recording
 from studio.config import RunConfig
 from studio.device import Device
 from studio.events import Comparison, Evaluation, Event, Progress, Role
+from studio.labels import are_right, as_tensor, choices
 from studio.models import Fit, Model
 from studio.tasks import Encoded
 
@@ -36,13 +36,16 @@ def examine(exam: Exam, trained: Mapping[Role, Sequence[Model]]) -> Generator[Ev
 
     found: list[Evaluation] = []
     comparisons: list[Comparison] = []
+    names = exam.fit.labels
     for split, rows in exam.splits.items():
         right: dict[Role, Tensor] = {}
+        labels = as_tensor(rows["label"][:], len(names))
+        measure = evaluate.quality_of_several if labels.ndim == 2 else evaluate.quality
         for role, members in trained.items():
             logits = yield from _answers(exam, members, rows)
-            labels = torch.tensor(rows["label"][:])
-            right[role] = logits.argmax(-1) == labels
-            for event in evaluate.quality(role, split, labels.numpy(), logits.argmax(-1).numpy(), exam.fit.labels):
+            right[role] = are_right(logits, labels)
+            predicted = choices(logits, several=labels.ndim == 2)
+            for event in measure(role, split, labels.numpy(), predicted.numpy(), names):
                 found += [event] if isinstance(event, Evaluation) else []
                 yield event
         comparisons += [
@@ -72,7 +75,7 @@ def _answers(exam: Exam, members: Sequence[Model], rows: Dataset) -> Generator[P
         model.network.to(exam.device.torch_device)
         tell = functools.partial(_read, len(rows))
         logits.append((yield from recording.logits(model, _encode(exam, model, rows), exam.device, tell)))
-    return transfer.fuse(logits, exam.config.fusion)
+    return transfer.fuse(logits, exam.config.fusion, exam.fit.several)
 
 
 def _encode(exam: Exam, model: Model, rows: Dataset) -> Encoded:

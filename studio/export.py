@@ -96,7 +96,7 @@ def model_card(store: Store, run: RunRow, needs_loader: bool) -> str:
         "",
         "```python",
         *([f"import {_LOADER.removesuffix('.py')}  # the file beside this one"] if needs_loader else []),
-        *_USE[run.config.task or "text-classification"],
+        *_use(run.config.task or "text-classification", dataset.several),
         "```",
         "",
         "## Data",
@@ -118,6 +118,15 @@ def model_card(store: Store, run: RunRow, needs_loader: bool) -> str:
         "Settings: `config.yaml`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _use(task: str, several: bool) -> list[str]:
+    """The lines that ask the model; where a row can have several labels, for all above 50 %."""
+    lines = _USE[task]
+    if not several:
+        return lines
+    asked = [line.replace(".softmax(-1)[0]", ".sigmoid()[0]") for line in lines[:-1]]
+    return [*asked, "print([(model.config.id2label[n], float(s)) for n, s in enumerate(scores) if s > 0.5])"]
 
 
 def _words(text: str) -> str:

@@ -46,6 +46,31 @@ def label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != UNLABELLED).sum().clamp(min=1)
 
 
+def multi_label_soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """The soft-target loss where any number of labels can be right: the KL of every label's own yes-or-no distribution,
+    sigmoid(logit / T), summed over the labels, times T² (as Yang et al., 2023, in its logit term).
+
+    Shapes: student_logits and teacher_logits (batch, labels) -> scalar, in nats, mean over the batch.
+    """
+    student, teacher = student_logits / temperature, teacher_logits / temperature
+    p = teacher.sigmoid()
+    rows = p * (F.logsigmoid(teacher) - F.logsigmoid(student))
+    rows = rows + (1 - p) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+    return (rows * temperature**2).sum(-1).mean()
+
+
+def multi_label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy summed over the labels, in nats, mean over the rows that have labels; 0 where none has.
+
+    Shapes: student_logits (batch, labels); labels the same, of 0 and 1, or `UNLABELLED` throughout -> scalar.
+    """
+    known = (labels != UNLABELLED).to(student_logits.dtype)
+    values = F.binary_cross_entropy_with_logits(
+        student_logits, labels.clamp(min=0).to(student_logits), reduction="none"
+    )
+    return (values * known).sum() / known[:, 0].sum().clamp(min=1)
+
+
 def logit_mse_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     """Mean squared difference of the logits (Ba & Caruana, 2014). Shapes: (batch, classes) twice -> scalar."""
     return F.mse_loss(student_logits, teacher_logits)

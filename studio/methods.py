@@ -17,7 +17,7 @@ class Loss:
     """One distillation loss as a person chooses it.
 
     `weight` is its usual weight, `classes` the fewest classes with which it means anything, `warm_up` the share of the
-    training over which its weight grows from 0.
+    training over which its weight grows from 0. `one_class`: it needs rows of exactly one class.
     """
 
     title: str
@@ -28,6 +28,7 @@ class Loss:
     classes: int = 2
     warm_up: float = 0.0
     why_classes: str = ""
+    one_class: bool = False
 
 
 LOSSES: dict[str, Loss] = {
@@ -49,6 +50,7 @@ LOSSES: dict[str, Loss] = {
         "For many classes and a teacher that is very sure of itself.",
         "Zhao et al., 2022",
         classes=3,
+        one_class=True,
         warm_up=1 / 12,
         why_classes="with two classes nothing is left once the right one is set aside",
     ),
@@ -57,6 +59,7 @@ LOSSES: dict[str, Loss] = {
         "response",
         "For a teacher that is much stronger than the student: only the order and the spacing of its answers count.",
         "Huang et al., 2022",
+        one_class=True,
     ),
     "standardized_soft_target": Loss(
         "Standardized soft targets",
@@ -64,6 +67,7 @@ LOSSES: dict[str, Loss] = {
         "For a teacher whose logits are much larger or smaller than the student's.",
         "Sun et al., 2024",
         classes=3,
+        one_class=True,
         why_classes="standardized, two logits are always the same two numbers",
     ),
     "hint": Loss(

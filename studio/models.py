@@ -40,12 +40,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a model is to be fitted to: the task, the names of its labels, and the training rows."""
+    """What a model is to be fitted to: the task, the names of its labels, the training rows, and whether a row can have
+    several labels."""
 
     task: TaskName
     labels: list[str]
     rows: Dataset
     max_length: int
+    several: bool = False
 
     @property
     def head(self) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class Fit:
             "num_labels": len(self.labels),
             "id2label": dict(enumerate(self.labels)),
             "label2id": {label: number for number, label in enumerate(self.labels)},
+            "problem_type": "multi_label_classification" if self.several else "single_label_classification",
         }
 
 

@@ -13,6 +13,7 @@ from studio import losses
 from studio.config import RunConfig, Schedule
 from studio.errors import ModelError
 from studio.features import Answers, pooled
+from studio.labels import certainty, choices
 from studio.methods import LOSSES, Term
 from studio.models import evenly_spread
 
@@ -33,10 +34,15 @@ Objective = Callable[[Answers, Answers | None, Tensor, float], Terms]
 """(student, teacher or None, labels (batch,), share of the training that is done) -> Terms"""
 
 
-def function(name: str) -> Callable[..., Tensor]:
-    """The loss of that name in `studio.losses`."""
-    found: Callable[..., Tensor] = getattr(losses, f"{name}_loss")
-    return found
+def function(name: str, several: bool = False) -> Callable[..., Tensor]:
+    """The loss of that name in `studio.losses`; for multi-label data its form for that, where there is one."""
+    plain: Callable[..., Tensor] = getattr(losses, f"{name}_loss")
+    return getattr(losses, f"multi_label_{name}_loss", plain) if several else plain
+
+
+def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with one class a row, binary cross-entropy with any number of labels."""
+    return losses.multi_label_loss(logits, labels) if labels.ndim == 2 else losses.label_loss(logits, labels)
 
 
 def reads(name: str) -> set[str]:
@@ -51,15 +57,15 @@ def is_deep(terms: Iterable[Term]) -> bool:
 
 def labels_only(student: Answers, teacher: Answers | None, labels: Tensor, progress: float) -> Terms:
     """Plain cross-entropy: how a teacher is fine-tuned and a control is trained."""
-    label = losses.label_loss(student.logits, labels)
+    label = label_loss(student.logits, labels)
     return Terms(label, {"label_loss": label})
 
 
 def hard_labels(student: Answers, teacher: Answers | None, labels: Tensor, progress: float) -> Terms:
-    """Cross-entropy with the teacher's first choice, for rows with a label and without."""
+    """Cross-entropy with the teacher's own choice, for rows with a label and without."""
     if teacher is None:
         raise ValueError("hard labels need the teacher's logits")
-    label = losses.label_loss(student.logits, teacher.logits.argmax(-1))
+    label = label_loss(student.logits, choices(teacher.logits, several=labels.ndim == 2))
     return Terms(label, {"label_loss": label})
 
 
@@ -94,14 +100,14 @@ class Distillation(nn.Module):
             value = self._value(term.loss, student, teacher, labels, progress)
             parts[f"{term.loss}_loss"] = value
             total = total + term.share * warmed_up(LOSSES[term.loss].warm_up, progress) * value
-        label = losses.label_loss(student.logits, labels)
+        label = label_loss(student.logits, labels)
         return Terms(alpha * total + (1 - alpha) * label, parts | {"label_loss": label})
 
     def _value(self, name: str, student: Answers, teacher: Answers, labels: Tensor, progress: float) -> Tensor:
         wanted = reads(name)
         if not any(one.endswith("features") for one in wanted):
             brought = {one: self._bring(one, student, teacher, labels, progress) for one in wanted}
-            return function(name)(**brought)
+            return function(name, several=labels.ndim == 2)(**brought)
         values = []
         for number, pair in enumerate(self.pairs):
             mine, theirs, mask = self._features(student, teacher, pair)
@@ -121,7 +127,7 @@ class Distillation(nn.Module):
             case "labels":
                 return labels
             case "temperature":
-                return self._temperature(teacher.logits, progress)
+                return self._temperature(teacher.logits, labels.ndim == 2, progress)
             case "student_embedding":
                 return student.embedding[:RELATED]
             case "teacher_embedding":
@@ -138,10 +144,12 @@ class Distillation(nn.Module):
                 return _mask(student)
         raise ValueError(f"no loss can read {name!r}; see the head of studio.losses")
 
-    def _temperature(self, teacher_logits: Tensor, progress: float) -> Tensor | float:
+    def _temperature(self, teacher_logits: Tensor, several: bool, progress: float) -> Tensor | float:
         config = self.config
         temperature = scheduled(config.temperature_schedule, config.temperature, config.temperature_end, progress)
-        return per_sample(teacher_logits, temperature) if config.temperature_per_sample else temperature
+        if not config.temperature_per_sample:
+            return temperature
+        return 1 + (temperature - 1) * certainty(teacher_logits, several)
 
     def _fit(self, student: Answers, teacher: Answers) -> None:
         """Pair the layers, make the projectors, and refuse what cannot be compared."""
@@ -210,13 +218,6 @@ def scheduled(shape: Schedule, start: float, end: float, progress: float) -> flo
     if shape == "linear":
         return start + (end - start) * progress
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
-
-
-def per_sample(teacher_logits: Tensor, temperature: float) -> Tensor:
-    """(batch, 1): 1 where the teacher cannot decide, up to `temperature` where it is quite sure."""
-    classes = teacher_logits.shape[-1]
-    surest = teacher_logits.softmax(-1).amax(-1, keepdim=True)
-    return 1 + (temperature - 1) * (surest - 1 / classes) / (1 - 1 / classes)
 
 
 def warmed_up(share: float, progress: float) -> float:

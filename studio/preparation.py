@@ -78,9 +78,9 @@ def prepare(
     dataset = data.load(folder)
     if config.task not in (None, dataset.task):
         raise ConfigError(f"task must be {dataset.task}, as the data set is, got {config.task}.", "")
-    config.check_against(dataset.task, len(dataset.labels))
+    config.check_against(dataset.task, len(dataset.labels), dataset.several)
     known = None if old is None else _same_labels(data.load(old), dataset)
-    fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], config.max_length)
+    fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], config.max_length, dataset.several)
     bench = Bench(config, run_id, home, dataset, known, fit, device)
     for one in (dataset, known):
         if one is not None:
@@ -160,7 +160,7 @@ def _open_masked(reference: str, device: Device) -> Generator[Event, None, augme
 
 
 def _same_labels(old: data.DataSet, new: data.DataSet) -> data.DataSet:
-    if (old.task, old.labels) == (new.task, new.labels):
+    if (old.task, old.labels, old.several) == (new.task, new.labels, new.several):
         return old
     raise DataError(
         f"The data sets {old.name!r} and {new.name!r} do not have the same labels: "
@@ -171,7 +171,7 @@ def _same_labels(old: data.DataSet, new: data.DataSet) -> data.DataSet:
 
 def _check_labels(bench: Bench, cast: Cast) -> None:
     """Raise `DataError` where no training row has a label and some model needs one."""
-    if any(label != UNLABELLED for part in bench.parts for label in part["label"]):
+    if any(label not in ([], UNLABELLED) for part in bench.parts for label in part["label"]):
         return
     if not all(teacher.knows_labels for teacher in cast.teachers):
         raise DataError(

@@ -23,6 +23,11 @@ class DatasetRow:
     report: dict[str, Any]
     created_at: float
 
+    @property
+    def several(self) -> bool:
+        """Whether a row can have any number of labels."""
+        return "separator" in self.columns
+
 
 @dataclass(frozen=True)
 class RunRow:

@@ -101,7 +101,7 @@ class Store:
             raise ConfigError(
                 f"task must be {dataset.task}, as data set {dataset.name!r} is, got {config.task}.", "Leave task out."
             )
-        config.check_against(dataset.task, len(dataset.labels))
+        config.check_against(dataset.task, len(dataset.labels), dataset.several)
         if config.replay is not None:
             self._check_replay(dataset, self.dataset(config.replay))
         now = time.time()
@@ -332,7 +332,7 @@ class Store:
             raise ConfigError(
                 f"replay names the new data itself, {new.name!r}.", "Name the data that was learned before."
             )
-        if (old.task, old.labels) != (new.task, new.labels):
+        if (old.task, old.labels, old.several) != (new.task, new.labels, new.several):
             raise ConfigError(
                 f"The data sets {old.name!r} and {new.name!r} do not have the same labels.",
                 "A student goes on with data that has the labels it knows.",

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from studio import device as devices
 from studio import features
 from studio import teacher as passes
-from studio.config import UNLABELLED
 from studio.device import Device
 from studio.errors import DivergedError
 from studio.events import Event, Metrics, Phase, Progress
 from studio.features import Answers
+from studio.labels import are_known, are_right
 from studio.models import Model
 from studio.objective import Objective, Terms
 from studio.tasks import Encoded
@@ -63,20 +63,39 @@ class Lesson:
 
 
 class Best:
-    """The weights with the best validation accuracy so far; of equals, the latest. One may go through two lessons."""
+    """The state that does best on validation data. It may go through two lessons.
+
+    Of states that differ by no more than chance the latest is kept: among many looks at few rows the one with the most
+    hits is mostly the luckiest, and a rate that falls to 0 makes later states better.
+    """
 
     def __init__(self) -> None:
         self.accuracy = -1.0
         self.weights: dict[str, Tensor] | None = None
+        self._right: Tensor | None = None
 
-    def offer(self, accuracy: float, network: nn.Module) -> None:
-        if accuracy >= self.accuracy:
-            self.accuracy = accuracy
+    def offer(self, right: Tensor, network: nn.Module) -> None:
+        """`right` (rows,) tells which validation rows the network got right."""
+        if self._right is None or not clearly_worse(right, self._right):
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        accuracy = float(right.float().mean())
+        if accuracy >= self.accuracy:
+            self.accuracy, self._right = accuracy, right
 
     def restore(self, network: nn.Module) -> None:
         if self.weights is not None:
             network.load_state_dict(self.weights)
+
+
+def clearly_worse(right: Tensor, best: Tensor) -> bool:
+    """Whether fewer rows are right by more than one standard error of the paired difference, √(gained + lost).
+
+    >>> best = torch.ones(100, dtype=torch.bool)
+    >>> clearly_worse(torch.arange(100) > 0, best), clearly_worse(torch.arange(100) > 1, best)
+    (False, True)
+    """
+    gained, lost = int((right & ~best).sum()), int((~right & best).sum())
+    return lost - gained > math.sqrt(gained + lost)
 
 
 def learn(lesson: Lesson, device: Device, best: Best) -> Generator[Event, None, None]:
@@ -119,12 +138,6 @@ def learn(lesson: Lesson, device: Device, best: Best) -> Generator[Event, None, 
     network.eval()
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of the rows with a label whose largest logit (rows, classes) is at their label (rows,)."""
-    known = labels != UNLABELLED
-    return float((logits.argmax(-1)[known] == labels[known]).float().mean())
-
-
 def _forward(lesson: Lesson, view: View, rows: Tensor, device: Device, progress: float) -> Terms:
     deep = lesson.live is not None
     with device.autocast():
@@ -148,9 +161,11 @@ def _validate(lesson: Lesson, step: int, device: Device, best: Best) -> Iterator
     """One look at the validation data; it may stop anywhere, and leaves the network in the mode that it came in."""
     here = Progress(phase=lesson.phase, step=step, total=lesson.steps)
     logits = yield from passes.logits(lesson.model, lesson.validation, device, lambda _: here)
-    reached = accuracy(logits, lesson.validation.labels.cpu())
-    best.offer(reached, lesson.model.network)
-    yield Metrics(phase=lesson.phase, step=step, values={"accuracy": reached})
+    labels = lesson.validation.labels.cpu()
+    known = are_known(labels)
+    right = are_right(logits[known], labels[known])
+    best.offer(right, lesson.model.network)
+    yield Metrics(phase=lesson.phase, step=step, values={"accuracy": float(right.float().mean())})
 
 
 def _batches(lesson: Lesson, device: Device) -> Iterator[tuple[View, Tensor]]:

@@ -14,10 +14,11 @@ from torch import Tensor
 from studio import tasks
 from studio import teacher as recording
 from studio.augment import NO_CHANGES, Changes
-from studio.config import UNLABELLED, TaskName
+from studio.config import TaskName
 from studio.device import Device
 from studio.events import Event, Log, Phase, Progress
 from studio.home import Home
+from studio.labels import are_known, certainty
 from studio.models import Model
 from studio.tasks import Encoded
 
@@ -128,15 +129,16 @@ def record(
                 parts.append((yield from recording.record(teacher, inputs, device, folder, tell)))
                 done += len(inputs)
             answers.append(parts[0] if len(parts) == 1 else torch.cat(parts))
-        views.append(fuse(answers, fusion))
+        views.append(fuse(answers, fusion, several=inputs.labels.ndim == 2))
     return tuple(views)
 
 
-def fuse(logits: Sequence[Tensor], fusion: str) -> Tensor:
+def fuse(logits: Sequence[Tensor], fusion: str, several: bool = False) -> Tensor:
     """One set of logits for several teachers: their mean, that is the geometric mean of their distributions at every
     temperature (Hinton, Vinyals & Dean, 2015, section 2).
 
-    With `confidence` a teacher's weight in a row is its certainty, 1 - entropy / log(classes), over the sum of all.
+    With `confidence` a teacher's weight in a row is its certainty, 1 - entropy / log(classes), over the sum of all;
+    `several`: every label is a distribution of its own (multi-label data).
     Shapes: each (rows, classes) -> (rows, classes). One teacher's logits come back as they are.
 
     >>> fuse([torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]])], "average")
@@ -147,15 +149,13 @@ def fuse(logits: Sequence[Tensor], fusion: str) -> Tensor:
     stacked = torch.stack([one.float() for one in logits])
     if fusion == "average":
         return stacked.mean(0)
-    log_p = stacked.log_softmax(-1)
-    certainty = 1 + (log_p.exp() * log_p).sum(-1, keepdim=True) / torch.tensor(float(stacked.shape[-1])).log()
-    certainty = certainty.clamp(min=1e-6)
-    return (stacked * certainty / certainty.sum(0)).sum(0)
+    weights = certainty(stacked, several).clamp(min=1e-6)
+    return (stacked * weights / weights.sum(0)).sum(0)
 
 
 def labelled(inputs: Encoded) -> Tensor:
     """The numbers of the rows that have a label."""
-    return torch.nonzero(inputs.labels.cpu() != UNLABELLED).flatten()
+    return torch.nonzero(are_known(inputs.labels.cpu())).flatten()
 
 
 def same_reading(first: Encoded, second: Encoded) -> bool:

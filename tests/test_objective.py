@@ -107,8 +107,11 @@ def test_schedules_begin_and_end_where_they_should():
 
 
 def test_a_temperature_per_example_is_one_for_a_teacher_that_cannot_decide_and_full_for_one_that_is_sure():
-    logits = torch.tensor([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
-    assert objective.per_sample(logits, 6.0).flatten().tolist() == pytest.approx([1.0, 6.0])
+    term = Distillation(config(temperature=6.0, temperature_per_sample=True))
+    one, several = [[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [100.0, -100.0, -100.0]]
+    for logits, is_several in ((one, False), (several, True)):
+        found = term._temperature(torch.tensor(logits), is_several, 0.0)
+        assert found.flatten().tolist() == pytest.approx([1.0, 6.0])
 
 
 def test_hard_labels_are_the_teachers_first_choices_for_labelled_and_unlabelled_rows_alike(answers):

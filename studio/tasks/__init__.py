@@ -15,7 +15,7 @@ from studio.config import TaskName
 class Encoded(Protocol):
     """The inputs of one split as a model reads them, kept as tensors.
 
-    `labels` (rows,) holds class numbers, `UNLABELLED` for rows without one.
+    `labels` are as `studio.labels` says.
     `lengths` (rows,) is what batches are grouped by; equal for all rows where it does not matter.
     """
 

@@ -15,6 +15,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Re
 from studio import augment
 from studio.architectures import MlpConfig
 from studio.config import UNLABELLED
+from studio.labels import as_tensor
 
 auto_model = AutoModelForImageClassification
 
@@ -88,11 +89,10 @@ def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) ->
     mean, deviation = (torch.tensor(getattr(processor, name)).view(-1, 1, 1) for name in ("image_mean", "image_std"))
     normal = processor.do_normalize
     scale = torch.tensor(processor.rescale_factor if processor.do_rescale else 1.0)
-    labels = torch.tensor(rows["label"][:], dtype=torch.long)
     return EncodedImages(
         pixels=torch.from_numpy(pixels),
-        labels=labels,
-        lengths=torch.ones_like(labels),
+        labels=as_tensor(rows["label"][:], model_config.num_labels),
+        lengths=torch.ones(len(pixels), dtype=torch.long),
         scale=scale / deviation if normal else scale.view(1, 1, 1),
         shift=-mean / deviation if normal else torch.zeros(1, 1, 1),
     )
@@ -103,7 +103,9 @@ def changed(
 ) -> EncodedImages:
     """The images of `plain` changed; one that was mixed with another has no label."""
     pixels, mixed = augment.change_images(plain.pixels, changes, seed)
-    return replace(plain, pixels=pixels, labels=plain.labels.masked_fill(mixed, UNLABELLED))
+    labels = plain.labels.clone()
+    labels[mixed] = UNLABELLED
+    return replace(plain, pixels=pixels, labels=labels)
 
 
 def _decode(data: bytes, mode: str) -> pillow.Image:

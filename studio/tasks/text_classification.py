@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from studio import augment
 from studio.architectures import FastTextConfig
+from studio.labels import as_tensor
 
 auto_model = AutoModelForSequenceClassification
 
@@ -93,7 +94,8 @@ def builtin(name: str, rows: Dataset, model_options: dict[str, Any], max_length:
 
 def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) -> EncodedText:
     """Tokenize every text once, cut to `max_length` or to what the model can read."""
-    return _encode(rows["text"][:], rows["label"][:], processor, model_config, max_length)
+    labels = as_tensor(rows["label"][:], model_config.num_labels)
+    return _encode(rows["text"][:], labels, processor, model_config, max_length)
 
 
 def changed(
@@ -101,10 +103,10 @@ def changed(
 ) -> EncodedText:
     """The texts with other words, read as `plain` was."""
     texts = augment.change_texts(rows["text"][:], changes, seed)
-    return _encode(texts, rows["label"][:], model.processor, model.network.config, max_length)
+    return _encode(texts, plain.labels, model.processor, model.network.config, max_length)
 
 
-def _encode(texts: list[str], labels: list[int], processor: Any, model_config: Any, max_length: int) -> EncodedText:
+def _encode(texts: list[str], labels: Tensor, processor: Any, model_config: Any, max_length: int) -> EncodedText:
     limit = min(max_length, getattr(model_config, "max_position_embeddings", max_length))
     ids: list[list[int]] = []
     for start in range(0, len(texts), ENCODE_AT_ONCE):
@@ -115,7 +117,7 @@ def _encode(texts: list[str], labels: list[int], processor: Any, model_config: A
         tokens=torch.tensor([token for one in ids for token in one], dtype=torch.long),
         starts=lengths.cumsum(0) - lengths,
         lengths=lengths,
-        labels=torch.tensor(labels, dtype=torch.long),
+        labels=labels,
         padding=processor.pad_token_id or 0,
     )
 

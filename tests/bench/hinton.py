@@ -43,8 +43,10 @@ SETTINGS = {
     "alpha": 0.9,
     "teacher_epochs": 60,
     "teacher_augment": ["crop"],
-    "epochs": 25,
-    "batch_size": 128,
+    "epochs": 40,
+    "batch_size": 256,
+    "learning_rate": 2e-3,
+    "teacher_learning_rate": 2e-3,
     "weight_decay": 0.0,
 }
 EPOCHS_WITHOUT_THREES = 10

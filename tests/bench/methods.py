@@ -1,7 +1,8 @@
 """What each way to distil brings on two real sets: `python -m tests.bench.methods [--json] [--seeds 3] [--only text]`.
 
-SST-2 with the MiniLM teacher and two of its layers; MNIST with 500 labels and 20,000 images without. Every run is a whole
-run of the studio; the teacher is trained once for each set and the control once for each seed. Prints, asserts nothing.
+SST-2 with the MiniLM teacher and two of its layers; MNIST with 500 labels and 20,000 images without. Every run is a
+whole run of the studio; the teacher is trained once for each set and the control once for each seed. It prints and
+asserts nothing.
 `STUDIO_TEST_DATA` names the folder of real data.
 """
 

@@ -1,0 +1,64 @@
+"""What a row's label is: one class of several, or any number of labels (multi-label data).
+
+One class: (rows,) class numbers, `UNLABELLED` where there is none. Any number: (rows, labels) of 0 and 1, a row full of
+`UNLABELLED` where nobody said. The number of dimensions tells which.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from studio.config import UNLABELLED
+
+
+def as_tensor(values: Sequence[int] | Sequence[list[int]], classes: int) -> Tensor:
+    """Class numbers as they are, lists of label numbers as a table; an empty list is a row that nobody labelled.
+
+    >>> as_tensor([[0, 2], []], 3)
+    tensor([[ 1,  0,  1],
+            [-1, -1, -1]])
+    """
+    if not values or not isinstance(values[0], list):
+        return torch.tensor(values, dtype=torch.long)
+    table = torch.zeros(len(values), classes, dtype=torch.long)
+    for row, numbers in enumerate(values):
+        if isinstance(numbers, list) and numbers:
+            table[row, numbers] = 1
+        else:
+            table[row] = UNLABELLED
+    return table
+
+
+def are_known(labels: Tensor) -> Tensor:
+    """(rows,): whether somebody said what the row is."""
+    return (labels if labels.ndim == 1 else labels[:, 0]) != UNLABELLED
+
+
+def choices(logits: Tensor, several: bool) -> Tensor:
+    """What logits (rows, classes) say, in the shape of labels: the largest one, or all above 0, that is above 50 %."""
+    return (logits > 0).long() if several else logits.argmax(-1)
+
+
+def are_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """(rows,): whether the choice is the label; of several labels all must be right and none too many."""
+    same = choices(logits, labels.ndim == 2) == labels
+    return same.all(-1) if labels.ndim == 2 else same
+
+
+def certainty(logits: Tensor, several: bool) -> Tensor:
+    """(rows, 1): 1 - entropy over its greatest value: 0 for a model that cannot decide, 1 for one that is quite sure.
+
+    >>> certainty(torch.tensor([[0.0, 0.0], [90.0, 0.0]]), several=False).flatten().tolist()
+    [0.0, 1.0]
+    """
+    if several:
+        return (1 - _binary_entropy(logits) / math.log(2)).mean(-1, keepdim=True)
+    log_p = logits.log_softmax(-1)
+    return 1 + (log_p.exp() * log_p).sum(-1, keepdim=True) / math.log(logits.shape[-1])
+
+
+def _binary_entropy(logits: Tensor) -> Tensor:
+    p = logits.sigmoid()
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, p, reduction="none")

@@ -1,0 +1,165 @@
+"""Data in which a row can have any number of labels."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+
+from studio import data, evaluate, export, labels, library, losses, objective, runner, samples
+from studio.config import UNLABELLED, parse_config
+from studio.data import BETWEEN, Columns
+from studio.errors import ConfigError
+from studio.features import Answers
+from studio.objective import Distillation
+from studio.uploads import Upload
+from tests.conftest import BAD, GOOD, TINY
+from tests.test_ways import phases, run
+
+COLUMNS = Columns("text", "label", None, "|")
+
+
+def tagged(rows: int = 160, unlabelled: int = 20) -> Upload:
+    """Texts about the things that their labels name; some about both, some without a label."""
+    texts, cells = [], []
+    for number in range(rows):
+        names = [("service",), ("food",), ("food", "service")][number % 3]
+        words = {"service": GOOD[number % 5], "food": BAD[number % 5]}
+        texts.append(f"row {number} " + " ".join(words[name] for name in names))
+        cells.append("" if number >= rows - unlabelled else " | ".join(names))
+    return Upload("table", pd.DataFrame({"text": texts, "label": cells}, dtype=object))
+
+
+@pytest.fixture
+def dataset(store, home):
+    return library.save(store, home, "tagged", data.clean(tagged(), COLUMNS, "text-classification"), COLUMNS)
+
+
+def sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
+
+
+def test_the_sigmoid_form_equals_its_definition():
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = torch.randn(2, 6, 4, generator=generator, dtype=torch.float64)
+    total = 0.0
+    for s_row, t_row in zip(student.tolist(), teacher.tolist(), strict=True):
+        for s, t in zip(s_row, t_row, strict=True):
+            p, q = sigmoid(t / 3), sigmoid(s / 3)
+            total += p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+    expected = 9 * total / 6
+    assert losses.multi_label_soft_target_loss(student, teacher, 3.0).item() == pytest.approx(expected)
+
+
+def test_the_sigmoid_form_has_the_right_gradient_and_none_where_both_agree():
+    student = torch.randn(5, 3, dtype=torch.float64).requires_grad_()
+    teacher = torch.randn(5, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: losses.multi_label_soft_target_loss(x, teacher, 2.0), (student,))
+    assert losses.multi_label_soft_target_loss(teacher, teacher, 2.0).item() == pytest.approx(0)
+
+
+def test_the_label_loss_equals_its_definition_and_leaves_out_rows_that_nobody_labelled():
+    logits = torch.tensor([[1.0, -2.0], [0.5, 0.0]])
+    found = losses.multi_label_loss(logits, torch.tensor([[1, 0], [UNLABELLED, UNLABELLED]]))
+    assert found.item() == pytest.approx(-math.log(sigmoid(1.0)) - math.log(1 - sigmoid(-2.0)))
+    assert losses.multi_label_loss(logits, torch.full((2, 2), UNLABELLED)).item() == 0.0
+
+
+def test_for_two_classes_of_one_label_it_is_the_soft_target_loss_of_that_label():
+    """A sigmoid of x is a softmax of (x, 0): so one label is two classes."""
+    student, teacher = torch.randn(2, 7, 1, dtype=torch.float64)
+    pairs = [torch.cat([one, torch.zeros_like(one)], -1) for one in (student, teacher)]
+    expected = losses.soft_target_loss(*pairs, 2.0)
+    assert losses.multi_label_soft_target_loss(student, teacher, 2.0).item() == pytest.approx(expected.item())
+
+
+def test_the_objective_takes_the_sigmoid_form_where_labels_are_a_table():
+    student, teacher = Answers(torch.randn(4, 3)), Answers(torch.randn(4, 3))
+    table = torch.tensor([[1, 0, 1], [0, 0, 1], [1, 1, 1], [UNLABELLED] * 3])
+    config = parse_config({"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "alpha": 0.4})
+    soft = losses.multi_label_soft_target_loss(student.logits, teacher.logits, 4.0)
+    label = losses.multi_label_loss(student.logits, table)
+    found = Distillation(config)(student, teacher, table).total
+    assert found.item() == pytest.approx((0.4 * soft + 0.6 * label).item())
+    hard = objective.hard_labels(student, teacher, table, 0.0).total
+    assert hard.item() == pytest.approx(losses.multi_label_loss(student.logits, (teacher.logits > 0).long()).item())
+
+
+def test_exact_match_and_macro_f1_are_those_of_scikit_learn():
+    generator = np.random.default_rng(0)
+    truth, predicted = generator.integers(0, 2, (2, 200, 5))
+    accuracy, f1 = evaluate.quality_of_several("student", "test", truth, predicted, list("abcde"))
+    assert accuracy.value == pytest.approx(accuracy_score(truth, predicted))
+    assert f1.value == pytest.approx(f1_score(truth, predicted, average="macro"))
+    assert f1.low < f1.value < f1.high
+
+
+def test_cells_become_labels_whatever_their_order_and_spaces(dataset):
+    assert dataset.labels == ["food", "service"]
+    assert dataset.several
+    rows = data.clean(tagged(), COLUMNS, "text-classification")
+    assert set(rows.table["label"]) == {"", "food", "service", f"food{BETWEEN}service"}
+    report = data.inspect(rows)
+    assert report.unlabelled == 20
+    assert report.classes == {"food": 93, "service": 93}
+
+
+def test_a_saved_data_set_is_the_same_after_it_is_opened(home, dataset):
+    opened = data.load(home.dataset(dataset.id))
+    assert opened.several
+    assert sorted(map(tuple, {tuple(one) for one in opened.dict["train"]["label"]})) == [(), (0,), (0, 1), (1,)]
+    assert data.fingerprint(opened.dict, opened.labels) == dataset.fingerprint
+
+
+def test_the_separator_is_guessed_where_labels_come_again_and_not_in_plain_labels():
+    assert data.guess_separator(tagged(), "label") == "|"
+    plain = Upload("table", pd.DataFrame({"text": ["a"] * 40, "label": ["Paris, France", "Rome, Italy"] * 20}))
+    assert data.guess_separator(plain, "label") is None
+
+
+def test_a_whole_run_on_texts_with_several_labels_learns_them(home, dataset):
+    names = {"teacher": "builtin/fasttext-large", "student": "builtin/fasttext-small", "learning_rate": 2e-2,
+             "teacher_learning_rate": 2e-2}  # fmt: skip
+    said = run(home, dataset, **{**TINY, **names, "epochs": 30, "teacher_epochs": 30, "hard_epochs": 2, "auto": True})
+    assert phases(said) == ["prepare", "teach", "record", "tune", "distill", "harden", "control", "evaluate"]
+    found = {(one.role, one.metric): one.value for one in said if getattr(one, "kind", "") == "evaluation"}
+    assert found["student", "accuracy"] > 0.8
+    assert found["student", "f1_macro"] > 0.9
+
+
+def test_a_loss_for_exactly_one_class_is_refused_when_the_run_is_asked_for(store, dataset):
+    with pytest.raises(ConfigError, match=r"dist compares classes of which exactly one is right"):
+        store.submit(parse_config({"dataset": "tagged", **TINY, "terms": "dist"}), key="a")
+
+
+def test_images_with_several_labels_are_learned_too(home, store):
+    digits = samples._digits()[0].table
+    names = digits["label"].replace("", "0").astype(int)
+    several = names.map(lambda one: "|".join(["even" if one % 2 == 0 else "odd", *(["large"] if one > 4 else [])]))
+    columns = Columns("image", "label", "split", "|")
+    rows = data.clean(Upload("images", digits.assign(label=several)), columns, "image-classification")
+    saved = library.save(store, home, "digits", rows, columns)
+    settings = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "teacher_epochs": 15, "epochs": 6}
+    said = run(home, saved, **settings, terms="soft_target, attention_transfer", augment="crop")
+    accuracy = next(one for one in said if getattr(one, "kind", "") == "evaluation" and one.role == "student")
+    assert accuracy.value > 0.3
+
+
+def test_the_model_card_asks_for_all_labels_above_one_half(home, store, dataset, tmp_path):
+    wanted = store.submit(parse_config({"dataset": "tagged", **TINY}), key="a", owner=runner.new_owner())
+    run(home, dataset, wanted.id, **TINY)
+    written = export.student_zip(home, store, wanted.id, tmp_path / "student.zip")
+    import zipfile
+
+    with zipfile.ZipFile(written) as archive:
+        card = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("README.md"))
+        config = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("config.json"))
+    assert "sigmoid()" in card
+    assert "multi_label_classification" in config
+
+
+def test_what_is_certain_is_a_share_between_nothing_and_everything():
+    logits = torch.tensor([[0.0, 0.0, 0.0], [50.0, -50.0, 50.0]])
+    assert labels.certainty(logits, several=True).flatten().tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
