@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run setup setup-dev test lint clean
+.PHONY: run setup setup-dev test lint compare clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -21,6 +21,12 @@ lint: setup-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# Our losses beside those of others, which are installed without what they need into a folder of their own.
+compare: setup-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .compare \
+		torchdistill==1.1.5 textbrewer==0.2.1.post1
+	@PYTHONPATH=.compare $(BIN)/python -m pytest tests/test_losses_of_others.py
 
 setup-dev: setup
 	@$(call install,requirements-dev.txt)

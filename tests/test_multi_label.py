@@ -136,15 +136,18 @@ def test_a_loss_for_exactly_one_class_is_refused_when_the_run_is_asked_for(store
 
 def test_images_with_several_labels_are_learned_too(home, store):
     digits = samples._digits()[0].table
-    names = digits["label"].replace("", "0").astype(int)
-    several = names.map(lambda one: "|".join(["even" if one % 2 == 0 else "odd", *(["large"] if one > 4 else [])]))
+
+    def tags(digit: str) -> str:
+        return "|".join([("even", "odd")[int(digit) % 2], *(["large"] if int(digit) > 4 else [])]) if digit else ""
+
+    several = digits["label"].map(tags)
     columns = Columns("image", "label", "split", "|")
     rows = data.clean(Upload("images", digits.assign(label=several)), columns, "image-classification")
     saved = library.save(store, home, "digits", rows, columns)
     settings = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "teacher_epochs": 15, "epochs": 6}
     said = run(home, saved, **settings, terms="soft_target, attention_transfer", augment="crop")
     accuracy = next(one for one in said if getattr(one, "kind", "") == "evaluation" and one.role == "student")
-    assert accuracy.value > 0.3
+    assert accuracy.value > 0.4  # nobody's guess: the most frequent combination makes up 30 %
 
 
 def test_the_model_card_asks_for_all_labels_above_one_half(home, store, dataset, tmp_path):

@@ -1,9 +1,14 @@
 import re
 from pathlib import Path
 
+import pytest
+import torch
 from typer.testing import CliRunner
 
+from studio import losses, methods, objective
 from studio.cli import app
+from studio.config import parse_config
+from studio.features import Answers
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -37,6 +42,27 @@ def test_every_command_in_the_readme_exists():
 def test_every_picture_in_the_readme_is_there():
     for name in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / name).is_file(), name
+
+
+def test_the_loss_that_contributing_adds_in_ten_lines_can_be_trained_with(monkeypatch):
+    """The example is run as it stands: function, entry, test, and then the objective with it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    code = text.split("## Add a loss")[1].split("```python")[1].split("```")[0]
+    monkeypatch.setattr(methods, "LOSSES", dict(methods.LOSSES))
+    monkeypatch.setattr(objective, "LOSSES", methods.LOSSES)
+    names = {"Tensor": torch.Tensor, "F": torch.nn.functional, "LOSSES": methods.LOSSES, "Loss": methods.Loss,
+             "losses": losses, "pytest": pytest}  # fmt: skip
+    exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    monkeypatch.setattr(losses, "logit_cosine_loss", names["logit_cosine_loss"], raising=False)
+    logits = torch.randn(2, 8, 5)
+    names["test_the_scale_of_logits_makes_no_difference_to_their_cosine"](logits)
+    config = parse_config(
+        {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "terms": "logit_cosine"}
+    )
+    terms = objective.Distillation(config)(Answers(logits[0]), Answers(logits[1]), torch.zeros(8, dtype=torch.long))
+    assert terms.parts["logit_cosine_loss"] > 0
+    lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) <= 10
 
 
 def test_the_rows_in_contributing_name_every_module():
