@@ -45,14 +45,10 @@ def choose_model(role: str, task: str) -> str | None:
     """A model reference, or None while it is not complete."""
     names = list(SOURCES.values())
     options = names if role == "teacher" else [*names, CUT, SAME]
-    linked = st.query_params.get(role, "").startswith("run:")
-    source = st.segmented_control(
-        "From",
-        options,
-        default=SOURCES["run"] if linked else options[0],
-        key=f"{role}-source",
-        label_visibility="collapsed",
-    )
+    linked = st.query_params.get(role, "")
+    known = next((SOURCES[prefix] for prefix in SOURCES if linked.startswith(prefix)), options[0])
+    linked = linked.partition(":")[2] or linked.partition("/")[2]
+    source = st.segmented_control("From", options, default=known, key=f"{role}-source", label_visibility="collapsed")
     if source == SAME:
         st.caption("Born again: the same model learns anew, now from the first one. It often ends up better.")
         return "teacher/same"
@@ -61,17 +57,19 @@ def choose_model(role: str, task: str) -> str | None:
         st.caption("It starts from the teacher's own weights. For transformers; must be fewer than the teacher has.")
         return f"teacher/{layers}-layers"
     if source == SOURCES["hub"]:
-        name = st.text_input("Model id", placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
+        name = st.text_input("Model id", linked, placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
         st.caption("It is downloaded once. Only safetensors weights are opened, and no code that comes with them.")
         return f"hub:{name.strip()}" if name.strip() else None
     if source == SOURCES["folder"]:
-        path = st.text_input("Path of a Hugging Face folder", placeholder="/models/my-teacher", key=f"{role}-folder")
+        path = st.text_input(
+            "Path of a Hugging Face folder", linked, placeholder="/models/my-teacher", key=f"{role}-folder"
+        )
         return f"folder:{path.strip()}" if path.strip() else None
     if source == SOURCES["run"]:
         return choose_from_runs(role, task)
-    known = BUILTIN_TEXT if task == "text-classification" else BUILTIN_IMAGE
-    index = 0 if role == "teacher" else 2
-    name = st.selectbox("Architecture", known, index=index, key=f"{role}-builtin-{task}")
+    known_names = BUILTIN_TEXT if task == "text-classification" else BUILTIN_IMAGE
+    index = known_names.index(linked) if linked in known_names else 0 if role == "teacher" else 2
+    name = st.selectbox("Architecture", known_names, index=index, key=f"{role}-builtin-{task}")
     st.caption("Trained from scratch on your data: no download.")
     return f"builtin/{name}"
 

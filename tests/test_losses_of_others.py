@@ -1,4 +1,4 @@
-"""Our losses beside independent implementations on the same tensors; `make compare` fetches those, into a folder apart."""
+"""Our losses beside independent implementations on the same tensors; `make compare` fetches those."""
 
 import pytest
 import torch

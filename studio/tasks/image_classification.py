@@ -31,7 +31,7 @@ _CNN: dict[str, dict[str, Any]] = {
     "cnn-tiny": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
 }
 _MLP: dict[str, dict[str, Any]] = {
-    "mlp-1200": {"hidden_sizes": [1200, 1200], "dropout": 0.5},
+    "mlp-1200": {"hidden_sizes": [1200, 1200], "dropout": 0.25},
     "mlp-800": {"hidden_sizes": [800, 800]},
     "mlp-64": {"hidden_sizes": [64]},
     "mlp-16": {"hidden_sizes": [16]},
