@@ -1,0 +1,60 @@
+"""A method, changed copies and a hard stage chosen in a real browser; then the student goes on with new data."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from studio import data, library
+from studio.data import Columns
+from studio.home import Home
+from studio.store import Store
+from studio.uploads import Upload
+from tests.conftest import reviews
+from tests.e2e.test_main_journey import choose
+from tests.server import READY, served
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """The address of a studio that knows two data sets, the later one newer."""
+    folder = tmp_path_factory.mktemp("ways") / "home"
+    home, columns = Home(folder), Columns("text", "label")
+    store = Store(home.database)
+    table = reviews(400).table
+    for name, rows in (("reviews", table.iloc[:240]), ("later reviews", table.iloc[240:])):
+        upload = Upload("table", rows.reset_index(drop=True))
+        library.save(store, home, name, data.clean(upload, columns, "text-classification"), columns)
+    with served(folder) as address:
+        yield address
+
+
+def start_and_wait(page: Page, run: int) -> None:
+    page.locator(".st-key-start button").click()
+    expect(page).to_have_url(re.compile(rf"runs\?run={run}"), timeout=30_000)
+    expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
+
+
+def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, studio: str):
+    page.goto(f"{studio}/new_run?dataset=1")
+    page.wait_for_selector(READY)
+    choose(page, "teacher-builtin-text-classification", "transformer-small")
+    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    choose(page, "method-text-classification", "Soft targets and hints")
+    page.get_by_text("More data from your data").click()
+    page.get_by_role("button", name="Leave out some words").first.click()
+    page.wait_for_selector(READY)
+    start_and_wait(page, 1)
+    expect(page.get_by_text("Soft targets and hints")).to_be_visible()
+    page.get_by_text("See the results").click()
+    expect(page.get_by_text("The student gets")).to_be_visible(timeout=30_000)
+
+    page.get_by_text("Go on with new data").click()
+    expect(page).to_have_url(re.compile("new_run"))
+    page.wait_for_selector(READY)
+    expect(page.get_by_text("Data it knows already")).to_be_visible()
+    start_and_wait(page, 2)
+    page.get_by_text("See the results").click()
+    expect(page.get_by_role("heading", name="New and old data")).to_be_visible(timeout=30_000)
