@@ -71,8 +71,8 @@ def choose_more_teachers(task: TaskName, known: list[str]) -> dict[str, Any]:
         cuts = [f"teacher/{count}-layer{'s' if count > 1 else ''}" for count in range(11, 0, -1)]
         values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"])
         st.caption(
-            "Useful where the student is much smaller than the teacher. With the student *as large as the teacher* a "
-            "step as large makes one more generation (born again)."
+            "Useful where the student is much smaller than the teacher. With a student that is the *same as teacher* "
+            "a step that is the same, too, makes one more generation (born again)."
         )
         if values["assistants"]:
             values["chain"] = parameter("chain", "assistants")
@@ -112,7 +112,8 @@ def choose_more_data(task: TaskName) -> dict[str, Any]:
 
 def changes(name: str, task: TaskName) -> list[str]:
     field = RunConfig.model_fields[name]
-    words = {str(key): text for key, text in CHANGES[task].items()}
+    mixing = () if name == "augment" else ("mixup", "cutmix")  # a mixed image has no label that a teacher could learn
+    words = {str(key): text for key, text in CHANGES[task].items() if key not in mixing}
     return st.pills(
         field.title or name,
         list(words),

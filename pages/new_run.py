@@ -14,7 +14,7 @@ from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, PRESET_HELP, PRESETS, Run
 from studio.rows import DatasetRow
 
 SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run"}
-CUT, SAME = "Cut from the teacher", "Same as the teacher"
+CUT, SAME = "Cut from teacher", "Same as teacher"
 MAIN = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
 
 home, store = get_home(), get_store()

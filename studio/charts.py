@@ -12,6 +12,9 @@ from studio.methods import LOSSES
 from studio.rows import Point
 
 MAX_POINTS = 2_000
+HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20
+"""Pixels: a figure without its legend, its axis with the title, one line of the legend."""
+
 COLOURS = {"teacher": "#d97706", "student": "#0d9488", "control": "#7c8794", "assistant": "#8b5cf6"}
 ROLE_OF_STAGE = {
     "teach": "teacher",
@@ -35,7 +38,7 @@ def loss_curves(points: Sequence[Point]) -> go.Figure:
         )
         for name, dash in dashes.items() if phase == "distill" else ():
             _add_line(figure, f"{who}, {_words(name)}", role, _line(points, phase, name, start), dash)
-    return figure
+    return _with_room_for_legend(figure)
 
 
 def accuracy_curves(points: Sequence[Point], teacher: float | None = None) -> go.Figure:
@@ -49,7 +52,13 @@ def accuracy_curves(points: Sequence[Point], teacher: float | None = None) -> go
     level = best if best is not None else teacher
     if level is not None:
         figure.add_hline(y=level, line_dash="dash", line_color=COLOURS["teacher"], line_width=1)
-    return figure
+    return _with_room_for_legend(figure)
+
+
+def _with_room_for_legend(figure: go.Figure) -> go.Figure:
+    """Two names stand beside each other in the legend below; the plot keeps its height, however many there are."""
+    lines = (len(figure.data) + 1) // 2
+    return figure.update_layout(height=HEIGHT + LEGEND_LINE * lines, margin_b=AXIS + LEGEND_LINE * lines)
 
 
 def _starts(points: Sequence[Point]) -> dict[str, int]:
@@ -76,7 +85,7 @@ def _who(phase: str) -> str:
 
 def _words(name: str) -> str:
     known = LOSSES.get(name.removesuffix("_loss"))
-    return known.title.lower() if known else name.removesuffix("_loss").replace("label", "labels")
+    return known.title[0].lower() + known.title[1:] if known else name.removesuffix("_loss").replace("label", "labels")
 
 
 def device_curves(points: Sequence[Point]) -> go.Figure:
@@ -176,9 +185,9 @@ def _figure(across: str, up: str) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         margin={"l": 0, "r": 8, "t": 8, "b": 0},
-        height=320,
+        height=HEIGHT,
         hovermode="x unified",
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         showlegend=True,
     )
     figure.update_xaxes(title=across, automargin=True)

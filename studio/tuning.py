@@ -43,27 +43,28 @@ def choose(
     best = sorted(first, key=lambda one: -one.accuracy)[:FINALISTS]
     finalists = list(dict.fromkeys([own, *((one.temperature, one.alpha) for one in best)]))
     second = yield from _round(config, finalists, lesson, objective, device, budget, budget, total)
-    chosen, reason = decide(second, len(lesson.validation))
+    chosen, reason = decide(second, len(lesson.validation), len(pairs))
     tried = [(one.temperature, one.alpha, one.accuracy) for one in [*second, *first]]
     yield Choice(temperature=chosen.temperature, alpha=chosen.alpha, reason=reason, tried=tried)
     return config.with_values(temperature=chosen.temperature, alpha=chosen.alpha)
 
 
-def decide(pilots: list[Pilot], rows: int) -> tuple[Pilot, str]:
+def decide(pilots: list[Pilot], rows: int, tried: int) -> tuple[Pilot, str]:
     """The best pilot, or the first one, which is the user's own pair, unless another is clearly better.
 
-    >>> decide([Pilot(4, 0.7, 0.80), Pilot(2, 0.9, 0.90)], rows=100)[1]
-    'In short trials it got 90.0 % of 100 validation rows right, your own pair 80.0 %.'
+    >>> decide([Pilot(4, 0.7, 0.80), Pilot(2, 0.9, 0.90)], rows=100, tried=9)[1]
+    'In short trials of 9 pairs it got 90.0 % of 100 validation rows right, your own pair 80.0 %.'
     """
     own, best = pilots[0], max(pilots, key=lambda one: one.accuracy)
     error = math.sqrt(max(own.accuracy * (1 - own.accuracy), 1 / rows) / rows)
     shares = [f"{one.accuracy:.1%}".replace("%", " %") for one in (own, best)]
     if best.accuracy - own.accuracy < error:
         return own, (
-            f"Kept yours: none of {len(pilots)} pairs was better by more than chance on {rows} validation rows "
+            f"Kept yours: none of the {tried} pairs was better by more than chance on {rows} validation rows "
             f"({shares[0]} with yours, at best {shares[1]})."
         )
-    return best, f"In short trials it got {shares[1]} of {rows} validation rows right, your own pair {shares[0]}."
+    hits = f"{shares[1]} of {rows} validation rows right, your own pair {shares[0]}"
+    return best, f"In short trials of {tried} pairs it got {hits}."
 
 
 def _round(

@@ -45,7 +45,7 @@ SETTINGS = {
     "teacher_augment": ["crop"],
     "epochs": 40,
     "batch_size": 256,
-    "learning_rate": 2e-3,
+    "learning_rate": 3e-3,
     "teacher_learning_rate": 2e-3,
     "weight_decay": 0.0,
 }
