@@ -6,8 +6,9 @@ import streamlit as st
 
 from pages._parameters import parameter
 from pages._words import model
-from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, CHANGES, RunConfig, TaskName
+from studio.config import CHANGES, RunConfig, TaskName
 from studio.methods import LOSSES, METHODS
+from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT
 from studio.rows import DatasetRow
 
 OWN = "own"

@@ -10,7 +10,8 @@ from pages._studio import errors_shown, get_home, get_store
 from pages._ways import choose_method, choose_more_data, choose_more_teachers, choose_replay
 from pages._words import count, duration, escape, method, model, size
 from studio import runner
-from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, PRESET_HELP, PRESETS, RunConfig, parse_config
+from studio.config import PRESET_HELP, PRESETS, RunConfig, parse_config
+from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT
 from studio.rows import DatasetRow
 
 SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run"}
@@ -76,12 +77,7 @@ def choose_model(role: str, task: str) -> str | None:
 
 def models_of_runs(task: str) -> list[str]:
     """References of what earlier runs have trained."""
-    return [
-        f"run:{run.id}/{kind}"
-        for run in store.runs()
-        for kind in ("student", "teacher")
-        if run.config.task == task and home.model(run.id, kind).is_dir()
-    ]
+    return [f"run:{run.id}/{kind}" for run in store.runs() if run.config.task == task for kind in home.roles(run.id)]
 
 
 def choose_from_runs(role: str, task: str) -> str | None:

@@ -3,7 +3,7 @@
 import functools
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -35,11 +35,18 @@ class Changes:
     names: tuple[Change, ...]
     neighbours: Replace | None = None
     masked: Replace | None = None
+    _texts: dict[int, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def without_mixing(self) -> "Changes":
         """For a control: a mixed image has no label, and nobody to tell it one."""
         kept = tuple(name for name in self.names if name not in ("mixup", "cutmix"))
-        return Changes(kept, self.neighbours, self.masked)
+        return Changes(kept, self.neighbours, self.masked, self._texts)
+
+    def texts(self, texts: Sequence[str], seed: int) -> list[str]:
+        """`change_texts`, made once for a seed: a language model takes its time."""
+        if seed not in self._texts:
+            self._texts[seed] = change_texts(texts, self, seed)
+        return self._texts[seed]
 
 
 NO_CHANGES = Changes(())

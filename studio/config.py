@@ -3,9 +3,7 @@
 The wizard's widgets, the CLI, the YAML, the store and the messages all come from here.
 """
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from studio.errors import ConfigError
 from studio.methods import LOSSES, Term, read_terms
+from studio.references import MODEL_HELP, ModelReference
 
 TaskName = Literal["text-classification", "image-classification"]
 Schedule = Literal["constant", "linear", "cosine"]
@@ -20,18 +19,6 @@ Change = Literal["word_dropout", "word_replacement", "masked_word", "flip", "cro
 
 UNLABELLED = -1
 """The label of a row that has none; such rows teach through the teacher alone."""
-
-BUILTIN_TEXT = (
-    "transformer-base",
-    "transformer-small",
-    "transformer-tiny",
-    "fasttext-large",
-    "fasttext-small",
-    "fasttext-tiny",
-)
-BUILTIN_IMAGE = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64", "mlp-16")
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_MODEL_HELP = "`folder:PATH`, `hub:ORG/NAME`, `run:ID/student`, `run:ID/teacher` or `builtin/NAME`"
 
 CHANGES: dict[TaskName, dict[Change, str]] = {
     "text-classification": {
@@ -63,10 +50,10 @@ class RunConfig(BaseModel):
     task: TaskName | None = Field(
         None, title="Task", description="What the models learn. Taken from the data set when left out."
     )
-    teacher: str = Field(title="Teacher", description=f"The large model to imitate: {_MODEL_HELP}.")
+    teacher: str = Field(title="Teacher", description=f"The large model to imitate: {MODEL_HELP}.")
     student: str = Field(
         title="Student",
-        description=f"The small model to train: {_MODEL_HELP}; or `teacher/K-layers`, cut from the teacher; or "
+        description=f"The small model to train: {MODEL_HELP}; or `teacher/K-layers`, cut from the teacher; or "
         "`teacher/same`, as large as the teacher (born again).",
     )
     terms: tuple[Term, ...] = Field(
@@ -376,39 +363,6 @@ class RunConfig(BaseModel):
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
 
 
-@dataclass(frozen=True)
-class ModelReference:
-    """Where a model comes from.
-
-    >>> ModelReference.parse("teacher/2-layers")
-    ModelReference(source='teacher', name='2')
-    """
-
-    source: Literal["folder", "hub", "run", "builtin", "teacher"]
-    name: str
-
-    @classmethod
-    def parse(cls, text: str) -> "ModelReference":
-        """Read a reference such as `hub:ORG/NAME`; raises `ValueError` with the forms that exist."""
-        if text.startswith("folder:") and len(text) > len("folder:"):
-            return cls("folder", text.removeprefix("folder:"))
-        if text.startswith("hub:") and _HUB_NAME.fullmatch(text.removeprefix("hub:")):
-            return cls("hub", text.removeprefix("hub:"))
-        if match := re.fullmatch(r"run:(\d+)/(student|teacher)", text):
-            return cls("run", f"{match[1]}/{match[2]}")
-        if match := re.fullmatch(r"teacher/([1-9]\d*)-layers?", text):
-            return cls("teacher", match[1])
-        if text == "teacher/same":
-            return cls("teacher", "same")
-        if text.startswith("builtin/"):
-            name = text.removeprefix("builtin/")
-            known = BUILTIN_TEXT + BUILTIN_IMAGE
-            if name not in known:
-                raise ValueError(f"there is no built-in model {name!r}; there are {', '.join(known)}")
-            return cls("builtin", name)
-        raise ValueError(f"{text!r} is not a model; write {_MODEL_HELP} (a student also `teacher/K-layers`)")
-
-
 PRESETS: dict[str, dict[str, Any]] = {
     "Fast": {"epochs": 2, "teacher_epochs": 1, "batch_size": 64, "max_length": 64},
     "Balanced": {"epochs": 4, "teacher_epochs": 3, "batch_size": 32, "max_length": 128},
@@ -476,6 +430,8 @@ def _sentences(error: ValidationError) -> list[str]:
         elif problem["type"] == "value_error":
             prefix = f"{name}: " if name else ""
             sentences.append(f"{prefix}{problem['ctx']['error']}.")
+        elif "." in name:  # inside a list
+            sentences.append(f"{name} must be {problem['msg'].removeprefix('Input should be ')}, got {value!r}.")
         else:
             sentences.append(f"{name} must be {_expected(name)}, got {value!r}.")
     return sentences

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from studio import errors
-from studio.config import ModelReference
 from studio.errors import StudioError
 from studio.executors import Job
+from studio.references import ModelReference
 
 SAMPLE_ROWS = 2_000
 TIMED_STEPS = 3
@@ -58,6 +58,7 @@ def measure(job: Job) -> Estimate:
     config = job.config
     dataset = data.load(Path(job.dataset))
     rows = dataset.dict["train"]
+    old = 0 if job.replay is None else len(data.load(Path(job.replay)).dict["train"])
     sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
     device = devices.pick(config)
     missing = [
@@ -75,7 +76,7 @@ def measure(job: Job) -> Estimate:
     teacher = cast.teachers[0]
     student = cast.line[-1] or preparation.cut(config.student, teacher)
     student, inputs = _pruned(config, student, fit)
-    seconds = _seconds(config, cast, student, inputs, fit, device, len(rows))
+    seconds = _seconds(config, cast, student, inputs, fit, device, len(rows) + old)
     return Estimate(
         teacher_parameters=sum(models.parameters(one.network) for one in cast.teachers),
         student_parameters=models.parameters(student.network),

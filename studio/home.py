@@ -44,5 +44,11 @@ class Home:
             raise ValueError(f"role must be student, control, teacher, teacher-N or assistant-N, got {role!r}")
         return self.run(run_id) / role
 
+    def roles(self, run_id: int) -> list[str]:
+        """The saved models of a run that others can start from; a control is for comparing alone."""
+        folder = self.run(run_id)
+        there = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+        return [name for name in there if _ROLE.fullmatch(name) and name != "control"]
+
     def log(self, run_id: int) -> Path:
         return self.run(run_id) / "worker.log"

@@ -15,10 +15,11 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from studio import hub, tasks
-from studio.config import BUILTIN_IMAGE, BUILTIN_TEXT, ModelReference, RunConfig, TaskName
+from studio.config import RunConfig, TaskName
 from studio.errors import ModelError
 from studio.events import Progress
 from studio.home import Home
+from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT, ModelReference
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from datasets import Dataset, concatenate_datasets
 from studio import augment, data, features, hub, models, tasks
 from studio import device as devices
 from studio.augment import NO_CHANGES, Changes
-from studio.config import UNLABELLED, Change, ModelReference, RunConfig
+from studio.config import UNLABELLED, Change, RunConfig
 from studio.device import Device
 from studio.errors import ConfigError, DataError
 from studio.events import OLD_TEST, Event, Log
@@ -18,6 +18,7 @@ from studio.features import Answers
 from studio.home import Home
 from studio.models import Fit, Model
 from studio.objective import Distillation, is_deep
+from studio.references import ModelReference
 from studio.tasks import Encoded
 from studio.transfer import TransferSet, same_reading
 

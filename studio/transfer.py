@@ -116,6 +116,7 @@ def record(
             teacher.network.to(device.torch_device)
             parts = []
             for number in range(len(transfer.parts)):
+                yield Progress(phase=phase, step=done, total=total, detail=_note(transfer, view))
                 inputs = transfer.part(teacher, number, view)
                 folder = home.teacher_outputs / recording.fingerprint(teacher, inputs, device.dtype)
                 if folder.exists():
@@ -123,14 +124,17 @@ def record(
                 before = done
 
                 def tell(rows: int, before: int = before, view: int = view) -> Progress:
-                    note = f"view {view + 1} of {transfer.views}" if transfer.views > 1 else ""
-                    return Progress(phase=phase, step=before + rows, total=total, detail=note)
+                    return Progress(phase=phase, step=before + rows, total=total, detail=_note(transfer, view))
 
                 parts.append((yield from recording.record(teacher, inputs, device, folder, tell)))
                 done += len(inputs)
             answers.append(parts[0] if len(parts) == 1 else torch.cat(parts))
         views.append(fuse(answers, fusion, several=inputs.labels.ndim == 2))
     return tuple(views)
+
+
+def _note(transfer: TransferSet, view: int) -> str:
+    return f"view {view + 1} of {transfer.views}" if transfer.views > 1 else ""
 
 
 def fuse(logits: Sequence[Tensor], fusion: str, several: bool = False) -> Tensor:

@@ -69,6 +69,16 @@ def test_columns_without_a_header_are_numbers(studio, tmp_path):
     assert json.loads(studio(*words).stdout)["id"] == 1
 
 
+def test_rows_without_labels_and_cells_with_several_are_added(studio, tmp_path):
+    path, more = tmp_path / "rows.csv", tmp_path / "more.csv"
+    path.write_text("text,label\n" + "".join(f"row {n},{('a', 'b', 'a|b')[n % 3]}\n" for n in range(40)))
+    more.write_text("text\n" + "".join(f"other {n}\n" for n in range(15)))
+    words = ("data", "add", path, "--name", "mine", "--separator", "|", "--unlabelled", more, "--json")
+    added = json.loads(studio(*words).stdout)
+    assert added["report"]["unlabelled"] == 15
+    assert set(added["report"]["classes"]) == {"a", "b"}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -67,3 +67,40 @@ def test_every_setting_has_a_title_and_a_sentence_of_help():
     for name, field in RunConfig.model_fields.items():
         assert field.title, name
         assert field.description, name
+
+
+def test_terms_are_read_as_a_person_writes_them_and_come_back_from_yaml():
+    written = parse_config({**WHOLE, "terms": "soft_target, hint:0.5"})
+    assert [(term.loss, term.share) for term in written.terms] == [("soft_target", 1.0), ("hint", 0.5)]
+    assert written == parse_config({**WHOLE, "terms": [{"loss": "soft_target"}, {"loss": "hint", "weight": 0.5}]})
+    assert parse_yaml(written.to_yaml()) == written
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"terms": "magic"}, "there is no loss 'magic'; there are soft_target, "),
+        ({"terms": "hint:-1"}, "terms.0.weight must be greater than 0, got '-1'"),
+        ({"terms": "hint, hint"}, "terms must name each loss once"),
+        ({"augment": "spin"}, "augment.0 must be 'word_dropout', "),
+        ({"augment": "masked_word"}, "masked_word needs masked_model"),
+        ({"masked_model": "builtin/mlp-16"}, "masked_model must be hub:ORG/NAME or folder:PATH"),
+        ({"more_teachers": ["teacher/same"]}, "teacher cannot be cut from itself, got 'teacher/same'"),
+        ({"assistants": "nobody"}, "'nobody' is not a model"),
+        ({"chain": "shrinking", "student": "teacher/1-layer"}, "fewer and fewer layers"),
+        (
+            {"chain": "shrinking", "assistants": "builtin/mlp-64", "student": "teacher/1-layer"},
+            "write `teacher/K-layers`",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_way_to_distil_is_named(values, told):
+    with pytest.raises(ConfigError) as error:
+        parse_config({**WHOLE, **values})
+    assert told in error.value.message
+
+
+def test_a_config_of_an_older_version_is_still_read():
+    config = parse_config({**WHOLE, "temperature": 4, "alpha": 0.7, "control": True})
+    assert [term.loss for term in config.terms] == ["soft_target"]
+    assert config.chain == "assistants"

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from studio import losses, methods, objective
 from studio.cli import app
-from studio.config import parse_config
+from studio.config import parse_config, parse_yaml
 from studio.features import Answers
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +42,17 @@ def test_every_command_in_the_readme_exists():
 def test_every_picture_in_the_readme_is_there():
     for name in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / name).is_file(), name
+
+
+def test_every_loss_is_in_the_readme_with_its_hint_and_paper():
+    for name, loss in methods.LOSSES.items():
+        assert f"| `{name}` | {loss.when} | {loss.paper} |" in README, name
+
+
+def test_the_settings_that_the_readme_shows_are_a_valid_config():
+    shown = README.split("## Ways to distil")[1].split("```yaml")[1].split("```")[0].replace("chain: shrinking", "")
+    config = parse_yaml(shown, ["dataset=d", "teacher=builtin/cnn-large", "student=builtin/cnn-tiny"])
+    assert [term.loss for term in config.terms] == ["soft_target", "hint", "rkd_angle"]
 
 
 def test_the_loss_that_contributing_adds_in_ten_lines_can_be_trained_with(monkeypatch):

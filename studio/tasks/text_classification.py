@@ -102,7 +102,7 @@ def changed(
     rows: Dataset, plain: EncodedText, model: Any, max_length: int, changes: augment.Changes, seed: int
 ) -> EncodedText:
     """The texts with other words, read as `plain` was."""
-    texts = augment.change_texts(rows["text"][:], changes, seed)
+    texts = changes.texts(rows["text"][:], seed)
     return _encode(texts, plain.labels, model.processor, model.network.config, max_length)
 
 
