@@ -21,7 +21,9 @@ SHIFT = 12
 MIXED = 0.5
 """Share of the images that are mixed with another one."""
 
-AT_ONCE = 4096
+AT_ONCE = 2**24
+"""Pixels that are changed at a time."""
+
 FILLED_AT_ONCE = 64
 
 Replace = Callable[[list[list[str]], list[list[int]], random.Random], list[list[str]]]
@@ -73,7 +75,7 @@ def change_images(pixels: Tensor, changes: Changes, seed: int) -> tuple[Tensor, 
         steps = _image_steps(changes, pixels.shape)
         mixers = _mixers(changes)
         parts, mixed = [], []
-        for part in pixels.split(AT_ONCE):
+        for part in pixels.split(max(2, AT_ONCE // pixels[0].numel())):
             shares = part.float() / 255
             for step in steps:
                 shares = step(shares)

@@ -4,7 +4,7 @@ View 0 is the data as it is. Every other view is a changed copy, made anew from 
 a teacher answers is recorded under a fingerprint of the very inputs it read, so no view can take another one's answers.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -23,8 +23,6 @@ from studio.models import Model
 from studio.tasks import Encoded
 
 _FROM_DISK = "The teacher's answers to this data{} are on disk from an earlier run: they are read from there."
-KEPT = 4
-"""Encoded views that are held in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +52,26 @@ class TransferSet:
     seed: int
     changes: Changes = NO_CHANGES
     views: int = 1
-    _held: dict[tuple[object, ...], Encoded] = field(default_factory=dict, repr=False, compare=False)
+    _plain: dict[tuple[object, ...], Encoded] = field(default_factory=dict, repr=False, compare=False)
+    _latest: dict[tuple[object, ...], tuple[int, Encoded]] = field(default_factory=dict, repr=False, compare=False)
 
     def part(self, model: Model, number: int, view: int, changes: Changes | None = None) -> Encoded:
-        """One part as this model reads it; `changes` in place of the set's own."""
+        """One part as this model reads it; `changes` in place of the set's own.
+
+        The data as it is stays in memory, and of its changed views the latest.
+        """
         changes = self.changes if changes is None else changes
-        task, rows = tasks.of(self.task), self.parts[number]
-        plain = self._hold(
-            (number, *_reading(model)),
-            lambda: task.encode(rows, model.processor, model.network.config, self.max_length),
-        )
+        task, rows, reading = tasks.of(self.task), self.parts[number], (number, *_reading(model))
+        if reading not in self._plain:
+            self._plain[reading] = task.encode(rows, model.processor, model.network.config, self.max_length)
+        plain = self._plain[reading]
         if view == 0 or not changes.names:
             return plain
-        seed = (self.seed * 1_000_003 + view * 101 + number) % 2**31
-        return self._hold(
-            (number, view, changes.names, *_reading(model)),
-            lambda: task.changed(rows, plain, model, self.max_length, changes, seed),
-        )
+        latest = (*reading, changes.names)
+        if latest not in self._latest or self._latest[latest][0] != view:
+            seed = (self.seed * 1_000_003 + view * 101 + number) % 2**31
+            self._latest[latest] = view, task.changed(rows, plain, model, self.max_length, changes, seed)
+        return self._latest[latest][1]
 
     def whole(self, model: Model, view: int = 0, changes: Changes | None = None) -> Encoded:
         """All rows of a view, in the order of the parts."""
@@ -78,13 +79,6 @@ class TransferSet:
         for other in others:
             first = first.join(other)
         return first
-
-    def _hold(self, key: tuple[object, ...], make: Callable[[], Encoded]) -> Encoded:
-        if key not in self._held:
-            while len(self._held) >= KEPT * len(self.parts):
-                del self._held[next(iter(self._held))]
-            self._held[key] = make()
-        return self._held[key]
 
 
 @dataclass(frozen=True)

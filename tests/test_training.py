@@ -27,6 +27,7 @@ from studio import (
 from studio.config import UNLABELLED, parse_config
 from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
 from studio.models import Fit, Model
+from studio.preparation import distillation
 from tests.conftest import TINY
 
 CPU = device.Device(torch.device("cpu"), torch.float32)
@@ -402,3 +403,44 @@ def test_latencies_are_measured_for_each_model(model, inputs):
     found = evaluate.latencies({"teacher": [(model, inputs)], "student": [(model, inputs)]}, CPU)
     assert [one.role for one in found] == ["teacher", "student"]
     assert all(one.value > 0 for one in found)
+
+
+def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(fit, model, inputs):
+    torch.manual_seed(7)
+    live = models.build("transformer-small", fit)
+    live.network.train()
+    before = {name: tensor.clone() for name, tensor in live.network.state_dict().items()}
+    recorded = finish(teacher.logits(live, inputs, CPU, lambda done: None))
+    shown = transfer.View(inputs, recorded, inputs)
+    config = parse_config({"dataset": "d", **TINY, "terms": "soft_target, hint, value_relation"})
+
+    rows = transfer.TransferSet("text-classification", (fit.rows,), 16, 0)
+    term, modes = distillation(config, model, live, rows), []
+
+    def watching(student, answers, labels, progress):
+        modes.append((live.network.training, answers.hidden[-1].requires_grad, len(answers.hidden)))
+        return term(student, answers, labels, progress)
+
+    list(
+        training.learn(
+            lesson(model, inputs, view=lambda epoch: shown, objective=watching, live=live), CPU, training.Best()
+        )
+    )
+    assert set(modes) == {(False, False, 2)}
+    assert all(torch.equal(before[name], tensor) for name, tensor in live.network.state_dict().items())
+
+
+def test_projectors_are_trained_together_with_the_student(fit):
+    torch.manual_seed(7)
+    narrow, wide = models.build("transformer-tiny", fit), models.build("transformer-small", fit)
+    rows = transfer.TransferSet("text-classification", (fit.rows,), 16, 0)
+    config = parse_config({"dataset": "d", **TINY, "terms": "hint"})
+
+    term = distillation(config, narrow, wide, rows)
+    before = [one.clone() for one in term.parameters()]
+    encoded = rows.whole(narrow)
+    shown = transfer.View(encoded, torch.zeros(len(encoded), 2), rows.whole(wide))
+    plan = lesson(narrow, encoded, view=lambda epoch: shown, objective=term, live=wide)
+    list(training.learn(plan, CPU, training.Best()))
+    assert before
+    assert all(not torch.equal(old, new) for old, new in zip(before, term.parameters(), strict=True))
