@@ -213,11 +213,14 @@ class RunConfig(BaseModel):
         le=1000,
         title="Hard-label epochs",
         description="A second stage after distilling: the student learns the teacher's first choice for every "
-        "training row as if it were the label.",
+        "training row as if it were the label. Worth it where few rows have one.",
         json_schema_extra={"unit": "epochs", "expert": True},
     )
     more_teachers: tuple[str, ...] = Field(
-        (), max_length=7, title="More teachers", description="Models that teach together with the teacher."
+        (),
+        max_length=7,
+        title="More teachers",
+        description="Models that teach together with the teacher: worth it where each is good at something else.",
     )
     fusion: Literal["average", "confidence"] = Field(
         "average",
@@ -228,7 +231,8 @@ class RunConfig(BaseModel):
         (),
         max_length=7,
         title="Steps in between",
-        description="Models between teacher and student, the largest first. Each learns before the next one.",
+        description="Models between teacher and student, the largest first, each learning before the next one: worth it "
+        "where the student is much smaller than the teacher.",
     )
     chain: Literal["assistants", "shrinking"] = Field(
         "assistants",
@@ -239,7 +243,8 @@ class RunConfig(BaseModel):
     augment: tuple[Change, ...] = Field(
         (),
         title="Changed copies for the student",
-        description="Changed copies of the training rows; the teacher answers them anew.",
+        description="Changed copies of the training rows, which the teacher answers anew: worth it where there is little "
+        "data.",
     )
     teacher_augment: tuple[Change, ...] = Field(
         (),

@@ -97,7 +97,7 @@ def open_folder(folder: Path, fit: Fit) -> Model:
     """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `fit`."""
     check_folder(folder)
     task = tasks.of(fit.task)
-    knows, notes = _compare_labels(folder, fit.labels)
+    knows, notes = _compare_labels(folder, fit.labels, fit.several)
     try:
         network, loading = task.auto_model.from_pretrained(
             folder,
@@ -243,14 +243,19 @@ def _first_line(error: Exception) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-def _compare_labels(folder: Path, labels: list[str]) -> tuple[bool, tuple[str, ...]]:
-    """Whether the folder's config names the same labels, in any order; unnamed ones count when as many."""
+def _compare_labels(folder: Path, labels: list[str], several: bool) -> tuple[bool, tuple[str, ...]]:
+    """Whether the folder's config names the same labels, in any order; unnamed ones count when as many.
+
+    `several`: its head must have learned to say yes or no to each of them.
+    """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise ModelError(
             f"The config of {folder} cannot be read: {_first_line(error)}.", "Choose a model that transformers knows."
         ) from error
+    if (config.problem_type == "multi_label_classification") != several:
+        return False, ()
     named = [str(name) for name in config.id2label.values()]
     if sorted(named) == sorted(labels):
         return True, ()

@@ -167,3 +167,14 @@ def test_the_model_card_asks_for_all_labels_above_one_half(home, store, dataset,
 def test_what_is_certain_is_a_share_between_nothing_and_everything():
     logits = torch.tensor([[0.0, 0.0, 0.0], [50.0, -50.0, 50.0]])
     assert labels.certainty(logits, several=True).flatten().tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+
+
+def test_a_teacher_that_learned_one_label_a_row_is_taught_anew_for_several(home, store, dataset):
+    one = Columns("text", "label")
+    table = tagged().table
+    table = table[~table["label"].str.contains("|", regex=False)].reset_index(drop=True)
+    plain = library.save(store, home, "plain", data.clean(Upload("table", table), one, "text-classification"), one)
+    assert plain.labels == dataset.labels
+    run(home, plain, 1, **TINY)
+    assert "teach" in phases(run(home, dataset, 2, **{**TINY, "teacher": "run:1/teacher"}))
+    assert "teach" not in phases(run(home, dataset, 3, **{**TINY, "teacher": "run:2/teacher"}))

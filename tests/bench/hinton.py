@@ -43,9 +43,9 @@ SETTINGS = {
     "alpha": 0.9,
     "teacher_epochs": 60,
     "teacher_augment": ["crop"],
-    "epochs": 40,
+    "epochs": 50,
     "batch_size": 256,
-    "learning_rate": 3e-3,
+    "learning_rate": 2.5e-3,
     "teacher_learning_rate": 2e-3,
     "weight_decay": 0.0,
 }
