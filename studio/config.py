@@ -231,8 +231,8 @@ class RunConfig(BaseModel):
         (),
         max_length=7,
         title="Steps in between",
-        description="Models between teacher and student, the largest first, each learning before the next one: worth it "
-        "where the student is much smaller than the teacher.",
+        description="Models between teacher and student, the largest first, each learning before the next "
+        "one: worth it where the student is much smaller than the teacher.",
     )
     chain: Literal["assistants", "shrinking"] = Field(
         "assistants",
@@ -243,8 +243,8 @@ class RunConfig(BaseModel):
     augment: tuple[Change, ...] = Field(
         (),
         title="Changed copies for the student",
-        description="Changed copies of the training rows, which the teacher answers anew: worth it where there is little "
-        "data.",
+        description="Changed copies of the training rows, which the teacher answers anew: worth it where "
+        "there is little data.",
     )
     teacher_augment: tuple[Change, ...] = Field(
         (),
