@@ -7,7 +7,7 @@ import streamlit as st
 from pages._parameters import parameter
 from pages._words import model
 from studio.config import CHANGES, RunConfig, TaskName
-from studio.methods import LOSSES, METHODS
+from studio.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT
 from studio.rows import DatasetRow
 
@@ -26,9 +26,17 @@ def choose_method(dataset: DatasetRow) -> dict[str, Any]:
         help="What the student imitates of its teacher.",
     )
     if picked != OWN:
-        st.caption(METHODS[picked].when)
+        st.caption(f"{METHODS[picked].when} {measured(picked, dataset.task)}")
         return dict(METHODS[picked].values)
     return {"terms": own_mix(dataset)}
+
+
+def measured(name: str, task: TaskName) -> str:
+    """What the method brought where it was measured, as the README's table has it."""
+    if name not in GAINS.get(task, {}):
+        return ""
+    points = GAINS[task][name]
+    return f"Where we measured it ({MEASURED_ON[task]}) it brought {points:+.1f} points against the same student alone."
 
 
 def fits(name: str, dataset: DatasetRow) -> bool:

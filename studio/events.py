@@ -76,7 +76,8 @@ class PhaseFinished(_Event):
 class Evaluation(_Event):
     """One measured number. `low` and `high` are the ends of its 95 % interval where it has one.
 
-    Metrics: accuracy, f1_macro (shares of 1), parameters, size_bytes, latency_ms (batch of 1, median).
+    Metrics: accuracy, f1_macro (shares of 1), parameters, size_bytes, and milliseconds of a forward pass:
+    latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and latency_32_p95_ms (32 rows).
     """
 
     kind: Literal["evaluation"] = "evaluation"

@@ -49,6 +49,16 @@ def test_every_loss_is_in_the_readme_with_its_hint_and_paper():
         assert f"| `{name}` | {loss.when} | {loss.paper} |" in README, name
 
 
+def test_the_gains_that_the_wizard_tells_are_those_of_the_readmes_table():
+    table = README.split("## Which method?")[1].split("\n## ")[0]
+    rows = {
+        cells[1].strip(): cells for line in table.splitlines() if (cells := line.split("|"))[0] == "" and len(cells) > 4
+    }
+    for task, column in ((methods.TEXT, 3), (methods.IMAGES, 5)):
+        for name, points in methods.GAINS[task].items():
+            assert rows[methods.METHODS[name].title][column].strip() == f"{points:+.1f}".replace("-", "−"), name
+
+
 def test_the_settings_that_the_readme_shows_are_a_valid_config():
     shown = README.split("## Ways to distil")[1].split("```yaml")[1].split("```")[0].replace("chain: shrinking", "")
     config = parse_yaml(shown, ["dataset=d", "teacher=builtin/cnn-large", "student=builtin/cnn-tiny"])
