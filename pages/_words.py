@@ -105,6 +105,16 @@ def phase(name: str) -> str:
     return f"{word} {number}" if dash else word
 
 
+def teachers(config: RunConfig) -> str:
+    """All teachers of a run.
+
+    >>> names = {"dataset": "d", "teacher": "builtin/cnn-large", "student": "builtin/cnn-tiny"}
+    >>> teachers(RunConfig(**names, more_teachers=("run:3/teacher",)))
+    'cnn-large and teacher of run 3'
+    """
+    return " and ".join(model(one) for one in (config.teacher, *config.more_teachers))
+
+
 def method(config: RunConfig) -> str:
     """The losses of a run, by the name of a method where they have one."""
     for one in METHODS.values():

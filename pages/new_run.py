@@ -8,7 +8,7 @@ import streamlit as st
 from pages._parameters import expert_names, parameter
 from pages._studio import errors_shown, get_home, get_store
 from pages._ways import choose_method, choose_more_data, choose_more_teachers, choose_replay
-from pages._words import count, duration, escape, method, model, size
+from pages._words import count, duration, escape, method, model, size, teachers
 from studio import runner
 from studio.config import PRESET_HELP, PRESETS, RunConfig, parse_config
 from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT
@@ -128,7 +128,7 @@ def estimate(config: RunConfig) -> Any:
 def review(config: RunConfig) -> None:
     st.markdown(
         f"**{escape(config.dataset)}**  \n"
-        f"Teacher: **{escape(model(config.teacher))}**  \nStudent: **{escape(model(config.student))}**  \n"
+        f"Teacher: **{escape(teachers(config))}**  \nStudent: **{escape(model(config.student))}**  \n"
         f"Method: **{escape(method(config))}**"
     )
     with errors_shown():

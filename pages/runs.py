@@ -19,6 +19,7 @@ from pages._words import (
     model,
     phase,
     size,
+    teachers,
 )
 from studio import charts
 from studio.errors import StudioError
@@ -102,9 +103,11 @@ def one_run(run: RunRow) -> None:
         st.title(f"Run {run.id}", anchor=False, width="content")
         if not run.is_over:
             stop_button(run)
+    teach = "teach" if run.config.more_teachers else "teaches"
+    through = "".join(f" after {model(one)}" for one in run.config.assistants)
     st.markdown(
-        f"{escape(run.config.dataset)}: **{escape(model(run.config.teacher))}** teaches "
-        f"**{escape(model(run.config.student))}** · T = {run.config.temperature:g} · alpha = {run.config.alpha:g}"
+        f"{escape(run.config.dataset)}: **{escape(teachers(run.config))}** {teach} "
+        f"**{escape(model(run.config.student))}**{escape(through)} · T = {run.config.temperature:g} · alpha = {run.config.alpha:g}"
         f" · prune ratio = {run.config.prune_ratio:g} · {escape(method(run.config))}"
     )
     choice = store.choice(run.id)
