@@ -107,8 +107,8 @@ def one_run(run: RunRow) -> None:
     through = "".join(f" after {model(one)}" for one in run.config.assistants)
     st.markdown(
         f"{escape(run.config.dataset)}: **{escape(teachers(run.config))}** {teach} "
-        f"**{escape(model(run.config.student))}**{escape(through)} · T = {run.config.temperature:g} · alpha = {run.config.alpha:g}"
-        f" · prune ratio = {run.config.prune_ratio:g} · {escape(method(run.config))}"
+        f"**{escape(model(run.config.student))}**{escape(through)} "
+        f"· T = {run.config.temperature:g} · alpha = {run.config.alpha:g} · prune ratio = {run.config.prune_ratio:g} · {escape(method(run.config))}"
     )
     choice = store.choice(run.id)
     if choice is not None:
