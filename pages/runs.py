@@ -108,7 +108,8 @@ def one_run(run: RunRow) -> None:
     st.markdown(
         f"{escape(run.config.dataset)}: **{escape(teachers(run.config))}** {teach} "
         f"**{escape(model(run.config.student))}**{escape(through)} "
-        f"· T = {run.config.temperature:g} · alpha = {run.config.alpha:g} · prune ratio = {run.config.prune_ratio:g} · {escape(method(run.config))}"
+        f"· T = {run.config.temperature:g} · alpha = {run.config.alpha:g} · prune ratio = {run.config.prune_ratio:g} "
+        f"· {escape(method(run.config))}"
     )
     choice = store.choice(run.id)
     if choice is not None:
