@@ -7,7 +7,8 @@ import streamlit as st
 
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import count, escape, model, percent, size
-from studio import charts
+from studio import charts, runner
+from studio.convert import Conversion
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
 from studio.rows import RunRow
@@ -156,6 +157,22 @@ def curves(run: RunRow) -> None:
     right.plotly_chart(charts.accuracy_curves(points), key="accuracy")
 
 
+def show_forms(conversion: Conversion) -> None:
+    """The student in torch and as ONNX side by side."""
+    table = [
+        {
+            "Form": one.name,
+            "Size": size(one.size_bytes),
+            "One row": f"{one.latency_ms:.2f} ms",
+            "Same choice as in torch": percent(one.same),
+            "Note": one.left_out,
+        }
+        for one in conversion.forms
+    ]
+    st.dataframe(table, hide_index=True)
+    st.caption(f"Compared on {conversion.forms[0].rows} validation rows, timed in turns, {conversion.threads} threads.")
+
+
 def teacher_of(run: RunRow) -> str:
     """The teacher as this run left it: fine-tuned, where it was fine-tuned here."""
     return f"run:{run.id}/teacher" if home.model(run.id, "teacher").is_dir() else run.config.teacher
@@ -168,8 +185,10 @@ def download(run: RunRow) -> None:
     if not home.model(run.id, "student").is_dir():
         st.caption("This run saved no student.")
         return
-    st.caption("A Hugging Face folder with a model card and the settings that made it.")
+    st.caption("A Hugging Face folder with a model card and the settings that made it, and the same as ONNX files.")
     if st.button("Prepare the student", icon=":material/inventory_2:", key="prepare"):
+        with errors_shown(), st.spinner("Converting to ONNX, checking it on validation rows …"):
+            show_forms(runner.convert(home, store, run.id))
         with errors_shown(), st.spinner("Packing …"):
             target = Path(mkdtemp(prefix="student-")) / f"student-{run.id}.zip"
             st.session_state["packed"] = (run.id, export.student_zip(home, store, run.id, target))

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from studio import config as configs
 from studio import events, runner
-from studio.errors import ConfigError, StudioError
+from studio.errors import ConfigError, ExportError, StudioError, WorkerError
 from studio.home import Home
 from studio.rows import RunRow
 from studio.store import Store
@@ -188,12 +188,16 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
 def export(
     run_id: RunId,
     to: Annotated[Path | None, typer.Option(help="The zip to write; student-RUN.zip when left out.")] = None,
+    onnx: Annotated[bool, typer.Option(help="Also as ONNX, in float32 and int8.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Write the student as a Hugging Face folder in a zip."""
+    """Write the student as a Hugging Face folder, and as ONNX, in a zip."""
     from studio import export as exports
 
     home, store = _open()
+    store.run(run_id)
+    if onnx and home.model(run_id, "student").is_dir():
+        _convert(home, store, run_id)
     with _busy("Packing"):
         written = exports.student_zip(home, store, run_id, to or Path(f"student-{run_id}.zip"))
     if as_json:
@@ -207,6 +211,19 @@ def _open() -> tuple[Home, Store]:
     store = Store(home.database)
     store.fail_lost(runner.is_gone, runner.INTERRUPTED)
     return home, store
+
+
+def _convert(home: Home, store: Store, run_id: int) -> None:
+    """Make the ONNX files; where that cannot be done the zip goes without them, and it is said why."""
+    with _busy("Converting to ONNX"):
+        try:
+            conversion = runner.convert(home, store, run_id)
+        except (ExportError, WorkerError) as error:
+            _shown.print(f"[yellow]No ONNX:[/] {_plain(str(error))}", highlight=False)
+            return
+    for one in conversion.forms:
+        told = one.left_out or f"{one.size_bytes / 1e6:.2f} MB, {one.latency_ms:.2f} ms a row"
+        _shown.print(f"[dim]{one.name}: {_plain(told)}[/]", highlight=False)
 
 
 def _text(config: Path) -> str:

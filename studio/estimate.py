@@ -8,9 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from studio import errors
-from studio.errors import StudioError
-from studio.executors import Job
+from studio.executors import Job, respond
 from studio.references import ModelReference
 
 SAMPLE_ROWS = 2_000
@@ -31,20 +29,6 @@ class Estimate(BaseModel):
     memory_bytes: int | None = None
     device: str = ""
     notes: list[str] = []
-
-
-class Answer(BaseModel):
-    """How the process answers: with an estimate, or with the error that a run would meet."""
-
-    estimate: Estimate | None = None
-    error: str = ""
-    message: str = ""
-    cure: str = ""
-
-    def estimate_or_raise(self) -> Estimate:
-        if self.estimate is None:
-            raise errors.by_name(self.error)(self.message, self.cure)
-        return self.estimate
 
 
 def measure(job: Job) -> Estimate:
@@ -182,15 +166,5 @@ def _result(steps: Any) -> Any:
             return stop.value
 
 
-def main() -> int:
-    job = Job.model_validate_json(sys.stdin.read())
-    try:
-        answer = Answer(estimate=measure(job))
-    except StudioError as error:
-        answer = Answer(error=type(error).__name__, message=error.message, cure=error.cure)
-    print(answer.model_dump_json())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(respond(measure))

@@ -44,6 +44,10 @@ class Home:
             raise ValueError(f"role must be student, control, teacher, teacher-N or assistant-N, got {role!r}")
         return self.run(run_id) / role
 
+    def onnx(self, run_id: int) -> Path:
+        """The student of a run as ONNX files."""
+        return self.run(run_id) / "onnx"
+
     def roles(self, run_id: int) -> list[str]:
         """The saved models of a run that others can start from; a control is for comparing alone."""
         folder = self.run(run_id)

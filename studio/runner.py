@@ -16,9 +16,10 @@ import psutil
 
 from studio import events
 from studio.config import RunConfig
+from studio.convert import Conversion, made
 from studio.errors import StudioError, WorkerError
-from studio.estimate import Answer, Estimate
-from studio.executors import Job, Stopped, local
+from studio.estimate import Estimate
+from studio.executors import Answer, Job, Result, Stopped, local
 from studio.home import Home
 from studio.rows import RunRow
 from studio.store import Store
@@ -27,7 +28,8 @@ Execute = Callable[[Job, Callable[[], bool]], Generator[events.Event, None, None
 
 FLUSH_SECONDS = 0.4
 WAKE_SECONDS = 0.3
-ESTIMATE_SECONDS = 120
+ESTIMATE_SECONDS = 120.0
+CONVERT_SECONDS = 600.0
 LEASE = "trainer"
 LEASE_SECONDS = 15.0
 RETRY_SECONDS = 5.0
@@ -210,21 +212,37 @@ def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
     Raises the `StudioError` that the run itself would meet while it prepares.
     """
     job = job_of(store, home, config, store.dataset(config.dataset).id)
+    return _ask("estimate", Estimate, job, ESTIMATE_SECONDS, "The run can start without it.")
+
+
+def convert(home: Home, store: Store, run_id: int) -> Conversion:
+    """The student of a run as ONNX files, checked and timed in a process of its own; made once.
+
+    Raises `ExportError` where it cannot be written as ONNX.
+    """
+    known = made(home.onnx(run_id))
+    if known is not None:
+        return known
+    run = store.run(run_id)
+    job = job_of(store, home, run.config, run.dataset_id, run_id)
+    return _ask("convert", Conversion, job, CONVERT_SECONDS, "The student can be exported without it.")
+
+
+def _ask(program: str, kind: type[Result], job: Job, seconds: float, cure: str) -> Result:
+    """Ask `python -m studio.program` one thing. Raises what it met, or `WorkerError` where it gave no answer."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "studio.estimate"],
+            [sys.executable, "-m", f"studio.{program}"],
             input=job.model_dump_json(),
             capture_output=True,
             text=True,
             env=local.environment(local.available_cores()),
-            timeout=ESTIMATE_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise WorkerError(
-            f"The estimate took longer than {ESTIMATE_SECONDS} s.", "The run can start without it."
-        ) from error
+        raise WorkerError(f"To {program} took longer than {seconds:g} s.", cure) from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise WorkerError(f"The estimate could not be made: {last}.", "The run can start without it.")
-    return Answer.model_validate_json(done.stdout).estimate_or_raise()
+        raise WorkerError(f"To {program} did not work: {last}.", cure)
+    return Answer[kind].model_validate_json(done.stdout).result_or_raise()  # type: ignore[valid-type]

@@ -1,8 +1,16 @@
-"""Where a worker runs. An executor turns a job into a stream of events."""
+"""Where work on a run happens apart from the pages: what is asked of a process, and how it answers."""
+
+import sys
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from studio import errors
 from studio.config import RunConfig
+from studio.errors import StudioError
+
+Result = TypeVar("Result", bound=BaseModel)
 
 
 class Job(BaseModel):
@@ -19,3 +27,28 @@ class Job(BaseModel):
 
 class Stopped(Exception):
     """The worker ended because it was asked to; what the student learned so far is saved."""
+
+
+class Answer(BaseModel, Generic[Result]):
+    """How a process that was asked one thing answers: with a result, or with the error that it met."""
+
+    result: Result | None = None
+    error: str = ""
+    message: str = ""
+    cure: str = ""
+
+    def result_or_raise(self) -> Result:
+        if self.result is None:
+            raise errors.by_name(self.error)(self.message, self.cure)
+        return self.result
+
+
+def respond(work: Callable[[Job], Result]) -> int:
+    """Read a job from standard input, do the work, print the answer as JSON; the exit status of the process."""
+    job = Job.model_validate_json(sys.stdin.read())
+    try:
+        answer: Answer[Result] = Answer(result=work(job))
+    except StudioError as error:
+        answer = Answer(error=type(error).__name__, message=error.message, cure=error.cure)
+    print(answer.model_dump_json())
+    return 0

@@ -27,7 +27,7 @@ from studio.store import Store
 
 LABELLED, UNLABELLED_ROWS, VALIDATION_ROWS = 500, 20_000, 1_000
 TEXT: dict[str, Any] = {"student": "teacher/2-layers", "epochs": 2, "batch_size": 32, "max_length": 64, "alpha": 0.9}
-IMAGES: dict[str, Any] = {"student": "builtin/cnn-tiny", "epochs": 6, "batch_size": 64, "alpha": 0.9}
+IMAGES: dict[str, Any] = {"student": "builtin/cnn-tiny", "epochs": 5, "batch_size": 64, "alpha": 0.9}
 TEACHERS: dict[str, dict[str, Any]] = {
     "text": {"teacher_epochs": 3},
     "images": {"teacher": "builtin/cnn-large", "teacher_epochs": 60},

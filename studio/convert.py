@@ -1,0 +1,145 @@
+"""A run's student as ONNX files, checked and timed on rows of its data, in a process of its own: it opens torch."""
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from studio.errors import ExportError
+from studio.executors import Job, respond
+
+CHECKED_ROWS = 100
+PASSES = 30
+FILES = {"float32": "model.onnx", "int8": "model-int8.onnx"}
+
+
+class Form(BaseModel):
+    """One form of the student. `same` is the share of checked rows with the same choice as in torch, `largest` the
+    largest difference of a logit, `latency_ms` the median of one row at a time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    file: str = ""
+    size_bytes: int
+    rows: int
+    same: float
+    largest: float
+    latency_ms: float
+    left_out: str = ""
+
+
+class Conversion(BaseModel):
+    """All forms, torch first, timed in turns in one session with so many threads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    forms: list[Form]
+    threads: int
+
+
+def convert(job: Job) -> Conversion:
+    """Write the files and `forms.json` into the run's folder in one move.
+
+    Checked on validation rows: the test rows stay what they are, read once. A form that does not agree with the student
+    is left out, and it is said why. Raises `ExportError` where the student cannot be written as ONNX.
+    """
+    import torch
+
+    from studio import data, models, onnx, tasks
+    from studio.home import Home
+    from studio.models import Fit
+
+    models.quiet()
+    home = Home(Path(job.home))
+    dataset = data.load(Path(job.dataset))
+    rows = dataset.dict["validation"]
+    rows = rows.select(range(min(CHECKED_ROWS, len(rows))))
+    fit = Fit(dataset.task, dataset.labels, rows, job.config.max_length, dataset.several)
+    model = models.open_folder(home.model(job.run_id, "student"), fit)
+    task = tasks.of(dataset.task)
+    inputs = task.encode(rows, model.processor, model.network.config, job.config.max_length)
+    train = dataset.dict["train"].select(range(min(onnx.CALIBRATION_ROWS, len(dataset.dict["train"]))))
+    calibration = task.encode(train, model.processor, model.network.config, job.config.max_length)
+
+    folder = home.onnx(job.run_id)
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    onnx.write(model, inputs, part / FILES["float32"])
+    onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration)
+    agreements = {name: onnx.compare(model, part / file, inputs, dataset.several) for name, file in FILES.items()}
+    times = _times(model, part, inputs)
+    forms = [Form(name="torch", size_bytes=models.weights_bytes(home.model(job.run_id, "student")), rows=len(inputs),
+                  same=1.0, largest=0.0, latency_ms=times["torch"])]  # fmt: skip
+    for name, found in agreements.items():
+        forms.append(_form(name, part / FILES[name], found, times[name]))
+    _require(forms[1])
+    conversion = Conversion(forms=forms, threads=torch.get_num_threads())
+    (part / "forms.json").write_text(conversion.model_dump_json(indent=2))
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    return conversion
+
+
+def _form(name: str, file: Path, found: Any, latency: float) -> Form:
+    """A form with what was found; a file that does not agree with the student is deleted."""
+    from studio import onnx
+
+    size, reason = file.stat().st_size, ""
+    if found.same < onnx.LEAST_AGREEMENT or (name == "float32" and found.largest > onnx.TOLERANCE):
+        same = f"{found.same:.0%} of {found.rows} rows".replace("%", " %")
+        reason = f"It chooses as the student does on {same}; a logit differs by up to {found.largest:.2g}."
+        file.unlink()
+    return Form(
+        name=name,
+        file="" if reason else file.name,
+        size_bytes=size,
+        rows=found.rows,
+        same=found.same,
+        largest=found.largest,
+        latency_ms=latency,
+        left_out=reason,
+    )
+
+
+def _require(form: Form) -> None:
+    if form.left_out:
+        raise ExportError(
+            f"The student's ONNX file does not answer as the student. {form.left_out}", "Take the folder."
+        )
+
+
+def _times(model: Any, folder: Path, inputs: Any) -> dict[str, float]:
+    """Median milliseconds of one row, the forms taking turns."""
+    import statistics
+
+    import torch
+
+    from studio import onnx
+
+    sessions = {name: onnx.open_file(folder / file) for name, file in FILES.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in ("torch", *sessions)}
+    network = model.network.eval()
+    for turn in range(PASSES):
+        batch = inputs.batch(torch.tensor([turn % len(inputs)]))
+        for name, taken in seconds.items():
+            start = time.perf_counter()
+            with torch.inference_mode():
+                network(**batch) if name == "torch" else onnx.run(sessions[name], batch)
+            taken.append(time.perf_counter() - start)
+    return {name: 1000 * statistics.median(taken) for name, taken in seconds.items()}
+
+
+def made(folder: Path) -> Conversion | None:
+    """What an earlier conversion left in the folder."""
+    file = folder / "forms.json"
+    return Conversion.model_validate(json.loads(file.read_text())) if file.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(respond(convert))

@@ -1,0 +1,152 @@
+"""A model as ONNX files, in float32 and in int8, each compared with the model that it was made from."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxruntime import quantization
+from torch import Tensor, nn
+
+from studio.errors import ExportError
+from studio.labels import choices
+from studio.models import Model
+from studio.tasks import Encoded
+
+CALIBRATION_ROWS = 200
+"""Training rows that tell how large activations become, for models of convolutions."""
+
+LEAST_AGREEMENT = 0.99
+TOLERANCE = 1e-3
+"""The largest difference of a logit that float32 may show: other kernels add in another order."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a file answers beside the model: the share of rows with the same choice, and the largest difference of a
+    logit."""
+
+    rows: int
+    same: float
+    largest: float
+
+
+class _Logits(nn.Module):
+    """A network that takes its inputs by position and gives its logits alone."""
+
+    def __init__(self, network: Any, names: list[str]) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        logits: Tensor = self.network(**dict(zip(self.names, inputs, strict=True))).logits
+        return logits
+
+
+def write(model: Model, inputs: Encoded, file: Path) -> None:
+    """float32, for any number of rows and, of texts, any length. Raises `ExportError` where an operator has no
+    counterpart."""
+    batch = inputs.batch(torch.arange(2))
+    free = {name: {0: torch.export.Dim.DYNAMIC} for name in batch}
+    for name in free.keys() & {"input_ids", "attention_mask"}:
+        free[name][1] = torch.export.Dim.DYNAMIC
+    network = _Logits(model.network.cpu().eval(), list(batch))
+    try:
+        with _quietly():
+            torch.onnx.export(
+                network,
+                tuple(batch.values()),
+                str(file),
+                input_names=list(batch),
+                output_names=["logits"],
+                dynamic_shapes=(tuple(free.values()),),
+                external_data=False,
+                dynamo=True,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        kind = model.network.config.model_type
+        raise ExportError(
+            f"A {kind} cannot be written as ONNX: {str(error).strip().splitlines()[0]}",
+            "Take the Hugging Face folder.",
+        ) from error
+
+
+def write_int8(source: Path, target: Path, inputs: Encoded) -> None:
+    """The same in int8. Models of linear layers: weights in int8, activations as they come (dynamic). Models of
+    convolutions: both, with ranges that are measured on rows of `inputs` (static)."""
+    graph = onnx.load(source)
+    del graph.graph.value_info[:]  # shapes as the exporter noted them stop the quantizer
+    with _quietly():
+        if any(node.op_type == "Conv" for node in graph.graph.node):
+            prepared = target.with_suffix(".prepared")
+            onnx.save(graph, prepared)
+            reader = _Rows(inputs)
+            quantization.quantize_static(
+                prepared, target, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True
+            )
+            prepared.unlink()
+        else:
+            quantization.quantize_dynamic(graph, target, weight_type=quantization.QuantType.QInt8)
+
+
+def compare(model: Model, file: Path, inputs: Encoded, several: bool) -> Agreement:
+    """The file's answers beside the model's on all rows of `inputs`, a few at a time."""
+    session = open_file(file)
+    network = model.network.cpu().eval()
+    ours, theirs = [], []
+    for rows in torch.arange(len(inputs)).split(8):
+        batch = inputs.batch(rows)
+        with torch.inference_mode():
+            ours.append(network(**batch).logits)
+        theirs.append(torch.from_numpy(run(session, batch)))
+    expected, found = torch.cat(ours), torch.cat(theirs)
+    same = choices(found, several) == choices(expected, several)
+    same = same.all(-1) if several else same
+    return Agreement(len(inputs), float(same.float().mean()), float((found - expected).abs().max()))
+
+
+def open_file(file: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """A session on the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+
+def run(session: onnxruntime.InferenceSession, batch: dict[str, Tensor]) -> np.ndarray:
+    """The logits (rows, classes) for a model's own batch."""
+    found: np.ndarray = session.run(["logits"], {name: tensor.numpy() for name, tensor in batch.items()})[0]
+    return found
+
+
+class _Rows(quantization.CalibrationDataReader):
+    """Rows of the data, one batch after the other, as the quantizer asks for them."""
+
+    def __init__(self, inputs: Encoded) -> None:
+        numbers = torch.arange(min(CALIBRATION_ROWS, len(inputs)))
+        self._batches = iter([inputs.batch(rows) for rows in numbers.split(8)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {name: tensor.numpy() for name, tensor in batch.items()}
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the exporter's remarks on optional packages out of the log."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)

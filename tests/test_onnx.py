@@ -1,0 +1,127 @@
+"""The student as ONNX files: they answer as the model does, open anywhere, and what does not agree is left out."""
+
+import json
+import zipfile
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from studio import convert, data, export, models, onnx, runner, samples, tasks, trainer
+from studio.config import parse_config
+from studio.errors import ExportError
+from studio.models import Fit
+from tests.conftest import TINY
+
+TEXT_MODELS = ("transformer-small", "fasttext-small")
+IMAGE_MODELS = ("cnn-small", "mlp-64")
+
+
+@pytest.fixture
+def texts(home, saved) -> Fit:
+    rows = data.load(home.dataset(saved.id)).dict["train"]
+    return Fit("text-classification", ["bad", "good"], rows, 16)
+
+
+@pytest.fixture
+def images(home, store) -> Fit:
+    dataset = data.load(home.dataset(samples.add(store, home, "images").id))
+    return Fit("image-classification", dataset.labels, dataset.dict["train"].select(range(200)), 16)
+
+
+def built(name: str, fit: Fit):
+    torch.manual_seed(0)
+    model = models.build(name, fit)
+    return model, tasks.of(fit.task).encode(fit.rows, model.processor, model.network.config, 16)
+
+
+def check(name: str, fit: Fit, folder) -> None:
+    model, inputs = built(name, fit)
+    onnx.write(model, inputs, folder / "model.onnx")
+    found = onnx.compare(model, folder / "model.onnx", inputs, several=False)
+    assert found.rows == len(inputs)
+    assert found.same == 1.0
+    assert found.largest < 1e-4
+    onnx.write_int8(folder / "model.onnx", folder / "int8.onnx", inputs)
+    found = onnx.compare(model, folder / "int8.onnx", inputs, several=False)
+    assert found.largest < 0.2
+    assert (folder / "int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
+
+
+@pytest.mark.parametrize("name", TEXT_MODELS)
+def test_a_text_model_answers_alike_in_float32_and_nearly_alike_in_int8(name, texts, tmp_path):
+    check(name, texts, tmp_path)
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_an_image_model_answers_alike_in_float32_and_nearly_alike_in_int8(name, images, tmp_path):
+    check(name, images, tmp_path)
+
+
+def test_any_number_of_rows_and_any_length_fit_the_file(texts, tmp_path):
+    model, inputs = built("transformer-small", texts)
+    onnx.write(model, inputs, tmp_path / "model.onnx")
+    session = onnx.open_file(tmp_path / "model.onnx")
+    for rows, length in ((1, 3), (5, 16)):
+        batch = {
+            "input_ids": torch.full((rows, length), 7),
+            "attention_mask": torch.ones(rows, length, dtype=torch.long),
+        }
+        assert onnx.run(session, batch).shape == (rows, 2)
+
+
+def test_a_file_of_another_model_is_told_apart(texts, tmp_path):
+    model, inputs = built("transformer-small", texts)
+    onnx.write(model, inputs, tmp_path / "model.onnx")
+    with torch.no_grad():
+        model.network.classifier.weight.mul_(-3)
+    assert onnx.compare(model, tmp_path / "model.onnx", inputs, several=False).largest > 0.01
+
+
+@pytest.fixture
+def finished(store, home, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="a", owner=runner.new_owner())
+    for event in trainer.distill(run.config, run_id=run.id, dataset=home.dataset(saved.id), home=home):
+        store.record(run.id, [event])
+    store.finish(run.id)
+    return run
+
+
+def test_a_runs_student_is_converted_once_checked_and_packed_with_its_card(home, store, finished, tmp_path):
+    conversion = runner.convert(home, store, finished.id)
+    assert [one.name for one in conversion.forms] == ["torch", "float32", "int8"]
+    assert all(one.latency_ms > 0 for one in conversion.forms)
+    assert conversion.forms[1].same == 1.0
+    assert runner.convert(home, store, finished.id) == conversion
+    written = export.student_zip(home, store, finished.id, tmp_path / "student.zip")
+    with zipfile.ZipFile(written) as archive:
+        assert "onnx/model.onnx" in archive.namelist()
+        card = archive.read("README.md").decode()
+        session = onnxruntime.InferenceSession(archive.read("onnx/model.onnx"))
+    assert "## As ONNX" in card
+    feed = {"input_ids": np.full((1, 4), 7), "attention_mask": np.ones((1, 4), dtype=np.int64)}
+    assert session.run(["logits"], feed)[0].shape == (1, 2)
+
+
+def test_an_int8_file_that_does_not_agree_is_left_out_and_it_is_said_why(home, store, finished, monkeypatch):
+    real = onnx.compare
+
+    def compare(model, file, inputs, several):
+        found = real(model, file, inputs, several)
+        return onnx.Agreement(found.rows, 0.9, found.largest) if "int8" in file.name else found
+
+    monkeypatch.setattr(onnx, "compare", compare)
+    conversion = convert.convert(runner.job_of(store, home, finished.config, finished.dataset_id, finished.id))
+    assert "90 %" in conversion.forms[2].left_out
+    assert not (home.onnx(finished.id) / "model-int8.onnx").exists()
+    assert (home.onnx(finished.id) / "model.onnx").exists()
+    assert json.loads((home.onnx(finished.id) / "forms.json").read_text())["forms"][2]["file"] == ""
+
+
+def test_a_float32_file_that_does_not_agree_is_an_error_and_leaves_nothing(home, store, finished, monkeypatch):
+    monkeypatch.setattr(onnx, "compare", lambda model, file, inputs, several: onnx.Agreement(10, 0.5, 3.0))
+    job = runner.job_of(store, home, finished.config, finished.dataset_id, finished.id)
+    with pytest.raises(ExportError, match="does not answer as the student"):
+        convert.convert(job)
+    assert not home.onnx(finished.id).exists()
