@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from pages._parameters import parameter
-from pages._words import model
+from pages._words import method, model
 from studio.config import CHANGES, RunConfig, TaskName
 from studio.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT
@@ -15,12 +15,15 @@ OWN = "own"
 ANOTHER = "Pick a model, or write hub:ORG/NAME or folder:PATH"
 
 
-def choose_method(dataset: DatasetRow) -> dict[str, Any]:
+def choose_method(dataset: DatasetRow, start: RunConfig | None) -> dict[str, Any]:
     """The losses, by the name of a method or one by one."""
     names = [name for name, one in METHODS.items() if dataset.task in one.tasks and fits(name, dataset)]
+    titles = {METHODS[name].title: name for name in names}
+    first = titles.get(method(start), OWN) if start else names[0]
     picked = st.selectbox(
         "Method",
         [*names, OWN],
+        index=[*names, OWN].index(first),
         format_func=lambda name: "Your own mix of losses" if name == OWN else METHODS[name].title,
         key=f"method-{dataset.task}",
         help="What the student imitates of its teacher.",
@@ -28,7 +31,7 @@ def choose_method(dataset: DatasetRow) -> dict[str, Any]:
     if picked != OWN:
         st.caption(f"{METHODS[picked].when} {measured(picked, dataset.task)}")
         return dict(METHODS[picked].values)
-    return {"terms": own_mix(dataset)}
+    return {"terms": own_mix(start)}
 
 
 def measured(name: str, task: TaskName) -> str:
@@ -45,10 +48,11 @@ def fits(name: str, dataset: DatasetRow) -> bool:
     return all(len(dataset.labels) >= one.classes and not (dataset.several and one.one_class) for one in losses)
 
 
-def own_mix(dataset: DatasetRow) -> list[dict[str, Any]]:
+def own_mix(start: RunConfig | None) -> list[dict[str, Any]]:
     """A weight for each loss that is picked."""
+    weights = {term.loss: term.share for term in start.terms} if start else {"soft_target": 1.0}
     picked = st.multiselect(
-        "Losses", list(LOSSES), default=["soft_target"], format_func=lambda name: LOSSES[name].title, key="losses"
+        "Losses", list(LOSSES), default=list(weights), format_func=lambda name: LOSSES[name].title, key="losses"
     )
     for name in picked:
         loss = LOSSES[name]
@@ -61,7 +65,7 @@ def own_mix(dataset: DatasetRow) -> list[dict[str, Any]]:
                 f"Weight of {LOSSES[name].title}",
                 min_value=0.001,
                 max_value=1e6,
-                value=LOSSES[name].weight,
+                value=weights.get(name, LOSSES[name].weight),
                 format="%g",
                 key=f"weight-{name}",
             )
@@ -69,32 +73,34 @@ def own_mix(dataset: DatasetRow) -> list[dict[str, Any]]:
     return terms
 
 
-def choose_more_teachers(task: TaskName, known: list[str]) -> dict[str, Any]:
+def choose_more_teachers(task: TaskName, known: list[str], start: RunConfig | None) -> dict[str, Any]:
     """Further teachers, and models between teacher and student."""
     with st.expander("More teachers, steps in between"):
-        teachers = references("more_teachers", task, known)
+        teachers = references("more_teachers", task, known, start)
         values: dict[str, Any] = {"more_teachers": teachers}
         if teachers:
-            values["fusion"] = parameter("fusion", "average")
+            values["fusion"] = parameter("fusion", start.fusion if start else "average")
         st.divider()
         cuts = [f"teacher/{count}-layer{'s' if count > 1 else ''}" for count in range(11, 0, -1)]
-        values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"])
+        values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"], start)
         st.caption(
             "Useful where the student is much smaller than the teacher. With a student that is the *same as teacher* "
             "a step that is the same, too, makes one more generation (born again)."
         )
         if values["assistants"]:
-            values["chain"] = parameter("chain", "assistants")
+            values["chain"] = parameter("chain", start.chain if start else "assistants")
     return values
 
 
-def references(name: str, task: TaskName, known: list[str]) -> list[str]:
+def references(name: str, task: TaskName, known: list[str], start: RunConfig | None) -> list[str]:
     """Several model references: built in, of earlier runs, or written by hand."""
     field = RunConfig.model_fields[name]
     builtin = BUILTIN_TEXT if task == "text-classification" else BUILTIN_IMAGE
+    first = list(getattr(start, name)) if start else []
     return st.multiselect(
         field.title or name,
-        [*(f"builtin/{one}" for one in builtin), *known],
+        list(dict.fromkeys([*(f"builtin/{one}" for one in builtin), *known, *first])),
+        default=first,
         format_func=model,
         help=field.description,
         accept_new_options=True,
@@ -103,23 +109,22 @@ def references(name: str, task: TaskName, known: list[str]) -> list[str]:
     )
 
 
-def choose_more_data(task: TaskName) -> dict[str, Any]:
+def choose_more_data(task: TaskName, start: RunConfig | None) -> dict[str, Any]:
     """Changed copies of the training rows."""
     with st.expander("More data from your data"):
-        values: dict[str, Any] = {"augment": changes("augment", task)}
+        values: dict[str, Any] = {"augment": changes("augment", task, start)}
         if values["augment"]:
-            values["views"] = parameter("views", RunConfig.model_fields["views"].default)
-        values["teacher_augment"] = changes("teacher_augment", task)
+            values["views"] = parameter("views", start.views if start else RunConfig.model_fields["views"].default)
+        values["teacher_augment"] = changes("teacher_augment", task, start)
         if "masked_word" in values["augment"] + values["teacher_augment"]:
             help_text = RunConfig.model_fields["masked_model"].description
-            named = st.text_input(
-                "Masked language model", value="hub:google-bert/bert-base-uncased", help=help_text, key="masked-model"
-            )
+            first = (start.masked_model if start else None) or "hub:google-bert/bert-base-uncased"
+            named = st.text_input("Masked language model", value=first, help=help_text, key="masked-model")
             values["masked_model"] = named.strip() or None
     return values
 
 
-def changes(name: str, task: TaskName) -> list[str]:
+def changes(name: str, task: TaskName, start: RunConfig | None) -> list[str]:
     field = RunConfig.model_fields[name]
     mixing = () if name == "augment" else ("mixup", "cutmix")  # a mixed image has no label that a teacher could learn
     words = {str(key): text for key, text in CHANGES[task].items() if key not in mixing}
@@ -127,6 +132,7 @@ def changes(name: str, task: TaskName) -> list[str]:
         field.title or name,
         list(words),
         selection_mode="multi",
+        default=[one for one in getattr(start, name) if one in words] if start else None,
         format_func=lambda key: words[key],
         help=field.description,
         key=f"{name}-{task}",

@@ -168,12 +168,14 @@ def status(run: RunRow) -> None:
             st.caption("Stopping: what the student has learned so far is being saved.")
     elif run.status == "failed":
         show_error(StudioError(run.message or "The run failed.", run.cure or ""))
-        st.page_link("new_run.py", label="Start another run", icon=":material/add_circle:")
     else:
         if run.verdict:
             st.success(escape(run.verdict), icon=":material/fact_check:")
         st.page_link("results.py", label="See the results", query_params={"run": str(run.id)},
                      icon=":material/arrow_forward:")  # fmt: skip
+    if run.is_over:
+        st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
+                     icon=":material/replay:")  # fmt: skip
 
 
 def stepper(run: RunRow) -> str:

@@ -17,8 +17,8 @@ from studio.tasks import Encoded
 CONFIDENCE = 0.95
 Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 BOOTSTRAP = 2_000
-WARM_UP, PASSES, FEWEST_PASSES = 5, 40, 5
-TIMING_SECONDS = 6.0
+WARM_UP, PASSES, FEWEST_PASSES = 5, 45, 5
+TIMING_SECONDS = 4.0
 """How long the clock runs for one batch size, all models together."""
 
 
@@ -155,7 +155,8 @@ def latencies(roles: dict[Role, list[tuple[Model, Encoded]]], device: Device) ->
     """Milliseconds of a forward pass through all models of a role: median and 95th percentile, one row at a time
     (`latency_ms`, `latency_p95_ms`) and 32 together (`latency_32_ms`, `latency_32_p95_ms`).
 
-    The roles take turns, so that all see the same machine. What is slow is timed less often, at least 5 times.
+    The roles take turns, so that all see the same machine; the first passes do not count. What is slow is timed less
+    often, at least 5 times.
     """
     found = []
     for rows, name in ((1, "latency"), (32, "latency_32")):
@@ -170,15 +171,18 @@ def _in_turns(roles: dict[Role, list[tuple[Model, Encoded]]], rows: int, device:
     """The seconds of each pass with so many rows."""
     seconds: dict[Role, list[float]] = {role: [] for role in roles}
     begun = time.perf_counter()
-    for turn in range(WARM_UP + PASSES):
+    for turn in range(PASSES):
         for role, members in roles.items():
             numbers = torch.arange(turn * rows, (turn + 1) * rows, device=device.torch_device) % len(members[0][1])
-            elapsed = sum(_one_pass(model, inputs, numbers, device) for model, inputs in members)
-            if turn >= WARM_UP:
-                seconds[role].append(elapsed)
-        if turn >= WARM_UP + FEWEST_PASSES and time.perf_counter() - begun > TIMING_SECONDS:
+            seconds[role].append(sum(_one_pass(model, inputs, numbers, device) for model, inputs in members))
+        if turn >= FEWEST_PASSES and time.perf_counter() - begun > TIMING_SECONDS:
             break
-    return seconds
+    return {role: _warm(taken) for role, taken in seconds.items()}
+
+
+def _warm(seconds: list[float]) -> list[float]:
+    """The passes after the first ones, which also fill caches and choose kernels."""
+    return seconds[min(WARM_UP, len(seconds) - FEWEST_PASSES) :]
 
 
 def _one_pass(model: Model, inputs: Encoded, rows: torch.Tensor, device: Device) -> float:

@@ -196,6 +196,30 @@ def test_going_on_with_new_data_proposes_the_student_its_teacher_and_the_data_it
     assert (config.student, config.teacher) == ("run:1/student", "run:1/teacher")
 
 
+def test_a_run_can_be_started_again_with_all_its_settings(app, saved, store):
+    names = {**TINY, "student": "teacher/1-layer", "temperature": 6.0, "alpha": 0.35, "terms": "soft_target, hint:0.5",
+             "auto": True, "hard_epochs": 2, "more_teachers": "builtin/fasttext-large", "fusion": "confidence",
+             "assistants": "builtin/transformer-tiny", "augment": "word_dropout", "views": 5, "seed": 11,
+             "learning_rate": 2e-4, "alpha_schedule": "linear", "control": False}  # fmt: skip
+    store.submit(parse_config({"dataset": "reviews", **names}), key="first")
+    app = opened(app, "new_run.py", draft="again", **{"from": "1"})
+    app.button(key="start").click().run()
+    again, first = store.runs()
+    found, wanted = again.config.model_dump(), first.config.model_dump()
+    assert {name: value for name, value in found.items() if value != wanted[name]} == {}
+
+
+def test_a_run_with_a_named_method_and_an_earlier_students_model_is_started_again(app, filled, home, store):
+    for role in ("student", "teacher"):
+        home.model(1, role).mkdir(parents=True)
+    names = {**TINY, "teacher": "run:1/teacher", "student": "run:1/student", "terms": "soft_target, hidden_cosine"}
+    run = store.submit(parse_config({"dataset": "reviews", **names}), key="first")
+    app = opened(app, "new_run.py", draft="again", **{"from": str(run.id)})
+    assert app.selectbox(key="method-text-classification").value == "cosine"
+    app.button(key="start").click().run()
+    assert store.runs()[0].config == run.config
+
+
 def test_what_a_run_chose_by_itself_is_told_with_its_reason(app, filled):
     chosen = events.Choice(temperature=2.0, alpha=0.9, reason="It got more right.", tried=[(2.0, 0.9, 0.8)])
     filled.record(1, [chosen])
