@@ -28,7 +28,7 @@ def choose_model(role: str, task: TaskName, proposed: str) -> str | None:
             "Layers to keep", 1, max(12, kept), kept, key="student-layers", help="Fewer layers: smaller and faster."
         )
         st.caption("It starts from the teacher's own weights. For transformers; must be fewer than the teacher has.")
-        return f"teacher/{layers}-layers"
+        return f"teacher/{layers}-layer{'s' if layers > 1 else ''}"
     if source == SOURCES["hub"]:
         name = st.text_input("Model id", linked, placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
         st.caption("It is downloaded once. Only safetensors weights are opened, and no code that comes with them.")

@@ -69,7 +69,7 @@ def own_mix(start: RunConfig | None) -> list[dict[str, Any]]:
                 format="%g",
                 key=f"weight-{name}",
             )
-        terms.append({"loss": name, "weight": weight})
+        terms.append({"loss": name, "weight": None if weight == LOSSES[name].weight else weight})
     return terms
 
 
