@@ -8,7 +8,7 @@ import streamlit as st
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import count, escape, model, percent, size
 from studio import charts, runner
-from studio.convert import Conversion
+from studio.convert import Conversion, made
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
 from studio.rows import RunRow
@@ -165,11 +165,13 @@ def show_forms(conversion: Conversion) -> None:
             "Size": size(one.size_bytes),
             "One row": f"{one.latency_ms:.2f} ms",
             "Same choice as in torch": percent(one.same),
-            "Note": one.left_out,
         }
         for one in conversion.forms
     ]
     st.dataframe(table, hide_index=True)
+    for one in conversion.forms:
+        if one.left_out:
+            st.warning(f"The {one.name} file is left out. {escape(one.left_out)}", icon=":material/warning:")
     st.caption(f"Compared on {conversion.forms[0].rows} validation rows, timed in turns, {conversion.threads} threads.")
 
 
@@ -188,10 +190,13 @@ def download(run: RunRow) -> None:
     st.caption("A Hugging Face folder with a model card and the settings that made it, and the same as ONNX files.")
     if st.button("Prepare the student", icon=":material/inventory_2:", key="prepare"):
         with errors_shown(), st.spinner("Converting to ONNX, checking it on validation rows …"):
-            show_forms(runner.convert(home, store, run.id))
+            runner.convert(home, store, run.id)
         with errors_shown(), st.spinner("Packing …"):
             target = Path(mkdtemp(prefix="student-")) / f"student-{run.id}.zip"
             st.session_state["packed"] = (run.id, export.student_zip(home, store, run.id, target))
+    forms = made(home.onnx(run.id))
+    if forms is not None:
+        show_forms(forms)
     packed = st.session_state.get("packed")
     if packed and packed[0] == run.id and packed[1].exists():
         with packed[1].open("rb") as file:
