@@ -87,7 +87,7 @@ LOSSES: dict[str, Loss] = {
         "feature",
         "For convolutions: the student looks where the teacher looks.",
         "Zagoruyko & Komodakis, 2017",
-        weight=1000.0,
+        weight=50.0,
     ),
     "attention_distribution": Loss(
         "Attention matrices (MiniLM)",
