@@ -365,7 +365,7 @@ class RunConfig(BaseModel):
 
     def to_yaml(self) -> str:
         """The YAML that `parse_yaml` reads back into an equal config."""
-        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

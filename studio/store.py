@@ -230,11 +230,11 @@ class Store:
         return {
             "id": run.id,
             "status": run.status,
-            "config": run.config.model_dump(),
+            "config": run.config.model_dump(mode="json"),
             "phases": [{"name": one.name, "seconds": one.seconds, "steps": one.steps} for one in self.phases(run_id)],
             "evaluations": [one.model_dump(exclude={"kind"}) for one in self.evaluations(run_id)],
             "comparisons": [one.model_dump(exclude={"kind"}) for one in self.comparisons(run_id)],
-            "choice": choice.model_dump(exclude={"kind"}) if (choice := self.choice(run_id)) else None,
+            "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "verdict": run.verdict,
             "error": {"kind": run.error, "message": run.message, "cure": run.cure} if run.error else None,
         }
