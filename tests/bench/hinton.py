@@ -56,7 +56,7 @@ STUDENT = {
     "alpha": 0.9,
     "epochs": 40,
     "batch_size": 256,
-    "learning_rate": 4e-3,
+    "learning_rate": 3e-3,
     "weight_decay": 0.0,
 }
 EPOCHS_WITHOUT_THREES = 10
