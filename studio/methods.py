@@ -211,7 +211,7 @@ GAINS: dict[str, dict[str, float]] = {
         "standardized": 4.8,
         "hints": 4.1,
         "cosine": 4.0,
-        "attention": -29.4,
+        "attention": 3.6,
         "rkd": 4.7,
         "similarity": 4.1,
     },
