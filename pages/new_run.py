@@ -7,11 +7,13 @@ import streamlit as st
 
 from pages._models import choose_model, learned_before, models_of_runs
 from pages._parameters import expert_names, parameter
+from pages._plan import choose_plan, show_preview
 from pages._studio import errors_shown, get_home, get_store
 from pages._ways import choose_method, choose_more_data, choose_more_teachers, choose_replay
 from pages._words import count, duration, escape, method, model, size, teachers
 from studio import runner
 from studio.config import PRESET_HELP, PRESETS, RunConfig, parse_config
+from studio.plan import title
 from studio.rows import DatasetRow
 
 MAIN = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
@@ -95,7 +97,8 @@ def review(config: RunConfig) -> None:
     st.markdown(
         f"**{escape(config.dataset)}**  \n"
         f"Teacher: **{escape(teachers(config))}**  \nStudent: **{escape(model(config.student))}**  \n"
-        f"Method: **{escape(method(config))}**"
+        f"Method: **{escape(method(config))}**  \n"
+        f"Plan: **{escape(', then '.join(title(one) for one in config.steps))}**"
     )
     with errors_shown():
         show_estimate(config)
@@ -152,6 +155,12 @@ with left:
         values |= choose_method(dataset, start)
         values |= choose_more_teachers(dataset.task, models_of_runs(dataset.task), start)
         values |= choose_more_data(dataset.task, start)
+        st.header("5 · How it gets small", anchor=False)
+        values |= choose_plan(dataset.task, values["prune_ratio"], start)
+        if teacher is not None and student is not None:
+            chosen = {"dataset": dataset.name, "task": dataset.task, "teacher": teacher, "student": student}
+            with errors_shown():
+                show_preview(parse_config(chosen | values))
 with right, st.container(border=True):
     st.subheader("Review and start", anchor=False)
     if dataset is None:

@@ -117,6 +117,29 @@ def old_and_new(run: RunRow, evaluations: list[Evaluation]) -> None:
     st.dataframe(table, hide_index=True)
 
 
+def steps_taken(run: RunRow) -> None:
+    """What each step of the plan cost and brought."""
+    told = store.milestones(run.id)
+    if not told:
+        return
+    st.subheader("Step by step", anchor=False)
+    st.caption("Each step of the plan as it left the student, on validation rows; the test rows are read once, above.")
+    table = []
+    for number, one in enumerate(told):
+        before = told[number - 1] if number > 1 else None
+        change = f"{100 * (one.right / one.n - before.right / before.n):+.1f}" if before else ""
+        table.append({
+            "Step": one.title,
+            "Right": f"{percent(one.right / one.n)} ({percent(one.low)} to {percent(one.high)})",
+            "Change": change.replace("-", "−"),
+            "Parameters": count(one.parameters),
+            "Size": size(one.size_bytes),
+            "One row": f"{one.latency_ms:.2f} ms",
+        })  # fmt: skip
+    st.dataframe(table, hide_index=True, column_config={"Change": st.column_config.TextColumn(help="Points")})
+    st.plotly_chart(charts.milestones(told), key="milestones", config={"displayModeBar": False})
+
+
 def what_was_chosen(run: RunRow) -> None:
     """Temperature and alpha that the run found by trying, and all that it tried."""
     choice = store.choice(run.id)
@@ -222,6 +245,7 @@ try:
         if chosen.verdict and evaluations:
             side_by_side({(one.role, one.metric): one for one in evaluations if one.split in ("", "test")})
             st.plotly_chart(charts.accuracies(evaluations), key="accuracies", config={"displayModeBar": False})
+            steps_taken(chosen)
             old_and_new(chosen, evaluations)
             what_was_chosen(chosen)
         if evaluations and not matrix:

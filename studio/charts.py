@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
-from studio.events import Confusion, Evaluation, stage
+from studio.events import Confusion, Evaluation, Milestone, stage
 from studio.methods import LOSSES
 from studio.rows import Point
 
@@ -114,6 +114,42 @@ def accuracies(evaluations: Sequence[Evaluation], split: str = "test") -> go.Fig
         )  # fmt: skip
     figure.update_layout(height=60 + 55 * max(1, len(shown)))
     return figure
+
+
+def pruning(ratios: Sequence[float], accuracy: Sequence[float]) -> go.Figure:
+    """What is left of the accuracy when a share is pruned and nothing is learned."""
+    figure = _figure("share that is pruned", "")
+    figure.update_xaxes(tickformat=".0%", range=[0, 1])
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    hover = "%{x:.0%} pruned: %{y:.1%} right<extra></extra>"
+    line = {"color": COLOURS["student"]}
+    figure.add_scatter(x=list(ratios), y=list(accuracy), mode="lines+markers", line=line, hovertemplate=hover)
+    return figure
+
+
+def milestones(told: Sequence[Milestone]) -> go.Figure:
+    """The way of the student from step to step: right on validation rows, against its size."""
+    figure = _figure("size on disk, MB", "")
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(tickformat=".0%")
+    for role, shown in (("teacher", told[:1]), ("student", told[1:])):
+        shares = [one.right / one.n for one in shown]
+        figure.add_scatter(
+            x=[one.size_bytes / 1e6 for one in shown],
+            y=shares,
+            error_y={
+                "array": [one.high - share for one, share in zip(shown, shares, strict=True)],
+                "arrayminus": [share - one.low for one, share in zip(shown, shares, strict=True)],
+                "thickness": 1,
+            },
+            name=role.capitalize(),
+            text=[one.title for one in shown],
+            mode="lines+markers",
+            marker={"size": 9},
+            line={"color": COLOURS[role], "dash": "dot"},
+            hovertemplate="%{text}: %{y:.1%} right, %{x:.2f} MB<extra></extra>",
+        )
+    return _with_room_for_legend(figure)
 
 
 def confusion(one: Confusion) -> go.Figure:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from studio.errors import ConfigError
 from studio.methods import LOSSES, Term, read_terms
+from studio.plan import Distill, Prune, Step, check_order, read_plan
 from studio.references import MODEL_HELP, ModelReference
 
 TaskName = Literal["text-classification", "image-classification"]
@@ -87,6 +88,13 @@ class RunConfig(BaseModel):
         title="Prune ratio",
         description="Share of the student's feed-forward neurons or channels that are removed before it learns.",
         json_schema_extra={"step": 0.05},
+    )
+    plan: tuple[Step, ...] = Field(
+        (),
+        max_length=20,
+        title="Plan",
+        description="Steps that make the student small, in their order: prune, sparsify, factorize, distill, quantize. "
+        "Empty: prune by the prune ratio, then distil.",
     )
     epochs: int = Field(
         4,
@@ -281,6 +289,11 @@ class RunConfig(BaseModel):
     def _terms_as_written(cls, value: object) -> object:
         return read_terms(value)
 
+    @field_validator("plan", mode="before")
+    @classmethod
+    def _plan_as_written(cls, value: object) -> object:
+        return read_plan(value)
+
     @field_validator("more_teachers", "assistants", "augment", "teacher_augment", mode="before")
     @classmethod
     def _list_as_written(cls, value: object) -> object:
@@ -315,11 +328,27 @@ class RunConfig(BaseModel):
             raise ValueError(f"terms must name each loss once, got {', '.join(names)}")
         if self.chain == "shrinking":
             self._check_shrinking()
+        check_order(self.plan)
+        if self.plan and self.prune_ratio and any(isinstance(one, Prune) and one.ratio for one in self.plan):
+            raise ValueError("prune_ratio and the ratio of a step `prune` say the same; leave one of them out")
+        if any(isinstance(one, Prune) and one.ratio is None for one in self.plan) and not self.prune_ratio:
+            raise ValueError("a step `prune` needs a ratio, as in `prune:0.5`, or prune_ratio, got neither")
         if "masked_word" in self.augment + self.teacher_augment and self.masked_model is None:
             raise ValueError("masked_word needs masked_model, the model that fills in the words, got none")
         if self.masked_model is not None and ModelReference.parse(self.masked_model).source not in ("hub", "folder"):
             raise ValueError(f"masked_model must be hub:ORG/NAME or folder:PATH, got {self.masked_model!r}")
         return self
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The plan; without one: prune, if there is a prune ratio, then distil."""
+        if not self.plan:
+            pruned = (Prune(ratio=self.prune_ratio),) if self.prune_ratio else ()
+            return (*pruned, Distill())
+        return tuple(
+            one.model_copy(update={"ratio": self.prune_ratio}) if isinstance(one, Prune) and not one.ratio else one
+            for one in self.plan
+        )
 
     def _check_shrinking(self) -> None:
         sizes = []

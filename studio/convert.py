@@ -71,7 +71,7 @@ def convert(job: Job) -> Conversion:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     onnx.write(model, inputs, part / FILES["float32"])
-    onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration)
+    onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
     agreements = {name: onnx.compare(model, part / file, inputs, dataset.several) for name, file in FILES.items()}
     times = _times(model, part, inputs)
     forms = [Form(name="torch", size_bytes=models.weights_bytes(home.model(job.run_id, "student")), rows=len(inputs),

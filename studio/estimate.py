@@ -3,11 +3,13 @@
 import math
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from studio import plan
 from studio.executors import Job, respond
 from studio.references import ModelReference
 
@@ -33,7 +35,7 @@ class Estimate(BaseModel):
 
 def measure(job: Job) -> Estimate:
     """Open or build the models, time a few steps on rows of the data set, and add up."""
-    from studio import data, models, preparation
+    from studio import constraints, data, models, preparation
     from studio import device as devices
     from studio.home import Home
     from studio.models import Fit
@@ -55,12 +57,12 @@ def measure(job: Job) -> Estimate:
         )
     fit = Fit(dataset.task, dataset.labels, sample, config.max_length, dataset.several)
     bench = preparation.Bench(config, job.run_id, Home(Path(job.home)), dataset, None, fit, device)
-    cast = _result(preparation.open_models(bench))
+    cast = preparation.opened(bench)
     preparation.check(bench, cast)
-    teacher = cast.teachers[0]
-    student = cast.line[-1] or preparation.cut(config.student, teacher)
-    student, inputs = _pruned(config, student, fit)
-    seconds = _seconds(config, cast, student, inputs, fit, device, len(rows) + old)
+    student = preparation.rehearse(bench, cast)
+    network = getattr(student.network, "source", student.network)  # of a student in ONNX: what it is made from
+    learner = replace(student, network=constraints.settled(network))
+    seconds = _seconds(config, cast, learner, _encode(learner, fit), fit, device, len(rows) + old)
     return Estimate(
         teacher_parameters=sum(models.parameters(one.network) for one in cast.teachers),
         student_parameters=models.parameters(student.network),
@@ -89,25 +91,15 @@ def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device
     lives = len(config.assistants) + 1 if config.chain == "shrinking" else 1
     step = _seconds_a_step(student, inputs, device, config.batch_size)
     share = 1.1 if config.auto else 1.0
-    seconds += epoch * (config.epochs * share * (step + live) + config.hard_epochs * step)
+    epochs = plan.learning_epochs(config.steps, config.epochs)
+    seconds += epoch * (epochs * share * (step + live) + config.hard_epochs * step)
     if config.control:
-        seconds += epoch * step * (config.epochs * lives + config.hard_epochs)
+        seconds += epoch * step * (epochs + config.epochs * (lives - 1) + config.hard_epochs)
     for reference, model in zip(config.assistants, cast.line, strict=False):
         assistant = model or preparation.cut(reference, cast.teachers[0])
         own = _seconds_a_step(assistant, _encode(assistant, fit), device, config.batch_size)
         seconds += epoch * config.epochs * (own + live)
     return seconds
-
-
-def _pruned(config: Any, student: Any, fit: Any) -> tuple[Any, Any]:
-    import torch
-
-    from studio import compress
-
-    inputs = _encode(student, fit)
-    if config.prune_ratio > 0:
-        student = compress.prune(student, config.prune_ratio, inputs.batch(torch.arange(2)))
-    return student, inputs
 
 
 def _encode(model: Any, fit: Any) -> Any:
@@ -155,15 +147,6 @@ def _not_here(reference: str) -> bool:
 
     wanted = ModelReference.parse(reference)
     return wanted.source == "hub" and not hub.is_here(wanted.name)
-
-
-def _result(steps: Any) -> Any:
-    """What a generator returns, its events left aside."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
 
 
 if __name__ == "__main__":

@@ -167,6 +167,12 @@ def latencies(roles: dict[Role, list[tuple[Model, Encoded]]], device: Device) ->
     return found
 
 
+def latency(members: Sequence[tuple[Model, Encoded]], device: Device) -> float:
+    """Milliseconds of one row through all models: the median of some passes. For numbers that are compared closely take
+    `latencies`, which measures in turns."""
+    return 1000 * float(np.median(_in_turns({"student": list(members)}, 1, device)["student"]))
+
+
 def _in_turns(roles: dict[Role, list[tuple[Model, Encoded]]], rows: int, device: Device) -> dict[Role, list[float]]:
     """The seconds of each pass with so many rows."""
     seconds: dict[Role, list[float]] = {role: [] for role in roles}
@@ -201,7 +207,7 @@ def verdict(evaluations: list[Evaluation], comparison: Comparison | None) -> Ver
     found = {(one.role, one.metric): one.value for one in evaluations}
     teacher, student = found["teacher", "accuracy"], found["student", "accuracy"]
     kept = f"The student gets {student:.1%} right where the teacher gets {teacher:.1%}"
-    smaller = _times(found["teacher", "parameters"], found["student", "parameters"], "smaller", "larger")
+    smaller = _times(found["teacher", "size_bytes"], found["student", "size_bytes"], "smaller", "larger")
     faster = _times(found["teacher", "latency_ms"], found["student", "latency_ms"], "faster", "slower")
     outcome, effect = _effect(comparison)
     return Verdict(outcome=outcome, sentence=f"{kept}; it is {smaller} and {faster}. {effect}".replace("%", " %"))

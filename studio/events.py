@@ -7,7 +7,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-STAGES = ("prepare", "teach", "record", "assist", "prune", "tune", "distill", "harden", "control", "evaluate")
+STAGES = (
+    "prepare",
+    "teach",
+    "record",
+    "assist",
+    "tune",
+    "prune",
+    "sparsify",
+    "factorize",
+    "distill",
+    "harden",
+    "quantize",
+    "control",
+    "evaluate",
+)
 Phase = Annotated[str, Field(pattern=rf"^({'|'.join(STAGES)})(-[1-9]\d*)?$")]
 """A stage of a run. One that comes several times is counted: teach, teach-2, teach-3."""
 
@@ -124,6 +138,21 @@ class Choice(_Event):
     tried: list[tuple[float, float, float]]
 
 
+class Milestone(_Event):
+    """The student after a step of its plan, or the teacher, before the first one: right on so many of `n` validation
+    rows, with the 95 % interval of their share, and what it takes on disk and of time (one row, median)."""
+
+    kind: Literal["milestone"] = "milestone"
+    title: str
+    right: int
+    n: int
+    low: float
+    high: float
+    parameters: int
+    size_bytes: int
+    latency_ms: float
+
+
 class Verdict(_Event):
     """The one-sentence result. `outcome` compares the student with the control."""
 
@@ -152,6 +181,7 @@ Event = Annotated[
     | Comparison
     | Confusion
     | Choice
+    | Milestone
     | Verdict
     | Failed,
     Field(discriminator="kind"),

@@ -81,8 +81,13 @@ def read(network: Any, batch: dict[str, Tensor], deep: bool) -> Answers:
         hidden=hidden[1:] if len(hidden) > 1 else hidden,
         mask=batch.get("attention_mask"),
         projections={name: one.float() for name, one in heard.items()} if len(heard) == len(PROJECTIONS) else None,
-        heads=getattr(network.config, "num_attention_heads", 1),
+        heads=heard["query"].shape[-1] // head_size(network.config) if "query" in heard else 1,
     )
+
+
+def head_size(config: Any) -> int:
+    """The width of one attention head; it stays when heads are pruned."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
 @contextlib.contextmanager

@@ -44,6 +44,10 @@ class Home:
             raise ValueError(f"role must be student, control, teacher, teacher-N or assistant-N, got {role!r}")
         return self.run(run_id) / role
 
+    def quantized(self, run_id: int, role: str) -> Path:
+        """The student or the control of a run in int8, where its plan ends with that."""
+        return self.model(run_id, role).with_name(f"{role}-int8")
+
     def onnx(self, run_id: int) -> Path:
         """The student of a run as ONNX files."""
         return self.run(run_id) / "onnx"

@@ -14,7 +14,7 @@ from datasets import Dataset
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
-from studio import hub, tasks
+from studio import compact, constraints, hub, tasks
 from studio.config import RunConfig, TaskName
 from studio.errors import ModelError
 from studio.events import Progress
@@ -99,16 +99,7 @@ def open_folder(folder: Path, fit: Fit) -> Model:
     task = tasks.of(fit.task)
     knows, notes = _compare_labels(folder, fit.labels, fit.several)
     try:
-        network, loading = task.auto_model.from_pretrained(
-            folder,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-            **({"num_labels": len(fit.labels)} if not knows else {}),
-        )
+        network, loading = _open_network(folder, task.auto_model, None if knows else len(fit.labels))
         processor = task.load_processor(str(folder))
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ModelError(
@@ -124,6 +115,27 @@ def open_folder(folder: Path, fit: Fit) -> Model:
     for key, value in fit.head.items():
         setattr(network.config, key, value)
     return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes)
+
+
+def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[Any, dict[str, Any]]:
+    """The network, and which of its weights are missing in the folder; with a fresh head for so many `labels`."""
+    if compact.is_compact(folder):
+        network = compact.load(folder, auto_model)
+        _unmark_packed(network)
+        if labels is not None:
+            raise ValueError("it was compressed for other labels, and its last layer cannot be changed any more")
+        return network, {"missing_keys": [], "mismatched_keys": []}
+    network, loading = auto_model.from_pretrained(
+        folder,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        dtype=torch.float32,
+        **({"num_labels": labels} if labels is not None else {}),
+    )
+    return network, loading
 
 
 def open_masked(folder: Path) -> tuple[Any, Any]:
@@ -169,7 +181,7 @@ def cut_layers(teacher: Model, keep: int) -> Model:
     """A student of `keep` of the teacher's layers, evenly spread and with their weights (as DistilBERT starts)."""
     config = teacher.network.config
     total = getattr(config, "num_hidden_layers", None)
-    stack = _layer_stack(teacher.network, total)
+    stack = layer_stack(teacher.network, total)
     if total is None or stack is None:
         raise ModelError(
             f"A {config.model_type} is not a stack of equal layers that could be cut.",
@@ -177,12 +189,53 @@ def cut_layers(teacher: Model, keep: int) -> Model:
         )
     if not 1 <= keep < total:
         raise ModelError(f"The teacher has {total} layers, so a student can keep 1 to {total - 1}, got {keep}.", "")
-    kept = evenly_spread(keep, total)
-    smaller = copy.deepcopy(config)
-    smaller.num_hidden_layers = keep
-    student = type(teacher.network)(smaller)
-    student.load_state_dict(_renumbered(teacher.network.state_dict(), stack, kept))
-    return Model(student, teacher.processor, knows_labels=True, pretrained=True)
+    return replace(keep_layers(teacher, evenly_spread(keep, total)), knows_labels=True, pretrained=True, folder=None)
+
+
+def keep_layers(model: Model, kept: list[int]) -> Model:
+    """The same model with these of its layers. Where all layers share one set of weights (ALBERT) they run less
+    often."""
+    config = copy.deepcopy(model.network.config)
+    stack = layer_stack(model.network, config.num_hidden_layers)
+    config.num_hidden_layers = len(kept)
+    state = model.network.state_dict()
+    if stack is not None:
+        state = _renumbered(state, stack, kept)
+    if getattr(config, "compact", None):
+        old = {f"{name}.0.weight": torch.empty(0) for name in config.compact["low_rank"]}
+        new = old if stack is None else _renumbered(old, stack, kept)
+        config.compact = config.compact | {"low_rank": [name.removesuffix(".0.weight") for name in new]}
+    smaller = type(model.network)(config)
+    compact.restore(smaller, state, (getattr(config, "compact", None) or {"low_rank": []})["low_rank"])
+    return replace(model, network=smaller, folder=None)
+
+
+def rebuilt(network: Any) -> Any:
+    """A network whose layers were changed, made anew from its config where that can tell their sizes: then it opens
+    like any other. Else its config says `compact`, and `studio.compact` opens it."""
+    config = network.config
+    if not getattr(config, "compact", None):
+        try:
+            fresh = type(network)(config)
+            fresh.load_state_dict(network.state_dict())
+            return fresh
+        except (RuntimeError, ValueError):
+            config.compact = {"low_rank": [], "packed": {}}
+    return network
+
+
+def mark_packed(network: Any, forms: dict[str, str]) -> None:
+    """From now on these weights are saved in the few bytes of that form; they must have its values already."""
+    known = getattr(network.config, "compact", None) or {"low_rank": []}
+    network.config.compact = known | {"packed": forms}
+
+
+def _unmark_packed(network: Any) -> None:
+    """A model that was opened holds plain floats: what it learns from now on must not be rounded when it is saved."""
+    if network.config.compact["low_rank"] or not network.config.compact["packed"]:
+        network.config.compact = network.config.compact | {"packed": {}}
+    else:
+        network.config.compact = None
 
 
 def evenly_spread(keep: int, total: int) -> list[int]:
@@ -198,7 +251,11 @@ def save(model: Model, folder: Path) -> Model:
     """Write a Hugging Face folder in one move: readers see the old one or the new one, never half of it."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    model.network.save_pretrained(part)
+    network = constraints.settled(model.network)
+    if getattr(network.config, "compact", None):
+        compact.save(network, part)
+    else:
+        network.save_pretrained(part)
     model.processor.save_pretrained(part)
     old = folder.with_name(folder.name + ".old")
     if folder.exists():
@@ -209,7 +266,9 @@ def save(model: Model, folder: Path) -> Model:
 
 
 def weights_bytes(folder: Path) -> int:
-    """Bytes on disk of the weights that `from_pretrained` opens."""
+    """Bytes on disk of the weights that are opened: safetensors, or an ONNX file where there is nothing else."""
+    if not any(folder.glob("*.safetensors")):
+        return (folder / "model.onnx").stat().st_size
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return (folder / "model.safetensors").stat().st_size
@@ -280,7 +339,7 @@ def _order_head(network: Any, labels: list[str]) -> None:
             head.bias.copy_(head.bias[order])
 
 
-def _layer_stack(network: nn.Module, total: int | None) -> str | None:
+def layer_stack(network: nn.Module, total: int | None) -> str | None:
     """The name of the module list that holds the layers."""
     stacks = [
         (parameters(module), name)

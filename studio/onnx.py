@@ -3,10 +3,12 @@
 import contextlib
 import io
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,11 @@ import torch
 from onnxruntime import quantization
 from torch import Tensor, nn
 
-from studio.errors import ExportError
+from studio import constraints
+from studio.errors import ExportError, ModelError
 from studio.labels import choices
 from studio.models import Model
+from studio.plan import Form
 from studio.tasks import Encoded
 
 CALIBRATION_ROWS = 200
@@ -72,6 +76,7 @@ def write(model: Model, inputs: Encoded, file: Path) -> None:
                 dynamo=True,
                 verbose=False,
             )
+        _strip(file)
     except torch.onnx.OnnxExporterError as error:
         kind = model.network.config.model_type
         raise ExportError(
@@ -80,13 +85,30 @@ def write(model: Model, inputs: Encoded, file: Path) -> None:
         ) from error
 
 
-def write_int8(source: Path, target: Path, inputs: Encoded) -> None:
-    """The same in int8. Models of linear layers: weights in int8, activations as they come (dynamic). Models of
-    convolutions: both, with ranges that are measured on rows of `inputs` (static)."""
+def _strip(file: Path) -> None:
+    """Leave out what the exporter notes for its makers: of small models it is most of the file."""
+    model = onnx.load(file)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:], model.metadata_props[:]
+    onnx.save(model, file)
+
+
+def best_form(network: nn.Module) -> Form:
+    """Static for convolutions, whose kernels are slow with activations as they come; dynamic for everything else."""
+    return "int8_static" if any(isinstance(one, nn.Conv2d) for one in network.modules()) else "int8"
+
+
+def write_int8(source: Path, target: Path, inputs: Encoded, form: Form) -> None:
+    """The same in int8. `int8`: weights rounded, activations as they come (dynamic). `int8_static`: both, with ranges
+    that are measured on rows of `inputs`."""
     graph = onnx.load(source)
     del graph.graph.value_info[:]  # shapes as the exporter noted them stop the quantizer
     with _quietly():
-        if any(node.op_type == "Conv" for node in graph.graph.node):
+        if form == "int8_static":
             prepared = target.with_suffix(".prepared")
             onnx.save(graph, prepared)
             reader = _Rows(inputs)
@@ -126,6 +148,45 @@ def run(session: onnxruntime.InferenceSession, batch: dict[str, Tensor]) -> np.n
     """The logits (rows, classes) for a model's own batch."""
     found: np.ndarray = session.run(["logits"], {name: tensor.numpy() for name, tensor in batch.items()})[0]
     return found
+
+
+class OnnxNetwork(nn.Module):
+    """An ONNX file that answers as the network it was made from, which lies inside and tells its parameters and
+    config."""
+
+    def __init__(self, file: Path, source: Any) -> None:
+        super().__init__()
+        self.source = source
+        self.config = source.config
+        self._session = open_file(file)
+
+    def forward(self, **batch: Tensor) -> SimpleNamespace:
+        logits = run(self._session, {name: tensor.cpu() for name, tensor in batch.items()})
+        return SimpleNamespace(logits=torch.from_numpy(logits).to(next(iter(batch.values())).device))
+
+
+def quantized(model: Model, form: Form, inputs: Encoded, folder: Path) -> Model:
+    """The model in int8 as an ONNX file, in a folder with its config and its tokenizer or image processor.
+
+    `inputs` are training rows. Raises `ModelError` where the form does not suit the model.
+    """
+    if form != best_form(model.network) and form == "int8":
+        raise ModelError(
+            "int8 with activations as they come is slow for convolutions.",
+            "Take the form int8_static for this student.",
+        )
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    plain = replace(model, network=constraints.settled(model.network))
+    write(plain, inputs, part / "float32.onnx")
+    write_int8(part / "float32.onnx", part / "model.onnx", inputs, form)
+    (part / "float32.onnx").unlink()
+    plain.network.config.save_pretrained(part)
+    plain.processor.save_pretrained(part)
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    return replace(plain, network=OnnxNetwork(folder / "model.onnx", plain.network), folder=folder)
 
 
 class _Rows(quantization.CalibrationDataReader):

@@ -3,11 +3,12 @@
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from datasets import Dataset, concatenate_datasets
 
-from studio import augment, data, features, hub, models, tasks
+from studio import augment, data, features, hub, models, plan, tasks
 from studio import device as devices
 from studio.augment import NO_CHANGES, Changes
 from studio.config import UNLABELLED, Change, RunConfig
@@ -21,6 +22,11 @@ from studio.objective import Distillation, is_deep
 from studio.references import ModelReference
 from studio.tasks import Encoded
 from studio.transfer import TransferSet, same_reading
+
+if TYPE_CHECKING:
+    from studio.compress import Sample
+
+REHEARSED_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,12 @@ class Bench:
         old = {} if self.old is None else {OLD_TEST: self.old.dict["test"]}
         return {"test": self.dataset.dict["test"]} | old
 
-    def validation(self, model: Model) -> Encoded:
-        """The validation rows, new and old, as this model reads them."""
-        parts = [one.dict["validation"] for one in (self.dataset, self.old) if one is not None]
-        task = tasks.of(self.fit.task)
-        return task.encode(concatenate_datasets(parts), model.processor, model.network.config, self.config.max_length)
+    def validation(self, model: Model, at_most: int | None = None) -> Encoded:
+        """The validation rows, new and old, as this model reads them; `at_most` so many of them, by chance."""
+        rows = concatenate_datasets([one.dict["validation"] for one in (self.dataset, self.old) if one is not None])
+        if at_most is not None and len(rows) > at_most:
+            rows = rows.shuffle(seed=0).select(range(at_most))
+        return tasks.of(self.fit.task).encode(rows, model.processor, model.network.config, self.config.max_length)
 
     def transfer(self, changes: Changes, views: int) -> TransferSet:
         return TransferSet(self.fit.task, self.parts, self.config.max_length, self.config.seed, changes, views)
@@ -99,6 +106,39 @@ def check(bench: Bench, cast: Cast) -> None:
     """Raise a `StudioError` where the models, the data and the losses do not go together."""
     _check_labels(bench, cast)
     _check_objective(bench, cast)
+    rehearse(bench, cast)
+
+
+def rehearse(bench: Bench, cast: Cast) -> Model:
+    """The student as it will be after all steps of its plan, with the weights that it has now."""
+    student = cast.line[-1] or cut(bench.config.student, cast.teachers[0])
+    steps = plan.single_steps(bench.config.steps)
+    if len(steps) == 1:
+        return student
+    from studio import compress  # torch-pruning takes a second to open: only for runs that need it
+
+    return compress.rehearse(steps, student, sample(bench, student, REHEARSED_ROWS))
+
+
+def sample(bench: Bench, model: Model, count: int) -> "Sample":
+    """Some training rows on which a compression step looks at a model, apart from a run."""
+    from studio import compress
+
+    rows = bench.parts[0].shuffle(seed=bench.config.seed)
+    few = replace(bench.transfer(NO_CHANGES, 1), parts=(rows.select(range(min(count, len(rows)))),))
+    inputs = few.whole(model)
+    return compress.draw(inputs, torch.arange(len(inputs)), None, bench.config.seed)
+
+
+def opened(bench: Bench) -> Cast:
+    """`open_models` without telling how far it is."""
+    opening = open_models(bench)
+    while True:
+        try:
+            next(opening)
+        except StopIteration as stop:
+            cast: Cast = stop.value
+            return cast
 
 
 def cut(reference: str, teacher: Model) -> Model:

@@ -224,6 +224,10 @@ class Store:
         found = [event for event in self._results(run_id, "choice") if isinstance(event, events.Choice)]
         return found[-1] if found else None
 
+    def milestones(self, run_id: int) -> list[events.Milestone]:
+        """The teacher, then the student after each step of its plan."""
+        return [event for event in self._results(run_id, "milestone") if isinstance(event, events.Milestone)]
+
     def show(self, run_id: int) -> dict[str, Any]:
         """Everything about one run as plain values: what `python -m studio show RUN --json` prints."""
         run = self.run(run_id)
@@ -234,6 +238,7 @@ class Store:
             "phases": [{"name": one.name, "seconds": one.seconds, "steps": one.steps} for one in self.phases(run_id)],
             "evaluations": [one.model_dump(exclude={"kind"}) for one in self.evaluations(run_id)],
             "comparisons": [one.model_dump(exclude={"kind"}) for one in self.comparisons(run_id)],
+            "milestones": [one.model_dump(exclude={"kind"}) for one in self.milestones(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "verdict": run.verdict,
             "error": {"kind": run.error, "message": run.message, "cure": run.cure} if run.error else None,
@@ -358,7 +363,7 @@ class Store:
             case events.PhaseFinished(phase=phase, seconds=seconds, steps=steps):
                 run("UPDATE phases SET seconds = ?, steps = ? WHERE run_id = ? AND name = ?",
                     [seconds, steps, run_id, phase])  # fmt: skip
-            case events.Evaluation() | events.Comparison() | events.Confusion() | events.Choice():
+            case events.Evaluation() | events.Comparison() | events.Confusion() | events.Choice() | events.Milestone():
                 run("INSERT INTO results (run_id, kind, position, event)"
                     " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",
                     [run_id, event.kind, events.to_json(event), run_id, event.kind])  # fmt: skip

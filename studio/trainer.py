@@ -8,19 +8,32 @@ import contextlib
 import copy
 import math
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
-from studio import examination, models, objective, preparation, training, transfer, tuning
+from studio import (
+    constraints,
+    examination,
+    milestones,
+    models,
+    objective,
+    plan,
+    preparation,
+    training,
+    transfer,
+    tuning,
+)
 from studio.config import RunConfig
 from studio.events import Event, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
 from studio.examination import Exam
 from studio.home import Home
 from studio.models import Model
+from studio.plan import Distill, RoundWhileLearning
 from studio.preparation import Bench, Cast
 from studio.training import Best, Lesson
 from studio.transfer import Guide, TransferSet, View
@@ -37,6 +50,11 @@ class Course:
     rows: TransferSet
     guide: Guide
     steps: int
+
+    def lasting(self, epochs: int | None) -> "Course":
+        """The same for so many epochs; None: as the run says."""
+        own = self.bench.config.epochs
+        return replace(self, steps=round(self.steps / own * (own if epochs is None else epochs)))
 
 
 def distill(
@@ -55,18 +73,10 @@ def distill(
     guide = yield from _phase("record", _record(bench, teachers, rows, "record"))
     steps = config.epochs * math.ceil(sum(map(len, rows.parts)) / config.batch_size)
     course, student, control = yield from _go_through_the_line(Course(bench, rows, guide, steps), teachers, cast)
-    if config.prune_ratio > 0:
-        student, control = yield from _phase("prune", _prune(course, student, control))
-    if config.auto:
-        course = yield from _phase("tune", _tune(course, student))
     trained: dict[Role, tuple[Model, ...]] = {"teacher": teachers}
-    best = Best()
-    student = yield from _phase("distill", _distill(course, student, best))
-    if config.hard_epochs:
-        student = yield from _phase("harden", _harden(course, student, best))
-    trained["student"] = (student,)
+    trained["student"] = ((yield from _follow_the_plan(course, teachers, student)),)
     if control is not None:
-        trained["control"] = ((yield from _phase("control", _train_control(course, control))),)
+        trained["control"] = ((yield from _follow_the_plan_alone(course, control)),)
     exact = replace(bench.device, dtype=torch.float32)  # as the student is saved, and as others will use it
     exam = Exam(config, bench.fit, exact, bench.splits)
     yield from _phase("evaluate", examination.examine(exam, trained))
@@ -166,18 +176,69 @@ def _go_through_the_line(
     return course, student, replace(start, network=copy.deepcopy(start.network))
 
 
-def _prune(course: Course, student: Model, control: Model | None) -> Steps[tuple[Model, Model | None]]:
-    """Student and control lose the same share of their units."""
-    from studio import compress  # torch-pruning takes a second to open: only for runs that prune
+def _follow_the_plan(course: Course, teachers: tuple[Model, ...], student: Model) -> Steps[Model]:
+    """Carry out the steps of the plan on the student, and measure after each where there is more than one."""
+    bench, config, steps = course.bench, course.bench.config, plan.single_steps(course.bench.config.steps)
+    told, seen = len(steps) > 1, Counter[str]()
+    if told:
+        student = student if student.folder else models.save(student, bench.home.model(bench.run_id, "student"))
+        yield milestones.measure(bench, "Teacher", teachers)
+        yield milestones.measure(bench, "Student at first", (student,))
+    for number, step in enumerate(steps):
+        seen[step.do] += 1
+        phase = _counted(step.do, seen[step.do])
+        if isinstance(step, RoundWhileLearning):
+            student = yield from _compress(course, student, step, "student")
+        elif not isinstance(step, Distill):
+            student = yield from _phase(phase, _compress(course, student, step, "student"))
+            yield milestones.measure(bench, plan.title(step), (student,))
+        else:
+            if config.auto and seen["distill"] == 1:
+                course = yield from _phase("tune", _tune(course, student))
+            best = Best()
+            student = yield from _phase(phase, _distill(course.lasting(step.epochs), student, best, phase))
+            if config.hard_epochs and not any(isinstance(later, Distill) for later in steps[number + 1 :]):
+                student = yield from _phase("harden", _harden(course, student, best))
+            if told:
+                yield milestones.measure(bench, plan.title(step), (student,))
+    return replace(student, network=constraints.settled(student.network))
 
-    ratio, inputs = course.bench.config.prune_ratio, course.rows.whole(student)
-    example = inputs.batch(torch.arange(min(2, len(inputs))))
-    before = models.parameters(student.network)
-    smaller = compress.prune(student, ratio, example)
-    after = models.parameters(smaller.network)
-    yield Log(message=f"Pruned {ratio:.0%} of the units: {before:,} parameters became {after:,}.")
-    yield Progress(phase="prune", step=1, total=1)
-    return smaller, None if control is None else compress.prune(control, ratio, example)
+
+def _follow_the_plan_alone(course: Course, control: Model) -> Steps[Model]:
+    """The same steps for the control, which learns from the labels wherever the student learns from the teacher."""
+    config, steps = course.bench.config, plan.single_steps(course.bench.config.steps)
+    lessons = [step for step in steps if isinstance(step, Distill)]
+    extra = config.epochs * len(config.assistants) if config.chain == "shrinking" else 0
+    number, waiting = 0, list[Any]()
+    for step in steps:
+        waiting.append(step)
+        if not isinstance(step, Distill) and step is not steps[-1]:
+            continue
+        number += 1
+        epochs = 0
+        if isinstance(step, Distill):
+            epochs = (step.epochs or config.epochs) + (extra if number == 1 else 0)
+            epochs += config.hard_epochs if number == len(lessons) else 0
+        phase = _counted("control", number)
+        control = yield from _phase(phase, _teach_control(course.lasting(epochs), control, waiting, phase))
+        waiting = []
+    return replace(control, network=constraints.settled(control.network))
+
+
+def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model]:
+    """One step that makes the model smaller; the result is saved."""
+    from studio import compress  # torch-pruning takes a second to open: only for runs that need it
+
+    bench, inputs = course.bench, course.rows.whole(model)
+    logits = course.guide.logits[0] if role == "student" else None
+    rows = torch.arange(len(inputs)) if role == "student" else transfer.labelled(inputs)
+    sample = compress.draw(inputs, rows, logits, bench.config.seed)
+    smaller = compress.carry_out(step, model, sample, bench.home.quantized(bench.run_id, role))
+    if isinstance(step, RoundWhileLearning):
+        return smaller
+    before, after = models.parameters(model.network), models.parameters(smaller.network)
+    yield Log(message=f"{plan.title(step)}, {role}: {before:,} parameters became {after:,}.")
+    return smaller if smaller.folder else models.save(smaller, bench.home.model(bench.run_id, role))
 
 
 def _tune(course: Course, student: Model) -> Steps[Course]:
@@ -201,24 +262,24 @@ def _distill(course: Course, model: Model, best: Best, phase: Phase = "distill",
 def _harden(course: Course, student: Model, best: Best) -> Steps[Model]:
     """A second stage on the teacher's hard labels; the best weights of both stages are kept."""
     bench = course.bench
-    steps = round(course.steps / bench.config.epochs * bench.config.hard_epochs)
-    lesson = replace(_lesson(course, "harden", student), objective=objective.hard_labels, steps=steps, live=None)
+    course = course.lasting(bench.config.hard_epochs)
+    lesson = replace(_lesson(course, "harden", student), objective=objective.hard_labels, live=None)
     return (yield from _learn_and_save(course, lesson, best, "student"))
 
 
-def _train_control(course: Course, control: Model) -> Steps[Model]:
-    """The same student with as many steps on the same rows that have a label, without the teacher."""
-    bench, rows = course.bench, course.rows
-    config = bench.config
-    lives = len(config.assistants) + 1 if config.chain == "shrinking" else 1
-    changes = rows.changes.without_mixing()
-    steps = round(course.steps * (lives + config.hard_epochs / config.epochs))
+def _teach_control(course: Course, control: Model, steps: list[Any], phase: Phase) -> Steps[Model]:
+    """Make the control as small as the student, then train it with as many steps on the same rows that have a label."""
+    for step in steps:
+        if not isinstance(step, Distill):
+            control = yield from _compress(course, control, step, "control")
+    if not isinstance(steps[-1], Distill):
+        return control
+    rows, changes = course.rows, course.rows.changes.without_mixing()
     lesson = replace(
-        _lesson(course, "control", control),
+        _lesson(course, phase, control),
         rows=transfer.labelled(rows.whole(control)),
         view=lambda epoch: View(rows.whole(control, epoch % rows.views, changes)),
         objective=objective.labels_only,
-        steps=steps,
         live=None,
     )
     return (yield from _learn_and_save(course, lesson, Best(), "control"))

@@ -11,7 +11,6 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from studio import (
-    compress,
     data,
     device,
     evaluate,
@@ -226,28 +225,6 @@ def test_a_student_cannot_keep_as_many_layers_as_the_teacher_has(model, keep):
         models.cut_layers(model, keep)
 
 
-@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.9])
-def test_a_pruned_transformer_is_really_smaller_and_opens_like_any_other(model, inputs, fit, tmp_path, ratio):
-    smaller = compress.prune(model, ratio, inputs.batch(torch.arange(2)))
-    width = model.network.config.intermediate_size
-    assert smaller.network.config.intermediate_size == width - round(width * ratio)
-    models.save(smaller, tmp_path / "student")
-    opened = models.open_folder(tmp_path / "student", fit)
-    batch = inputs.batch(torch.arange(4))
-    assert torch.allclose(opened.network.eval()(**batch).logits, smaller.network.eval()(**batch).logits)
-    assert models.parameters(opened.network) < models.parameters(model.network)
-
-
-def test_pruning_keeps_the_neurons_with_the_largest_weights(model, inputs):
-    layer = model.network.bert.encoder.layer[0]
-    with torch.no_grad():
-        layer.intermediate.dense.weight[:100] *= 50
-        layer.output.dense.weight[:, :100] *= 50
-    smaller = compress.prune(model, 0.75, inputs.batch(torch.arange(2)))
-    kept = smaller.network.bert.encoder.layer[0].intermediate.dense.weight
-    assert (kept.norm(dim=1) > 5).sum() == 100
-
-
 def test_a_model_with_pickled_weights_only_is_refused(tmp_path, fit):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
@@ -369,7 +346,71 @@ def test_a_run_that_prunes_says_so_and_its_control_is_pruned_alike(home, saved):
     said = run(home, saved, prune_ratio=0.5)
     size = {one.role: one.value for one in said if isinstance(one, events.Evaluation) and one.metric == "parameters"}
     assert size["student"] == size["control"]
-    assert any(isinstance(one, events.Log) and "Pruned 50%" in one.message for one in said)
+    assert any(isinstance(one, events.Log) and "Prune 50 % of neurons" in one.message for one in said)
+
+
+def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(home, saved):
+    plan = "prune:0.5, distill, factorize:0.2, distill:1, quantize:int8"
+    said = run(home, saved, plan=plan, epochs=2)
+    phases = [one.phase for one in said if isinstance(one, events.PhaseStarted)]
+    assert phases[phases.index("prune") :] == [
+        "prune",
+        "distill",
+        "factorize",
+        "distill-2",
+        "quantize",
+        "control",
+        "control-2",
+        "control-3",
+        "evaluate",
+    ]
+    told = [one for one in said if isinstance(one, events.Milestone)]
+    assert [one.title for one in told] == [
+        "Teacher",
+        "Student at first",
+        "Prune 50 % of neurons or channels",
+        "Distil",
+        "Low rank, 20 % of the rank",
+        "Distil, 1 epoch",
+        "Quantize to int8",
+    ]
+    sizes = [one.size_bytes for one in told[1:]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(one.low <= one.right / one.n <= one.high for one in told)
+    measured = {(one.role, one.metric): one.value for one in said if isinstance(one, events.Evaluation)}
+    assert measured["student", "size_bytes"] == told[-1].size_bytes == measured["control", "size_bytes"]
+    assert (home.quantized(1, "student") / "model.onnx").stat().st_size == told[-1].size_bytes
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        [{"do": "prune", "ratio": 0.5, "rounds": 2}, "distill"],
+        "distill, sparsify:0.8, distill:1",
+        [{"do": "distill"}, {"do": "quantize", "form": "weights_int4", "epochs": 1}],
+        "distill, quantize:codebook",
+    ],
+)
+def test_every_kind_of_plan_ends_in_a_verdict_and_a_student_that_opens_as_it_was_measured(home, saved, plan):
+    said = run(home, saved, plan=plan, epochs=2)
+    assert any(isinstance(one, events.Verdict) for one in said)
+    dataset = data.load(home.dataset(saved.id))
+    fit = Fit("text-classification", dataset.labels, dataset.dict["train"], 32)
+    student = models.open_folder(home.model(1, "student"), fit)
+    inputs = tasks.of(fit.task).encode(dataset.dict["test"], student.processor, student.network.config, 32)
+    found = finish(teacher.logits(student, inputs, CPU, lambda done: None)).argmax(-1)
+    accuracy = next(
+        one.value
+        for one in said
+        if isinstance(one, events.Evaluation) and (one.role, one.metric) == ("student", "accuracy")
+    )
+    assert float((found == inputs.labels).float().mean()) == pytest.approx(accuracy)
+
+
+def test_a_plan_that_this_student_cannot_follow_is_refused_before_anything_is_trained(home, saved):
+    with pytest.raises(ModelError, match="not a whole number"):
+        run(home, saved, plan=[{"do": "prune", "ratio": 0.3, "units": ["heads"]}, "distill"])
+    assert not home.model(1, "teacher").exists()
 
 
 def test_closing_a_run_in_the_middle_saves_the_student_so_far(home, saved):

@@ -1,0 +1,60 @@
+"""What a step of the plan cost and brought: the student measured on validation rows, the test rows being for the
+end."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from studio import constraints, models, transfer
+from studio import teacher as passes
+from studio.device import Device
+from studio.events import Milestone, Progress
+from studio.labels import are_known, are_right
+from studio.models import Model
+from studio.preparation import Bench
+from studio.tasks import Encoded
+
+ROWS = 2_000
+"""At most so many validation rows are read after each step."""
+
+
+def measure(bench: Bench, title: str, members: Sequence[Model]) -> Milestone:
+    """How good, how large and how fast the models of a role are together, in float32, as they are saved."""
+    from studio import evaluate  # it opens scipy.stats: only for plans of several steps
+
+    exact = replace(bench.device, dtype=torch.float32)
+    plain = [replace(one, network=constraints.settled(one.network).to(exact.torch_device)) for one in members]
+    inputs = [bench.validation(one, ROWS).to(exact.torch_device) for one in plain]
+    right = hits(plain, inputs, bench.config.fusion, exact)
+    low, high = evaluate.accuracy_interval(int(right.sum()), len(right))
+    return Milestone(
+        title=title,
+        right=int(right.sum()),
+        n=len(right),
+        low=low,
+        high=high,
+        parameters=sum(models.parameters(one.network) for one in plain),
+        size_bytes=sum(models.weights_bytes(one.folder) for one in members if one.folder is not None),
+        latency_ms=evaluate.latency(list(zip(plain, inputs, strict=True)), exact),
+    )
+
+
+def hits(members: Sequence[Model], inputs: Sequence[Encoded], fusion: str, device: Device) -> Tensor:
+    """(rows with a label,): which of them the models of a role get right together."""
+    logits = [_read(model, read, device) for model, read in zip(members, inputs, strict=True)]
+    labels = inputs[0].labels.cpu()
+    known = are_known(labels)
+    return are_right(transfer.fuse(logits, fusion, labels.ndim == 2)[known], labels[known])
+
+
+def _read(model: Model, inputs: Encoded, device: Device) -> Tensor:
+    """All logits, without telling how far it is."""
+    reading = passes.logits(model, inputs, device, lambda done: Progress(phase="evaluate", step=done))
+    while True:
+        try:
+            next(reading)
+        except StopIteration as stop:
+            logits: Tensor = stop.value
+            return logits

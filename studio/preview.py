@@ -1,0 +1,74 @@
+"""What pruning alone would cost: a curve of accuracy against the ratio, without any learning, in a process of its
+own."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from studio.errors import ModelError
+from studio.executors import Job, respond
+from studio.plan import Prune
+
+ROWS = 400
+RATIOS = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
+SECONDS = 20.0
+"""No further ratio is tried after so long."""
+
+
+class Preview(BaseModel):
+    """`ratios` that this student allows, and the share of `rows` validation rows that is right at each; 0 is
+    unpruned."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ratios: list[float]
+    accuracy: list[float]
+    rows: int
+    step: Prune
+
+
+def preview(job: Job) -> Preview:
+    """Prune the student of the config by several ratios and read a few validation rows each time.
+
+    Raises `ModelError` where the student does not know the labels yet: then there is nothing to lose.
+    """
+    import torch
+
+    from studio import compress, data, milestones, models, preparation
+    from studio import device as devices
+    from studio.home import Home
+    from studio.models import Fit
+
+    models.quiet()
+    dataset = data.load(Path(job.dataset))
+    fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], job.config.max_length, dataset.several)
+    device = replace(devices.pick(job.config), torch_device=torch.device("cpu"), dtype=torch.float32)
+    bench = preparation.Bench(job.config, job.run_id, Home(Path(job.home)), dataset, None, fit, device)
+    cast = preparation.opened(bench)
+    student = cast.line[-1] or preparation.cut(job.config.student, cast.teachers[0])
+    if not (student.knows_labels and (cast.line[-1] or cast.teachers[0].knows_labels)):
+        raise ModelError(
+            "The curve needs a student that knows your labels already; this one has yet to learn them.",
+            "Take one of an earlier run, or one cut from a teacher that has learned them.",
+        )
+    sample = preparation.sample(bench, student, compress.ROWS)
+    step = next((one for one in job.config.steps if isinstance(one, Prune)), Prune(ratio=0.5))
+    held = bench.validation(student, ROWS)
+    ratios, accuracy, begun = [], [], time.monotonic()
+    for ratio in RATIOS:
+        try:
+            smaller = compress.prune(student, step.model_copy(update={"ratio": ratio}), sample) if ratio else student
+        except ModelError:
+            continue  # this student has no such share: half a head
+        ratios.append(ratio)
+        accuracy.append(float(milestones.hits([smaller], [held], "average", device).float().mean()))
+        if time.monotonic() - begun > SECONDS:
+            break
+    return Preview(ratios=ratios, accuracy=accuracy, rows=len(held), step=step)
+
+
+if __name__ == "__main__":
+    sys.exit(respond(preview))
