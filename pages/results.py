@@ -203,6 +203,22 @@ def teacher_of(run: RunRow) -> str:
     return f"run:{run.id}/teacher" if home.model(run.id, "teacher").is_dir() else run.config.teacher
 
 
+def push(run: RunRow) -> None:
+    """To the Hugging Face Hub, where this machine is signed in there."""
+    from studio import export, hub
+
+    with st.expander("Push to the Hugging Face Hub"):
+        if not hub.has_token():
+            st.caption("First sign in on the studio's machine with `hf auth login`, or set HF_TOKEN.")
+            return
+        name = st.text_input("New repository", placeholder="my-name/my-student", key="push-name")
+        public = st.toggle("Everybody may see it", key="push-public")
+        if st.button("Push", icon=":material/cloud_upload:", key="push", disabled=not name.strip()):
+            with errors_shown(), st.spinner("Pushing …"):
+                address = export.push(home, store, run.id, name.strip(), private=not public)
+                st.success(f"Pushed to {escape(address)}.", icon=":material/check_circle:")
+
+
 def download(run: RunRow) -> None:
     from studio import export
 
@@ -225,6 +241,7 @@ def download(run: RunRow) -> None:
         with packed[1].open("rb") as file:
             st.download_button("Download the student", file, file_name=packed[1].name, mime="application/zip",
                                type="primary", icon=":material/download:")  # fmt: skip
+    push(run)
     st.page_link(
         "new_run.py",
         label="Go on with new data",

@@ -177,6 +177,9 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     Console().print(table)
     if found["error"]:
         typer.echo(_shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
+    for step in store.milestones(run_id):
+        right = f"{step.right / step.n:.4f} of {step.n} validation rows right"
+        typer.echo(f"{step.title}: {right}, {step.size_bytes / 1e6:.2f} MB, {step.latency_ms:.2f} ms a row")
     if found["choice"]:
         chosen = found["choice"]
         typer.echo(f"Chosen: temperature {chosen['temperature']:g}, alpha {chosen['alpha']:g}. {chosen['reason']}")
@@ -203,6 +206,24 @@ def export(
     if as_json:
         return _print_json({"file": str(written), "bytes": written.stat().st_size})
     typer.echo(f"Wrote {written} ({written.stat().st_size / 1e6:.1f} MB).")
+
+
+@app.command()
+def push(
+    run_id: RunId,
+    name: Annotated[str, typer.Argument(help="A new repository, ORG/NAME.")],
+    public: Annotated[bool, typer.Option(help="Everybody may see it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the student into a new repository of the Hugging Face Hub."""
+    from studio import export as exports
+
+    home, store = _open()
+    with _busy(f"Pushing to {name}"):
+        address = exports.push(home, store, run_id, name, private=not public)
+    if as_json:
+        return _print_json({"address": address})
+    typer.echo(f"Pushed to {address}.")
 
 
 def _open() -> tuple[Home, Store]:

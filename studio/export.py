@@ -1,20 +1,24 @@
 """One run's model to take away: a Hugging Face folder in a zip, with a model card and the config that made it."""
 
+import json
 import re
+import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from studio.convert import Conversion, made
 from studio.errors import ExportError
-from studio.events import Evaluation
+from studio.events import Evaluation, Milestone
 from studio.home import Home
 from studio.rows import RunRow
 from studio.store import Store
 
-_ARCHITECTURES = Path(__file__).with_name("architectures.py")
-_OWN_MODEL = '"studio-'
-_LOADER = "studio_architectures.py"
+_LOADERS = {name: Path(__file__).with_name(f"{name.removeprefix('studio_')}.py")
+            for name in ("studio_architectures", "studio_compact")}  # fmt: skip
+"""Files that open what transformers alone does not know, and their names in the zip."""
+
 _USE: dict[str, list[str]] = {
     "text-classification": [
         "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
@@ -39,6 +43,50 @@ _USE: dict[str, list[str]] = {
 """For each task, lines of Python that open the model and ask it something."""
 
 
+_USE_INT8: dict[str, list[str]] = {
+    "text-classification": [
+        "import json",
+        "import onnxruntime",
+        "from transformers import AutoTokenizer",
+        "",
+        'session = onnxruntime.InferenceSession("int8/model.onnx")',
+        'inputs = AutoTokenizer.from_pretrained("int8")("Write a text here.", truncation=True, return_tensors="np")',
+        "named = {one.name: inputs[one.name] for one in session.get_inputs()}",
+        'logits = session.run(["logits"], named)[0][0]',
+        'print(json.load(open("int8/config.json"))["id2label"][str(logits.argmax())])',
+    ],
+    "image-classification": [
+        "import json",
+        "import onnxruntime",
+        "from PIL import Image",
+        "from transformers import AutoImageProcessor",
+        "",
+        'config = json.load(open("int8/config.json"))',
+        'session = onnxruntime.InferenceSession("int8/model.onnx")',
+        'processor = AutoImageProcessor.from_pretrained("int8", backend="pil")',
+        'image = Image.open("image.png").convert("L" if config.get("num_channels", 3) == 1 else "RGB")',
+        'pixels = processor(image, return_tensors="np")["pixel_values"]',
+        'logits = session.run(["logits"], {"pixel_values": pixels})[0][0]',
+        'print(config["id2label"][str(logits.argmax())])',
+    ],
+}
+"""The same for the int8 file that a plan ends with."""
+
+
+def push(home: Home, store: Store, run_id: int, name: str, private: bool = True) -> str:
+    """Put what the zip holds into a new repository `ORG/NAME` of the Hugging Face Hub; returns its address.
+
+    Raises `ExportError` where there is no token, or where there is such a repository already.
+    """
+    from studio import hub
+
+    with tempfile.TemporaryDirectory(prefix="push-") as place:
+        file = student_zip(home, store, run_id, Path(place) / "student.zip")
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(Path(place) / "student")
+        return hub.push(Path(place) / "student", name, private)
+
+
 def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str = "student") -> Path:
     """Write the zip to `target`, which must not exist. Raises `ExportError` where the run has no such model."""
     run = store.run(run_id)
@@ -48,7 +96,7 @@ def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str =
     file = _new_file(target)
     try:
         with file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            _fill(archive, folder, home.onnx(run_id), store, run)
+            _fill(archive, folder, home, store, run)
     except BaseException:
         target.unlink()  # half a zip would look like a whole one
         raise
@@ -66,21 +114,27 @@ def _new_file(target: Path) -> BinaryIO:
         raise ExportError(f"{target} cannot be written: {error.strerror}.", "Choose another place.") from error
 
 
-def _fill(archive: zipfile.ZipFile, folder: Path, onnx: Path, store: Store, run: RunRow) -> None:
-    loader, conversion = _needs_loader(folder), made(onnx)
+def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run: RunRow) -> None:
+    loaders, onnx, int8 = _loaders(folder), home.onnx(run.id), home.quantized(run.id, "student")
+    conversion = made(onnx)
     for file in sorted(folder.iterdir()):
         weights = file.suffix == ".safetensors"  # numbers hardly shrink, and trying takes most of the time
         archive.write(file, file.name, zipfile.ZIP_STORED if weights else None)
     for file in sorted(onnx.glob("*.onnx")) if conversion else ():
         archive.write(file, f"onnx/{file.name}")
-    archive.writestr("README.md", model_card(store, run, loader, conversion))
+    for file in sorted(int8.iterdir()) if int8.is_dir() else ():
+        archive.write(file, f"int8/{file.name}")
+    archive.writestr("README.md", model_card(store, run, loaders, conversion, int8.is_dir()))
     archive.writestr("config.yaml", run.config.to_yaml())
-    if loader:
-        archive.write(_ARCHITECTURES, _LOADER)
+    for name in loaders:
+        archive.write(_LOADERS[name], f"{name}.py")
 
 
-def model_card(store: Store, run: RunRow, needs_loader: bool, conversion: Conversion | None = None) -> str:
-    """What the model is, how good it is, and lines of Python that use it."""
+def model_card(
+    store: Store, run: RunRow, loaders: Sequence[str] = (), conversion: Conversion | None = None, int8: bool = False
+) -> str:
+    """What the model is, how good it is, and lines of Python that use it. `loaders` are files beside it that open
+    it."""
     dataset = store.dataset(run.dataset_id)
     lines = [
         "---",
@@ -98,10 +152,11 @@ def model_card(store: Store, run: RunRow, needs_loader: bool, conversion: Conver
         "In this folder, with torch and transformers installed:",
         "",
         "```python",
-        *([f"import {_LOADER.removesuffix('.py')}  # the file beside this one"] if needs_loader else []),
-        *_use(run.config.task or "text-classification", dataset.several),
+        *[f"import {name}  # the file beside this one" for name in loaders],
+        *_use(run.config.task or "text-classification", dataset.several, "studio_compact" in loaders),
         "```",
         "",
+        *(_int8_lines(run.config.task or "text-classification") if int8 else []),
         *(_onnx_lines(conversion) if conversion else []),
         "## Data",
         "",
@@ -115,6 +170,7 @@ def model_card(store: Store, run: RunRow, needs_loader: bool, conversion: Conver
         "| --- | --- | --- | --- |",
         *[_row(one) for one in store.evaluations(run.id)],
         "",
+        *_step_lines(store.milestones(run.id)),
         "## Limits",
         "",
         "It was measured on rows like those it was trained on. On other data expect it to do worse, and measure again.",
@@ -124,13 +180,52 @@ def model_card(store: Store, run: RunRow, needs_loader: bool, conversion: Conver
     return "\n".join(lines) + "\n"
 
 
-def _use(task: str, several: bool) -> list[str]:
+def _use(task: str, several: bool, compact: bool) -> list[str]:
     """The lines that ask the model; where a row can have several labels, for all above 50 %."""
     lines = _USE[task]
+    if compact:
+        opened = re.compile(r"(AutoModelFor\w+)\.from_pretrained\(\"\.\", use_safetensors=True\)")
+        lines = [opened.sub(r'studio_compact.load(".", \1)', line) for line in lines]
     if not several:
         return lines
     asked = [line.replace(".softmax(-1)[0]", ".sigmoid()[0]") for line in lines[:-1]]
     return [*asked, "print([(model.config.id2label[n], float(s)) for n, s in enumerate(scores) if s > 0.5])"]
+
+
+def _int8_lines(task: str) -> list[str]:
+    """The int8 file that the plan ends with."""
+    return [
+        "## In int8",
+        "",
+        "The results below are those of `int8/model.onnx`, with which the plan of this run ends; the weights above are "
+        "the student before that step. With onnxruntime and transformers installed:",
+        "",
+        "```python",
+        *_USE_INT8[task],
+        "```",
+        "",
+    ]
+
+
+def _step_lines(told: Sequence[Milestone]) -> list[str]:
+    """What each step of the plan cost and brought."""
+    if not told:
+        return []
+    rows = [
+        f"| {one.title} | {one.right / one.n:.4f} ({one.low:.4f} to {one.high:.4f}) | {one.parameters:,} | "
+        f"{one.size_bytes / 1e6:.2f} | {one.latency_ms:.2f} |"
+        for one in told
+    ]
+    return [
+        "## Step by step",
+        "",
+        f"On {told[0].n} validation rows, with 95 % intervals; milliseconds for one row.",
+        "",
+        "| step | right | parameters | MB | ms |",
+        "| --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
 
 
 def _onnx_lines(conversion: Conversion) -> list[str]:
@@ -165,6 +260,9 @@ def _row(one: Evaluation) -> str:
     return f"| {one.role} | {one.metric} | {value} | {interval} |"
 
 
-def _needs_loader(folder: Path) -> bool:
-    """Whether transformers lacks the architecture, so that the zip must bring it."""
-    return f'"model_type": {_OWN_MODEL}' in (folder / "config.json").read_text()
+def _loaders(folder: Path) -> list[str]:
+    """The files that the zip must bring, so that the model can be opened."""
+    config = json.loads((folder / "config.json").read_text())
+    own = str(config.get("model_type", "")).startswith("studio-")
+    needed = {"studio_architectures": own, "studio_compact": bool(config.get("compact"))}
+    return [name for name, wanted in needed.items() if wanted]

@@ -1,15 +1,22 @@
-"""Download a model from the Hugging Face Hub, with progress."""
+"""Download a model from the Hugging Face Hub, with progress; push one to it."""
 
 import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub import HfApi, get_token, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 from tqdm.auto import tqdm
 
-from studio.errors import ModelError
+from studio.errors import ExportError, ModelError
 from studio.events import Progress
 
 WANTED = ["*.json", "*.txt", "*.safetensors", "*.model"]
@@ -42,6 +49,43 @@ def is_here(name: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def has_token() -> bool:
+    """Whether this machine is signed in to the hub."""
+    return get_token() is not None
+
+
+def push(folder: Path, name: str, private: bool) -> str:
+    """Make the repository `ORG/NAME` and put all files of `folder` into it; returns its address.
+
+    Raises `ExportError` where there is no token, no right, no network, or such a repository already.
+    """
+    if not has_token():
+        raise ExportError(
+            "This machine is not signed in to the Hugging Face Hub.", "Sign in with `hf auth login`, or set HF_TOKEN."
+        )
+    hub = HfApi()
+    try:
+        made = hub.create_repo(name, private=private, exist_ok=False)
+        hub.upload_folder(repo_id=made.repo_id, folder_path=folder, commit_message="Student of Distillation Studio")
+    except HFValidationError as error:
+        raise ExportError(f"{name!r} is no name for a repository: {error}.", "Write ORG/NAME.") from error
+    except HfHubHTTPError as error:
+        raise ExportError(*_refused(name, error.response.status_code)) from error
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        raise ExportError(
+            f"The Hugging Face Hub does not answer ({type(error).__name__}).", "Check the network and try again."
+        ) from error
+    return str(made)
+
+
+def _refused(name: str, status: int) -> tuple[str, str]:
+    if status == 409:
+        return f"There is a repository {name!r} already.", "Choose another name: nothing is overwritten."
+    if status in (401, 403):
+        return f"The hub does not let this account write to {name!r}.", "Take a token with the right to write."
+    return f"The hub refused {name!r} with status {status}.", "Try again later."
 
 
 def _fetch(name: str, done: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """A Hugging Face Hub on loopback that serves one model from a folder."""
 
+import base64
 import contextlib
 import hashlib
 import http.server
@@ -12,8 +13,9 @@ COMMIT = "0" * 40
 
 
 @contextlib.contextmanager
-def serving(folder: Path, name: str) -> Iterator[tuple[str, list[str]]]:
-    """(address, requested paths) of a hub that knows the model `name`."""
+def serving(folder: Path, name: str, taken: dict | None = None) -> Iterator[tuple[str, list[str]]]:
+    """(address, requested paths) of a hub that knows the model `name`; what is pushed to it goes into `taken`."""
+    taken = {} if taken is None else taken
     asked: list[str] = []
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
@@ -54,6 +56,38 @@ def serving(folder: Path, name: str) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             if body:
                 self.wfile.write(data)
+
+        def do_POST(self):
+            """Make a repository, say how files travel, take a commit."""
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            path = self.path.split("?")[0]
+            asked.append(path)
+            if path == "/api/repos/create":
+                wanted = json.loads(sent)
+                made = "/".join(part for part in (wanted.get("organization"), wanted["name"]) if part)
+                if made == name:
+                    return self.refuse(409)
+                taken[made] = {"visibility": wanted.get("visibility")}
+                return self.send(
+                    json.dumps({"url": f"http://{self.headers['Host']}/{made}", "id": made}).encode(), True
+                )
+            if "/preupload/" in path:
+                plain = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
+                found = [{"path": one["path"], **plain} for one in json.loads(sent)["files"]]
+                return self.send(json.dumps({"files": found}).encode(), True)
+            if "/commit/" not in path:
+                return self.send(b"{}", True)
+            repository = path.removeprefix("/api/models/").split("/commit/")[0]
+            for line in map(json.loads, sent.splitlines()):
+                if line["key"] == "file":
+                    taken[repository][line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            done = {"commitUrl": f"http://{self.headers['Host']}/{repository}/commit/{COMMIT}", "commitOid": COMMIT}
+            return self.send(json.dumps(done).encode(), True)
+
+        def refuse(self, status):
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_):
             pass

@@ -21,9 +21,9 @@ def finished(store, home, **changes):
     return run
 
 
-def run_the_card(folder):
+def run_the_card(folder, number=1):
     """What the lines of Python in the model card print in a fresh process."""
-    snippet = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    snippet = (folder / "README.md").read_text().split("```python\n")[number].split("```")[0]
     done = subprocess.run([sys.executable, "-c", snippet], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -36,6 +36,30 @@ def test_the_snippet_of_the_model_card_runs_as_it_stands_in_a_fresh_process(stor
         archive.extractall(tmp_path / "student")
     assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
     assert parse_config_of(tmp_path) == store.run(run.id).config
+
+
+@pytest.mark.parametrize(
+    ("student", "plan"),
+    [
+        ("builtin/transformer-tiny", [{"do": "prune", "ratio": 0.5, "units": ["heads"]}, "distill"]),
+        ("builtin/fasttext-tiny", ["distill", "quantize:weights_int4"]),
+    ],
+)
+def test_a_student_that_transformers_cannot_open_brings_the_file_that_can(store, home, saved, tmp_path, student, plan):
+    run = finished(store, home, student=student, plan=plan)
+    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
+        archive.extractall(tmp_path / "student")
+    assert (tmp_path / "student" / "studio_compact.py").is_file()
+    assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
+    assert "| Distil |" in (tmp_path / "student" / "README.md").read_text()
+
+
+def test_a_student_in_int8_brings_its_file_and_lines_that_ask_it(store, home, saved, tmp_path):
+    run = finished(store, home, plan="distill, quantize:int8")
+    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
+        archive.extractall(tmp_path / "student")
+    assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
+    assert run_the_card(tmp_path / "student", number=2).strip() in ("good", "bad")
 
 
 @pytest.mark.parametrize("student", ["builtin/cnn-tiny", "builtin/mlp-16"])
@@ -91,6 +115,6 @@ def test_names_in_the_model_card_mean_nothing_to_markdown(store, home, tmp_path)
     rows = data.clean(upload, columns, "text-classification")
     library.save(store, home, "my `best` <b>", rows, columns)
     run = store.submit(parse_config({"dataset": "my `best` <b>", **TINY}), key="k")
-    card = export.model_card(store, store.run(run.id), needs_loader=False)
+    card = export.model_card(store, store.run(run.id))
     assert r"my \`best\` \<b\>" in card
     assert "\n# good" not in card

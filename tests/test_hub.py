@@ -76,3 +76,58 @@ def test_without_a_network_the_error_names_the_cure(tmp_path):
     found = download("http://127.0.0.1:9", "someone/tiny", tmp_path / "cache")
     assert "could not be downloaded" in found["error"]
     assert "local folder" in found["error"]
+
+
+PUSH = """
+import json, sys
+from pathlib import Path
+from studio import hub
+from studio.errors import ExportError
+try:
+    print(json.dumps({"address": hub.push(Path(sys.argv[1]), sys.argv[2], private=True)}))
+except ExportError as error:
+    print(json.dumps({"error": str(error)}))
+"""
+
+
+def push(address, folder, name, token="hf_of_a_test"):
+    signed = {"HF_TOKEN": token} if token else {"HF_TOKEN_PATH": "/nowhere/token", "HF_TOKEN": ""}
+    environment = os.environ | {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"} | signed
+    words = [sys.executable, "-c", PUSH, str(folder), name]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_folder_is_pushed_whole_into_a_new_private_repository(model, tmp_path):
+    taken = {}
+    with serving(model, "someone/tiny", taken) as (address, _):
+        found = push(address, model, "me/mine")
+    assert found["address"].endswith("/me/mine")
+    repository = taken["me/mine"]
+    assert repository.pop("visibility") == "private"
+    assert repository["model.safetensors"] == (model / "model.safetensors").read_bytes()
+    assert set(repository) >= {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+def test_a_repository_that_is_there_is_never_written_over(model):
+    with serving(model, "someone/tiny") as (address, _):
+        found = push(address, model, "someone/tiny")
+    assert "There is a repository 'someone/tiny' already. Choose another name" in found["error"]
+
+
+def test_without_a_token_it_is_said_how_to_sign_in(model):
+    with serving(model, "someone/tiny") as (address, asked):
+        found = push(address, model, "me/mine", token="")
+    assert "Sign in with `hf auth login`" in found["error"]
+    assert asked == []
+
+
+def test_a_name_that_cannot_be_one_is_refused(model):
+    with serving(model, "someone/tiny") as (address, _):
+        found = push(address, model, "no name/at/all")
+    assert "is no name for a repository" in found["error"]
+
+
+def test_a_hub_that_does_not_answer_is_named(model):
+    assert "does not answer" in push("http://127.0.0.1:9", model, "me/mine")["error"]

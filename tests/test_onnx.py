@@ -43,7 +43,7 @@ def check(name: str, fit: Fit, folder) -> None:
     assert found.rows == len(inputs)
     assert found.same == 1.0
     assert found.largest < 1e-4
-    onnx.write_int8(folder / "model.onnx", folder / "int8.onnx", inputs)
+    onnx.write_int8(folder / "model.onnx", folder / "int8.onnx", inputs, onnx.best_form(model.network))
     found = onnx.compare(model, folder / "int8.onnx", inputs, several=False)
     assert found.largest < 0.2
     assert (folder / "int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size

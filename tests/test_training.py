@@ -375,7 +375,7 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
         "Quantize to int8",
     ]
     sizes = [one.size_bytes for one in told[1:]]
-    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)  # so small a model is not smaller as ONNX
     assert all(one.low <= one.right / one.n <= one.high for one in told)
     measured = {(one.role, one.metric): one.value for one in said if isinstance(one, events.Evaluation)}
     assert measured["student", "size_bytes"] == told[-1].size_bytes == measured["control", "size_bytes"]
