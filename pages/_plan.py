@@ -53,6 +53,7 @@ def own_steps(task: TaskName, start: RunConfig | None) -> list[dict[str, Any]]:
     if STEPS not in st.session_state:
         known = [one.model_dump() for one in start.plan] if start and start.plan else [{"do": "distill"}]
         st.session_state[STEPS] = [(uuid.uuid4().hex, step) for step in known]
+    st.caption("The student goes through these steps from top to bottom. The prune ratio above does not count here.")
     steps: list[tuple[str, dict[str, Any]]] = st.session_state[STEPS]
     written = [one_step(number, key, step, task) for number, (key, step) in enumerate(steps)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -80,23 +81,22 @@ def take_away(number: int) -> None:
 def one_step(number: int, key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
     """The widgets of a step; what they say now."""
     with st.container(border=True):
-        head, up, away = st.columns([8, 1, 1], vertical_alignment="center")
-        head.markdown(f"**{number + 1} · {NAMES[step['do']]}**")
-        up.button("", icon=":material/arrow_upward:", key=f"up-{key}", on_click=move_up, args=(number,),
-                  disabled=number == 0, help="Earlier", type="tertiary")  # fmt: skip
-        away.button("", icon=":material/close:", key=f"away-{key}", on_click=take_away, args=(number,),
-                    help="Take this step away", type="tertiary")  # fmt: skip
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{number + 1} · {NAMES[step['do']]}**", width="stretch")
+            st.button("", icon=":material/arrow_upward:", key=f"up-{key}", on_click=move_up, args=(number,),
+                      disabled=number == 0, help="Earlier", type="tertiary")  # fmt: skip
+            st.button("", icon=":material/close:", key=f"away-{key}", on_click=take_away, args=(number,),
+                      help="Take this step away", type="tertiary")  # fmt: skip
         said = {"prune": prune, "sparsify": sparsify, "factorize": factorize, "distill": distill, "quantize": quantize}
         return {"do": step["do"], **said[step["do"]](key, step, task)}
 
 
 def prune(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
-    kinds = [one for one in UNITS if one != "channels" or task == "image-classification"]
-    usual = ["channels"] if task == "image-classification" else ["neurons"]
-    left, right = st.columns(2)
-    ratio = left.slider("Share", 0.05, 0.95, float(step.get("ratio") or 0.5), 0.05, key=f"ratio-{key}")
-    units = right.pills("Units", kinds, selection_mode="multi", default=list(step.get("units") or usual),
-                        format_func=UNITS.__getitem__, key=f"units-{key}")  # fmt: skip
+    kinds = ["channels", "heads", "neurons", "layers"] if task == "image-classification" else [*UNITS][:3]
+    usual = kinds[:1] if task == "image-classification" else ["neurons"]
+    ratio = st.slider("Share", 0.05, 0.95, float(step.get("ratio") or 0.5), 0.05, key=f"ratio-{key}")
+    units = st.pills("Units", kinds, selection_mode="multi", default=list(step.get("units") or usual),
+                     format_func=UNITS.__getitem__, key=f"units-{key}")  # fmt: skip
     importances = list(IMPORTANCES)
     with st.expander("What goes, and when"):
         how = st.selectbox("Importance", importances, index=importances.index(step.get("importance", "magnitude")),

@@ -1,5 +1,6 @@
 """Data, teacher and student, settings, review, start."""
 
+import contextlib
 import uuid
 from typing import Any
 
@@ -13,6 +14,7 @@ from pages._ways import choose_method, choose_more_data, choose_more_teachers, c
 from pages._words import count, duration, escape, method, model, size, teachers
 from studio import runner
 from studio.config import PRESET_HELP, PRESETS, RunConfig, parse_config
+from studio.errors import ConfigError
 from studio.plan import title
 from studio.rows import DatasetRow
 
@@ -98,7 +100,7 @@ def review(config: RunConfig) -> None:
         f"**{escape(config.dataset)}**  \n"
         f"Teacher: **{escape(teachers(config))}**  \nStudent: **{escape(model(config.student))}**  \n"
         f"Method: **{escape(method(config))}**  \n"
-        f"Plan: **{escape(', then '.join(title(one) for one in config.steps))}**"
+        f"Plan: **{escape(' → '.join(title(one) for one in config.steps))}**"
     )
     with errors_shown():
         show_estimate(config)
@@ -107,6 +109,8 @@ def review(config: RunConfig) -> None:
         st.code(config.to_yaml(), language="yaml")
     if st.button("Start", type="primary", icon=":material/play_arrow:", width="stretch", key="start"):
         with errors_shown():
+            if len(config.steps) > 1:
+                estimate(config)  # what this student cannot go through is told here, before anything is trained
             run = store.submit(config, key=draft_key())
             st.switch_page("runs.py", query_params={"run": str(run.id)})
 
@@ -159,7 +163,7 @@ with left:
         values |= choose_plan(dataset.task, values["prune_ratio"], start)
         if teacher is not None and student is not None:
             chosen = {"dataset": dataset.name, "task": dataset.task, "teacher": teacher, "student": student}
-            with errors_shown():
+            with contextlib.suppress(ConfigError):  # the review tells what is wrong
                 show_preview(parse_config(chosen | values))
 with right, st.container(border=True):
     st.subheader("Review and start", anchor=False)

@@ -124,13 +124,13 @@ def pruning(ratios: Sequence[float], accuracy: Sequence[float]) -> go.Figure:
     hover = "%{x:.0%} pruned: %{y:.1%} right<extra></extra>"
     line = {"color": COLOURS["student"]}
     figure.add_scatter(x=list(ratios), y=list(accuracy), mode="lines+markers", line=line, hovertemplate=hover)
-    return figure
+    return figure.update_layout(showlegend=False)
 
 
 def milestones(told: Sequence[Milestone]) -> go.Figure:
     """The way of the student from step to step: right on validation rows, against its size."""
     figure = _figure("size on disk, MB", "")
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
     figure.update_yaxes(tickformat=".0%")
     for role, shown in (("teacher", told[:1]), ("student", told[1:])):
         shares = [one.right / one.n for one in shown]

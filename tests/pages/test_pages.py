@@ -7,6 +7,9 @@ from streamlit.testing.v1 import AppTest
 
 from studio import events
 from studio.config import parse_config
+from studio.errors import ModelError
+from studio.plan import Distill, Prune, Quantize
+from studio.preview import Preview
 from tests.conftest import TINY
 
 SHELL = str(Path(__file__).parents[2] / "pages" / "_shell.py")
@@ -218,6 +221,104 @@ def test_a_run_with_a_named_method_and_an_earlier_students_model_is_started_agai
     assert app.selectbox(key="method-text-classification").value == "cosine"
     app.button(key="start").click().run()
     assert store.runs()[0].config == run.config
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """The configs whose plans were checked; checking is another module's test."""
+    seen = []
+    monkeypatch.setattr("studio.runner.estimate", lambda home, store, config: seen.append(config))
+    return seen
+
+
+def test_a_plan_by_its_name_becomes_steps_and_is_checked_before_the_start(app, saved, store, checked):
+    app = opened(app, "new_run.py", draft="d")
+    app.slider(key="setting-prune_ratio").set_value(0.5).run()
+    app.selectbox(key="plan-text-classification").set_value("int8").run()
+    app.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert config.steps == (Prune(ratio=0.5), Distill(), Quantize(form="int8"))
+    assert [one.steps for one in checked] == [config.steps]
+
+
+def test_steps_of_ones_own_are_added_moved_and_taken_away(app, saved, store, checked):
+    app = opened(app, "new_run.py", draft="d")
+    app.selectbox(key="plan-text-classification").set_value("own").run()
+    for kind in ("quantize", "factorize", "prune"):
+        app.selectbox(key="step-kind").set_value(kind).run()
+        app.button(key="step-add").click().run()
+    ups = [button for button in app.button if button.key.startswith("up-")]
+    assert len(ups) == 4  # distill, factorize, prune, quantize: the last one stays the last
+    ups[2].click().run()
+    button_named(app, "up-", 1).click().run()
+    button_named(app, "away-", 2).click().run()
+    next(one for one in app.slider if one.key.startswith("ratio-")).set_value(0.25).run()
+    next(one for one in app.button_group if one.key.startswith("units-")).set_value(["heads", "neurons"]).run()
+    app.button(key="start").click().run()
+    steps = store.runs()[0].config.steps
+    assert [one.do for one in steps] == ["prune", "distill", "quantize"]
+    assert (steps[0].ratio, steps[0].units) == (0.25, ("heads", "neurons"))
+
+
+def button_named(app, start, number):
+    return [button for button in app.button if button.key.startswith(start)][number]
+
+
+def test_steps_in_an_order_that_makes_no_sense_are_told_on_the_page(app, saved):
+    app = opened(app, "new_run.py", draft="d")
+    app.selectbox(key="plan-text-classification").set_value("own").run()
+    app.button(key="step-add").click().run()
+    button_named(app, "away-", 0).click().run()
+    assert ["a plan needs a step" in error.value for error in app.error] == [True]
+    assert not [button for button in app.button if button.key == "start"]
+
+
+def test_a_plan_that_this_student_cannot_follow_is_refused_on_the_page(app, saved, store, monkeypatch):
+    def refuse(home, store, config):
+        raise ModelError("A ratio of 0.9 would remove all 2 heads of a layer.", "Take at most 0.5.")
+
+    monkeypatch.setattr("studio.runner.estimate", refuse)
+    app = opened(app, "new_run.py", draft="d")
+    app.slider(key="setting-prune_ratio").set_value(0.9).run()
+    app.button(key="start").click().run()
+    assert "Take at most 0.5." in words(app).replace("\\", "")
+    assert store.runs() == []
+
+
+def test_what_pruning_alone_would_cost_is_drawn(app, saved, monkeypatch):
+    found = Preview(ratios=[0.0, 0.5], accuracy=[0.9, 0.6], rows=40, step=Prune(ratio=0.5))
+    monkeypatch.setattr("studio.runner.preview", lambda home, store, config: found)
+    app = opened(app, "new_run.py", draft="d")
+    app.toggle(key="wants-preview").set_value(True).run()
+    assert not app.exception
+    assert "right on 40 validation rows, 90.0 % before" in words(app)
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_a_run_with_a_plan_of_its_own_is_started_again_with_it(app, saved, store, checked):
+    plan = [{"do": "prune", "ratio": 0.5, "units": ["heads"], "rounds": 2}, "distill:3", "quantize:codebook"]
+    first = store.submit(parse_config({"dataset": "reviews", **TINY, "plan": plan}), key="first")
+    app = opened(app, "new_run.py", draft="d", **{"from": str(first.id)})
+    app.button(key="start").click().run()
+    assert store.runs()[0].id != first.id
+    assert store.runs()[0].config.steps == first.config.steps
+
+
+def test_the_results_show_what_each_step_cost(app, filled):
+    told = [("Teacher", 90, 4_000_000), ("Student at first", 50, 1_000_000), ("Distil", 85, 1_000_000)]
+    filled.record(
+        1,
+        [
+            events.Milestone(title=title, right=right, n=100, low=right / 100 - 0.1, high=right / 100 + 0.1,
+                             parameters=size // 4, size_bytes=size, latency_ms=1.5)
+            for title, right, size in told
+        ],
+    )  # fmt: skip
+    app = opened(app, "results.py", run="1")
+    table = next(one.value for one in app.dataframe if "Step" in one.value.columns)
+    assert table["Step"].tolist() == ["Teacher", "Student at first", "Distil"]
+    assert table["Change"].tolist() == ["", "", "+35.0"]
+    assert table["Size"].tolist() == ["4.0 MB", "1.0 MB", "1.0 MB"]
 
 
 def test_what_a_run_chose_by_itself_is_told_with_its_reason(app, filled):
