@@ -34,7 +34,7 @@ def prune(ratio: float, *units: str, **more: Any) -> dict[str, Any]:
 
 
 TEXT: dict[str, Any] = {"epochs": 3, "batch_size": 32, "max_length": 64, "alpha": 0.9}
-IMAGES: dict[str, Any] = {"epochs": 3, "batch_size": 64, "alpha": 0.9}
+IMAGES: dict[str, Any] = {"epochs": 3, "batch_size": 64, "alpha": 0.9, "learning_rate": 1e-3}
 POINTS: dict[str, list[tuple[str, str, list[Any]]]] = {
     "text": [
         ("6 layers, int8", "teacher/same", ["distill:1", INT8]),
