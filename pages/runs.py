@@ -21,9 +21,10 @@ from pages._words import (
     size,
     teachers,
 )
-from studio import charts
+from studio import charts, runner
 from studio.errors import StudioError
 from studio.events import stage
+from studio.plan import KINDS, title
 from studio.rows import Cursor, Point, RunRow
 
 LOG_LINES = 200
@@ -55,12 +56,15 @@ def seen(run_id: int) -> Seen:
 
 
 def badge(run: RunRow) -> str:
+    if run.paused and run.is_over:
+        return ":orange-badge[:material/pause_circle: paused]"
     return f":{STATUS_COLOURS[run.status]}-badge[{STATUS_ICONS[run.status]} {run.status}]"
 
 
 def all_runs() -> None:
     st.title("Runs", anchor=False)
-    runs = store.runs()
+    archived = st.toggle("Show the archive, too", key="archived") if store.has_archive() else False
+    runs = store.runs(archived=archived)
     if not runs:
         st.info("Nothing has run yet.", icon=":material/inbox:")
         st.page_link("new_run.py", label="Start a run", icon=":material/add_circle:")
@@ -68,7 +72,7 @@ def all_runs() -> None:
     table = [
         {
             "Run": run.id,
-            "Status": run.status,
+            "Status": "paused" if run.paused and run.is_over else run.status,
             "Data": run.config.dataset,
             "Teacher": model(run.config.teacher),
             "Student": model(run.config.student),
@@ -101,16 +105,16 @@ def one_run(run: RunRow) -> None:
     st.page_link("runs.py", label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title(f"Run {run.id}", anchor=False, width="content")
-        if not run.is_over:
-            stop_button(run)
+        buttons(run)
     teach = "teach" if run.config.more_teachers else "teaches"
     through = "".join(f" after {model(one)}" for one in run.config.assistants)
     st.markdown(
         f"{escape(run.config.dataset)}: **{escape(teachers(run.config))}** {teach} "
         f"**{escape(model(run.config.student))}**{escape(through)} "
-        f"· T = {run.config.temperature:g} · alpha = {run.config.alpha:g} · prune ratio = {run.config.prune_ratio:g} "
-        f"· {escape(method(run.config))}"
+        f"· T = {run.config.temperature:g} · alpha = {run.config.alpha:g} · {escape(method(run.config))}"
     )
+    if len(run.config.steps) > 1:
+        st.caption(f"Plan: {escape(' → '.join(title(step) for step in run.config.steps))}")
     choice = store.choice(run.id)
     if choice is not None:
         st.caption(f"Chosen by trying: T = {choice.temperature:g}, alpha = {choice.alpha:g}. {escape(choice.reason)}")
@@ -157,7 +161,7 @@ def body(run_id: int, was_active: bool) -> None:
 def status(run: RunRow) -> None:
     st.markdown(f"{badge(run)} {stepper(run)}")
     if run.status == "queued":
-        ahead = sum(other.status in ("queued", "running") and other.id < run.id for other in store.runs())
+        ahead = sum(other.status == "running" or is_before(other, run) for other in store.runs())
         st.caption(f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment.")
     elif run.status == "running":
         share = min(1.0, run.step / run.total) if run.total else 0.0
@@ -165,7 +169,8 @@ def status(run: RunRow) -> None:
         note = run.detail or PHASE_HELP.get(stage(run.phase or ""), "opening libraries")
         st.progress(share, text=f"{word}: {escape(note)} {remaining(run, share)}")
         if run.stop_requested:
-            st.caption("Stopping: what the student has learned so far is being saved.")
+            doing = "Pausing" if run.paused else "Stopping"
+            st.caption(f"{doing}: what the student has learned so far is being saved.")
     elif run.status == "failed":
         show_error(StudioError(run.message or "The run failed.", run.cure or ""))
     else:
@@ -176,6 +181,11 @@ def status(run: RunRow) -> None:
     if run.is_over:
         st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
                      icon=":material/replay:")  # fmt: skip
+
+
+def is_before(other: RunRow, run: RunRow) -> bool:
+    """Whether another queued run starts earlier."""
+    return other.status == "queued" and (-other.priority, other.id) < (-run.priority, run.id)
 
 
 def stepper(run: RunRow) -> str:
@@ -195,9 +205,9 @@ def stepper(run: RunRow) -> str:
 def _is_skipped(name: str, run: RunRow) -> bool:
     """Whether the settings leave this phase out."""
     config = run.config
-    wanted = {"prune": config.prune_ratio, "control": config.control, "tune": config.auto,
-              "harden": config.hard_epochs, "assist": config.assistants}  # fmt: skip
-    return name in wanted and not wanted[name]
+    wanted = {"control": config.control, "tune": config.auto, "harden": config.hard_epochs, "assist": config.assistants}
+    steps = {step.do for step in config.steps}
+    return not wanted.get(name, True) or (name in KINDS and name not in steps)
 
 
 def remaining(run: RunRow, share: float) -> str:
@@ -210,15 +220,45 @@ def remaining(run: RunRow, share: float) -> str:
 
 @st.dialog("Stop this run?")
 def confirm_stop(run_id: int) -> None:
-    st.write("The student keeps what it has learned so far. A stopped run has no verdict.")
+    st.write("The student keeps what it has learned so far. A stopped run has no verdict; it can go on later.")
     if st.button("Stop the run", type="primary"):
         store.request_stop(run_id)
         st.rerun()
 
 
-def stop_button(run: RunRow) -> None:
-    if st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
+@st.dialog("Delete this run?")
+def confirm_delete(run_id: int) -> None:
+    users = store.users_of(run_id)
+    if users:
+        st.write(f"Models of this run are used by run {', '.join(map(str, users))}, so it stays. It can be archived.")
+        return
+    st.write(f"Its models, curves and results are deleted; {size(runner.disk_bytes(home, run_id))} are free again.")
+    if st.button("Delete for good", type="primary"):
+        runner.delete(home, store, run_id)
+        del st.query_params["run"]
+        st.rerun()
+
+
+def buttons(run: RunRow) -> None:
+    """What can be done with the run as it stands."""
+    if run.status == "queued":
+        st.button("To the front", icon=":material/vertical_align_top:", key="front", help="Before all that wait.",
+                  on_click=store.move_first, args=(run.id,))  # fmt: skip
+    if run.status == "running":
+        st.button("Pause", icon=":material/pause_circle:", key="pause", help="It goes on from here later.",
+                  disabled=run.stop_requested, on_click=store.request_stop, args=(run.id, True))  # fmt: skip
+    if not run.is_over and st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
         confirm_stop(run.id)
+    told = "From where it was; nothing is learned twice."
+    if run.can_resume and st.button("Go on", icon=":material/play_circle:", type="primary", key="resume", help=told):
+        store.resume(run.id)
+        st.rerun()
+    if run.is_over:
+        word, icon = ("Take out of the archive", "unarchive") if run.archived else ("Archive", "archive")
+        st.button(word, icon=f":material/{icon}:", key="archive", help="Out of sight; nothing is lost.",
+                  on_click=store.archive, args=(run.id, not run.archived))  # fmt: skip
+        if st.button("Delete", icon=":material/delete:", key="delete"):
+            confirm_delete(run.id)
 
 
 def below(run: RunRow) -> None:

@@ -150,6 +150,23 @@ def train(
 
 
 @app.command()
+def resume(run_id: RunId, as_json: AsJson = False) -> None:
+    """Let a run that was stopped or failed go on from where it was."""
+    home, store = _open()
+    _carry(store, home, store.resume(run_id, owner=runner.new_owner()), as_json)
+
+
+@app.command()
+def delete(run_id: RunId, as_json: AsJson = False) -> None:
+    """Delete a run that is over, with its models. Refused where another run uses one of them."""
+    home, store = _open()
+    freed = runner.delete(home, store, run_id)
+    if as_json:
+        return _print_json({"run": run_id, "freed_bytes": freed})
+    typer.echo(f"Deleted run {run_id}; {freed / 1e6:.1f} MB are free again.")
+
+
+@app.command()
 def runs(as_json: AsJson = False) -> None:
     """List the runs, the newest first."""
     _, store = _open()
@@ -230,7 +247,7 @@ def _open() -> tuple[Home, Store]:
     """The home and its store, in which no run claims to be running after its process was killed."""
     home = Home.from_environment()
     store = Store(home.database)
-    store.fail_lost(runner.is_gone, runner.INTERRUPTED)
+    store.take_back(runner.is_gone, runner.INTERRUPTED)
     return home, store
 
 
@@ -272,7 +289,10 @@ def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
         _print_json({"run": done.id, "status": done.status})
     if done.status == "stopped":
         kept = f" Its student so far is kept: python -m studio export {run.id}."
-        raise StudioError(f"Run {run.id} was stopped.{kept if home.model(run.id, 'student').is_dir() else ''}")
+        raise StudioError(
+            f"Run {run.id} was stopped.{kept if home.model(run.id, 'student').is_dir() else ''}",
+            f"To go on: python -m studio resume {run.id}.",
+        )
     if done.status != "finished":
         raise StudioError(f"Run {run.id} {done.status}: {done.message}", done.cure or "")
     if not as_json:

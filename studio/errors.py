@@ -47,6 +47,10 @@ class WorkerError(StudioError):
     """The process that trains ended without saying why."""
 
 
+class WorkerDiedError(WorkerError):
+    """The process that trains was killed: the run can go on from its last checkpoint."""
+
+
 class StoreError(StudioError):
     """The database is missing, damaged, newer than this version, or has no such row."""
 
@@ -55,7 +59,11 @@ class ExportError(StudioError):
     """A student cannot be exported as asked."""
 
 
+def _family(kind: type[StudioError]) -> list[type[StudioError]]:
+    return [kind, *(one for child in kind.__subclasses__() for one in _family(child))]
+
+
 def by_name(name: str) -> type[StudioError]:
     """The error class called `name`; `StudioError` where there is none (an error that crossed a process)."""
-    found = {error.__name__: error for error in StudioError.__subclasses__() + DataError.__subclasses__()}
+    found = {error.__name__: error for error in _family(StudioError)}
     return found.get(name, StudioError)

@@ -44,6 +44,10 @@ class Home:
             raise ValueError(f"role must be student, control, teacher, teacher-N or assistant-N, got {role!r}")
         return self.run(run_id) / role
 
+    def checkpoints(self, run_id: int) -> Path:
+        """Where the lessons of a run are kept while it goes on, each by its phase."""
+        return self.run(run_id) / "checkpoints"
+
     def quantized(self, run_id: int, role: str) -> Path:
         """The student or the control of a run in int8, where its plan ends with that."""
         return self.model(run_id, role).with_name(f"{role}-int8")

@@ -11,6 +11,19 @@ def m001_runs_and_data_sets(db: Database) -> None:
         db.conn.execute(statement)
 
 
+@MIGRATIONS()
+def m002_runs_that_go_on(db: Database) -> None:
+    """`deaths` counts how often the process died at the place `died_at` in a row."""
+    for column in (
+        "deaths INTEGER NOT NULL DEFAULT 0",
+        "died_at TEXT NOT NULL DEFAULT ''",
+        "priority INTEGER NOT NULL DEFAULT 0",
+        "archived INTEGER NOT NULL DEFAULT 0",
+        "paused INTEGER NOT NULL DEFAULT 0",
+    ):
+        db.conn.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -51,6 +51,14 @@ class RunRow:
     created_at: float
     started_at: float | None
     finished_at: float | None
+    priority: int = 0
+    archived: bool = False
+    paused: bool = False
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it ended before its verdict, so that it can go on from where it was."""
+        return self.status in ("stopped", "failed")
 
     @property
     def is_over(self) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import psutil
 from studio import events
 from studio.config import RunConfig
 from studio.convert import Conversion, made
-from studio.errors import StudioError, WorkerError
+from studio.errors import StudioError, WorkerDiedError, WorkerError
 from studio.estimate import Estimate
 from studio.executors import Answer, Job, Result, Stopped, local
 from studio.home import Home
@@ -41,9 +42,10 @@ _RUNTIME = "studio.runner.the_runtime"
 _log = logging.getLogger(__name__)
 
 INTERRUPTED = WorkerError(
-    "The studio was closed while this run was training.",
-    "Start it again with the same settings; what was saved is kept.",
+    "The studio was closed several times while this run was at the same place.",
+    "Look into the log of the run, then let it go on.",
 )
+DIED = "The training process was killed; the run goes on from its last checkpoint."
 
 
 def new_owner() -> str:
@@ -77,18 +79,27 @@ def carry(
 ) -> Iterator[events.Event]:
     """Carry one claimed run to its end, whatever that end is; yields every event once it is in the store.
 
-    `leave()` is asked now and then: true means that the studio is closing, which ends the run as interrupted.
+    When its process is killed the run goes on in another one, from its last checkpoint.
+    `leave()` is asked now and then: true means that the studio is closing; the run goes back into the queue.
     """
     job = job_of(store, home, run.config, run.dataset_id, run.id)
     try:
-        with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
-            for batch in _batches(said):
-                store.record(run.id, batch)
-                yield from batch
+        while True:
+            try:
+                with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
+                    for batch in _batches(said):
+                        store.record(run.id, batch)
+                        yield from batch
+                break
+            except WorkerDiedError:
+                if not store.may_go_on(run.id):
+                    raise
+                store.go_on(run.id)
+                store.record(run.id, [events.Log(level="warning", message=DIED)])
         store.finish(run.id)
     except Stopped:
         if leave() and not store.stop_requested(run.id):
-            store.fail(run.id, INTERRUPTED)
+            store.put_back(run.id)
         else:
             store.stopped(run.id)
     except StudioError as error:
@@ -136,7 +147,7 @@ class Runtime:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the run in progress as interrupted, and the thread."""
+        """Put the run in progress back into the queue, and end the thread."""
         self._closing.set()
         self._thread.join(timeout=3 * local.GRACE_SECONDS)
 
@@ -165,10 +176,10 @@ class Runtime:
         return None
 
     def _one_turn(self, store: Store) -> None:
-        """End what was left behind, by a dead server or by an error of this one, and carry the next run."""
+        """Take back what was left behind, by a dead server or by an error of this one, and carry the next run."""
         if not self._keep_lease(store):
             return
-        store.fail_lost(lambda owner: owner == self.owner or is_gone(owner), INTERRUPTED)
+        store.take_back(lambda owner: owner == self.owner or is_gone(owner), INTERRUPTED)
         run = store.claim(self.owner)
         if run is None:
             return
@@ -205,6 +216,23 @@ def stop_runtime() -> None:
     runtime = sys.modules.pop(_RUNTIME, None)
     if runtime is not None:
         runtime.stop()
+
+
+def disk_bytes(home: Home, run_id: int) -> int:
+    """What the models, checkpoints and logs of a run take on disk."""
+    return sum(file.stat().st_size for file in home.run(run_id).rglob("*") if file.is_file())
+
+
+def delete(home: Home, store: Store, run_id: int) -> int:
+    """Delete a run that is over, with all its files; returns the bytes that are free again.
+
+    Raises `StoreError` where it goes on, or where another run uses a model of it.
+    """
+    freed = disk_bytes(home, run_id)
+    store.delete(run_id)
+    if home.run(run_id).is_dir():
+        shutil.rmtree(home.run(run_id))
+    return freed
 
 
 def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:

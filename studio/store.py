@@ -22,6 +22,8 @@ from studio.migrations import MIGRATIONS
 from studio.rows import Cursor, DatasetRow, LogRow, PhaseRow, Point, RunRow
 
 BUSY_MILLISECONDS = 15_000
+MOST_DEATHS = 5
+"""So often a run's process may die without getting any further before the run fails."""
 
 
 class Store:
@@ -120,25 +122,30 @@ class Store:
             raise StoreError(f"There is no run {run_id}.", "`python -m studio runs` and the page Runs list them.")
         return _run(found)
 
-    def runs(self, limit: int = 200) -> list[RunRow]:
-        """The newest runs first."""
-        return [_run(row) for row in self._rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit])]
+    def runs(self, limit: int = 200, archived: bool = False) -> list[RunRow]:
+        """The newest runs first; those that were put into the archive only when asked for."""
+        sql = "SELECT * FROM runs WHERE archived <= ? ORDER BY id DESC LIMIT ?"
+        return [_run(row) for row in self._rows(sql, [archived, limit])]
 
     def claim(self, owner: str) -> RunRow | None:
-        """Take the oldest queued run for `owner`; one statement, so that no run is taken twice."""
+        """Take the oldest of the queued runs of the highest priority; one statement, so that none is taken twice."""
         with self._db.atomic():
             taken = self._row(
-                "UPDATE runs SET status = 'running', owner = ?, started_at = ?"
-                " WHERE id = (SELECT min(id) FROM runs WHERE status = 'queued') RETURNING *",
+                "UPDATE runs SET status = 'running', owner = ?, started_at = coalesce(started_at, ?)"
+                " WHERE id = (SELECT id FROM runs WHERE status = 'queued' ORDER BY priority DESC, id LIMIT 1)"
+                " RETURNING *",
                 [owner, time.time()],
             )
         return _run(taken) if taken else None
 
-    def request_stop(self, run_id: int) -> None:
-        """Ask a run to stop; one that has not begun is stopped at once."""
+    def request_stop(self, run_id: int, pause: bool = False) -> None:
+        """Ask a run to stop; one that has not begun is stopped at once. `pause`: it is meant to go on later."""
         self.run(run_id)
         with self._db.atomic():
-            self._db.execute("UPDATE runs SET stop_requested = 1 WHERE id = ?", [run_id])
+            self._db.execute(
+                "UPDATE runs SET stop_requested = 1, paused = ? WHERE id = ? AND status IN ('queued', 'running')",
+                [pause, run_id],
+            )
             self._db.execute(
                 "UPDATE runs SET status = 'stopped', finished_at = ? WHERE id = ? AND status = 'queued'",
                 [time.time(), run_id],
@@ -163,13 +170,91 @@ class Store:
             )
             self._end(run_id, "failed")
 
-    def fail_lost(self, owner_is_gone: Callable[[str | None], bool], error: StudioError) -> list[int]:
-        """Fail the running runs whose owner is gone; returns their ids."""
-        running = self._rows("SELECT id, owner FROM runs WHERE status = 'running'")
-        lost = [row["id"] for row in running if owner_is_gone(row["owner"])]
-        for run_id in lost:
-            self.fail(run_id, error)
-        return lost
+    def resume(self, run_id: int, owner: str | None = None) -> RunRow:
+        """Queue a run that was stopped or failed: it goes on from its checkpoints. With an `owner` it is claimed at
+        once.
+
+        Raises `StoreError` for a run that goes on already, or has its verdict.
+        """
+        run = self.run(run_id)
+        if not (run.can_resume or (owner and run.status == "queued")):
+            raise StoreError(f"Run {run_id} is {run.status}.", "Only a run that was stopped or failed can go on.")
+        self._begin_again(run_id, run.status, owner)
+        return self.run(run_id)
+
+    def take_back(self, owner_is_gone: Callable[[str | None], bool], error: StudioError) -> list[int]:
+        """Queue the running runs whose owner is gone again; returns their ids.
+
+        One that has died too often at the same place fails with `error`.
+        """
+        running = self._rows("SELECT id, owner, stop_requested FROM runs WHERE status = 'running'")
+        lost = [row for row in running if owner_is_gone(row["owner"])]
+        for row in lost:
+            if row["stop_requested"]:
+                self.stopped(row["id"])
+            elif self.may_go_on(row["id"]):
+                self._begin_again(row["id"], "running", None)
+            else:
+                self.fail(row["id"], error)
+        return [row["id"] for row in lost]
+
+    def put_back(self, run_id: int) -> None:
+        """A running run into the queue again, because the studio closes; this is no death."""
+        self._begin_again(run_id, "running", None)
+
+    def may_go_on(self, run_id: int) -> bool:
+        """Count a death of a run's process; False where it has died `MOST_DEATHS` times without getting any further."""
+        place = "SELECT count(*) || ' ' || coalesce((SELECT sum(seconds) FROM phases WHERE run_id = :id), '')"
+        place += " || ' ' || (SELECT coalesce(phase, '') || ' ' || step FROM runs WHERE id = :id) AS place"
+        here = self._rows(f"{place} FROM metrics WHERE run_id = :id AND phase != 'device'", {"id": run_id})[0]["place"]
+        self._db.execute(
+            "UPDATE runs SET deaths = CASE WHEN died_at = ? THEN deaths + 1 ELSE 1 END, died_at = ? WHERE id = ?",
+            [str(here), str(here), run_id],
+        )
+        return bool(self._rows("SELECT deaths FROM runs WHERE id = ?", [run_id])[0]["deaths"] < MOST_DEATHS)
+
+    def go_on(self, run_id: int) -> None:
+        """What a run measured at its end is measured anew: its process died, and it goes on in another one."""
+        self._db.execute("DELETE FROM results WHERE run_id = ?", [run_id])
+
+    def move_first(self, run_id: int) -> None:
+        """Before all other runs of the queue."""
+        self._db.execute(
+            "UPDATE runs SET priority = 1 + (SELECT max(priority) FROM runs WHERE status = 'queued') WHERE id = ?",
+            [run_id],
+        )
+
+    def archive(self, run_id: int, archived: bool = True) -> None:
+        """Put a run that is over out of sight, or back; nothing of it is lost."""
+        if not self.run(run_id).is_over:
+            raise StoreError(f"Run {run_id} goes on.", "Stop it first.")
+        self._db.execute("UPDATE runs SET archived = ? WHERE id = ?", [archived, run_id])
+
+    def has_archive(self) -> bool:
+        return bool(self._rows("SELECT EXISTS (SELECT 1 FROM runs WHERE archived) AS found")[0]["found"])
+
+    def users_of(self, run_id: int) -> list[int]:
+        """The runs whose teacher, student or step between is a model of this one."""
+        sql = "SELECT id FROM runs WHERE id != ? AND instr(config, ?) ORDER BY id"
+        return [row["id"] for row in self._rows(sql, [run_id, f'"run:{int(run_id)}/'])]
+
+    def delete(self, run_id: int) -> None:
+        """Forget a run that is over, with its curves and results; its files are `runner.delete`'s.
+
+        Raises `StoreError` where it goes on, or where another run uses a model of it.
+        """
+        run, users = self.run(run_id), self.users_of(run_id)
+        if not run.is_over:
+            raise StoreError(f"Run {run_id} is {run.status}.", "Stop it first.")
+        if users:
+            names = ", ".join(map(str, users))
+            raise StoreError(
+                f"Models of run {run_id} are used by run {names}.", "Delete those first, or archive this one."
+            )
+        with self._db.atomic():
+            for table in ("metrics", "logs", "results", "phases"):
+                self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+            self._db.execute("DELETE FROM runs WHERE id = ?", [run_id])
 
     # --- what a run says
 
@@ -315,8 +400,8 @@ class Store:
                 "Update the studio, or set STUDIO_HOME to another folder. Nothing was changed.",
             )
 
-    def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[dict[str, Any]]:
-        return list(self._db.query(sql, list(values)))
+    def _rows(self, sql: str, values: Iterable[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
+        return list(self._db.query(sql, values if isinstance(values, dict) else list(values)))
 
     def _row(self, sql: str, values: Iterable[Any] = ()) -> dict[str, Any] | None:
         return next(iter(self._rows(sql, values)), None)
@@ -324,6 +409,16 @@ class Store:
     def _results(self, run_id: int, kind: str) -> list[events.Event]:
         sql = "SELECT event FROM results WHERE run_id = ? AND kind = ? ORDER BY position"
         return [events.from_json(row["event"]) for row in self._rows(sql, [run_id, kind])]
+
+    def _begin_again(self, run_id: int, status: str, owner: str | None) -> None:
+        """From `status` into the queue, or to `owner`; what led to the end is forgotten."""
+        with self._db.atomic():
+            self._db.execute(
+                "UPDATE runs SET status = ?, owner = ?, stop_requested = 0, paused = 0, archived = 0, error = NULL,"
+                " message = NULL, cure = NULL, finished_at = NULL WHERE id = ? AND status = ?",
+                ["running" if owner else "queued", owner, run_id, status],
+            )
+            self.go_on(run_id)
 
     def _end(self, run_id: int, status: str) -> None:
         """A run ends once; a second end changes nothing."""
@@ -358,11 +453,12 @@ class Store:
             case events.DeviceUse(seconds=seconds, values=values):
                 self._add_points(run_id, "device", seconds, values)
             case events.Log(level=level, message=message):
-                run("INSERT INTO logs (run_id, time, level, message) VALUES (?, ?, ?, ?)",
-                    [run_id, time.time(), level, message])  # fmt: skip
+                run("INSERT INTO logs (run_id, time, level, message) SELECT ?, ?, ?, ? WHERE NOT EXISTS"
+                    " (SELECT 1 FROM logs WHERE run_id = ? AND message = ?)",  # a run that goes on says things again
+                    [run_id, time.time(), level, message, run_id, message])  # fmt: skip
             case events.PhaseFinished(phase=phase, seconds=seconds, steps=steps):
-                run("UPDATE phases SET seconds = ?, steps = ? WHERE run_id = ? AND name = ?",
-                    [seconds, steps, run_id, phase])  # fmt: skip
+                run("UPDATE phases SET seconds = coalesce(seconds, ?), steps = max(steps, ?)"
+                    " WHERE run_id = ? AND name = ?", [seconds, steps, run_id, phase])  # fmt: skip
             case events.Evaluation() | events.Comparison() | events.Confusion() | events.Choice() | events.Milestone():
                 run("INSERT INTO results (run_id, kind, position, event)"
                     " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",
@@ -386,7 +482,7 @@ def _dataset(row: dict[str, Any]) -> DatasetRow:
 
 
 def _run(row: dict[str, Any]) -> RunRow:
-    values = {name: value for name, value in row.items() if name not in ("request_key", "owner")}
+    values = {name: value for name, value in row.items() if name not in ("request_key", "owner", "deaths", "died_at")}
     values["config"] = parse_config(json.loads(row["config"]))
-    values["stop_requested"] = bool(row["stop_requested"])
+    values |= {name: bool(row[name]) for name in ("stop_requested", "archived", "paused")}
     return RunRow(**values)

@@ -1,12 +1,15 @@
 """The whole way of a run, from config to verdict, as one generator of events.
 
 It knows nothing of databases, threads or pages: whoever iterates it writes down what it says.
-Closing it stops the run; what the student has learned so far is saved first.
+Closing it stops the run; what the student has learned so far is saved first. Called again for the same run it goes the
+same way, and lessons that are done, or half done, are taken up from their checkpoints: the result is that of an
+unbroken run.
 """
 
 import contextlib
 import copy
 import math
+import shutil
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -80,6 +83,7 @@ def distill(
     exact = replace(bench.device, dtype=torch.float32)  # as the student is saved, and as others will use it
     exam = Exam(config, bench.fit, exact, bench.splits)
     yield from _phase("evaluate", examination.examine(exam, trained))
+    shutil.rmtree(bench.home.checkpoints(run_id), ignore_errors=True)
 
 
 def _phase(name: Phase, body: Steps[Result]) -> Steps[Result]:
@@ -135,6 +139,7 @@ def _teach(bench: Bench, teacher: Model, number: int) -> Steps[Model]:
         learning_rate=models.learning_rate(config, teacher, "teacher"),
         weight_decay=config.weight_decay,
         seed=config.seed + number - 1,
+        checkpoint=bench.home.checkpoints(bench.run_id) / f"{phase}.pt",
     )
     yield from training.learn(lesson, bench.device, Best())
     taught = replace(teacher, knows_labels=True, pretrained=True)
@@ -314,4 +319,5 @@ def _lesson(course: Course, phase: Phase, model: Model) -> Lesson:
         weight_decay=config.weight_decay,
         seed=config.seed,
         live=guide.live,
+        checkpoint=None if phase == "tune" else bench.home.checkpoints(bench.run_id) / f"{phase}.pt",
     )

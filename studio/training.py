@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from studio import checkpoints, features
 from studio import device as devices
-from studio import features
 from studio import teacher as passes
 from studio.device import Device
 from studio.errors import DivergedError
@@ -41,6 +42,7 @@ class Lesson:
 
     `rows` (n,) are the numbers of the training rows; `view(epoch)` gives the rows as an epoch sees them, with the
     teachers' logits where there is a teacher; `live` is the teacher that answers while the student learns.
+    `checkpoint` is the file in which the lesson is kept.
     """
 
     phase: Phase
@@ -56,6 +58,7 @@ class Lesson:
     seed: int
     live: Model | None = None
     validations: int = VALIDATIONS
+    checkpoint: Path | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -82,6 +85,13 @@ class Best:
         if accuracy >= self.accuracy:
             self.accuracy, self._right = accuracy, right
 
+    def state(self) -> dict[str, Any]:
+        """What `take_up` reads."""
+        return {"accuracy": self.accuracy, "weights": self.weights, "right": self._right}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        self.accuracy, self.weights, self._right = state["accuracy"], state["weights"], state["right"]
+
     def restore(self, network: nn.Module) -> None:
         if self.weights is not None:
             network.load_state_dict(self.weights)
@@ -101,41 +111,154 @@ def clearly_worse(right: Tensor, best: Tensor) -> bool:
 def learn(lesson: Lesson, device: Device, best: Best) -> Generator[Event, None, None]:
     """Train `lesson.model` in place; afterwards it holds the best weights. `best` outlives a stop.
 
-    Raises `DivergedError` where the loss is not a number any more.
+    With a `checkpoint` the lesson is saved now and then and when it is closed; the next time it goes on from there, as
+    if nothing had happened, and one that was finished is not repeated. Raises `DivergedError` where the loss is not a
+    number any more.
     """
     devices.seed_everything(lesson.seed)
-    network = lesson.model.network.to(device.torch_device)
-    if lesson.live is not None:
-        lesson.live.network.to(device.torch_device).eval()
-    if isinstance(lesson.objective, nn.Module):
-        lesson.objective.to(device.torch_device)
     lesson = replace(lesson, validation=lesson.validation.to(device.torch_device))
-    optimizer, schedule = _optimizer(lesson)
-    scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.dtype is torch.float16)
-    curve, told = _Window(lesson), time.monotonic()
+    course = _Course(lesson, device, best)
+    known = checkpoints.read(lesson.checkpoint)
+    if known is not None:
+        course.take_up(known)
+        yield from course.told  # what was said shortly before the end may not have been heard
+        yield Progress(phase=lesson.phase, step=course.step, total=lesson.steps)
+    if not course.is_done:
+        try:
+            yield from _go_on(course)
+        except GeneratorExit:
+            course.put_down()
+            raise
+        course.is_done = True
+        course.put_down()
+    best.restore(course.network)
+    course.network.eval()
+
+
+class _Course:
+    """All that changes while a lesson goes on.
+
+    `is_open`: the weights have been corrected at `step`, and the look at the validation data that belongs to it is
+    still to be taken.
+    """
+
+    def __init__(self, lesson: Lesson, device: Device, best: Best) -> None:
+        self.lesson, self.device, self.best = lesson, device, best
+        self.network = lesson.model.network.to(device.torch_device)
+        if lesson.live is not None:
+            lesson.live.network.to(device.torch_device).eval()
+        if isinstance(lesson.objective, nn.Module):
+            lesson.objective.to(device.torch_device)
+        self.optimizer, self.schedule = _optimizer(lesson)
+        self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.dtype is torch.float16)
+        self.curve = _Window(lesson)
+        self.step, self.is_open, self.is_done = 0, True, False
+        self.random: list[Tensor] = []
+        self.told: list[Metrics] = []
+        self._saved = time.monotonic()
+        self._wait = checkpoints.LEAST_SECONDS
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to save, so that saving costs a small share of the time."""
+        return self.lesson.checkpoint is not None and time.monotonic() - self._saved > self._wait
+
+    def tell(self, values: dict[str, float]) -> Metrics:
+        """A point of the curves at this step; it is also kept."""
+        self.told.append(Metrics(phase=self.lesson.phase, step=self.step, values=values))
+        return self.told[-1]
+
+    def put_down(self) -> None:
+        """Save everything, or, of a lesson that is done, its result alone."""
+        if self.lesson.checkpoint is None:
+            return
+        begun = time.monotonic()
+        told = [(point.step, point.values) for point in self.told]
+        state = {"step": self.step, "is_open": self.is_open, "is_done": self.is_done, "told": told}
+        state["best"] = self.best.state()
+        if not self.is_done:
+            objective = self.lesson.objective
+            state |= {
+                "network": self.network.state_dict(),
+                "objective": objective.state_dict() if isinstance(objective, nn.Module) else {},
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "curve": (self.curve.sums, self.curve.count),
+                "random": _random_state(self.device),
+            }
+        checkpoints.write(self.lesson.checkpoint, state)
+        self._saved = time.monotonic()
+        self._wait = max(checkpoints.LEAST_SECONDS, (self._saved - begun) / checkpoints.SHARE)
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """The state that `put_down` saved."""
+        self.step, self.is_open, self.is_done = state["step"], state["is_open"], state["is_done"]
+        self.best.take_up(state["best"])
+        self.told = [Metrics(phase=self.lesson.phase, step=step, values=values) for step, values in state["told"]]
+        if self.is_done:
+            return
+        self.network.load_state_dict(state["network"])
+        if isinstance(self.lesson.objective, nn.Module):
+            self.lesson.objective.load_state_dict(state["objective"])
+        for name in ("optimizer", "schedule", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+        sums, self.curve.count = state["curve"]
+        self.curve.sums = {name: one.to(self.device.torch_device) for name, one in sums.items()}
+        self.random = state["random"]
+
+
+def _random_state(device: Device) -> list[Tensor]:
+    """Where the generators stand that dropout draws from."""
+    gpu = [torch.cuda.get_rng_state(device.torch_device)] if device.torch_device.type == "cuda" else []
+    return [torch.get_rng_state(), *gpu]
+
+
+def _set_random_state(states: list[Tensor], device: Device) -> None:
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
+        torch.cuda.set_rng_state(state, device.torch_device)
+
+
+def _go_on(course: _Course) -> Generator[Event, None, None]:
+    """The steps that are left, from wherever the lesson stands."""
+    lesson, device, curve = course.lesson, course.device, course.curve
+    told, begun = time.monotonic(), course.step
     validate_every = min(lesson.steps_per_epoch, max(1, lesson.steps // lesson.validations))
-    yield from _validate(lesson, 0, device, best)
-    network.train()
-    for step, (view, rows) in enumerate(_batches(lesson, device), start=1):
+    if course.is_open:
+        yield from _validate(course)
+    course.network.train()
+    if course.random:
+        _set_random_state(course.random, device)
+    for step, (view, rows) in enumerate(_batches(lesson, device, skip=begun), start=begun + 1):
         terms = _forward(lesson, view, rows.to(device.torch_device), device, (step - 1) / lesson.steps)
-        scaler.scale(terms.total).backward()
-        scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-        scaler.step(optimizer)
-        scaler.update()
-        optimizer.zero_grad(set_to_none=True)
-        curve.add(terms)
-        rate = schedule.get_last_lr()[0]
-        schedule.step()
+        rate = _correct(course, terms)
+        course.step = step
+        course.is_open = step % validate_every == 0 or step == lesson.steps
         if curve.is_due(step):
-            yield Metrics(phase=lesson.phase, step=step, values=curve.read(step) | {"learning_rate": rate})
-        if step % validate_every == 0 or step == lesson.steps:
-            yield from _validate(lesson, step, device, best)
+            values = curve.read(step) | {"learning_rate": rate}
+            yield course.tell(values)
+        if course.is_open:
+            yield from _validate(course)
+        if course.is_due:
+            course.put_down()
         if time.monotonic() - told > PROGRESS_SECONDS or step == lesson.steps:
             told = time.monotonic()
             yield Progress(phase=lesson.phase, step=step, total=lesson.steps)
-    best.restore(network)
-    network.eval()
+
+
+def _correct(course: _Course, terms: Terms) -> float:
+    """One correction of the weights; returns the learning rate that it was made with."""
+    course.scaler.scale(terms.total).backward()
+    course.scaler.unscale_(course.optimizer)
+    nn.utils.clip_grad_norm_(course.network.parameters(), CLIP_NORM)
+    course.scaler.step(course.optimizer)
+    course.scaler.update()
+    course.optimizer.zero_grad(set_to_none=True)
+    course.curve.add(terms)
+    rate: float = course.schedule.get_last_lr()[0]
+    course.schedule.step()
+    return rate
 
 
 def _forward(lesson: Lesson, view: View, rows: Tensor, device: Device, progress: float) -> Terms:
@@ -157,34 +280,43 @@ def _taught(lesson: Lesson, view: View, rows: Tensor, device: Device) -> Answers
     return replace(answers, logits=recorded.logits)
 
 
-def _validate(lesson: Lesson, step: int, device: Device, best: Best) -> Iterator[Event]:
+def _validate(course: _Course) -> Iterator[Event]:
     """One look at the validation data; it may stop anywhere, and leaves the network in the mode that it came in."""
-    here = Progress(phase=lesson.phase, step=step, total=lesson.steps)
-    logits = yield from passes.logits(lesson.model, lesson.validation, device, lambda _: here)
+    lesson = course.lesson
+    here = Progress(phase=lesson.phase, step=course.step, total=lesson.steps)
+    logits = yield from passes.logits(lesson.model, lesson.validation, course.device, lambda _: here)
     labels = lesson.validation.labels.cpu()
     known = are_known(labels)
     right = are_right(logits[known], labels[known])
-    best.offer(right, lesson.model.network)
-    yield Metrics(phase=lesson.phase, step=step, values={"accuracy": float(right.float().mean())})
+    course.best.offer(right, lesson.model.network)
+    course.is_open = False
+    yield course.tell({"accuracy": float(right.float().mean())})
 
 
-def _batches(lesson: Lesson, device: Device) -> Iterator[tuple[View, Tensor]]:
-    """`steps` batches of row numbers: every epoch in a new order, rows of like length together."""
+def _batches(lesson: Lesson, device: Device, skip: int = 0) -> Iterator[tuple[View, Tensor]]:
+    """`steps` batches of row numbers but the first `skip`: every epoch in a new order, rows of like length together."""
     generator = torch.Generator().manual_seed(lesson.seed)
     left, epoch = lesson.steps, 0
     shown: tuple[View, View] | None = None
     while left:
-        view = lesson.view(epoch)
+        order = lesson.rows[torch.randperm(len(lesson.rows), generator=generator)]
+        pools = order.split(lesson.batch_size * POOL)
+        count = sum(math.ceil(len(pool) / lesson.batch_size) for pool in pools)
+        numbers = torch.randperm(count, generator=generator)[:left].tolist()
+        left -= len(numbers)
+        epoch += 1
+        if skip >= len(numbers):
+            skip -= len(numbers)
+            continue
+        view = lesson.view(epoch - 1)
         if shown is None or shown[0].inputs is not view.inputs:
             shown = view, view.to(device.torch_device)
-        epoch += 1
         lengths = view.inputs.lengths.cpu()
-        order = lesson.rows[torch.randperm(len(lesson.rows), generator=generator)]
-        pools = [pool[torch.argsort(lengths[pool], stable=True)] for pool in order.split(lesson.batch_size * POOL)]
-        batches = [batch for pool in pools for batch in pool.split(lesson.batch_size)]
-        for number in torch.randperm(len(batches), generator=generator)[:left].tolist():
+        sorted_pools = [pool[torch.argsort(lengths[pool], stable=True)] for pool in pools]
+        batches = [batch for pool in sorted_pools for batch in pool.split(lesson.batch_size)]
+        for number in numbers[skip:]:
             yield shown[1], batches[number]
-        left -= min(left, len(batches))
+        skip = 0
 
 
 def _optimizer(lesson: Lesson) -> tuple[torch.optim.Optimizer, Any]:

@@ -17,6 +17,7 @@ from studio import events, runner
 from studio.config import parse_config
 from studio.errors import ModelError
 from studio.executors import local
+from studio.store import MOST_DEATHS
 from tests.conftest import TINY, fake
 
 
@@ -77,10 +78,10 @@ def test_an_error_of_the_store_ends_the_run_and_is_not_hidden(store, home, run, 
     assert workers() == []
 
 
-def test_a_run_that_the_closing_studio_interrupts_says_so(store, home, run):
+def test_a_run_that_the_closing_studio_interrupts_waits_in_the_queue(store, home, run):
     list(runner.carry(store, home, run, execute_fake("obey"), leave=lambda: True))
-    assert store.run(run.id).status == "failed"
-    assert "studio was closed" in store.run(run.id).message
+    assert store.run(run.id).status == "queued"
+    assert not store.run(run.id).stop_requested
 
 
 def wait_for(condition, seconds=20):
@@ -135,24 +136,24 @@ def test_a_second_server_trains_when_the_first_has_closed(store, home, saved, mo
     second.stop()
 
 
-def test_a_server_that_closes_ends_its_worker_and_the_run_says_so(store, home, saved):
+def test_a_server_that_closes_ends_its_worker_and_the_run_waits_for_the_next_one(store, home, saved):
     run = submit(store)
     runtime = runner.Runtime(home, execute_fake("obey"))
     runtime.start()
     wait_for(lambda: store.logs(run.id))
     runtime.stop()
-    assert "studio was closed" in store.run(run.id).message
+    assert store.run(run.id).status == "queued"
     assert workers() == []
     assert store.lease_owner(runner.LEASE) is None
 
 
-def test_a_run_that_this_server_could_not_end_is_ended_at_its_next_turn(store, home, saved):
+def test_a_run_that_this_server_could_not_end_is_carried_at_its_next_turn(store, home, saved):
     runtime = runner.Runtime(home, execute_fake("finish"))
     left, queued = submit(store, "left", owner=runtime.owner), submit(store, "queued")
     runtime.start()
     wait_for(lambda: store.run(queued.id).status == "finished")
     runtime.stop()
-    assert store.run(left.id).status == "failed"
+    assert store.run(left.id).status == "finished"
 
 
 def test_the_thread_goes_on_after_an_error_that_nobody_foresaw(store, home, saved):
@@ -201,11 +202,35 @@ def dead_owner() -> str:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_run_whose_server_died_is_found_and_says_so(store, home, saved, dead_owner):
+def test_a_run_whose_server_died_goes_back_into_the_queue(store, home, saved, dead_owner):
     run, mine = submit(store, "theirs", owner=dead_owner), submit(store, "mine", owner=runner.new_owner())
-    store.fail_lost(runner.is_gone, runner.INTERRUPTED)
-    assert store.run(run.id).status == "failed"
+    assert store.take_back(runner.is_gone, runner.INTERRUPTED) == [run.id]
+    assert store.run(run.id).status == "queued"
     assert store.run(mine.id).status == "running"
+
+
+def test_a_run_that_was_asked_to_stop_when_its_server_died_is_stopped(store, home, saved, dead_owner):
+    run = submit(store, "theirs", owner=dead_owner)
+    store.request_stop(run.id)
+    store.take_back(runner.is_gone, runner.INTERRUPTED)
+    assert store.run(run.id).status == "stopped"
+
+
+def test_a_run_whose_servers_die_again_and_again_at_one_place_fails_in_the_end(store, home, saved, dead_owner):
+    run = submit(store, "theirs", owner=dead_owner)
+    for _ in range(MOST_DEATHS - 1):
+        store.take_back(runner.is_gone, runner.INTERRUPTED)
+        assert store.run(run.id).status == "queued"
+        store.claim(dead_owner)
+    store.take_back(runner.is_gone, runner.INTERRUPTED)
+    assert "several times" in store.run(run.id).message
+
+
+def test_a_run_that_gets_further_between_deaths_never_fails_of_them(store, home, saved):
+    run = submit(store, "mine", owner=runner.new_owner())
+    for step in range(3 * MOST_DEATHS):
+        assert store.may_go_on(run.id)
+        store.record(run.id, [events.Metrics(phase="distill", step=step, values={"loss": 1.0})])
 
 
 def test_a_server_does_not_wait_for_the_lease_of_a_dead_one(store, home, saved, dead_owner):
@@ -215,7 +240,7 @@ def test_a_server_does_not_wait_for_the_lease_of_a_dead_one(store, home, saved, 
     runtime.start()
     wait_for(lambda: store.run(queued.id).status == "finished")
     runtime.stop()
-    assert "studio was closed" in store.run(lost.id).message
+    assert store.run(lost.id).status == "finished"
 
 
 def test_an_owner_is_gone_when_its_process_has_ended_or_is_another_one_by_now():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from studio import errors, events
-from studio.errors import WorkerError
+from studio.errors import WorkerDiedError, WorkerError
 from studio.executors import Job, Stopped
 from studio.home import Home
 
@@ -160,12 +160,13 @@ def _death(status: int, log: Path) -> WorkerError:
     """Why a worker ended without a word, as far as its exit status and the end of its log tell."""
     last = " / ".join(log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:])
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return WorkerError(
-            "The training process was killed, most likely because the machine ran out of memory.",
+        return WorkerDiedError(
+            "The training process was killed again and again, most likely because the machine ran out of memory.",
             "Choose a smaller model, batch size or maximum length.",
         )
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return WorkerError(f"The training process ended unexpectedly ({how}).", f"The end of its log: {last or 'empty'}")
+    kind = WorkerDiedError if status < 0 else WorkerError
+    return kind(f"The training process ended unexpectedly ({how}).", f"The end of its log: {last or 'empty'}")
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

@@ -126,6 +126,34 @@ def test_the_runs_page_lists_every_run_with_its_state(app, filled):
     assert sorted(table.value["Status"]) == ["failed", "finished", "queued"]
 
 
+def test_a_run_that_goes_on_can_be_paused_and_one_that_waits_moved_to_the_front(app, filled):
+    running = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="running", owner="me")
+    opened(app, "runs.py", run=str(running.id)).button(key="pause").click().run()
+    assert filled.run(running.id).stop_requested and filled.run(running.id).paused
+    waiting = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="waiting")
+    again = AppTest.from_file(SHELL, default_timeout=60)
+    opened(again, "runs.py", run=str(waiting.id)).button(key="front").click().run()
+    assert filled.claim("me").id == waiting.id
+
+
+def test_a_run_that_failed_goes_on_at_a_click(app, filled):
+    app = opened(app, "runs.py", run="2")
+    app.button(key="resume").click().run()
+    assert not app.exception
+    assert filled.run(2).status == "queued"
+
+
+def test_a_run_is_archived_and_found_again(app, filled):
+    app = opened(app, "runs.py", run="1")
+    app.button(key="archive").click().run()
+    assert filled.run(1).archived
+    again = AppTest.from_file(SHELL, default_timeout=60)
+    again = opened(again, "runs.py")
+    assert 1 not in again.dataframe[0].value["Run"].tolist()
+    again.toggle(key="archived").set_value(True).run()
+    assert 1 in again.dataframe[0].value["Run"].tolist()
+
+
 def test_start_twice_with_the_same_draft_makes_one_run(app, saved, store):
     app = opened(app, "new_run.py", draft="one-visit")
     app.button(key="start").click().run()
