@@ -25,7 +25,7 @@ from studio import charts, runner
 from studio.errors import StudioError
 from studio.events import stage
 from studio.plan import KINDS, title
-from studio.rows import Cursor, Point, RunRow
+from studio.rows import Cursor, Point, RunRow, Status
 
 LOG_LINES = 200
 
@@ -118,27 +118,28 @@ def one_run(run: RunRow) -> None:
     choice = store.choice(run.id)
     if choice is not None:
         st.caption(f"Chosen by trying: T = {choice.temperature:g}, alpha = {choice.alpha:g}. {escape(choice.reason)}")
-    live(run.id, not run.is_over)
+    live(run)
 
 
 @st.fragment
-def _still(run_id: int) -> None:
-    body(run_id, was_active=False)
+def _still(run_id: int, shown: Status) -> None:
+    body(run_id, shown)
 
 
 @st.fragment(run_every="1s")
-def _moving(run_id: int) -> None:
-    body(run_id, was_active=True)
+def _moving(run_id: int, shown: Status) -> None:
+    body(run_id, shown)
 
 
-def live(run_id: int, active: bool) -> None:
+def live(run: RunRow) -> None:
     """Redraw each second while the run goes on; once when it is over."""
-    (_moving if active else _still)(run_id)
+    (_still if run.is_over else _moving)(run.id, run.status)
 
 
-def body(run_id: int, was_active: bool) -> None:
+def body(run_id: int, shown: Status) -> None:
+    """`shown` is the status that the rest of the page was drawn with: when it changes, so do the buttons."""
     run = store.run(run_id)
-    if run.is_over and was_active:
+    if run.status != shown:
         st.rerun()
     status(run)
     points = seen(run_id).read_on()

@@ -1,0 +1,85 @@
+"""A plan of its own chosen in a real browser, its steps on the results page, the student as a zip; a run that is
+paused."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from studio import data, library
+from studio.data import Columns
+from studio.home import Home
+from studio.store import Store
+from tests.conftest import reviews
+from tests.e2e.test_main_journey import choose
+from tests.server import READY, served
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """The address of a studio that knows one data set."""
+    folder = tmp_path_factory.mktemp("plans") / "home"
+    home, columns = Home(folder), Columns("text", "label")
+    rows = data.clean(reviews(240), columns, "text-classification")
+    library.save(Store(home.database), home, "reviews", rows, columns)
+    with served(folder) as address:
+        yield address
+
+
+def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page, studio: str, tmp_path: Path):
+    page.goto(f"{studio}/new_run?dataset=1")
+    page.wait_for_selector(READY)
+    choose(page, "teacher-builtin-text-classification", "transformer-small")
+    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    choose(page, "plan-text-classification", "Your own steps")
+    page.locator(".st-key-step-add button").click()  # prune, at the end
+    page.wait_for_selector(READY)
+    page.get_by_role("button", name="Feed-forward neurons").click()
+    page.get_by_role("button", name="Attention heads").click()
+    page.wait_for_selector(READY)
+    slider = page.locator("[class*='st-key-ratio-'] input[type=range]")
+    slider.press("Home")
+    page.wait_for_selector(READY)
+    page.locator(".st-key-start button").click()
+    expect(page.get_by_text("not a whole number").first).to_be_visible(timeout=90_000)  # 5 % of the heads
+    for _ in range(9):
+        slider.press("ArrowRight")
+    page.wait_for_selector(READY)
+    choose(page, "step-kind", "Quantize")
+    page.locator(".st-key-step-add button").click()
+    page.wait_for_selector(READY)
+    page.locator(".st-key-start button").click()
+    expect(page).to_have_url(re.compile(r"runs\?run=1"), timeout=90_000)
+    expect(page.get_by_text("Plan: Distil → Prune 50 % of heads → Quantize to int8")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
+    page.get_by_text("See the results").click()
+    expect(page.get_by_role("heading", name="Step by step")).to_be_visible(timeout=30_000)
+    page.locator(".st-key-prepare button").click()
+    with page.expect_download(timeout=120_000) as download:
+        page.get_by_role("button", name="Download the student").click(timeout=120_000)
+    download.value.save_as(tmp_path / "student.zip")
+    with zipfile.ZipFile(tmp_path / "student.zip") as archive:
+        assert {"studio_compact.py", "int8/model.onnx", "model.safetensors", "README.md"} <= set(archive.namelist())
+
+
+def test_a_run_is_paused_and_goes_on_to_its_verdict(page: Page, studio: str):
+    page.goto(f"{studio}/new_run?dataset=1")
+    page.wait_for_selector(READY)
+    choose(page, "teacher-builtin-text-classification", "transformer-tiny")
+    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    slider = page.locator(".st-key-setting-epochs input[type=range]")
+    slider.press("End")
+    page.wait_for_selector(READY)
+    page.locator(".st-key-start button").click()
+    expect(page).to_have_url(re.compile(r"runs\?run="), timeout=30_000)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.live-chart')].some(e => Number(e.dataset.points) > 20)", timeout=90_000
+    )
+    page.locator(".st-key-pause button").first.click()
+    expect(page.get_by_text("paused", exact=False).first).to_be_visible(timeout=30_000)
+    page.locator(".st-key-resume button").first.click(timeout=30_000)
+    expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
