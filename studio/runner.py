@@ -1,6 +1,7 @@
 """The queue and the training threads: who carries which run, and what becomes of it."""
 
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -12,13 +13,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import psutil
 
 from studio import events
 from studio.config import RunConfig
 from studio.convert import Conversion, made
-from studio.errors import StudioError, WorkerDiedError, WorkerError
+from studio.errors import ConfigError, StudioError, WorkerDiedError, WorkerError
 from studio.estimate import Estimate
 from studio.executors import Answer, Job, Result, Stopped, local
 from studio.home import Home
@@ -66,6 +68,30 @@ def is_gone(owner: str | None) -> bool:
         return another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def wanted_slots() -> int:
+    """How many runs train at once: `STUDIO_SLOTS`, else one on each GPU, else one on the processor.
+
+    Raises `ConfigError` where the variable is no whole number from 1 on.
+    """
+    asked = os.environ.get("STUDIO_SLOTS", "")
+    if asked and not (asked.isdecimal() and int(asked)):
+        raise ConfigError(
+            f"STUDIO_SLOTS must be a whole number from 1 on, got {asked!r}.", "Correct it or leave it out."
+        )
+    return int(asked) if asked else max(1, gpus())
+
+
+def gpus() -> int:
+    """NVIDIA's GPUs in this machine, as the driver lists them: the pages' process never opens torch."""
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+def _place(number: int, count: int) -> Execute:
+    """What belongs to a slot: a share of the cores, and a GPU where there are some; small runs can share one."""
+    threads = max(1, local.available_cores() // count)
+    return functools.partial(local.execute, threads=threads, gpu=number % gpus() if gpus() else None)
 
 
 def job_of(store: Store, home: Home, config: RunConfig, dataset_id: int, run_id: int = 0) -> Job:
@@ -131,33 +157,42 @@ def _batches(said: Iterator[events.Event]) -> Iterator[list[events.Event]]:
 
 
 class Runtime:
-    """The training threads of one server. One thread a device slot; today there is one slot."""
+    """The training threads of one server, one a slot: each GPU, or a share of the processor's cores."""
 
-    def __init__(self, home: Home, execute: Execute = local.execute) -> None:
+    def __init__(self, home: Home, execute: Execute | None = None, slots: int | None = None) -> None:
         self.home = home
         self.owner = new_owner()
         self.trains = False
         """Whether this server holds the lease; a second one on the same folder serves pages only."""
-        self._execute = execute
         self._closing = threading.Event()
         self._renewed = -math.inf
-        self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+        self._renewing = threading.Lock()
+        count = slots or wanted_slots()
+        self.owners = [new_owner() for _ in range(count)]
+        """Each thread by its name in the store."""
+        self._threads = [
+            threading.Thread(target=self._work, args=(owner, execute or _place(number, count)), name=f"training {number}",
+                             daemon=True)
+            for number, owner in enumerate(self.owners)
+        ]  # fmt: skip
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Put the run in progress back into the queue, and end the thread."""
         self._closing.set()
-        self._thread.join(timeout=3 * local.GRACE_SECONDS)
+        for thread in self._threads:
+            thread.join(timeout=3 * local.GRACE_SECONDS)
 
-    def _work(self) -> None:
+    def _work(self, owner: str, execute: Execute) -> None:
         store = self._open()
         if store is None:
             return
         while not self._closing.is_set():
             try:
-                self._one_turn(store)
+                self._one_turn(store, owner, execute)
             except StudioError as error:
                 _log.error("%s", error)
             except Exception:  # noqa: BLE001  the thread must outlive a full disk or a locked database, and say so
@@ -175,12 +210,12 @@ class Runtime:
                 self._closing.wait(RETRY_SECONDS)
         return None
 
-    def _one_turn(self, store: Store) -> None:
-        """Take back what was left behind, by a dead server or by an error of this one, and carry the next run."""
+    def _one_turn(self, store: Store, owner: str, execute: Execute) -> None:
+        """Take back what was left behind, by a dead server or by an error of this thread, and carry the next run."""
         if not self._keep_lease(store):
             return
-        store.take_back(lambda owner: owner == self.owner or is_gone(owner), INTERRUPTED)
-        run = store.claim(self.owner)
+        store.take_back(lambda other: other == owner or is_gone(other), INTERRUPTED)
+        run = store.claim(owner)
         if run is None:
             return
 
@@ -188,18 +223,19 @@ class Runtime:
             self._keep_lease(store)
             return self._closing.is_set()
 
-        for _ in carry(store, self.home, run, self._execute, leave):
+        for _ in carry(store, self.home, run, execute, leave):
             pass
 
     def _keep_lease(self, store: Store) -> bool:
         """Take or renew the lease when it is time to, at once where its owner is dead; whether it is held."""
-        if time.monotonic() - self._renewed > LEASE_SECONDS / 3:
-            holder = store.lease_owner(LEASE)
-            if holder is not None and is_gone(holder):
-                store.release_lease(LEASE, holder)
-            self.trains = store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
-            self._renewed = time.monotonic()
-        return self.trains
+        with self._renewing:
+            if time.monotonic() - self._renewed > LEASE_SECONDS / 3:
+                holder = store.lease_owner(LEASE)
+                if holder is not None and is_gone(holder):
+                    store.release_lease(LEASE, holder)
+                self.trains = store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
+                self._renewed = time.monotonic()
+            return self.trains
 
 
 def start_runtime(home: Home) -> Runtime:

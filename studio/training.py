@@ -15,7 +15,7 @@ from studio import device as devices
 from studio import teacher as passes
 from studio.device import Device
 from studio.errors import DivergedError
-from studio.events import Event, Metrics, Phase, Progress
+from studio.events import Event, Log, Metrics, Phase, Progress
 from studio.features import Answers
 from studio.labels import are_known, are_right
 from studio.models import Model
@@ -32,6 +32,9 @@ VALIDATIONS = 10
 PROGRESS_SECONDS = 0.3
 WARM_UP_SHARE = 0.06
 CLIP_NORM = 1.0
+SLOWER = 0.1
+"""What a learning rate at which training diverged is multiplied with."""
+
 POOL = 50
 """Batches that are sorted by length together: little padding, yet a random order."""
 
@@ -123,12 +126,15 @@ def learn(lesson: Lesson, device: Device, best: Best) -> Generator[Event, None, 
         course.take_up(known)
         yield from course.told  # what was said shortly before the end may not have been heard
         yield Progress(phase=lesson.phase, step=course.step, total=lesson.steps)
-    if not course.is_done:
+    while not course.is_done:
         try:
             yield from _go_on(course)
         except GeneratorExit:
             course.put_down()
             raise
+        except DivergedError as error:
+            yield course.slow_down(error)
+            continue
         course.is_done = True
         course.put_down()
     best.restore(course.network)
@@ -149,6 +155,7 @@ class _Course:
             lesson.live.network.to(device.torch_device).eval()
         if isinstance(lesson.objective, nn.Module):
             lesson.objective.to(device.torch_device)
+        self.slowed_at: int | None = None
         self.optimizer, self.schedule = _optimizer(lesson)
         self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.dtype is torch.float16)
         self.curve = _Window(lesson)
@@ -163,6 +170,19 @@ class _Course:
         """Whether it is time to save, so that saving costs a small share of the time."""
         return self.lesson.checkpoint is not None and time.monotonic() - self._saved > self._wait
 
+    def slow_down(self, error: DivergedError) -> Log:
+        """Back to the last weights that did well, once, with a lower learning rate from here on."""
+        if self.slowed_at is not None:
+            raise error
+        self.slowed_at = self.step
+        self.best.restore(self.network)
+        self.optimizer, self.schedule = _optimizer(self.lesson, self.slowed_at)
+        self.curve, self.is_open = _Window(self.lesson), False
+        rate = self.lesson.learning_rate * SLOWER
+        return Log(
+            level="warning", message=f"{error.message} It goes on from the last good weights at a rate of {rate:g}."
+        )
+
     def tell(self, values: dict[str, float]) -> Metrics:
         """A point of the curves at this step; it is also kept."""
         self.told.append(Metrics(phase=self.lesson.phase, step=self.step, values=values))
@@ -174,7 +194,14 @@ class _Course:
             return
         begun = time.monotonic()
         told = [(point.step, point.values) for point in self.told]
-        state = {"step": self.step, "is_open": self.is_open, "is_done": self.is_done, "told": told}
+        slowed_at = self.slowed_at
+        state = {
+            "step": self.step,
+            "is_open": self.is_open,
+            "is_done": self.is_done,
+            "told": told,
+            "slowed_at": slowed_at,
+        }
         state["best"] = self.best.state()
         if not self.is_done:
             objective = self.lesson.objective
@@ -198,6 +225,9 @@ class _Course:
         self.told = [Metrics(phase=self.lesson.phase, step=step, values=values) for step, values in state["told"]]
         if self.is_done:
             return
+        self.slowed_at = state["slowed_at"]
+        if self.slowed_at is not None:
+            self.optimizer, self.schedule = _optimizer(self.lesson, self.slowed_at)
         self.network.load_state_dict(state["network"])
         if isinstance(self.lesson.objective, nn.Module):
             self.lesson.objective.load_state_dict(state["objective"])
@@ -230,6 +260,7 @@ def _go_on(course: _Course) -> Generator[Event, None, None]:
     course.network.train()
     if course.random:
         _set_random_state(course.random, device)
+        course.random = []
     for step, (view, rows) in enumerate(_batches(lesson, device, skip=begun), start=begun + 1):
         terms = _forward(lesson, view, rows.to(device.torch_device), device, (step - 1) / lesson.steps)
         rate = _correct(course, terms)
@@ -285,6 +316,8 @@ def _validate(course: _Course) -> Iterator[Event]:
     lesson = course.lesson
     here = Progress(phase=lesson.phase, step=course.step, total=lesson.steps)
     logits = yield from passes.logits(lesson.model, lesson.validation, course.device, lambda _: here)
+    if not logits.isfinite().all():
+        raise diverged("an answer to the validation data is not a number", lesson, course.step)
     labels = lesson.validation.labels.cpu()
     known = are_known(labels)
     right = are_right(logits[known], labels[known])
@@ -319,28 +352,38 @@ def _batches(lesson: Lesson, device: Device, skip: int = 0) -> Iterator[tuple[Vi
         skip = 0
 
 
-def _optimizer(lesson: Lesson) -> tuple[torch.optim.Optimizer, Any]:
-    """AdamW without decay on biases and norms; the rate warms up, then falls linearly to 0."""
+def _optimizer(lesson: Lesson, slowed_at: int | None = None) -> tuple[torch.optim.Optimizer, Any]:
+    """AdamW without decay on biases and norms; the rate warms up, then falls linearly to 0. `slowed_at`: the step at
+    which it begins anew at a lower rate."""
+    done, rate = (0, lesson.learning_rate) if slowed_at is None else (slowed_at, lesson.learning_rate * SLOWER)
     learners = [lesson.model.network, *([lesson.objective] if isinstance(lesson.objective, nn.Module) else [])]
     weights = [one for learner in learners for one in learner.parameters() if one.requires_grad]
     groups = [
         {"params": [one for one in weights if one.ndim >= 2], "weight_decay": lesson.weight_decay},
         {"params": [one for one in weights if one.ndim < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=lesson.learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
     warm_up = max(1, round(lesson.steps * WARM_UP_SHARE))
 
     def share(step: int) -> float:
+        step += done
         return min((step + 1) / warm_up, max(0.0, (lesson.steps - step) / max(1, lesson.steps - warm_up)))
 
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+
+
+def diverged(what: str, lesson: Lesson, step: int) -> DivergedError:
+    return DivergedError(
+        f"At step {step} of {lesson.phase} {what}: training diverged.",
+        "Start again with a lower learning rate, or with precision float32.",
+    )
 
 
 class _Window:
     """Sums the loss terms on the device, and reads their means only when a point is due."""
 
     def __init__(self, lesson: Lesson) -> None:
-        self.phase, self.steps = lesson.phase, lesson.steps
+        self.lesson, self.steps = lesson, lesson.steps
         self.every = max(1, lesson.steps // CURVE_POINTS)
         self.sums: dict[str, Tensor] = {}
         self.count = 0
@@ -357,8 +400,5 @@ class _Window:
         means = {name: float(total) / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         if not math.isfinite(means["loss"]):
-            raise DivergedError(
-                f"The loss is {means['loss']} at step {step} of {self.phase}: training diverged.",
-                "Start again with a lower learning rate, or with precision float32.",
-            )
+            raise diverged(f"the loss is {means['loss']}", self.lesson, step)
         return means

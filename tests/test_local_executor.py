@@ -102,3 +102,18 @@ def test_a_worker_gets_its_share_of_the_cores_and_threads_that_sleep_while_they_
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
     assert int(environment["GOMP_SPINCOUNT"]) < 100_000
+
+
+def test_a_worker_that_says_nothing_for_too_long_is_ended_and_reported_as_stuck(job, monkeypatch):
+    monkeypatch.setattr(local, "SILENT_SECONDS", 1.0)
+    with pytest.raises(WorkerError, match="it was stuck and was ended"):
+        list(local.execute(job, never, command=fake("ignore")))
+    assert children() == []
+
+
+def test_a_slot_shows_its_worker_one_gpu_unless_the_run_names_another(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert local.environment(2, gpu=1)["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in local.environment(2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    assert local.environment(2, gpu=1)["CUDA_VISIBLE_DEVICES"] == "3"

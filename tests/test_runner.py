@@ -15,7 +15,7 @@ import pytest
 
 from studio import events, runner
 from studio.config import parse_config
-from studio.errors import ModelError
+from studio.errors import ConfigError, ModelError
 from studio.executors import local
 from studio.store import MOST_DEATHS
 from tests.conftest import TINY, fake
@@ -149,7 +149,7 @@ def test_a_server_that_closes_ends_its_worker_and_the_run_waits_for_the_next_one
 
 def test_a_run_that_this_server_could_not_end_is_carried_at_its_next_turn(store, home, saved):
     runtime = runner.Runtime(home, execute_fake("finish"))
-    left, queued = submit(store, "left", owner=runtime.owner), submit(store, "queued")
+    left, queued = submit(store, "left", owner=runtime.owners[0]), submit(store, "queued")
     runtime.start()
     wait_for(lambda: store.run(queued.id).status == "finished")
     runtime.stop()
@@ -280,3 +280,29 @@ def test_an_estimate_of_a_run_that_cannot_work_raises_what_the_run_would(store, 
 def test_the_pages_process_never_opens_torch():
     script = "import sys; import studio.runner, studio.samples, studio.charts; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False, env=os.environ).returncode == 0
+
+
+def test_two_slots_train_two_runs_at_once_and_share_the_cores(store, home, saved, monkeypatch):
+    assert runner._place(0, 2).keywords["threads"] == max(1, local.available_cores() // 2)
+    runs = [submit(store, str(number)) for number in range(4)]
+    runtime = runner.Runtime(home, execute_fake("obey"), slots=2)
+    runtime.start()
+    try:
+        wait_for(lambda: [store.run(run.id).status for run in runs] == ["running", "running", "queued", "queued"])
+        time.sleep(1)  # neither thread takes the other's run for one that was left behind
+        assert [store.run(run.id).status for run in runs] == ["running", "running", "queued", "queued"]
+        store.request_stop(runs[0].id)
+        wait_for(lambda: store.run(runs[2].id).status == "running")
+        assert store.run(runs[1].id).status == "running"
+    finally:
+        runtime.stop()
+    assert [store.run(run.id).status for run in runs] == ["stopped", "queued", "queued", "queued"]
+    assert workers() == []
+
+
+def test_a_number_of_slots_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("STUDIO_SLOTS", "many")
+    with pytest.raises(ConfigError, match="from 1 on, got 'many'"):
+        runner.wanted_slots()
+    monkeypatch.setenv("STUDIO_SLOTS", "3")
+    assert runner.wanted_slots() == 3

@@ -184,8 +184,40 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(model, inputs)
     def broken(student, teacher, labels, progress):
         return objective.Terms(student.logits.sum() * float("nan"), {})
 
-    with pytest.raises(DivergedError, match="at step 1 of distill"):
-        list(training.learn(lesson(model, inputs, objective=broken), CPU, training.Best()))
+    said = []
+    with pytest.raises(DivergedError, match="At step 2 of distill the loss is nan"):  # once it tries again more slowly
+        for event in training.learn(lesson(model, inputs, objective=broken), CPU, training.Best()):
+            said.append(event)
+    told = [event.message for event in said if isinstance(event, events.Log)]
+    assert len(told) == 1
+    assert "goes on from the last good weights at a rate of 0.0001" in told[0]
+
+
+def test_a_lesson_that_diverges_once_goes_on_more_slowly_from_the_last_good_weights(model, inputs):
+    calls = []
+
+    def once(student, teacher, labels, progress):
+        calls.append(progress)
+        terms = objective.labels_only(student, teacher, labels, progress)
+        return objective.Terms(terms.total * float("nan"), {}) if len(calls) == 20 else terms
+
+    said = list(training.learn(lesson(model, inputs, objective=once, steps=40), CPU, training.Best()))
+    steps = [event.step for event in said if isinstance(event, events.Metrics) and "loss" in event.values]
+    rates = [event.values["learning_rate"] for event in said
+             if isinstance(event, events.Metrics) and "loss" in event.values]  # fmt: skip
+    assert steps == [step for step in range(1, 41) if step != 20]
+    assert max(rates[19:]) < 0.11 * max(rates[:19])
+    assert all(one.isfinite().all() for one in model.network.state_dict().values())
+
+
+def test_answers_that_are_no_numbers_are_found_at_the_next_look_at_the_validation_data(model, inputs):
+    def spoil(student, teacher, labels, progress):
+        with torch.no_grad():
+            model.network.classifier.bias.fill_(float("nan"))
+        return objective.Terms(student.logits.sum() * 0, {})
+
+    with pytest.raises(DivergedError, match="not a number"):
+        list(training.learn(lesson(model, inputs, objective=spoil), CPU, training.Best()))
 
 
 def test_the_same_seed_gives_the_same_weights(fit, inputs):

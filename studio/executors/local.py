@@ -35,6 +35,9 @@ SPINS = 2_000
 """How often a waiting thread looks again before it sleeps. None at all costs small models two thirds of their speed;
 the default of millions starves whatever runs beside them."""
 
+SILENT_SECONDS = 900.0
+"""A worker that says nothing for so long is stuck: even a large data set is read faster."""
+
 LOG_LINES = 5
 SILENCE, END = b"", b"\0"
 
@@ -44,26 +47,35 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(threads: int) -> dict[str, str]:
-    """A worker's environment: its share of the cores, and threads that sleep while they wait.
+def environment(threads: int, gpu: int | None = None) -> dict[str, str]:
+    """A worker's environment: its share of the cores, its GPU, and threads that sleep while they wait.
 
     OpenMP threads that spin without end make everything beside them ten times slower, the pages too.
     """
     share = str(threads)
-    return os.environ | {
-        "OMP_NUM_THREADS": share,
-        "MKL_NUM_THREADS": share,
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": str(SPINS),
-        "TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
-    }
+    shown = {} if gpu is None or "CUDA_VISIBLE_DEVICES" in os.environ else {"CUDA_VISIBLE_DEVICES": str(gpu)}
+    return (
+        os.environ
+        | shown
+        | {
+            "OMP_NUM_THREADS": share,
+            "MKL_NUM_THREADS": share,
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "GOMP_SPINCOUNT": str(SPINS),
+            "TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+        }
+    )
 
 
 def execute(
-    job: Job, stop: Callable[[], bool], threads: int | None = None, command: Sequence[str] = WORKER
+    job: Job,
+    stop: Callable[[], bool],
+    threads: int | None = None,
+    command: Sequence[str] = WORKER,
+    gpu: int | None = None,
 ) -> Generator[events.Event, None, None]:
     """Run a job in a worker of its own and yield what it says.
 
@@ -73,7 +85,8 @@ def execute(
     log = Home(Path(job.home)).log(job.run_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors_to:
-        worker = _start(command, threads or available_cores(), errors_to)
+        chosen = None if job.config.device.startswith("cuda:") else gpu  # a run that names its GPU sees all of them
+        worker = _start(command, environment(threads or available_cores(), chosen), errors_to)
     try:
         _say(worker, job.model_dump_json())
         yield from _listen(worker, stop, log)
@@ -81,7 +94,7 @@ def execute(
         _end(worker)
 
 
-def _start(command: Sequence[str], threads: int, errors_to: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], surroundings: dict[str, str], errors_to: IO[bytes]) -> subprocess.Popen[bytes]:
     """In a process group of its own, so that nothing it starts is left behind; less urgent than the pages."""
     nice = ["nice", "-n", str(NICENESS)] if os.name == "posix" else []
     return subprocess.Popen(
@@ -89,7 +102,7 @@ def _start(command: Sequence[str], threads: int, errors_to: IO[bytes]) -> subpro
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors_to,
-        env=environment(threads),
+        env=surroundings,
         start_new_session=True,
     )
 
@@ -110,7 +123,7 @@ def _listen(
     threading.Thread(target=_read, args=(worker, lines), daemon=True).start()
     asked: float | None = None
     failure: events.Failed | None = None
-    looked = -math.inf
+    looked, heard = -math.inf, time.monotonic()
     while (line := _next(worker, lines)) != END:
         now = time.monotonic()
         if asked is None and now - looked >= POLL_SECONDS:
@@ -121,6 +134,14 @@ def _listen(
         if asked is not None and now - asked > GRACE_SECONDS:
             _force(worker)
             raise Stopped
+        if line:
+            heard = now
+        elif now - heard > SILENT_SECONDS:
+            _force(worker)
+            raise WorkerError(
+                f"The training process said nothing for {SILENT_SECONDS / 60:.0f} minutes: it was stuck and was ended.",
+                "Look into the log of the run, then let it go on from its last checkpoint.",
+            )
         if not line.endswith(b"\n"):
             continue  # silence, or a line that the worker's death cut off
         event = events.from_json(line)
