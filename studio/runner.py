@@ -170,11 +170,11 @@ class Runtime:
         count = slots or wanted_slots()
         self.owners = [new_owner() for _ in range(count)]
         """Each thread by its name in the store."""
+        places = [(owner, execute or _place(number, count)) for number, owner in enumerate(self.owners)]
         self._threads = [
-            threading.Thread(target=self._work, args=(owner, execute or _place(number, count)), name=f"training {number}",
-                             daemon=True)
-            for number, owner in enumerate(self.owners)
-        ]  # fmt: skip
+            threading.Thread(target=self._work, args=place, name=f"training {number}", daemon=True)
+            for number, place in enumerate(places)
+        ]
 
     def start(self) -> None:
         for thread in self._threads:

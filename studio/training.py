@@ -156,6 +156,7 @@ class _Course:
         if isinstance(lesson.objective, nn.Module):
             lesson.objective.to(device.torch_device)
         self.slowed_at: int | None = None
+        self.parts = 1
         self.optimizer, self.schedule = _optimizer(lesson)
         self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.dtype is torch.float16)
         self.curve = _Window(lesson)
@@ -213,6 +214,7 @@ class _Course:
                 "scaler": self.scaler.state_dict(),
                 "curve": (self.curve.sums, self.curve.count),
                 "random": _random_state(self.device),
+                "parts": self.parts,
             }
         checkpoints.write(self.lesson.checkpoint, state)
         self._saved = time.monotonic()
@@ -235,7 +237,7 @@ class _Course:
             getattr(self, name).load_state_dict(state[name])
         sums, self.curve.count = state["curve"]
         self.curve.sums = {name: one.to(self.device.torch_device) for name, one in sums.items()}
-        self.random = state["random"]
+        self.random, self.parts = state["random"], state["parts"]
 
 
 def _random_state(device: Device) -> list[Tensor]:
@@ -262,7 +264,7 @@ def _go_on(course: _Course) -> Generator[Event, None, None]:
         _set_random_state(course.random, device)
         course.random = []
     for step, (view, rows) in enumerate(_batches(lesson, device, skip=begun), start=begun + 1):
-        terms = _forward(lesson, view, rows.to(device.torch_device), device, (step - 1) / lesson.steps)
+        terms = yield from _gradients(course, view, rows.to(device.torch_device), (step - 1) / lesson.steps)
         rate = _correct(course, terms)
         course.step = step
         course.is_open = step % validate_every == 0 or step == lesson.steps
@@ -278,9 +280,41 @@ def _go_on(course: _Course) -> Generator[Event, None, None]:
             yield Progress(phase=lesson.phase, step=step, total=lesson.steps)
 
 
+def _gradients(course: _Course, view: View, rows: Tensor, progress: float) -> Generator[Event, None, Terms]:
+    """Forward and backward of one batch, in as many parts as memory asks for; returns the means of the losses.
+
+    Where memory runs out the parts are halved for the rest of the lesson: the batch that a correction is made from
+    stays. (Losses that compare examples with each other then compare fewer at a time.)
+    """
+    while True:
+        try:
+            return _in_parts(course, view, rows, progress)
+        except (torch.OutOfMemoryError, MemoryError):
+            if 2 * course.parts > len(rows):
+                raise
+        course.parts *= 2
+        course.optimizer.zero_grad(set_to_none=True)
+        if course.device.torch_device.type == "cuda":
+            torch.cuda.empty_cache()
+        size = math.ceil(course.lesson.batch_size / course.parts)
+        yield Log(level="warning", message=f"Memory ran out: {size} examples at a time from now on; corrections are "
+                  f"still made from {course.lesson.batch_size}.")  # fmt: skip
+
+
+def _in_parts(course: _Course, view: View, rows: Tensor, progress: float) -> Terms:
+    parts = []
+    for some in rows.tensor_split(min(course.parts, len(rows))):
+        terms = _forward(course.lesson, view, some, course.device, progress)
+        share = len(some) / len(rows)
+        course.scaler.scale(terms.total * share).backward()
+        parts.append((share, terms))
+    total = torch.stack([share * terms.total.detach() for share, terms in parts]).sum()
+    names = parts[0][1].parts
+    return Terms(total, {name: sum(share * one.parts[name].detach() for share, one in parts) for name in names})  # type: ignore[misc]
+
+
 def _correct(course: _Course, terms: Terms) -> float:
     """One correction of the weights; returns the learning rate that it was made with."""
-    course.scaler.scale(terms.total).backward()
     course.scaler.unscale_(course.optimizer)
     nn.utils.clip_grad_norm_(course.network.parameters(), CLIP_NORM)
     course.scaler.step(course.optimizer)

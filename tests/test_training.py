@@ -1,5 +1,6 @@
 """Teacher outputs, pruning, models and the whole loop, on models that train in seconds."""
 
+import copy
 import json
 import math
 import subprocess
@@ -208,6 +209,37 @@ def test_a_lesson_that_diverges_once_goes_on_more_slowly_from_the_last_good_weig
     assert steps == [step for step in range(1, 41) if step != 20]
     assert max(rates[19:]) < 0.11 * max(rates[:19])
     assert all(one.isfinite().all() for one in model.network.state_dict().values())
+
+
+def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_same(model, inputs):
+    for layer in model.network.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = 0.0  # chance would fall otherwise on other examples
+    plain = copy.deepcopy(model.network)
+    list(training.learn(lesson(Model(plain, None), inputs, steps=6), CPU, training.Best()))
+
+    def small_memory(student, teacher, labels, progress):
+        if len(labels) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return objective.labels_only(student, teacher, labels, progress)
+
+    said = list(training.learn(lesson(model, inputs, objective=small_memory, steps=6), CPU, training.Best()))
+    told = [event.message for event in said if isinstance(event, events.Log)]
+    assert [message.split(";")[0] for message in told] == [
+        "Memory ran out: 8 examples at a time from now on",
+        "Memory ran out: 4 examples at a time from now on",
+    ]
+    batch = inputs.batch(torch.arange(len(inputs)))
+    with torch.no_grad():
+        assert torch.allclose(model.network(**batch).logits, plain.eval()(**batch).logits, atol=1e-4)
+
+
+def test_one_example_that_does_not_fit_ends_the_run(model, inputs):
+    def no_memory(student, teacher, labels, progress):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        list(training.learn(lesson(model, inputs, objective=no_memory), CPU, training.Best()))
 
 
 def test_answers_that_are_no_numbers_are_found_at_the_next_look_at_the_validation_data(model, inputs):
