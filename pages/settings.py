@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages._studio import get_home, get_store
 from pages._words import escape, size
-from studio import archives
+from studio import archives, runner
 from studio.executors import local
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
@@ -30,6 +30,7 @@ with st.container(horizontal=True):
     st.metric("Processor cores", local.available_cores(), border=True)
     st.metric("Memory free", size(psutil.virtual_memory().available), border=True)
     st.metric("Disk free", size(shutil.disk_usage(home.root).free), border=True)
+    st.metric("Runs at once", runner.wanted_slots(), border=True, help="Set STUDIO_SLOTS to change it.")
 st.caption(
     f"{escape(platform.platform())}. "
     "With `device: auto` a run takes the best device there is: a GPU, else the processor."

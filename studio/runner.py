@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from studio import events
+from studio import events, notify
 from studio.config import RunConfig
 from studio.convert import Conversion, made
 from studio.errors import ConfigError, StudioError, WorkerDiedError, WorkerError
@@ -225,6 +225,9 @@ class Runtime:
 
         for _ in carry(store, self.home, run, execute, leave):
             pass
+        done = store.run(run.id)
+        if done.is_over:
+            notify.run_is_over(done)
 
     def _keep_lease(self, store: Store) -> bool:
         """Take or renew the lease when it is time to, at once where its owner is dead; whether it is held."""

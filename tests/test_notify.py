@@ -1,0 +1,55 @@
+"""What another program hears when a run is over."""
+
+import contextlib
+import http.server
+import json
+import threading
+
+import pytest
+
+from studio import notify, runner
+from tests.test_runner import execute_fake, submit, wait_for
+
+
+@contextlib.contextmanager
+def listening():
+    heard = []
+
+    class Listener(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", heard
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("manner", "status", "text"), [("finish", "finished", "Done."), ("fail", "failed", "broken")])
+def test_the_end_of_a_run_is_told_once(store, home, saved, monkeypatch, manner, status, text):
+    with listening() as (address, heard):
+        monkeypatch.setenv("STUDIO_WEBHOOK", address)
+        run = submit(store)
+        runtime = runner.Runtime(home, execute_fake(manner))
+        runtime.start()
+        wait_for(lambda: heard)
+        runtime.stop()
+    assert [(one["run"], one["status"]) for one in heard] == [(run.id, status)]
+    assert text in heard[0]["text"]
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/nobody", "file:///etc/passwd"])
+def test_an_address_that_does_not_answer_changes_nothing(store, saved, monkeypatch, caplog, address):
+    monkeypatch.setenv("STUDIO_WEBHOOK", address)
+    run = submit(store, owner="me")
+    store.finish(run.id)
+    notify.run_is_over(store.run(run.id))
+    assert store.run(run.id).status == "finished"
+    assert address in caplog.text
