@@ -85,7 +85,7 @@ def side_by_side(found: dict[tuple[str, str], Evaluation]) -> None:
 def latency_help(found: dict[tuple[str, str], Evaluation], role: str) -> str:
     """What the one number leaves out; older runs did not measure it."""
     slow, many = found.get((role, "latency_p95_ms")), found.get((role, "latency_32_ms"))
-    told = "One row at a time, median, in float32."
+    told = "One row at a time, median, in the form in which it is saved."
     if slow is None or many is None:
         return told
     return f"{told} 95 of 100 passes took less than {slow.value:.2f} ms. 32 rows together: {many.value:.2f} ms."

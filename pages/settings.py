@@ -7,7 +7,7 @@ import shutil
 import psutil
 import streamlit as st
 
-from pages._studio import get_home, get_store
+from pages._studio import errors_shown, get_home, get_store
 from pages._words import escape, size
 from studio import archives, runner
 from studio.executors import local
@@ -35,6 +35,12 @@ st.caption(
     f"{escape(platform.platform())}. "
     "With `device: auto` a run takes the best device there is: a GPU, else the processor."
 )
+
+if runner.on_a_cluster():
+    st.header("Cluster", anchor=False)
+    with errors_shown():
+        st.dataframe(runner.cluster_nodes(), hide_index=True)
+        st.caption("Runs go to these machines; data and models travel with them.")
 
 st.header("Disk", anchor=False)
 st.markdown(f"Everything is kept in `{escape(home.root)}`. Set `STUDIO_HOME` to keep it elsewhere.")

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -34,6 +35,9 @@ FLUSH_SECONDS = 0.4
 WAKE_SECONDS = 0.3
 ESTIMATE_SECONDS = 120.0
 CONVERT_SECONDS = 600.0
+CLUSTER_SLOTS = 8
+"""So many runs wait on a cluster at once, which decides where and when each begins."""
+
 LEASE = "trainer"
 LEASE_SECONDS = 15.0
 RETRY_SECONDS = 5.0
@@ -80,7 +84,15 @@ def wanted_slots() -> int:
         raise ConfigError(
             f"STUDIO_SLOTS must be a whole number from 1 on, got {asked!r}.", "Correct it or leave it out."
         )
-    return int(asked) if asked else max(1, gpus())
+    return int(asked) if asked else CLUSTER_SLOTS if on_a_cluster() else max(1, gpus())
+
+
+def on_a_cluster() -> bool:
+    """Whether runs go to the Ray cluster at `RAY_ADDRESS`. Raises `ConfigError` for an executor that there is not."""
+    asked = os.environ.get("STUDIO_EXECUTOR", "local")
+    if asked not in ("local", "ray"):
+        raise ConfigError(f"STUDIO_EXECUTOR must be local or ray, got {asked!r}.", "Correct it or leave it out.")
+    return asked == "ray"
 
 
 def gpus() -> int:
@@ -92,6 +104,21 @@ def _place(number: int, count: int) -> Execute:
     """What belongs to a slot: a share of the cores, and a GPU where there are some; small runs can share one."""
     threads = max(1, local.available_cores() // count)
     return functools.partial(local.execute, threads=threads, gpu=number % gpus() if gpus() else None)
+
+
+def cluster_nodes() -> list[dict[str, Any]]:
+    """The machines of the cluster; raises `ConfigError` where it does not answer."""
+    from studio.executors import ray
+
+    return ray.nodes()
+
+
+def _on_the_cluster(number: int) -> Execute:
+    """A slot from which runs go to the cluster; `STUDIO_RAY_GPUS` and `STUDIO_RAY_CORES` are what each asks for."""
+    from studio.executors import ray
+
+    asked = {name: os.environ.get(f"STUDIO_RAY_{name.upper()}", "") for name in ("gpus", "cores")}
+    return functools.partial(ray.execute, gpus=float(asked["gpus"] or 0), cores=int(asked["cores"] or 1))
 
 
 def job_of(store: Store, home: Home, config: RunConfig, dataset_id: int, run_id: int = 0) -> Job:
@@ -170,7 +197,8 @@ class Runtime:
         count = slots or wanted_slots()
         self.owners = [new_owner() for _ in range(count)]
         """Each thread by its name in the store."""
-        places = [(owner, execute or _place(number, count)) for number, owner in enumerate(self.owners)]
+        place = _on_the_cluster if on_a_cluster() else functools.partial(_place, count=count)
+        places = [(owner, execute or place(number)) for number, owner in enumerate(self.owners)]
         self._threads = [
             threading.Thread(target=self._work, args=place, name=f"training {number}", daemon=True)
             for number, place in enumerate(places)

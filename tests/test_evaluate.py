@@ -65,8 +65,8 @@ def test_the_p_value_is_the_exact_mcnemar_test():
     assert evaluate.compare("student", "control", "test", first, second).p_value == pytest.approx(expected)
 
 
-def measured(role: str, accuracy: float, parameters: int, latency: float) -> list[Evaluation]:
-    values = {"accuracy": accuracy, "parameters": parameters, "latency_ms": latency}
+def measured(role: str, accuracy: float, size: int, latency: float) -> list[Evaluation]:
+    values = {"accuracy": accuracy, "size_bytes": size, "latency_ms": latency}
     return [Evaluation(role=role, split="test", metric=name, value=value) for name, value in values.items()]
 
 

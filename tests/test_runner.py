@@ -306,3 +306,9 @@ def test_a_number_of_slots_that_is_none_is_refused(monkeypatch):
         runner.wanted_slots()
     monkeypatch.setenv("STUDIO_SLOTS", "3")
     assert runner.wanted_slots() == 3
+
+
+def test_an_executor_that_there_is_not_is_refused(monkeypatch):
+    monkeypatch.setenv("STUDIO_EXECUTOR", "cloud")
+    with pytest.raises(ConfigError, match="local or ray, got 'cloud'"):
+        runner.on_a_cluster()

@@ -1,0 +1,132 @@
+"""Runs on a real Ray cluster of two nodes on loopback."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from studio import events, runner
+from studio.config import parse_config
+from tests.conftest import TINY
+
+ray = pytest.importorskip("ray", reason="ray is not installed: it is an optional extra")
+
+PORT = 6399
+ADDRESS = f"127.0.0.1:{PORT}"
+NODE = ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """(start another node, its process id) of a cluster with a head and one more node; the head takes no runs."""
+    surroundings = os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1", "RAY_DISABLE_MEMORY_MONITOR": "1"}
+    command = [str(Path(sys.executable).with_name("ray")), "start"]
+
+    def start(*words):
+        subprocess.run([*command, *NODE, *words], env=surroundings, check=True, capture_output=True, timeout=120)
+
+    start("--head", f"--port={PORT}", "--include-dashboard=false", "--num-cpus=0")
+    start(f"--address={ADDRESS}", "--num-cpus=1")
+    os.environ |= {"RAY_ADDRESS": ADDRESS, "STUDIO_RAY_NODE_IP": "127.0.0.1"}
+    yield lambda: start(f"--address={ADDRESS}", "--num-cpus=1")
+    ray.shutdown()
+    subprocess.run([*command[:1], "stop", "--force"], capture_output=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def execute(cluster):
+    from studio.executors import ray as remote
+
+    return remote.execute
+
+
+def submitted(store, key="k", **values):
+    return store.submit(parse_config({"dataset": "reviews", **TINY, **values}), key=key, owner=runner.new_owner())
+
+
+def test_a_run_on_the_cluster_ends_as_on_this_machine(store, home, saved, execute):
+    here = submitted(store, "here")
+    list(runner.carry(store, home, here))
+    there = submitted(store, "there")
+    list(runner.carry(store, home, there, execute))
+    assert store.run(there.id).status == "finished", store.run(there.id).message
+    assert store.curve(there.id) == store.curve(here.id)
+    for role in ("teacher", "student", "control"):
+        ours, theirs = (home.model(run.id, role) / "model.safetensors" for run in (here, there))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_the_nodes_of_the_cluster_are_listed(cluster, monkeypatch):
+    monkeypatch.setenv("STUDIO_EXECUTOR", "ray")
+    assert runner.on_a_cluster()
+    assert runner.wanted_slots() == runner.CLUSTER_SLOTS
+    found = [one for one in runner.cluster_nodes() if one["Alive"]]
+    assert sorted(one["Cores"] for one in found) == [0, 1]
+
+
+def test_a_cluster_that_does_not_answer_is_named(home, saved, store):
+    """In a process of its own: this one may be connected to another one."""
+    script = "from studio.executors import ray; ray.connected()"
+    surroundings = os.environ | {"RAY_ADDRESS": "127.0.0.1:9"}
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
+    assert "ConfigError: The Ray cluster at 127.0.0.1:9 does not answer" in done.stderr
+
+
+def test_a_run_can_take_a_model_of_an_earlier_run_along(store, home, saved, execute):
+    first = submitted(store, "first", control=False)
+    list(runner.carry(store, home, first))
+    second = submitted(store, "second", teacher=f"run:{first.id}/teacher", control=False)
+    list(runner.carry(store, home, second, execute))
+    assert store.run(second.id).status == "finished", store.run(second.id).message
+    assert "teach" not in [phase.name for phase in store.phases(second.id)]
+
+
+def test_a_run_on_the_cluster_is_stopped_with_its_student_and_goes_on_later(store, home, saved, execute):
+    run = submitted(store, epochs=200)
+    begun = None
+    for event in runner.carry(store, home, run, execute):
+        if isinstance(event, events.Metrics) and event.phase == "distill" and begun is None:
+            store.request_stop(run.id)
+            begun = time.monotonic()
+    assert store.run(run.id).status == "stopped"
+    assert time.monotonic() - begun < 10
+    assert (home.model(run.id, "student") / "model.safetensors").is_file()
+    assert list(home.checkpoints(run.id).glob("*.pt"))
+    list(runner.carry(store, home, store.resume(run.id, owner=runner.new_owner()), execute))
+    assert store.run(run.id).status == "finished"
+
+
+def test_an_error_on_the_node_is_told_as_what_it_was(store, home, saved, execute):
+    run = submitted(store, teacher="folder:/nowhere")
+    list(runner.carry(store, home, run, execute))
+    assert (store.run(run.id).status, store.run(run.id).error) == ("failed", "ModelError")
+    assert "/nowhere" in store.run(run.id).message
+
+
+def node_of_the_run():
+    """The process of the node on which a worker trains now."""
+    for process in psutil.process_iter(["cmdline"]):
+        if "studio.worker" in " ".join(process.info["cmdline"] or ()):
+            above = [one for one in process.parents() if "raylet" in one.name()]
+            if above:
+                return above[0]
+    raise AssertionError("no node has a worker")
+
+
+def test_a_run_whose_node_is_lost_goes_on_elsewhere_without_a_doubled_point(store, home, saved, execute, cluster):
+    plain = submitted(store, "plain", epochs=120)
+    list(runner.carry(store, home, plain))
+    run, lost = submitted(store, "lost", epochs=120), False
+    for event in runner.carry(store, home, run, execute):
+        if isinstance(event, events.Metrics) and event.phase == "distill" and event.step > 20 and not lost:
+            lost = True
+            node_of_the_run().kill()  # with everything on it
+            cluster()
+    assert lost
+    assert store.run(run.id).status == "finished", store.run(run.id).message
+    assert store.curve(run.id) == store.curve(plain.id)
