@@ -1,6 +1,7 @@
 """The process in which one run happens: a job on standard input, events as JSON lines on standard output."""
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -38,12 +39,15 @@ def main() -> int:
         traceback.print_exc()
         if memory := _memory_that_ran_out(error):
             return _fail(said, DeviceError.__name__, f"The {memory} ran out of memory.", _LESS_MEMORY)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail(said, DeviceError.__name__, "The disk is full.", _MORE_SPACE)
         message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}."
         return _fail(said, "WorkerError", message, "The log of the run has the details.")
     return 0
 
 
 _LESS_MEMORY = "Choose a smaller batch size, maximum length or model."
+_MORE_SPACE = "Free some space, for example by deleting runs; then let this one go on from its last checkpoint."
 
 
 def _memory_that_ran_out(error: Exception) -> str | None:

@@ -1,5 +1,6 @@
 """The real worker around a trainer that behaves as the first word of its arguments says."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -31,6 +32,8 @@ def _teach(manner):
         raise ModelError("It is broken.", "Mend it.")
     if manner == "bug":
         raise KeyError("missing")
+    if manner == "full disk":
+        raise OSError(errno.ENOSPC, "No space left on device")
     if manner == "memory":
         raise MemoryError
     if manner == "tensor memory":

@@ -65,6 +65,11 @@ def test_memory_that_ran_out_is_told_with_the_cure(job, manner):
         listen(job, manner)
 
 
+def test_a_full_disk_is_told_with_the_cure(job):
+    with pytest.raises(DeviceError, match=r"The disk is full\. Free some space"):
+        listen(job, "full disk")
+
+
 def test_a_worker_that_is_asked_to_stop_closes_its_trainer(job, home):
     with pytest.raises(Stopped):
         listen(job, "go on", stop=soon())
