@@ -179,7 +179,10 @@ def quantized(model: Model, form: Form, inputs: Encoded, folder: Path) -> Model:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     plain = replace(model, network=constraints.settled(model.network))
-    write(plain, inputs, part / "float32.onnx")
+    try:
+        write(plain, inputs, part / "float32.onnx")
+    except ExportError as error:
+        raise ExportError(error.message, "Take the form weights_int8, which needs no ONNX.") from error
     write_int8(part / "float32.onnx", part / "model.onnx", inputs, form)
     (part / "float32.onnx").unlink()
     plain.network.config.save_pretrained(part)

@@ -31,7 +31,7 @@ from studio.compress.quantized import nearest_of_few, quantize_weights, round_wh
 from studio.compress.sample import Sample, draw
 from studio.compress.sparse import sparsify
 from studio.compress.structured import prune
-from studio.errors import ModelError
+from studio.errors import ExportError, ModelError
 from studio.models import Model
 from studio.plan import Factorize, Prune, Quantize, RoundWhileLearning, Sparsify
 
@@ -450,6 +450,21 @@ def test_a_rehearsal_goes_through_all_steps_without_leaving_anything(tmp_path):
     smaller = compress.rehearse(steps, model, sample)
     assert models.parameters(smaller.network) < models.parameters(model.network)
     assert set(Path(tempfile.gettempdir()).iterdir()) <= before
+
+
+def test_an_operator_that_onnx_lacks_is_told_in_the_rehearsal_with_a_way_out():
+    model, sample = make("mlp")
+    plain = model.network.forward
+
+    def forward(pixel_values, **_):
+        answer = plain(pixel_values=pixel_values)
+        answer.logits = answer.logits + torch.special.bessel_j0(answer.logits)
+        return answer
+
+    model.network.forward = forward
+    with pytest.raises(ExportError, match="A studio-mlp cannot be written as ONNX") as caught:
+        compress.rehearse([Quantize(form="int8_static")], model, sample)
+    assert caught.match("Take the form weights_int8")
 
 
 def test_rows_without_a_label_are_judged_by_the_teachers_choice():
