@@ -432,7 +432,9 @@ def test_a_student_that_learns_with_rounded_weights_hears_the_gradient_of_the_ro
     assert layer.weight is not None  # the original still keeps to its rule
 
 
-@pytest.mark.parametrize(("name", "form"), [("bert", "int8"), ("resnet", "int8_static"), ("mlp", "int8")])
+@pytest.mark.parametrize(
+    ("name", "form"), [("bert", "int8"), ("bert", "int8_static"), ("resnet", "int8_static"), ("mlp", "int8")]
+)
 def test_an_int8_file_answers_nearly_as_the_student_and_is_smaller(name, form, tmp_path):
     model, sample = make(name)
     small = onnx.quantized(model, form, sample.inputs, tmp_path / "int8")

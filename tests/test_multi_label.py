@@ -134,6 +134,13 @@ def test_a_loss_for_exactly_one_class_is_refused_when_the_run_is_asked_for(store
         store.submit(parse_config({"dataset": "tagged", **TINY, "terms": "dist"}), key="a")
 
 
+def test_a_plan_works_on_texts_with_several_labels(home, dataset):
+    plan = [{"do": "prune", "ratio": 0.5, "units": ["heads"], "importance": "taylor"}, "distill", "quantize:int8"]
+    said = run(home, dataset, **{**TINY, "student": "builtin/transformer-tiny", "plan": plan})
+    told = [one for one in said if getattr(one, "kind", "") == "milestone"]
+    assert [one.title for one in told][2:] == ["Prune 50 % of heads", "Distil", "Quantize to int8"]
+
+
 def test_images_with_several_labels_are_learned_too(home, store):
     digits = samples._digits()[0].table
 
