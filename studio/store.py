@@ -286,6 +286,11 @@ class Store:
         sql += " WHERE run_id = ? AND phase = 'device' AND step > ? ORDER BY step"
         return [Point(**row) for row in self._rows(sql, [run_id, after])]
 
+    def seconds_used(self, run_id: int) -> int:
+        """How long a run has been watched so far."""
+        sql = "SELECT coalesce(max(step), 0) AS last FROM metrics WHERE run_id = ? AND phase = 'device'"
+        return int(self._rows(sql, [run_id])[0]["last"])
+
     def logs(self, run_id: int, after_id: int = 0) -> list[LogRow]:
         sql = "SELECT id, time, level, message FROM logs WHERE run_id = ? AND id > ? ORDER BY id"
         return [LogRow(**row) for row in self._rows(sql, [run_id, after_id])]

@@ -312,3 +312,12 @@ def test_an_executor_that_there_is_not_is_refused(monkeypatch):
     monkeypatch.setenv("STUDIO_EXECUTOR", "cloud")
     with pytest.raises(ConfigError, match="local or ray, got 'cloud'"):
         runner.on_a_cluster()
+
+
+def test_what_a_run_uses_of_the_machine_goes_on_where_it_was_when_the_run_does(store, home, run):
+    def execute(job, stop):
+        yield from (events.DeviceUse(seconds=second, values={"cpu_percent": 90.0}) for second in (2, 4))
+
+    store.record(run.id, [events.DeviceUse(seconds=10, values={"cpu_percent": 50.0})])
+    list(runner.carry(store, home, run, execute))
+    assert [point.step for point in store.device_use(run.id)] == [10, 12, 14]
