@@ -27,6 +27,7 @@ from tests.bench.methods import carry, sst2
 WORDS = {"do": "factorize", "rank": 0.33, "layers": False}
 INT8 = {"do": "quantize", "form": "int8"}
 STATIC = {"do": "quantize", "form": "int8_static"}
+BITS = {"do": "quantize", "form": "weights_int4", "epochs": 1}
 
 
 def prune(ratio: float, *units: str, **more: Any) -> dict[str, Any]:
@@ -52,7 +53,7 @@ POINTS: dict[str, list[tuple[str, str, list[Any]]]] = {
         ("1 layer, small word table, int8", "teacher/1-layer", [WORDS, "distill", INT8]),
         ("3 layers, 80 % zeros", "teacher/3-layers", ["distill", "sparsify:0.8", "distill:1"]),
         ("3 layers, word table, 4 bits", "teacher/3-layers",
-         [WORDS, "distill", {"do": "quantize", "form": "weights_int4", "epochs": 1}]),
+         [WORDS, "distill", BITS]),
     ],
     "images": [
         ("same, int8", "teacher/same", ["distill:1", STATIC]),
@@ -66,6 +67,9 @@ POINTS: dict[str, list[tuple[str, str, list[Any]]]] = {
          [prune(0.75, importance="taylor", scope="global"), "distill", STATIC]),
         ("a seventh, in 2 rounds, int8", "teacher/same", [prune(0.86, rounds=2), "distill", STATIC]),
         ("a seventh of the channels, int8", "teacher/same", [prune(0.86), "distill", STATIC]),
+        ("same, 4 bits", "teacher/same", ["distill:1", BITS]),
+        ("half the channels, 4 bits", "teacher/same", [prune(0.5), "distill", BITS]),
+        ("a quarter of the channels, 4 bits", "teacher/same", [prune(0.75), "distill", BITS]),
         ("cnn-small", "builtin/cnn-small", ["distill"]),
         ("cnn-small, int8", "builtin/cnn-small", ["distill", STATIC]),
         ("cnn-tiny, int8", "builtin/cnn-tiny", ["distill", STATIC]),
