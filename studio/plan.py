@@ -267,17 +267,17 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "ratio": Recipe("Prune by the ratio, then distil", "With a ratio of 0 the student keeps its size.", ()),
     "int8": Recipe(
-        "… and write it in int8",
+        "Distil, then int8",
         "Whole numbers in place of fractions: about four times smaller and faster on a CPU, mostly at no cost.",
         ({"do": "distill"}, {"do": "quantize", "form": "int8"}),
     ),
     "int8_aware": Recipe(
-        "… and learn with rounded numbers, then int8",
+        "Distil, also with rounded numbers, then int8",
         "Where plain int8 costs accuracy: the student gets used to it for an epoch.",
         ({"do": "distill"}, {"do": "quantize", "form": "int8", "epochs": 1}),
     ),
     "word_table": Recipe(
-        "… with a small word table, in int8",
+        "Small word table, distil, then int8",
         "For transformers with a large vocabulary, whose word table is half of the model.",
         (
             {"do": "factorize", "rank": 0.33, "layers": False},
@@ -293,7 +293,7 @@ RECIPES: dict[str, Recipe] = {
         needs_ratio=True,
     ),
     "four_bits": Recipe(
-        "… and keep weights in 4 bits",
+        "Distil, then weights in 4 bits",
         "The smallest file; not faster, since weights become fractions again when it is opened.",
         ({"do": "distill"}, {"do": "quantize", "form": "weights_int4", "epochs": 1}),
     ),
