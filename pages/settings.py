@@ -10,7 +10,7 @@ import streamlit as st
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import escape, size
 from studio import archives, runner
-from studio.executors import local
+from studio.places import available_cores
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
 
@@ -27,7 +27,7 @@ def folder_size(path: str) -> int:
 st.title("Settings", anchor=False)
 st.header("This machine", anchor=False)
 with st.container(horizontal=True):
-    st.metric("Processor cores", local.available_cores(), border=True)
+    st.metric("Processor cores", available_cores(), border=True)
     st.metric("Memory free", size(psutil.virtual_memory().available), border=True)
     st.metric("Disk free", size(shutil.disk_usage(home.root).free), border=True)
     st.metric("Runs at once", runner.wanted_slots(), border=True, help="Set STUDIO_SLOTS to change it.")

@@ -168,6 +168,15 @@ class RunConfig(BaseModel):
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         json_schema_extra={"expert": True},
     )
+    devices: int = Field(
+        1,
+        ge=1,
+        le=64,
+        title="Devices for this run",
+        description="How many GPUs, or processes on the processor, share every batch. The batch size stays that of all "
+        "together, and so does the result.",
+        json_schema_extra={"unit": "devices", "expert": True},
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
         title="Precision",
@@ -323,6 +332,10 @@ class RunConfig(BaseModel):
         for teacher in (self.teacher, *self.more_teachers):
             if ModelReference.parse(teacher).source == "teacher":
                 raise ValueError(f"teacher cannot be cut from itself, got {teacher!r}; `teacher/…` is for the student")
+        if self.devices > 1 and self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"device must be auto, cpu or cuda where devices is {self.devices}, got {self.device}")
+        if self.devices > self.batch_size:
+            raise ValueError(f"devices must be at most the batch size, {self.batch_size}, got {self.devices}")
         names = [term.loss for term in self.terms]
         if len(set(names)) < len(names):
             raise ValueError(f"terms must name each loss once, got {', '.join(names)}")

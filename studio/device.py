@@ -1,6 +1,7 @@
 """Which devices there are, in which precision they train, and what memory a process holds."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,18 +10,26 @@ import torch
 
 from studio.config import RunConfig
 from studio.errors import DeviceError
+from studio.places import available_cores
+from studio.processes import ALONE, ProcessGroup, joined
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where tensors live and the number format of the forward pass."""
+    """Where tensors live, the number format of the forward pass, and who trains along on other devices."""
 
     torch_device: torch.device
     dtype: torch.dtype
+    group: ProcessGroup = ALONE
 
     @property
     def name(self) -> str:
         """What a person calls it: the GPU's product name, or the number of CPU threads."""
+        one = self._name_of_one
+        return one if self.group.size == 1 else f"{self.group.size} × {one}"
+
+    @property
+    def _name_of_one(self) -> str:
         if self.torch_device.type == "cuda":
             return torch.cuda.get_device_name(self.torch_device)
         if self.torch_device.type == "mps":
@@ -42,7 +51,15 @@ def pick(config: RunConfig) -> Device:
     """The device and precision that a config asks for; raises `DeviceError` where the machine lacks it."""
     device = torch.device(_best() if config.device == "auto" else config.device)
     _require(device)
-    return Device(device, _dtype(device, config.precision))
+    _require_several(device, int(os.environ.get("LOCAL_WORLD_SIZE", config.devices)))
+    group = joined(on_cpu=device.type == "cpu")
+    device = device if group.size == 1 else group.device
+    return Device(device, _dtype(device, config.precision), group)
+
+
+def alone(device: Device) -> Device:
+    """The same device in float32, without the others: as models are measured and as others will use them."""
+    return Device(device.torch_device, torch.float32)
 
 
 def available() -> list[str]:
@@ -72,6 +89,16 @@ def _require(device: torch.device) -> None:
         raise DeviceError(
             f"device must be one that this machine has, got {device}.",
             f"Here there {'is' if len(there) == 1 else 'are'} {', '.join(there)}; `auto` takes the best.",
+        )
+
+
+def _require_several(device: torch.device, wanted: int) -> None:
+    """Raise `DeviceError` where this machine has fewer devices of that kind."""
+    there = torch.cuda.device_count() if device.type == "cuda" else available_cores()
+    if wanted > max(1, there):
+        kind = "GPUs" if device.type == "cuda" else "cores"
+        raise DeviceError(
+            f"devices must be at most the {there} {kind} of this machine, got {wanted}.", f"Set devices to {there}."
         )
 
 

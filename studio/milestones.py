@@ -1,13 +1,13 @@
 """What a step of the plan cost and brought: the student measured on validation rows, the test rows being for the
 end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from studio import constraints, models, transfer
+from studio import device as devices
 from studio import teacher as passes
 from studio.device import Device
 from studio.events import Milestone, Progress
@@ -20,11 +20,22 @@ ROWS = 2_000
 """At most so many validation rows are read after each step."""
 
 
-def measure(bench: Bench, title: str, members: Sequence[Model]) -> Milestone:
-    """How good, how large and how fast the models of a role are together, in float32, as they are saved."""
+def measure(bench: Bench, title: str, members: Sequence[Model]) -> Iterator[Milestone]:
+    """How good, how large and how fast the models of a role are together, in float32, as they are saved.
+
+    Of several processes the first one measures, and the others wait: they would slow it down.
+    """
+    group = bench.device.group
+    group.wait()
+    if group.is_first:
+        yield _measured(bench, title, members)
+    group.wait()
+
+
+def _measured(bench: Bench, title: str, members: Sequence[Model]) -> Milestone:
     from studio import evaluate  # it opens scipy.stats: only for plans of several steps
 
-    exact = replace(bench.device, dtype=torch.float32)
+    exact = devices.alone(bench.device)
     plain = [replace(one, network=constraints.settled(one.network).to(exact.torch_device)) for one in members]
     inputs = [bench.validation(one, ROWS).to(exact.torch_device) for one in plain]
     right = hits(plain, inputs, bench.config.fusion, exact)

@@ -60,6 +60,11 @@ class Bench:
             rows = rows.shuffle(seed=0).select(range(at_most))
         return tasks.of(self.fit.task).encode(rows, model.processor, model.network.config, self.config.max_length)
 
+    def save(self, model: Model, role: str) -> Model:
+        """Keep a model of this run; of several processes that train it, one of each machine writes it."""
+        folder = self.home.model(self.run_id, role)
+        return models.save(model, folder) if self.device.group.is_first_here else replace(model, folder=folder)
+
     def transfer(self, changes: Changes, views: int) -> TransferSet:
         return TransferSet(self.fit.task, self.parts, self.config.max_length, self.config.seed, changes, views)
 

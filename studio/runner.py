@@ -12,19 +12,19 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import psutil
 
-from studio import events, notify
+from studio import events, gpus, notify
 from studio.config import RunConfig
 from studio.convert import Conversion, made
 from studio.errors import ConfigError, StudioError, WorkerDiedError, WorkerError
 from studio.estimate import Estimate
 from studio.executors import Answer, Job, Result, Stopped, local
 from studio.home import Home
+from studio.places import Places, available_cores
 from studio.preview import Preview
 from studio.rows import RunRow
 from studio.store import Store
@@ -84,7 +84,7 @@ def wanted_slots() -> int:
         raise ConfigError(
             f"STUDIO_SLOTS must be a whole number from 1 on, got {asked!r}.", "Correct it or leave it out."
         )
-    return int(asked) if asked else CLUSTER_SLOTS if on_a_cluster() else max(1, gpus())
+    return int(asked) if asked else CLUSTER_SLOTS if on_a_cluster() else max(1, len(gpus.found()))
 
 
 def on_a_cluster() -> bool:
@@ -95,15 +95,25 @@ def on_a_cluster() -> bool:
     return asked == "ray"
 
 
-def gpus() -> int:
-    """NVIDIA's GPUs in this machine, as the driver lists them: the pages' process never opens torch."""
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+def on_this_machine(places: Places) -> Execute:
+    """Runs at places of this machine: a share of the cores each, and a GPU where there are some; small runs can share
+    one. A run on several devices waits for as many places."""
+    there = len(gpus.found())
+
+    def execute(job: Job, stop: Callable[[], bool]) -> Generator[events.Event, None, None]:
+        wanted = job.config.devices
+        with places.take(wanted, give_up=stop) as mine:
+            share = max(1, available_cores() * max(1, len(mine)) // places.count)
+            yield from local.execute(job, stop, threads=share, gpus=_gpus(mine, wanted, there))
+
+    return execute
 
 
-def _place(number: int, count: int) -> Execute:
-    """What belongs to a slot: a share of the cores, and a GPU where there are some; small runs can share one."""
-    threads = max(1, local.available_cores() // count)
-    return functools.partial(local.execute, threads=threads, gpu=number % gpus() if gpus() else None)
+def _gpus(places: Sequence[int], wanted: int, there: int) -> list[int]:
+    """So many different GPUs of those that are there, first those of the places."""
+    if not there:
+        return []
+    return list(dict.fromkeys([*(one % there for one in places), *range(there)]))[: min(wanted, there)]
 
 
 def cluster_nodes() -> list[dict[str, Any]]:
@@ -113,8 +123,8 @@ def cluster_nodes() -> list[dict[str, Any]]:
     return ray.nodes()
 
 
-def _on_the_cluster(number: int) -> Execute:
-    """A slot from which runs go to the cluster; `STUDIO_RAY_GPUS` and `STUDIO_RAY_CORES` are what each asks for."""
+def on_the_cluster() -> Execute:
+    """Runs go to the cluster; `STUDIO_RAY_GPUS` and `STUDIO_RAY_CORES` are what each asks for."""
     from studio.executors import ray
 
     asked = {name: os.environ.get(f"STUDIO_RAY_{name.upper()}", "") for name in ("gpus", "cores")}
@@ -205,11 +215,10 @@ class Runtime:
         count = slots or wanted_slots()
         self.owners = [new_owner() for _ in range(count)]
         """Each thread by its name in the store."""
-        place = _on_the_cluster if on_a_cluster() else functools.partial(_place, count=count)
-        places = [(owner, execute or place(number)) for number, owner in enumerate(self.owners)]
+        carry_out = execute or (on_the_cluster() if on_a_cluster() else on_this_machine(Places(count)))
         self._threads = [
-            threading.Thread(target=self._work, args=place, name=f"training {number}", daemon=True)
-            for number, place in enumerate(places)
+            threading.Thread(target=self._work, args=(owner, carry_out), name=f"training {number}", daemon=True)
+            for number, owner in enumerate(self.owners)
         ]
 
     def start(self) -> None:
@@ -349,7 +358,7 @@ def _ask(program: str, kind: type[Result], job: Job, seconds: float, cure: str) 
             input=job.model_dump_json(),
             capture_output=True,
             text=True,
-            env=local.environment(local.available_cores()),
+            env=local.environment(available_cores()),
             timeout=seconds,
             check=False,
         )

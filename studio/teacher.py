@@ -41,7 +41,8 @@ def logits(
 ) -> Generator[Progress, None, Tensor]:
     """All rows through the model in evaluation mode; returns (rows, classes) in float32 on the CPU.
 
-    Yields what `tell` makes of the number of rows done.
+    Yields what `tell` makes of the number of rows done. Where several processes train together each takes its share
+    of the batches, and all get all answers.
 
     The order of the result is the order of `inputs`, whatever order they were batched in. The model is left in the
     mode that it came in.
@@ -50,12 +51,14 @@ def logits(
     was_training = network.training
     network.eval()
     order = torch.argsort(inputs.lengths.cpu(), stable=True)
-    result = torch.empty(len(inputs), model.network.config.num_labels)
-    for start in range(0, len(order), BATCH):
+    group = device.group
+    result = torch.zeros(len(inputs), model.network.config.num_labels)
+    for start in range(group.rank * BATCH, len(order), group.size * BATCH):
         rows = order[start : start + BATCH]
         with torch.inference_mode(), device.autocast():
             result[rows] = network(**inputs.batch(rows.to(device.torch_device))).logits.float().cpu()
         yield tell(start + len(rows))
+    group.add_up([result])
     network.train(was_training)
     return result
 
@@ -68,9 +71,11 @@ def record(
     `folder` is named after `fingerprint`. Returns a memory-mapped tensor (rows, classes).
     """
     file = folder / "logits.npy"
-    if not file.exists():
+    if not device.group.all_agree(file.exists()):
         computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
-        _write(folder, computed)
+        if device.group.is_first_here and not file.exists():
+            _write(folder, computed)
+        device.group.wait()
     yield tell(len(inputs))
     return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
 

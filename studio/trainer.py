@@ -31,12 +31,13 @@ from studio import (
     transfer,
     tuning,
 )
+from studio import device as devices
 from studio.config import RunConfig
 from studio.events import Event, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
 from studio.examination import Exam
 from studio.home import Home
 from studio.models import Model
-from studio.plan import Distill, RoundWhileLearning
+from studio.plan import Distill, Quantize, RoundWhileLearning
 from studio.preparation import Bench, Cast
 from studio.training import Best, Lesson
 from studio.transfer import Guide, TransferSet, View
@@ -80,8 +81,10 @@ def distill(
     trained["student"] = ((yield from _follow_the_plan(course, teachers, student)),)
     if control is not None:
         trained["control"] = ((yield from _follow_the_plan_alone(course, control)),)
-    exact = replace(bench.device, dtype=torch.float32)  # as the student is saved, and as others will use it
-    exam = Exam(config, bench.fit, exact, bench.splits)
+    bench.device.group.disband()
+    if not bench.device.group.is_first:
+        return
+    exam = Exam(config, bench.fit, devices.alone(bench.device), bench.splits)
     yield from _phase("evaluate", examination.examine(exam, trained))
     shutil.rmtree(bench.home.checkpoints(run_id), ignore_errors=True)
 
@@ -143,7 +146,7 @@ def _teach(bench: Bench, teacher: Model, number: int) -> Steps[Model]:
     )
     yield from training.learn(lesson, bench.device, Best())
     taught = replace(teacher, knows_labels=True, pretrained=True)
-    return models.save(taught, bench.home.model(bench.run_id, role))
+    return bench.save(taught, role)
 
 
 def _record(bench: Bench, teachers: tuple[Model, ...], rows: TransferSet, phase: Phase) -> Steps[Guide]:
@@ -186,9 +189,9 @@ def _follow_the_plan(course: Course, teachers: tuple[Model, ...], student: Model
     bench, config, steps = course.bench, course.bench.config, plan.single_steps(course.bench.config.steps)
     told, seen = len(steps) > 1, Counter[str]()
     if told:
-        student = student if student.folder else models.save(student, bench.home.model(bench.run_id, "student"))
-        yield milestones.measure(bench, "Teacher", teachers)
-        yield milestones.measure(bench, "Student at first", (student,))
+        student = student if student.folder else bench.save(student, "student")
+        yield from milestones.measure(bench, "Teacher", teachers)
+        yield from milestones.measure(bench, "Student at first", (student,))
     for number, step in enumerate(steps):
         seen[step.do] += 1
         phase = _counted(step.do, seen[step.do])
@@ -196,7 +199,7 @@ def _follow_the_plan(course: Course, teachers: tuple[Model, ...], student: Model
             student = yield from _compress(course, student, step, "student")
         elif not isinstance(step, Distill):
             student = yield from _phase(phase, _compress(course, student, step, "student"))
-            yield milestones.measure(bench, plan.title(step), (student,))
+            yield from milestones.measure(bench, plan.title(step), (student,))
         else:
             if config.auto and seen["distill"] == 1:
                 course = yield from _phase("tune", _tune(course, student))
@@ -205,7 +208,7 @@ def _follow_the_plan(course: Course, teachers: tuple[Model, ...], student: Model
             if config.hard_epochs and not any(isinstance(later, Distill) for later in steps[number + 1 :]):
                 student = yield from _phase("harden", _harden(course, student, best))
             if told:
-                yield milestones.measure(bench, plan.title(step), (student,))
+                yield from milestones.measure(bench, plan.title(step), (student,))
     return replace(student, network=constraints.settled(student.network))
 
 
@@ -235,6 +238,8 @@ def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model
     from studio import compress  # torch-pruning takes a second to open: only for runs that need it
 
     bench, inputs = course.bench, course.rows.whole(model)
+    if isinstance(step, Quantize) and not bench.device.group.is_first:
+        return model  # it comes last: the other processes have nothing to learn any more
     logits = course.guide.logits[0] if role == "student" else None
     rows = torch.arange(len(inputs)) if role == "student" else transfer.labelled(inputs)
     sample = compress.draw(inputs, rows, logits, bench.config.seed)
@@ -243,7 +248,7 @@ def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model
         return smaller
     before, after = models.parameters(model.network), models.parameters(smaller.network)
     yield Log(message=f"{plan.title(step)}, {role}: {before:,} parameters became {after:,}.")
-    return smaller if smaller.folder else models.save(smaller, bench.home.model(bench.run_id, role))
+    return smaller if smaller.folder else bench.save(smaller, role)
 
 
 def _tune(course: Course, student: Model) -> Steps[Course]:
@@ -293,14 +298,13 @@ def _teach_control(course: Course, control: Model, steps: list[Any], phase: Phas
 def _learn_and_save(course: Course, lesson: Lesson, best: Best, role: str) -> Steps[Model]:
     """Closed in the middle, it saves the best weights so far before it goes."""
     bench, model = course.bench, lesson.model
-    folder = bench.home.model(bench.run_id, role)
     try:
         yield from training.learn(lesson, bench.device, best)
     except GeneratorExit:
         best.restore(model.network)
-        models.save(model, folder)
+        bench.save(model, role)
         raise
-    return models.save(replace(model, knows_labels=True, pretrained=True), folder)
+    return bench.save(replace(model, knows_labels=True, pretrained=True), role)
 
 
 def _lesson(course: Course, phase: Phase, model: Model) -> Lesson:

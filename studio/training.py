@@ -20,6 +20,7 @@ from studio.features import Answers
 from studio.labels import are_known, are_right
 from studio.models import Model
 from studio.objective import Objective, Terms
+from studio.processes import ProcessGroup
 from studio.tasks import Encoded
 from studio.transfer import View
 
@@ -155,6 +156,7 @@ class _Course:
             lesson.live.network.to(device.torch_device).eval()
         if isinstance(lesson.objective, nn.Module):
             lesson.objective.to(device.torch_device)
+        device.group.start_alike(self.learners)
         self.slowed_at: int | None = None
         self.parts = 1
         self.optimizer, self.schedule = _optimizer(lesson)
@@ -167,9 +169,19 @@ class _Course:
         self._wait = checkpoints.LEAST_SECONDS
 
     @property
+    def learners(self) -> list[nn.Module]:
+        """The model, and the projectors that some losses learn beside it."""
+        return _learners(self.lesson)
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time to save, so that saving costs a small share of the time."""
-        return self.lesson.checkpoint is not None and time.monotonic() - self._saved > self._wait
+        return self._file is not None and time.monotonic() - self._saved > self._wait
+
+    @property
+    def _file(self) -> Path | None:
+        """Where this process keeps the lesson: of several the first one does."""
+        return self.lesson.checkpoint if self.device.group.is_first else None
 
     def slow_down(self, error: DivergedError) -> Log:
         """Back to the last weights that did well, once, with a lower learning rate from here on."""
@@ -191,7 +203,7 @@ class _Course:
 
     def put_down(self) -> None:
         """Save everything, or, of a lesson that is done, its result alone."""
-        if self.lesson.checkpoint is None:
+        if self._file is None:
             return
         begun = time.monotonic()
         told = [(point.step, point.values) for point in self.told]
@@ -216,7 +228,7 @@ class _Course:
                 "random": _random_state(self.device),
                 "parts": self.parts,
             }
-        checkpoints.write(self.lesson.checkpoint, state)
+        checkpoints.write(self._file, state)
         self._saved = time.monotonic()
         self._wait = max(checkpoints.LEAST_SECONDS, (self._saved - begun) / checkpoints.SHARE)
 
@@ -264,12 +276,13 @@ def _go_on(course: _Course) -> Generator[Event, None, None]:
         _set_random_state(course.random, device)
         course.random = []
     for step, (view, rows) in enumerate(_batches(lesson, device, skip=begun), start=begun + 1):
+        device.group.seed(lesson.seed, step)
         terms = yield from _gradients(course, view, rows.to(device.torch_device), (step - 1) / lesson.steps)
         rate = _correct(course, terms)
         course.step = step
         course.is_open = step % validate_every == 0 or step == lesson.steps
         if curve.is_due(step):
-            values = curve.read(step) | {"learning_rate": rate}
+            values = curve.read(step, device.group) | {"learning_rate": rate}
             yield course.tell(values)
         if course.is_open:
             yield from _validate(course)
@@ -303,9 +316,10 @@ def _gradients(course: _Course, view: View, rows: Tensor, progress: float) -> Ge
 
 def _in_parts(course: _Course, view: View, rows: Tensor, progress: float) -> Terms:
     parts = []
-    for some in rows.tensor_split(min(course.parts, len(rows))):
+    mine, all_of_mine = course.device.group.share(rows)
+    for some in mine.tensor_split(min(course.parts, len(mine))):
         terms = _forward(course.lesson, view, some, course.device, progress)
-        share = len(some) / len(rows)
+        share = all_of_mine * len(some) / len(mine)
         course.scaler.scale(terms.total * share).backward()
         parts.append((share, terms))
     total = torch.stack([share * terms.total.detach() for share, terms in parts]).sum()
@@ -315,6 +329,7 @@ def _in_parts(course: _Course, view: View, rows: Tensor, progress: float) -> Ter
 
 def _correct(course: _Course, terms: Terms) -> float:
     """One correction of the weights; returns the learning rate that it was made with."""
+    _exchange(course)
     course.scaler.unscale_(course.optimizer)
     nn.utils.clip_grad_norm_(course.network.parameters(), CLIP_NORM)
     course.scaler.step(course.optimizer)
@@ -324,6 +339,17 @@ def _correct(course: _Course, terms: Terms) -> float:
     rate: float = course.schedule.get_last_lr()[0]
     course.schedule.step()
     return rate
+
+
+def _exchange(course: _Course) -> None:
+    """Add up the gradients of all processes, and average what batch norms have counted, so that all stay alike."""
+    group = course.device.group
+    gradients = [one.grad for learner in course.learners for one in learner.parameters() if one.grad is not None]
+    counted = [one for name, one in course.network.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    if group.size > 1:
+        for one in counted:
+            one.div_(group.size)
+    group.add_up([*gradients, *counted])
 
 
 def _forward(lesson: Lesson, view: View, rows: Tensor, device: Device, progress: float) -> Terms:
@@ -390,8 +416,7 @@ def _optimizer(lesson: Lesson, slowed_at: int | None = None) -> tuple[torch.opti
     """AdamW without decay on biases and norms; the rate warms up, then falls linearly to 0. `slowed_at`: the step at
     which it begins anew at a lower rate."""
     done, rate = (0, lesson.learning_rate) if slowed_at is None else (slowed_at, lesson.learning_rate * SLOWER)
-    learners = [lesson.model.network, *([lesson.objective] if isinstance(lesson.objective, nn.Module) else [])]
-    weights = [one for learner in learners for one in learner.parameters() if one.requires_grad]
+    weights = [one for learner in _learners(lesson) for one in learner.parameters() if one.requires_grad]
     groups = [
         {"params": [one for one in weights if one.ndim >= 2], "weight_decay": lesson.weight_decay},
         {"params": [one for one in weights if one.ndim < 2], "weight_decay": 0.0},
@@ -404,6 +429,10 @@ def _optimizer(lesson: Lesson, slowed_at: int | None = None) -> tuple[torch.opti
         return min((step + 1) / warm_up, max(0.0, (lesson.steps - step) / max(1, lesson.steps - warm_up)))
 
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+
+
+def _learners(lesson: Lesson) -> list[nn.Module]:
+    return [lesson.model.network, *([lesson.objective] if isinstance(lesson.objective, nn.Module) else [])]
 
 
 def diverged(what: str, lesson: Lesson, step: int) -> DivergedError:
@@ -430,7 +459,8 @@ class _Window:
     def is_due(self, step: int) -> bool:
         return step == 1 or step % self.every == 0 or step == self.steps
 
-    def read(self, step: int) -> dict[str, float]:
+    def read(self, step: int, group: ProcessGroup) -> dict[str, float]:
+        group.add_up(list(self.sums.values()))
         means = {name: float(total) / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         if not math.isfinite(means["loss"]):

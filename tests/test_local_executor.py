@@ -113,7 +113,7 @@ def test_a_worker_that_says_nothing_for_too_long_is_ended_and_reported_as_stuck(
 
 def test_a_slot_shows_its_worker_one_gpu_unless_the_run_names_another(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert local.environment(2, gpu=1)["CUDA_VISIBLE_DEVICES"] == "1"
+    assert local.environment(2, gpus=[1])["CUDA_VISIBLE_DEVICES"] == "1"
     assert "CUDA_VISIBLE_DEVICES" not in local.environment(2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert local.environment(2, gpu=1)["CUDA_VISIBLE_DEVICES"] == "3"
+    assert local.environment(2, gpus=[1])["CUDA_VISIBLE_DEVICES"] == "3"

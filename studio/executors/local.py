@@ -20,6 +20,7 @@ from studio import errors, events
 from studio.errors import WorkerDiedError, WorkerError
 from studio.executors import Job, Stopped
 from studio.home import Home
+from studio.places import available_cores
 
 WORKER = (sys.executable, "-m", "studio.worker")
 PROJECT = Path(__file__).parents[2]
@@ -42,18 +43,14 @@ LOG_LINES = 5
 SILENCE, END = b"", b"\0"
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def environment(threads: int, gpu: int | None = None) -> dict[str, str]:
-    """A worker's environment: its share of the cores, its GPU, and threads that sleep while they wait.
+def environment(threads: int, gpus: Sequence[int] = ()) -> dict[str, str]:
+    """A worker's environment: its share of the cores, its GPUs, and threads that sleep while they wait.
 
     OpenMP threads that spin without end make everything beside them ten times slower, the pages too.
     """
     share = str(threads)
-    shown = {} if gpu is None or "CUDA_VISIBLE_DEVICES" in os.environ else {"CUDA_VISIBLE_DEVICES": str(gpu)}
+    own = bool(gpus) and "CUDA_VISIBLE_DEVICES" not in os.environ
+    shown = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if own else {}
     return (
         os.environ
         | shown
@@ -75,9 +72,9 @@ def execute(
     stop: Callable[[], bool],
     threads: int | None = None,
     command: Sequence[str] = WORKER,
-    gpu: int | None = None,
+    gpus: Sequence[int] = (),
 ) -> Generator[events.Event, None, None]:
-    """Run a job in a worker of its own and yield what it says.
+    """Run a job in a worker of its own and yield what it says; it sees these GPUs, or all.
 
     Raises `Stopped` when it ended because `stop()` became true, the worker's own `StudioError` when it failed, and
     `WorkerError` when it died without a word. Closing the generator stops the worker too.
@@ -85,8 +82,9 @@ def execute(
     log = Home(Path(job.home)).log(job.run_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors_to:
-        chosen = None if job.config.device.startswith("cuda:") else gpu  # a run that names its GPU sees all of them
-        worker = _start(command, environment(threads or available_cores(), chosen), errors_to)
+        chosen = () if job.config.device.startswith("cuda:") else gpus  # a run that names its GPU sees all of them
+        each = max(1, (threads or available_cores()) // job.config.devices)
+        worker = _start(command, environment(each, chosen), errors_to)
     try:
         _say(worker, job.model_dump_json())
         yield from _listen(worker, stop, log)

@@ -1,0 +1,136 @@
+"""The other processes of a run on several devices of this machine: its worker starts them, and they end with it.
+
+`python -m studio.peers` is one of them: a job on standard input, and nothing on standard output but the error it met.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from studio import events, gpus
+from studio.errors import StudioError, WorkerError
+from studio.executors import Job
+from studio.home import Home
+from studio.places import available_cores
+
+GRACE_SECONDS = 2.0
+LOOPBACK = {"linux": "lo", "darwin": "lo0"}
+
+
+class Peers:
+    """`config.devices` - 1 processes; this one becomes the first of the group.
+
+    `failed` is called, from a thread, with what a peer met: an error, or None for one that was killed.
+    """
+
+    def __init__(self, job: Job, failed: Callable[[events.Failed | None], None]) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._failed = failed
+        self._is_ending = self._has_failed = False
+        size = job.config.devices
+        most = max(available_cores(), len(gpus.found()))
+        if size == 1 or size > most or "WORLD_SIZE" in os.environ:
+            return  # too many are refused when the device is picked
+        os.environ |= _meeting_place(size)
+        self.processes = [_start(job, rank) for rank in range(1, size)]
+        for process in self.processes:
+            threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        lines = process.stdout.read().splitlines()
+        status = process.wait()
+        if self._is_ending or status == 0:
+            return
+        self._has_failed = True
+        told = events.from_json(lines[-1]) if lines else None
+        if status > 0 and not isinstance(told, events.Failed):
+            sentence = "One of the processes of this run ended with an error that the studio does not know."
+            told = events.Failed(error=WorkerError.__name__, message=sentence, cure="The log of the run has it.")
+        self._failed(told if isinstance(told, events.Failed) else None)
+
+    def let_them_tell_first(self) -> None:
+        """Where this process met an error because a peer is gone, that peer's reason counts, not what followed."""
+        until = time.monotonic() + GRACE_SECONDS
+        while self.processes and not self._has_failed and time.monotonic() < until:
+            time.sleep(0.05)
+        if self._has_failed:
+            time.sleep(GRACE_SECONDS)  # `failed` ends this process meanwhile
+
+    def end(self) -> None:
+        """They save nothing: they end at once."""
+        self._is_ending = True
+        for process in self.processes:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        for process in self.processes:
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _meeting_place(size: int) -> dict[str, str]:
+    """The environment that `torchrun` would set for the first of `size` processes on this machine."""
+    from accelerate.utils.other import get_free_port
+
+    return {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(get_free_port()),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+    } | ({"GLOO_SOCKET_IFNAME": LOOPBACK[sys.platform]} if sys.platform in LOOPBACK else {})
+
+
+def _start(job: Job, rank: int) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "studio.peers"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+    )
+    assert process.stdin is not None
+    process.stdin.write(job.model_dump_json().encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def main() -> int:
+    """Train along until the run is done, or until the worker is gone."""
+    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print goes to the log
+    job = Job.model_validate_json(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_worker, daemon=True).start()
+    from studio import trainer
+
+    replay = None if job.replay is None else Path(job.replay)
+    try:
+        run = trainer.distill(
+            job.config, run_id=job.run_id, dataset=Path(job.dataset), home=Home(Path(job.home)), replay=replay
+        )
+        for _ in run:
+            pass  # the worker tells the same
+    except StudioError as error:
+        traceback.print_exc()
+        failed = events.Failed(error=type(error).__name__, message=error.message, cure=error.cure)
+        print(events.to_json(failed), file=told, flush=True)
+        return 1
+    return 0
+
+
+def _end_with_the_worker() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""Runs on several devices: processes on this machine's processor, which meet each other as GPUs would."""
+
+import json
+import os
+import threading
+import time
+
+import psutil
+import pytest
+from safetensors.torch import load_file
+
+from studio import events, runner
+from studio.config import parse_config
+from studio.errors import ConfigError
+from studio.executors import local
+from studio.places import Places, available_cores
+from tests.conftest import TINY
+
+pytestmark = pytest.mark.skipif(available_cores() < 2, reason="two processes need two cores")
+SAME = {"batch_size": 20, "precision": "float32"}
+
+
+@pytest.fixture
+def still(store, home, saved):
+    """A tiny transformer that knows the labels, and forgets nothing by chance while it learns."""
+    made = carried(store, home, epochs=1, control=False, student="builtin/transformer-tiny")
+    for role in ("teacher", "student"):
+        file = home.model(made.id, role) / "config.json"
+        config = json.loads(file.read_text())
+        file.write_text(json.dumps(config | {name: 0.0 for name in config if "dropout" in name}))
+    return made.id
+
+
+def submitted(store, key="", **values):
+    config = parse_config({"dataset": "reviews", **TINY, **SAME, **values})
+    return store.submit(config, key=key or str(values), owner=runner.new_owner())
+
+
+def carried(store, home, **values):
+    run = submitted(store, **values)
+    list(runner.carry(store, home, run))
+    done = store.run(run.id)
+    assert done.status == "finished", done.message
+    return done
+
+
+def assert_alike(store, home, one, other, within=1e-5):
+    """The same points on all curves, the same weights, the same grades."""
+    first, second = (
+        {(point.phase, point.step, point.name): point.value for point in store.curve(run.id)} for run in (one, other)
+    )
+    assert first.keys() == second.keys()
+    for place, value in first.items():
+        assert second[place] == pytest.approx(value, abs=within), place
+    for role in home.roles(one.id):
+        ours, theirs = (load_file(home.model(run.id, role) / "model.safetensors") for run in (one, other))
+        for name, tensor in ours.items():
+            assert (theirs[name] - tensor).abs().max() < within, name
+    graded, again = (
+        [found for found in store.evaluations(run.id) if "latency" not in found.metric] for run in (one, other)
+    )
+    assert graded == again
+
+
+WAYS = {
+    "from the start": {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny"},
+    "hidden layers, which needs projectors": {"terms": "soft_target, hint", "max_length": 8},
+    "a plan, and a last batch of one row": {"plan": "prune:0.5, distill, quantize:weights_int8", "batch_size": 83},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_several_processes_learn_what_one_learns_from_the_same_batches(store, home, saved, still, way):
+    models = {"teacher": f"run:{still}/teacher", "student": f"run:{still}/student"}
+    values = models | {"devices": 2} | WAYS[way]
+    alone = carried(store, home, **(values | {"devices": 1}))
+    assert_alike(store, home, alone, carried(store, home, **values))
+
+
+def test_a_run_that_is_stopped_or_loses_a_process_goes_on_as_if_nothing_had_happened(store, home, saved):
+    """Although each process drops some neurons by chance of its own."""
+    unbroken = carried(store, home, devices=2, epochs=12)
+    for what in ("stop", "studio.worker", "studio.peers"):
+        run = submitted(store, devices=2, epochs=12, key=what)
+        interrupted(store, home, run, what)
+        assert processes(home) == []
+        if what == "stop":
+            assert store.run(run.id).status == "stopped"
+            list(runner.carry(store, home, store.resume(run.id, owner=runner.new_owner())))
+        else:
+            assert runner.DIED in [line.message for line in store.logs(run.id)]
+        assert_alike(store, home, unbroken, store.run(run.id), within=1e-7)
+
+
+def interrupted(store, home, run, what):
+    """Carry a run and stop it in the middle, or kill one of its processes."""
+    done = False
+    for event in runner.carry(store, home, run):
+        if isinstance(event, events.Metrics) and (event.phase, event.step) == ("distill", 20) and not done:
+            done = True
+            if what == "stop":
+                store.request_stop(run.id)
+            else:
+                [one] = [one for one in processes(home) if what in one.cmdline()]
+                one.kill()
+    assert done
+
+
+def processes(home):
+    """Those that train in this home now."""
+    found = []
+    for one in psutil.process_iter(["cmdline", "environ"]):
+        words = one.info["cmdline"] or ()
+        mine = (one.info["environ"] or {}).get("STUDIO_HOME") == str(home.root)
+        if mine and {"studio.worker", "studio.peers"} & set(words) and one.status() != psutil.STATUS_ZOMBIE:
+            found.append(one)
+    return found
+
+
+def test_an_error_that_only_another_process_meets_is_told_as_what_it_was(store, home, saved, monkeypatch):
+    """The second process does not find its data: it looks elsewhere."""
+    real = local.environment
+    monkeypatch.setattr(local, "environment", lambda *rest: real(*rest) | {"PYTHONPATH": broken_peers(home)})
+    run = submitted(store, devices=2)
+    list(runner.carry(store, home, run))
+    assert (store.run(run.id).error, store.run(run.id).message) == ("DataError", "It is broken.")
+
+
+def broken_peers(home):
+    """A path on which `studio.peers` meets an error, where it is a program, and everything else is as it is."""
+    folder = home.root / "broken"
+    folder.mkdir(parents=True)
+    (folder / "sitecustomize.py").write_text(
+        "import os\n"
+        "if os.environ.get('RANK') == '1':\n"
+        "    from studio import preparation\n"
+        "    from studio.errors import DataError\n"
+        "    def prepare(*rest): raise DataError('It is broken.', '')\n"
+        "    preparation.prepare = prepare\n"
+    )
+    return os.pathsep.join([str(folder), str(local.PROJECT)])
+
+
+def test_more_devices_than_there_are_is_refused_with_the_number(store, home, saved):
+    run = submitted(store, devices=64, batch_size=64)
+    list(runner.carry(store, home, run))
+    assert store.run(run.id).error == "DeviceError"
+    assert f"at most the {available_cores()} cores" in store.run(run.id).message
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"devices": 2, "device": "cuda:1"}, "device must be auto, cpu or cuda where devices is 2"),
+        ({"devices": 8, "batch_size": 4}, "devices must be at most the batch size, 4, got 8"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(values, reason):
+    with pytest.raises(ConfigError, match=reason):
+        parse_config({"dataset": "d", **TINY, **values})
+
+
+def test_a_run_on_several_places_waits_until_they_are_free_and_those_behind_it_wait_too():
+    places, log = Places(2), []
+    first = places.take(1, lambda: False)
+    first.__enter__()
+
+    def wait_for(wanted):
+        with places.take(wanted, lambda: False) as mine:
+            log.append(mine)
+
+    both = threading.Thread(target=wait_for, args=(2,))
+    both.start()
+    time.sleep(0.1)
+    behind = threading.Thread(target=wait_for, args=(1,))
+    behind.start()
+    time.sleep(0.3)
+    assert log == []
+    first.__exit__(None, None, None)
+    both.join(5)
+    behind.join(5)
+    assert log == [[0, 1], [0]]
+
+
+def test_a_run_that_waits_for_places_can_be_stopped():
+    places = Places(2)
+    with places.take(2, lambda: False), places.take(1, lambda: True) as mine:
+        assert mine == []
+
+
+def test_a_run_gets_different_gpus_first_those_of_its_places():
+    assert runner._gpus([1], 1, 4) == [1]
+    assert runner._gpus([5], 1, 4) == [1], "two slots share a GPU"
+    assert runner._gpus([3], 2, 4) == [3, 0]
+    assert runner._gpus([0, 4], 2, 4) == [0, 1]
+    assert runner._gpus([0], 1, 0) == []
