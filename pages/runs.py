@@ -277,9 +277,15 @@ def below(run: RunRow) -> None:
         with st.container(horizontal=True):
             st.metric("Processor, % of one core", f"{latest.get('cpu_percent', 0):.0f}", border=True)
             st.metric("Memory", size(latest.get("memory_bytes", 0)), border=True)
+            if "gpu_percent" in latest:
+                st.metric("GPU busy", f"{latest['gpu_percent']:.0f} %", border=True)
             if "gpu_memory_bytes" in latest:
                 st.metric("GPU memory", size(latest["gpu_memory_bytes"]), border=True)
-        live_chart(charts.device_curves(use), alt="Processor use", key=f"device-{run.id}")
+        left, right = st.columns(2)
+        with left:
+            live_chart(charts.device_curves(use), alt="How busy processor and GPUs are", key=f"device-{run.id}")
+        with right:
+            live_chart(charts.memory_curves(use), alt="Memory in use", key=f"memory-{run.id}")
 
 
 wanted = st.query_params.get("run", "")

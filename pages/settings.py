@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import escape, size
-from studio import archives, runner
+from studio import archives, gpus, runner, trackers
 from studio.places import available_cores
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
@@ -36,11 +36,44 @@ st.caption(
     "With `device: auto` a run takes the best device there is: a GPU, else the processor."
 )
 
+cards = gpus.found()
+if cards:
+    st.dataframe(
+        [
+            {
+                "GPU": f"cuda:{number}",
+                "Name": card.name,
+                "Memory": size(card.memory_bytes),
+                "In use": size(card.used_bytes),
+                "Busy": "not told" if card.percent is None else f"{card.percent:.0f} %",
+            }
+            for number, card in enumerate(cards)
+        ],
+        hide_index=True,
+    )
+
 if runner.on_a_cluster():
     st.header("Cluster", anchor=False)
     with errors_shown():
         st.dataframe(runner.cluster_nodes(), hide_index=True)
         st.caption("Runs go to these machines; data and models travel with them.")
+
+st.header("Curves for other programs", anchor=False)
+with errors_shown():
+    chosen = trackers.wanted()
+    ready = [name for name in trackers.PACKAGES if trackers.is_installed(name)]
+    st.dataframe(
+        [
+            {
+                "Program": title,
+                "Installed": "yes" if name in ready else f"no: pip install {trackers.PACKAGES[name]}",
+                "Gets the curves": "yes" if name in chosen else "no",
+            }
+            for name, title in trackers.TITLES.items()
+        ],
+        hide_index=True,
+    )
+    st.caption("`STUDIO_TRACKERS`, such as `tensorboard, mlflow`, names those that get the curves of every run.")
 
 st.header("Disk", anchor=False)
 st.markdown(f"Everything is kept in `{escape(home.root)}`. Set `STUDIO_HOME` to keep it elsewhere.")

@@ -89,9 +89,22 @@ def _words(name: str) -> str:
 
 
 def device_curves(points: Sequence[Point]) -> go.Figure:
-    """Processor use of the run's process over its seconds; 100 % is one core."""
+    """How busy the processor and the GPUs were over the seconds of a run; 100 % is one core, or a whole GPU."""
+    return _machine(points, {"processor": "cpu_percent", "GPU": "gpu_percent"}, "%", 1)
+
+
+def memory_curves(points: Sequence[Point]) -> go.Figure:
+    """The memory that the run's processes held, and its GPUs had in use, in gigabytes."""
+    return _machine(points, {"memory": "memory_bytes", "GPU memory": "gpu_memory_bytes"}, " GB", 1e9)
+
+
+def _machine(points: Sequence[Point], curves: dict[str, str], unit: str, divisor: float) -> go.Figure:
     figure = _figure("seconds", "")
-    _add_line(figure, "processor", "student", _line(points, "device", "cpu_percent"), "solid")
+    figure.update_yaxes(ticksuffix=unit, rangemode="tozero")
+    for (title, name), role in zip(curves.items(), ("student", "teacher"), strict=True):
+        steps, values = _line(points, "device", name)
+        if len(steps):
+            _add_line(figure, title, role, (steps, values / divisor), "solid")
     return figure
 
 

@@ -35,7 +35,7 @@ class Estimate(BaseModel):
 
 def measure(job: Job) -> Estimate:
     """Open or build the models, time a few steps on rows of the data set, and add up."""
-    from studio import constraints, data, models, preparation
+    from studio import constraints, data, memory, models, preparation
     from studio import device as devices
     from studio.home import Home
     from studio.models import Fit
@@ -63,14 +63,29 @@ def measure(job: Job) -> Estimate:
     network = getattr(student.network, "source", student.network)  # of a student in ONNX: what it is made from
     learner = replace(student, network=constraints.settled(network))
     seconds = _seconds(config, cast, learner, _encode(learner, fit), fit, device, len(rows) + old)
+    needed = _peak_bytes() + preparation.data_bytes(bench, learner)
+    if device.torch_device.type == "cpu":
+        memory.require(needed, device.torch_device, "This run", held=devices.memory_bytes())
     return Estimate(
         teacher_parameters=sum(models.parameters(one.network) for one in cast.teachers),
         student_parameters=models.parameters(student.network),
         teacher_is_taught=not all(one.knows_labels for one in cast.teachers),
         seconds=seconds,
-        memory_bytes=devices.memory_bytes(),
+        memory_bytes=needed,
         device=device.name,
     )
+
+
+def _peak_bytes() -> int:
+    """The most that this process has held so far; where the system does not tell, what it holds now."""
+    from studio import device as devices
+
+    if sys.platform == "win32":
+        return devices.memory_bytes()
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device: Any, rows: int) -> float:

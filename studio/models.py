@@ -14,7 +14,7 @@ from datasets import Dataset
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
-from studio import compact, constraints, hub, tasks
+from studio import compact, constraints, hub, memory, tasks
 from studio.config import RunConfig, TaskName
 from studio.errors import ModelError
 from studio.events import Progress
@@ -96,6 +96,7 @@ def build(name: str, fit: Fit) -> Model:
 def open_folder(folder: Path, fit: Fit) -> Model:
     """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `fit`."""
     check_folder(folder)
+    memory.require(weights_bytes(folder), torch.device("cpu"), f"The model in {folder}")
     task = tasks.of(fit.task)
     knows, notes = _compare_labels(folder, fit.labels, fit.several)
     try:

@@ -18,6 +18,7 @@ from studio.errors import StudioError, WorkerError
 from studio.executors import Job
 from studio.home import Home
 from studio.places import available_cores
+from studio.processes import SHARED_HOME
 
 GRACE_SECONDS = 2.0
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
@@ -41,6 +42,10 @@ class Peers:
         self.processes = [_start(job, rank) for rank in range(1, size)]
         for process in self.processes:
             threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+
+    @property
+    def pids(self) -> list[int]:
+        return [one.pid for one in self.processes]
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -88,6 +93,7 @@ def _meeting_place(size: int) -> dict[str, str]:
         "LOCAL_WORLD_SIZE": str(size),
         "RANK": "0",
         "LOCAL_RANK": "0",
+        SHARED_HOME: "1",
     } | ({"GLOO_SOCKET_IFNAME": LOOPBACK[sys.platform]} if sys.platform in LOOPBACK else {})
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from datasets import Dataset, concatenate_datasets
 
-from studio import augment, data, features, hub, models, plan, tasks
+from studio import augment, data, features, hub, memory, models, plan, tasks
 from studio import device as devices
 from studio.augment import NO_CHANGES, Changes
 from studio.config import UNLABELLED, Change, RunConfig
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from studio.compress import Sample
 
 REHEARSED_ROWS = 8
+WEIGHED_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ class Bench:
         return tasks.of(self.fit.task).encode(rows, model.processor, model.network.config, self.config.max_length)
 
     def save(self, model: Model, role: str) -> Model:
-        """Keep a model of this run; of several processes that train it, one of each machine writes it."""
+        """Keep a model of this run; of several processes in one home the first one writes it."""
         folder = self.home.model(self.run_id, role)
-        return models.save(model, folder) if self.device.group.is_first_here else replace(model, folder=folder)
+        return models.save(model, folder) if self.device.group.writes else replace(model, folder=folder)
 
     def transfer(self, changes: Changes, views: int) -> TransferSet:
         return TransferSet(self.fit.task, self.parts, self.config.max_length, self.config.seed, changes, views)
@@ -110,6 +111,7 @@ def prepare(
 def check(bench: Bench, cast: Cast) -> None:
     """Raise a `StudioError` where the models, the data and the losses do not go together."""
     _check_labels(bench, cast)
+    _check_memory(bench, cast)
     _check_objective(bench, cast)
     rehearse(bench, cast)
 
@@ -223,6 +225,25 @@ def _check_labels(bench: Bench, cast: Cast) -> None:
         raise DataError(
             "No training row has a label.", "Give some rows a label, or take a teacher that knows the labels."
         )
+
+
+def _check_memory(bench: Bench, cast: Cast) -> None:
+    """Raise `DeviceError` where what is sure to be needed at once is more than there is."""
+    student = cast.line[-1] or cut(bench.config.student, cast.teachers[0])
+    learners = [student, *(one for one in cast.teachers if not one.knows_labels), *filter(None, cast.line)]
+    needed = memory.of_learning(max(models.parameters(one.network) for one in learners))
+    if bench.device.torch_device.type == "cpu":
+        readers = {id(one.processor): one for one in (student, *cast.teachers)}
+        needed += sum(data_bytes(bench, one) for one in readers.values())
+    memory.require(needed, bench.device.torch_device, "This run")
+
+
+def data_bytes(bench: Bench, model: Model) -> int:
+    """About what the training rows take as this model reads them, from some of them."""
+    rows = bench.parts[0].shuffle(seed=0).select(range(min(WEIGHED_ROWS, len(bench.parts[0]))))
+    read = tasks.of(bench.fit.task).encode(rows, model.processor, model.network.config, bench.config.max_length)
+    held = sum(one.nbytes for one in vars(read).values() if isinstance(one, torch.Tensor))
+    return held * sum(map(len, bench.parts)) // len(rows)
 
 
 def _check_objective(bench: Bench, cast: Cast) -> None:

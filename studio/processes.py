@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from studio.errors import WorkerError
 
+SHARED_HOME = "STUDIO_SHARED_HOME"
+"""Set where the processes of a run keep their files in one folder."""
+
 CPU = torch.device("cpu")
 PATIENCE = timedelta(hours=1)
 """How long processes wait for each other: the first one does some things alone."""
@@ -26,23 +29,19 @@ PATIENCE = timedelta(hours=1)
 class ProcessGroup:
     """The place of this process among `size`; where it is alone nothing is exchanged.
 
-    `rank` counts over all machines, `local_rank` on this one; `device` is what it exchanges tensors on.
+    `rank` counts over all machines; `device` is what it exchanges tensors on. `writes`: it keeps the models that come
+    about; of processes that share a home the first one does.
     """
 
     size: int = 1
     rank: int = 0
-    local_rank: int = 0
+    writes: bool = True
     device: torch.device = CPU
 
     @property
     def is_first(self) -> bool:
         """The first process speaks for all: its events are heard, and its checkpoints are read."""
         return self.rank == 0
-
-    @property
-    def is_first_here(self) -> bool:
-        """One process of each machine writes the files there."""
-        return self.local_rank == 0
 
     def share(self, rows: Tensor) -> tuple[Tensor, float]:
         """This process's part of a batch (rows,), and what share of the batch it is.
@@ -116,4 +115,5 @@ def joined(on_cpu: bool) -> ProcessGroup:
     from accelerate import PartialState  # only for runs on several devices
 
     state = PartialState(cpu=on_cpu, timeout=PATIENCE)
-    return ProcessGroup(state.num_processes, state.process_index, max(0, state.local_process_index), state.device)
+    writes = state.is_main_process or SHARED_HOME not in os.environ
+    return ProcessGroup(state.num_processes, state.process_index, writes, state.device)

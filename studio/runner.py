@@ -149,9 +149,10 @@ def carry(
     try:
         while True:
             try:
-                before = store.seconds_used(run.id)
+                before = {"heard": store.last_steps(run.id), "seconds": store.seconds_used(run.id)}
+                job = job.model_copy(update=before)
                 with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
-                    for batch in _batches(_later(one, before) for one in said):
+                    for batch in _batches(said):
                         store.record(run.id, batch)
                         yield from batch
                 break
@@ -174,13 +175,6 @@ def carry(
     except BaseException:  # Ctrl-C, or the reader had enough: the worker has saved its student and ended
         store.stopped(run.id)
         raise
-
-
-def _later(event: events.Event, seconds: int) -> events.Event:
-    """A process that takes a run up counts its seconds anew; on the curve they follow those of the one before."""
-    if not isinstance(event, events.DeviceUse) or not seconds:
-        return event
-    return event.model_copy(update={"seconds": event.seconds + seconds})
 
 
 def _batches(said: Iterator[events.Event]) -> Iterator[list[events.Event]]:

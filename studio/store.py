@@ -280,6 +280,12 @@ class Store:
             ORDER BY metrics.phase, step"""
         return [Point(**row) for row in self._rows(sql, [known, run_id])]
 
+    def last_steps(self, run_id: int) -> dict[str, int]:
+        """The last step of each curve, by phase/name."""
+        sql = "SELECT phase || '/' || name AS curve, max(step) AS last FROM metrics"
+        sql += " WHERE run_id = ? AND phase != 'device' GROUP BY phase, name"
+        return {row["curve"]: row["last"] for row in self._rows(sql, [run_id])}
+
     def device_use(self, run_id: int, after: int = -1) -> list[Point]:
         """What the run used of the machine; `step` counts seconds since its start."""
         sql = "SELECT phase, step, name, value FROM metrics"

@@ -73,7 +73,7 @@ def record(
     file = folder / "logits.npy"
     if not device.group.all_agree(file.exists()):
         computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
-        if device.group.is_first_here and not file.exists():
+        if device.group.writes and not file.exists():
             _write(folder, computed)
         device.group.wait()
     yield tell(len(inputs))

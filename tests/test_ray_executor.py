@@ -108,10 +108,10 @@ def test_an_error_on_the_node_is_told_as_what_it_was(store, home, saved, execute
     assert "/nowhere" in store.run(run.id).message
 
 
-def node_of_the_run():
-    """The process of the node on which a worker trains now."""
+def node_of_the_run(worker="studio.worker"):
+    """The process of a node on which a worker trains now."""
     for process in psutil.process_iter(["cmdline"]):
-        if "studio.worker" in " ".join(process.info["cmdline"] or ()):
+        if worker in " ".join(process.info["cmdline"] or ()):
             above = [one for one in process.parents() if "raylet" in one.name()]
             if above:
                 return above[0]
@@ -130,3 +130,55 @@ def test_a_run_whose_node_is_lost_goes_on_elsewhere_without_a_doubled_point(stor
     assert lost
     assert store.run(run.id).status == "finished", store.run(run.id).message
     assert store.curve(run.id) == store.curve(plain.id)
+
+
+TWO = {
+    "teacher": "builtin/fasttext-small",
+    "student": "builtin/fasttext-tiny",
+    "epochs": 400,
+    "batch_size": 20,
+    "precision": "float32",
+}
+
+
+def test_a_run_on_two_nodes_is_stopped_leaves_nothing_behind_and_goes_on_though_a_node_is_lost(
+    store, home, saved, execute, cluster
+):
+    here = submitted(store, "here", **TWO)
+    list(runner.carry(store, home, here))
+    cluster()
+    run = submitted(store, "there", **TWO, devices=2)
+    carried_to(store, home, run, execute, 20, lambda: store.request_stop(run.id))
+    assert store.run(run.id).status == "stopped"
+    wait_until(lambda: ray.available_resources().get("CPU", 0) >= 2)
+
+    def lose_a_node():
+        node_of_the_run("RayTrainWorker").kill()
+        cluster()
+
+    again = store.resume(run.id, owner=runner.new_owner())
+    carried_to(store, home, again, execute, 200, lose_a_node)
+    assert runner.DIED in [line.message for line in store.logs(run.id)]
+    assert store.run(run.id).status == "finished", store.run(run.id).message
+    assert points(store, run) == pytest.approx(points(store, here), abs=1e-4)
+
+
+def carried_to(store, home, run, execute, step, then):
+    """Carry a run to its end, and do something when its student has come so far."""
+    done = False
+    for event in runner.carry(store, home, run, execute):
+        if isinstance(event, events.Metrics) and event.phase == "distill" and event.step >= step and not done:
+            done = True
+            then()
+    assert done
+
+
+def points(store, run):
+    return {(one.phase, one.step, one.name): one.value for one in store.curve(run.id)}
+
+
+def wait_until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)

@@ -14,7 +14,11 @@ Result = TypeVar("Result", bound=BaseModel)
 
 
 class Job(BaseModel):
-    """What a worker needs to know: the config, and where things are on disk."""
+    """What a worker needs to know: the config, and where things are on disk.
+
+    Of a run that goes on also which points of its curves were heard already, {phase/name: step}, and for how many
+    seconds it has been watched.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,6 +27,8 @@ class Job(BaseModel):
     dataset: str
     replay: str | None = None
     home: str
+    heard: dict[str, int] = {}
+    seconds: int = 0
 
 
 class Stopped(Exception):

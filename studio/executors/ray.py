@@ -6,23 +6,20 @@ another one.
 """
 
 import contextlib
-import io
 import logging
 import os
 import socket
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from studio import errors, events
-from studio.config import RunConfig
 from studio.errors import ConfigError, WorkerDiedError
-from studio.executors import Job, Stopped
+from studio.executors import Job, Stopped, local, ray_train
+from studio.executors.parcels import Parcel, files_in, moved, needed, new_files, pack, unpack
 from studio.home import Home
 
 PROJECT = Path(__file__).parents[2]
@@ -31,15 +28,17 @@ SHIP_SECONDS = 5.0
 """How often files that are new on the node travel back."""
 
 KNOCK_SECONDS = 5.0
+NODES_ENVIRONMENT = {
+    "PYTHONPATH": ".",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": str(local.SPINS),
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+PASSED_ON = ("STUDIO_TRACKERS", "WANDB_", "MLFLOW_", "TRACKIO_", "HF_")
 GRACE_SECONDS = 5.0
 """How long a task may take to save and end after it was asked to."""
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """What a task needs, or what it made: files under the home, as a tar archive."""
-
-    files: bytes
 
 
 def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1) -> Generator[events.Event, None, None]:
@@ -49,10 +48,17 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
     """
     ray = connected()
     home = Home(Path(job.home))
-    switch = ray.remote(num_cpus=0)(Switch).remote()
-    task = ray.remote(carry_out).options(num_cpus=cores, num_gpus=gpus, max_retries=0, num_returns="streaming")
-    items = task.remote(job.model_dump_json(), pack(home.root, needed(job, home)), switch)
+    switch = ray.remote(Switch).options(**ray_train.beside_this()).remote()
+    told = (job.model_dump_json(), pack(home.root, needed(job, home)), switch)
+    if job.config.devices == 1:
+        task = ray.remote(carry_out).options(num_cpus=cores, num_gpus=gpus, max_retries=0, num_returns="streaming")
+        items = task.remote(*told)
+    else:
+        beside = ray_train.beside_this()
+        task = ray.remote(ray_train.carry_out).options(max_retries=0, num_returns="streaming", **beside)
+        items = task.remote(*told, gpus > 0, cores)
     asked: float | None = None
+    is_over = False
     try:
         while True:
             if asked is None and stop():
@@ -63,7 +69,8 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
             item = _next(ray, items)
             if item is None:
                 continue
-            if item is _END:
+            if item == ray_train.END:
+                is_over = True
                 break
             if isinstance(item, Parcel):
                 unpack(item, home.root)
@@ -75,23 +82,21 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
         if asked is not None:
             raise Stopped
     finally:
-        with contextlib.suppress(ray.exceptions.RayError):
-            ray.cancel(items, force=True)
+        if not is_over:
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.cancel(items, force=True)
         ray.kill(switch)
 
 
-_END = object()
-
-
 def _next(ray: Any, items: Any) -> Any:
-    """The next item, None when none comes for a moment, `_END` after the last one."""
+    """The next item, None when none comes for a moment, `ray_train.END` after the last one."""
     ready, _ = ray.wait([items], timeout=POLL_SECONDS, fetch_local=False)
     if not ready:
         return None
     try:
         return ray.get(next(items))
     except StopIteration:
-        return _END
+        return ray_train.END
     except ray.exceptions.RayError as error:
         raise WorkerDiedError(
             f"The run was lost on the cluster ({type(error).__name__}), again and again.",
@@ -116,12 +121,10 @@ def carry_out(job_json: str, parcel: Parcel, switch: Any) -> Iterator[str | Parc
     """On the node: unpack, train in a home of its own, and say events and new files."""
     import ray
 
-    from studio.executors import local
-
     with tempfile.TemporaryDirectory(prefix="studio-") as folder:
         unpack(parcel, Path(folder))
-        job = _moved(Job.model_validate_json(job_json), Path(folder))
-        sent: dict[Path, float] = {path: path.stat().st_mtime for path in _files(Path(folder))}
+        job = moved(Job.model_validate_json(job_json), Path(folder))
+        sent: dict[Path, float] = {path: path.stat().st_mtime for path in files_in(Path(folder))}
         asked_at, shipped, off = 0.0, time.monotonic(), False
 
         def stop() -> bool:
@@ -135,72 +138,14 @@ def carry_out(job_json: str, parcel: Parcel, switch: Any) -> Iterator[str | Parc
                 yield events.to_json(event)
                 if time.monotonic() - shipped > SHIP_SECONDS:
                     shipped = time.monotonic()
-                    yield from _new(Path(folder), sent)
+                    yield from new_files(Path(folder), sent)
         except Stopped:
             pass
         except errors.StudioError as error:
-            yield from _new(Path(folder), sent)
+            yield from new_files(Path(folder), sent)
             yield events.to_json(events.Failed(error=type(error).__name__, message=error.message, cure=error.cure))
             return
-        yield from _new(Path(folder), sent)
-
-
-def _new(folder: Path, sent: dict[Path, float]) -> Iterator[Parcel]:
-    """The run's files that came or changed since they were sent; what is half written stays."""
-    fresh = [path for path in _files(folder / "runs") if path.suffix != ".part" and ".part" not in str(path.parent)]
-    changed = [path for path in fresh if sent.get(path) != path.stat().st_mtime]
-    sent |= {path: path.stat().st_mtime for path in changed}
-    if changed:
-        yield pack(folder, changed)
-
-
-def needed(job: Job, home: Home) -> list[Path]:
-    """The data, what the run has saved so far, and the models of earlier runs that it names."""
-    folders = [Path(job.dataset), home.run(job.run_id), *([Path(job.replay)] if job.replay else [])]
-    config: RunConfig = job.config
-    for reference in (config.teacher, config.student, *config.more_teachers, *config.assistants):
-        if reference.startswith("run:"):
-            number, role = reference.removeprefix("run:").split("/")
-            folders.append(home.model(int(number), role))
-    return [file for folder in folders for file in _files(folder)]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def pack(root: Path, files: list[Path]) -> Parcel:
-    """The files by their place under `root`."""
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as archive:
-        for file in files:
-            archive.add(file, str(file.relative_to(root)), recursive=False)
-    return Parcel(held.getvalue())
-
-
-def unpack(parcel: Parcel, root: Path) -> None:
-    """Put the files into their places, each in one move; places outside of `root` are refused."""
-    with (
-        tarfile.open(fileobj=io.BytesIO(parcel.files)) as archive,
-        tempfile.TemporaryDirectory(dir=_made(root)) as part,
-    ):
-        archive.extractall(part, filter="data")
-        for file in _files(Path(part)):
-            place = root / file.relative_to(part)
-            _made(place.parent)
-            file.replace(place)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _moved(job: Job, root: Path) -> Job:
-    """The same job with its folders under another home."""
-    here = {"dataset": str(root / Path(job.dataset).relative_to(job.home)), "home": str(root)}
-    replay = {} if job.replay is None else {"replay": str(root / Path(job.replay).relative_to(job.home))}
-    return job.model_copy(update=here | replay)
+        yield from new_files(Path(folder), sent)
 
 
 def connected() -> Any:
@@ -225,7 +170,7 @@ def connected() -> Any:
                 runtime_env={
                     "working_dir": str(PROJECT),
                     "excludes": [".git", ".venv", ".compare", "assets", "tests", "*.db"],
-                    "env_vars": {"PYTHONPATH": "."},
+                    "env_vars": NODES_ENVIRONMENT | _passed_on(),
                 },
                 _node_ip_address=own,
             )
@@ -234,6 +179,11 @@ def connected() -> Any:
                 f"The Ray cluster at {address} does not answer: {error}.", "Check RAY_ADDRESS."
             ) from error
     return ray
+
+
+def _passed_on() -> dict[str, str]:
+    """What the nodes need to know of this environment: the hub, and the programs that get the curves."""
+    return {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
 
 
 def _knock(address: str) -> None:

@@ -1,0 +1,103 @@
+"""A run inside the process that carries it out: its events, what it uses of the machine, and its end in words."""
+
+import contextlib
+import errno
+import threading
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import psutil
+import pynvml
+
+from studio import events
+from studio.errors import DeviceError, StudioError, WorkerError
+from studio.executors import Job
+from studio.home import Home
+from studio.trackers import Trackers
+
+USE_EVERY_SECONDS = 2.0
+
+
+def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Generator[events.Event, None, None]:
+    """Every event of the run, and now and then what it uses of the machine; `others` train along in this machine, by
+    their process ids.
+
+    However it is left, closing the run saves the student so far.
+    """
+    from studio import trainer  # it opens torch: only now, so that input is watched from the start
+
+    replay = None if job.replay is None else Path(job.replay)
+    home = Home(Path(job.home))
+    run = trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=home, replay=replay)
+    use = _Use(others, job.seconds)
+    trackers = Trackers(home, job.run_id, job.config, job.heard)
+    with contextlib.closing(run), contextlib.closing(trackers):  # type: ignore[type-var]  # it is a generator
+        for event in run:
+            for one in [event, use.read()] if use.is_due() else [event]:
+                yield one
+                yield from trackers.take(one)
+            if stop.is_set():
+                return
+
+
+def failure(error: Exception) -> events.Failed:
+    """What a run ended with, in words."""
+    if isinstance(error, StudioError):
+        return events.Failed(error=type(error).__name__, message=error.message, cure=error.cure)
+    if memory := _memory_that_ran_out(error):
+        return events.Failed(error=DeviceError.__name__, message=f"The {memory} ran out of memory.", cure=_LESS_MEMORY)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return events.Failed(error=DeviceError.__name__, message="The disk is full.", cure=_MORE_SPACE)
+    message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}."
+    return events.Failed(error=WorkerError.__name__, message=message, cure="The log of the run has the details.")
+
+
+_LESS_MEMORY = "Choose a smaller batch size, maximum length or model."
+_MORE_SPACE = "Free some space, for example by deleting runs; then let this one go on from its last checkpoint."
+
+
+def _memory_that_ran_out(error: Exception) -> str | None:
+    """Whose memory the error tells of. Torch has a class of its own for a GPU's, and only words for the machine's."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "GPU"
+    return "machine" if isinstance(error, MemoryError) or "can't allocate memory" in str(error) else None
+
+
+class _Use:
+    """Processor, memory and GPUs of this process and the others, now and then."""
+
+    def __init__(self, others: Sequence[int], seconds: int) -> None:
+        self._processes = [psutil.Process(), *map(psutil.Process, others)]
+        for one in self._processes:
+            one.cpu_percent()
+        self._tells_load = True
+        self.last = time.monotonic()
+        self._start = self.last - seconds
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self.last >= USE_EVERY_SECONDS
+
+    def read(self) -> events.DeviceUse:
+        self.last = time.monotonic()
+        there = [one for one in self._processes if one.is_running()]
+        values = {
+            "cpu_percent": sum(one.cpu_percent() for one in there),
+            "memory_bytes": float(sum(one.memory_info().rss for one in there)),
+        }
+        return events.DeviceUse(seconds=round(self.last - self._start), values=values | self._of_gpus())
+
+    def _of_gpus(self) -> dict[str, float]:
+        """The memory that the run's GPUs have in use, and how busy they are on average, where the driver tells."""
+        import torch
+
+        if not torch.cuda.is_initialized():
+            return {}
+        numbers = range(torch.cuda.current_device(), torch.cuda.current_device() + len(self._processes))
+        used = {"gpu_memory_bytes": float(sum(torch.cuda.device_memory_used(one) for one in numbers))}
+        if self._tells_load:
+            try:
+                return used | {"gpu_percent": sum(map(torch.cuda.utilization, numbers)) / len(numbers)}
+            except pynvml.NVMLError:
+                self._tells_load = False  # as with a GPU that is cut into parts
+        return used

@@ -1,0 +1,56 @@
+"""Whether there is room for what a run is about to do: asked before, since a machine that runs out kills processes."""
+
+from pathlib import Path
+
+import psutil
+import torch
+
+from studio.errors import DeviceError
+
+COPIES = 4
+"""Beside its weights a model that learns has gradients, two moments of AdamW, and its best state so far."""
+
+BYTES = 4
+"""Of a number in float32, in which weights are kept whatever the precision of the forward pass."""
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def of_learning(parameters: int) -> int:
+    """Bytes that a model of so many parameters takes while it learns, beside its weights.
+
+    >>> of_learning(1_000_000)
+    16000000
+    """
+    return COPIES * BYTES * parameters
+
+
+def free_bytes(device: torch.device) -> int:
+    """What a process can still take: of the GPU, or of the machine and of the container that it may be in."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min([psutil.virtual_memory().available, *_of_container()])
+
+
+def _of_container() -> list[int]:
+    """What is left of the limit of a control group, files that can be dropped counted as free; nothing where there is
+    no limit."""
+    limit = _CGROUP / "memory.max"
+    if not limit.is_file() or not limit.read_text().strip().isdecimal():
+        return []
+    dropped = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())["inactive_file"]
+    return [int(limit.read_text()) - int((_CGROUP / "memory.current").read_text()) + int(dropped)]
+
+
+def require(needed: int, device: torch.device, what: str, held: int = 0) -> None:
+    """Raise `DeviceError` where there is less than `needed` bytes for `what`, a sentence's beginning.
+
+    `held` will be free again by then.
+    """
+    free = free_bytes(device) + held
+    if needed > free:
+        kind = "GPU has" if device.type == "cuda" else "machine has"
+        raise DeviceError(
+            f"{what} takes at least {needed / 1e9:.1f} GB of memory, and the {kind} {free / 1e9:.1f} GB left.",
+            "Choose smaller models, a smaller batch size, maximum length or data set, or end what else runs there.",
+        )

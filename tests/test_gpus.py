@@ -1,0 +1,92 @@
+"""NVIDIA's GPUs, as a stand-in for their driver tells of them."""
+
+import pynvml
+import pytest
+import torch
+
+from studio import gpus, runner
+from studio.executors import work
+from tests.pages.test_pages import opened, words
+
+TOTAL, USED = 80_000_000_000, 12_000_000_000
+
+
+class Memory:
+    total, used = TOTAL, USED
+
+
+class Rates:
+    gpu = 37
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Two GPUs, the second one cut into parts, which does not tell how busy it is."""
+
+    def rates(number):
+        if number:
+            raise pynvml.NVMLError_NotSupported(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return Rates
+
+    fakes = {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": lambda number: number,
+        "nvmlDeviceGetMemoryInfo": lambda handle: Memory,
+        "nvmlDeviceGetUtilizationRates": rates,
+        "nvmlDeviceGetName": lambda handle: f"GPU {handle}",
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(pynvml, name, fake)
+
+
+def test_all_are_listed_with_their_memory_and_how_busy_they_are(two):
+    first, second = gpus.found()
+    assert (first.name, first.memory_bytes, first.used_bytes, first.percent) == ("GPU 0", TOTAL, USED, 37.0)
+    assert second.percent is None
+
+
+def test_each_is_a_slot_unless_a_number_is_asked_for(two, monkeypatch):
+    monkeypatch.delenv("STUDIO_SLOTS", raising=False)
+    assert runner.wanted_slots() == 2
+    monkeypatch.setenv("STUDIO_SLOTS", "5")
+    assert runner.wanted_slots() == 5
+
+
+def test_a_machine_without_a_driver_has_none(monkeypatch):
+    def missing():
+        raise pynvml.NVMLError_LibraryNotFound(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    assert gpus.found() == []
+
+
+def test_the_settings_page_shows_them(home, store, two):
+    from streamlit.testing.v1 import AppTest
+
+    from tests.pages.test_pages import SHELL
+
+    app = opened(AppTest.from_file(SHELL, default_timeout=60), "settings.py")
+    [table] = [one.value for one in app.dataframe if "Busy" in one.value.columns]
+    assert list(table["Busy"]) == ["37 %", "not told"]
+    assert "Runs at once" in words(app)
+
+
+def test_a_run_tells_the_memory_of_its_gpus_and_how_busy_they_are(monkeypatch):
+    busy = {0: 40, 1: 80}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "device_memory_used", lambda number: 1_000 * (number + 1))
+    monkeypatch.setattr(torch.cuda, "utilization", busy.__getitem__)
+    import os
+
+    use = work._Use([os.getpid()], seconds=0)
+    values = use.read().values
+    assert (values["gpu_memory_bytes"], values["gpu_percent"]) == (3_000.0, 60.0)
+
+    def not_told(number):
+        raise pynvml.NVMLError_NotSupported(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    monkeypatch.setattr(torch.cuda, "utilization", not_told)
+    assert "gpu_percent" not in use.read().values
