@@ -55,6 +55,13 @@ def seen(run_id: int) -> Seen:
     return held
 
 
+def in_words(run: RunRow, queue: list[int]) -> str:
+    """The status, and where a run that waits stands."""
+    if run.id in queue and len(queue) > 1:
+        return f"queued, {queue.index(run.id) + 1} of {len(queue)}"
+    return "paused" if run.paused and run.is_over else run.status
+
+
 def badge(run: RunRow) -> str:
     if run.paused and run.is_over:
         return ":orange-badge[:material/pause_circle: paused]"
@@ -69,10 +76,11 @@ def all_runs() -> None:
         st.info("Nothing has run yet.", icon=":material/inbox:")
         st.page_link("new_run.py", label="Start a run", icon=":material/add_circle:")
         return
+    queue = store.queue()
     table = [
         {
             "Run": run.id,
-            "Status": "paused" if run.paused and run.is_over else run.status,
+            "Status": in_words(run, queue),
             "Data": run.config.dataset,
             "Teacher": model(run.config.teacher),
             "Student": model(run.config.student),
@@ -162,7 +170,9 @@ def body(run_id: int, shown: Status) -> None:
 def status(run: RunRow) -> None:
     st.markdown(f"{badge(run)} {stepper(run)}")
     if run.status == "queued":
-        ahead = sum(other.status == "running" or is_before(other, run) for other in store.runs())
+        queue = store.queue()
+        before = queue.index(run.id) if run.id in queue else 0
+        ahead = before + sum(other.status == "running" for other in store.runs())
         st.caption(f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment.")
     elif run.status == "running":
         share = min(1.0, run.step / run.total) if run.total else 0.0
@@ -182,11 +192,6 @@ def status(run: RunRow) -> None:
     if run.is_over:
         st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
                      icon=":material/replay:")  # fmt: skip
-
-
-def is_before(other: RunRow, run: RunRow) -> bool:
-    """Whether another queued run starts earlier."""
-    return other.status == "queued" and (-other.priority, other.id) < (-run.priority, run.id)
 
 
 def stepper(run: RunRow) -> str:
@@ -243,8 +248,7 @@ def confirm_delete(run_id: int) -> None:
 def buttons(run: RunRow) -> None:
     """What can be done with the run as it stands."""
     if run.status == "queued":
-        st.button("To the front", icon=":material/vertical_align_top:", key="front", help="Before all that wait.",
-                  on_click=store.move_first, args=(run.id,))  # fmt: skip
+        queue_buttons(run)
     if run.status == "running":
         st.button("Pause", icon=":material/pause_circle:", key="pause", help="It goes on from here later.",
                   disabled=run.stop_requested, on_click=store.request_stop, args=(run.id, True))  # fmt: skip
@@ -260,6 +264,19 @@ def buttons(run: RunRow) -> None:
                   on_click=store.archive, args=(run.id, not run.archived))  # fmt: skip
         if st.button("Delete", icon=":material/delete:", key="delete"):
             confirm_delete(run.id)
+
+
+def queue_buttons(run: RunRow) -> None:
+    """To another place among those that wait."""
+    queue = store.queue()
+    place = queue.index(run.id) if run.id in queue else 0
+    is_first, is_last = place == 0, place >= len(queue) - 1
+    st.button("To the front", icon=":material/vertical_align_top:", key="front", help="Before all that wait.",
+              disabled=is_first, on_click=store.move, args=(run.id, 0))  # fmt: skip
+    st.button("Earlier", icon=":material/arrow_upward:", key="earlier", help="Before the one that is before it.",
+              disabled=is_first, on_click=store.move, args=(run.id, place - 1))  # fmt: skip
+    st.button("Later", icon=":material/arrow_downward:", key="later", help="After the one that is after it.",
+              disabled=is_last, on_click=store.move, args=(run.id, place + 1))  # fmt: skip
 
 
 def below(run: RunRow) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_HOME = "~/.distillation-studio"
+SHARED_HOME = "STUDIO_SHARED_HOME"
+"""Set in the processes of a run that keep their files in one home: the first one writes them."""
+
 _ROLE = re.compile(r"student|control|teacher(-[1-9]\d*)?|assistant-[1-9]\d*")
 
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from studio import events, gpus
 from studio.errors import StudioError, WorkerError
 from studio.executors import Job
-from studio.home import Home
+from studio.home import SHARED_HOME, Home
 from studio.places import available_cores
-from studio.processes import SHARED_HOME
 
 GRACE_SECONDS = 2.0
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}

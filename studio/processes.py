@@ -16,9 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.errors import WorkerError
-
-SHARED_HOME = "STUDIO_SHARED_HOME"
-"""Set where the processes of a run keep their files in one folder."""
+from studio.home import SHARED_HOME
 
 CPU = torch.device("cpu")
 PATIENCE = timedelta(hours=1)

@@ -217,12 +217,22 @@ class Store:
         """What a run measured at its end is measured anew: its process died, and it goes on in another one."""
         self._db.execute("DELETE FROM results WHERE run_id = ?", [run_id])
 
-    def move_first(self, run_id: int) -> None:
-        """Before all other runs of the queue."""
-        self._db.execute(
-            "UPDATE runs SET priority = 1 + (SELECT max(priority) FROM runs WHERE status = 'queued') WHERE id = ?",
-            [run_id],
-        )
+    def queue(self) -> list[int]:
+        """The runs that wait, in the order in which they will begin."""
+        sql = "SELECT id FROM runs WHERE status = 'queued' ORDER BY priority DESC, id"
+        return [row["id"] for row in self._rows(sql)]
+
+    def move(self, run_id: int, place: int) -> None:
+        """Put a run that waits at this place of the queue, 0 being the first; one that has begun stays as it is."""
+        with self._db.atomic():
+            self._db.execute("UPDATE runs SET step = step WHERE id = ?", [run_id])  # takes the write lock first
+            order = self.queue()
+            if run_id not in order:
+                return
+            order.remove(run_id)
+            order.insert(max(0, place), run_id)
+            for number, one in enumerate(reversed(order)):
+                self._db.execute("UPDATE runs SET priority = ? WHERE id = ?", [number, one])
 
     def archive(self, run_id: int, archived: bool = True) -> None:
         """Put a run that is over out of sight, or back; nothing of it is lost."""

@@ -199,8 +199,8 @@ def test_only_a_run_that_ended_before_its_verdict_can_go_on(store, saved):
 
 def test_the_queue_goes_by_priority_and_then_by_age(store, saved):
     runs = [store.submit(parse_config({"dataset": "reviews", **TINY}), key=str(number)) for number in range(4)]
-    store.move_first(runs[2].id)
-    store.move_first(runs[3].id)
+    store.move(runs[2].id, 0)
+    store.move(runs[3].id, 0)
     assert [store.claim("me").id for _ in runs] == [runs[3].id, runs[2].id, runs[0].id, runs[1].id]
 
 

@@ -335,3 +335,19 @@ def test_a_reader_does_not_wait_for_a_writer(store, config):
     assert store.run(run.id).step == 0
     writer.rollback()
     writer.close()
+
+
+def test_a_run_that_waits_can_be_put_at_any_place_of_the_queue(store, config):
+    one, two, three = (store.submit(config, key=str(number)).id for number in range(3))
+    assert store.queue() == [one, two, three]
+    store.move(three, 0)
+    assert store.queue() == [three, one, two]
+    store.move(three, 1)
+    assert store.queue() == [one, three, two]
+    store.move(one, 5)
+    assert store.queue() == [three, two, one]
+    late = store.submit(config, key="late").id
+    assert store.queue() == [three, two, one, late], "one that comes later waits behind all"
+    assert store.claim("me").id == three
+    store.move(three, 0)
+    assert store.queue() == [two, one, late]

@@ -140,3 +140,8 @@ def test_the_real_worker_tells_a_persons_error_in_words(job, home):
     job = job.model_copy(update={"config": job.config.with_values(teacher="folder:/nowhere")})
     with pytest.raises(ModelError, match="no folder /nowhere"):
         list(local.execute(job, never))
+
+
+def test_a_worker_listens_before_it_opens_torch():
+    script = "import sys; import studio.worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
