@@ -4,9 +4,6 @@
 to `Plotly.react` on the same element; `uirevision` makes Plotly keep what the user did.
 """
 
-import json
-
-import plotly.graph_objects as go
 import streamlit as st
 
 _HTML = """<div class="live-chart"></div>
@@ -64,8 +61,6 @@ export default function (component) {
 _component = st.components.v2.component("studio_live_chart", html=_HTML, js=_SCRIPT, isolate_styles=False)
 
 
-def live_chart(figure: go.Figure, *, alt: str, key: str) -> None:
-    """Draw a figure that will be drawn again with more points. Nothing is sent while it stays the same."""
-    plain = go.Figure(figure)
-    plain.layout.template = None
-    _component(data={"figure": json.dumps(plain.to_plotly_json(), default=list), "alt": alt}, key=key)
+def live_chart(figure: str, *, alt: str, key: str) -> None:
+    """Draw a figure, as JSON, that will be drawn again with more points. Nothing is sent while it stays the same."""
+    _component(data={"figure": figure, "alt": alt}, key=key)

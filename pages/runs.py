@@ -1,12 +1,12 @@
 """The queue and the live view of one run."""
 
 import time
-from dataclasses import dataclass, field
 
 import streamlit as st
 
 from pages._live_chart import live_chart
 from pages._studio import get_home, get_store, show_error
+from pages._watched import watched
 from pages._words import (
     PHASE_HELP,
     PHASES,
@@ -25,34 +25,11 @@ from studio import charts, runner
 from studio.errors import StudioError
 from studio.events import stage
 from studio.plan import KINDS, title
-from studio.rows import Cursor, Point, RunRow, Status
+from studio.rows import RunRow, Status
 
 LOG_LINES = 200
 
 home, store = get_home(), get_store()
-
-
-@dataclass
-class Seen:
-    """What this tab has read of a run already, so that it asks only for what is new."""
-
-    run_id: int
-    points: list[Point] = field(default_factory=list)
-    after: Cursor = field(default_factory=dict)
-
-    def read_on(self) -> list[Point]:
-        new = store.curve(self.run_id, self.after)
-        self.points += new
-        for point in new:
-            self.after[point.phase, point.name] = point.step
-        return self.points
-
-
-def seen(run_id: int) -> Seen:
-    held = st.session_state.get("seen")
-    if not isinstance(held, Seen) or held.run_id != run_id:
-        held = st.session_state["seen"] = Seen(run_id)
-    return held
 
 
 def in_words(run: RunRow, queue: list[int]) -> str:
@@ -150,18 +127,23 @@ def body(run_id: int, shown: Status) -> None:
     if run.status != shown:
         st.rerun()
     status(run)
-    points = seen(run_id).read_on()
+    held = watched(run)
+    points = held.points()
+    losses = [point for point in points if point.name != "accuracy"]
+    accuracies = [point for point in points if point.name == "accuracy"]
     left, right = st.columns(2)
     with left:
         st.markdown("**Loss**")
-        if any(point.name == "loss" for point in points):
-            live_chart(charts.loss_curves(points), alt="Loss of teacher, student and control", key=f"loss-{run_id}")
+        if losses:
+            figure = held.figure("loss", losses, charts.loss_curves)
+            live_chart(figure, alt="Loss of teacher, student and control", key=f"loss-{run_id}")
         else:
             st.caption("The first point appears after the first step.")
     with right:
         st.markdown("**Accuracy on validation data**")
-        if any(point.name == "accuracy" for point in points):
-            live_chart(charts.accuracy_curves(points), alt="Accuracy on validation data", key=f"accuracy-{run_id}")
+        if accuracies:
+            figure = held.figure("accuracy", accuracies, charts.accuracy_curves)
+            live_chart(figure, alt="Accuracy on validation data", key=f"accuracy-{run_id}")
         else:
             st.caption("The first point appears after the first look at the validation data.")
     below(run)
@@ -280,29 +262,40 @@ def queue_buttons(run: RunRow) -> None:
 
 
 def below(run: RunRow) -> None:
-    """Log and machine, folded away."""
-    with st.expander("Log", expanded=run.status == "failed"):
-        lines = store.logs(run.id)[-LOG_LINES:]
-        said = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.message}" for line in lines]
-        st.code("\n".join(said) or "Nothing yet.", language=None, wrap_lines=True)
-    with st.expander("Machine"):
-        use = store.device_use(run.id)
-        if not use:
-            st.caption("Measured every two seconds while the run goes on.")
-            return
-        latest = {point.name: point.value for point in use}
-        with st.container(horizontal=True):
-            st.metric("Processor, % of one core", f"{latest.get('cpu_percent', 0):.0f}", border=True)
-            st.metric("Memory", size(latest.get("memory_bytes", 0)), border=True)
-            if "gpu_percent" in latest:
-                st.metric("GPU busy", f"{latest['gpu_percent']:.0f} %", border=True)
-            if "gpu_memory_bytes" in latest:
-                st.metric("GPU memory", size(latest["gpu_memory_bytes"]), border=True)
-        left, right = st.columns(2)
-        with left:
-            live_chart(charts.device_curves(use), alt="How busy processor and GPUs are", key=f"device-{run.id}")
-        with right:
-            live_chart(charts.memory_curves(use), alt="Memory in use", key=f"memory-{run.id}")
+    """Log and machine, folded away; what nobody sees is not put together."""
+    log = st.expander("Log", expanded=run.status == "failed", on_change="rerun", key=f"log-{run.id}-{run.status}")
+    if log.open:
+        with log:
+            lines = store.logs(run.id)[-LOG_LINES:]
+            said = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.message}" for line in lines]
+            st.code("\n".join(said) or "Nothing yet.", language=None, wrap_lines=True)
+    machine = st.expander("Machine", on_change="rerun", key=f"machine-{run.id}")
+    if machine.open:
+        with machine:
+            show_machine(run)
+
+
+def show_machine(run: RunRow) -> None:
+    """What the run uses of the machine, and used so far."""
+    use = store.device_use(run.id)
+    if not use:
+        st.caption("Measured every two seconds while the run goes on.")
+        return
+    latest = {point.name: point.value for point in use}
+    with st.container(horizontal=True):
+        st.metric("Processor, % of one core", f"{latest.get('cpu_percent', 0):.0f}", border=True)
+        st.metric("Memory", size(latest.get("memory_bytes", 0)), border=True)
+        if "gpu_percent" in latest:
+            st.metric("GPU busy", f"{latest['gpu_percent']:.0f} %", border=True)
+        if "gpu_memory_bytes" in latest:
+            st.metric("GPU memory", size(latest["gpu_memory_bytes"]), border=True)
+    held, (left, right) = watched(run), st.columns(2)
+    with left:
+        figure = held.figure("device", use, charts.device_curves)
+        live_chart(figure, alt="How busy processor and GPUs are", key=f"device-{run.id}")
+    with right:
+        figure = held.figure("memory", use, charts.memory_curves)
+        live_chart(figure, alt="Memory in use", key=f"memory-{run.id}")
 
 
 wanted = st.query_params.get("run", "")
