@@ -1,9 +1,11 @@
 """Widgets for the parameters of a run, made from RunConfig alone."""
 
+import sys
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
+from studio import gpus
 from studio.config import RunConfig, bounds
 
 SLIDERS = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
@@ -35,7 +37,7 @@ def parameter(name: str, value: Any) -> Any:
         options = list(get_args(field.annotation))
         return st.selectbox(**words, options=options, index=options.index(value), key=key)
     if name == "device":
-        return st.selectbox(**words, options=["auto", "cpu", "cuda", "mps"], accept_new_options=True, key=key)
+        return _device(value, key, words)
     low, high = bounds(name)
     shown = {} if key in st.session_state else {"value": value}
     if isinstance(value, float):
@@ -43,6 +45,22 @@ def parameter(name: str, value: Any) -> Any:
             **words, **shown, min_value=float(low or 0), max_value=float(high or 1e9), format="%g", key=key
         )
     return st.number_input(**words, **shown, min_value=int(low or 0), max_value=int(high or 10**9), key=key)
+
+
+def _device(value: str, key: str, words: dict[str, Any]) -> str:
+    """The devices of this machine by name; another one can be typed, since a cluster may have it."""
+    cards = {f"cuda:{number}": card.name for number, card in enumerate(gpus.found())}
+    options = list(
+        dict.fromkeys(["auto", "cpu", "cuda", *cards, *(["mps"] if sys.platform == "darwin" else []), value])
+    )
+    return st.selectbox(
+        **words,
+        options=options,
+        index=options.index(value),
+        format_func=lambda one: f"{one} ({cards[one]})" if one in cards else one,
+        accept_new_options=True,
+        key=key,
+    )
 
 
 def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:

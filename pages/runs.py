@@ -97,6 +97,7 @@ def one_run(run: RunRow) -> None:
         f"{escape(run.config.dataset)}: **{escape(teachers(run.config))}** {teach} "
         f"**{escape(model(run.config.student))}**{escape(through)} "
         f"· T = {run.config.temperature:g} · alpha = {run.config.alpha:g} · {escape(method(run.config))}"
+        + (f" · {run.config.devices} devices" if run.config.devices > 1 else "")
     )
     if len(run.config.steps) > 1:
         st.caption(f"Plan: {escape(' → '.join(title(step) for step in run.config.steps))}")

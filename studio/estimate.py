@@ -72,6 +72,7 @@ def measure(job: Job) -> Estimate:
         teacher_is_taught=not all(one.knows_labels for one in cast.teachers),
         seconds=seconds,
         memory_bytes=needed,
+        notes=[] if config.devices == 1 else [f"Measured on one of the {config.devices} devices."],
         device=device.name,
     )
 

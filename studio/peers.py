@@ -11,12 +11,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 from studio import events, gpus
 from studio.errors import StudioError, WorkerError
-from studio.executors import Job
-from studio.home import SHARED_HOME, Home
+from studio.executors import Job, work
+from studio.home import SHARED_HOME
 from studio.places import available_cores
 
 GRACE_SECONDS = 2.0
@@ -115,19 +114,11 @@ def main() -> int:
     os.dup2(2, 1)  # what libraries print goes to the log
     job = Job.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
-    from studio import trainer
-
-    replay = None if job.replay is None else Path(job.replay)
     try:
-        run = trainer.distill(
-            job.config, run_id=job.run_id, dataset=Path(job.dataset), home=Home(Path(job.home)), replay=replay
-        )
-        for _ in run:
-            pass  # the worker tells the same
+        work.train_along(job)
     except StudioError as error:
         traceback.print_exc()
-        failed = events.Failed(error=type(error).__name__, message=error.message, cure=error.cure)
-        print(events.to_json(failed), file=told, flush=True)
+        print(events.to_json(work.failure(error)), file=told, flush=True)
         return 1
     return 0
 

@@ -22,6 +22,10 @@ class Places:
         self._changed = threading.Condition()
         self._turn = threading.Lock()
 
+    @property
+    def free(self) -> int:
+        return len(self._free)
+
     @contextlib.contextmanager
     def take(self, wanted: int, give_up: Callable[[], bool]) -> Iterator[list[int]]:
         """So many places for as long as the block lasts, but no more than there are; fewer where `give_up()` is

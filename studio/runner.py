@@ -102,6 +102,8 @@ def on_this_machine(places: Places) -> Execute:
 
     def execute(job: Job, stop: Callable[[], bool]) -> Generator[events.Event, None, None]:
         wanted = job.config.devices
+        if places.free < min(wanted, places.count):
+            yield events.Log(message=f"It waits until {wanted} devices are free at once.")
         with places.take(wanted, give_up=stop) as mine:
             share = max(1, available_cores() * max(1, len(mine)) // places.count)
             yield from local.execute(job, stop, threads=share, gpus=_gpus(mine, wanted, there))

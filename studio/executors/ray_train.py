@@ -105,8 +105,7 @@ def train_along(told: dict[str, Any]) -> None:
                 threading.Thread(target=_watch, args=(told["switch"], stop), daemon=True).start()
                 _say(work.train(job, stop), Path(folder), told["mailbox"])
             else:
-                for _ in work.train(job, stop):
-                    pass  # the first one tells the same
+                work.train_along(job)
         except errors.StudioError as error:
             ray.get(told["mailbox"].put.remote([events.to_json(work.failure(error))]))
             raise

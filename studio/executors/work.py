@@ -4,7 +4,7 @@ import contextlib
 import errno
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -25,13 +25,9 @@ def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Genera
 
     However it is left, closing the run saves the student so far.
     """
-    from studio import trainer  # it opens torch: only now, so that input is watched from the start
-
-    replay = None if job.replay is None else Path(job.replay)
-    home = Home(Path(job.home))
-    run = trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=home, replay=replay)
+    run = _run(job)
     use = _Use(others, job.seconds)
-    trackers = Trackers(home, job.run_id, job.config, job.heard)
+    trackers = Trackers(Home(Path(job.home)), job.run_id, job.config, job.heard)
     with contextlib.closing(run), contextlib.closing(trackers):  # type: ignore[type-var]  # it is a generator
         for event in run:
             for one in [event, use.read()] if use.is_due() else [event]:
@@ -39,6 +35,20 @@ def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Genera
                 yield from trackers.take(one)
             if stop.is_set():
                 return
+
+
+def train_along(job: Job) -> None:
+    """Go the same way beside the process that tells of it."""
+    for _ in _run(job):
+        pass
+
+
+def _run(job: Job) -> Iterator[events.Event]:
+    from studio import trainer  # it opens torch: only now, so that a worker listens from the start
+
+    replay = None if job.replay is None else Path(job.replay)
+    home = Home(Path(job.home))
+    return trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=home, replay=replay)
 
 
 def failure(error: Exception) -> events.Failed:
