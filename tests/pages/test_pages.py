@@ -231,7 +231,8 @@ def test_a_run_can_be_started_again_with_all_its_settings(app, saved, store):
     names = {**TINY, "student": "teacher/1-layer", "temperature": 6.0, "alpha": 0.35, "terms": "soft_target, hint:0.5",
              "auto": True, "hard_epochs": 2, "more_teachers": "builtin/fasttext-large", "fusion": "confidence",
              "assistants": "builtin/transformer-tiny", "augment": "word_dropout", "views": 5, "seed": 11,
-             "learning_rate": 2e-4, "alpha_schedule": "linear", "control": False, "devices": 2, "device": "cuda"}  # fmt: skip
+             "learning_rate": 2e-4, "alpha_schedule": "linear", "control": False, "devices": 2,
+             "device": "cuda"}  # fmt: skip
     store.submit(parse_config({"dataset": "reviews", **names}), key="first")
     app = opened(app, "new_run.py", draft="again", **{"from": "1"})
     app.button(key="start").click().run()
