@@ -49,7 +49,7 @@ class Device:
 
 def pick(config: RunConfig) -> Device:
     """The device and precision that a config asks for; raises `DeviceError` where the machine lacks it."""
-    device = torch.device(_best() if config.device == "auto" else config.device)
+    device = torch.device(_best(config.devices) if config.device == "auto" else config.device)
     _require(device)
     _require_several(device, int(os.environ.get("LOCAL_WORLD_SIZE", config.devices)))
     group = joined(on_cpu=device.type == "cpu")
@@ -78,8 +78,9 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _best() -> str:
-    return available()[0]
+def _best(devices: int) -> str:
+    """The first of all; Apple's GPU is one, so several devices are processes on the processor there."""
+    return next(one for one in available() if devices == 1 or one != "mps")
 
 
 def _require(device: torch.device) -> None:

@@ -113,5 +113,9 @@ def joined(on_cpu: bool) -> ProcessGroup:
     from accelerate import PartialState  # only for runs on several devices
 
     state = PartialState(cpu=on_cpu, timeout=PATIENCE)
+    if state.num_processes != int(os.environ["WORLD_SIZE"]):
+        raise WorkerError(
+            f"The {os.environ['WORLD_SIZE']} processes of this run did not find each other.", "Run it on one device."
+        )
     writes = state.is_main_process or SHARED_HOME not in os.environ
     return ProcessGroup(state.num_processes, state.process_index, writes, state.device)

@@ -20,7 +20,6 @@ from studio.features import Answers
 from studio.labels import are_known, are_right
 from studio.models import Model
 from studio.objective import Objective, Terms
-from studio.processes import ProcessGroup
 from studio.tasks import Encoded
 from studio.transfer import View
 
@@ -282,7 +281,7 @@ def _go_on(course: _Course) -> Generator[Event, None, None]:
         course.step = step
         course.is_open = step % validate_every == 0 or step == lesson.steps
         if curve.is_due(step):
-            values = curve.read(step, device.group) | {"learning_rate": rate}
+            values = curve.read(step) | {"learning_rate": rate}
             yield course.tell(values)
         if course.is_open:
             yield from _validate(course)
@@ -329,7 +328,7 @@ def _in_parts(course: _Course, view: View, rows: Tensor, progress: float) -> Ter
 
 def _correct(course: _Course, terms: Terms) -> float:
     """One correction of the weights; returns the learning rate that it was made with."""
-    _exchange(course)
+    _exchange(course, terms)
     course.scaler.unscale_(course.optimizer)
     nn.utils.clip_grad_norm_(course.network.parameters(), CLIP_NORM)
     course.scaler.step(course.optimizer)
@@ -341,15 +340,15 @@ def _correct(course: _Course, terms: Terms) -> float:
     return rate
 
 
-def _exchange(course: _Course) -> None:
-    """Add up the gradients of all processes, and average what batch norms have counted, so that all stay alike."""
+def _exchange(course: _Course, terms: Terms) -> None:
+    """Add up the gradients and losses of all processes, and average what batch norms have counted: all stay alike."""
     group = course.device.group
     gradients = [one.grad for learner in course.learners for one in learner.parameters() if one.grad is not None]
     counted = [one for name, one in course.network.named_buffers() if name.endswith(("running_mean", "running_var"))]
     if group.size > 1:
         for one in counted:
             one.div_(group.size)
-    group.add_up([*gradients, *counted])
+    group.add_up([*gradients, *counted, terms.total, *terms.parts.values()])
 
 
 def _forward(lesson: Lesson, view: View, rows: Tensor, device: Device, progress: float) -> Terms:
@@ -459,8 +458,7 @@ class _Window:
     def is_due(self, step: int) -> bool:
         return step == 1 or step % self.every == 0 or step == self.steps
 
-    def read(self, step: int, group: ProcessGroup) -> dict[str, float]:
-        group.add_up(list(self.sums.values()))
+    def read(self, step: int) -> dict[str, float]:
         means = {name: float(total) / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         if not math.isfinite(means["loss"]):

@@ -69,9 +69,11 @@ def soak(home: Home, seconds: float, runs: int, slots: int) -> dict[str, Any]:
     server.terminate()
     server.wait()
     time.sleep(1)
+    lost = [store.run(number) for number in numbers if store.run(number).status != "finished"]
     return {
         "runs": runs,
-        "lost": sum(store.run(number).status != "finished" for number in numbers),
+        "lost": len(lost),
+        "lost_because": [f"{run.id}: {run.status}, {run.message}" for run in lost],
         **compare(store, numbers, expected),
         "orphans": len(workers()),
         "server_rss_growth": memory[-1] / max(1, memory[0]),
