@@ -15,8 +15,8 @@ from studio.errors import ModelError
 def distill(config, *, run_id, dataset, home, replay=None):
     """Writes a file named `saved` into the home when it is closed, as the real one saves its student."""
     manner = sys.argv[1]
-    yield events.Log(message=f"run {run_id} on {Path(dataset).name}")
     try:
+        yield events.Log(message=f"run {run_id} on {Path(dataset).name}")
         yield from _teach(manner)
     except GeneratorExit:
         (home.root / "saved").touch()
