@@ -77,6 +77,7 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
                 continue
             event = events.from_json(item)
             if isinstance(event, events.Failed):
+                is_over = True
                 raise errors.by_name(event.error)(event.message, event.cure)
             yield event
         if asked is not None:

@@ -4,6 +4,7 @@ The first of these processes says what a worker on one machine would say; a mail
 the studio reads.
 """
 
+import contextlib
 import logging
 import tempfile
 import threading
@@ -78,7 +79,7 @@ def train(told: dict[str, Any], gpu: bool, cores: int) -> None:
     job = Job.model_validate_json(told["job"])
     with tempfile.TemporaryDirectory(prefix="studio-") as storage:
         TorchTrainer(
-            train_along,
+            one_process,
             train_loop_config=told,
             torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=PATIENCE_SECONDS),
             scaling_config=ScalingConfig(
@@ -90,7 +91,7 @@ def train(told: dict[str, Any], gpu: bool, cores: int) -> None:
         ).fit()
 
 
-def train_along(told: dict[str, Any]) -> None:
+def one_process(told: dict[str, Any]) -> None:
     """One of the processes, in a home of its own."""
     import ray
     import ray.train
@@ -131,8 +132,10 @@ def _say(said: Iterator[events.Event], folder: Path, mailbox: Any) -> None:
 
 
 def _watch(switch: Any, stop: threading.Event) -> None:
+    """Until it is turned off, or gone with the studio."""
     import ray
 
-    while not ray.get(switch.is_off.remote()):
-        time.sleep(POLL_SECONDS)
+    with contextlib.suppress(ray.exceptions.RayError):
+        while not ray.get(switch.is_off.remote()):
+            time.sleep(POLL_SECONDS)
     stop.set()
