@@ -49,7 +49,7 @@ def parameter(name: str, value: Any) -> Any:
 
 def _device(value: str, key: str, words: dict[str, Any]) -> str:
     """The devices of this machine by name; another one can be typed, since a cluster may have it."""
-    cards = {f"cuda:{number}": card.name for number, card in enumerate(gpus.found())}
+    cards = {f"cuda:{number}": card for number, card in enumerate(gpus.names())}
     options = list(
         dict.fromkeys(["auto", "cpu", "cuda", *cards, *(["mps"] if sys.platform == "darwin" else []), value])
     )

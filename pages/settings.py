@@ -14,6 +14,8 @@ from studio.places import available_cores
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
 
+NOT_TOLD = "not told"
+
 home, store = get_home(), get_store()
 
 
@@ -43,9 +45,9 @@ if cards:
             {
                 "GPU": f"cuda:{number}",
                 "Name": card.name,
-                "Memory": size(card.memory_bytes),
-                "In use": size(card.used_bytes),
-                "Busy": "not told" if card.percent is None else f"{card.percent:.0f} %",
+                "Memory": NOT_TOLD if card.memory_bytes is None else size(card.memory_bytes),
+                "In use": NOT_TOLD if card.used_bytes is None else size(card.used_bytes),
+                "Busy": NOT_TOLD if card.percent is None else f"{card.percent:.0f} %",
             }
             for number, card in enumerate(cards)
         ],

@@ -174,7 +174,7 @@ class RunConfig(BaseModel):
         le=64,
         title="Devices for this run",
         description="How many GPUs, or processes on the processor, share every batch. The batch size stays that of all "
-        "together, and so does the result.",
+        "together.",
         json_schema_extra={"unit": "devices", "expert": True},
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(

@@ -1,11 +1,10 @@
-"""Which devices there are, in which precision they train, and what memory a process holds."""
+"""Which devices there are, and in which precision they train."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psutil
 import torch
 
 from studio.config import RunConfig
@@ -66,11 +65,6 @@ def available() -> list[str]:
     """Names that `RunConfig.device` takes on this machine, best first."""
     gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     return gpus + (["mps"] if torch.backends.mps.is_available() else []) + ["cpu"]
-
-
-def memory_bytes() -> int:
-    """Resident memory of this process."""
-    return int(psutil.Process().memory_info().rss)
 
 
 def seed_everything(seed: int) -> None:

@@ -63,9 +63,9 @@ def measure(job: Job) -> Estimate:
     network = getattr(student.network, "source", student.network)  # of a student in ONNX: what it is made from
     learner = replace(student, network=constraints.settled(network))
     seconds = _seconds(config, cast, learner, _encode(learner, fit), fit, device, len(rows) + old)
-    needed = _peak_bytes() + preparation.data_bytes(bench, learner)
+    needed = memory.peak_bytes() + preparation.data_bytes(bench, learner)
     if device.torch_device.type == "cpu":
-        memory.require(needed, device.torch_device, "This run", held=devices.memory_bytes())
+        memory.require(needed, device.torch_device, "This run", held=memory.held_bytes())
     return Estimate(
         teacher_parameters=sum(models.parameters(one.network) for one in cast.teachers),
         student_parameters=models.parameters(student.network),
@@ -75,18 +75,6 @@ def measure(job: Job) -> Estimate:
         notes=[] if config.devices == 1 else [f"Measured on one of the {config.devices} devices."],
         device=device.name,
     )
-
-
-def _peak_bytes() -> int:
-    """The most that this process has held so far; where the system does not tell, what it holds now."""
-    from studio import device as devices
-
-    if sys.platform == "win32":
-        return devices.memory_bytes()
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device: Any, rows: int) -> float:

@@ -1,37 +1,66 @@
 """NVIDIA's GPUs of this machine, as their driver tells of them: the pages' process never opens torch."""
 
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pynvml
 from pydantic import BaseModel, ConfigDict
 
 
 class Gpu(BaseModel):
-    """Memory in bytes; `percent` of the last moments in which it worked, None where the driver does not tell."""
+    """Memory in bytes; `percent` of the last moments in which it worked. None is what the driver does not tell, as of
+    a GPU that is cut into parts."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    memory_bytes: int
-    used_bytes: int
+    memory_bytes: int | None
+    used_bytes: int | None
     percent: float | None
 
 
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Of all of them, in the driver's order; none where there is no driver."""
+    with _handles() as handles:
+        return tuple(_told(pynvml.nvmlDeviceGetName, one) or "GPU" for one in handles)
+
+
 def found() -> list[Gpu]:
-    """All of them, in the driver's order; none where there is no driver."""
+    """What each does at this moment."""
+    with _handles() as handles:
+        return [_read(one) for one in handles]
+
+
+@contextlib.contextmanager
+def _handles() -> Iterator[list[Any]]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return []
+        yield []
+        return
     try:
-        return [_read(pynvml.nvmlDeviceGetHandleByIndex(number)) for number in range(pynvml.nvmlDeviceGetCount())]
+        yield [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
     finally:
         pynvml.nvmlShutdown()
 
 
-def _read(handle: object) -> Gpu:
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+def _read(handle: Any) -> Gpu:
+    memory = _told(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    rates = _told(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    return Gpu(
+        name=_told(pynvml.nvmlDeviceGetName, handle) or "GPU",
+        memory_bytes=None if memory is None else int(memory.total),
+        used_bytes=None if memory is None else int(memory.used),
+        percent=None if rates is None else float(rates.gpu),
+    )
+
+
+def _told(question: Callable[[Any], Any], handle: Any) -> Any:
+    """The driver's answer, None where it gives none."""
     try:
-        percent = float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-    except pynvml.NVMLError_NotSupported:
-        percent = None  # as with a GPU that is cut into parts
-    name = pynvml.nvmlDeviceGetName(handle)
-    return Gpu(name=name, memory_bytes=int(memory.total), used_bytes=int(memory.used), percent=percent)
+        return question(handle)
+    except pynvml.NVMLError:
+        return None

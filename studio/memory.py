@@ -1,5 +1,6 @@
 """Whether there is room for what a run is about to do: asked before, since a machine that runs out kills processes."""
 
+import sys
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,21 @@ def of_learning(parameters: int) -> int:
     16000000
     """
     return COPIES * BYTES * parameters
+
+
+def held_bytes() -> int:
+    """Resident memory of this process."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_bytes() -> int:
+    """The most that this process has held so far; where the system does not tell, what it holds now."""
+    if sys.platform == "win32":
+        return held_bytes()
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def free_bytes(device: torch.device) -> int:

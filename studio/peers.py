@@ -33,7 +33,7 @@ class Peers:
         self._failed = failed
         self._is_ending = self._has_failed = False
         size = job.config.devices
-        most = max(available_cores(), len(gpus.found()))
+        most = max(available_cores(), len(gpus.names()))
         if size == 1 or size > most or "WORLD_SIZE" in os.environ:
             return  # too many are refused when the device is picked
         os.environ |= _meeting_place(size)

@@ -19,25 +19,31 @@ class Places:
     def __init__(self, count: int) -> None:
         self.count = count
         self._free = list(range(count))
+        self._waiting: list[object] = []
         self._changed = threading.Condition()
-        self._turn = threading.Lock()
-
-    @property
-    def free(self) -> int:
-        return len(self._free)
 
     @contextlib.contextmanager
     def take(self, wanted: int, give_up: Callable[[], bool]) -> Iterator[list[int]]:
-        """So many places for as long as the block lasts, but no more than there are; fewer where `give_up()` is
-        true before."""
-        with self._turn, self._changed:
-            while len(self._free) < min(wanted, self.count) and not give_up():
+        """So many places for as long as the block lasts, but no more than there are; none where `give_up()` is true
+        before its turn comes."""
+        turn, needed = object(), min(wanted, self.count)
+        mine: list[int] = []
+        with self._changed:
+            self._waiting.append(turn)
+            while not (is_next := self._waiting[0] is turn and len(self._free) >= needed) and not give_up():
                 self._changed.wait(LOOK_SECONDS)
-            mine = sorted(self._free)[:wanted]
-            self._free = [one for one in self._free if one not in mine]
+            self._waiting.remove(turn)
+            if is_next:
+                mine = sorted(self._free)[:needed]
+                self._free = [one for one in self._free if one not in mine]
+            self._changed.notify_all()
         try:
             yield mine
         finally:
             with self._changed:
                 self._free += mine
                 self._changed.notify_all()
+
+    def would_wait(self, wanted: int) -> bool:
+        """Whether a run that came now would not begin at once."""
+        return bool(self._waiting) or len(self._free) < min(wanted, self.count)

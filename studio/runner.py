@@ -84,7 +84,7 @@ def wanted_slots() -> int:
         raise ConfigError(
             f"STUDIO_SLOTS must be a whole number from 1 on, got {asked!r}.", "Correct it or leave it out."
         )
-    return int(asked) if asked else CLUSTER_SLOTS if on_a_cluster() else max(1, len(gpus.found()))
+    return int(asked) if asked else CLUSTER_SLOTS if on_a_cluster() else max(1, len(gpus.names()))
 
 
 def on_a_cluster() -> bool:
@@ -98,12 +98,12 @@ def on_a_cluster() -> bool:
 def on_this_machine(places: Places) -> Execute:
     """Runs at places of this machine: a share of the cores each, and a GPU where there are some; small runs can share
     one. A run on several devices waits for as many places."""
-    there = len(gpus.found())
+    there = len(gpus.names())
 
     def execute(job: Job, stop: Callable[[], bool]) -> Generator[events.Event, None, None]:
         wanted = job.config.devices
-        if places.free < min(wanted, places.count):
-            yield events.Log(message=f"It waits until {wanted} devices are free at once.")
+        if places.would_wait(wanted):
+            yield events.Log(message="It waits until the devices that it needs are free.")
         with places.take(wanted, give_up=stop) as mine:
             share = max(1, available_cores() * max(1, len(mine)) // places.count)
             yield from local.execute(job, stop, threads=share, gpus=_gpus(mine, wanted, there))

@@ -23,8 +23,8 @@ from studio.rows import Cursor, DatasetRow, LogRow, PhaseRow, Point, RunRow
 
 BUSY_MILLISECONDS = 15_000
 MOST_DEATHS = 15
-"""So often a run's process may die without getting any further before the run fails. A machine that loses processes at
-random must not reach it: with a kill every four seconds and a start of four, half of the starts get somewhere."""
+"""So often a run's process may die without getting any further before the run fails. Kills at random may hit a
+run several times in a row while it starts, so it is no small number."""
 
 
 class Store:

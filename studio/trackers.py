@@ -6,6 +6,7 @@ does not work is told of once, and the run goes on without it.
 
 import importlib.util
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from studio.config import RunConfig
 from studio.errors import ConfigError
 from studio.home import Home
 
+_log_of_run = logging.getLogger(__name__)
 PROJECT = "distillation-studio"
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow", "trackio": "trackio"}
 """What each of them is installed as."""
@@ -61,8 +63,11 @@ class Trackers:
             yield from self._try(name, lambda name: _log(self._open[name], new, step))
 
     def close(self) -> None:
-        for tracker in self._open.values():
-            tracker.finish()
+        for name, tracker in self._open.items():
+            try:
+                tracker.finish()
+            except Exception:  # noqa: BLE001  see `_try`; it stands in the log of the run
+                _log_of_run.exception("%s did not take the last points of run %s.", name, self._run_id)
 
     def _try(self, name: str, action: Any) -> Iterator[events.Log]:
         try:

@@ -343,11 +343,12 @@ def _correct(course: _Course, terms: Terms) -> float:
 def _exchange(course: _Course, terms: Terms) -> None:
     """Add up the gradients and losses of all processes, and average what batch norms have counted: all stay alike."""
     group = course.device.group
+    if group.size == 1:
+        return
     gradients = [one.grad for learner in course.learners for one in learner.parameters() if one.grad is not None]
     counted = [one for name, one in course.network.named_buffers() if name.endswith(("running_mean", "running_var"))]
-    if group.size > 1:
-        for one in counted:
-            one.div_(group.size)
+    for one in counted:
+        one.div_(group.size)
     group.add_up([*gradients, *counted, terms.total, *terms.parts.values()])
 
 

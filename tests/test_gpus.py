@@ -39,6 +39,9 @@ def two(monkeypatch):
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(pynvml, name, fake)
+    gpus.names.cache_clear()
+    yield
+    gpus.names.cache_clear()
 
 
 def test_all_are_listed_with_their_memory_and_how_busy_they_are(two):
@@ -59,7 +62,18 @@ def test_a_machine_without_a_driver_has_none(monkeypatch):
         raise pynvml.NVMLError_LibraryNotFound(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
     monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    gpus.names.cache_clear()
     assert gpus.found() == []
+    assert gpus.names() == ()
+
+
+def test_one_whose_memory_the_driver_does_not_tell_is_still_a_slot(two, monkeypatch):
+    def refused(handle):
+        raise pynvml.NVMLError_NoPermission(pynvml.NVML_ERROR_NO_PERMISSION)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", refused)
+    assert [one.memory_bytes for one in gpus.found()] == [None, None]
+    assert runner.wanted_slots() == 2
 
 
 def test_the_settings_page_shows_them(home, store, two):
@@ -90,3 +104,5 @@ def test_a_run_tells_the_memory_of_its_gpus_and_how_busy_they_are(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "utilization", not_told)
     assert "gpu_percent" not in use.read().values
+    monkeypatch.setattr(torch.cuda, "device_memory_used", not_told)
+    assert "gpu_memory_bytes" not in use.read().values

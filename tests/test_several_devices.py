@@ -118,7 +118,7 @@ def processes(home):
 
 
 def test_an_error_that_only_another_process_meets_is_told_as_what_it_was(store, home, saved, monkeypatch):
-    """The second process does not find its data: it looks elsewhere."""
+    """The second process cannot prepare; the first one can."""
     real = local.environment
     monkeypatch.setattr(local, "environment", lambda *rest: real(*rest) | {"PYTHONPATH": broken_peers(home)})
     run = submitted(store, devices=2)
@@ -186,6 +186,26 @@ def test_a_run_that_waits_for_places_can_be_stopped():
     places = Places(2)
     with places.take(2, lambda: False), places.take(1, lambda: True) as mine:
         assert mine == []
+
+
+def test_a_run_behind_one_that_waits_can_be_stopped_at_once():
+    places, begun = Places(2), time.monotonic()
+    with places.take(1, lambda: False):
+        stop = threading.Event()
+
+        def wait_for_both():
+            with places.take(2, stop.is_set):
+                pass
+
+        both = threading.Thread(target=wait_for_both)
+        both.start()
+        time.sleep(0.1)
+        with places.take(1, lambda: time.monotonic() - begun > 0.3) as mine:
+            assert mine == []
+        stop.set()
+        both.join(5)
+        assert not both.is_alive()
+    assert not places.would_wait(2)
 
 
 def test_a_run_gets_different_gpus_first_those_of_its_places():

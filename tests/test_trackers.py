@@ -118,3 +118,11 @@ def test_one_that_fails_in_the_middle_is_left_out_from_there(home, config, wandb
     points = [events.Metrics(phase="teach", step=step, values={"loss": 1.0}) for step in (1, 2)]
     [warning] = [told for point in points for told in taking.take(point)]
     assert "ZeroDivisionError" in warning.message
+
+
+def test_one_that_fails_at_the_end_does_not_end_the_run(home, config, wandb, caplog):
+    taking = Trackers(home, 7, config, {})
+    list(taking.take(events.Metrics(phase="teach", step=0, values={"loss": 1.0})))
+    taking._open["wandb"].tracker.finish = lambda: 1 / 0
+    taking.close()
+    assert "wandb did not take the last points of run 7" in caplog.text

@@ -20,13 +20,10 @@ from studio import errors, events
 from studio.errors import ConfigError, WorkerDiedError
 from studio.executors import Job, Stopped, local, ray_train
 from studio.executors.parcels import Parcel, files_in, moved, needed, new_files, pack, unpack
+from studio.executors.ray_train import POLL_SECONDS, SHIP_SECONDS
 from studio.home import Home
 
 PROJECT = Path(__file__).parents[2]
-POLL_SECONDS = 0.5
-SHIP_SECONDS = 5.0
-"""How often files that are new on the node travel back."""
-
 KNOCK_SECONDS = 5.0
 NODES_ENVIRONMENT = {
     "PYTHONPATH": ".",

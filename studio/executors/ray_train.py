@@ -19,6 +19,8 @@ from studio.executors.parcels import Parcel, files_in, moved, new_files, unpack
 
 POLL_SECONDS = 0.5
 SHIP_SECONDS = 5.0
+"""How often files that are new on a node travel back."""
+
 PATIENCE_SECONDS = 3600
 END = "end"
 

@@ -17,6 +17,8 @@ from studio.home import Home
 from studio.trackers import Trackers
 
 USE_EVERY_SECONDS = 2.0
+_NOT_TOLD = (pynvml.NVMLError, RuntimeError, ModuleNotFoundError)
+"""What torch raises where a driver does not tell, as of a GPU that is cut into parts: no reason to end a run."""
 
 
 def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Generator[events.Event, None, None]:
@@ -81,7 +83,6 @@ class _Use:
         self._processes = [psutil.Process(), *map(psutil.Process, others)]
         for one in self._processes:
             one.cpu_percent()
-        self._tells_load = True
         self.last = time.monotonic()
         self._start = self.last - seconds
 
@@ -90,11 +91,11 @@ class _Use:
 
     def read(self) -> events.DeviceUse:
         self.last = time.monotonic()
-        there = [one for one in self._processes if one.is_running()]
-        values = {
-            "cpu_percent": sum(one.cpu_percent() for one in there),
-            "memory_bytes": float(sum(one.memory_info().rss for one in there)),
-        }
+        values = {"cpu_percent": 0.0, "memory_bytes": 0.0}
+        for one in self._processes:
+            with contextlib.suppress(psutil.NoSuchProcess):  # the others have done their part before the exam
+                values["cpu_percent"] += one.cpu_percent()
+                values["memory_bytes"] += one.memory_info().rss
         return events.DeviceUse(seconds=round(self.last - self._start), values=values | self._of_gpus())
 
     def _of_gpus(self) -> dict[str, float]:
@@ -104,10 +105,9 @@ class _Use:
         if not torch.cuda.is_initialized():
             return {}
         numbers = range(torch.cuda.current_device(), torch.cuda.current_device() + len(self._processes))
-        used = {"gpu_memory_bytes": float(sum(torch.cuda.device_memory_used(one) for one in numbers))}
-        if self._tells_load:
-            try:
-                return used | {"gpu_percent": sum(map(torch.cuda.utilization, numbers)) / len(numbers)}
-            except pynvml.NVMLError:
-                self._tells_load = False  # as with a GPU that is cut into parts
-        return used
+        values = {}
+        with contextlib.suppress(*_NOT_TOLD):
+            values["gpu_memory_bytes"] = float(sum(torch.cuda.device_memory_used(one) for one in numbers))
+        with contextlib.suppress(*_NOT_TOLD):
+            values["gpu_percent"] = sum(map(torch.cuda.utilization, numbers)) / len(numbers)
+        return values
