@@ -16,8 +16,8 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio import runner
 from studio.home import Home
+from studio.service.runtime import start_runtime, stop_runtime
 
 ROOT = Path(__file__).parent
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -54,11 +54,11 @@ async def plotly_script(_: Request) -> FileResponse:
 @contextlib.asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
     """The training threads live as long as the server."""
-    runner.start_runtime(Home.from_environment())
+    start_runtime(Home.from_environment())
     try:
         yield {}
     finally:
-        runner.stop_runtime()
+        stop_runtime()
 
 
 app = st.App(

@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
+from studio.config.methods import LOSSES
 from studio.events import Confusion, Evaluation, Milestone, stage
-from studio.methods import LOSSES
-from studio.rows import Point
+from studio.store.rows import Point
 
 MAX_POINTS = 2_000
 HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20

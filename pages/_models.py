@@ -4,8 +4,8 @@ import streamlit as st
 
 from pages._studio import get_home, get_store
 from pages._words import model
-from studio.config import TaskName
-from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT
+from studio.config.references import BUILTIN_IMAGE, BUILTIN_TEXT
+from studio.config.run import TaskName
 
 SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run"}
 CUT, SAME = "Cut from teacher", "Same as teacher"

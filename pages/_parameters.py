@@ -5,8 +5,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from studio import gpus
-from studio.config import RunConfig, bounds
+from studio.config.reading import bounds
+from studio.config.run import RunConfig
+from studio.machine import gpus
 
 SLIDERS = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
 AUTO = ("learning_rate", "teacher_learning_rate")

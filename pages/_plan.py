@@ -5,11 +5,12 @@ from typing import Any
 
 import streamlit as st
 
+from pages import _charts as charts
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import percent
-from studio import charts, runner
-from studio.config import RunConfig, TaskName
-from studio.plan import FORMS, IMPORTANCES, KINDS, RECIPES, UNITS, title
+from studio.config.plan import FORMS, IMPORTANCES, KINDS, RECIPES, UNITS, title
+from studio.config.run import RunConfig, TaskName
+from studio.service import questions
 
 OWN = "own"
 STEPS = "plan-steps"
@@ -144,7 +145,7 @@ def quantize(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
 
 @st.cache_data(show_spinner="Pruning by several ratios …", max_entries=50, ttl=3600)
 def preview(config: RunConfig) -> Any:
-    return runner.preview(get_home(), get_store(), config)
+    return questions.preview(get_home(), get_store(), config)
 
 
 def show_preview(config: RunConfig) -> None:

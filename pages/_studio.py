@@ -8,7 +8,7 @@ import streamlit as st
 from pages._words import escape
 from studio.errors import StudioError
 from studio.home import Home
-from studio.store import Store
+from studio.store.store import Store
 
 
 def get_home() -> Home:

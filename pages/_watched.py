@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages._studio import get_store
-from studio.rows import Cursor, Point, RunRow
+from studio.store.rows import Cursor, Point, RunRow
 
 MOST_RUNS = 20
 """So many runs are kept in memory at once."""

@@ -6,10 +6,10 @@ import streamlit as st
 
 from pages._parameters import parameter
 from pages._words import method, model
-from studio.config import CHANGES, RunConfig, TaskName
-from studio.methods import GAINS, LOSSES, MEASURED_ON, METHODS
-from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT
-from studio.rows import DatasetRow
+from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
+from studio.config.references import BUILTIN_IMAGE, BUILTIN_TEXT
+from studio.config.run import CHANGES, RunConfig, TaskName
+from studio.store.rows import DatasetRow
 
 OWN = "own"
 ANOTHER = "Pick a model, or write hub:ORG/NAME or folder:PATH"

@@ -3,9 +3,9 @@
 import re
 import time
 
-from studio.config import RunConfig
+from studio.config.methods import LOSSES, METHODS, Term
+from studio.config.run import RunConfig
 from studio.events import stage
-from studio.methods import LOSSES, METHODS, Term
 
 STATUS_ICONS = {
     "queued": ":material/schedule:",

@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
+from pages import _charts as charts
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import ago, escape
-from studio import charts
 from studio.errors import StudioError
 
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
@@ -37,17 +37,17 @@ def on_disk(file: Any) -> Path:
 
 @st.cache_data(show_spinner="Reading the file …", max_entries=4)
 def read(path: str, name: str, header: bool | None) -> Any:
-    from studio import uploads
+    from studio.data import uploads
 
     return uploads.read(Path(path), name=name, header=header)
 
 
 @st.cache_data(show_spinner="Checking the data …", max_entries=4)
 def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: str, key: tuple[Any, ...]) -> Any:
-    from studio import data
+    from studio.data.cleaning import clean, inspect
 
-    rows = data.clean(_upload, columns, task, _test, _unlabelled)  # type: ignore[arg-type]
-    return rows, data.inspect(rows)
+    rows = clean(_upload, columns, task, _test, _unlabelled)  # type: ignore[arg-type]
+    return rows, inspect(rows)
 
 
 def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ...]] | None:
@@ -80,12 +80,12 @@ def preview(upload: Any) -> None:
 
 def map_columns(upload: Any, key: str) -> Any:
     """Guessed columns that can be changed."""
-    from studio import data
+    from studio.data.columns import Columns, guess_columns
 
-    guess = data.guess_columns(upload)
+    guess = guess_columns(upload)
     if upload.kind == "images":
         separator = choose_separator(upload, guess.label, key)
-        return data.Columns(guess.input, guess.label, guess.split, separator)
+        return Columns(guess.input, guess.label, guess.split, separator)
     names = list(upload.table.columns)
     nothing = "(none)"
     first, second, third = st.columns(3)
@@ -102,18 +102,18 @@ def map_columns(upload: Any, key: str) -> Any:
         help="A column that says train, validation or test. Without one the studio splits for you.",
     )
     separator = choose_separator(upload, label, key)
-    return data.Columns(text, label, None if split == nothing else split, separator)
+    return Columns(text, label, None if split == nothing else split, separator)
 
 
 def choose_separator(upload: Any, label: str | None, key: str) -> str | None:
     """What stands between the labels of a row, for data in which a row can have several."""
-    from studio import data
+    from studio.data.columns import SEPARATORS, guess_separator
 
     if label is None or not upload.table[label].astype(str).str.contains(r"[|;,]").any():
         return None
     one = "Every row has one label"
-    words = {one: None} | {f"Several, with {separator} between them": separator for separator in data.SEPARATORS}
-    guess = data.guess_separator(upload, label)
+    words = {one: None} | {f"Several, with {separator} between them": separator for separator in SEPARATORS}
+    guess = guess_separator(upload, label)
     index = list(words.values()).index(guess)
     help_text = "Where a row can have several labels, the models say yes or no to each of them."
     picked = st.selectbox("Labels in a cell", list(words), index=index, key=f"separator-{label}-{key}", help=help_text)
@@ -187,11 +187,11 @@ def add_data() -> None:
         )
     test, test_identity = second or (None, ())
     unlabelled, unlabelled_identity = third or (None, ())
-    from studio import data
+    from studio.data.columns import guess_task
 
     whole = (identity, test_identity, unlabelled_identity)
     try:
-        rows, report = check(upload, test, unlabelled, columns, data.guess_task(upload), whole)
+        rows, report = check(upload, test, unlabelled, columns, guess_task(upload), whole)
     except StudioError as error:
         return show_error(error)
     st.subheader("What is in it", anchor=False)
@@ -204,7 +204,7 @@ def add_data() -> None:
 
 
 def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
-    from studio import library
+    from studio.service import library
 
     with errors_shown(), st.spinner("Saving …"):
         saved = library.save(store, home, name, rows, columns, **values)

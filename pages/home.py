@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import STATUS_COLOURS, STATUS_ICONS, ago, escape, model
-from studio.rows import RunRow
+from studio.store.rows import RunRow
 
 RECENT = 5
 
@@ -12,7 +12,7 @@ home, store = get_home(), get_store()
 
 
 def start_demo(kind: str) -> None:
-    from studio import samples
+    from studio.service import samples
 
     with errors_shown(), st.spinner("Preparing the demo data …"):
         run = samples.start(store, home, "text" if kind == "text" else "images")

@@ -12,11 +12,12 @@ from pages._plan import choose_plan, show_preview
 from pages._studio import errors_shown, get_home, get_store
 from pages._ways import choose_method, choose_more_data, choose_more_teachers, choose_replay
 from pages._words import count, duration, escape, method, model, size, teachers
-from studio import runner
-from studio.config import PRESET_HELP, PRESETS, RunConfig, parse_config
+from studio.config.plan import title
+from studio.config.reading import PRESET_HELP, PRESETS, parse_config
+from studio.config.run import RunConfig
 from studio.errors import ConfigError
-from studio.plan import title
-from studio.rows import DatasetRow
+from studio.service import questions
+from studio.store.rows import DatasetRow
 
 MAIN = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
 
@@ -92,7 +93,7 @@ def choose_settings(start: RunConfig | None) -> dict[str, Any]:
 
 @st.cache_data(show_spinner="Trying out a few steps …", max_entries=50, ttl=3600)
 def estimate(config: RunConfig) -> Any:
-    return runner.estimate(home, store, config)
+    return questions.estimate(home, store, config)
 
 
 def review(config: RunConfig) -> None:

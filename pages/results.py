@@ -5,13 +5,14 @@ from tempfile import mkdtemp
 
 import streamlit as st
 
+from pages import _charts as charts
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import count, escape, model, percent, size
-from studio import charts, runner
-from studio.convert import Conversion, made
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
-from studio.rows import RunRow
+from studio.pipeline.answers import Conversion, made
+from studio.service.questions import convert
+from studio.store.rows import RunRow
 
 ROLES = ("teacher", "student", "control")
 OUTCOMES = {
@@ -205,7 +206,8 @@ def teacher_of(run: RunRow) -> str:
 
 def push(run: RunRow) -> None:
     """To the Hugging Face Hub, where this machine is signed in there."""
-    from studio import export, hub
+    from studio.models import hub
+    from studio.service import export
 
     with st.expander("Push to the Hugging Face Hub"):
         if not hub.has_token():
@@ -220,7 +222,7 @@ def push(run: RunRow) -> None:
 
 
 def download(run: RunRow) -> None:
-    from studio import export
+    from studio.service import export
 
     st.subheader("Take it with you", anchor=False)
     if not home.model(run.id, "student").is_dir():
@@ -229,7 +231,7 @@ def download(run: RunRow) -> None:
     st.caption("A Hugging Face folder with a model card and the settings that made it, and the same as ONNX files.")
     if st.button("Prepare the student", icon=":material/inventory_2:", key="prepare"):
         with errors_shown(), st.spinner("Converting to ONNX, checking it on validation rows …"):
-            runner.convert(home, store, run.id)
+            convert(home, store, run.id)
         with errors_shown(), st.spinner("Packing …"):
             target = Path(mkdtemp(prefix="student-")) / f"student-{run.id}.zip"
             st.session_state["packed"] = (run.id, export.student_zip(home, store, run.id, target))

@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from pages import _charts as charts
 from pages._live_chart import live_chart
 from pages._studio import get_home, get_store, show_error
 from pages._watched import watched
@@ -21,11 +22,11 @@ from pages._words import (
     size,
     teachers,
 )
-from studio import charts, runner
+from studio.config.plan import KINDS, title
 from studio.errors import StudioError
 from studio.events import stage
-from studio.plan import KINDS, title
-from studio.rows import RunRow, Status
+from studio.service.runs import delete, disk_bytes
+from studio.store.rows import RunRow, Status
 
 LOG_LINES = 200
 
@@ -221,9 +222,9 @@ def confirm_delete(run_id: int) -> None:
     if users:
         st.write(f"Models of this run are used by run {', '.join(map(str, users))}, so it stays. It can be archived.")
         return
-    st.write(f"Its models, curves and results are deleted; {size(runner.disk_bytes(home, run_id))} are free again.")
+    st.write(f"Its models, curves and results are deleted; {size(disk_bytes(home, run_id))} are free again.")
     if st.button("Delete for good", type="primary"):
-        runner.delete(home, store, run_id)
+        delete(home, store, run_id)
         del st.query_params["run"]
         st.rerun()
 

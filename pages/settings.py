@@ -9,8 +9,11 @@ import streamlit as st
 
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import escape, size
-from studio import archives, gpus, runner, trackers
-from studio.places import available_cores
+from studio.data import archives
+from studio.executors import trackers
+from studio.machine import gpus
+from studio.machine.slots import available_cores
+from studio.service.slots import cluster_nodes, on_a_cluster, wanted_slots
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
 
@@ -32,7 +35,7 @@ with st.container(horizontal=True):
     st.metric("Processor cores", available_cores(), border=True)
     st.metric("Memory free", size(psutil.virtual_memory().available), border=True)
     st.metric("Disk free", size(shutil.disk_usage(home.root).free), border=True)
-    st.metric("Runs at once", runner.wanted_slots(), border=True, help="Set STUDIO_SLOTS to change it.")
+    st.metric("Runs at once", wanted_slots(), border=True, help="Set STUDIO_SLOTS to change it.")
 st.caption(
     f"{escape(platform.platform())}. "
     "With `device: auto` a run takes the best device there is: a GPU, else the processor."
@@ -54,10 +57,10 @@ if cards:
         hide_index=True,
     )
 
-if runner.on_a_cluster():
+if on_a_cluster():
     st.header("Cluster", anchor=False)
     with errors_shown():
-        st.dataframe(runner.cluster_nodes(), hide_index=True)
+        st.dataframe(cluster_nodes(), hide_index=True)
         st.caption("Runs go to these machines; data and models travel with them.")
 
 st.header("Curves for other programs", anchor=False)

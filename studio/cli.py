@@ -17,12 +17,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from studio import config as configs
-from studio import events, runner
+from studio import events
+from studio.config.reading import parse_yaml
+from studio.config.run import TaskName
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError
 from studio.home import Home
-from studio.rows import RunRow
-from studio.store import Store
+from studio.service import runs as service_runs
+from studio.service.questions import convert
+from studio.service.runs import carry
+from studio.service.runtime import INTERRUPTED, is_gone, new_owner
+from studio.store.rows import RunRow
+from studio.store.store import Store
 
 app = typer.Typer(
     help="Shrink a model: distil a large teacher into a small student.",
@@ -72,11 +77,11 @@ def _kept_details() -> str:
 @app.command()
 def demo(kind: Annotated[Literal["text", "images"], typer.Argument()] = "text", as_json: AsJson = False) -> None:
     """Run a demo on data that comes with the studio: no network, no account, no GPU."""
-    from studio import samples
+    from studio.service import samples
 
     home, store = _open()
     with _busy("Preparing the demo data"):
-        run = samples.start(store, home, kind, owner=runner.new_owner())
+        run = samples.start(store, home, kind, owner=new_owner())
     _carry(store, home, run, as_json)
 
 
@@ -84,7 +89,7 @@ def demo(kind: Annotated[Literal["text", "images"], typer.Argument()] = "text", 
 def data_add(
     path: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, or a ZIP of images.")],
     name: Annotated[str, typer.Option(help="The name under which it is saved.")],
-    task: Annotated[configs.TaskName | None, typer.Option(help="Guessed when left out.")] = None,
+    task: Annotated[TaskName | None, typer.Option(help="Guessed when left out.")] = None,
     input_column: Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label. Guessed.")] = None,
     test: Annotated[Path | None, typer.Option(help="A second file, to be the test set.")] = None,
@@ -98,21 +103,23 @@ def data_add(
     as_json: AsJson = False,
 ) -> None:
     """Read, check, split and save a data set."""
-    from studio import data, library, uploads
-    from studio.data import Columns
+    from studio.data import uploads
+    from studio.data.cleaning import clean
+    from studio.data.columns import Columns, guess_columns, guess_task
     from studio.errors import DataError
+    from studio.service import library
 
     home, store = _open()
     with _busy(f"Reading {path.name}"):
         upload = uploads.read(path, header=header)
         second = uploads.read(test, header=header) if test else None
         extra = uploads.read(unlabelled, header=header) if unlabelled else None
-        guessed = data.guess_columns(upload)
+        guessed = guess_columns(upload)
         columns = Columns(input_column or guessed.input, label or guessed.label, guessed.split, separator)
-        kind = task or data.guess_task(upload)
-        if kind != data.guess_task(upload):
-            raise DataError(f"{path.name} does not hold data for {kind}.", f"It fits {data.guess_task(upload)}.")
-        rows = data.clean(upload, columns, kind, second, extra)
+        kind = task or guess_task(upload)
+        if kind != guess_task(upload):
+            raise DataError(f"{path.name} does not hold data for {kind}.", f"It fits {guess_task(upload)}.")
+        rows = clean(upload, columns, kind, second, extra)
     with _busy("Saving"):
         saved = library.save(store, home, name, rows, columns)
     if as_json:
@@ -144,8 +151,8 @@ def train(
 ) -> None:
     """Carry out a run: teach, record, distil, control, evaluate."""
     home, store = _open()
-    wanted = configs.parse_yaml(_text(config), settings or ())
-    run = store.submit(wanted, key=f"cli-{uuid.uuid4()}", owner=runner.new_owner())
+    wanted = parse_yaml(_text(config), settings or ())
+    run = store.submit(wanted, key=f"cli-{uuid.uuid4()}", owner=new_owner())
     _carry(store, home, run, as_json)
 
 
@@ -153,14 +160,14 @@ def train(
 def resume(run_id: RunId, as_json: AsJson = False) -> None:
     """Let a run that was stopped or failed go on from where it was."""
     home, store = _open()
-    _carry(store, home, store.resume(run_id, owner=runner.new_owner()), as_json)
+    _carry(store, home, store.resume(run_id, owner=new_owner()), as_json)
 
 
 @app.command()
 def delete(run_id: RunId, as_json: AsJson = False) -> None:
     """Delete a run that is over, with its models. Refused where another run uses one of them."""
     home, store = _open()
-    freed = runner.delete(home, store, run_id)
+    freed = service_runs.delete(home, store, run_id)
     if as_json:
         return _print_json({"run": run_id, "freed_bytes": freed})
     typer.echo(f"Deleted run {run_id}; {freed / 1e6:.1f} MB are free again.")
@@ -212,7 +219,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the student as a Hugging Face folder, and as ONNX, in a zip."""
-    from studio import export as exports
+    from studio.service import export as exports
 
     home, store = _open()
     store.run(run_id)
@@ -233,7 +240,7 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Put the student into a new repository of the Hugging Face Hub."""
-    from studio import export as exports
+    from studio.service import export as exports
 
     home, store = _open()
     with _busy(f"Pushing to {name}"):
@@ -247,7 +254,7 @@ def _open() -> tuple[Home, Store]:
     """The home and its store, in which no run claims to be running after its process was killed."""
     home = Home.from_environment()
     store = Store(home.database)
-    store.take_back(runner.is_gone, runner.INTERRUPTED)
+    store.take_back(is_gone, INTERRUPTED)
     return home, store
 
 
@@ -255,7 +262,7 @@ def _convert(home: Home, store: Store, run_id: int) -> None:
     """Make the ONNX files; where that cannot be done the zip goes without them, and it is said why."""
     with _busy("Converting to ONNX"):
         try:
-            conversion = runner.convert(home, store, run_id)
+            conversion = convert(home, store, run_id)
         except (ExportError, WorkerError) as error:
             _shown.print(f"[yellow]No ONNX:[/] {_plain(str(error))}", highlight=False)
             return
@@ -281,7 +288,7 @@ def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
     """Drive a run to its end with a progress bar; the exit status tells how it ended."""
     _shown.print(f"[dim]Run {run.id} has started; Ctrl-C stops it and keeps the student so far.[/]", highlight=False)
     with _ended_like_ctrl_c(), contextlib.suppress(KeyboardInterrupt):
-        said = cast(Generator[events.Event, None, None], runner.carry(store, home, run))
+        said = cast(Generator[events.Event, None, None], carry(store, home, run))
         with contextlib.closing(said):
             _draw(said, quiet=as_json)
     done = store.run(run.id)

@@ -12,14 +12,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from studio import data, library
-from studio.config import parse_config
-from studio.data import Columns
-from studio.executors import Job
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
 from studio.home import Home
-from studio.rows import DatasetRow
-from studio.store import Store
-from studio.uploads import Upload
+from studio.pipeline.job import Job
+from studio.service import library
+from studio.store.rows import DatasetRow
+from studio.store.store import Store
 
 GOOD = ("lovely", "great", "fine", "superb", "warm")
 BAD = ("awful", "dull", "poor", "cold", "broken")
@@ -59,7 +60,7 @@ def reviews(rows: int = 120, unlabelled: int = 0) -> Upload:
 def saved(store: Store, home: Home) -> DatasetRow:
     """A data set of short reviews, named reviews."""
     columns = Columns("text", "label")
-    return library.save(store, home, "reviews", data.clean(reviews(), columns, "text-classification"), columns)
+    return library.save(store, home, "reviews", clean(reviews(), columns, "text-classification"), columns)
 
 
 TINY = {

@@ -8,8 +8,9 @@ import time
 import types
 from pathlib import Path
 
-from studio import events, worker
+from studio import events
 from studio.errors import ModelError
+from studio.executors import worker
 
 
 def distill(config, *, run_id, dataset, home, replay=None):
@@ -46,7 +47,7 @@ def _teach(manner):
 
 
 if __name__ == "__main__":
-    sys.modules["studio.trainer"] = types.ModuleType("studio.trainer")
-    sys.modules["studio.trainer"].distill = distill
+    sys.modules["studio.pipeline.distill"] = types.ModuleType("studio.pipeline.distill")
+    sys.modules["studio.pipeline.distill"].distill = distill
     worker.LEAVE_SECONDS = 0.5
     sys.exit(worker.main())

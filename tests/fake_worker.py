@@ -7,7 +7,7 @@ import sys
 import time
 
 from studio import events
-from studio.executors import Job
+from studio.pipeline.job import Job
 
 
 def say(event):

@@ -4,10 +4,12 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from studio import augment, models
-from studio.augment import Changes
-from studio.models import Fit
-from studio.tasks import text_classification
+from studio.models.model import Fit
+from studio.models.opening import build, open_masked
+from studio.models.saving import save
+from studio.tasks import augment
+from studio.tasks import text as text_classification
+from studio.tasks.augment import Changes
 
 TEXTS = [f"the lovely thing number {number} was a great and warm one" for number in range(200)]
 PIXELS = torch.randint(0, 256, (200, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -119,10 +121,10 @@ def test_a_control_gets_no_mixed_images():
 
 
 def test_a_model_that_cannot_fill_in_words_is_refused(home, saved, tmp_path):
-    from studio import data
+    from studio.data.folder import load
     from studio.errors import ModelError
 
-    rows = data.load(home.dataset(saved.id)).dict["train"]
-    models.save(models.build("transformer-tiny", Fit("text-classification", ["bad", "good"], rows, 16)), tmp_path / "m")
+    rows = load(home.dataset(saved.id)).dict["train"]
+    save(build("transformer-tiny", Fit("text-classification", ["bad", "good"], rows, 16)), tmp_path / "m")
     with pytest.raises(ModelError, match="not trained to fill in"):
-        models.open_masked(tmp_path / "m")
+        open_masked(tmp_path / "m")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from studio import charts
+from pages import _charts as charts
 from studio.events import Confusion, Evaluation
-from studio.rows import Point
+from studio.store.rows import Point
 
 
 def points(count=50):

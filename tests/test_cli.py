@@ -12,7 +12,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification
 
 from studio import cli
-from studio.config import parse_config
+from studio.config.reading import parse_config
 from tests.conftest import TINY, reviews
 
 
@@ -141,7 +141,7 @@ def wait_until(done, training, seconds=90):
 
 
 def test_a_run_whose_process_was_killed_does_not_claim_to_be_running(studio, store, saved):
-    dead = "import os; from studio import runner; print(runner.new_owner())"
+    dead = "import os; from studio.service.runtime import new_owner; print(new_owner())"
     owner = subprocess.run([sys.executable, "-c", dead], capture_output=True, text=True, check=True).stdout.strip()
     store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=owner)
     shown = json.loads(studio("show", 1, "--json").stdout)

@@ -23,17 +23,19 @@ from transformers import (
     ViTConfig,
 )
 
-from studio import compact, compress, constraints, models, onnx
-from studio.architectures import FastTextConfig, MlpConfig
+from studio import compress
 from studio.compress import structured
 from studio.compress.low_rank import factorize
 from studio.compress.quantized import nearest_of_few, quantize_weights, round_while_learning
 from studio.compress.sample import Sample, draw
 from studio.compress.sparse import sparsify
 from studio.compress.structured import prune
+from studio.config.plan import Factorize, Prune, Quantize, RoundWhileLearning, Sparsify
 from studio.errors import ExportError, ModelError
-from studio.models import Model
-from studio.plan import Factorize, Prune, Quantize, RoundWhileLearning, Sparsify
+from studio.models import compact, constraints, onnx
+from studio.models.model import Model, parameters
+from studio.models.saving import save, weights_bytes
+from studio.tasks.architectures import FastTextConfig, MlpConfig
 
 TEXT, IMAGES = AutoModelForSequenceClassification, AutoModelForImageClassification
 BERT = {
@@ -131,7 +133,7 @@ def logits(network, sample):
 
 
 def opened_again(model, kind, folder):
-    saved = models.save(model, folder)
+    saved = save(model, folder)
     if compact.is_compact(saved.folder):
         return saved, compact.load(saved.folder, kind)
     return saved, kind.from_pretrained(saved.folder, use_safetensors=True)
@@ -146,10 +148,10 @@ def test_what_is_pruned_is_really_smaller_and_opens_again_with_the_same_answers(
     model, sample = make(name)
     smaller = prune(model, Prune(ratio=0.5, units=(unit,), scope=scope), sample)
     if (name, unit) != ("albert", "layers"):  # its layers share one set of weights
-        assert models.parameters(smaller.network) < models.parameters(model.network)
+        assert parameters(smaller.network) < parameters(model.network)
     saved, again = opened_again(smaller, ZOO[name][0], tmp_path / "student")
     assert torch.allclose(logits(again, sample), logits(smaller.network, sample), atol=1e-6)
-    assert models.weights_bytes(saved.folder) < 5 * models.parameters(smaller.network) + 20_000
+    assert weights_bytes(saved.folder) < 5 * parameters(smaller.network) + 20_000
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_what_is_pruned_is_really_smaller_and_opens_again_with_the_same_answers(
 )
 def test_where_a_config_can_tell_the_sizes_no_loader_is_needed(name, unit, tmp_path):
     model, sample = make(name)
-    saved = models.save(prune(model, Prune(ratio=0.5, units=(unit,)), sample), tmp_path / "student")
+    saved = save(prune(model, Prune(ratio=0.5, units=(unit,)), sample), tmp_path / "student")
     assert not compact.is_compact(saved.folder)
 
 
@@ -301,8 +303,8 @@ def test_zeros_stay_zero_while_the_rest_learns():
 def test_a_sparse_student_is_smaller_on_disk_and_no_faster(tmp_path):
     model, sample = make("bert")
     sparse = sparsify(model, Sparsify(ratio=0.9))
-    dense, small = models.save(model, tmp_path / "dense"), models.save(sparse, tmp_path / "sparse")
-    assert models.weights_bytes(small.folder) < 0.4 * models.weights_bytes(dense.folder)
+    dense, small = save(model, tmp_path / "dense"), save(sparse, tmp_path / "sparse")
+    assert weights_bytes(small.folder) < 0.4 * weights_bytes(dense.folder)
     again = compact.load(small.folder, TEXT)
     assert [one.shape for one in again.parameters()] == [one.shape for one in model.network.parameters()]
     assert torch.equal(logits(again, sample), logits(constraints.settled(sparse.network), sample))
@@ -368,7 +370,7 @@ def test_embeddings_keep_frequent_words_best():
 def test_a_factorized_student_opens_again_with_the_same_answers(name, tmp_path):
     model, sample = make(name)
     smaller = factorize(model, Factorize(rank=0.3), sample)
-    assert models.parameters(smaller.network) < models.parameters(model.network)
+    assert parameters(smaller.network) < parameters(model.network)
     _, again = opened_again(smaller, ZOO[name][0], tmp_path / "student")
     assert torch.allclose(logits(again, sample), logits(smaller.network, sample), atol=1e-6)
 
@@ -381,8 +383,8 @@ def test_a_factorized_student_opens_again_with_the_same_answers(name, tmp_path):
 def test_few_bits_are_fewer_bytes_and_come_back_to_the_bit(name, form, share, tmp_path):
     model, _ = make(name)
     rounded = quantize_weights(model, form)
-    whole, small = models.save(model, tmp_path / "whole"), models.save(rounded, tmp_path / "small")
-    assert models.weights_bytes(small.folder) < (share + 0.15) * models.weights_bytes(whole.folder)
+    whole, small = save(model, tmp_path / "whole"), save(rounded, tmp_path / "small")
+    assert weights_bytes(small.folder) < (share + 0.15) * weights_bytes(whole.folder)
     again = compact.load(small.folder, ZOO[name][0]).state_dict()
     for key, tensor in rounded.network.state_dict().items():
         assert torch.allclose(again[key], tensor, atol=1e-7), key
@@ -441,8 +443,8 @@ def test_an_int8_file_answers_nearly_as_the_student_and_is_smaller(name, form, t
     ours, theirs = logits(small.network, sample), logits(model.network, sample)
     assert (ours - theirs).abs().max() < 0.1 * theirs.abs().max() + 0.05
     assert small.network.config is model.network.config or small.network.config.num_labels == 3
-    assert models.parameters(small.network) == models.parameters(model.network)
-    assert models.weights_bytes(small.folder) == (tmp_path / "int8" / "model.onnx").stat().st_size
+    assert parameters(small.network) == parameters(model.network)
+    assert weights_bytes(small.folder) == (tmp_path / "int8" / "model.onnx").stat().st_size
 
 
 def test_a_rehearsal_goes_through_all_steps_without_leaving_anything(tmp_path):
@@ -450,7 +452,7 @@ def test_a_rehearsal_goes_through_all_steps_without_leaving_anything(tmp_path):
     steps = [Prune(ratio=0.5), RoundWhileLearning(form="int8"), Quantize(form="int8")]
     before = set(Path(tempfile.gettempdir()).iterdir())
     smaller = compress.rehearse(steps, model, sample)
-    assert models.parameters(smaller.network) < models.parameters(model.network)
+    assert parameters(smaller.network) < parameters(model.network)
     assert set(Path(tempfile.gettempdir()).iterdir()) <= before
 
 

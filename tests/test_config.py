@@ -1,6 +1,7 @@
 import pytest
 
-from studio.config import PRESETS, RunConfig, parse_config, parse_yaml
+from studio.config.reading import PRESETS, parse_config, parse_yaml
+from studio.config.run import RunConfig
 from studio.errors import ConfigError
 
 WHOLE = {"dataset": "reviews", "teacher": "builtin/transformer-base", "student": "teacher/2-layers"}

@@ -3,18 +3,21 @@ import json
 import pandas as pd
 import pytest
 
-from studio import data, library, uploads
-from studio.config import UNLABELLED
-from studio.data import Columns
+from studio.config.run import UNLABELLED
+from studio.data import uploads
+from studio.data.cleaning import Rows, clean, inspect
+from studio.data.columns import Columns, guess_columns
+from studio.data.folder import build, fingerprint, load
+from studio.data.uploads import Upload
 from studio.errors import DataError
-from studio.uploads import Upload
+from studio.service import library
 from tests.conftest import reviews
 
 COLUMNS = Columns("text", "label")
 
 
-def cleaned(upload: Upload, test: Upload | None = None) -> data.Rows:
-    return data.clean(upload, COLUMNS, "text-classification", test)
+def cleaned(upload: Upload, test: Upload | None = None) -> Rows:
+    return clean(upload, COLUMNS, "text-classification", test)
 
 
 def table(texts: list[str], labels: list[str]) -> Upload:
@@ -22,27 +25,27 @@ def table(texts: list[str], labels: list[str]) -> Upload:
 
 
 def test_splits_are_stratified_seeded_and_share_no_row():
-    first, again = data.build(cleaned(reviews(200))), data.build(cleaned(reviews(200)))
-    other = data.build(cleaned(reviews(200)), seed=1)
+    first, again = build(cleaned(reviews(200))), build(cleaned(reviews(200)))
+    other = build(cleaned(reviews(200)), seed=1)
     texts = {split: set(rows["text"]) for split, rows in first.items()}
     assert {split: len(rows) for split, rows in first.items()} == {"train": 140, "validation": 20, "test": 40}
     assert all(sum(rows["label"]) * 2 == len(rows) for rows in first.values())
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["validation"]
-    assert data.fingerprint(first, ["bad", "good"]) == data.fingerprint(again, ["bad", "good"])
+    assert fingerprint(first, ["bad", "good"]) == fingerprint(again, ["bad", "good"])
     assert texts["test"] != set(other["test"]["text"])
 
 
 def test_copies_of_one_text_never_lie_in_two_splits_that_the_studio_makes():
     texts = [f"message {number % 40}" + ("  " if number >= 40 else "") for number in range(80)]
-    splits = data.build(cleaned(table(texts, ["a" if int(text.split()[1]) % 2 else "b" for text in texts])))
+    splits = build(cleaned(table(texts, ["a" if int(text.split()[1]) % 2 else "b" for text in texts])))
     plain = {split: {text.strip() for text in rows["text"]} for split, rows in splits.items()}
     assert not plain["train"] & plain["test"]
     assert not plain["train"] & plain["validation"]
 
 
 def test_rows_without_a_label_are_kept_for_training_and_never_measured_on():
-    splits = data.build(cleaned(reviews(120, unlabelled=30)))
+    splits = build(cleaned(reviews(120, unlabelled=30)))
     assert sum(label == UNLABELLED for label in splits["train"]["label"]) == 30
     assert UNLABELLED not in splits["test"]["label"][:]
     assert UNLABELLED not in splits["validation"]["label"][:]
@@ -50,7 +53,7 @@ def test_rows_without_a_label_are_kept_for_training_and_never_measured_on():
 
 def test_a_given_test_file_is_the_test_set_and_nothing_else_is():
     given = table(["unseen good thing", "unseen bad thing", "one without a label"], ["good", "bad", ""])
-    splits = data.build(cleaned(reviews(), given))
+    splits = build(cleaned(reviews(), given))
     assert splits["test"]["text"][:] == ["unseen good thing", "unseen bad thing"]
 
 
@@ -60,8 +63,8 @@ def test_leaks_are_counted_and_taken_out_of_training_on_request():
         [*reviews().table["text"], "the lovely thing number 1 was lovely"], [*reviews().table["label"], "good"]
     )
     rows = cleaned(upload, leaking)
-    assert data.inspect(rows).leaked == 1
-    kept, dropped = data.build(rows), data.build(rows, drop_leaked=True)
+    assert inspect(rows).leaked == 1
+    kept, dropped = build(rows), build(rows, drop_leaked=True)
     assert len(kept["train"]) + len(kept["validation"]) - len(dropped["train"]) - len(dropped["validation"]) >= 1
     assert len(dropped["test"]) == 2
 
@@ -88,21 +91,21 @@ def test_data_that_cannot_be_learned_from_is_refused_in_words(upload, words):
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(DataError, match=r"no column 'body'.*'text', 'label'"):
-        data.clean(reviews(), Columns("body", "label"), "text-classification")
+        clean(reviews(), Columns("body", "label"), "text-classification")
 
 
 def test_columns_are_guessed_by_name_and_by_content():
     plain = pd.DataFrame({"0": ["a long sentence about a film", "another quite long one"] * 10, "1": ["1", "0"] * 10})
     named = pd.DataFrame({"id": range(20), "category": ["x", "y"] * 10, "message": ["hello there"] * 20})
-    assert data.guess_columns(Upload("table", plain)) == Columns("0", "1")
-    assert data.guess_columns(Upload("table", named)) == Columns("message", "category")
+    assert guess_columns(Upload("table", plain)) == Columns("0", "1")
+    assert guess_columns(Upload("table", named)) == Columns("message", "category")
 
 
 def test_what_is_saved_is_read_back_and_saving_it_again_changes_nothing(store, home):
     rows = cleaned(reviews())
     first = library.save(store, home, "mine", rows, COLUMNS)
     again = library.save(store, home, "mine", rows, COLUMNS)
-    loaded = data.load(home.dataset(first.id))
+    loaded = load(home.dataset(first.id))
     assert first.id == again.id
     assert loaded.labels == ["bad", "good"]
     assert loaded.fingerprint == first.fingerprint
@@ -121,7 +124,7 @@ def test_naughty_strings_survive_the_way_to_disk_and_back(store, home, real_data
     ]
     upload = table(strings, ["a" if number % 2 else "b" for number in range(len(strings))])
     saved = library.save(store, home, "'; DROP TABLE runs; --", cleaned(upload), COLUMNS)
-    loaded = data.load(home.dataset(saved.id)).dict
+    loaded = load(home.dataset(saved.id)).dict
     assert sorted(text for rows in loaded.values() for text in rows["text"]) == sorted(strings)
     assert json.loads((home.dataset(saved.id) / "dataset.json").read_text())["name"] == "'; DROP TABLE runs; --"
     assert home.dataset(saved.id).parent == home.root / "datasets"
@@ -130,16 +133,16 @@ def test_naughty_strings_survive_the_way_to_disk_and_back(store, home, real_data
 def test_the_leak_in_the_chinese_reviews_is_found(real_data):
     folder = real_data / "text" / "chnsenticorp"
     train, test = uploads.read(folder / "train.tsv"), uploads.read(folder / "test.tsv")
-    rows = data.clean(train, data.guess_columns(train), "text-classification", test)
-    assert 325 <= data.inspect(rows).leaked <= 335
+    rows = clean(train, guess_columns(train), "text-classification", test)
+    assert 325 <= inspect(rows).leaked <= 335
 
 
 def test_the_intents_of_a_bank_with_line_breaks_in_quotes_are_read_whole(real_data):
     upload = uploads.read(real_data / "text" / "banking77" / "train.csv")
-    assert data.guess_columns(upload) == Columns("text", "category")
+    assert guess_columns(upload) == Columns("text", "category")
     assert len(upload.table) == 10_003
     assert len(cleaned_labels(upload)) == 77
 
 
 def cleaned_labels(upload: Upload) -> list[str]:
-    return data.clean(upload, data.guess_columns(upload), "text-classification").labels
+    return clean(upload, guess_columns(upload), "text-classification").labels

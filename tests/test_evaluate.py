@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import confusion_matrix, f1_score
 
-from studio import evaluate
+from studio.evaluate import metrics as evaluate
 from studio.events import Comparison, Evaluation
 
 

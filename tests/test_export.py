@@ -7,16 +7,19 @@ import zipfile
 import pytest
 from PIL import Image
 
-from studio import data, export, library, runner, samples
-from studio.config import parse_config
-from studio.data import Columns
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.errors import ExportError
+from studio.service import export, library, samples
+from studio.service.runs import carry
+from studio.service.runtime import new_owner
 from tests.conftest import TINY, reviews
 
 
 def finished(store, home, **changes):
-    run = store.submit(parse_config({"dataset": "reviews", **TINY, **changes}), key="k", owner=runner.new_owner())
-    list(runner.carry(store, home, run))
+    run = store.submit(parse_config({"dataset": "reviews", **TINY, **changes}), key="k", owner=new_owner())
+    list(carry(store, home, run))
     assert store.run(run.id).status == "finished", store.run(run.id).message
     return run
 
@@ -67,8 +70,8 @@ def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, t
     name = samples.add(store, home, "images").name
     settings = {"teacher": "builtin/mlp-64", "student": student, "epochs": 1, "teacher_epochs": 1, "control": False}
     config = parse_config({"dataset": name, **settings})
-    run = store.submit(config, key="k", owner=runner.new_owner())
-    list(runner.carry(store, home, run))
+    run = store.submit(config, key="k", owner=new_owner())
+    list(carry(store, home, run))
     with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
         archive.extractall(tmp_path / "student")
     Image.new("RGB", (20, 30), "white").save(tmp_path / "student" / "image.png")
@@ -76,7 +79,7 @@ def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, t
 
 
 def parse_config_of(folder):
-    from studio.config import parse_yaml
+    from studio.config.reading import parse_yaml
 
     return parse_yaml((folder / "student" / "config.yaml").read_text())
 
@@ -112,7 +115,7 @@ def test_names_in_the_model_card_mean_nothing_to_markdown(store, home, tmp_path)
     columns = Columns("text", "label")
     upload = reviews(20)
     upload.table["label"] = upload.table["label"].replace({"good": "<script>\n# good"})
-    rows = data.clean(upload, columns, "text-classification")
+    rows = clean(upload, columns, "text-classification")
     library.save(store, home, "my `best` <b>", rows, columns)
     run = store.submit(parse_config({"dataset": "my `best` <b>", **TINY}), key="k")
     card = export.model_card(store, store.run(run.id))

@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from studio import losses
+from studio.distill.losses import (
+    attention_distribution_loss,
+    attention_transfer_loss,
+    hidden_cosine_loss,
+    hint_loss,
+    rkd_angle_loss,
+    rkd_distance_loss,
+    similarity_loss,
+    value_relation_loss,
+)
 
 BATCH, LENGTH, WIDTH, HEADS = 4, 3, 6, 2
 MASK = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]])
@@ -78,13 +87,13 @@ def test_hints_equal_their_definition_over_real_tokens(tokens):
         for row, place in real_tokens()
         for unit_ in range(WIDTH)
     ]
-    assert losses.hint_loss(*tokens, MASK).item() == pytest.approx(sum(squares) / len(squares))
+    assert hint_loss(*tokens, MASK).item() == pytest.approx(sum(squares) / len(squares))
 
 
 def test_the_cosine_of_hidden_states_equals_its_definition_over_real_tokens(tokens):
     student, teacher = (one.tolist() for one in tokens)
     found = [1 - dot(unit(student[row][place]), unit(teacher[row][place])) for row, place in real_tokens()]
-    assert losses.hidden_cosine_loss(*tokens, MASK).item() == pytest.approx(sum(found) / len(found))
+    assert hidden_cosine_loss(*tokens, MASK).item() == pytest.approx(sum(found) / len(found))
 
 
 def test_attention_transfer_equals_its_definition(maps):
@@ -103,7 +112,7 @@ def test_attention_transfer_equals_its_definition(maps):
         for mine, theirs in zip(student, teacher, strict=True)
         for a, b in zip(activity(mine), activity(theirs), strict=True)
     ]
-    found = losses.attention_transfer_loss(*maps, torch.ones(BATCH, 1))
+    found = attention_transfer_loss(*maps, torch.ones(BATCH, 1))
     assert found.item() == pytest.approx(sum(squares) / len(squares))
 
 
@@ -119,15 +128,15 @@ def test_attention_distributions_equal_their_definition_over_real_tokens():
         for head in range(HEADS):
             p, q = teacher[row, head, place].tolist(), student[row, head, place].tolist()
             total += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True) if a > 0) / HEADS
-    found = losses.attention_distribution_loss(student, teacher, MASK)
+    found = attention_distribution_loss(student, teacher, MASK)
     assert found.item() == pytest.approx(total / len(real_tokens()))
 
 
 def test_attention_of_another_number_of_heads_is_compared_by_its_mean():
     student, teacher = attention(6, heads=2), attention(7, heads=4)
     means = [one.mean(1, keepdim=True) for one in (student, teacher)]
-    assert losses.attention_distribution_loss(student, teacher, MASK).item() == pytest.approx(
-        losses.attention_distribution_loss(*means, MASK).item()
+    assert attention_distribution_loss(student, teacher, MASK).item() == pytest.approx(
+        attention_distribution_loss(*means, MASK).item()
     )
 
 
@@ -144,14 +153,14 @@ def test_value_relations_equal_their_definition_for_models_of_different_width():
         for head in range(HEADS):
             p, q = relation(teacher, row, head, place), relation(student, row, head, place)
             total += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)) / HEADS
-    found = losses.value_relation_loss(student, teacher, MASK)
+    found = value_relation_loss(student, teacher, MASK)
     assert found.item() == pytest.approx(total / len(real_tokens()))
 
 
 def test_distances_of_pairs_equal_their_definition(embeddings):
     student, teacher = (distances(one.tolist()) for one in embeddings)
     found = [huber(student[a][b], teacher[a][b]) for a in range(BATCH) for b in range(BATCH)]
-    assert losses.rkd_distance_loss(*embeddings).item() == pytest.approx(sum(found) / len(found))
+    assert rkd_distance_loss(*embeddings).item() == pytest.approx(sum(found) / len(found))
 
 
 def test_angles_of_triplets_equal_their_definition(embeddings):
@@ -163,7 +172,7 @@ def test_angles_of_triplets_equal_their_definition(embeddings):
         for b in everyone
         for c in everyone
     ]
-    assert losses.rkd_angle_loss(*embeddings).item() == pytest.approx(sum(found) / len(found))
+    assert rkd_angle_loss(*embeddings).item() == pytest.approx(sum(found) / len(found))
 
 
 def test_similarities_equal_their_definition(embeddings):
@@ -172,13 +181,13 @@ def test_similarities_equal_their_definition(embeddings):
 
     student, teacher = (similar(one.tolist()) for one in embeddings)
     squares = [(student[a][b] - teacher[a][b]) ** 2 for a in range(BATCH) for b in range(BATCH)]
-    assert losses.similarity_loss(*embeddings).item() == pytest.approx(sum(squares) / BATCH**2)
+    assert similarity_loss(*embeddings).item() == pytest.approx(sum(squares) / BATCH**2)
 
 
 def test_relations_do_not_change_when_an_embedding_is_scaled_shifted_or_turned(embeddings):
     student, teacher = embeddings
     turn = torch.linalg.qr(random(WIDTH, WIDTH, seed=10))[0]
-    for loss in (losses.rkd_distance_loss, losses.rkd_angle_loss):
+    for loss in (rkd_distance_loss, rkd_angle_loss):
         assert loss(student, 7 * teacher @ turn + 3).item() == pytest.approx(loss(student, teacher).item())
         assert loss(7 * teacher @ turn + 3, teacher).item() == pytest.approx(0, abs=1e-12)
 
@@ -186,45 +195,45 @@ def test_relations_do_not_change_when_an_embedding_is_scaled_shifted_or_turned(e
 def test_similarities_do_not_change_when_an_embedding_is_scaled_or_turned(embeddings):
     student, teacher = embeddings
     turn = torch.linalg.qr(random(WIDTH, WIDTH, seed=10))[0]
-    turned = losses.similarity_loss(student, 7 * teacher @ turn)
-    assert turned.item() == pytest.approx(losses.similarity_loss(student, teacher).item())
+    turned = similarity_loss(student, 7 * teacher @ turn)
+    assert turned.item() == pytest.approx(similarity_loss(student, teacher).item())
 
 
 def test_the_scale_of_a_map_makes_no_difference_to_attention_transfer(maps):
     student, teacher = maps
     mask = torch.ones(BATCH, 1)
-    before = losses.attention_transfer_loss(student, teacher, mask)
-    assert losses.attention_transfer_loss(5 * student, -2 * teacher, mask).item() == pytest.approx(before.item())
+    before = attention_transfer_loss(student, teacher, mask)
+    assert attention_transfer_loss(5 * student, -2 * teacher, mask).item() == pytest.approx(before.item())
 
 
 def test_the_scale_of_hidden_states_makes_no_difference_to_their_cosine(tokens):
     student, teacher = tokens
-    before = losses.hidden_cosine_loss(student, teacher, MASK)
-    assert losses.hidden_cosine_loss(5 * student, 0.2 * teacher, MASK).item() == pytest.approx(before.item())
+    before = hidden_cosine_loss(student, teacher, MASK)
+    assert hidden_cosine_loss(5 * student, 0.2 * teacher, MASK).item() == pytest.approx(before.item())
 
 
 def test_padding_counts_in_no_loss(tokens):
     student, teacher = tokens
     noise = 100 * random(BATCH, LENGTH, WIDTH, seed=11) * (MASK == 0).unsqueeze(-1)
-    for loss in (losses.hint_loss, losses.hidden_cosine_loss, losses.attention_transfer_loss):
+    for loss in (hint_loss, hidden_cosine_loss, attention_transfer_loss):
         assert loss(student + noise, teacher, MASK).item() == pytest.approx(loss(student, teacher, MASK).item())
     values = [one.view(BATCH, LENGTH, HEADS, WIDTH // HEADS).transpose(1, 2) for one in (student, teacher, noise)]
-    before = losses.value_relation_loss(values[0], values[1], MASK)
-    assert losses.value_relation_loss(values[0] + values[2], values[1], MASK).item() == pytest.approx(before.item())
+    before = value_relation_loss(values[0], values[1], MASK)
+    assert value_relation_loss(values[0] + values[2], values[1], MASK).item() == pytest.approx(before.item())
 
 
 FEATURE = {
-    "hint": (lambda s, t: losses.hint_loss(s, t, MASK), (BATCH, LENGTH, WIDTH)),
-    "hidden_cosine": (lambda s, t: losses.hidden_cosine_loss(s, t, MASK), (BATCH, LENGTH, WIDTH)),
-    "attention_transfer": (lambda s, t: losses.attention_transfer_loss(s, t, torch.ones(BATCH, 1)), (BATCH, 2, 3, 3)),
+    "hint": (lambda s, t: hint_loss(s, t, MASK), (BATCH, LENGTH, WIDTH)),
+    "hidden_cosine": (lambda s, t: hidden_cosine_loss(s, t, MASK), (BATCH, LENGTH, WIDTH)),
+    "attention_transfer": (lambda s, t: attention_transfer_loss(s, t, torch.ones(BATCH, 1)), (BATCH, 2, 3, 3)),
     "attention_distribution": (
-        lambda s, t: losses.attention_distribution_loss(s.softmax(-1), t.softmax(-1), torch.ones(BATCH, LENGTH)),
+        lambda s, t: attention_distribution_loss(s.softmax(-1), t.softmax(-1), torch.ones(BATCH, LENGTH)),
         (BATCH, HEADS, LENGTH, LENGTH),
     ),
-    "value_relation": (lambda s, t: losses.value_relation_loss(s, t, MASK), (BATCH, HEADS, LENGTH, 2)),
-    "rkd_distance": (losses.rkd_distance_loss, (BATCH, WIDTH)),
-    "rkd_angle": (losses.rkd_angle_loss, (BATCH, WIDTH)),
-    "similarity": (losses.similarity_loss, (BATCH, WIDTH)),
+    "value_relation": (lambda s, t: value_relation_loss(s, t, MASK), (BATCH, HEADS, LENGTH, 2)),
+    "rkd_distance": (rkd_distance_loss, (BATCH, WIDTH)),
+    "rkd_angle": (rkd_angle_loss, (BATCH, WIDTH)),
+    "similarity": (similarity_loss, (BATCH, WIDTH)),
 }
 
 
@@ -245,7 +254,7 @@ def test_a_student_that_agrees_with_its_teacher_has_no_loss_and_no_broken_gradie
     assert torch.isfinite(student.grad).all()
 
 
-@pytest.mark.parametrize("loss", [losses.rkd_distance_loss, losses.rkd_angle_loss, losses.similarity_loss])
+@pytest.mark.parametrize("loss", [rkd_distance_loss, rkd_angle_loss, similarity_loss])
 def test_two_examples_in_the_same_place_do_not_break_the_gradient(loss):
     student = random(BATCH, WIDTH, seed=14)
     student[1] = student[0]

@@ -4,8 +4,9 @@ import pynvml
 import pytest
 import torch
 
-from studio import gpus, runner
 from studio.executors import work
+from studio.machine import gpus
+from studio.service.slots import wanted_slots
 from tests.pages.test_pages import opened, words
 
 TOTAL, USED = 80_000_000_000, 12_000_000_000
@@ -52,9 +53,9 @@ def test_all_are_listed_with_their_memory_and_how_busy_they_are(two):
 
 def test_each_is_a_slot_unless_a_number_is_asked_for(two, monkeypatch):
     monkeypatch.delenv("STUDIO_SLOTS", raising=False)
-    assert runner.wanted_slots() == 2
+    assert wanted_slots() == 2
     monkeypatch.setenv("STUDIO_SLOTS", "5")
-    assert runner.wanted_slots() == 5
+    assert wanted_slots() == 5
 
 
 def test_a_machine_without_a_driver_has_none(monkeypatch):
@@ -73,7 +74,7 @@ def test_one_whose_memory_the_driver_does_not_tell_is_still_a_slot(two, monkeypa
 
     monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", refused)
     assert [one.memory_bytes for one in gpus.found()] == [None, None]
-    assert runner.wanted_slots() == 2
+    assert wanted_slots() == 2
 
 
 def test_the_settings_page_shows_them(home, store, two):

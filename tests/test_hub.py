@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from studio import data, models
-from studio.models import Fit
+from studio.data.folder import load
+from studio.models.model import Fit
+from studio.models.opening import build
+from studio.models.saving import save
 from tests.fake_hub import serving
 
 SCRIPT = """
 import json, sys
-from studio import hub
+from studio.models import hub
 from studio.errors import ModelError
 steps, progress = hub.download(sys.argv[1]), []
 try:
@@ -31,9 +33,9 @@ except ModelError as error:
 @pytest.fixture
 def model(home, saved, tmp_path):
     """A saved model with a pickle and a piece of code beside it."""
-    rows = data.load(home.dataset(saved.id)).dict["train"]
+    rows = load(home.dataset(saved.id)).dict["train"]
     fit = Fit("text-classification", ["bad", "good"], rows, 16)
-    models.save(models.build("transformer-tiny", fit), tmp_path / "model")
+    save(build("transformer-tiny", fit), tmp_path / "model")
     (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"pickle")
     (tmp_path / "model" / "modeling_evil.py").write_text("print('run')")
     return tmp_path / "model"
@@ -81,7 +83,7 @@ def test_without_a_network_the_error_names_the_cure(tmp_path):
 PUSH = """
 import json, sys
 from pathlib import Path
-from studio import hub
+from studio.models import hub
 from studio.errors import ExportError
 try:
     print(json.dumps({"address": hub.push(Path(sys.argv[1]), sys.argv[2], private=True)}))

@@ -7,7 +7,8 @@ import pytest
 
 from studio import events
 from studio.errors import ModelError, WorkerError
-from studio.executors import Stopped, local
+from studio.executors import local
+from studio.pipeline.job import Stopped
 from tests.conftest import fake, never
 
 

@@ -6,9 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from studio import losses, objective
-from studio.config import UNLABELLED, parse_config
-from studio.features import Answers
+from studio.config.reading import parse_config
+from studio.config.run import UNLABELLED
+from studio.distill import objective
+from studio.distill.losses import soft_target_loss
+from studio.models.features import Answers
+from studio.tasks.labels import label_loss
 
 
 def softmax(values: list[float], temperature: float) -> list[float]:
@@ -49,13 +52,13 @@ def logits() -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_soft_target_loss_equals_its_definition(logits, temperature):
     student, teacher = logits
     expected = defined_soft_target_loss(student.tolist(), teacher.tolist(), temperature)
-    assert losses.soft_target_loss(student, teacher, temperature).item() == pytest.approx(expected, abs=1e-9)
+    assert soft_target_loss(student, teacher, temperature).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_in_single_precision_it_still_equals_the_definition_to_a_millionth(logits):
     student, teacher = (tensor.float() for tensor in logits)
     expected = defined_soft_target_loss(student.tolist(), teacher.tolist(), 4.0)
-    assert losses.soft_target_loss(student, teacher, 4.0).item() == pytest.approx(expected, rel=1e-6)
+    assert soft_target_loss(student, teacher, 4.0).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_whole_objective_equals_its_definition(logits):
@@ -70,24 +73,24 @@ def test_the_whole_objective_equals_its_definition(logits):
 def test_the_gradient_is_the_one_that_finite_differences_give(logits):
     student, teacher = logits
     start = student.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: losses.soft_target_loss(x, teacher, 4.0), (start,))
+    assert torch.autograd.gradcheck(lambda x: soft_target_loss(x, teacher, 4.0), (start,))
 
 
 def test_a_student_that_agrees_with_its_teacher_has_no_loss(logits):
     _, teacher = logits
-    assert losses.soft_target_loss(teacher, teacher, 4.0).item() == pytest.approx(0, abs=1e-12)
+    assert soft_target_loss(teacher, teacher, 4.0).item() == pytest.approx(0, abs=1e-12)
 
 
 def test_adding_a_constant_to_all_logits_of_a_row_changes_nothing(logits):
     student, teacher = logits
-    shifted = losses.soft_target_loss(student + 7, teacher - 3, 4.0)
-    assert shifted.item() == pytest.approx(losses.soft_target_loss(student, teacher, 4.0).item(), abs=1e-9)
+    shifted = soft_target_loss(student + 7, teacher - 3, 4.0)
+    assert shifted.item() == pytest.approx(soft_target_loss(student, teacher, 4.0).item(), abs=1e-9)
 
 
 def test_the_mean_is_over_rows_and_not_over_rows_and_classes(logits):
     student, teacher = logits
     trap = F.kl_div(F.log_softmax(student / 4, -1), F.softmax(teacher / 4, -1), reduction="mean") * 16
-    assert losses.soft_target_loss(student, teacher, 4.0).item() == pytest.approx(10 * trap.item())
+    assert soft_target_loss(student, teacher, 4.0).item() == pytest.approx(10 * trap.item())
 
 
 def test_the_gradient_keeps_its_size_when_the_temperature_rises(logits):
@@ -95,33 +98,33 @@ def test_the_gradient_keeps_its_size_when_the_temperature_rises(logits):
     sizes = []
     for temperature in (50.0, 100.0):
         student = logits[0].clone().requires_grad_()
-        losses.soft_target_loss(student, logits[1], temperature).backward()
+        soft_target_loss(student, logits[1], temperature).backward()
         sizes.append(student.grad.norm().item())
     assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
 
 
 def test_teacher_and_student_are_not_swapped(logits):
     student, teacher = logits
-    swapped = losses.soft_target_loss(teacher, student, 2.0)
-    assert losses.soft_target_loss(student, teacher, 2.0).item() != pytest.approx(swapped.item(), rel=1e-3)
+    swapped = soft_target_loss(teacher, student, 2.0)
+    assert soft_target_loss(student, teacher, 2.0).item() != pytest.approx(swapped.item(), rel=1e-3)
 
 
 def test_the_loss_is_never_negative(logits):
     student, teacher = logits
     for temperature in (0.5, 1.0, 5.0):
-        assert losses.soft_target_loss(student, teacher, temperature).item() > 0
-    assert losses.label_loss(student, torch.arange(8)).item() > 0
+        assert soft_target_loss(student, teacher, temperature).item() > 0
+    assert label_loss(student, torch.arange(8)).item() > 0
 
 
 def test_rows_without_a_label_do_not_count_in_the_label_loss(logits):
     student, _ = logits
     labels = torch.tensor([1, UNLABELLED, 2, UNLABELLED, UNLABELLED, UNLABELLED, UNLABELLED, UNLABELLED])
     expected = F.cross_entropy(student[[0, 2]], torch.tensor([1, 2]))
-    assert losses.label_loss(student, labels).item() == pytest.approx(expected.item())
+    assert label_loss(student, labels).item() == pytest.approx(expected.item())
 
 
 def test_a_batch_without_any_label_has_no_label_loss_and_no_nan(logits):
-    assert losses.label_loss(logits[0], torch.full((8,), UNLABELLED)).item() == 0.0
+    assert label_loss(logits[0], torch.full((8,), UNLABELLED)).item() == 0.0
 
 
 def test_at_alpha_one_only_the_teacher_counts_and_at_alpha_zero_only_the_labels(logits):
@@ -129,7 +132,7 @@ def test_at_alpha_one_only_the_teacher_counts_and_at_alpha_zero_only_the_labels(
     labels = torch.arange(8)
     only_teacher = whole(4.0, 1.0)(Answers(student), Answers(teacher), labels)
     only_labels = whole(4.0, 0.0)(Answers(student), Answers(teacher), labels)
-    assert only_teacher.total.item() == losses.soft_target_loss(student, teacher, 4.0).item()
+    assert only_teacher.total.item() == soft_target_loss(student, teacher, 4.0).item()
     assert only_labels.total.item() == F.cross_entropy(student, labels).item()
 
 

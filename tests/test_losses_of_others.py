@@ -9,7 +9,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from studio import losses
+from studio.distill import losses
+from studio.distill.losses import (
+    attention_distribution_loss,
+    attention_transfer_loss,
+    dist_loss,
+    hidden_cosine_loss,
+    hint_loss,
+    logit_mse_loss,
+    similarity_loss,
+    soft_target_loss,
+    standardized_soft_target_loss,
+)
+from studio.tasks.labels import label_loss
 
 WHY = "a comparison for developers: make compare"
 generator = torch.Generator().manual_seed(0)
@@ -57,13 +69,13 @@ PLACES = {
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
 def test_soft_targets_agree_with_torchdistill(torchdistill, temperature):
     theirs = torchdistill.KDLoss(**PLACES, temperature=temperature, alpha=0)(*outputs(STUDENT, TEACHER))
-    same(losses.soft_target_loss(STUDENT, TEACHER, temperature), theirs * temperature**2)
+    same(soft_target_loss(STUDENT, TEACHER, temperature), theirs * temperature**2)
 
 
 def test_the_whole_objective_agrees_with_torchdistill_whose_alpha_weighs_the_labels(torchdistill):
     labels = torch.arange(8)
     theirs = torchdistill.KDLoss(**PLACES, temperature=4.0, alpha=0.3)(*outputs(STUDENT, TEACHER), labels)
-    ours = 0.7 * losses.soft_target_loss(STUDENT, TEACHER, 4.0) + 0.3 * losses.label_loss(STUDENT, labels)
+    ours = 0.7 * soft_target_loss(STUDENT, TEACHER, 4.0) + 0.3 * label_loss(STUDENT, labels)
     same(ours, theirs)
 
 
@@ -72,28 +84,28 @@ def test_soft_targets_agree_with_textbrewer_but_for_the_teachers_entropy(textbre
     p = F.softmax(TEACHER / temperature, -1)
     entropy = -(p * p.log()).sum(-1).mean()
     theirs = textbrewer.kd_ce_loss(STUDENT, TEACHER, temperature) - entropy
-    same(losses.soft_target_loss(STUDENT, TEACHER, temperature), theirs * temperature**2)
+    same(soft_target_loss(STUDENT, TEACHER, temperature), theirs * temperature**2)
 
 
 def test_squared_logits_agree_with_textbrewer(textbrewer):
-    same(losses.logit_mse_loss(STUDENT, TEACHER), textbrewer.kd_mse_loss(STUDENT, TEACHER, 1))
+    same(logit_mse_loss(STUDENT, TEACHER), textbrewer.kd_mse_loss(STUDENT, TEACHER, 1))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_dist_agrees_with_torchdistill(torchdistill, temperature):
     theirs = torchdistill.DISTLoss(**PLACES, tau=temperature)(*outputs(STUDENT, TEACHER))
-    same(losses.dist_loss(STUDENT, TEACHER, temperature), theirs)
+    same(dist_loss(STUDENT, TEACHER, temperature), theirs)
 
 
 def test_standardized_soft_targets_agree_with_torchdistill(torchdistill):
     theirs = torchdistill.LogitStdKDLoss(**PLACES, temperature=2.0, alpha=0)(*outputs(STUDENT, TEACHER))
-    same(losses.standardized_soft_target_loss(STUDENT, TEACHER, 2.0), theirs * 4)
+    same(standardized_soft_target_loss(STUDENT, TEACHER, 2.0), theirs * 4)
 
 
 def test_attention_transfer_agrees_with_torchdistill(torchdistill):
     pair = {"here": {"student": {"io": "output", "path": "here"}, "teacher": {"io": "output", "path": "here"}}}
     theirs = torchdistill.ATLoss(pair)(*outputs(*MAPS))
-    same(losses.attention_transfer_loss(*MAPS, torch.ones(8, 1)), theirs)
+    same(attention_transfer_loss(*MAPS, torch.ones(8, 1)), theirs)
 
 
 @pytest.mark.parametrize(("factors", "name"), [((1.0, 0.0), "rkd_distance"), ((0.0, 1.0), "rkd_angle")])
@@ -106,15 +118,15 @@ def test_similarities_agree_with_torchdistill_once_its_rows_have_length_1_as_in_
     """It calls `normalize(z, 1)`, which divides by the sum of magnitudes; Tung & Mori (2019) divide by the L2 norm."""
     monkeypatch.setattr(torchdistill, "normalize", lambda rows, _: F.normalize(rows, p=2, dim=1))
     theirs = torchdistill.SPKDLoss("here", "here", reduction="batchmean")(*outputs(*EMBEDDINGS))
-    same(losses.similarity_loss(*EMBEDDINGS), theirs)
+    same(similarity_loss(*EMBEDDINGS), theirs)
 
 
 def test_hints_agree_with_textbrewer(textbrewer):
-    same(losses.hint_loss(*TOKENS, MASK), textbrewer.hid_mse_loss(*TOKENS, MASK))
+    same(hint_loss(*TOKENS, MASK), textbrewer.hid_mse_loss(*TOKENS, MASK))
 
 
 def test_the_cosine_of_hidden_states_agrees_with_textbrewer(textbrewer):
-    same(losses.hidden_cosine_loss(*TOKENS, MASK), textbrewer.cos_loss(*TOKENS, MASK))
+    same(hidden_cosine_loss(*TOKENS, MASK), textbrewer.cos_loss(*TOKENS, MASK))
 
 
 def test_attention_distributions_agree_with_textbrewer_but_for_the_teachers_entropy(textbrewer):
@@ -123,4 +135,4 @@ def test_attention_distributions_agree_with_textbrewer_but_for_the_teachers_entr
     student, teacher = (one.softmax(-1) for one in scores)
     entropy = -(teacher * teacher.log()).sum(-1).mean()
     theirs = textbrewer.att_ce_loss(scores[0], scores[1], torch.ones(8, 7)) - entropy
-    same(losses.attention_distribution_loss(student, teacher, torch.ones(8, 7)), theirs)
+    same(attention_distribution_loss(student, teacher, torch.ones(8, 7)), theirs)

@@ -4,9 +4,12 @@ import psutil
 import pytest
 import torch
 
-from studio import estimate, memory, runner
-from studio.config import parse_config
+from studio.config.reading import parse_config
 from studio.errors import DeviceError
+from studio.machine import memory
+from studio.pipeline.estimate import measure
+from studio.service.runs import carry
+from studio.service.runtime import new_owner
 from tests.conftest import TINY
 from tests.test_training import CPU
 
@@ -50,8 +53,8 @@ def test_what_does_not_fit_is_told_with_both_numbers_and_what_fits_goes_on(monke
 
 
 def test_a_run_that_does_not_fit_is_refused_while_it_prepares(job, monkeypatch):
-    from studio import trainer
     from studio.home import Home
+    from studio.pipeline import distill as trainer
 
     free(monkeypatch, 10_000)
     home = Home.from_environment()
@@ -63,22 +66,22 @@ def test_a_run_that_does_not_fit_is_refused_while_it_prepares(job, monkeypatch):
 
 
 def test_the_estimate_refuses_what_does_not_fit_and_counts_the_data(job, monkeypatch):
-    found = estimate.measure(job)
+    found = measure(job)
     assert found.memory_bytes > found.student_parameters * 20
     free(monkeypatch, -psutil.Process().memory_info().rss + 50_000_000)
     with pytest.raises(DeviceError, match="This run takes at least"):
-        estimate.measure(job)
+        measure(job)
 
 
 def test_a_model_that_is_larger_than_the_machine_is_not_opened(store, home, saved, monkeypatch):
-    from studio import data, models
+    from studio.data.folder import load
+    from studio.models.model import Fit
+    from studio.models.opening import open_folder
 
-    run = store.submit(
-        parse_config({"dataset": "reviews", **TINY, "control": False}), key="k", owner=runner.new_owner()
-    )
-    list(runner.carry(store, home, run))
-    dataset = data.load(home.dataset(1))
-    fit = models.Fit("text-classification", dataset.labels, dataset.dict["train"], 16)
+    run = store.submit(parse_config({"dataset": "reviews", **TINY, "control": False}), key="k", owner=new_owner())
+    list(carry(store, home, run))
+    dataset = load(home.dataset(1))
+    fit = Fit("text-classification", dataset.labels, dataset.dict["train"], 16)
     free(monkeypatch, 1_000)
     with pytest.raises(DeviceError, match="student takes at least"):
-        models.open_folder(home.model(1, "student"), fit)
+        open_folder(home.model(1, "student"), fit)

@@ -8,13 +8,22 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
-from studio import data, evaluate, export, labels, library, losses, objective, runner, samples
-from studio.config import UNLABELLED, parse_config
-from studio.data import BETWEEN, Columns
+from studio.config.reading import parse_config
+from studio.config.run import UNLABELLED
+from studio.data.cleaning import BETWEEN, clean, inspect
+from studio.data.columns import Columns, guess_separator
+from studio.data.folder import fingerprint, load
+from studio.data.uploads import Upload
+from studio.distill import objective
+from studio.distill.losses import multi_label_soft_target_loss, soft_target_loss
+from studio.distill.objective import Distillation
 from studio.errors import ConfigError
-from studio.features import Answers
-from studio.objective import Distillation
-from studio.uploads import Upload
+from studio.evaluate import metrics as evaluate
+from studio.models.features import Answers
+from studio.service import export, library, samples
+from studio.service.runtime import new_owner
+from studio.tasks import labels
+from studio.tasks.labels import multi_label_loss
 from tests.conftest import BAD, GOOD, TINY
 from tests.test_ways import phases, run
 
@@ -34,7 +43,7 @@ def tagged(rows: int = 160, unlabelled: int = 20) -> Upload:
 
 @pytest.fixture
 def dataset(store, home):
-    return library.save(store, home, "tagged", data.clean(tagged(), COLUMNS, "text-classification"), COLUMNS)
+    return library.save(store, home, "tagged", clean(tagged(), COLUMNS, "text-classification"), COLUMNS)
 
 
 def sigmoid(value: float) -> float:
@@ -50,41 +59,41 @@ def test_the_sigmoid_form_equals_its_definition():
             p, q = sigmoid(t / 3), sigmoid(s / 3)
             total += p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
     expected = 9 * total / 6
-    assert losses.multi_label_soft_target_loss(student, teacher, 3.0).item() == pytest.approx(expected)
+    assert multi_label_soft_target_loss(student, teacher, 3.0).item() == pytest.approx(expected)
 
 
 def test_the_sigmoid_form_has_the_right_gradient_and_none_where_both_agree():
     student = torch.randn(5, 3, dtype=torch.float64).requires_grad_()
     teacher = torch.randn(5, 3, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x: losses.multi_label_soft_target_loss(x, teacher, 2.0), (student,))
-    assert losses.multi_label_soft_target_loss(teacher, teacher, 2.0).item() == pytest.approx(0)
+    assert torch.autograd.gradcheck(lambda x: multi_label_soft_target_loss(x, teacher, 2.0), (student,))
+    assert multi_label_soft_target_loss(teacher, teacher, 2.0).item() == pytest.approx(0)
 
 
 def test_the_label_loss_equals_its_definition_and_leaves_out_rows_that_nobody_labelled():
     logits = torch.tensor([[1.0, -2.0], [0.5, 0.0]])
-    found = losses.multi_label_loss(logits, torch.tensor([[1, 0], [UNLABELLED, UNLABELLED]]))
+    found = multi_label_loss(logits, torch.tensor([[1, 0], [UNLABELLED, UNLABELLED]]))
     assert found.item() == pytest.approx(-math.log(sigmoid(1.0)) - math.log(1 - sigmoid(-2.0)))
-    assert losses.multi_label_loss(logits, torch.full((2, 2), UNLABELLED)).item() == 0.0
+    assert multi_label_loss(logits, torch.full((2, 2), UNLABELLED)).item() == 0.0
 
 
 def test_for_two_classes_of_one_label_it_is_the_soft_target_loss_of_that_label():
     """A sigmoid of x is a softmax of (x, 0): so one label is two classes."""
     student, teacher = torch.randn(2, 7, 1, dtype=torch.float64)
     pairs = [torch.cat([one, torch.zeros_like(one)], -1) for one in (student, teacher)]
-    expected = losses.soft_target_loss(*pairs, 2.0)
-    assert losses.multi_label_soft_target_loss(student, teacher, 2.0).item() == pytest.approx(expected.item())
+    expected = soft_target_loss(*pairs, 2.0)
+    assert multi_label_soft_target_loss(student, teacher, 2.0).item() == pytest.approx(expected.item())
 
 
 def test_the_objective_takes_the_sigmoid_form_where_labels_are_a_table():
     student, teacher = Answers(torch.randn(4, 3)), Answers(torch.randn(4, 3))
     table = torch.tensor([[1, 0, 1], [0, 0, 1], [1, 1, 1], [UNLABELLED] * 3])
     config = parse_config({"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "alpha": 0.4})
-    soft = losses.multi_label_soft_target_loss(student.logits, teacher.logits, 4.0)
-    label = losses.multi_label_loss(student.logits, table)
+    soft = multi_label_soft_target_loss(student.logits, teacher.logits, 4.0)
+    label = multi_label_loss(student.logits, table)
     found = Distillation(config)(student, teacher, table).total
     assert found.item() == pytest.approx((0.4 * soft + 0.6 * label).item())
     hard = objective.hard_labels(student, teacher, table, 0.0).total
-    assert hard.item() == pytest.approx(losses.multi_label_loss(student.logits, (teacher.logits > 0).long()).item())
+    assert hard.item() == pytest.approx(multi_label_loss(student.logits, (teacher.logits > 0).long()).item())
 
 
 def test_exact_match_and_macro_f1_are_those_of_scikit_learn():
@@ -99,24 +108,24 @@ def test_exact_match_and_macro_f1_are_those_of_scikit_learn():
 def test_cells_become_labels_whatever_their_order_and_spaces(dataset):
     assert dataset.labels == ["food", "service"]
     assert dataset.several
-    rows = data.clean(tagged(), COLUMNS, "text-classification")
+    rows = clean(tagged(), COLUMNS, "text-classification")
     assert set(rows.table["label"]) == {"", "food", "service", f"food{BETWEEN}service"}
-    report = data.inspect(rows)
+    report = inspect(rows)
     assert report.unlabelled == 20
     assert report.classes == {"food": 93, "service": 93}
 
 
 def test_a_saved_data_set_is_the_same_after_it_is_opened(home, dataset):
-    opened = data.load(home.dataset(dataset.id))
+    opened = load(home.dataset(dataset.id))
     assert opened.several
     assert sorted(map(tuple, {tuple(one) for one in opened.dict["train"]["label"]})) == [(), (0,), (0, 1), (1,)]
-    assert data.fingerprint(opened.dict, opened.labels) == dataset.fingerprint
+    assert fingerprint(opened.dict, opened.labels) == dataset.fingerprint
 
 
 def test_the_separator_is_guessed_where_labels_come_again_and_not_in_plain_labels():
-    assert data.guess_separator(tagged(), "label") == "|"
+    assert guess_separator(tagged(), "label") == "|"
     plain = Upload("table", pd.DataFrame({"text": ["a"] * 40, "label": ["Paris, France", "Rome, Italy"] * 20}))
-    assert data.guess_separator(plain, "label") is None
+    assert guess_separator(plain, "label") is None
 
 
 def test_a_whole_run_on_texts_with_several_labels_learns_them(home, dataset):
@@ -149,7 +158,7 @@ def test_images_with_several_labels_are_learned_too(home, store):
 
     several = digits["label"].map(tags)
     columns = Columns("image", "label", "split", "|")
-    rows = data.clean(Upload("images", digits.assign(label=several)), columns, "image-classification")
+    rows = clean(Upload("images", digits.assign(label=several)), columns, "image-classification")
     saved = library.save(store, home, "digits", rows, columns)
     settings = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "teacher_epochs": 30, "epochs": 10}
     settings |= {"learning_rate": 5e-3, "teacher_learning_rate": 5e-3}
@@ -159,7 +168,7 @@ def test_images_with_several_labels_are_learned_too(home, store):
 
 
 def test_the_model_card_asks_for_all_labels_above_one_half(home, store, dataset, tmp_path):
-    wanted = store.submit(parse_config({"dataset": "tagged", **TINY}), key="a", owner=runner.new_owner())
+    wanted = store.submit(parse_config({"dataset": "tagged", **TINY}), key="a", owner=new_owner())
     run(home, dataset, wanted.id, **TINY)
     written = export.student_zip(home, store, wanted.id, tmp_path / "student.zip")
     import zipfile
@@ -180,7 +189,7 @@ def test_a_teacher_that_learned_one_label_a_row_is_taught_anew_for_several(home,
     one = Columns("text", "label")
     table = tagged().table
     table = table[~table["label"].str.contains("|", regex=False)].reset_index(drop=True)
-    plain = library.save(store, home, "plain", data.clean(Upload("table", table), one, "text-classification"), one)
+    plain = library.save(store, home, "plain", clean(Upload("table", table), one, "text-classification"), one)
     assert plain.labels == dataset.labels
     run(home, plain, 1, **TINY)
     assert "teach" in phases(run(home, dataset, 2, **{**TINY, "teacher": "run:1/teacher"}))

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from studio import notify, runner
+from studio.service import notify
+from studio.service.runtime import Runtime
 from tests.test_runner import execute_fake, submit, wait_for
 
 
@@ -37,7 +38,7 @@ def test_the_end_of_a_run_is_told_once(store, home, saved, monkeypatch, manner, 
     with listening() as (address, heard):
         monkeypatch.setenv("STUDIO_WEBHOOK", address)
         run = submit(store)
-        runtime = runner.Runtime(home, execute_fake(manner))
+        runtime = Runtime(home, execute_fake(manner))
         runtime.start()
         wait_for(lambda: heard)
         runtime.stop()

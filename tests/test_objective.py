@@ -7,12 +7,15 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification, BertConfig, ResNetConfig
 
-from studio import features, losses, objective
-from studio.config import parse_config
+from studio.config.methods import LOSSES, METHODS
+from studio.config.reading import parse_config
+from studio.distill import objective
+from studio.distill.losses import logit_mse_loss, soft_target_loss
+from studio.distill.objective import Distillation
 from studio.errors import ModelError
-from studio.features import Answers
-from studio.methods import LOSSES, METHODS
-from studio.objective import Distillation
+from studio.models import features
+from studio.models.features import Answers
+from studio.tasks.labels import label_loss
 
 LABELS = torch.arange(8)
 
@@ -67,9 +70,9 @@ def test_every_method_is_a_valid_config(name):
 def test_the_total_is_alpha_times_the_weighted_terms_plus_the_labels_share(answers):
     student, teacher = answers
     terms = Distillation(config(alpha=0.3, terms="soft_target:2, logit_mse:0.5"))(student, teacher, LABELS)
-    soft = losses.soft_target_loss(student.logits, teacher.logits, 4.0)
-    mse = losses.logit_mse_loss(student.logits, teacher.logits)
-    label = losses.label_loss(student.logits, LABELS)
+    soft = soft_target_loss(student.logits, teacher.logits, 4.0)
+    mse = logit_mse_loss(student.logits, teacher.logits)
+    label = label_loss(student.logits, LABELS)
     assert terms.total.item() == pytest.approx((0.3 * (2 * soft + 0.5 * mse) + 0.7 * label).item())
     assert set(terms.parts) == {"soft_target_loss", "logit_mse_loss", "label_loss"}
 
@@ -77,7 +80,7 @@ def test_the_total_is_alpha_times_the_weighted_terms_plus_the_labels_share(answe
 def test_t_squared_does_not_vanish_when_alpha_is_zero_from_the_part_that_the_curve_shows(answers):
     student, teacher = answers
     shown = Distillation(config(alpha=0.0, temperature=4.0))(student, teacher, LABELS).parts["soft_target_loss"]
-    assert shown.item() == pytest.approx(losses.soft_target_loss(student.logits, teacher.logits, 4.0).item())
+    assert shown.item() == pytest.approx(soft_target_loss(student.logits, teacher.logits, 4.0).item())
 
 
 def test_dkd_grows_to_its_weight_over_the_first_twelfth_of_the_training(answers):
@@ -95,8 +98,8 @@ def test_alpha_and_temperature_move_on_their_schedules(answers):
     )  # fmt: skip
     found = moving(student, teacher, LABELS, 0.25)
     temperature = 2 + 6 * (1 + math.cos(math.pi / 4)) / 2
-    soft = losses.soft_target_loss(student.logits, teacher.logits, temperature)
-    label = losses.label_loss(student.logits, LABELS)
+    soft = soft_target_loss(student.logits, teacher.logits, temperature)
+    label = label_loss(student.logits, LABELS)
     assert found.total.item() == pytest.approx((0.7 * soft + 0.3 * label).item(), rel=1e-5)
 
 

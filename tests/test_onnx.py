@@ -8,10 +8,19 @@ import onnxruntime
 import pytest
 import torch
 
-from studio import convert, data, export, models, onnx, runner, samples, tasks, trainer
-from studio.config import parse_config
+from studio import tasks
+from studio.config.reading import parse_config
+from studio.data.folder import load
 from studio.errors import ExportError
-from studio.models import Fit
+from studio.models import onnx
+from studio.models.model import Fit
+from studio.models.opening import build
+from studio.pipeline import distill as trainer
+from studio.pipeline.convert import convert as convert_here
+from studio.service import export, samples
+from studio.service.questions import convert
+from studio.service.runs import job_of
+from studio.service.runtime import new_owner
 from tests.conftest import TINY
 
 TEXT_MODELS = ("transformer-small", "fasttext-small")
@@ -20,19 +29,19 @@ IMAGE_MODELS = ("cnn-small", "mlp-64")
 
 @pytest.fixture
 def texts(home, saved) -> Fit:
-    rows = data.load(home.dataset(saved.id)).dict["train"]
+    rows = load(home.dataset(saved.id)).dict["train"]
     return Fit("text-classification", ["bad", "good"], rows, 16)
 
 
 @pytest.fixture
 def images(home, store) -> Fit:
-    dataset = data.load(home.dataset(samples.add(store, home, "images").id))
+    dataset = load(home.dataset(samples.add(store, home, "images").id))
     return Fit("image-classification", dataset.labels, dataset.dict["train"].select(range(200)), 16)
 
 
 def built(name: str, fit: Fit):
     torch.manual_seed(0)
-    model = models.build(name, fit)
+    model = build(name, fit)
     return model, tasks.of(fit.task).encode(fit.rows, model.processor, model.network.config, 16)
 
 
@@ -81,7 +90,7 @@ def test_a_file_of_another_model_is_told_apart(texts, tmp_path):
 
 @pytest.fixture
 def finished(store, home, saved):
-    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="a", owner=runner.new_owner())
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="a", owner=new_owner())
     for event in trainer.distill(run.config, run_id=run.id, dataset=home.dataset(saved.id), home=home):
         store.record(run.id, [event])
     store.finish(run.id)
@@ -89,11 +98,11 @@ def finished(store, home, saved):
 
 
 def test_a_runs_student_is_converted_once_checked_and_packed_with_its_card(home, store, finished, tmp_path):
-    conversion = runner.convert(home, store, finished.id)
+    conversion = convert(home, store, finished.id)
     assert [one.name for one in conversion.forms] == ["torch", "float32", "int8"]
     assert all(one.latency_ms > 0 for one in conversion.forms)
     assert conversion.forms[1].same == 1.0
-    assert runner.convert(home, store, finished.id) == conversion
+    assert convert(home, store, finished.id) == conversion
     written = export.student_zip(home, store, finished.id, tmp_path / "student.zip")
     with zipfile.ZipFile(written) as archive:
         assert "onnx/model.onnx" in archive.namelist()
@@ -112,7 +121,7 @@ def test_an_int8_file_that_does_not_agree_is_left_out_and_it_is_said_why(home, s
         return onnx.Agreement(found.rows, 0.9, found.largest) if "int8" in file.name else found
 
     monkeypatch.setattr(onnx, "compare", compare)
-    conversion = convert.convert(runner.job_of(store, home, finished.config, finished.dataset_id, finished.id))
+    conversion = convert_here(job_of(store, home, finished.config, finished.dataset_id, finished.id))
     assert "90 %" in conversion.forms[2].left_out
     assert not (home.onnx(finished.id) / "model-int8.onnx").exists()
     assert (home.onnx(finished.id) / "model.onnx").exists()
@@ -121,7 +130,7 @@ def test_an_int8_file_that_does_not_agree_is_left_out_and_it_is_said_why(home, s
 
 def test_a_float32_file_that_does_not_agree_is_an_error_and_leaves_nothing(home, store, finished, monkeypatch):
     monkeypatch.setattr(onnx, "compare", lambda model, file, inputs, several: onnx.Agreement(10, 0.5, 3.0))
-    job = runner.job_of(store, home, finished.config, finished.dataset_id, finished.id)
+    job = job_of(store, home, finished.config, finished.dataset_id, finished.id)
     with pytest.raises(ExportError, match="does not answer as the student"):
-        convert.convert(job)
+        convert_here(job)
     assert not home.onnx(finished.id).exists()

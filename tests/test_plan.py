@@ -2,10 +2,10 @@
 
 import pytest
 
-from studio import plan
-from studio.config import parse_config, parse_yaml
+from studio.config import plan
+from studio.config.plan import Distill, Factorize, Prune, Quantize, Sparsify
+from studio.config.reading import parse_config, parse_yaml
 from studio.errors import ConfigError
-from studio.plan import Distill, Factorize, Prune, Quantize, Sparsify
 from tests.conftest import TINY
 
 RUN = {"dataset": "reviews", **TINY}

@@ -2,10 +2,15 @@
 
 import pytest
 
-from studio import data, models, runner, tasks
-from studio.config import parse_config
+from studio import tasks
+from studio.config.reading import parse_config
+from studio.data.folder import load
 from studio.errors import ModelError
-from studio.models import Fit
+from studio.models.model import Fit
+from studio.models.opening import open_folder
+from studio.service.questions import estimate, preview
+from studio.service.runs import carry
+from studio.service.runtime import new_owner
 from tests.conftest import TINY
 from tests.test_training import CPU, finish
 
@@ -14,19 +19,19 @@ from tests.test_training import CPU, finish
 def learned(store, home, saved):
     """Run 1, whose student knows the labels."""
     config = parse_config({"dataset": "reviews", **TINY, "epochs": 8, "control": False})
-    run = store.submit(config, key="k", owner=runner.new_owner())
-    list(runner.carry(store, home, run))
+    run = store.submit(config, key="k", owner=new_owner())
+    list(carry(store, home, run))
     return run
 
 
 def test_the_curve_begins_with_the_student_as_it_is_and_goes_through_the_ratios(store, home, learned):
-    from studio import teacher
+    from studio.distill import teacher_outputs as teacher
 
     config = parse_config({"dataset": "reviews", "teacher": "run:1/teacher", "student": "run:1/student"})
-    found = runner.preview(home, store, config)
-    dataset = data.load(home.dataset(1))
+    found = preview(home, store, config)
+    dataset = load(home.dataset(1))
     fit = Fit("text-classification", dataset.labels, dataset.dict["train"], 128)
-    student = models.open_folder(home.model(1, "student"), fit)
+    student = open_folder(home.model(1, "student"), fit)
     held = tasks.of(fit.task).encode(dataset.dict["validation"], student.processor, student.network.config, 128)
     right = finish(teacher.logits(student, held, CPU, lambda done: None)).argmax(-1) == held.labels
     assert found.accuracy[0] == pytest.approx(float(right.float().mean()))
@@ -38,26 +43,26 @@ def test_the_curve_begins_with_the_student_as_it_is_and_goes_through_the_ratios(
 def test_ratios_that_are_no_whole_number_of_heads_are_left_out(store, home, learned):
     plan = [{"do": "prune", "ratio": 0.5, "units": ["heads"]}, "distill"]
     config = parse_config({"dataset": "reviews", "teacher": "run:1/teacher", "student": "run:1/student", "plan": plan})
-    found = runner.preview(home, store, config)
-    heads = models.open_folder(home.model(1, "student"), _fit(home)).network.config.num_attention_heads
+    found = preview(home, store, config)
+    heads = open_folder(home.model(1, "student"), _fit(home)).network.config.num_attention_heads
     assert found.ratios[0] == 0
     assert all(abs(ratio * heads - round(ratio * heads)) <= 0.01 * heads for ratio in found.ratios)
     assert found.step.units == ("heads",)
 
 
 def _fit(home):
-    dataset = data.load(home.dataset(1))
+    dataset = load(home.dataset(1))
     return Fit("text-classification", dataset.labels, dataset.dict["train"], 128)
 
 
 def test_a_student_that_has_yet_to_learn_has_no_curve(store, home, saved):
     with pytest.raises(ModelError, match="this one has yet to learn them"):
-        runner.preview(home, store, parse_config({"dataset": "reviews", **TINY}))
+        preview(home, store, parse_config({"dataset": "reviews", **TINY}))
 
 
 def test_an_estimate_of_a_plan_tells_the_size_that_the_student_will_have(store, home, saved):
     plan = "prune:0.5, distill, factorize:0.2, quantize:int8"
-    whole = runner.estimate(home, store, parse_config({"dataset": "reviews", **TINY}))
-    small = runner.estimate(home, store, parse_config({"dataset": "reviews", **TINY, "plan": plan}))
+    whole = estimate(home, store, parse_config({"dataset": "reviews", **TINY}))
+    small = estimate(home, store, parse_config({"dataset": "reviews", **TINY, "plan": plan}))
     assert small.student_parameters < 0.7 * whole.student_parameters
     assert small.seconds > 0

@@ -9,8 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from studio import events, runner
-from studio.config import parse_config
+from studio import events
+from studio.config.reading import parse_config
+from studio.service.runs import DIED, carry
+from studio.service.runtime import new_owner
+from studio.service.slots import CLUSTER_SLOTS, cluster_nodes, on_a_cluster, wanted_slots
 from tests.conftest import TINY
 
 ray = pytest.importorskip("ray", reason="ray is not installed: it is an optional extra")
@@ -45,14 +48,14 @@ def execute(cluster):
 
 
 def submitted(store, key="k", **values):
-    return store.submit(parse_config({"dataset": "reviews", **TINY, **values}), key=key, owner=runner.new_owner())
+    return store.submit(parse_config({"dataset": "reviews", **TINY, **values}), key=key, owner=new_owner())
 
 
 def test_a_run_on_the_cluster_ends_as_on_this_machine(store, home, saved, execute):
     here = submitted(store, "here")
-    list(runner.carry(store, home, here))
+    list(carry(store, home, here))
     there = submitted(store, "there")
-    list(runner.carry(store, home, there, execute))
+    list(carry(store, home, there, execute))
     assert store.run(there.id).status == "finished", store.run(there.id).message
     assert store.curve(there.id) == store.curve(here.id)
     for role in ("teacher", "student", "control"):
@@ -62,9 +65,9 @@ def test_a_run_on_the_cluster_ends_as_on_this_machine(store, home, saved, execut
 
 def test_the_nodes_of_the_cluster_are_listed(cluster, monkeypatch):
     monkeypatch.setenv("STUDIO_EXECUTOR", "ray")
-    assert runner.on_a_cluster()
-    assert runner.wanted_slots() == runner.CLUSTER_SLOTS
-    found = [one for one in runner.cluster_nodes() if one["Alive"]]
+    assert on_a_cluster()
+    assert wanted_slots() == CLUSTER_SLOTS
+    found = [one for one in cluster_nodes() if one["Alive"]]
     assert sorted(one["Cores"] for one in found) == [0, 1]
 
 
@@ -79,9 +82,9 @@ def test_a_cluster_that_does_not_answer_is_named(home, saved, store):
 
 def test_a_run_can_take_a_model_of_an_earlier_run_along(store, home, saved, execute):
     first = submitted(store, "first", control=False)
-    list(runner.carry(store, home, first))
+    list(carry(store, home, first))
     second = submitted(store, "second", teacher=f"run:{first.id}/teacher", control=False)
-    list(runner.carry(store, home, second, execute))
+    list(carry(store, home, second, execute))
     assert store.run(second.id).status == "finished", store.run(second.id).message
     assert "teach" not in [phase.name for phase in store.phases(second.id)]
 
@@ -89,7 +92,7 @@ def test_a_run_can_take_a_model_of_an_earlier_run_along(store, home, saved, exec
 def test_a_run_on_the_cluster_is_stopped_with_its_student_and_goes_on_later(store, home, saved, execute):
     run = submitted(store, epochs=200)
     begun = None
-    for event in runner.carry(store, home, run, execute):
+    for event in carry(store, home, run, execute):
         if isinstance(event, events.Metrics) and event.phase == "distill" and begun is None:
             store.request_stop(run.id)
             begun = time.monotonic()
@@ -97,18 +100,18 @@ def test_a_run_on_the_cluster_is_stopped_with_its_student_and_goes_on_later(stor
     assert time.monotonic() - begun < 10
     assert (home.model(run.id, "student") / "model.safetensors").is_file()
     assert list(home.checkpoints(run.id).glob("*.pt"))
-    list(runner.carry(store, home, store.resume(run.id, owner=runner.new_owner()), execute))
+    list(carry(store, home, store.resume(run.id, owner=new_owner()), execute))
     assert store.run(run.id).status == "finished"
 
 
 def test_an_error_on_the_node_is_told_as_what_it_was(store, home, saved, execute):
     run = submitted(store, teacher="folder:/nowhere")
-    list(runner.carry(store, home, run, execute))
+    list(carry(store, home, run, execute))
     assert (store.run(run.id).status, store.run(run.id).error) == ("failed", "ModelError")
     assert "/nowhere" in store.run(run.id).message
 
 
-def node_of_the_run(worker="studio.worker"):
+def node_of_the_run(worker="studio.executors.worker"):
     """The process of a node on which a worker trains now."""
     for process in psutil.process_iter(["cmdline"]):
         if worker in " ".join(process.info["cmdline"] or ()):
@@ -120,9 +123,9 @@ def node_of_the_run(worker="studio.worker"):
 
 def test_a_run_whose_node_is_lost_goes_on_elsewhere_without_a_doubled_point(store, home, saved, execute, cluster):
     plain = submitted(store, "plain", epochs=120)
-    list(runner.carry(store, home, plain))
+    list(carry(store, home, plain))
     run, lost = submitted(store, "lost", epochs=120), False
-    for event in runner.carry(store, home, run, execute):
+    for event in carry(store, home, run, execute):
         if isinstance(event, events.Metrics) and event.phase == "distill" and event.step > 20 and not lost:
             lost = True
             node_of_the_run().kill()  # with everything on it
@@ -145,7 +148,7 @@ def test_a_run_on_two_nodes_is_stopped_leaves_nothing_behind_and_goes_on_though_
     store, home, saved, execute, cluster
 ):
     here = submitted(store, "here", **TWO)
-    list(runner.carry(store, home, here))
+    list(carry(store, home, here))
     cluster()
     run = submitted(store, "there", **TWO, devices=2)
     carried_to(store, home, run, execute, 20, lambda: store.request_stop(run.id))
@@ -156,9 +159,9 @@ def test_a_run_on_two_nodes_is_stopped_leaves_nothing_behind_and_goes_on_though_
         node_of_the_run("RayTrainWorker").kill()
         cluster()
 
-    again = store.resume(run.id, owner=runner.new_owner())
+    again = store.resume(run.id, owner=new_owner())
     carried_to(store, home, again, execute, 200, lose_a_node)
-    assert runner.DIED in [line.message for line in store.logs(run.id)]
+    assert DIED in [line.message for line in store.logs(run.id)]
     assert store.run(run.id).status == "finished", store.run(run.id).message
     assert points(store, run) == pytest.approx(points(store, here), abs=1e-4)
 
@@ -166,7 +169,7 @@ def test_a_run_on_two_nodes_is_stopped_leaves_nothing_behind_and_goes_on_though_
 def carried_to(store, home, run, execute, step, then):
     """Carry a run to its end, and do something when its student has come so far."""
     done = False
-    for event in runner.carry(store, home, run, execute):
+    for event in carry(store, home, run, execute):
         if isinstance(event, events.Metrics) and event.phase == "distill" and event.step >= step and not done:
             done = True
             then()

@@ -5,10 +5,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from studio import losses, methods, objective
 from studio.cli import app
-from studio.config import parse_config, parse_yaml
-from studio.features import Answers
+from studio.config import methods
+from studio.config.reading import parse_config, parse_yaml
+from studio.distill import losses, objective
+from studio.models.features import Answers
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

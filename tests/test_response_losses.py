@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from studio import losses
-from studio.config import UNLABELLED
+from studio.config.run import UNLABELLED
+from studio.distill import losses
+from studio.distill.losses import dist_loss, dkd_loss, logit_mse_loss, soft_target_loss, standardized_soft_target_loss
 from tests.test_losses import softmax
 
 
@@ -59,14 +60,14 @@ def standardized(row: list[float]) -> list[float]:
 def test_the_squared_difference_of_logits_equals_its_definition(logits):
     student, teacher = (one.tolist() for one in logits)
     squares = [(s - t) ** 2 for a, b in zip(student, teacher, strict=True) for s, t in zip(a, b, strict=True)]
-    assert losses.logit_mse_loss(*logits).item() == pytest.approx(sum(squares) / len(squares))
+    assert logit_mse_loss(*logits).item() == pytest.approx(sum(squares) / len(squares))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_decoupled_distillation_equals_its_definition(logits, temperature):
     student, teacher = logits
     expected = defined_dkd(student.tolist(), teacher.tolist(), LABELS.tolist(), temperature)
-    assert losses.dkd_loss(student, teacher, LABELS, temperature).item() == pytest.approx(expected)
+    assert dkd_loss(student, teacher, LABELS, temperature).item() == pytest.approx(expected)
 
 
 def test_with_weights_as_in_equation_5_the_two_parts_of_dkd_are_the_plain_kl(logits, monkeypatch):
@@ -75,43 +76,43 @@ def test_with_weights_as_in_equation_5_the_two_parts_of_dkd_are_the_plain_kl(log
     right = torch.full((1,), 2)
     p = teacher[:1].softmax(-1)[0, 2].item()
     monkeypatch.setattr(losses, "DKD_BETA", 1 - p)
-    expected = losses.soft_target_loss(student[:1], teacher[:1], 1.0)
-    assert losses.dkd_loss(student[:1], teacher[:1], right, 1.0).item() == pytest.approx(expected.item())
+    expected = soft_target_loss(student[:1], teacher[:1], 1.0)
+    assert dkd_loss(student[:1], teacher[:1], right, 1.0).item() == pytest.approx(expected.item())
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_dist_equals_its_definition(logits, temperature):
     student, teacher = logits
     expected = defined_dist(student.tolist(), teacher.tolist(), temperature)
-    assert losses.dist_loss(student, teacher, temperature).item() == pytest.approx(expected)
+    assert dist_loss(student, teacher, temperature).item() == pytest.approx(expected)
 
 
 def test_the_standardized_soft_target_loss_equals_its_definition(logits):
     student, teacher = ([standardized(row) for row in one.tolist()] for one in logits)
     rows = [kl(softmax(t, 2.0), softmax(s, 2.0)) for s, t in zip(student, teacher, strict=True)]
     expected = 4 * sum(rows) / len(rows)
-    assert losses.standardized_soft_target_loss(*logits, 2.0).item() == pytest.approx(expected)
+    assert standardized_soft_target_loss(*logits, 2.0).item() == pytest.approx(expected)
 
 
 def test_scale_and_shift_of_a_row_make_no_difference_to_standardized_logits(logits):
     student, teacher = logits
-    before = losses.standardized_soft_target_loss(student, teacher, 3.0)
-    after = losses.standardized_soft_target_loss(5 * student - 2, 0.1 * teacher + 9, 3.0)
+    before = standardized_soft_target_loss(student, teacher, 3.0)
+    after = standardized_soft_target_loss(5 * student - 2, 0.1 * teacher + 9, 3.0)
     assert after.item() == pytest.approx(before.item(), rel=1e-5)
 
 
 def test_a_shift_of_a_row_makes_no_difference_to_dkd_and_dist(logits):
     student, teacher = logits
-    for loss in (lambda s, t: losses.dkd_loss(s, t, LABELS, 2.0), lambda s, t: losses.dist_loss(s, t, 2.0)):
+    for loss in (lambda s, t: dkd_loss(s, t, LABELS, 2.0), lambda s, t: dist_loss(s, t, 2.0)):
         assert loss(student + 3, teacher - 4).item() == pytest.approx(loss(student, teacher).item())
 
 
 RESPONSE = {
-    "soft_target": lambda s, t: losses.soft_target_loss(s, t, 3.0),
-    "logit_mse": losses.logit_mse_loss,
-    "dkd": lambda s, t: losses.dkd_loss(s, t, LABELS, 3.0),
-    "dist": lambda s, t: losses.dist_loss(s, t, 3.0),
-    "standardized_soft_target": lambda s, t: losses.standardized_soft_target_loss(s, t, 3.0),
+    "soft_target": lambda s, t: soft_target_loss(s, t, 3.0),
+    "logit_mse": logit_mse_loss,
+    "dkd": lambda s, t: dkd_loss(s, t, LABELS, 3.0),
+    "dist": lambda s, t: dist_loss(s, t, 3.0),
+    "standardized_soft_target": lambda s, t: standardized_soft_target_loss(s, t, 3.0),
 }
 
 
@@ -149,20 +150,20 @@ def test_a_temperature_for_every_row_that_is_the_same_for_all_is_that_temperatur
 def test_with_temperatures_of_their_own_rows_add_up_to_the_mean_of_their_losses(logits):
     student, teacher = logits
     temperatures = torch.tensor([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]], dtype=torch.float64)
-    each = [losses.soft_target_loss(student[[n]], teacher[[n]], float(temperatures[n])) for n in range(6)]
-    whole = losses.soft_target_loss(student, teacher, temperatures)
+    each = [soft_target_loss(student[[n]], teacher[[n]], float(temperatures[n])) for n in range(6)]
+    whole = soft_target_loss(student, teacher, temperatures)
     assert whole.item() == pytest.approx(sum(one.item() for one in each) / 6)
 
 
 def test_probabilities_in_the_place_of_logits_give_another_number(logits):
     """The trap: a softmax too many. At a temperature of 1 the loss would nearly vanish."""
     student, teacher = logits
-    trap = losses.soft_target_loss(student.softmax(-1), teacher.softmax(-1), 1.0)
-    assert losses.soft_target_loss(student, teacher, 1.0).item() > 5 * trap.item()
+    trap = soft_target_loss(student.softmax(-1), teacher.softmax(-1), 1.0)
+    assert soft_target_loss(student, teacher, 1.0).item() > 5 * trap.item()
 
 
 def test_probabilities_in_the_place_of_log_probabilities_would_be_negative_and_are_not_what_is_computed(logits):
     student, teacher = logits
     p, q = (teacher / 4).softmax(-1), (student / 4).softmax(-1)
     trap = torch.nn.functional.kl_div(q, p, reduction="batchmean") * 16
-    assert trap < 0 < losses.soft_target_loss(student, teacher, 4.0)
+    assert trap < 0 < soft_target_loss(student, teacher, 4.0)

@@ -10,17 +10,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from studio import checkpoints, events, runner, trainer, training
-from studio.config import parse_config
+from studio import events
+from studio.config.reading import parse_config
+from studio.distill import checkpoints
+from studio.distill.fit import learn
+from studio.distill.spec import Best
 from studio.errors import StoreError
-from studio.training import Best
+from studio.pipeline import distill as trainer
+from studio.service.runs import carry, delete
+from studio.service.runtime import new_owner
 from tests.conftest import TINY
 from tests.test_training import CPU, fit, inputs, lesson, model  # noqa: F401  fixtures
 
 
 def learned(one, best=None):
     """Every point of a lesson, and the weights that it ends with."""
-    said = list(training.learn(one, CPU, best or Best()))
+    said = list(learn(one, CPU, best or Best()))
     points = [(point.step, name, value) for point in said if isinstance(point, events.Metrics)
               for name, value in point.values.items()]  # fmt: skip
     return points, {name: one.clone() for name, one in one.model.network.state_dict().items()}
@@ -41,7 +46,7 @@ def test_a_lesson_that_is_closed_anywhere_ends_as_if_it_had_not_been(model, inpu
 
     kept = lesson(model, inputs, steps=20, validations=4, checkpoint=tmp_path / "distill.pt")
     model.network.load_state_dict(start)
-    steps = training.learn(kept, CPU, Best())
+    steps = learn(kept, CPU, Best())
     first = []
     for _ in range(events_until_closed):
         first.append(next(steps))
@@ -64,7 +69,7 @@ def test_a_lesson_that_is_killed_goes_on_from_its_last_state_on_disk(model, inpu
     file = tmp_path / "distill.pt"
     kept = lesson(model, inputs, steps=20, validations=4, checkpoint=file)
     model.network.load_state_dict(start)
-    steps = training.learn(kept, CPU, Best())
+    steps = learn(kept, CPU, Best())
     while not (file.is_file() and checkpoints.read(file)["step"] >= 11):
         next(steps)
     shutil.copy(file, tmp_path / "as it was")
@@ -154,14 +159,14 @@ def found(said):
 
 def test_a_run_whose_worker_is_killed_goes_on_by_itself_to_the_same_end(store, home, saved):
     config = parse_config({"dataset": "reviews", **TINY, "epochs": 60})
-    plain = store.submit(config, key="plain", owner=runner.new_owner())
-    list(runner.carry(store, home, plain))
-    run = store.submit(config, key="killed", owner=runner.new_owner())
+    plain = store.submit(config, key="plain", owner=new_owner())
+    list(carry(store, home, plain))
+    run = store.submit(config, key="killed", owner=new_owner())
     killed = 0
-    for event in runner.carry(store, home, run):
+    for event in carry(store, home, run):
         if isinstance(event, events.Metrics) and event.phase == ("distill", "control")[min(killed, 1)] and killed < 2:
             for child in psutil.Process().children(recursive=True):
-                if "studio.worker" in " ".join(child.cmdline()):
+                if "studio.executors.worker" in " ".join(child.cmdline()):
                     os.kill(child.pid, signal.SIGKILL)
             killed += 1
     assert killed == 2
@@ -175,13 +180,13 @@ def test_a_run_whose_worker_is_killed_goes_on_by_itself_to_the_same_end(store, h
 
 def test_a_run_that_was_paused_goes_on_when_it_is_told_to(store, home, saved):
     config = parse_config({"dataset": "reviews", **TINY, "epochs": 60})
-    run = store.submit(config, key="k", owner=runner.new_owner())
-    for event in runner.carry(store, home, run):
+    run = store.submit(config, key="k", owner=new_owner())
+    for event in carry(store, home, run):
         if isinstance(event, events.Metrics) and event.phase == "distill":
             store.request_stop(run.id, pause=True)
     paused = store.run(run.id)
     assert (paused.status, paused.paused, paused.can_resume) == ("stopped", True, True)
-    list(runner.carry(store, home, store.resume(run.id, owner=runner.new_owner())))
+    list(carry(store, home, store.resume(run.id, owner=new_owner())))
     assert store.run(run.id).status == "finished"
     steps = [point.step for point in store.curve(run.id) if (point.phase, point.name) == ("distill", "loss")]
     assert steps == sorted(set(steps))
@@ -226,10 +231,10 @@ def test_a_run_whose_models_another_run_uses_is_never_deleted(store, home, saved
         home.model(run.id, "student").mkdir(parents=True)
         (home.model(run.id, "student") / "model.safetensors").write_bytes(bytes(1000))
     with pytest.raises(StoreError, match=f"used by run {user.id}"):
-        runner.delete(home, store, first.id)
+        delete(home, store, first.id)
     assert home.model(first.id, "student").is_dir()
-    assert runner.delete(home, store, user.id) == 1000
-    assert runner.delete(home, store, first.id) == 1000
+    assert delete(home, store, user.id) == 1000
+    assert delete(home, store, first.id) == 1000
     assert not home.run(first.id).exists()
     assert store.runs(archived=True) == []
 
@@ -237,4 +242,4 @@ def test_a_run_whose_models_another_run_uses_is_never_deleted(store, home, saved
 def test_a_run_that_goes_on_is_never_deleted(store, home, saved):
     run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
     with pytest.raises(StoreError, match="is queued"):
-        runner.delete(home, store, run.id)
+        delete(home, store, run.id)

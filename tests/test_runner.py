@@ -13,11 +13,16 @@ import time
 import psutil
 import pytest
 
-from studio import events, runner
-from studio.config import parse_config
+from studio import events
+from studio.config.reading import parse_config
 from studio.errors import ConfigError, ModelError
 from studio.executors import local, work
-from studio.store import MOST_DEATHS
+from studio.service import runtime as the_runtime
+from studio.service.questions import estimate
+from studio.service.runs import carry
+from studio.service.runtime import INTERRUPTED, LEASE, Runtime, is_gone, new_owner, start_runtime, stop_runtime
+from studio.service.slots import on_a_cluster, wanted_slots
+from studio.store.store import MOST_DEATHS
 from tests.conftest import TINY, fake
 
 
@@ -27,11 +32,11 @@ def execute_fake(manner):
 
 @pytest.fixture
 def run(store, saved):
-    return store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=runner.new_owner())
+    return store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=new_owner())
 
 
 def test_carrying_a_run_records_what_it_says_and_finishes_it(store, home, run):
-    said = list(runner.carry(store, home, run, execute_fake("finish")))
+    said = list(carry(store, home, run, execute_fake("finish")))
     assert len([one for one in said if isinstance(one, events.Metrics)]) == len(store.curve(run.id)) == 20
     assert store.run(run.id).status == "finished"
     assert store.run(run.id).verdict == "Done."
@@ -41,7 +46,7 @@ def test_carrying_a_run_records_what_it_says_and_finishes_it(store, home, run):
     ("manner", "words"), [("fail", "It is broken."), ("crash", "ended unexpectedly"), ("killed", "memory")]
 )
 def test_a_run_that_fails_says_why_and_keeps_what_it_recorded(store, home, run, manner, words):
-    list(runner.carry(store, home, run, execute_fake(manner)))
+    list(carry(store, home, run, execute_fake(manner)))
     failed = store.run(run.id)
     assert failed.status == "failed"
     assert words in failed.message
@@ -49,13 +54,13 @@ def test_a_run_that_fails_says_why_and_keeps_what_it_recorded(store, home, run, 
 
 
 def test_a_run_that_is_stopped_is_stopped_and_not_failed(store, home, run):
-    for _ in runner.carry(store, home, run, execute_fake("obey")):
+    for _ in carry(store, home, run, execute_fake("obey")):
         store.request_stop(run.id)
     assert store.run(run.id).status == "stopped"
 
 
 def test_a_run_that_is_left_by_ctrl_c_is_stopped_when_its_worker_has_ended(store, home, run):
-    said = runner.carry(store, home, run, execute_fake("obey"))
+    said = carry(store, home, run, execute_fake("obey"))
     next(said)
     with pytest.raises(KeyboardInterrupt):
         said.throw(KeyboardInterrupt)
@@ -73,13 +78,13 @@ def test_an_error_of_the_store_ends_the_run_and_is_not_hidden(store, home, run, 
 
     monkeypatch.setattr(store, "record", full)
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        list(runner.carry(store, home, run, execute_fake("obey")))
+        list(carry(store, home, run, execute_fake("obey")))
     assert "disk is full" in store.run(run.id).message
     assert workers() == []
 
 
 def test_a_run_that_the_closing_studio_interrupts_waits_in_the_queue(store, home, run):
-    list(runner.carry(store, home, run, execute_fake("obey"), leave=lambda: True))
+    list(carry(store, home, run, execute_fake("obey"), leave=lambda: True))
     assert store.run(run.id).status == "queued"
     assert not store.run(run.id).stop_requested
 
@@ -95,7 +100,7 @@ def wait_for(condition, seconds=20):
 
 def test_the_training_thread_takes_queued_runs_one_after_the_other(store, home, saved):
     runs = [store.submit(parse_config({"dataset": "reviews", **TINY}), key=str(number)) for number in range(3)]
-    runtime = runner.Runtime(home, execute_fake("finish"))
+    runtime = Runtime(home, execute_fake("finish"))
     runtime.start()
     try:
         wait_for(lambda: all(store.run(run.id).status == "finished" for run in runs))
@@ -106,7 +111,7 @@ def test_the_training_thread_takes_queued_runs_one_after_the_other(store, home, 
 
 
 def test_a_second_server_on_the_same_home_does_not_train(store, home, saved):
-    first, second = runner.Runtime(home, execute_fake("finish")), runner.Runtime(home, execute_fake("finish"))
+    first, second = Runtime(home, execute_fake("finish")), Runtime(home, execute_fake("finish"))
     first.start()
     wait_for(lambda: first.trains)
     second.start()
@@ -125,8 +130,8 @@ def submit(store, key="k", **values):
 
 
 def test_a_second_server_trains_when_the_first_has_closed(store, home, saved, monkeypatch):
-    monkeypatch.setattr(runner, "LEASE_SECONDS", 0.3)
-    first, second = runner.Runtime(home, execute_fake("finish")), runner.Runtime(home, execute_fake("finish"))
+    monkeypatch.setattr(the_runtime, "LEASE_SECONDS", 0.3)
+    first, second = Runtime(home, execute_fake("finish")), Runtime(home, execute_fake("finish"))
     first.start()
     wait_for(lambda: first.trains)
     second.start()
@@ -138,17 +143,17 @@ def test_a_second_server_trains_when_the_first_has_closed(store, home, saved, mo
 
 def test_a_server_that_closes_ends_its_worker_and_the_run_waits_for_the_next_one(store, home, saved):
     run = submit(store)
-    runtime = runner.Runtime(home, execute_fake("obey"))
+    runtime = Runtime(home, execute_fake("obey"))
     runtime.start()
     wait_for(lambda: store.logs(run.id))
     runtime.stop()
     assert store.run(run.id).status == "queued"
     assert workers() == []
-    assert store.lease_owner(runner.LEASE) is None
+    assert store.lease_owner(LEASE) is None
 
 
 def test_a_run_that_this_server_could_not_end_is_carried_at_its_next_turn(store, home, saved):
-    runtime = runner.Runtime(home, execute_fake("finish"))
+    runtime = Runtime(home, execute_fake("finish"))
     left, queued = submit(store, "left", owner=runtime.owners[0]), submit(store, "queued")
     runtime.start()
     wait_for(lambda: store.run(queued.id).status == "finished")
@@ -165,7 +170,7 @@ def test_the_thread_goes_on_after_an_error_that_nobody_foresaw(store, home, save
         return execute_fake("finish")(job, stop)
 
     first, second = submit(store, "first"), submit(store, "second")
-    runtime = runner.Runtime(home, execute)
+    runtime = Runtime(home, execute)
     runtime.start()
     wait_for(lambda: store.run(second.id).status == "finished")
     runtime.stop()
@@ -173,10 +178,10 @@ def test_the_thread_goes_on_after_an_error_that_nobody_foresaw(store, home, save
 
 
 def test_a_server_starts_with_a_damaged_database_and_trains_once_it_is_mended(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(the_runtime, "RETRY_SECONDS", 0.05)
     home.root.mkdir(parents=True)
     home.database.write_bytes(b"my thesis, not a database" * 100)
-    runtime = runner.Runtime(home, execute_fake("finish"))
+    runtime = Runtime(home, execute_fake("finish"))
     runtime.start()
     home.database.rename(tmp_path / "aside")
     wait_for(lambda: runtime.trains)
@@ -185,26 +190,26 @@ def test_a_server_starts_with_a_damaged_database_and_trains_once_it_is_mended(ho
 
 
 def test_a_hot_reload_finds_the_runtime_that_is_there(home):
-    first = runner.start_runtime(home)
+    first = start_runtime(home)
     try:
-        spec = importlib.util.spec_from_file_location("studio.runner", runner.__file__)
+        spec = importlib.util.spec_from_file_location("studio.service.runtime", the_runtime.__file__)
         reloaded = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(reloaded)
         assert reloaded.start_runtime(home) is first
     finally:
-        runner.stop_runtime()
+        stop_runtime()
 
 
 @pytest.fixture
 def dead_owner() -> str:
     """The name of a process that has ended."""
-    script = "from studio import runner; print(runner.new_owner())"
+    script = "from studio.service.runtime import new_owner; print(new_owner())"
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_run_whose_server_died_goes_back_into_the_queue(store, home, saved, dead_owner):
-    run, mine = submit(store, "theirs", owner=dead_owner), submit(store, "mine", owner=runner.new_owner())
-    assert store.take_back(runner.is_gone, runner.INTERRUPTED) == [run.id]
+    run, mine = submit(store, "theirs", owner=dead_owner), submit(store, "mine", owner=new_owner())
+    assert store.take_back(is_gone, INTERRUPTED) == [run.id]
     assert store.run(run.id).status == "queued"
     assert store.run(mine.id).status == "running"
 
@@ -212,31 +217,31 @@ def test_a_run_whose_server_died_goes_back_into_the_queue(store, home, saved, de
 def test_a_run_that_was_asked_to_stop_when_its_server_died_is_stopped(store, home, saved, dead_owner):
     run = submit(store, "theirs", owner=dead_owner)
     store.request_stop(run.id)
-    store.take_back(runner.is_gone, runner.INTERRUPTED)
+    store.take_back(is_gone, INTERRUPTED)
     assert store.run(run.id).status == "stopped"
 
 
 def test_a_run_whose_servers_die_again_and_again_at_one_place_fails_in_the_end(store, home, saved, dead_owner):
     run = submit(store, "theirs", owner=dead_owner)
     for _ in range(MOST_DEATHS - 1):
-        store.take_back(runner.is_gone, runner.INTERRUPTED)
+        store.take_back(is_gone, INTERRUPTED)
         assert store.run(run.id).status == "queued"
         store.claim(dead_owner)
-    store.take_back(runner.is_gone, runner.INTERRUPTED)
+    store.take_back(is_gone, INTERRUPTED)
     assert "several times" in store.run(run.id).message
 
 
 def test_a_run_that_gets_further_between_deaths_never_fails_of_them(store, home, saved):
-    run = submit(store, "mine", owner=runner.new_owner())
+    run = submit(store, "mine", owner=new_owner())
     for step in range(3 * MOST_DEATHS):
         assert store.may_go_on(run.id)
         store.record(run.id, [events.Metrics(phase="distill", step=step, values={"loss": 1.0})])
 
 
 def test_a_server_does_not_wait_for_the_lease_of_a_dead_one(store, home, saved, dead_owner):
-    store.hold_lease(runner.LEASE, dead_owner, 3600)
+    store.hold_lease(LEASE, dead_owner, 3600)
     lost, queued = submit(store, "lost", owner=dead_owner), submit(store, "queued")
-    runtime = runner.Runtime(home, execute_fake("finish"))
+    runtime = Runtime(home, execute_fake("finish"))
     runtime.start()
     wait_for(lambda: store.run(queued.id).status == "finished")
     runtime.stop()
@@ -244,26 +249,26 @@ def test_a_server_does_not_wait_for_the_lease_of_a_dead_one(store, home, saved, 
 
 
 def test_an_owner_is_gone_when_its_process_has_ended_or_is_another_one_by_now():
-    host, pid, started, name = runner.new_owner().rsplit(":", 3)
-    assert not runner.is_gone(f"{host}:{pid}:{started}:{name}")
-    assert not runner.is_gone(f"{host}:{pid}:{float(started) + 1}:{name}"), "the clock was set"
-    assert runner.is_gone(f"{host}:{pid}:{float(started) - 3600}:{name}")
-    assert not runner.is_gone(f"elsewhere-{host}:{pid}:{started}:{name}")
-    assert runner.is_gone(None)
+    host, pid, started, name = new_owner().rsplit(":", 3)
+    assert not is_gone(f"{host}:{pid}:{started}:{name}")
+    assert not is_gone(f"{host}:{pid}:{float(started) + 1}:{name}"), "the clock was set"
+    assert is_gone(f"{host}:{pid}:{float(started) - 3600}:{name}")
+    assert not is_gone(f"elsewhere-{host}:{pid}:{started}:{name}")
+    assert is_gone(None)
 
 
 def test_an_owner_that_is_dead_but_not_buried_is_gone():
     ended = subprocess.Popen([sys.executable, "-c", ""])
     wait_for(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
     started = psutil.Process(ended.pid).create_time()
-    assert runner.is_gone(f"{socket.gethostname()}:{ended.pid}:{started}:name")
+    assert is_gone(f"{socket.gethostname()}:{ended.pid}:{started}:name")
     ended.wait()
 
 
 def test_an_estimate_gives_the_sizes_that_the_run_then_has(store, home, saved):
     config = parse_config({"dataset": "reviews", **TINY, "prune_ratio": 0.5})
-    found = runner.estimate(home, store, config)
-    list(runner.carry(store, home, store.submit(config, key="k", owner=runner.new_owner())))
+    found = estimate(home, store, config)
+    list(carry(store, home, store.submit(config, key="k", owner=new_owner())))
     sizes = {one.role: one.value for one in store.evaluations(1) if one.metric == "parameters"}
     assert found.student_parameters == sizes["student"]
     assert found.teacher_parameters == sizes["teacher"]
@@ -274,17 +279,19 @@ def test_an_estimate_gives_the_sizes_that_the_run_then_has(store, home, saved):
 def test_an_estimate_of_a_run_that_cannot_work_raises_what_the_run_would(store, home, saved):
     config = parse_config({"dataset": "reviews", **TINY, "student": "teacher/9-layers"})
     with pytest.raises(ModelError, match="can keep 1 to 1, got 9"):
-        runner.estimate(home, store, config)
+        estimate(home, store, config)
 
 
 def test_the_pages_process_never_opens_torch():
-    script = "import sys; import studio.runner, studio.samples, studio.charts; sys.exit('torch' in sys.modules)"
+    script = (
+        "import sys, studio.service.runtime, studio.service.samples, pages._charts; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False, env=os.environ).returncode == 0
 
 
 def test_two_slots_train_two_runs_at_once(store, home, saved, monkeypatch):
     runs = [submit(store, str(number)) for number in range(4)]
-    runtime = runner.Runtime(home, execute_fake("obey"), slots=2)
+    runtime = Runtime(home, execute_fake("obey"), slots=2)
     runtime.start()
     try:
         wait_for(lambda: [store.run(run.id).status for run in runs] == ["running", "running", "queued", "queued"])
@@ -302,15 +309,15 @@ def test_two_slots_train_two_runs_at_once(store, home, saved, monkeypatch):
 def test_a_number_of_slots_that_is_none_is_refused(monkeypatch):
     monkeypatch.setenv("STUDIO_SLOTS", "many")
     with pytest.raises(ConfigError, match="from 1 on, got 'many'"):
-        runner.wanted_slots()
+        wanted_slots()
     monkeypatch.setenv("STUDIO_SLOTS", "3")
-    assert runner.wanted_slots() == 3
+    assert wanted_slots() == 3
 
 
 def test_an_executor_that_there_is_not_is_refused(monkeypatch):
     monkeypatch.setenv("STUDIO_EXECUTOR", "cloud")
     with pytest.raises(ConfigError, match="local or ray, got 'cloud'"):
-        runner.on_a_cluster()
+        on_a_cluster()
 
 
 def test_what_a_run_uses_of_the_machine_goes_on_where_it_was_when_the_run_does(store, home, run):
@@ -320,5 +327,5 @@ def test_what_a_run_uses_of_the_machine_goes_on_where_it_was_when_the_run_does(s
         yield use.read()
 
     store.record(run.id, [events.DeviceUse(seconds=10, values={"cpu_percent": 50.0})])
-    list(runner.carry(store, home, run, execute))
+    list(carry(store, home, run, execute))
     assert {point.step for point in store.device_use(run.id)} == {10, 12}

@@ -1,12 +1,13 @@
 from collections import Counter
 
-from studio import data, samples
-from studio.config import UNLABELLED
+from studio.config.run import UNLABELLED
+from studio.data.folder import load
+from studio.service import samples
 
 
 def test_the_support_messages_are_many_varied_and_without_copies(store, home):
     saved = samples.add(store, home, "text")
-    dataset = data.load(home.dataset(saved.id))
+    dataset = load(home.dataset(saved.id))
     texts = [text for rows in dataset.dict.values() for text in rows["text"]]
     assert len(texts) >= 1_000
     assert len(dataset.labels) >= 8
@@ -17,7 +18,7 @@ def test_the_support_messages_are_many_varied_and_without_copies(store, home):
 
 def test_both_demos_keep_labels_on_few_training_rows_and_on_all_test_rows(store, home):
     for demo, labelled in samples.LABELLED.items():
-        dataset = data.load(home.dataset(samples.add(store, home, demo).id))
+        dataset = load(home.dataset(samples.add(store, home, demo).id))
         assert sum(label != UNLABELLED for label in dataset.dict["train"]["label"]) == labelled
         assert UNLABELLED not in dataset.dict["test"]["label"][:]
 

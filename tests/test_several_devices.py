@@ -9,11 +9,14 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from studio import events, runner
-from studio.config import parse_config
+from studio import events
+from studio.config.reading import parse_config
 from studio.errors import ConfigError
 from studio.executors import local
-from studio.places import Places, available_cores
+from studio.machine.slots import Places, available_cores
+from studio.service import slots
+from studio.service.runs import DIED, carry
+from studio.service.runtime import new_owner
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.skipif(available_cores() < 2, reason="two processes need two cores")
@@ -33,12 +36,12 @@ def still(store, home, saved):
 
 def submitted(store, key="", **values):
     config = parse_config({"dataset": "reviews", **TINY, **SAME, **values})
-    return store.submit(config, key=key or str(values), owner=runner.new_owner())
+    return store.submit(config, key=key or str(values), owner=new_owner())
 
 
 def carried(store, home, **values):
     run = submitted(store, **values)
-    list(runner.carry(store, home, run))
+    list(carry(store, home, run))
     done = store.run(run.id)
     assert done.status == "finished", done.message
     return done
@@ -80,22 +83,22 @@ def test_several_processes_learn_what_one_learns_from_the_same_batches(store, ho
 def test_a_run_that_is_stopped_or_loses_a_process_goes_on_as_if_nothing_had_happened(store, home, saved):
     """Although each process drops some neurons by chance of its own."""
     unbroken = carried(store, home, devices=2, epochs=12)
-    for what in ("stop", "studio.worker", "studio.peers"):
+    for what in ("stop", "studio.executors.worker", "studio.executors.peers"):
         run = submitted(store, devices=2, epochs=12, key=what)
         interrupted(store, home, run, what)
         assert processes(home) == []
         if what == "stop":
             assert store.run(run.id).status == "stopped"
-            list(runner.carry(store, home, store.resume(run.id, owner=runner.new_owner())))
+            list(carry(store, home, store.resume(run.id, owner=new_owner())))
         else:
-            assert runner.DIED in [line.message for line in store.logs(run.id)]
+            assert DIED in [line.message for line in store.logs(run.id)]
         assert_alike(store, home, unbroken, store.run(run.id), within=1e-7)
 
 
 def interrupted(store, home, run, what):
     """Carry a run and stop it in the middle, or kill one of its processes."""
     done = False
-    for event in runner.carry(store, home, run):
+    for event in carry(store, home, run):
         if isinstance(event, events.Metrics) and (event.phase, event.step) == ("distill", 20) and not done:
             done = True
             if what == "stop":
@@ -112,7 +115,11 @@ def processes(home):
     for one in psutil.process_iter(["cmdline", "environ"]):
         words = one.info["cmdline"] or ()
         mine = (one.info["environ"] or {}).get("STUDIO_HOME") == str(home.root)
-        if mine and {"studio.worker", "studio.peers"} & set(words) and one.status() != psutil.STATUS_ZOMBIE:
+        if (
+            mine
+            and {"studio.executors.worker", "studio.executors.peers"} & set(words)
+            and one.status() != psutil.STATUS_ZOMBIE
+        ):
             found.append(one)
     return found
 
@@ -122,18 +129,18 @@ def test_an_error_that_only_another_process_meets_is_told_as_what_it_was(store, 
     real = local.environment
     monkeypatch.setattr(local, "environment", lambda *rest: real(*rest) | {"PYTHONPATH": broken_peers(home)})
     run = submitted(store, devices=2)
-    list(runner.carry(store, home, run))
+    list(carry(store, home, run))
     assert (store.run(run.id).error, store.run(run.id).message) == ("DataError", "It is broken.")
 
 
 def broken_peers(home):
-    """A path on which `studio.peers` meets an error, where it is a program, and everything else is as it is."""
+    """A path on which `studio.executors.peers` meets an error where it is a program; all else is as it is."""
     folder = home.root / "broken"
     folder.mkdir(parents=True)
     (folder / "sitecustomize.py").write_text(
         "import os\n"
         "if os.environ.get('RANK') == '1':\n"
-        "    from studio import preparation\n"
+        "    from studio.pipeline import prepare as preparation\n"
         "    from studio.errors import DataError\n"
         "    def prepare(*rest): raise DataError('It is broken.', '')\n"
         "    preparation.prepare = prepare\n"
@@ -143,7 +150,7 @@ def broken_peers(home):
 
 def test_more_devices_than_there_are_is_refused_with_the_number(store, home, saved):
     run = submitted(store, devices=64, batch_size=64)
-    list(runner.carry(store, home, run))
+    list(carry(store, home, run))
     assert store.run(run.id).error == "DeviceError"
     assert f"at most the {available_cores()} cores" in store.run(run.id).message
 
@@ -209,8 +216,8 @@ def test_a_run_behind_one_that_waits_can_be_stopped_at_once():
 
 
 def test_a_run_gets_different_gpus_first_those_of_its_places():
-    assert runner._gpus([1], 1, 4) == [1]
-    assert runner._gpus([5], 1, 4) == [1], "two slots share a GPU"
-    assert runner._gpus([3], 2, 4) == [3, 0]
-    assert runner._gpus([0, 4], 2, 4) == [0, 1]
-    assert runner._gpus([0], 1, 0) == []
+    assert slots._gpus([1], 1, 4) == [1]
+    assert slots._gpus([5], 1, 4) == [1], "two slots share a GPU"
+    assert slots._gpus([3], 2, 4) == [3, 0]
+    assert slots._gpus([0, 4], 2, 4) == [0, 1]
+    assert slots._gpus([0], 1, 0) == []

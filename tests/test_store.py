@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from studio import events
-from studio.config import parse_config
+from studio.config.reading import parse_config, with_values
 from studio.errors import ConfigError, DataError, StoreError
-from studio.store import Store
+from studio.store.store import Store
 from tests.conftest import TINY
 
 
@@ -51,12 +51,12 @@ def test_every_queued_run_is_claimed_by_exactly_one_thread_oldest_first(store, c
 
 def test_a_run_on_an_unknown_data_set_is_refused_with_the_names_that_exist(store, config):
     with pytest.raises(StoreError, match=r"no data set 'else'.*'reviews'"):
-        store.submit(config.with_values(dataset="else"), key="k")
+        store.submit(with_values(config, dataset="else"), key="k")
 
 
 def test_a_run_whose_task_does_not_fit_the_data_is_refused(store, config):
     with pytest.raises(ConfigError, match="task must be text-classification"):
-        store.submit(config.with_values(task="image-classification"), key="k")
+        store.submit(with_values(config, task="image-classification"), key="k")
 
 
 def test_a_data_set_is_found_by_name_and_by_id(store, saved):
@@ -309,7 +309,9 @@ def test_a_home_that_cannot_be_made_is_told_in_words(tmp_path):
 
 
 def test_several_processes_can_make_the_database_at_once(tmp_path):
-    script = "import sys; from pathlib import Path; from studio.store import Store; Store(Path(sys.argv[1])).runs()"
+    script = (
+        "import sys; from pathlib import Path; from studio.store.store import Store; Store(Path(sys.argv[1])).runs()"
+    )
     command = [sys.executable, "-c", script, str(tmp_path / "studio.db")]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     assert [one.communicate()[1] for one in started] == [b"", b"", b""]
@@ -319,7 +321,7 @@ def test_what_was_recorded_outlives_a_process_that_is_killed(store, config):
     run = store.submit(config, key="k", owner="me")
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from studio import events; from studio.store import Store\n"
+        "from studio import events; from studio.store.store import Store\n"
         "store = Store(Path(sys.argv[1])); store.record(int(sys.argv[2]), [events.Log(message='kept')])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -7,10 +7,13 @@ import types
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from studio import events, runner, trackers
-from studio.config import parse_config
+from studio import events
+from studio.config.reading import parse_config, with_values
 from studio.errors import ConfigError
-from studio.trackers import Trackers
+from studio.executors import trackers
+from studio.executors.trackers import Trackers
+from studio.service.runs import carry
+from studio.service.runtime import new_owner
 from tests.conftest import TINY
 
 
@@ -21,12 +24,12 @@ def config():
 
 def test_tensorboard_gets_every_point_once_though_the_run_was_stopped(store, home, saved, config, monkeypatch):
     monkeypatch.setenv("STUDIO_TRACKERS", "tensorboard")
-    run, stopped = store.submit(config.with_values(epochs=6), key="k", owner=runner.new_owner()), False
-    for event in runner.carry(store, home, run):
+    run, stopped = store.submit(with_values(config, epochs=6), key="k", owner=new_owner()), False
+    for event in carry(store, home, run):
         if isinstance(event, events.Metrics) and (event.phase, event.step) == ("distill", 10) and not stopped:
             stopped = True
             store.request_stop(run.id)
-    list(runner.carry(store, home, store.resume(run.id, owner=runner.new_owner())))
+    list(carry(store, home, store.resume(run.id, owner=new_owner())))
     assert store.run(run.id).status == "finished"
     found = EventAccumulator(str(home.run(run.id) / "tensorboard"))
     found.Reload()

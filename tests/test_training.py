@@ -9,25 +9,29 @@ import sys
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from studio import (
-    data,
-    device,
-    evaluate,
-    events,
-    models,
-    objective,
-    tasks,
-    teacher,
-    trainer,
-    training,
-    transfer,
-)
-from studio.config import UNLABELLED, parse_config
+from studio import events, tasks
+from studio.config.reading import parse_config
+from studio.config.run import UNLABELLED
+from studio.data import folder
+from studio.data.cleaning import clean
+from studio.distill import fit as loop
+from studio.distill import objective
+from studio.distill import teacher_outputs as teacher
+from studio.distill import transfer_set as transfer
+from studio.distill.fit import learn
+from studio.distill.spec import Best, Lesson
 from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
-from studio.models import Fit, Model
-from studio.preparation import distillation
+from studio.evaluate import metrics as evaluate
+from studio.machine import devices as device
+from studio.models.layers import cut_layers
+from studio.models.model import Fit, Model
+from studio.models.opening import build, load, open_folder
+from studio.models.saving import save
+from studio.pipeline import distill as trainer
+from studio.pipeline.prepare import distillation
 from tests.conftest import TINY
 
 CPU = device.Device(torch.device("cpu"), torch.float32)
@@ -44,14 +48,14 @@ def finish(steps):
 
 @pytest.fixture
 def fit(home, saved) -> Fit:
-    rows = data.load(home.dataset(saved.id)).dict["train"]
+    rows = folder.load(home.dataset(saved.id)).dict["train"]
     return Fit("text-classification", ["bad", "good"], rows, 16)
 
 
 @pytest.fixture
 def model(fit) -> Model:
     torch.manual_seed(0)
-    return models.build("transformer-small", fit)
+    return build("transformer-small", fit)
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def lesson(model, inputs, **changes):
         "weight_decay": 0.01,
         "seed": 3,
     }
-    return training.Lesson(**(values | changes))
+    return Lesson(**(values | changes))
 
 
 def test_recorded_outputs_are_in_the_order_of_the_rows_whatever_order_they_were_batched_in(model, inputs, monkeypatch):
@@ -119,7 +123,7 @@ def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cu
 
 def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, inputs):
     plan = lesson(model, inputs, steps=2 * -(-len(inputs) // 16))
-    batches = [rows for _, rows in training._batches(plan, CPU)]
+    batches = [rows for _, rows in loop._batches(plan, CPU)]
     half = len(batches) // 2
     first, second = torch.cat(batches[:half]), torch.cat(batches[half:])
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(len(inputs)))
@@ -127,7 +131,7 @@ def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, 
 
 
 def test_a_batch_is_padded_to_its_longest_text_alone(fit, model):
-    rows = data.Dataset.from_dict({"text": ["good", "a good warm and lovely thing"], "label": [1, 1]})
+    rows = Dataset.from_dict({"text": ["good", "a good warm and lovely thing"], "label": [1, 1]})
     encoded = tasks.of(fit.task).encode(rows, model.processor, model.network.config, 16)
     both, short = encoded.batch(torch.tensor([0, 1])), encoded.batch(torch.tensor([0]))
     assert both["input_ids"].shape[1] > short["input_ids"].shape[1]
@@ -135,10 +139,8 @@ def test_a_batch_is_padded_to_its_longest_text_alone(fit, model):
 
 
 def test_after_a_lesson_the_model_holds_its_best_weights_and_is_in_evaluation_mode(model, inputs):
-    best = training.Best()
-    points = [
-        one for one in training.learn(lesson(model, inputs, steps=30), CPU, best) if isinstance(one, events.Metrics)
-    ]
+    best = Best()
+    points = [one for one in learn(lesson(model, inputs, steps=30), CPU, best) if isinstance(one, events.Metrics)]
     reached = [one.values["accuracy"] for one in points if "accuracy" in one.values]
     logits = finish(teacher.logits(model, inputs, CPU, lambda done: None))
     kept = float((logits.argmax(-1) == inputs.labels).float().mean())
@@ -149,7 +151,7 @@ def test_after_a_lesson_the_model_holds_its_best_weights_and_is_in_evaluation_mo
 
 def offered(*rights: list[int]) -> int:
     """Which of these looks at the validation data is kept."""
-    best, network = training.Best(), torch.nn.Linear(1, 1)
+    best, network = Best(), torch.nn.Linear(1, 1)
     for number, right in enumerate(rights):
         torch.nn.init.constant_(network.weight, number)
         best.offer(torch.tensor(right, dtype=torch.bool), network)
@@ -176,7 +178,7 @@ def test_during_a_lesson_the_student_is_in_training_mode_also_after_a_look_at_th
         modes.append(model.network.training)
         return objective.labels_only(student, teacher, labels, progress)
 
-    list(training.learn(lesson(model, inputs, objective=watching), CPU, training.Best()))
+    list(learn(lesson(model, inputs, objective=watching), CPU, Best()))
     assert all(modes)
     assert len(modes) == 12
 
@@ -187,7 +189,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(model, inputs)
 
     said = []
     with pytest.raises(DivergedError, match="At step 2 of distill the loss is nan"):  # once it tries again more slowly
-        for event in training.learn(lesson(model, inputs, objective=broken), CPU, training.Best()):
+        for event in learn(lesson(model, inputs, objective=broken), CPU, Best()):
             said.append(event)
     told = [event.message for event in said if isinstance(event, events.Log)]
     assert len(told) == 1
@@ -202,7 +204,7 @@ def test_a_lesson_that_diverges_once_goes_on_more_slowly_from_the_last_good_weig
         terms = objective.labels_only(student, teacher, labels, progress)
         return objective.Terms(terms.total * float("nan"), {}) if len(calls) == 20 else terms
 
-    said = list(training.learn(lesson(model, inputs, objective=once, steps=40), CPU, training.Best()))
+    said = list(learn(lesson(model, inputs, objective=once, steps=40), CPU, Best()))
     steps = [event.step for event in said if isinstance(event, events.Metrics) and "loss" in event.values]
     rates = [event.values["learning_rate"] for event in said
              if isinstance(event, events.Metrics) and "loss" in event.values]  # fmt: skip
@@ -216,14 +218,14 @@ def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_sam
         if isinstance(layer, torch.nn.Dropout):
             layer.p = 0.0  # chance would fall otherwise on other examples
     plain = copy.deepcopy(model.network)
-    list(training.learn(lesson(Model(plain, None), inputs, steps=6), CPU, training.Best()))
+    list(learn(lesson(Model(plain, None), inputs, steps=6), CPU, Best()))
 
     def small_memory(student, teacher, labels, progress):
         if len(labels) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return objective.labels_only(student, teacher, labels, progress)
 
-    said = list(training.learn(lesson(model, inputs, objective=small_memory, steps=6), CPU, training.Best()))
+    said = list(learn(lesson(model, inputs, objective=small_memory, steps=6), CPU, Best()))
     told = [event.message for event in said if isinstance(event, events.Log)]
     assert [message.split(";")[0] for message in told] == [
         "Memory ran out: 8 examples at a time from now on",
@@ -239,7 +241,7 @@ def test_one_example_that_does_not_fit_ends_the_run(model, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        list(training.learn(lesson(model, inputs, objective=no_memory), CPU, training.Best()))
+        list(learn(lesson(model, inputs, objective=no_memory), CPU, Best()))
 
 
 def test_answers_that_are_no_numbers_are_found_at_the_next_look_at_the_validation_data(model, inputs):
@@ -249,24 +251,24 @@ def test_answers_that_are_no_numbers_are_found_at_the_next_look_at_the_validatio
         return objective.Terms(student.logits.sum() * 0, {})
 
     with pytest.raises(DivergedError, match="not a number"):
-        list(training.learn(lesson(model, inputs, objective=spoil), CPU, training.Best()))
+        list(learn(lesson(model, inputs, objective=spoil), CPU, Best()))
 
 
 def test_the_same_seed_gives_the_same_weights(fit, inputs):
     results = []
     for _ in range(2):
         torch.manual_seed(5)
-        one = models.build("transformer-tiny", fit)
-        list(training.learn(lesson(one, inputs), CPU, training.Best()))
+        one = build("transformer-tiny", fit)
+        list(learn(lesson(one, inputs), CPU, Best()))
         results.append(one.network.classifier.weight.detach().clone())
     assert torch.equal(*results)
 
 
 def test_a_tokenizer_learned_from_the_same_texts_is_the_same_in_every_process(home, saved):
     script = (
-        "import sys; from pathlib import Path; from studio import data\n"
-        "from studio.tasks import text_classification as task\n"
-        "rows = data.load(Path(sys.argv[1])).dict['train']\n"
+        "import sys; from pathlib import Path; from studio.data import folder\n"
+        "from studio.tasks import text as task\n"
+        "rows = folder.load(Path(sys.argv[1])).dict['train']\n"
         "print(task.builtin('fasttext-tiny', rows, {'num_labels': 2}, 16)[1].backend_tokenizer.to_str())"
     )
     words = [sys.executable, "-c", script, str(home.dataset(saved.id))]
@@ -276,7 +278,7 @@ def test_a_tokenizer_learned_from_the_same_texts_is_the_same_in_every_process(ho
 
 
 def test_a_student_cut_from_its_teacher_has_the_teachers_layers(model):
-    student = models.cut_layers(model, 1)
+    student = cut_layers(model, 1)
     kept, last = student.network.bert.encoder.layer[0], model.network.bert.encoder.layer[-1]
     assert student.network.config.num_hidden_layers == 1
     assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), last.parameters(), strict=True))
@@ -286,40 +288,40 @@ def test_a_student_cut_from_its_teacher_has_the_teachers_layers(model):
 @pytest.mark.parametrize("keep", [2, 5])
 def test_a_student_cannot_keep_as_many_layers_as_the_teacher_has(model, keep):
     with pytest.raises(ModelError, match="can keep 1 to 1"):
-        models.cut_layers(model, keep)
+        cut_layers(model, keep)
 
 
 def test_a_model_with_pickled_weights_only_is_refused(tmp_path, fit):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(ModelError, match="can run code"):
-        models.open_folder(tmp_path, fit)
+        open_folder(tmp_path, fit)
 
 
 def test_a_folder_that_is_not_there_is_named(fit, home):
     with pytest.raises(ModelError, match=r"no folder /nowhere"):
-        finish(models.load("folder:/nowhere", fit, home))
+        finish(load("folder:/nowhere", fit, home))
 
 
 def test_without_a_network_a_hub_model_is_refused_in_words(fit, home, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match=r"could not be downloaded.*local folder"):
-        finish(models.load("hub:someone/some-model", fit, home))
+        finish(load("hub:someone/some-model", fit, home))
 
 
 def test_a_head_with_the_same_labels_in_another_order_is_put_in_order(model, fit, tmp_path, inputs):
-    models.save(model, tmp_path / "teacher")
+    save(model, tmp_path / "teacher")
     config = json.loads((tmp_path / "teacher" / "config.json").read_text())
     config["id2label"], config["label2id"] = {"0": "good", "1": "bad"}, {"good": 0, "bad": 1}
     (tmp_path / "teacher" / "config.json").write_text(json.dumps(config))
-    opened = models.open_folder(tmp_path / "teacher", fit)
+    opened = open_folder(tmp_path / "teacher", fit)
     batch = inputs.batch(torch.arange(4))
     assert opened.knows_labels
     assert torch.allclose(opened.network.eval()(**batch).logits, model.network.eval()(**batch).logits.flip(-1))
 
 
 def test_a_pretrained_model_without_a_head_is_taught_first(real_data, fit):
-    opened = models.open_folder(real_data / "models" / "minilm-l6", fit)
+    opened = open_folder(real_data / "models" / "minilm-l6", fit)
     assert opened.pretrained
     assert not opened.knows_labels
 
@@ -370,7 +372,7 @@ def test_at_alpha_zero_student_and_control_are_the_same_model(home, saved):
 
 def test_the_test_rows_are_read_once_after_all_training(home, saved, monkeypatch):
     task = tasks.of("text-classification")
-    held = set(data.load(home.dataset(saved.id)).dict["test"]["text"][:])
+    held = set(folder.load(home.dataset(saved.id)).dict["test"]["text"][:])
     read, encode = [], task._encode
 
     def watching(texts, labels, *others):
@@ -392,14 +394,14 @@ def test_the_teachers_answers_cover_the_training_rows_and_no_test_row(home, save
 
 
 def test_rows_without_a_label_teach_the_student_and_not_the_control(home, store):
-    from studio import library
-    from studio.data import Columns
+    from studio.data.columns import Columns
+    from studio.service import library
     from tests.conftest import reviews
 
     columns = Columns("text", "label")
-    rows = data.clean(reviews(120, unlabelled=40), columns, "text-classification")
+    rows = clean(reviews(120, unlabelled=40), columns, "text-classification")
     saved = library.save(store, home, "partly", rows, columns)
-    dataset = data.load(home.dataset(saved.id))
+    dataset = folder.load(home.dataset(saved.id))
     assert sum(label == UNLABELLED for label in dataset.dict["train"]["label"]) == 40
     config = parse_config({"dataset": "partly", **TINY})
     said = list(trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
@@ -458,9 +460,9 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
 def test_every_kind_of_plan_ends_in_a_verdict_and_a_student_that_opens_as_it_was_measured(home, saved, plan):
     said = run(home, saved, plan=plan, epochs=2)
     assert any(isinstance(one, events.Verdict) for one in said)
-    dataset = data.load(home.dataset(saved.id))
+    dataset = folder.load(home.dataset(saved.id))
     fit = Fit("text-classification", dataset.labels, dataset.dict["train"], 32)
-    student = models.open_folder(home.model(1, "student"), fit)
+    student = open_folder(home.model(1, "student"), fit)
     inputs = tasks.of(fit.task).encode(dataset.dict["test"], student.processor, student.network.config, 32)
     found = finish(teacher.logits(student, inputs, CPU, lambda done: None)).argmax(-1)
     accuracy = next(
@@ -515,7 +517,7 @@ def test_latencies_are_measured_for_each_model(model, inputs):
 
 def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(fit, model, inputs):
     torch.manual_seed(7)
-    live = models.build("transformer-small", fit)
+    live = build("transformer-small", fit)
     live.network.train()
     before = {name: tensor.clone() for name, tensor in live.network.state_dict().items()}
     recorded = finish(teacher.logits(live, inputs, CPU, lambda done: None))
@@ -529,18 +531,14 @@ def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(fi
         modes.append((live.network.training, answers.hidden[-1].requires_grad, len(answers.hidden)))
         return term(student, answers, labels, progress)
 
-    list(
-        training.learn(
-            lesson(model, inputs, view=lambda epoch: shown, objective=watching, live=live), CPU, training.Best()
-        )
-    )
+    list(learn(lesson(model, inputs, view=lambda epoch: shown, objective=watching, live=live), CPU, Best()))
     assert set(modes) == {(False, False, 2)}
     assert all(torch.equal(before[name], tensor) for name, tensor in live.network.state_dict().items())
 
 
 def test_projectors_are_trained_together_with_the_student(fit):
     torch.manual_seed(7)
-    narrow, wide = models.build("transformer-tiny", fit), models.build("transformer-small", fit)
+    narrow, wide = build("transformer-tiny", fit), build("transformer-small", fit)
     rows = transfer.TransferSet("text-classification", (fit.rows,), 16, 0)
     config = parse_config({"dataset": "d", **TINY, "terms": "hint"})
 
@@ -549,6 +547,6 @@ def test_projectors_are_trained_together_with_the_student(fit):
     encoded = rows.whole(narrow)
     shown = transfer.View(encoded, torch.zeros(len(encoded), 2), rows.whole(wide))
     plan = lesson(narrow, encoded, view=lambda epoch: shown, objective=term, live=wide)
-    list(training.learn(plan, CPU, training.Best()))
+    list(learn(plan, CPU, Best()))
     assert before
     assert all(not torch.equal(old, new) for old, new in zip(before, term.parameters(), strict=True))

@@ -5,23 +5,26 @@ import math
 import pytest
 import torch
 
-from studio import data, models, tasks, transfer
-from studio.augment import Changes
+from studio import tasks
+from studio.data.folder import load
+from studio.distill import transfer_set as transfer
+from studio.distill.transfer_set import Guide, TransferSet
 from studio.events import Log
-from studio.models import Fit
-from studio.transfer import Guide, TransferSet
+from studio.models.model import Fit
+from studio.models.opening import build
+from studio.tasks.augment import Changes
 from tests.test_training import CPU, finish
 
 
 @pytest.fixture
 def rows(home, saved):
-    return data.load(home.dataset(saved.id)).dict["train"]
+    return load(home.dataset(saved.id)).dict["train"]
 
 
 @pytest.fixture
 def teacher(rows):
     torch.manual_seed(0)
-    return models.build("transformer-tiny", Fit("text-classification", ["bad", "good"], rows, 16))
+    return build("transformer-tiny", Fit("text-classification", ["bad", "good"], rows, 16))
 
 
 def changed(rows, views: int = 3) -> TransferSet:
@@ -117,7 +120,7 @@ def test_by_confidence_the_surer_teacher_counts_more_as_defined():
 
 def test_models_with_equal_inputs_are_known_to_read_alike(rows, teacher):
     task, fit = tasks.of("text-classification"), Fit("text-classification", ["bad", "good"], rows, 16)
-    twin = models.build("transformer-small", fit)
+    twin = build("transformer-small", fit)
     encoded = [task.encode(rows, one.processor, one.network.config, 16) for one in (teacher, twin)]
     encoded.append(task.encode(rows, teacher.processor, teacher.network.config, 5))
     assert transfer.same_reading(encoded[0], encoded[1])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from studio import archives, uploads
+from studio.data import archives, uploads
 from studio.errors import DataError, LimitError
 
 ROWS = [

@@ -4,12 +4,15 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from studio import data, events, library, samples, trainer
-from studio.config import parse_config
-from studio.data import Columns
+from studio import events
+from studio.config.methods import METHODS
+from studio.config.reading import parse_config, with_values
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError, StoreError
-from studio.methods import METHODS
-from studio.uploads import Upload
+from studio.pipeline import distill as trainer
+from studio.service import library, samples
 from tests.conftest import TINY, reviews
 
 COLUMNS = Columns("text", "label")
@@ -157,9 +160,7 @@ def test_a_change_for_images_on_texts_is_refused(home, saved):
 def later(store, home):
     """Reviews that arrive after those of `saved`."""
     table = reviews(220).table.iloc[120:].reset_index(drop=True)
-    return library.save(
-        store, home, "later", data.clean(Upload("table", table), COLUMNS, "text-classification"), COLUMNS
-    )
+    return library.save(store, home, "later", clean(Upload("table", table), COLUMNS, "text-classification"), COLUMNS)
 
 
 def test_a_student_goes_on_with_new_data_and_is_measured_on_old_and_new_apart(home, saved, later):
@@ -185,7 +186,7 @@ def test_replaying_the_new_data_itself_or_what_is_not_there_is_refused_when_it_i
     with pytest.raises(ConfigError, match="names the new data itself"):
         store.submit(config, key="a")
     with pytest.raises(StoreError, match="no data set 'older'"):
-        store.submit(config.with_values(replay="older"), key="b")
+        store.submit(with_values(config, replay="older"), key="b")
 
 
 def test_without_any_label_a_teacher_that_knows_them_can_teach_and_there_is_no_control(home, store, saved):
@@ -194,9 +195,7 @@ def test_without_any_label_a_teacher_that_knows_them_can_teach_and_there_is_no_c
     table.loc[:79, ["label", "split"]] = ["", "train"]
     table.loc[80:99, "split"], table.loc[100:, "split"] = "validation", "test"
     columns = Columns("text", "label", "split")
-    none = library.save(
-        store, home, "none", data.clean(Upload("table", table), columns, "text-classification"), columns
-    )
+    none = library.save(store, home, "none", clean(Upload("table", table), columns, "text-classification"), columns)
     said = run(home, none, 2, **{**TINY, "teacher": "run:1/teacher"})
     assert phases(said) == ["prepare", "record", "distill", "evaluate"]
     (verdict,) = (one for one in said if isinstance(one, events.Verdict))

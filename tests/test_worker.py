@@ -11,7 +11,8 @@ import pytest
 
 from studio import events
 from studio.errors import DeviceError, ModelError, WorkerError
-from studio.executors import Stopped, local
+from studio.executors import local
+from studio.pipeline.job import Stopped
 from tests.conftest import fake, never
 
 
@@ -128,7 +129,7 @@ def test_the_real_worker_carries_a_whole_run_and_keeps_its_stream_clean(job, hom
 
 
 def test_the_real_worker_stops_in_the_middle_and_saves_its_student(job, home):
-    job = job.model_copy(update={"config": job.config.with_values(epochs=500)})
+    job = job.model_copy(update={"config": with_values(job.config, epochs=500)})
     said = []
     with pytest.raises(Stopped):
         for event in local.execute(job, lambda: any(one.kind == "metrics" and one.phase == "distill" for one in said)):
@@ -137,11 +138,11 @@ def test_the_real_worker_stops_in_the_middle_and_saves_its_student(job, home):
 
 
 def test_the_real_worker_tells_a_persons_error_in_words(job, home):
-    job = job.model_copy(update={"config": job.config.with_values(teacher="folder:/nowhere")})
+    job = job.model_copy(update={"config": with_values(job.config, teacher="folder:/nowhere")})
     with pytest.raises(ModelError, match="no folder /nowhere"):
         list(local.execute(job, never))
 
 
 def test_a_worker_listens_before_it_opens_torch():
-    script = "import sys; import studio.worker; sys.exit('torch' in sys.modules)"
+    script = "import sys; import studio.executors.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from studio import onnx
 from studio.compress.low_rank import factorize
 from studio.compress.quantized import quantize_weights, round_while_learning
 from studio.compress.sample import ROWS, Sample, draw
 from studio.compress.sparse import sparsify
 from studio.compress.structured import prune
-from studio.models import Model
-from studio.plan import ONNX_FORMS, Distill, Factorize, Prune, Quantize, RoundWhileLearning, Sparsify
+from studio.config.plan import ONNX_FORMS, Distill, Factorize, Prune, Quantize, RoundWhileLearning, Sparsify
+from studio.models import onnx
+from studio.models.model import Model
 
 __all__ = ["ROWS", "Sample", "carry_out", "draw", "prune", "rehearse"]
 

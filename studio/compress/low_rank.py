@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from studio import compact
 from studio.compress.sample import Sample
+from studio.config.plan import Factorize
 from studio.errors import ModelError
-from studio.models import Model
-from studio.plan import Factorize
+from studio.models import compact
+from studio.models.model import Model
 
 SMALLEST = 16
 """Layers with fewer inputs or outputs stay as they are, the last one, which tells the classes apart, too."""

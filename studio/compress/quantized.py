@@ -9,9 +9,10 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from studio import compact, constraints
-from studio.models import Model, mark_packed
-from studio.plan import ONNX_FORMS, Form
+from studio.config.plan import ONNX_FORMS, Form
+from studio.models import compact, constraints
+from studio.models.model import Model
+from studio.models.saving import mark_packed
 
 KMEANS_VALUES = 50_000
 """So many weights of a layer, drawn at random, decide its 16 values."""

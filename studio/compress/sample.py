@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from studio.labels import are_known, choices
 from studio.tasks import Encoded
+from studio.tasks.labels import are_known, choices
 
 ROWS = 256
 BATCH = 32

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-from studio import constraints
+from studio.config.plan import Sparsify
 from studio.errors import ModelError
-from studio.models import Model, mark_packed
-from studio.plan import Sparsify
+from studio.models import constraints
+from studio.models.model import Model
+from studio.models.saving import mark_packed
 
 
 def sparsify(model: Model, step: Sparsify) -> Model:

@@ -12,13 +12,15 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
-from studio import compact
 from studio.compress.sample import Sample
+from studio.config.plan import Prune, Unit
 from studio.errors import ModelError
-from studio.features import PROJECTIONS, head_size
-from studio.models import Model, evenly_spread, keep_layers, layer_stack, rebuilt
-from studio.objective import label_loss
-from studio.plan import Prune, Unit
+from studio.models import compact
+from studio.models.features import PROJECTIONS, head_size
+from studio.models.layers import evenly_spread, keep_layers, layer_stack
+from studio.models.model import Model
+from studio.models.saving import rebuilt
+from studio.tasks.labels import label_loss
 
 NEURON_WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim")
 """What configs call the width of a transformer's feed-forward layers."""

@@ -1,6 +1,6 @@
 """The ways to distil, as data: which losses there are, what each is for, and which settings go by one name.
 
-The functions behind the losses are in `studio.losses`, under the same name with `_loss` at the end.
+The functions behind the losses are in `studio.distill.losses`, under the same name with `_loss` at the end.
 """
 
 from dataclasses import dataclass, field

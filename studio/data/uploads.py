@@ -13,7 +13,7 @@ import pandas as pd
 from charset_normalizer import from_bytes
 from PIL import Image
 
-from studio import archives
+from studio.data import archives
 from studio.errors import DataError, LimitError
 
 MAX_BYTES = 2 * 1024**3

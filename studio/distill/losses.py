@@ -1,6 +1,6 @@
 """Distillation losses: tensors in, one scalar out.
 
-What a loss reads it says by the names of its parameters; `studio.objective` brings them:
+What a loss reads it says by the names of its parameters; `studio.distill.objective` brings them:
 
 * `student_logits`, `teacher_logits` (batch, classes); `labels` (batch,), `UNLABELLED` for none;
   `temperature`, a number or one a row (batch, 1).
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.config import UNLABELLED
+from studio.config.run import UNLABELLED
 
 Temperature = float | Tensor
 
@@ -37,15 +37,6 @@ def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature
     return rows.sum(-1).mean()
 
 
-def label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with the labels, in nats, mean over the rows that have one; 0 where none has.
-
-    Shapes: student_logits (batch, classes), labels (batch,) with `UNLABELLED` for rows without -> scalar.
-    """
-    total = F.cross_entropy(student_logits, labels, ignore_index=UNLABELLED, reduction="sum")
-    return total / (labels != UNLABELLED).sum().clamp(min=1)
-
-
 def multi_label_soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
     """The soft-target loss where any number of labels can be right: the KL of every label's own yes-or-no distribution,
     sigmoid(logit / T), summed over the labels, times T² (as Yang et al., 2023, in its logit term).
@@ -57,18 +48,6 @@ def multi_label_soft_target_loss(student_logits: Tensor, teacher_logits: Tensor,
     rows = p * (F.logsigmoid(teacher) - F.logsigmoid(student))
     rows = rows + (1 - p) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
     return (rows * temperature**2).sum(-1).mean()
-
-
-def multi_label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy summed over the labels, in nats, mean over the rows that have labels; 0 where none has.
-
-    Shapes: student_logits (batch, labels); labels the same, of 0 and 1, or `UNLABELLED` throughout -> scalar.
-    """
-    known = (labels != UNLABELLED).to(student_logits.dtype)
-    values = F.binary_cross_entropy_with_logits(
-        student_logits, labels.clamp(min=0).to(student_logits), reduction="none"
-    )
-    return (values * known).sum() / known[:, 0].sum().clamp(min=1)
 
 
 def logit_mse_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:

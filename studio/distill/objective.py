@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studio import losses
-from studio.config import RunConfig, Schedule
+from studio.config.methods import LOSSES, Term
+from studio.config.run import RunConfig, Schedule
+from studio.distill import losses
 from studio.errors import ModelError
-from studio.features import Answers, pooled
-from studio.labels import certainty, choices
-from studio.methods import LOSSES, Term
-from studio.models import evenly_spread
+from studio.models.features import Answers, pooled
+from studio.models.layers import evenly_spread
+from studio.tasks.labels import certainty, choices, label_loss
 
 RELATED = 128
 """How many examples of a batch are related to each other: triplets grow with the third power."""
@@ -35,14 +35,9 @@ Objective = Callable[[Answers, Answers | None, Tensor, float], Terms]
 
 
 def function(name: str, several: bool = False) -> Callable[..., Tensor]:
-    """The loss of that name in `studio.losses`; for multi-label data its form for that, where there is one."""
+    """The loss of that name in `studio.distill.losses`; for multi-label data its form for that, where there is one."""
     plain: Callable[..., Tensor] = getattr(losses, f"{name}_loss")
     return getattr(losses, f"multi_label_{name}_loss", plain) if several else plain
-
-
-def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with one class a row, binary cross-entropy with any number of labels."""
-    return losses.multi_label_loss(logits, labels) if labels.ndim == 2 else losses.label_loss(logits, labels)
 
 
 def reads(name: str) -> set[str]:
@@ -142,7 +137,7 @@ class Distillation(nn.Module):
                 return teacher.values(heads)
             case "mask":
                 return _mask(student)
-        raise ValueError(f"no loss can read {name!r}; see the head of studio.losses")
+        raise ValueError(f"no loss can read {name!r}; see the head of studio.distill.losses")
 
     def _temperature(self, teacher_logits: Tensor, several: bool, progress: float) -> Tensor | float:
         config = self.config

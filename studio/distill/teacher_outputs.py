@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from studio.device import Device
 from studio.events import Progress
-from studio.models import Model
+from studio.machine.devices import Device
+from studio.models.model import Model
 from studio.tasks import Encoded
 
 BATCH = 256

@@ -12,15 +12,15 @@ from datasets import Dataset
 from torch import Tensor
 
 from studio import tasks
-from studio import teacher as recording
-from studio.augment import NO_CHANGES, Changes
-from studio.config import TaskName
-from studio.device import Device
+from studio.config.run import TaskName
+from studio.distill import teacher_outputs as recording
 from studio.events import Event, Log, Phase, Progress
 from studio.home import Home
-from studio.labels import are_known, certainty
-from studio.models import Model
+from studio.machine.devices import Device
+from studio.models.model import Model
 from studio.tasks import Encoded
+from studio.tasks.augment import NO_CHANGES, Changes
+from studio.tasks.labels import are_known, certainty
 
 _FROM_DISK = "The teacher's answers to this data{} are on disk from an earlier run: they are read from there."
 

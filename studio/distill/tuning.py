@@ -5,12 +5,13 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
-from studio import training
-from studio.config import RunConfig
-from studio.device import Device
+from studio.config.reading import with_values
+from studio.config.run import RunConfig
+from studio.distill.fit import learn
+from studio.distill.objective import Objective
+from studio.distill.spec import Best, Lesson
 from studio.events import Choice, Event, Progress
-from studio.objective import Objective
-from studio.training import Lesson
+from studio.machine.devices import Device
 
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
 ALPHAS = (0.5, 0.9)
@@ -46,7 +47,7 @@ def choose(
     chosen, reason = decide(second, len(lesson.validation), len(pairs))
     tried = [(one.temperature, one.alpha, one.accuracy) for one in [*second, *first]]
     yield Choice(temperature=chosen.temperature, alpha=chosen.alpha, reason=reason, tried=tried)
-    return config.with_values(temperature=chosen.temperature, alpha=chosen.alpha)
+    return with_values(config, temperature=chosen.temperature, alpha=chosen.alpha)
 
 
 def decide(pilots: list[Pilot], rows: int, tried: int) -> tuple[Pilot, str]:
@@ -80,13 +81,13 @@ def _round(
     """Every pair for an equal part of `budget` steps."""
     pilots = []
     for number, (temperature, alpha) in enumerate(pairs):
-        wanted = config.with_values(temperature=temperature, alpha=alpha)
+        wanted = with_values(config, temperature=temperature, alpha=alpha)
         model = replace(lesson.model, network=copy.deepcopy(lesson.model.network))
         steps = max(1, budget // len(pairs))
         pilot = replace(lesson, model=model, objective=objective(wanted), steps=steps, validations=1, phase="tune")
-        best = training.Best()
+        best = Best()
         note = f"temperature {temperature:g}, alpha {alpha:g}"
-        for event in training.learn(pilot, device, best):
+        for event in learn(pilot, device, best):
             if isinstance(event, Progress):
                 here = done + min(budget, number * steps + event.step)
                 yield Progress(phase="tune", step=here, total=total, detail=note)

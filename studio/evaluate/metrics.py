@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from scipy import stats
 
-from studio.device import Device
 from studio.events import Comparison, Confusion, Evaluation, Role, Verdict
-from studio.models import Model, parameters, weights_bytes
+from studio.machine.devices import Device
+from studio.models.model import Model, parameters
+from studio.models.saving import weights_bytes
 from studio.tasks import Encoded
 
 CONFIDENCE = 0.95

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.config import RunConfig
-from studio.executors import Job
+from studio.config.run import RunConfig
 from studio.home import Home
+from studio.pipeline.job import Job
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from typing import IO
 
 from studio import errors, events
 from studio.errors import WorkerDiedError, WorkerError
-from studio.executors import Job, Stopped
 from studio.home import Home
-from studio.places import available_cores
+from studio.machine.slots import available_cores
+from studio.pipeline.job import Job, Stopped
 
-WORKER = (sys.executable, "-m", "studio.worker")
+WORKER = (sys.executable, "-m", "studio.executors.worker")
 PROJECT = Path(__file__).parents[2]
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 4.0

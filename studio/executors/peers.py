@@ -1,6 +1,7 @@
 """The other processes of a run on several devices of this machine: its worker starts them, and they end with it.
 
-`python -m studio.peers` is one of them: a job on standard input, and nothing on standard output but the error it met.
+`python -m studio.executors.peers` is one of them: a job on standard input, and nothing on standard output
+but the error it met.
 """
 
 import contextlib
@@ -12,11 +13,13 @@ import time
 import traceback
 from collections.abc import Callable
 
-from studio import events, gpus
+from studio import events
 from studio.errors import StudioError, WorkerError
-from studio.executors import Job, work
+from studio.executors import work
 from studio.home import SHARED_HOME
-from studio.places import available_cores
+from studio.machine import gpus
+from studio.machine.slots import available_cores
+from studio.pipeline.job import Job
 
 GRACE_SECONDS = 2.0
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
@@ -97,7 +100,7 @@ def _meeting_place(size: int) -> dict[str, str]:
 
 def _start(job: Job, rank: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "studio.peers"],
+        [sys.executable, "-m", "studio.executors.peers"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},

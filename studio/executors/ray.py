@@ -18,10 +18,11 @@ from typing import Any
 
 from studio import errors, events
 from studio.errors import ConfigError, WorkerDiedError
-from studio.executors import Job, Stopped, local, ray_train
-from studio.executors.parcels import Parcel, files_in, moved, needed, new_files, pack, unpack
+from studio.executors import local, ray_train
+from studio.executors.bundles import Parcel, files_in, moved, needed, new_files, pack, unpack
 from studio.executors.ray_train import POLL_SECONDS, SHIP_SECONDS
 from studio.home import Home
+from studio.pipeline.job import Job, Stopped
 
 PROJECT = Path(__file__).parents[2]
 KNOCK_SECONDS = 5.0

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from studio import errors, events
-from studio.executors import Job, Stopped, work
-from studio.executors.parcels import Parcel, files_in, moved, new_files, unpack
+from studio.executors import work
+from studio.executors.bundles import Parcel, files_in, moved, new_files, unpack
+from studio.pipeline.job import Job, Stopped
 
 POLL_SECONDS = 0.5
 SHIP_SECONDS = 5.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import events
-from studio.config import RunConfig
+from studio.config.run import RunConfig
 from studio.errors import ConfigError
 from studio.home import Home
 

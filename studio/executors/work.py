@@ -12,9 +12,9 @@ import pynvml
 
 from studio import events
 from studio.errors import DeviceError, StudioError, WorkerError
-from studio.executors import Job
+from studio.executors.trackers import Trackers
 from studio.home import Home
-from studio.trackers import Trackers
+from studio.pipeline.job import Job
 
 USE_EVERY_SECONDS = 2.0
 _NOT_TOLD = (pynvml.NVMLError, RuntimeError, ModuleNotFoundError)
@@ -46,7 +46,7 @@ def train_along(job: Job) -> None:
 
 
 def _run(job: Job) -> Iterator[events.Event]:
-    from studio import trainer  # it opens torch: only now, so that a worker listens from the start
+    from studio.pipeline import distill as trainer  # it opens torch: only now, so that a worker listens from the start
 
     replay = None if job.replay is None else Path(job.replay)
     home = Home(Path(job.home))

@@ -10,8 +10,9 @@ import traceback
 
 from studio import events
 from studio.errors import StudioError
-from studio.executors import Job, work
-from studio.peers import Peers
+from studio.executors import work
+from studio.executors.peers import Peers
+from studio.pipeline.job import Job
 
 KILLED = 128 + 9
 LEAVE_SECONDS = 10.0

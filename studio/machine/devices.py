@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from studio.config import RunConfig
+from studio.config.run import RunConfig
 from studio.errors import DeviceError
-from studio.places import available_cores
-from studio.processes import ALONE, ProcessGroup, joined
+from studio.machine.processes import ALONE, ProcessGroup, joined
+from studio.machine.slots import available_cores
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from studio import compact
+from studio.models import compact
 
 WEIGHTY = (nn.Linear, nn.Conv2d, nn.Embedding)
 

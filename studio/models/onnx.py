@@ -18,12 +18,12 @@ import torch
 from onnxruntime import quantization
 from torch import Tensor, nn
 
-from studio import constraints
+from studio.config.plan import Form
 from studio.errors import ExportError, ModelError
-from studio.labels import choices
-from studio.models import Model
-from studio.plan import Form
+from studio.models import constraints
+from studio.models.model import Model
 from studio.tasks import Encoded
+from studio.tasks.labels import choices
 
 CALIBRATION_ROWS = 200
 """Training rows that tell how large activations become, for models of convolutions."""

@@ -1,64 +1,23 @@
 """Load or build teachers and students, start a student from its teacher, save them all the same way."""
 
-import copy
 import json
-import shutil
 from collections.abc import Generator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from datasets import Dataset
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
-from studio import compact, constraints, hub, memory, tasks
-from studio.config import RunConfig, TaskName
+from studio import tasks
+from studio.config.references import BUILTIN_IMAGE, BUILTIN_TEXT, ModelReference
 from studio.errors import ModelError
 from studio.events import Progress
 from studio.home import Home
-from studio.references import BUILTIN_IMAGE, BUILTIN_TEXT, ModelReference
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network with the tokenizer or image processor that belongs to it.
-
-    `knows_labels`: its head already tells the labels of the data set apart, so it needs no fine-tuning.
-    `pretrained`: it starts from learned weights rather than from random ones.
-    `folder` is where it was opened from or saved to; `notes` are for the log.
-    """
-
-    network: Any  # a PreTrainedModel; its own annotations reject `.to(device)`
-    processor: Any
-    knows_labels: bool = False
-    pretrained: bool = False
-    folder: Path | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What a model is to be fitted to: the task, the names of its labels, the training rows, and whether a row can have
-    several labels."""
-
-    task: TaskName
-    labels: list[str]
-    rows: Dataset
-    max_length: int
-    several: bool = False
-
-    @property
-    def head(self) -> dict[str, Any]:
-        """The part of a model's config that names the labels."""
-        return {
-            "num_labels": len(self.labels),
-            "id2label": dict(enumerate(self.labels)),
-            "label2id": {label: number for number, label in enumerate(self.labels)},
-            "problem_type": "multi_label_classification" if self.several else "single_label_classification",
-        }
+from studio.machine import memory
+from studio.models import compact, hub
+from studio.models.model import Fit, Model
+from studio.models.saving import _unmark_packed, weights_bytes
 
 
 def load(reference: str, fit: Fit, home: Home) -> Generator[Progress, None, Model]:
@@ -178,126 +137,6 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def cut_layers(teacher: Model, keep: int) -> Model:
-    """A student of `keep` of the teacher's layers, evenly spread and with their weights (as DistilBERT starts)."""
-    config = teacher.network.config
-    total = getattr(config, "num_hidden_layers", None)
-    stack = layer_stack(teacher.network, total)
-    if total is None or stack is None:
-        raise ModelError(
-            f"A {config.model_type} is not a stack of equal layers that could be cut.",
-            "Choose a built-in student or one from the hub.",
-        )
-    if not 1 <= keep < total:
-        raise ModelError(f"The teacher has {total} layers, so a student can keep 1 to {total - 1}, got {keep}.", "")
-    return replace(keep_layers(teacher, evenly_spread(keep, total)), knows_labels=True, pretrained=True, folder=None)
-
-
-def keep_layers(model: Model, kept: list[int]) -> Model:
-    """The same model with these of its layers. Where all layers share one set of weights (ALBERT) they run less
-    often."""
-    config = copy.deepcopy(model.network.config)
-    stack = layer_stack(model.network, config.num_hidden_layers)
-    config.num_hidden_layers = len(kept)
-    state = model.network.state_dict()
-    if stack is not None:
-        state = _renumbered(state, stack, kept)
-    if getattr(config, "compact", None):
-        old = {f"{name}.0.weight": torch.empty(0) for name in config.compact["low_rank"]}
-        new = old if stack is None else _renumbered(old, stack, kept)
-        config.compact = config.compact | {"low_rank": [name.removesuffix(".0.weight") for name in new]}
-    smaller = type(model.network)(config)
-    compact.restore(smaller, state, (getattr(config, "compact", None) or {"low_rank": []})["low_rank"])
-    return replace(model, network=smaller, folder=None)
-
-
-def rebuilt(network: Any) -> Any:
-    """A network whose layers were changed, made anew from its config where that can tell their sizes: then it opens
-    like any other. Else its config says `compact`, and `studio.compact` opens it."""
-    config = network.config
-    if not getattr(config, "compact", None):
-        try:
-            fresh = type(network)(config)
-            fresh.load_state_dict(network.state_dict())
-            return fresh
-        except (RuntimeError, ValueError):
-            config.compact = {"low_rank": [], "packed": {}}
-    return network
-
-
-def mark_packed(network: Any, forms: dict[str, str]) -> None:
-    """From now on these weights are saved in the few bytes of that form; they must have its values already."""
-    known = getattr(network.config, "compact", None) or {"low_rank": []}
-    network.config.compact = known | {"packed": forms}
-
-
-def _unmark_packed(network: Any) -> None:
-    """A model that was opened holds plain floats: what it learns from now on must not be rounded when it is saved."""
-    if network.config.compact["low_rank"] or not network.config.compact["packed"]:
-        network.config.compact = network.config.compact | {"packed": {}}
-    else:
-        network.config.compact = None
-
-
-def evenly_spread(keep: int, total: int) -> list[int]:
-    """Which layers to keep: evenly spread, the last one always among them.
-
-    >>> evenly_spread(2, 6), evenly_spread(3, 12)
-    ([2, 5], [3, 7, 11])
-    """
-    return [(index + 1) * total // keep - 1 for index in range(keep)]
-
-
-def save(model: Model, folder: Path) -> Model:
-    """Write a Hugging Face folder in one move: readers see the old one or the new one, never half of it."""
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    network = constraints.settled(model.network)
-    if getattr(network.config, "compact", None):
-        compact.save(network, part)
-    else:
-        network.save_pretrained(part)
-    model.processor.save_pretrained(part)
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    return replace(model, folder=folder)
-
-
-def weights_bytes(folder: Path) -> int:
-    """Bytes on disk of the weights that are opened: safetensors, or an ONNX file where there is nothing else."""
-    if not any(folder.glob("*.safetensors")):
-        return (folder / "model.onnx").stat().st_size
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return (folder / "model.safetensors").stat().st_size
-    files = set(json.loads(index.read_text())["weight_map"].values())
-    return sum((folder / Path(name).name).stat().st_size for name in files)
-
-
-def parameters(network: nn.Module) -> int:
-    """How many numbers the model holds; a shared one counts once."""
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def quiet() -> None:
-    """Keep transformers' own progress bars out of the log."""
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-
-
-def learning_rate(config: RunConfig, model: Model, role: str) -> float:
-    """What the config says, else a rate that suits weights that are learned already, or random ones."""
-    asked = config.teacher_learning_rate if role == "teacher" else config.learning_rate
-    if asked is not None:
-        return asked
-    if model.pretrained:
-        return 5e-5 if role == "teacher" else 1e-4
-    return 1e-3
-
-
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
@@ -338,27 +177,3 @@ def _order_head(network: Any, labels: list[str]) -> None:
         head.weight.copy_(head.weight[order])
         if head.bias is not None:
             head.bias.copy_(head.bias[order])
-
-
-def layer_stack(network: nn.Module, total: int | None) -> str | None:
-    """The name of the module list that holds the layers."""
-    stacks = [
-        (parameters(module), name)
-        for name, module in network.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == total
-    ]
-    return max(stacks)[1] if stacks else None
-
-
-def _renumbered(state: dict[str, torch.Tensor], stack: str, kept: list[int]) -> dict[str, torch.Tensor]:
-    """The weights of the kept layers under their new numbers, and all weights outside the stack."""
-    numbers = {old: new for new, old in enumerate(kept)}
-    smaller = {}
-    for name, tensor in state.items():
-        if not name.startswith(stack + "."):
-            smaller[name] = tensor
-            continue
-        number, _, rest = name.removeprefix(stack + ".").partition(".")
-        if int(number) in numbers:
-            smaller[f"{stack}.{numbers[int(number)]}.{rest}"] = tensor
-    return smaller

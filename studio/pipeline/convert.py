@@ -1,45 +1,18 @@
 """A run's student as ONNX files, checked and timed on rows of its data, in a process of its own: it opens torch."""
 
-import json
 import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from studio.errors import ExportError
-from studio.executors import Job, respond
+from studio.pipeline.answers import Conversion, Form
+from studio.pipeline.job import Job, respond
 
 CHECKED_ROWS = 100
 PASSES = 30
 FILES = {"float32": "model.onnx", "int8": "model-int8.onnx"}
-
-
-class Form(BaseModel):
-    """One form of the student. `same` is the share of checked rows with the same choice as in torch, `largest` the
-    largest difference of a logit, `latency_ms` the median of one row at a time."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    file: str = ""
-    size_bytes: int
-    rows: int
-    same: float
-    largest: float
-    latency_ms: float
-    left_out: str = ""
-
-
-class Conversion(BaseModel):
-    """All forms, torch first, timed in turns in one session with so many threads."""
-
-    model_config = ConfigDict(frozen=True)
-
-    forms: list[Form]
-    threads: int
 
 
 def convert(job: Job) -> Conversion:
@@ -50,17 +23,21 @@ def convert(job: Job) -> Conversion:
     """
     import torch
 
-    from studio import data, models, onnx, tasks
+    from studio import tasks
+    from studio.data.folder import load
     from studio.home import Home
-    from studio.models import Fit
+    from studio.models import onnx
+    from studio.models.model import Fit, quiet
+    from studio.models.opening import open_folder
+    from studio.models.saving import weights_bytes
 
-    models.quiet()
+    quiet()
     home = Home(Path(job.home))
-    dataset = data.load(Path(job.dataset))
+    dataset = load(Path(job.dataset))
     rows = dataset.dict["validation"]
     rows = rows.select(range(min(CHECKED_ROWS, len(rows))))
     fit = Fit(dataset.task, dataset.labels, rows, job.config.max_length, dataset.several)
-    model = models.open_folder(home.model(job.run_id, "student"), fit)
+    model = open_folder(home.model(job.run_id, "student"), fit)
     task = tasks.of(dataset.task)
     inputs = task.encode(rows, model.processor, model.network.config, job.config.max_length)
     train = dataset.dict["train"].select(range(min(onnx.CALIBRATION_ROWS, len(dataset.dict["train"]))))
@@ -74,7 +51,7 @@ def convert(job: Job) -> Conversion:
     onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
     agreements = {name: onnx.compare(model, part / file, inputs, dataset.several) for name, file in FILES.items()}
     times = _times(model, part, inputs)
-    forms = [Form(name="torch", size_bytes=models.weights_bytes(home.model(job.run_id, "student")), rows=len(inputs),
+    forms = [Form(name="torch", size_bytes=weights_bytes(home.model(job.run_id, "student")), rows=len(inputs),
                   same=1.0, largest=0.0, latency_ms=times["torch"])]  # fmt: skip
     for name, found in agreements.items():
         forms.append(_form(name, part / FILES[name], found, times[name]))
@@ -88,7 +65,7 @@ def convert(job: Job) -> Conversion:
 
 def _form(name: str, file: Path, found: Any, latency: float) -> Form:
     """A form with what was found; a file that does not agree with the student is deleted."""
-    from studio import onnx
+    from studio.models import onnx
 
     size, reason = file.stat().st_size, ""
     if found.same < onnx.LEAST_AGREEMENT or (name == "float32" and found.largest > onnx.TOLERANCE):
@@ -120,7 +97,7 @@ def _times(model: Any, folder: Path, inputs: Any) -> dict[str, float]:
 
     import torch
 
-    from studio import onnx
+    from studio.models import onnx
 
     sessions = {name: onnx.open_file(folder / file) for name, file in FILES.items()}
     seconds: dict[str, list[float]] = {name: [] for name in ("torch", *sessions)}
@@ -133,12 +110,6 @@ def _times(model: Any, folder: Path, inputs: Any) -> dict[str, float]:
                 network(**batch) if name == "torch" else onnx.run(sessions[name], batch)
             taken.append(time.perf_counter() - start)
     return {name: 1000 * statistics.median(taken) for name, taken in seconds.items()}
-
-
-def made(folder: Path) -> Conversion | None:
-    """What an earlier conversion left in the folder."""
-    file = folder / "forms.json"
-    return Conversion.model_validate(json.loads(file.read_text())) if file.is_file() else None
 
 
 if __name__ == "__main__":

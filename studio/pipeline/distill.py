@@ -19,28 +19,24 @@ from typing import Any, TypeVar
 
 import torch
 
-from studio import (
-    constraints,
-    examination,
-    milestones,
-    models,
-    objective,
-    plan,
-    preparation,
-    training,
-    transfer,
-    tuning,
-)
-from studio import device as devices
-from studio.config import RunConfig
+from studio.config import plan
+from studio.config.plan import Distill, Quantize, RoundWhileLearning
+from studio.config.run import RunConfig
+from studio.distill import objective, tuning
+from studio.distill import transfer_set as transfer
+from studio.distill.fit import learn
+from studio.distill.spec import Best, Lesson
+from studio.distill.transfer_set import Guide, TransferSet, View
 from studio.events import Event, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
-from studio.examination import Exam
 from studio.home import Home
-from studio.models import Model
-from studio.plan import Distill, Quantize, RoundWhileLearning
-from studio.preparation import Bench, Cast
-from studio.training import Best, Lesson
-from studio.transfer import Guide, TransferSet, View
+from studio.machine import devices
+from studio.models import constraints
+from studio.models.model import Model, learning_rate, parameters, quiet
+from studio.pipeline import final_evaluation as examination
+from studio.pipeline import prepare as preparation
+from studio.pipeline import stage_results as milestones
+from studio.pipeline.final_evaluation import Exam
+from studio.pipeline.prepare import Bench, Cast
 
 Result = TypeVar("Result")
 Steps = Generator[Event, None, Result]
@@ -70,7 +66,7 @@ def distill(
     `home.run(run_id)`. `replay` is the folder of the data set that `config.replay` names.
     Raises a `StudioError` where it cannot go on.
     """
-    models.quiet()
+    quiet()
     bench, cast = yield from _phase("prepare", preparation.prepare(config, run_id, dataset, replay, home))
     teachers = yield from _teach_all(bench, cast)
     rows = bench.transfer(bench.changes(config.augment, teachers[0]), _views(config))
@@ -139,12 +135,12 @@ def _teach(bench: Bench, teacher: Model, number: int) -> Steps[Model]:
         objective=objective.labels_only,
         steps=config.teacher_epochs * math.ceil(len(labelled) / config.batch_size),
         batch_size=config.batch_size,
-        learning_rate=models.learning_rate(config, teacher, "teacher"),
+        learning_rate=learning_rate(config, teacher, "teacher"),
         weight_decay=config.weight_decay,
         seed=config.seed + number - 1,
         checkpoint=bench.home.checkpoints(bench.run_id) / f"{phase}.pt",
     )
-    yield from training.learn(lesson, bench.device, Best())
+    yield from learn(lesson, bench.device, Best())
     taught = replace(teacher, knows_labels=True, pretrained=True)
     return bench.save(taught, role)
 
@@ -246,7 +242,7 @@ def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model
     smaller = compress.carry_out(step, model, sample, bench.home.quantized(bench.run_id, role))
     if isinstance(step, RoundWhileLearning):
         return smaller
-    before, after = models.parameters(model.network), models.parameters(smaller.network)
+    before, after = parameters(model.network), parameters(smaller.network)
     yield Log(message=f"{plan.title(step)}, {role}: {before:,} parameters became {after:,}.")
     return smaller if smaller.folder else bench.save(smaller, role)
 
@@ -299,7 +295,7 @@ def _learn_and_save(course: Course, lesson: Lesson, best: Best, role: str) -> St
     """Closed in the middle, it saves the best weights so far before it goes."""
     bench, model = course.bench, lesson.model
     try:
-        yield from training.learn(lesson, bench.device, best)
+        yield from learn(lesson, bench.device, best)
     except GeneratorExit:
         best.restore(model.network)
         bench.save(model, role)
@@ -319,7 +315,7 @@ def _lesson(course: Course, phase: Phase, model: Model) -> Lesson:
         objective=preparation.distillation(config, model, guide.live, rows),
         steps=course.steps,
         batch_size=config.batch_size,
-        learning_rate=models.learning_rate(config, model, "student"),
+        learning_rate=learning_rate(config, model, "student"),
         weight_decay=config.weight_decay,
         seed=config.seed,
         live=guide.live,

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from studio import plan
-from studio.executors import Job, respond
-from studio.references import ModelReference
+from studio.config import plan
+from studio.config.references import ModelReference
+from studio.pipeline.answers import Estimate
+from studio.pipeline.job import Job, respond
 
 SAMPLE_ROWS = 2_000
 TIMED_STEPS = 3
@@ -19,32 +18,20 @@ START_SECONDS = 6.0
 """About what every run spends on starting its process and opening libraries."""
 
 
-class Estimate(BaseModel):
-    """Sizes are exact; time and memory are extrapolated from a few timed steps."""
-
-    model_config = ConfigDict(frozen=True)
-
-    teacher_parameters: int | None = None
-    student_parameters: int | None = None
-    teacher_is_taught: bool = False
-    seconds: float | None = None
-    memory_bytes: int | None = None
-    device: str = ""
-    notes: list[str] = []
-
-
 def measure(job: Job) -> Estimate:
     """Open or build the models, time a few steps on rows of the data set, and add up."""
-    from studio import constraints, data, memory, models, preparation
-    from studio import device as devices
+    from studio.data.folder import load
     from studio.home import Home
-    from studio.models import Fit
+    from studio.machine import devices, memory
+    from studio.models import constraints
+    from studio.models.model import Fit, parameters, quiet
+    from studio.pipeline import prepare as preparation
 
-    models.quiet()
+    quiet()
     config = job.config
-    dataset = data.load(Path(job.dataset))
+    dataset = load(Path(job.dataset))
     rows = dataset.dict["train"]
-    old = 0 if job.replay is None else len(data.load(Path(job.replay)).dict["train"])
+    old = 0 if job.replay is None else len(load(Path(job.replay)).dict["train"])
     sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
     device = devices.pick(config)
     missing = [
@@ -67,8 +54,8 @@ def measure(job: Job) -> Estimate:
     if device.torch_device.type == "cpu":
         memory.require(needed, device.torch_device, "This run", held=memory.held_bytes())
     return Estimate(
-        teacher_parameters=sum(models.parameters(one.network) for one in cast.teachers),
-        student_parameters=models.parameters(student.network),
+        teacher_parameters=sum(parameters(one.network) for one in cast.teachers),
+        student_parameters=parameters(student.network),
         teacher_is_taught=not all(one.knows_labels for one in cast.teachers),
         seconds=seconds,
         memory_bytes=needed,
@@ -79,7 +66,8 @@ def measure(job: Job) -> Estimate:
 
 def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device: Any, rows: int) -> float:
     """The time of all phases; what they do apart from training and reading is in `START_SECONDS`."""
-    from studio import objective, preparation
+    from studio.distill import objective
+    from studio.pipeline import prepare as preparation
 
     epoch = math.ceil(rows / config.batch_size)
     views = min(config.views, config.epochs) if config.augment else 1
@@ -136,7 +124,7 @@ def _seconds_a_step(model: Any, inputs: Any, device: Any, batch_size: int) -> fl
 
 def _seconds_to_read(model: Any, inputs: Any, device: Any) -> float:
     """A row's share of a forward pass without gradients."""
-    from studio import teacher
+    from studio.distill import teacher_outputs as teacher
 
     model.network.to(device.torch_device)
     start = time.perf_counter()
@@ -147,7 +135,7 @@ def _seconds_to_read(model: Any, inputs: Any, device: Any) -> float:
 
 def _not_here(reference: str) -> bool:
     """Whether a hub model would have to be downloaded."""
-    from studio import hub
+    from studio.models import hub
 
     wanted = ModelReference.parse(reference)
     return wanted.source == "hub" and not hub.is_here(wanted.name)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datasets import Dataset
 from torch import Tensor
 
-from studio import tasks, transfer
-from studio import teacher as recording
-from studio.config import RunConfig
-from studio.device import Device
+from studio import tasks
+from studio.config.run import RunConfig
+from studio.distill import teacher_outputs as recording
+from studio.distill import transfer_set as transfer
 from studio.events import Comparison, Evaluation, Event, Progress, Role
-from studio.labels import are_right, as_tensor, choices
-from studio.models import Fit, Model
+from studio.machine.devices import Device
+from studio.models.model import Fit, Model
 from studio.tasks import Encoded
+from studio.tasks.labels import are_right, as_tensor, choices
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ def examine(exam: Exam, trained: Mapping[Role, Sequence[Model]]) -> Generator[Ev
 
     Several teachers are one role: their answers are fused, their sizes and times added.
     """
-    from studio import evaluate  # it opens scipy.stats: at the end, so that the first point comes sooner
+    from studio.evaluate import (
+        metrics as evaluate,  # it opens scipy.stats: at the end, so that the first point comes sooner
+    )
 
     found: list[Evaluation] = []
     comparisons: list[Comparison] = []

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from studio import errors
-from studio.config import RunConfig
+from studio.config.run import RunConfig
 from studio.errors import StudioError
 
 Result = TypeVar("Result", bound=BaseModel)

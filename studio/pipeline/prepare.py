@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING
 import torch
 from datasets import Dataset, concatenate_datasets
 
-from studio import augment, data, features, hub, memory, models, plan, tasks
-from studio import device as devices
-from studio.augment import NO_CHANGES, Changes
-from studio.config import UNLABELLED, Change, RunConfig
-from studio.device import Device
+from studio import tasks
+from studio.config import plan
+from studio.config.references import ModelReference
+from studio.config.run import UNLABELLED, Change, RunConfig
+from studio.data import folder as datasets_on_disk
+from studio.data.folder import DataSet
+from studio.distill.objective import Distillation, is_deep
+from studio.distill.transfer_set import TransferSet, same_reading
 from studio.errors import ConfigError, DataError
 from studio.events import OLD_TEST, Event, Log
-from studio.features import Answers
 from studio.home import Home
-from studio.models import Fit, Model
-from studio.objective import Distillation, is_deep
-from studio.references import ModelReference
-from studio.tasks import Encoded
-from studio.transfer import TransferSet, same_reading
+from studio.machine import devices, memory
+from studio.machine.devices import Device
+from studio.models import features, hub, saving
+from studio.models.features import Answers
+from studio.models.layers import cut_layers
+from studio.models.model import Fit, Model, parameters
+from studio.models.opening import load, open_masked
+from studio.tasks import Encoded, augment
+from studio.tasks.augment import NO_CHANGES, Changes
 
 if TYPE_CHECKING:
     from studio.compress import Sample
@@ -37,8 +43,8 @@ class Bench:
     config: RunConfig
     run_id: int
     home: Home
-    dataset: data.DataSet
-    old: data.DataSet | None
+    dataset: DataSet
+    old: DataSet | None
     fit: Fit
     device: Device
     masked: augment.Replace | None = None
@@ -64,7 +70,7 @@ class Bench:
     def save(self, model: Model, role: str) -> Model:
         """Keep a model of this run; of several processes in one home the first one writes it."""
         folder = self.home.model(self.run_id, role)
-        return models.save(model, folder) if self.device.group.writes else replace(model, folder=folder)
+        return saving.save(model, folder) if self.device.group.writes else replace(model, folder=folder)
 
     def transfer(self, changes: Changes, views: int) -> TransferSet:
         return TransferSet(self.fit.task, self.parts, self.config.max_length, self.config.seed, changes, views)
@@ -89,11 +95,11 @@ def prepare(
     """Open the data sets and the models; those that are cut from the teacher come later."""
     device = devices.pick(config)
     yield Log(message=f"Training on {device.name} in {str(device.dtype).removeprefix('torch.')}.")
-    dataset = data.load(folder)
+    dataset = datasets_on_disk.load(folder)
     if config.task not in (None, dataset.task):
         raise ConfigError(f"task must be {dataset.task}, as the data set is, got {config.task}.", "")
     config.check_against(dataset.task, len(dataset.labels), dataset.several)
-    known = None if old is None else _same_labels(data.load(old), dataset)
+    known = None if old is None else _same_labels(datasets_on_disk.load(old), dataset)
     fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], config.max_length, dataset.several)
     bench = Bench(config, run_id, home, dataset, known, fit, device)
     for one in (dataset, known):
@@ -150,7 +156,7 @@ def opened(bench: Bench) -> Cast:
 
 def cut(reference: str, teacher: Model) -> Model:
     """The student `teacher/K-layers`, cut from this teacher."""
-    return models.cut_layers(teacher, int(ModelReference.parse(reference).name))
+    return cut_layers(teacher, int(ModelReference.parse(reference).name))
 
 
 def distillation(config: RunConfig, student: Model, teacher: Model | None, transfer: TransferSet) -> Distillation:
@@ -175,7 +181,7 @@ def open_models(bench: Bench) -> Generator[Event, None, Cast]:
     config = bench.config
     teachers = []
     for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
-        teacher = yield from models.load(reference, bench.fit, bench.home)
+        teacher = yield from load(reference, bench.fit, bench.home)
         yield from _introduce(f"Teacher {number}" if config.more_teachers else "Teacher", reference, teacher)
         teachers.append(teacher)
     line: list[Model | None] = []
@@ -186,14 +192,14 @@ def open_models(bench: Bench) -> Generator[Event, None, Cast]:
             continue
         role = "Student" if len(line) == len(config.assistants) else f"Assistant {len(line) + 1}"
         source = config.teacher if wanted.name == "same" else reference
-        model = yield from models.load(source, bench.fit, bench.home)
+        model = yield from load(source, bench.fit, bench.home)
         yield from _introduce(role, reference, model)
         line.append(model)
     return Cast(tuple(teachers), tuple(line))
 
 
 def _introduce(role: str, reference: str, model: Model) -> Generator[Event, None, None]:
-    yield Log(message=f"{role} {reference}: {models.parameters(model.network):,} parameters.")
+    yield Log(message=f"{role} {reference}: {parameters(model.network):,} parameters.")
     for note in model.notes:
         yield Log(level="warning", message=note)
 
@@ -202,12 +208,12 @@ def _open_masked(reference: str, device: Device) -> Generator[Event, None, augme
     """The masked language model that fills in words."""
     wanted = ModelReference.parse(reference)
     folder = (yield from hub.download(wanted.name)) if wanted.source == "hub" else Path(wanted.name).expanduser()
-    network, tokenizer = models.open_masked(folder)
+    network, tokenizer = open_masked(folder)
     yield Log(message=f"Masked words are filled in by {reference}.")
     return augment.masked(network.to(device.torch_device), tokenizer)
 
 
-def _same_labels(old: data.DataSet, new: data.DataSet) -> data.DataSet:
+def _same_labels(old: DataSet, new: DataSet) -> DataSet:
     if (old.task, old.labels, old.several) == (new.task, new.labels, new.several):
         return old
     raise DataError(
@@ -231,7 +237,7 @@ def _check_memory(bench: Bench, cast: Cast) -> None:
     """Raise `DeviceError` where what is sure to be needed at once is more than there is."""
     student = cast.line[-1] or cut(bench.config.student, cast.teachers[0])
     learners = [student, *(one for one in cast.teachers if not one.knows_labels), *filter(None, cast.line)]
-    needed = memory.of_learning(max(models.parameters(one.network) for one in learners))
+    needed = memory.of_learning(max(parameters(one.network) for one in learners))
     if bench.device.torch_device.type == "cpu":
         readers = {id(one.processor): one for one in (student, *cast.teachers)}
         needed += sum(data_bytes(bench, one) for one in readers.values())

@@ -6,28 +6,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
+from studio.config.plan import Prune
 from studio.errors import ModelError
-from studio.executors import Job, respond
-from studio.plan import Prune
+from studio.pipeline.answers import Preview
+from studio.pipeline.job import Job, respond
 
 ROWS = 400
 RATIOS = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 SECONDS = 20.0
 """No further ratio is tried after so long."""
-
-
-class Preview(BaseModel):
-    """`ratios` that this student allows, and the share of `rows` validation rows that is right at each; 0 is
-    unpruned."""
-
-    model_config = ConfigDict(frozen=True)
-
-    ratios: list[float]
-    accuracy: list[float]
-    rows: int
-    step: Prune
 
 
 def preview(job: Job) -> Preview:
@@ -37,13 +24,16 @@ def preview(job: Job) -> Preview:
     """
     import torch
 
-    from studio import compress, data, milestones, models, preparation
-    from studio import device as devices
+    from studio import compress
+    from studio.data.folder import load
     from studio.home import Home
-    from studio.models import Fit
+    from studio.machine import devices
+    from studio.models.model import Fit, quiet
+    from studio.pipeline import prepare as preparation
+    from studio.pipeline import stage_results as milestones
 
-    models.quiet()
-    dataset = data.load(Path(job.dataset))
+    quiet()
+    dataset = load(Path(job.dataset))
     fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], job.config.max_length, dataset.several)
     device = replace(devices.pick(job.config), torch_device=torch.device("cpu"), dtype=torch.float32)
     bench = preparation.Bench(job.config, job.run_id, Home(Path(job.home)), dataset, None, fit, device)

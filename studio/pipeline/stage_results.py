@@ -6,15 +6,17 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from studio import constraints, models, transfer
-from studio import device as devices
-from studio import teacher as passes
-from studio.device import Device
+from studio.distill import teacher_outputs as passes
+from studio.distill import transfer_set as transfer
 from studio.events import Milestone, Progress
-from studio.labels import are_known, are_right
-from studio.models import Model
-from studio.preparation import Bench
+from studio.machine import devices
+from studio.machine.devices import Device
+from studio.models import constraints
+from studio.models.model import Model, parameters
+from studio.models.saving import weights_bytes
+from studio.pipeline.prepare import Bench
 from studio.tasks import Encoded
+from studio.tasks.labels import are_known, are_right
 
 ROWS = 2_000
 """At most so many validation rows are read after each step."""
@@ -33,7 +35,7 @@ def measure(bench: Bench, title: str, members: Sequence[Model]) -> Iterator[Mile
 
 
 def _measured(bench: Bench, title: str, members: Sequence[Model]) -> Milestone:
-    from studio import evaluate  # it opens scipy.stats: only for plans of several steps
+    from studio.evaluate import metrics as evaluate  # it opens scipy.stats: only for plans of several steps
 
     exact = devices.alone(bench.device)
     plain = [replace(one, network=constraints.settled(one.network).to(exact.torch_device)) for one in members]
@@ -46,8 +48,8 @@ def _measured(bench: Bench, title: str, members: Sequence[Model]) -> Milestone:
         n=len(right),
         low=low,
         high=high,
-        parameters=sum(models.parameters(one.network) for one in plain),
-        size_bytes=sum(models.weights_bytes(one.folder) for one in members if one.folder is not None),
+        parameters=sum(parameters(one.network) for one in plain),
+        size_bytes=sum(weights_bytes(one.folder) for one in members if one.folder is not None),
         latency_ms=evaluate.latency(list(zip(plain, inputs, strict=True)), exact),
     )
 

@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from studio.convert import Conversion, made
 from studio.errors import ExportError
 from studio.events import Evaluation, Milestone
 from studio.home import Home
-from studio.rows import RunRow
-from studio.store import Store
+from studio.pipeline.answers import Conversion, made
+from studio.store.rows import RunRow
+from studio.store.store import Store
 
-_LOADERS = {name: Path(__file__).with_name(f"{name.removeprefix('studio_')}.py")
-            for name in ("studio_architectures", "studio_compact")}  # fmt: skip
+_PACKAGE = Path(__file__).parents[1]
+_LOADERS = {
+    "studio_architectures": _PACKAGE / "tasks" / "architectures.py",
+    "studio_compact": _PACKAGE / "models" / "compact.py",
+}
 """Files that open what transformers alone does not know, and their names in the zip."""
 
 _USE: dict[str, list[str]] = {
@@ -41,7 +44,6 @@ _USE: dict[str, list[str]] = {
     ],
 }
 """For each task, lines of Python that open the model and ask it something."""
-
 
 _USE_INT8: dict[str, list[str]] = {
     "text-classification": [
@@ -78,7 +80,7 @@ def push(home: Home, store: Store, run_id: int, name: str, private: bool = True)
 
     Raises `ExportError` where there is no token, or where there is such a repository already.
     """
-    from studio import hub
+    from studio.models import hub
 
     with tempfile.TemporaryDirectory(prefix="push-") as place:
         file = student_zip(home, store, run_id, Path(place) / "student.zip")

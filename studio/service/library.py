@@ -1,12 +1,13 @@
 """Save a data set: its rows in the store, its files in the home, both or neither."""
 
-from studio import data
-from studio.config import TaskName
-from studio.data import Columns, Rows
+from studio.config.run import TaskName
+from studio.data.cleaning import Rows, inspect
+from studio.data.columns import Columns
+from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, fingerprint, write
 from studio.errors import DataError
 from studio.home import Home
-from studio.rows import DatasetRow
-from studio.store import Store
+from studio.store.rows import DatasetRow
+from studio.store.store import Store
 
 MAX_NAME = 80
 
@@ -18,8 +19,8 @@ def save(
     rows: Rows,
     columns: Columns,
     *,
-    validation_share: float = data.VALIDATION_SHARE,
-    test_share: float = data.TEST_SHARE,
+    validation_share: float = VALIDATION_SHARE,
+    test_share: float = TEST_SHARE,
     drop_leaked: bool = False,
     seed: int = 0,
 ) -> DatasetRow:
@@ -34,10 +35,8 @@ def save(
         )
     if name.isdecimal():
         raise DataError(f"A data set's name cannot be a number, got {name!r}.", "Numbers are ids. Choose another name.")
-    splits = data.build(
-        rows, validation_share=validation_share, test_share=test_share, drop_leaked=drop_leaked, seed=seed
-    )
-    digest = data.fingerprint(splits, rows.labels)
+    splits = build(rows, validation_share=validation_share, test_share=test_share, drop_leaked=drop_leaked, seed=seed)
+    digest = fingerprint(splits, rows.labels)
     task: TaskName = rows.task
     row = store.add_dataset(
         name=name,
@@ -46,10 +45,10 @@ def save(
         splits={split: len(part) for split, part in splits.items()},
         fingerprint=digest,
         columns=columns.as_dict(),
-        report=data.inspect(rows).model_dump(),
+        report=inspect(rows).model_dump(),
     )
     folder = home.dataset(row.id)
     if not folder.exists():
-        data.write(splits, folder, name=name, task=task, labels=rows.labels, digest=digest)
+        write(splits, folder, name=name, task=task, labels=rows.labels, digest=digest)
         store.dataset_ready(row.id)
     return row

@@ -6,7 +6,7 @@ import os
 import urllib.error
 import urllib.request
 
-from studio.rows import RunRow
+from studio.store.rows import RunRow
 
 SECONDS = 10.0
 _log = logging.getLogger(__name__)

@@ -9,20 +9,23 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from studio import data, library, uploads
-from studio.config import RunConfig, parse_config
-from studio.data import Columns
+from studio.config.reading import parse_config
+from studio.config.run import RunConfig
+from studio.data import uploads
+from studio.data.cleaning import clean
+from studio.data.columns import Columns, guess_task
+from studio.data.uploads import Upload
 from studio.home import Home
-from studio.rows import DatasetRow, RunRow
-from studio.store import Store
-from studio.uploads import Upload
+from studio.service import library
+from studio.store.rows import DatasetRow, RunRow
+from studio.store.store import Store
 
 Demo = Literal["text", "images"]
 LABELLED: dict[Demo, int] = {"text": 400, "images": 120}
 """How many training rows keep their label."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.35, 0.15
-MESSAGES = Path(__file__).parents[1] / "assets" / "demo" / "support_messages.csv"
+MESSAGES = Path(__file__).parents[2] / "assets" / "demo" / "support_messages.csv"
 
 NAMES: dict[Demo, str] = {"text": "Demo: support messages", "images": "Demo: handwritten digits"}
 SETTINGS: dict[Demo, dict[str, Any]] = {
@@ -64,7 +67,7 @@ def config(demo: Demo, dataset: str) -> RunConfig:
 def add(store: Store, home: Home, demo: Demo) -> DatasetRow:
     """The demo's data set."""
     upload, columns = _messages() if demo == "text" else _digits()
-    rows = data.clean(upload, columns, data.guess_task(upload))
+    rows = clean(upload, columns, guess_task(upload))
     return library.save(store, home, NAMES[demo], rows, columns)
 
 

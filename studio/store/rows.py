@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from studio.config import RunConfig, TaskName
+from studio.config.run import RunConfig, TaskName
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
 OVER: tuple[Status, ...] = ("finished", "stopped", "failed")

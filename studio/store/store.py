@@ -16,10 +16,11 @@ from typing import Any
 from sqlite_utils import Database
 
 from studio import events
-from studio.config import RunConfig, parse_config
+from studio.config.reading import parse_config
+from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, StoreError, StudioError
-from studio.migrations import MIGRATIONS
-from studio.rows import Cursor, DatasetRow, LogRow, PhaseRow, Point, RunRow
+from studio.store.migrations import MIGRATIONS
+from studio.store.rows import Cursor, DatasetRow, LogRow, PhaseRow, Point, RunRow
 
 BUSY_MILLISECONDS = 15_000
 MOST_DEATHS = 15
@@ -250,7 +251,7 @@ class Store:
         return [row["id"] for row in self._rows(sql, [run_id, f'"run:{int(run_id)}/'])]
 
     def delete(self, run_id: int) -> None:
-        """Forget a run that is over, with its curves and results; its files are `runner.delete`'s.
+        """Forget a run that is over, with its curves and results; its files are `service.runs.delete`'s.
 
         Raises `StoreError` where it goes on, or where another run uses a model of it.
         """

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from torch import Tensor, device
 
-from studio.augment import Changes
-from studio.config import TaskName
+from studio.config.run import TaskName
+from studio.tasks.augment import Changes
 
 
 class Encoded(Protocol):
     """The inputs of one split as a model reads them, kept as tensors.
 
-    `labels` are as `studio.labels` says.
+    `labels` are as `studio.tasks.labels` says.
     `lengths` (rows,) is what batches are grouped by; equal for all rows where it does not matter.
     """
 
@@ -61,7 +61,8 @@ class Task(Protocol):
 
 def of(name: TaskName) -> Task:
     """The module of a task."""
-    from studio.tasks import image_classification, text_classification
+    from studio.tasks import images as image_classification
+    from studio.tasks import text as text_classification
 
     modules: dict[str, ModuleType] = {
         "text-classification": text_classification,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.config import Change
+from studio.config.run import Change
 
 DROPPED, REPLACED = 0.1, 0.15
 """Shares of a text's words that are left out, and that are replaced."""

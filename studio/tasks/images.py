@@ -12,10 +12,10 @@ from PIL import ImageStat
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig, ViTImageProcessorPil
 
-from studio import augment
-from studio.architectures import MlpConfig
-from studio.config import UNLABELLED
-from studio.labels import as_tensor
+from studio.config.run import UNLABELLED
+from studio.tasks import augment
+from studio.tasks.architectures import MlpConfig
+from studio.tasks.labels import as_tensor
 
 auto_model = AutoModelForImageClassification
 

@@ -8,9 +8,36 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from studio.config import UNLABELLED
+from studio.config.run import UNLABELLED
+
+
+def single_label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with the labels, in nats, mean over the rows that have one; 0 where none has.
+
+    Shapes: student_logits (batch, classes), labels (batch,) with `UNLABELLED` for rows without -> scalar.
+    """
+    total = F.cross_entropy(student_logits, labels, ignore_index=UNLABELLED, reduction="sum")
+    return total / (labels != UNLABELLED).sum().clamp(min=1)
+
+
+def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with one class a row, binary cross-entropy with any number of labels."""
+    return multi_label_loss(logits, labels) if labels.ndim == 2 else single_label_loss(logits, labels)
+
+
+def multi_label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy summed over the labels, in nats, mean over the rows that have labels; 0 where none has.
+
+    Shapes: student_logits (batch, labels); labels the same, of 0 and 1, or `UNLABELLED` throughout -> scalar.
+    """
+    known = (labels != UNLABELLED).to(student_logits.dtype)
+    values = F.binary_cross_entropy_with_logits(
+        student_logits, labels.clamp(min=0).to(student_logits), reduction="none"
+    )
+    return (values * known).sum() / known[:, 0].sum().clamp(min=1)
 
 
 def as_tensor(values: Sequence[int] | Sequence[list[int]], classes: int) -> Tensor:

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
 
-from studio import augment
-from studio.architectures import FastTextConfig
-from studio.labels import as_tensor
+from studio.tasks import augment
+from studio.tasks.architectures import FastTextConfig
+from studio.tasks.labels import as_tensor
 
 auto_model = AutoModelForSequenceClassification
 

@@ -17,11 +17,14 @@ from typing import Any
 
 import torch
 
-from studio import data, library, uploads
-from studio.config import parse_config
+from studio.config.reading import parse_config
+from studio.data import uploads
+from studio.data.cleaning import clean
+from studio.data.columns import guess_columns
 from studio.home import Home
-from studio.rows import DatasetRow
-from studio.store import Store
+from studio.service import library
+from studio.store.rows import DatasetRow
+from studio.store.store import Store
 from tests.bench.methods import carry, sst2
 
 WORDS = {"do": "factorize", "rank": 0.33, "layers": False}
@@ -150,8 +153,8 @@ def beats(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def mnist(store: Store, home: Home) -> DatasetRow:
     upload = uploads.read(Path(os.environ["STUDIO_TEST_DATA"]) / "image" / "mnist.zip")
-    columns = data.guess_columns(upload)
-    return library.save(store, home, "mnist", data.clean(upload, columns, "image-classification"), columns)
+    columns = guess_columns(upload)
+    return library.save(store, home, "mnist", clean(upload, columns, "image-classification"), columns)
 
 
 def table(kind: str, found: dict[str, Any]) -> str:

@@ -7,9 +7,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from studio import runner, samples
 from studio.home import Home
-from studio.store import Store
+from studio.service import samples
+from studio.service.runs import carry
+from studio.service.runtime import new_owner
+from studio.store.store import Store
 
 
 def main(seeds: int, as_json: bool) -> None:
@@ -35,8 +37,8 @@ def measure(home: Home, store: Store, demo: str, seeds: int) -> dict:
     outcomes, start = [], time.monotonic()
     for seed in range(seeds):
         config = samples.config(demo, dataset.name).with_values(seed=seed)
-        run = store.submit(config, key=f"{demo}-{seed}", owner=runner.new_owner())
-        list(runner.carry(store, home, run))
+        run = store.submit(config, key=f"{demo}-{seed}", owner=new_owner())
+        list(carry(store, home, run))
         outcomes.append(store.run(run.id).outcome)
         for one in store.evaluations(run.id):
             if one.metric == "accuracy":

@@ -19,14 +19,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from studio import data, library, models, runner, tasks, teacher, uploads
-from studio.config import RunConfig, parse_config
-from studio.data import Rows
-from studio.device import Device
+from studio import tasks
+from studio.config.reading import parse_config
+from studio.config.run import RunConfig
+from studio.data import uploads
+from studio.data.cleaning import Rows, clean
+from studio.data.columns import Columns, guess_columns, guess_task
+from studio.data.folder import load
+from studio.distill import teacher_outputs as teacher
 from studio.home import Home
-from studio.models import Fit
-from studio.rows import DatasetRow, RunRow
-from studio.store import Store
+from studio.machine.devices import Device
+from studio.models.model import Fit, Model
+from studio.models.opening import open_folder
+from studio.service import library, runs
+from studio.service.runtime import new_owner
+from studio.store.rows import DatasetRow, RunRow
+from studio.store.store import Store
 
 VALIDATION_SHARE = 2_000 / 70_000
 PUBLISHED = {"teacher": 67, "alone": 146, "distilled": 74}
@@ -102,16 +110,16 @@ def measure(home: Home, store: Store, seeds: int) -> dict:
     }
 
 
-def mnist() -> tuple[Rows, data.Columns]:
+def mnist() -> tuple[Rows, Columns]:
     upload = uploads.read(Path(os.environ["STUDIO_TEST_DATA"]) / "image" / "mnist.zip")
-    columns = data.guess_columns(upload)
-    return data.clean(upload, columns, data.guess_task(upload)), columns
+    columns = guess_columns(upload)
+    return clean(upload, columns, guess_task(upload)), columns
 
 
 def carry(store: Store, home: Home, config: RunConfig) -> RunRow:
     """One run to its end, in a worker of its own as always."""
-    run = store.submit(config, key=str(uuid.uuid4()), owner=runner.new_owner())
-    for _ in runner.carry(store, home, run):
+    run = store.submit(config, key=str(uuid.uuid4()), owner=new_owner())
+    for _ in runs.carry(store, home, run):
         pass
     done = store.run(run.id)
     if done.status != "finished":
@@ -119,11 +127,9 @@ def carry(store: Store, home: Home, config: RunConfig) -> RunRow:
     return done
 
 
-def without_threes(
-    home: Home, store: Store, rows: Rows, columns: data.Columns, whole: DatasetRow, before: RunRow
-) -> dict:
+def without_threes(home: Home, store: Store, rows: Rows, columns: Columns, whole: DatasetRow, before: RunRow) -> dict:
     """The teacher of an earlier run teaches a student whose training rows hold no 3."""
-    splits = data.load(home.dataset(whole.id)).dict
+    splits = load(home.dataset(whole.id)).dict
     table = rows.table.copy()
     is_train = (table["split"] != "test") & (table["label"] == "3")
     kept = Rows(rows.task, table[~is_train].reset_index(drop=True), rows.empty, rows.labels)
@@ -151,12 +157,12 @@ def without_threes(
     }
 
 
-def open_model(home: Home, run: RunRow, saved: DatasetRow) -> models.Model:
-    fit = Fit(saved.task, saved.labels, data.load(home.dataset(saved.id)).dict["train"], run.config.max_length)
-    return models.open_folder(home.model(run.id, "student"), fit)
+def open_model(home: Home, run: RunRow, saved: DatasetRow) -> Model:
+    fit = Fit(saved.task, saved.labels, load(home.dataset(saved.id)).dict["train"], run.config.max_length)
+    return open_folder(home.model(run.id, "student"), fit)
 
 
-def logits(model: models.Model, rows: object) -> np.ndarray:
+def logits(model: Model, rows: object) -> np.ndarray:
     """(rows, classes)."""
     inputs = tasks.of("image-classification").encode(rows, model.processor, model.network.config, 0)
     steps = teacher.logits(model, inputs, CPU, lambda done: None)  # type: ignore[arg-type,return-value]

@@ -18,12 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from studio import data, library, runner, uploads
-from studio.config import parse_config
+from studio.config.methods import METHODS
+from studio.config.reading import parse_config
+from studio.data import uploads
+from studio.data.cleaning import clean
+from studio.data.columns import guess_columns
 from studio.home import Home
-from studio.methods import METHODS
-from studio.rows import DatasetRow, RunRow
-from studio.store import Store
+from studio.service import library, runs
+from studio.service.runtime import new_owner
+from studio.store.rows import DatasetRow, RunRow
+from studio.store.store import Store
 
 LABELLED, UNLABELLED_ROWS, VALIDATION_ROWS = 500, 20_000, 1_000
 TEXT: dict[str, Any] = {"student": "teacher/2-layers", "epochs": 2, "batch_size": 32, "max_length": 64, "alpha": 0.9}
@@ -110,8 +114,8 @@ def taught(kind: str, settings: dict[str, Any], dataset: DatasetRow, home: Home,
 
 
 def carry(store: Store, home: Home, config: Any, key: str) -> RunRow:
-    run = store.submit(config, key=key, owner=runner.new_owner())
-    for _ in runner.carry(store, home, run):
+    run = store.submit(config, key=key, owner=new_owner())
+    for _ in runs.carry(store, home, run):
         pass
     done = store.run(run.id)
     if done.status != "finished":
@@ -122,8 +126,8 @@ def carry(store: Store, home: Home, config: Any, key: str) -> RunRow:
 def sst2(store: Store, home: Home) -> DatasetRow:
     folder = Path(os.environ["STUDIO_TEST_DATA"]) / "text" / "sst2"
     upload, test = (uploads.read(folder / f"{name}.tsv", header=False) for name in ("train", "test"))
-    columns = data.guess_columns(upload)
-    return library.save(store, home, "sst2", data.clean(upload, columns, "text-classification", test), columns)
+    columns = guess_columns(upload)
+    return library.save(store, home, "sst2", clean(upload, columns, "text-classification", test), columns)
 
 
 def mnist(store: Store, home: Home) -> DatasetRow:
@@ -136,9 +140,9 @@ def mnist(store: Store, home: Home) -> DatasetRow:
     table.iloc[unlabelled, table.columns.get_loc("label")] = ""
     table.iloc[validation, table.columns.get_loc("split")] = "validation"
     kept = np.union1d(order[: ends[-1]], np.flatnonzero(table["split"].to_numpy() == "test"))
-    columns = data.guess_columns(upload)
+    columns = guess_columns(upload)
     upload = uploads.Upload("images", table.iloc[kept].reset_index(drop=True))
-    return library.save(store, home, "mnist", data.clean(upload, columns, "image-classification"), columns)
+    return library.save(store, home, "mnist", clean(upload, columns, "image-classification"), columns)
 
 
 def summary(values: list[float]) -> dict[str, Any]:

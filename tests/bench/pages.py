@@ -62,18 +62,18 @@ def main(as_json: bool) -> None:
 def train(home: Path) -> None:
     """Queue a long run of a small transformer on the demo's messages."""
     script = (
-        "from studio import samples; from studio.home import Home; from studio.store import Store\n"
+        "from studio.service import samples; from studio.home import Home; from studio.store.store import Store\n"
         "home = Home.from_environment(); store = Store(home.database)\n"
         "data = samples.add(store, home, 'text')\n"
         "config = samples.config('text', data.name)\n"
-        "store.submit(config.with_values(teacher='builtin/transformer-base', teacher_epochs=500), key='bench')\n"
+        "store.submit(with_values(config, teacher='builtin/transformer-base', teacher_epochs=500), key='bench')\n"
     )
     environment = os.environ | {"STUDIO_HOME": str(home)}
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
 
 
 def wait_until_it_trains(home: Path) -> None:
-    from studio.store import Store
+    from studio.store.store import Store
 
     store = Store(home / "studio.db")
     while not store.curve(1):

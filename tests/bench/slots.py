@@ -13,11 +13,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from studio import data, library, runner
-from studio.config import parse_config
-from studio.data import Columns
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.home import Home
-from studio.store import Store
+from studio.service import library
+from studio.service.runtime import Runtime
+from studio.store.store import Store
 from tests.conftest import reviews
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -64,10 +66,10 @@ def two_runs(home: Home, slots: int, settings: dict[str, Any]) -> float:
     """Seconds from the start of the training threads to the end of the second run."""
     store = Store(home.database)
     columns = Columns("text", "label")
-    library.save(store, home, "reviews", data.clean(reviews(2_000), columns, "text-classification"), columns)
+    library.save(store, home, "reviews", clean(reviews(2_000), columns, "text-classification"), columns)
     config = parse_config({"dataset": "reviews", **settings})
     runs = [store.submit(config, key=str(number)).id for number in range(2)]
-    runtime = runner.Runtime(home, slots=slots)
+    runtime = Runtime(home, slots=slots)
     begun = time.monotonic()
     runtime.start()
     try:

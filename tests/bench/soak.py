@@ -20,17 +20,20 @@ from typing import Any
 
 import psutil
 
-from studio import data, library, runner
-from studio.config import parse_config
-from studio.data import Columns
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.home import Home
-from studio.rows import Point
-from studio.store import Store
+from studio.service import library
+from studio.service.runs import carry
+from studio.service.runtime import new_owner
+from studio.store.rows import Point
+from studio.store.store import Store
 from tests.conftest import reviews
 
 TINY = {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny", "epochs": 30, "teacher_epochs": 2}
-SERVER = "import sys, time; from studio import runner; from studio.home import Home\n" \
-         "runner.start_runtime(Home.from_environment())\nwhile True: time.sleep(1)"  # fmt: skip
+SERVER = "import sys, time; from studio.service.runtime import start_runtime; from studio.home import Home\n" \
+         "start_runtime(Home.from_environment())\nwhile True: time.sleep(1)"  # fmt: skip
 EVERY_SECONDS = (2.0, 6.0)
 SERVERS_SHARE = 0.3
 """How many of the kills hit the server rather than a worker."""
@@ -51,10 +54,10 @@ def main() -> None:
 def soak(home: Home, seconds: float, runs: int, slots: int) -> dict[str, Any]:
     store = Store(home.database)
     columns = Columns("text", "label")
-    library.save(store, home, "reviews", data.clean(reviews(200), columns, "text-classification"), columns)
+    library.save(store, home, "reviews", clean(reviews(200), columns, "text-classification"), columns)
     config = parse_config({"dataset": "reviews", **TINY})
-    unbroken = store.submit(config, key="unbroken", owner=runner.new_owner())
-    for _ in runner.carry(store, home, unbroken):
+    unbroken = store.submit(config, key="unbroken", owner=new_owner())
+    for _ in carry(store, home, unbroken):
         pass
     expected = store.curve(unbroken.id)
     numbers = [store.submit(config, key=str(number)).id for number in range(runs)]
@@ -92,7 +95,7 @@ def workers() -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline", "environ"]):
         mine = (process.info["environ"] or {}).get("STUDIO_HOME", "").startswith(tempfile.gettempdir())
-        if mine and "studio.worker" in " ".join(process.info["cmdline"] or ()):
+        if mine and "studio.executors.worker" in " ".join(process.info["cmdline"] or ()):
             found.append(process)
     return found
 

@@ -12,13 +12,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from studio import checkpoints, data, library, runner, trainer
-from studio.config import parse_config
-from studio.data import Columns
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.distill import checkpoints
 from studio.events import PhaseStarted
 from studio.executors import local
 from studio.home import Home
-from studio.store import Store
+from studio.pipeline import distill as trainer
+from studio.service import library
+from studio.service.runs import carry
+from studio.service.runtime import new_owner
+from studio.store.store import Store
 from tests.conftest import reviews
 
 SETTINGS = {
@@ -38,7 +43,7 @@ def main(as_json: bool) -> None:
         home = Home(Path(folder))
         store = Store(home.database)
         columns = Columns("text", "label")
-        library.save(store, home, "reviews", data.clean(reviews(2_000), columns, "text-classification"), columns)
+        library.save(store, home, "reviews", clean(reviews(2_000), columns, "text-classification"), columns)
         phases, share = checkpoint_share(home)
         found: dict[str, Any] = {"seconds_to_stop": {one: seconds_to_stop(store, home, one) for one in phases}}
         found |= {"longest": max(found["seconds_to_stop"].values()), "checkpoint_share": share}
@@ -67,11 +72,11 @@ def checkpoint_share(home: Home) -> tuple[list[str], float]:
 def seconds_to_stop(store: Store, home: Home, phase: str) -> float:
     """From the request, made when the phase begins, to the end of every process of the run."""
     config = parse_config({"dataset": "reviews", **SETTINGS})
-    run = store.submit(config, key=phase, owner=runner.new_owner())
+    run = store.submit(config, key=phase, owner=new_owner())
     asked = time.monotonic()
     if phase == "start":
         store.request_stop(run.id)
-    for event in runner.carry(store, home, run, local.execute):
+    for event in carry(store, home, run, local.execute):
         if isinstance(event, PhaseStarted) and event.phase == phase:
             store.request_stop(run.id)
             asked = time.monotonic()

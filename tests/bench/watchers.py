@@ -17,9 +17,10 @@ from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from studio import samples
+from studio.config.reading import with_values
 from studio.home import Home
-from studio.store import Store
+from studio.service import samples
+from studio.store.store import Store
 from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, served
 
 WATCHERS = 8
@@ -77,7 +78,7 @@ def start_two(home: Path) -> Store:
     store = Store(place.database)
     config = samples.config("text", samples.add(store, place, "text").name)
     for number in range(2):
-        store.submit(config.with_values(teacher="builtin/transformer-base", teacher_epochs=500), key=str(number))
+        store.submit(with_values(config, teacher="builtin/transformer-base", teacher_epochs=500), key=str(number))
     return store
 
 

@@ -21,7 +21,7 @@ def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("upload") / "my messages.csv"
     real = os.environ.get("STUDIO_TEST_DATA")
     if real:
-        from studio import uploads
+        from studio.data import uploads
 
         rows = uploads.read(Path(real) / "text" / "banking77" / "train.csv").table
         some = rows[rows["category"].isin(["card_arrival", "exchange_rate", "lost_or_stolen_card", "top_up_failed"])]

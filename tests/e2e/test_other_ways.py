@@ -5,11 +5,12 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from studio import data, library
-from studio.data import Columns
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
 from studio.home import Home
-from studio.store import Store
-from studio.uploads import Upload
+from studio.service import library
+from studio.store.store import Store
 from tests.conftest import reviews
 from tests.e2e.test_main_journey import choose
 from tests.server import READY, served
@@ -26,7 +27,7 @@ def studio(tmp_path_factory):
     table = reviews(400).table
     for name, rows in (("reviews", table.iloc[:240]), ("later reviews", table.iloc[240:])):
         upload = Upload("table", rows.reset_index(drop=True))
-        library.save(store, home, name, data.clean(upload, columns, "text-classification"), columns)
+        library.save(store, home, name, clean(upload, columns, "text-classification"), columns)
     with served(folder) as address:
         yield address
 

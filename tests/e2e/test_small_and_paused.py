@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from studio import data, library
-from studio.data import Columns
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.home import Home
-from studio.store import Store
+from studio.service import library
+from studio.store.store import Store
 from tests.conftest import reviews
 from tests.e2e.test_main_journey import choose
 from tests.server import READY, served
@@ -24,7 +25,7 @@ def studio(tmp_path_factory):
     """The address of a studio that knows one data set."""
     folder = tmp_path_factory.mktemp("plans") / "home"
     home, columns = Home(folder), Columns("text", "label")
-    rows = data.clean(reviews(240), columns, "text-classification")
+    rows = clean(reviews(240), columns, "text-classification")
     library.save(Store(home.database), home, "reviews", rows, columns)
     with served(folder) as address:
         yield address

@@ -6,10 +6,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from studio import events
-from studio.config import parse_config
+from studio.config.plan import Distill, Prune, Quantize
+from studio.config.reading import parse_config
 from studio.errors import ModelError
-from studio.plan import Distill, Prune, Quantize
-from studio.preview import Preview
+from studio.pipeline.answers import Preview
 from tests.conftest import TINY
 
 SHELL = str(Path(__file__).parents[2] / "pages" / "_shell.py")
@@ -212,14 +212,15 @@ def test_teachers_steps_and_more_data_become_the_config(app, saved, store):
 
 
 def test_going_on_with_new_data_proposes_the_student_its_teacher_and_the_data_it_knows(app, filled, store, home):
-    from studio import data, library
-    from studio.data import Columns
+    from studio.data.cleaning import clean
+    from studio.data.columns import Columns
+    from studio.service import library
     from tests.conftest import reviews
 
     for role in ("student", "teacher"):
         home.model(1, role).mkdir(parents=True)
     columns = Columns("text", "label")
-    library.save(store, home, "later", data.clean(reviews(60), columns, "text-classification"), columns)
+    library.save(store, home, "later", clean(reviews(60), columns, "text-classification"), columns)
     app = opened(app, "new_run.py", draft="d", student="run:1/student", teacher="run:1/teacher")
     app.button(key="start").click().run()
     config = store.runs()[0].config
@@ -256,7 +257,7 @@ def test_a_run_with_a_named_method_and_an_earlier_students_model_is_started_agai
 def checked(monkeypatch):
     """The configs whose plans were checked; checking is another module's test."""
     seen = []
-    monkeypatch.setattr("studio.runner.estimate", lambda home, store, config: seen.append(config))
+    monkeypatch.setattr("studio.service.questions.estimate", lambda home, store, config: seen.append(config))
     return seen
 
 
@@ -306,7 +307,7 @@ def test_a_plan_that_this_student_cannot_follow_is_refused_on_the_page(app, save
     def refuse(home, store, config):
         raise ModelError("A ratio of 0.9 would remove all 2 heads of a layer.", "Take at most 0.5.")
 
-    monkeypatch.setattr("studio.runner.estimate", refuse)
+    monkeypatch.setattr("studio.service.questions.estimate", refuse)
     app = opened(app, "new_run.py", draft="d")
     app.slider(key="setting-prune_ratio").set_value(0.9).run()
     app.button(key="start").click().run()
@@ -316,7 +317,7 @@ def test_a_plan_that_this_student_cannot_follow_is_refused_on_the_page(app, save
 
 def test_what_pruning_alone_would_cost_is_drawn(app, saved, monkeypatch):
     found = Preview(ratios=[0.0, 0.5], accuracy=[0.9, 0.6], rows=40, step=Prune(ratio=0.5))
-    monkeypatch.setattr("studio.runner.preview", lambda home, store, config: found)
+    monkeypatch.setattr("studio.service.questions.preview", lambda home, store, config: found)
     app = opened(app, "new_run.py", draft="d")
     app.toggle(key="wants-preview").set_value(True).run()
     assert not app.exception

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from pages import _charts as charts
 from pages import _watched
-from studio import charts, events
-from studio.config import parse_config
+from studio import events
+from studio.config.reading import parse_config
 from tests.conftest import TINY
 
 

@@ -1,0 +1,116 @@
+"""A RunConfig from YAML, `key=value` and plain values, and the sentences where something is wrong with them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from studio.config.run import RunConfig
+from studio.errors import ConfigError
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "Fast": {"epochs": 2, "teacher_epochs": 1, "batch_size": 64, "max_length": 64},
+    "Balanced": {"epochs": 4, "teacher_epochs": 3, "batch_size": 32, "max_length": 128},
+    "Best": {"epochs": 12, "teacher_epochs": 5, "batch_size": 32, "max_length": 256},
+}
+PRESET_HELP = {
+    "Fast": "A first look in minutes.",
+    "Balanced": "A good student in reasonable time.",
+    "Best": "Longer training for the last per cent.",
+}
+
+
+def parse_config(values: dict[str, Any]) -> RunConfig:
+    """A RunConfig from plain values; raises `ConfigError` that names each wrong value and its range."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(" ".join(_sentences(error)), "Change it and try again.") from error
+
+
+def with_values(config: RunConfig, **values: Any) -> RunConfig:
+    """A validated copy with some values changed."""
+    return parse_config({**config.model_dump(), **values})
+
+
+def parse_yaml(text: str, overrides: Iterable[str] = ()) -> RunConfig:
+    """A RunConfig from YAML text and `key=value` overrides, which win.
+
+    >>> parse_yaml("{dataset: d, teacher: builtin/mlp-1200, student: builtin/mlp-64}", ["epochs=7"]).epochs
+    7
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The configuration is not valid YAML: {error}.", "Correct it and try again.") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"The configuration must be a list of `name: value` lines, got {type(values).__name__}.",
+            "Write for example `temperature: 4`.",
+        )
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--set needs key=value, got {item!r}.", "Write for example `--set epochs=3`.")
+        values[key.strip()] = _scalar(value.strip())
+    return parse_config({str(key): value for key, value in values.items()})
+
+
+def _scalar(text: str) -> object:
+    """A value from the command line: `true`, `null` and numbers as YAML reads them, everything else as it stands."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, bool | int | float) or value is None else text
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """`alpha must be between 0 and 1, got 1.4.` for each thing that is wrong."""
+    sentences = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        value = problem.get("input")
+        if problem["type"] == "missing":
+            sentences.append(f"{name} is missing: {RunConfig.model_fields[name].description}")
+        elif problem["type"] == "extra_forbidden":
+            sentences.append(f"There is no setting {name!r}; there are {', '.join(RunConfig.model_fields)}.")
+        elif problem["type"] == "value_error":
+            prefix = f"{name}: " if name else ""
+            sentences.append(f"{prefix}{problem['ctx']['error']}.")
+        elif "." in name:  # inside a list
+            sentences.append(f"{name} must be {problem['msg'].removeprefix('Input should be ')}, got {value!r}.")
+        else:
+            sentences.append(f"{name} must be {_expected(name)}, got {value!r}.")
+    return sentences
+
+
+def bounds(name: str) -> tuple[float | None, float | None]:
+    """The lowest and the highest value of a setting; None where there is no end."""
+    low = high = None
+    for rule in RunConfig.model_fields[name].metadata:
+        low = getattr(rule, "ge", getattr(rule, "gt", low))
+        high = getattr(rule, "le", high)
+    return low, high
+
+
+def _expected(name: str) -> str:
+    """In words, what a setting takes."""
+    field = RunConfig.model_fields.get(name)
+    if field is None:
+        return "a known setting"
+    schema = RunConfig.model_json_schema()["properties"][name]
+    choices = schema.get("enum") or next((part["enum"] for part in schema.get("anyOf", ()) if "enum" in part), None)
+    if choices:
+        return "one of " + ", ".join(map(str, choices))
+    low, high = bounds(name)
+    if low is not None and high is not None:
+        above = any(getattr(rule, "gt", None) is not None for rule in field.metadata)
+        whole = "a whole number " if field.annotation is int else ""
+        return f"{whole}above {low:g} and at most {high:g}" if above else f"{whole}between {low:g} and {high:g}"
+    if name == "device":
+        return "auto, cpu, mps, cuda or cuda:N"
+    return {bool: "true or false", str: "a text"}.get(field.annotation, "a valid value")  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Data sets: from an upload to Arrow on disk."""

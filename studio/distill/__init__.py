@@ -1,0 +1,1 @@
+"""How a student learns: losses, teacher outputs, the loop."""

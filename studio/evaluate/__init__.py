@@ -1,0 +1,1 @@
+"""How good, how small, how fast, and what that means."""

@@ -1,0 +1,1 @@
+"""Teachers and students: opened, built, cut, saved."""

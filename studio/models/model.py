@@ -1,0 +1,71 @@
+"""A network with what belongs to it, and what it is to learn."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import transformers
+from datasets import Dataset
+from torch import nn
+
+from studio.config.run import RunConfig, TaskName
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with the tokenizer or image processor that belongs to it.
+
+    `knows_labels`: its head already tells the labels of the data set apart, so it needs no fine-tuning.
+    `pretrained`: it starts from learned weights rather than from random ones.
+    `folder` is where it was opened from or saved to; `notes` are for the log.
+    """
+
+    network: Any  # a PreTrainedModel; its own annotations reject `.to(device)`
+    processor: Any
+    knows_labels: bool = False
+    pretrained: bool = False
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a model is to be fitted to: the task, the names of its labels, the training rows, and whether a row can have
+    several labels."""
+
+    task: TaskName
+    labels: list[str]
+    rows: Dataset
+    max_length: int
+    several: bool = False
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The part of a model's config that names the labels."""
+        return {
+            "num_labels": len(self.labels),
+            "id2label": dict(enumerate(self.labels)),
+            "label2id": {label: number for number, label in enumerate(self.labels)},
+            "problem_type": "multi_label_classification" if self.several else "single_label_classification",
+        }
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers the model holds; a shared one counts once."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def quiet() -> None:
+    """Keep transformers' own progress bars out of the log."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
+def learning_rate(config: RunConfig, model: Model, role: str) -> float:
+    """What the config says, else a rate that suits weights that are learned already, or random ones."""
+    asked = config.teacher_learning_rate if role == "teacher" else config.learning_rate
+    if asked is not None:
+        return asked
+    if model.pretrained:
+        return 5e-5 if role == "teacher" else 1e-4
+    return 1e-3

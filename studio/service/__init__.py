@@ -1,0 +1,1 @@
+"""Queue, runs, questions and exports: what pages, command line and API call."""

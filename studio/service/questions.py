@@ -1,0 +1,68 @@
+"""Questions about a run, asked of a process of its own: what it will cost, what pruning costs, ONNX."""
+
+import subprocess
+import sys
+
+from studio.config.run import RunConfig
+from studio.errors import WorkerError
+from studio.executors import local
+from studio.home import Home
+from studio.machine.slots import available_cores
+from studio.pipeline.answers import Conversion, Estimate, Preview, made
+from studio.pipeline.job import Answer, Job, Result
+from studio.service.runs import job_of
+from studio.store.store import Store
+
+ESTIMATE_SECONDS = 120.0
+CONVERT_SECONDS = 600.0
+
+
+def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
+    """Sizes, time and memory of a run before it starts, measured in a process of its own.
+
+    Raises the `StudioError` that the run itself would meet while it prepares.
+    """
+    job = job_of(store, home, config, store.dataset(config.dataset).id)
+    return _ask("estimate", Estimate, job, ESTIMATE_SECONDS, "The run can start without it.")
+
+
+def convert(home: Home, store: Store, run_id: int) -> Conversion:
+    """The student of a run as ONNX files, checked and timed in a process of its own; made once.
+
+    Raises `ExportError` where it cannot be written as ONNX.
+    """
+    known = made(home.onnx(run_id))
+    if known is not None:
+        return known
+    run = store.run(run_id)
+    job = job_of(store, home, run.config, run.dataset_id, run_id)
+    return _ask("convert", Conversion, job, CONVERT_SECONDS, "The student can be exported without it.")
+
+
+def preview(home: Home, store: Store, config: RunConfig) -> Preview:
+    """What pruning alone would cost this student: accuracy against the ratio, in seconds, in a process of its own.
+
+    Raises `ModelError` where the student does not know the labels yet, or has nothing to prune.
+    """
+    job = job_of(store, home, config, store.dataset(config.dataset).id)
+    return _ask("preview", Preview, job, ESTIMATE_SECONDS, "The run can start without it.")
+
+
+def _ask(program: str, kind: type[Result], job: Job, seconds: float, cure: str) -> Result:
+    """Ask `python -m studio.program` one thing. Raises what it met, or `WorkerError` where it gave no answer."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", f"studio.pipeline.{program}"],
+            input=job.model_dump_json(),
+            capture_output=True,
+            text=True,
+            env=local.environment(available_cores()),
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WorkerError(f"To {program} took longer than {seconds:g} s.", cure) from error
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise WorkerError(f"To {program} did not work: {last}.", cure)
+    return Answer[kind].model_validate_json(done.stdout).result_or_raise()  # type: ignore[valid-type]

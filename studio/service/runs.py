@@ -1,0 +1,100 @@
+"""One run from its claim to its end."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator
+
+from studio import events
+from studio.config.run import RunConfig
+from studio.errors import StudioError, WorkerDiedError, WorkerError
+from studio.executors import local
+from studio.home import Home
+from studio.pipeline.job import Job, Stopped
+from studio.store.rows import RunRow
+from studio.store.store import Store
+
+Execute = Callable[[Job, Callable[[], bool]], Generator[events.Event, None, None]]
+FLUSH_SECONDS = 0.4
+DIED = "The training process was killed; the run goes on from its last checkpoint."
+
+
+def job_of(store: Store, home: Home, config: RunConfig, dataset_id: int, run_id: int = 0) -> Job:
+    """What a worker is told: names of data sets become folders. Raises `StoreError` where one is not there."""
+    replay = None if config.replay is None else str(home.dataset(store.dataset(config.replay).id))
+    return Job(run_id=run_id, config=config, dataset=str(home.dataset(dataset_id)), replay=replay, home=str(home.root))
+
+
+def carry(
+    store: Store, home: Home, run: RunRow, execute: Execute = local.execute, leave: Callable[[], bool] = lambda: False
+) -> Iterator[events.Event]:
+    """Carry one claimed run to its end, whatever that end is; yields every event once it is in the store.
+
+    When its process is killed the run goes on in another one, from its last checkpoint.
+    `leave()` is asked now and then: true means that the studio is closing; the run goes back into the queue.
+    """
+    job = job_of(store, home, run.config, run.dataset_id, run.id)
+    try:
+        while True:
+            try:
+                before = {"heard": store.last_steps(run.id), "seconds": store.seconds_used(run.id)}
+                job = job.model_copy(update=before)
+                with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
+                    for batch in _batches(said):
+                        store.record(run.id, batch)
+                        yield from batch
+                break
+            except WorkerDiedError:
+                if not store.may_go_on(run.id):
+                    raise
+                store.go_on(run.id)
+                store.record(run.id, [events.Log(level="warning", message=DIED)])
+        store.finish(run.id)
+    except Stopped:
+        if leave() and not store.stop_requested(run.id):
+            store.put_back(run.id)
+        else:
+            store.stopped(run.id)
+    except StudioError as error:
+        store.fail(run.id, error)
+    except Exception as error:
+        store.fail(run.id, WorkerError(f"The run was cut off: {type(error).__name__}: {error}.", "Start it again."))
+        raise
+    except BaseException:  # Ctrl-C, or the reader had enough: the worker has saved its student and ended
+        store.stopped(run.id)
+        raise
+
+
+def _batches(said: Iterator[events.Event]) -> Iterator[list[events.Event]]:
+    """What was said, in batches a fraction of a second long; the last one also when the end is an error."""
+    batch: list[events.Event] = []
+    flushed = 0.0
+    try:
+        for event in said:
+            batch.append(event)
+            if time.monotonic() - flushed > FLUSH_SECONDS or not isinstance(event, events.Metrics | events.Progress):
+                yield batch
+                batch, flushed = [], time.monotonic()
+    except (StudioError, Stopped):
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def disk_bytes(home: Home, run_id: int) -> int:
+    """What the models, checkpoints and logs of a run take on disk."""
+    return sum(file.stat().st_size for file in home.run(run_id).rglob("*") if file.is_file())
+
+
+def delete(home: Home, store: Store, run_id: int) -> int:
+    """Delete a run that is over, with all its files; returns the bytes that are free again.
+
+    Raises `StoreError` where it goes on, or where another run uses a model of it.
+    """
+    freed = disk_bytes(home, run_id)
+    store.delete(run_id)
+    if home.run(run_id).is_dir():
+        shutil.rmtree(home.run(run_id))
+    return freed

@@ -1,0 +1,1 @@
+"""SQLite: what is known of data sets and runs."""
