@@ -26,7 +26,7 @@ lint: setup-dev
 compare: setup-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .compare \
 		torchdistill==1.1.5 textbrewer==0.2.1.post1
-	@PYTHONPATH=.compare $(BIN)/python -m pytest tests/test_losses_of_others.py
+	@PYTHONPATH=.compare $(BIN)/python -m pytest tests/distill/test_losses_of_others.py
 
 setup-dev: setup
 	@$(call install,requirements-dev.txt)

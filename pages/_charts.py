@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
 from studio.config.methods import LOSSES
-from studio.events import Confusion, Evaluation, Milestone, stage
+from studio.events import Confusion, Evaluation, StageResult, stage
 from studio.store.rows import Point
 
 MAX_POINTS = 2_000
@@ -140,7 +140,7 @@ def pruning(ratios: Sequence[float], accuracy: Sequence[float]) -> go.Figure:
     return figure.update_layout(showlegend=False)
 
 
-def milestones(told: Sequence[Milestone]) -> go.Figure:
+def milestones(told: Sequence[StageResult]) -> go.Figure:
     """The way of the student from step to step: right on validation rows, against its size."""
     figure = _figure("size on disk, MB", "")
     figure.update_xaxes(type="log", dtick="D2", tickformat="~g")

@@ -45,7 +45,7 @@ def measured(name: str, task: TaskName) -> str:
 def fits(name: str, dataset: DatasetRow) -> bool:
     """Whether the losses of a method mean something for the labels of this data."""
     losses = [LOSSES[term["loss"]] for term in METHODS[name].values["terms"]]
-    return all(len(dataset.labels) >= one.classes and not (dataset.several and one.one_class) for one in losses)
+    return all(len(dataset.labels) >= one.classes and not (dataset.multi_label and one.one_class) for one in losses)
 
 
 def own_mix(start: RunConfig | None) -> list[dict[str, Any]]:

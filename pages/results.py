@@ -10,7 +10,7 @@ from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import count, escape, model, percent, size
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
-from studio.pipeline.answers import Conversion, made
+from studio.pipeline.answers import Conversion, read_conversion
 from studio.service.questions import convert
 from studio.store.rows import RunRow
 
@@ -235,7 +235,7 @@ def download(run: RunRow) -> None:
         with errors_shown(), st.spinner("Packing …"):
             target = Path(mkdtemp(prefix="student-")) / f"student-{run.id}.zip"
             st.session_state["packed"] = (run.id, export.student_zip(home, store, run.id, target))
-    forms = made(home.onnx(run.id))
+    forms = read_conversion(home.onnx(run.id))
     if forms is not None:
         show_forms(forms)
     packed = st.session_state.get("packed")

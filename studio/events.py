@@ -138,7 +138,7 @@ class Choice(_Event):
     tried: list[tuple[float, float, float]]
 
 
-class Milestone(_Event):
+class StageResult(_Event):
     """The student after a step of its plan, or the teacher, before the first one: right on so many of `n` validation
     rows, with the 95 % interval of their share, and what it takes on disk and of time (one row, median)."""
 
@@ -181,7 +181,7 @@ Event = Annotated[
     | Comparison
     | Confusion
     | Choice
-    | Milestone
+    | StageResult
     | Verdict
     | Failed,
     Field(discriminator="kind"),

@@ -9,7 +9,7 @@ from studio.cli import app
 from studio.config import methods
 from studio.config.reading import parse_config, parse_yaml
 from studio.distill import losses, objective
-from studio.models.features import Answers
+from studio.models.features import Outputs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -81,7 +81,7 @@ def test_the_loss_that_contributing_adds_in_ten_lines_can_be_trained_with(monkey
     config = parse_config(
         {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "terms": "logit_cosine"}
     )
-    terms = objective.Distillation(config)(Answers(logits[0]), Answers(logits[1]), torch.zeros(8, dtype=torch.long))
+    terms = objective.Distillation(config)(Outputs(logits[0]), Outputs(logits[1]), torch.zeros(8, dtype=torch.long))
     assert terms.parts["logit_cosine_loss"] > 0
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) <= 10

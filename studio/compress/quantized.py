@@ -24,7 +24,7 @@ def quantize_weights(model: Model, form: Form) -> Model:
     `weights_int8`, `weights_int4`: symmetric, evenly spaced (see `compact.rounded`). `codebook`: 16 values a matrix,
     found by k-means (Han, Mao & Dally, 2016).
     """
-    network: Any = copy.deepcopy(constraints.settled(model.network))
+    network: Any = copy.deepcopy(constraints.without_rules(model.network))
     layers = constraints.weighty(network)
     with torch.no_grad():
         for layer in layers.values():
@@ -50,7 +50,7 @@ def round_while_learning(model: Model, form: Form) -> Model:
 
     A codebook is rounded to 4 bits meanwhile: its own values are found at the end.
     """
-    network: Any = copy.deepcopy(constraints.settled(model.network))
+    network: Any = copy.deepcopy(constraints.without_rules(model.network))
     bits = "weights_int8" if form in ONNX_FORMS or form == "weights_int8" else "weights_int4"
     for name, layer in constraints.weighty(network).items():
         constraints.constrain(network, name, constraints.Rounded(bits))

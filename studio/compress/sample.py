@@ -41,6 +41,6 @@ def draw(inputs: Encoded, rows: Tensor, teacher_logits: Tensor | None, seed: int
     labels = inputs.labels[drawn].cpu()
     if teacher_logits is not None:
         known = are_known(labels)
-        chosen = choices(teacher_logits[drawn].cpu(), several=labels.ndim == 2).to(labels.dtype)
+        chosen = choices(teacher_logits[drawn].cpu(), multi_label=labels.ndim == 2).to(labels.dtype)
         labels = torch.where(known if labels.ndim == 1 else known[:, None], labels, chosen)
     return Sample(inputs, drawn, labels.clamp(min=0), seed)

@@ -19,7 +19,7 @@ def sparsify(model: Model, step: Sparsify) -> Model:
 
     Biases and norms stay whole. Raises `ModelError` where a threshold would take all weights of a layer.
     """
-    network: Any = copy.deepcopy(constraints.settled(model.network))
+    network: Any = copy.deepcopy(constraints.without_rules(model.network))
     layers = constraints.weighty(network)
     with torch.no_grad():
         for name, layer in layers.items():

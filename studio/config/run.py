@@ -376,14 +376,14 @@ class RunConfig(BaseModel):
                 f"a shrinking chain needs steps with fewer and fewer layers, got {', '.join(map(str, sizes))}"
             )
 
-    def check_against(self, task: TaskName, classes: int, several: bool = False) -> None:
+    def check_against(self, task: TaskName, classes: int, multi_label: bool = False) -> None:
         """Raise `ConfigError` where a setting means nothing for this task or this number of classes.
 
-        `several`: a row can have any number of labels.
+        `multi_label`: a row can have any number of labels.
         """
         for term in self.terms:
             loss = LOSSES[term.loss]
-            if several and loss.one_class:
+            if multi_label and loss.one_class:
                 raise ConfigError(
                     f"{term.loss} compares classes of which exactly one is right; in this data several can be.",
                     "Use soft_target, which treats every label for itself there.",

@@ -38,14 +38,14 @@ class Report(BaseModel):
 class Rows:
     """The rows of an upload, cleaned: `table` has the columns input, label ("" = none), split ("" = not said).
 
-    `several`: a row can have any number of labels; they stand in one cell, with `BETWEEN` between them.
+    `multi_label`: a row can have any number of labels; they stand in one cell, with `BETWEEN` between them.
     """
 
     task: TaskName
     table: pd.DataFrame
     empty: int
     labels: list[str] = field(default_factory=list)
-    several: bool = False
+    multi_label: bool = False
 
 
 def clean(
@@ -79,7 +79,7 @@ def clean(
         )
     if len(table) < MIN_ROWS:
         raise DataError(f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed.", "Bring more data.")
-    return Rows(task, table, int(blank.sum()), labels, several=columns.separator is not None)
+    return Rows(task, table, int(blank.sum()), labels, multi_label=columns.separator is not None)
 
 
 def inspect(rows: Rows) -> Report:
@@ -87,7 +87,7 @@ def inspect(rows: Rows) -> Report:
     table = rows.table
     keys = _keys(table)
     labelled = table["label"] != ""
-    several = table[labelled].groupby(keys[labelled])["label"].nunique()
+    multi_label = table[labelled].groupby(keys[labelled])["label"].nunique()
     classes = Counter(one for cell in table.loc[labelled, "label"] for one in cell.split(BETWEEN))
     leaked = _leaked(table, keys)
     report = Report(
@@ -98,7 +98,7 @@ def inspect(rows: Rows) -> Report:
         classes={label: classes[label] for label in rows.labels},
         words=_word_counts(table) if rows.task == "text-classification" else {},
         duplicates=int(keys.duplicated().sum()),
-        conflicts=int((several > 1).sum()),
+        conflicts=int((multi_label > 1).sum()),
         leaked=leaked,
         splits={split or "not said": int(count) for split, count in table["split"].value_counts().items()},
         warnings=[],

@@ -30,7 +30,7 @@ class DataSet:
     task: TaskName
     fingerprint: str
     name: str
-    several: bool = False
+    multi_label: bool = False
 
 
 def build(
@@ -60,7 +60,7 @@ def build(
     table.loc[table["label"] == "", "split"] = "train"
     numbers = {label: number for number, label in enumerate(rows.labels)} | {"": UNLABELLED}
     parts = {split: table[table["split"] == split] for split in ("train", "validation", "test")}
-    label = Sequence(Value("int64")) if rows.several else Value("int64")
+    label = Sequence(Value("int64")) if rows.multi_label else Value("int64")
     if parts["train"].empty:
         raise DataError("The train split has no row.", "Bring more data, or smaller shares for the other splits.")
     for split in ("validation", "test"):
@@ -89,8 +89,8 @@ def write(splits: DatasetDict, folder: Path, *, name: str, task: TaskName, label
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
     splits.save_to_disk(part)
-    several = not isinstance(splits["train"].features["label"], Value)
-    about = {"name": name, "task": task, "labels": labels, "fingerprint": digest, "several": several}
+    multi_label = not isinstance(splits["train"].features["label"], Value)
+    about = {"name": name, "task": task, "labels": labels, "fingerprint": digest, "several": multi_label}
     (part / _FILE).write_text(json.dumps(about, ensure_ascii=False))
     part.rename(folder)
 
@@ -105,8 +105,8 @@ def load(folder: Path) -> DataSet:
             f"The files of the data set in {folder} cannot be read: {error}.", "Add the data again."
         ) from error
     assert isinstance(splits, DatasetDict)
-    several = about.get("several", False)
-    return DataSet(splits, about["labels"], about["task"], about["fingerprint"], about["name"], several)
+    multi_label = about.get("several", False)
+    return DataSet(splits, about["labels"], about["task"], about["fingerprint"], about["name"], multi_label)
 
 
 def _bytes(labels: list[Any]) -> bytes:

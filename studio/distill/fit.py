@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from studio.distill import checkpoints
 from studio.distill import teacher_outputs as passes
 from studio.distill.objective import Terms
-from studio.distill.spec import Best, Lesson
+from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.transfer_set import View
 from studio.errors import DivergedError
 from studio.events import Event, Log, Metrics, Progress
 from studio.machine import devices
 from studio.machine.devices import Device
 from studio.models import features
-from studio.models.features import Answers
+from studio.models.features import Outputs
 from studio.tasks.labels import are_known, are_right
 
 CURVE_POINTS = 400
@@ -36,66 +36,66 @@ POOL = 50
 """Batches that are sorted by length together: little padding, yet a random order."""
 
 
-def learn(lesson: Lesson, device: Device, best: Best) -> Generator[Event, None, None]:
+def fit(spec: FitSpec, device: Device, best: BestWeights) -> Generator[Event, None, None]:
     """Train `lesson.model` in place; afterwards it holds the best weights. `best` outlives a stop.
 
     With a `checkpoint` the lesson is saved now and then and when it is closed; the next time it goes on from there, as
     if nothing had happened, and one that was finished is not repeated. Raises `DivergedError` where the loss is not a
     number any more.
     """
-    devices.seed_everything(lesson.seed)
-    lesson = replace(lesson, validation=lesson.validation.to(device.torch_device))
-    course = _Course(lesson, device, best)
-    known = checkpoints.read(lesson.checkpoint)
+    devices.seed_everything(spec.seed)
+    spec = replace(spec, validation=spec.validation.to(device.torch_device))
+    state = FitState(spec, device, best)
+    known = checkpoints.read(spec.checkpoint)
     if known is not None:
-        course.take_up(known)
-        yield from course.told  # what was said shortly before the end may not have been heard
-        yield Progress(phase=lesson.phase, step=course.step, total=lesson.steps)
-    while not course.is_done:
+        state.take_up(known)
+        yield from state.history  # what was said shortly before the end may not have been heard
+        yield Progress(phase=spec.phase, step=state.step, total=spec.steps)
+    while not state.is_done:
         try:
-            yield from _go_on(course)
+            yield from _go_on(state)
         except GeneratorExit:
-            course.put_down()
+            state.put_down()
             raise
         except DivergedError as error:
-            yield course.slow_down(error)
+            yield state.slow_down(error)
             continue
-        course.is_done = True
-        course.put_down()
-    best.restore(course.network)
-    course.network.eval()
+        state.is_done = True
+        state.put_down()
+    best.restore(state.network)
+    state.network.eval()
 
 
-class _Course:
+class FitState:
     """All that changes while a lesson goes on.
 
     `is_open`: the weights have been corrected at `step`, and the look at the validation data that belongs to it is
     still to be taken.
     """
 
-    def __init__(self, lesson: Lesson, device: Device, best: Best) -> None:
-        self.lesson, self.device, self.best = lesson, device, best
-        self.network = lesson.model.network.to(device.torch_device)
-        if lesson.live is not None:
-            lesson.live.network.to(device.torch_device).eval()
-        if isinstance(lesson.objective, nn.Module):
-            lesson.objective.to(device.torch_device)
+    def __init__(self, spec: FitSpec, device: Device, best: BestWeights) -> None:
+        self.spec, self.device, self.best = spec, device, best
+        self.network = spec.model.network.to(device.torch_device)
+        if spec.live is not None:
+            spec.live.network.to(device.torch_device).eval()
+        if isinstance(spec.objective, nn.Module):
+            spec.objective.to(device.torch_device)
         device.group.start_alike(self.learners)
         self.slowed_at: int | None = None
         self.parts = 1
-        self.optimizer, self.schedule = _optimizer(lesson)
+        self.optimizer, self.schedule = _optimizer(spec)
         self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.dtype is torch.float16)
-        self.curve = _Window(lesson)
+        self.curve = LossMeter(spec)
         self.step, self.is_open, self.is_done = 0, True, False
         self.random: list[Tensor] = []
-        self.told: list[Metrics] = []
+        self.history: list[Metrics] = []
         self._saved = time.monotonic()
         self._wait = checkpoints.LEAST_SECONDS
 
     @property
     def learners(self) -> list[nn.Module]:
         """The model, and the projectors that some losses learn beside it."""
-        return _learners(self.lesson)
+        return _learners(self.spec)
 
     @property
     def is_due(self) -> bool:
@@ -105,7 +105,7 @@ class _Course:
     @property
     def _file(self) -> Path | None:
         """Where this process keeps the lesson: of several the first one does."""
-        return self.lesson.checkpoint if self.device.group.is_first else None
+        return self.spec.checkpoint if self.device.group.is_first else None
 
     def slow_down(self, error: DivergedError) -> Log:
         """Back to the last weights that did well, once, with a lower learning rate from here on."""
@@ -113,35 +113,35 @@ class _Course:
             raise error
         self.slowed_at = self.step
         self.best.restore(self.network)
-        self.optimizer, self.schedule = _optimizer(self.lesson, self.slowed_at)
-        self.curve, self.is_open = _Window(self.lesson), False
-        rate = self.lesson.learning_rate * SLOWER
+        self.optimizer, self.schedule = _optimizer(self.spec, self.slowed_at)
+        self.curve, self.is_open = LossMeter(self.spec), False
+        rate = self.spec.learning_rate * SLOWER
         return Log(
             level="warning", message=f"{error.message} It goes on from the last good weights at a rate of {rate:g}."
         )
 
     def tell(self, values: dict[str, float]) -> Metrics:
         """A point of the curves at this step; it is also kept."""
-        self.told.append(Metrics(phase=self.lesson.phase, step=self.step, values=values))
-        return self.told[-1]
+        self.history.append(Metrics(phase=self.spec.phase, step=self.step, values=values))
+        return self.history[-1]
 
     def put_down(self) -> None:
         """Save everything, or, of a lesson that is done, its result alone."""
         if self._file is None:
             return
         begun = time.monotonic()
-        told = [(point.step, point.values) for point in self.told]
+        history = [(point.step, point.values) for point in self.history]
         slowed_at = self.slowed_at
         state = {
             "step": self.step,
             "is_open": self.is_open,
             "is_done": self.is_done,
-            "told": told,
+            "told": history,
             "slowed_at": slowed_at,
         }
         state["best"] = self.best.state()
         if not self.is_done:
-            objective = self.lesson.objective
+            objective = self.spec.objective
             state |= {
                 "network": self.network.state_dict(),
                 "objective": objective.state_dict() if isinstance(objective, nn.Module) else {},
@@ -160,15 +160,15 @@ class _Course:
         """The state that `put_down` saved."""
         self.step, self.is_open, self.is_done = state["step"], state["is_open"], state["is_done"]
         self.best.take_up(state["best"])
-        self.told = [Metrics(phase=self.lesson.phase, step=step, values=values) for step, values in state["told"]]
+        self.history = [Metrics(phase=self.spec.phase, step=step, values=values) for step, values in state["told"]]
         if self.is_done:
             return
         self.slowed_at = state["slowed_at"]
         if self.slowed_at is not None:
-            self.optimizer, self.schedule = _optimizer(self.lesson, self.slowed_at)
+            self.optimizer, self.schedule = _optimizer(self.spec, self.slowed_at)
         self.network.load_state_dict(state["network"])
-        if isinstance(self.lesson.objective, nn.Module):
-            self.lesson.objective.load_state_dict(state["objective"])
+        if isinstance(self.spec.objective, nn.Module):
+            self.spec.objective.load_state_dict(state["objective"])
         for name in ("optimizer", "schedule", "scaler"):
             getattr(self, name).load_state_dict(state[name])
         sums, self.curve.count = state["curve"]
@@ -188,36 +188,36 @@ def _set_random_state(states: list[Tensor], device: Device) -> None:
         torch.cuda.set_rng_state(state, device.torch_device)
 
 
-def _go_on(course: _Course) -> Generator[Event, None, None]:
+def _go_on(state: FitState) -> Generator[Event, None, None]:
     """The steps that are left, from wherever the lesson stands."""
-    lesson, device, curve = course.lesson, course.device, course.curve
-    told, begun = time.monotonic(), course.step
-    validate_every = min(lesson.steps_per_epoch, max(1, lesson.steps // lesson.validations))
-    if course.is_open:
-        yield from _validate(course)
-    course.network.train()
-    if course.random:
-        _set_random_state(course.random, device)
-        course.random = []
-    for step, (view, rows) in enumerate(_batches(lesson, device, skip=begun), start=begun + 1):
-        device.group.seed(lesson.seed, step)
-        terms = yield from _gradients(course, view, rows.to(device.torch_device), (step - 1) / lesson.steps)
-        rate = _correct(course, terms)
-        course.step = step
-        course.is_open = step % validate_every == 0 or step == lesson.steps
+    spec, device, curve = state.spec, state.device, state.curve
+    history, begun = time.monotonic(), state.step
+    validate_every = min(spec.steps_per_epoch, max(1, spec.steps // spec.validations))
+    if state.is_open:
+        yield from _validate(state)
+    state.network.train()
+    if state.random:
+        _set_random_state(state.random, device)
+        state.random = []
+    for step, (view, rows) in enumerate(_batches(spec, device, skip=begun), start=begun + 1):
+        device.group.seed(spec.seed, step)
+        terms = yield from _gradients(state, view, rows.to(device.torch_device), (step - 1) / spec.steps)
+        rate = _correct(state, terms)
+        state.step = step
+        state.is_open = step % validate_every == 0 or step == spec.steps
         if curve.is_due(step):
             values = curve.read(step) | {"learning_rate": rate}
-            yield course.tell(values)
-        if course.is_open:
-            yield from _validate(course)
-        if course.is_due:
-            course.put_down()
-        if time.monotonic() - told > PROGRESS_SECONDS or step == lesson.steps:
-            told = time.monotonic()
-            yield Progress(phase=lesson.phase, step=step, total=lesson.steps)
+            yield state.tell(values)
+        if state.is_open:
+            yield from _validate(state)
+        if state.is_due:
+            state.put_down()
+        if time.monotonic() - history > PROGRESS_SECONDS or step == spec.steps:
+            history = time.monotonic()
+            yield Progress(phase=spec.phase, step=step, total=spec.steps)
 
 
-def _gradients(course: _Course, view: View, rows: Tensor, progress: float) -> Generator[Event, None, Terms]:
+def _gradients(state: FitState, view: View, rows: Tensor, progress: float) -> Generator[Event, None, Terms]:
     """Forward and backward of one batch, in as many parts as memory asks for; returns the means of the losses.
 
     Where memory runs out the parts are halved for the rest of the lesson: the batch that a correction is made from
@@ -225,154 +225,154 @@ def _gradients(course: _Course, view: View, rows: Tensor, progress: float) -> Ge
     """
     while True:
         try:
-            return _in_parts(course, view, rows, progress)
+            return _in_parts(state, view, rows, progress)
         except (torch.OutOfMemoryError, MemoryError):
-            if 2 * course.parts > len(rows):
+            if 2 * state.parts > len(rows):
                 raise
-        course.parts *= 2
-        course.optimizer.zero_grad(set_to_none=True)
-        if course.device.torch_device.type == "cuda":
+        state.parts *= 2
+        state.optimizer.zero_grad(set_to_none=True)
+        if state.device.torch_device.type == "cuda":
             torch.cuda.empty_cache()
-        size = math.ceil(course.lesson.batch_size / course.parts)
+        size = math.ceil(state.spec.batch_size / state.parts)
         yield Log(level="warning", message=f"Memory ran out: {size} examples at a time from now on; corrections are "
-                  f"still made from {course.lesson.batch_size}.")  # fmt: skip
+                  f"still made from {state.spec.batch_size}.")  # fmt: skip
 
 
-def _in_parts(course: _Course, view: View, rows: Tensor, progress: float) -> Terms:
+def _in_parts(state: FitState, view: View, rows: Tensor, progress: float) -> Terms:
     parts = []
-    mine, all_of_mine = course.device.group.share(rows)
-    for some in mine.tensor_split(min(course.parts, len(mine))):
-        terms = _forward(course.lesson, view, some, course.device, progress)
+    mine, all_of_mine = state.device.group.share(rows)
+    for some in mine.tensor_split(min(state.parts, len(mine))):
+        terms = _forward(state.spec, view, some, state.device, progress)
         share = all_of_mine * len(some) / len(mine)
-        course.scaler.scale(terms.total * share).backward()
+        state.scaler.scale(terms.total * share).backward()
         parts.append((share, terms))
     total = torch.stack([share * terms.total.detach() for share, terms in parts]).sum()
     names = parts[0][1].parts
     return Terms(total, {name: sum(share * one.parts[name].detach() for share, one in parts) for name in names})  # type: ignore[misc]
 
 
-def _correct(course: _Course, terms: Terms) -> float:
+def _correct(state: FitState, terms: Terms) -> float:
     """One correction of the weights; returns the learning rate that it was made with."""
-    _exchange(course, terms)
-    course.scaler.unscale_(course.optimizer)
-    nn.utils.clip_grad_norm_(course.network.parameters(), CLIP_NORM)
-    course.scaler.step(course.optimizer)
-    course.scaler.update()
-    course.optimizer.zero_grad(set_to_none=True)
-    course.curve.add(terms)
-    rate: float = course.schedule.get_last_lr()[0]
-    course.schedule.step()
+    _exchange(state, terms)
+    state.scaler.unscale_(state.optimizer)
+    nn.utils.clip_grad_norm_(state.network.parameters(), CLIP_NORM)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.optimizer.zero_grad(set_to_none=True)
+    state.curve.add(terms)
+    rate: float = state.schedule.get_last_lr()[0]
+    state.schedule.step()
     return rate
 
 
-def _exchange(course: _Course, terms: Terms) -> None:
+def _exchange(state: FitState, terms: Terms) -> None:
     """Add up the gradients and losses of all processes, and average what batch norms have counted: all stay alike."""
-    group = course.device.group
+    group = state.device.group
     if group.size == 1:
         return
-    gradients = [one.grad for learner in course.learners for one in learner.parameters() if one.grad is not None]
-    counted = [one for name, one in course.network.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    gradients = [one.grad for learner in state.learners for one in learner.parameters() if one.grad is not None]
+    counted = [one for name, one in state.network.named_buffers() if name.endswith(("running_mean", "running_var"))]
     for one in counted:
         one.div_(group.size)
     group.add_up([*gradients, *counted, terms.total, *terms.parts.values()])
 
 
-def _forward(lesson: Lesson, view: View, rows: Tensor, device: Device, progress: float) -> Terms:
-    deep = lesson.live is not None
+def _forward(spec: FitSpec, view: View, rows: Tensor, device: Device, progress: float) -> Terms:
+    deep = spec.live is not None
     with device.autocast():
-        student = features.read(lesson.model.network, view.inputs.batch(rows), deep)
-    return lesson.objective(student, _taught(lesson, view, rows, device), view.inputs.labels[rows], progress)
+        student = features.read(spec.model.network, view.inputs.batch(rows), deep)
+    return spec.objective(student, _taught(spec, view, rows, device), view.inputs.labels[rows], progress)
 
 
-def _taught(lesson: Lesson, view: View, rows: Tensor, device: Device) -> Answers | None:
+def _taught(spec: FitSpec, view: View, rows: Tensor, device: Device) -> Outputs | None:
     """What the teachers answer to these rows: recorded logits, and what lies deeper from the live teacher."""
     if view.logits is None:
         return None
-    recorded = Answers(view.logits[rows])
-    if lesson.live is None or view.teacher_inputs is None:
+    recorded = Outputs(view.logits[rows])
+    if spec.live is None or view.teacher_inputs is None:
         return recorded
     with torch.no_grad(), device.autocast():
-        answers = features.read(lesson.live.network, view.teacher_inputs.batch(rows), deep=True)
+        answers = features.read(spec.live.network, view.teacher_inputs.batch(rows), deep=True)
     return replace(answers, logits=recorded.logits)
 
 
-def _validate(course: _Course) -> Iterator[Event]:
+def _validate(state: FitState) -> Iterator[Event]:
     """One look at the validation data; it may stop anywhere, and leaves the network in the mode that it came in."""
-    lesson = course.lesson
-    here = Progress(phase=lesson.phase, step=course.step, total=lesson.steps)
-    logits = yield from passes.logits(lesson.model, lesson.validation, course.device, lambda _: here)
+    spec = state.spec
+    here = Progress(phase=spec.phase, step=state.step, total=spec.steps)
+    logits = yield from passes.logits(spec.model, spec.validation, state.device, lambda _: here)
     if not logits.isfinite().all():
-        raise diverged("an answer to the validation data is not a number", lesson, course.step)
-    labels = lesson.validation.labels.cpu()
+        raise diverged("an answer to the validation data is not a number", spec, state.step)
+    labels = spec.validation.labels.cpu()
     known = are_known(labels)
     right = are_right(logits[known], labels[known])
-    course.best.offer(right, lesson.model.network)
-    course.is_open = False
-    yield course.tell({"accuracy": float(right.float().mean())})
+    state.best.offer(right, spec.model.network)
+    state.is_open = False
+    yield state.tell({"accuracy": float(right.float().mean())})
 
 
-def _batches(lesson: Lesson, device: Device, skip: int = 0) -> Iterator[tuple[View, Tensor]]:
+def _batches(spec: FitSpec, device: Device, skip: int = 0) -> Iterator[tuple[View, Tensor]]:
     """`steps` batches of row numbers but the first `skip`: every epoch in a new order, rows of like length together."""
-    generator = torch.Generator().manual_seed(lesson.seed)
-    left, epoch = lesson.steps, 0
+    generator = torch.Generator().manual_seed(spec.seed)
+    left, epoch = spec.steps, 0
     shown: tuple[View, View] | None = None
     while left:
-        order = lesson.rows[torch.randperm(len(lesson.rows), generator=generator)]
-        pools = order.split(lesson.batch_size * POOL)
-        count = sum(math.ceil(len(pool) / lesson.batch_size) for pool in pools)
+        order = spec.rows[torch.randperm(len(spec.rows), generator=generator)]
+        pools = order.split(spec.batch_size * POOL)
+        count = sum(math.ceil(len(pool) / spec.batch_size) for pool in pools)
         numbers = torch.randperm(count, generator=generator)[:left].tolist()
         left -= len(numbers)
         epoch += 1
         if skip >= len(numbers):
             skip -= len(numbers)
             continue
-        view = lesson.view(epoch - 1)
+        view = spec.view(epoch - 1)
         if shown is None or shown[0].inputs is not view.inputs:
             shown = view, view.to(device.torch_device)
         lengths = view.inputs.lengths.cpu()
         sorted_pools = [pool[torch.argsort(lengths[pool], stable=True)] for pool in pools]
-        batches = [batch for pool in sorted_pools for batch in pool.split(lesson.batch_size)]
+        batches = [batch for pool in sorted_pools for batch in pool.split(spec.batch_size)]
         for number in numbers[skip:]:
             yield shown[1], batches[number]
         skip = 0
 
 
-def _optimizer(lesson: Lesson, slowed_at: int | None = None) -> tuple[torch.optim.Optimizer, Any]:
+def _optimizer(spec: FitSpec, slowed_at: int | None = None) -> tuple[torch.optim.Optimizer, Any]:
     """AdamW without decay on biases and norms; the rate warms up, then falls linearly to 0. `slowed_at`: the step at
     which it begins anew at a lower rate."""
-    done, rate = (0, lesson.learning_rate) if slowed_at is None else (slowed_at, lesson.learning_rate * SLOWER)
-    weights = [one for learner in _learners(lesson) for one in learner.parameters() if one.requires_grad]
+    done, rate = (0, spec.learning_rate) if slowed_at is None else (slowed_at, spec.learning_rate * SLOWER)
+    weights = [one for learner in _learners(spec) for one in learner.parameters() if one.requires_grad]
     groups = [
-        {"params": [one for one in weights if one.ndim >= 2], "weight_decay": lesson.weight_decay},
+        {"params": [one for one in weights if one.ndim >= 2], "weight_decay": spec.weight_decay},
         {"params": [one for one in weights if one.ndim < 2], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
-    warm_up = max(1, round(lesson.steps * WARM_UP_SHARE))
+    warm_up = max(1, round(spec.steps * WARM_UP_SHARE))
 
     def share(step: int) -> float:
         step += done
-        return min((step + 1) / warm_up, max(0.0, (lesson.steps - step) / max(1, lesson.steps - warm_up)))
+        return min((step + 1) / warm_up, max(0.0, (spec.steps - step) / max(1, spec.steps - warm_up)))
 
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
-def _learners(lesson: Lesson) -> list[nn.Module]:
-    return [lesson.model.network, *([lesson.objective] if isinstance(lesson.objective, nn.Module) else [])]
+def _learners(spec: FitSpec) -> list[nn.Module]:
+    return [spec.model.network, *([spec.objective] if isinstance(spec.objective, nn.Module) else [])]
 
 
-def diverged(what: str, lesson: Lesson, step: int) -> DivergedError:
+def diverged(what: str, spec: FitSpec, step: int) -> DivergedError:
     return DivergedError(
-        f"At step {step} of {lesson.phase} {what}: training diverged.",
+        f"At step {step} of {spec.phase} {what}: training diverged.",
         "Start again with a lower learning rate, or with precision float32.",
     )
 
 
-class _Window:
+class LossMeter:
     """Sums the loss terms on the device, and reads their means only when a point is due."""
 
-    def __init__(self, lesson: Lesson) -> None:
-        self.lesson, self.steps = lesson, lesson.steps
-        self.every = max(1, lesson.steps // CURVE_POINTS)
+    def __init__(self, spec: FitSpec) -> None:
+        self.spec, self.steps = spec, spec.steps
+        self.every = max(1, spec.steps // CURVE_POINTS)
         self.sums: dict[str, Tensor] = {}
         self.count = 0
 
@@ -388,5 +388,5 @@ class _Window:
         means = {name: float(total) / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         if not math.isfinite(means["loss"]):
-            raise diverged(f"the loss is {means['loss']}", self.lesson, step)
+            raise diverged(f"the loss is {means['loss']}", self.spec, step)
         return means

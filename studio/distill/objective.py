@@ -13,7 +13,7 @@ from studio.config.methods import LOSSES, Term
 from studio.config.run import RunConfig, Schedule
 from studio.distill import losses
 from studio.errors import ModelError
-from studio.models.features import Answers, pooled
+from studio.models.features import Outputs, pooled
 from studio.models.layers import evenly_spread
 from studio.tasks.labels import certainty, choices, label_loss
 
@@ -30,14 +30,14 @@ class Terms(NamedTuple):
     parts: dict[str, Tensor]
 
 
-Objective = Callable[[Answers, Answers | None, Tensor, float], Terms]
+Objective = Callable[[Outputs, Outputs | None, Tensor, float], Terms]
 """(student, teacher or None, labels (batch,), share of the training that is done) -> Terms"""
 
 
-def function(name: str, several: bool = False) -> Callable[..., Tensor]:
+def function(name: str, multi_label: bool = False) -> Callable[..., Tensor]:
     """The loss of that name in `studio.distill.losses`; for multi-label data its form for that, where there is one."""
     plain: Callable[..., Tensor] = getattr(losses, f"{name}_loss")
-    return getattr(losses, f"multi_label_{name}_loss", plain) if several else plain
+    return getattr(losses, f"multi_label_{name}_loss", plain) if multi_label else plain
 
 
 def reads(name: str) -> set[str]:
@@ -50,17 +50,17 @@ def is_deep(terms: Iterable[Term]) -> bool:
     return any(not reads(term.loss) <= _SHALLOW for term in terms)
 
 
-def labels_only(student: Answers, teacher: Answers | None, labels: Tensor, progress: float) -> Terms:
+def labels_only(student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float) -> Terms:
     """Plain cross-entropy: how a teacher is fine-tuned and a control is trained."""
     label = label_loss(student.logits, labels)
     return Terms(label, {"label_loss": label})
 
 
-def hard_labels(student: Answers, teacher: Answers | None, labels: Tensor, progress: float) -> Terms:
+def hard_labels(student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float) -> Terms:
     """Cross-entropy with the teacher's own choice, for rows with a label and without."""
     if teacher is None:
         raise ValueError("hard labels need the teacher's logits")
-    label = label_loss(student.logits, choices(teacher.logits, several=labels.ndim == 2))
+    label = label_loss(student.logits, choices(teacher.logits, multi_label=labels.ndim == 2))
     return Terms(label, {"label_loss": label})
 
 
@@ -72,7 +72,7 @@ class Distillation(nn.Module):
     Raises `ModelError` where the two models do not have what a loss compares.
     """
 
-    def __init__(self, config: RunConfig, example: tuple[Answers, Answers] | None = None, aligned: bool = True) -> None:
+    def __init__(self, config: RunConfig, example: tuple[Outputs, Outputs] | None = None, aligned: bool = True) -> None:
         super().__init__()
         self.config = config
         self.terms = config.terms
@@ -84,7 +84,7 @@ class Distillation(nn.Module):
                 raise ValueError("losses on features need an example of both models' answers")
             self._fit(*example)
 
-    def forward(self, student: Answers, teacher: Answers | None, labels: Tensor, progress: float = 0.0) -> Terms:
+    def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float = 0.0) -> Terms:
         if teacher is None:
             raise ValueError("distillation needs the teacher's logits")
         config = self.config
@@ -98,11 +98,11 @@ class Distillation(nn.Module):
         label = label_loss(student.logits, labels)
         return Terms(alpha * total + (1 - alpha) * label, parts | {"label_loss": label})
 
-    def _value(self, name: str, student: Answers, teacher: Answers, labels: Tensor, progress: float) -> Tensor:
+    def _value(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor, progress: float) -> Tensor:
         wanted = reads(name)
         if not any(one.endswith("features") for one in wanted):
             brought = {one: self._bring(one, student, teacher, labels, progress) for one in wanted}
-            return function(name, several=labels.ndim == 2)(**brought)
+            return function(name, multi_label=labels.ndim == 2)(**brought)
         values = []
         for number, pair in enumerate(self.pairs):
             mine, theirs, mask = self._features(student, teacher, pair)
@@ -112,7 +112,7 @@ class Distillation(nn.Module):
             values.append(function(name)(**{one: known[one] for one in wanted}))
         return torch.stack(values).mean()
 
-    def _bring(self, name: str, student: Answers, teacher: Answers, labels: Tensor, progress: float) -> Tensor | float:
+    def _bring(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor, progress: float) -> Tensor | float:
         heads = math.gcd(student.heads, teacher.heads)
         match name:
             case "student_logits":
@@ -139,14 +139,14 @@ class Distillation(nn.Module):
                 return _mask(student)
         raise ValueError(f"no loss can read {name!r}; see the head of studio.distill.losses")
 
-    def _temperature(self, teacher_logits: Tensor, several: bool, progress: float) -> Tensor | float:
+    def _temperature(self, teacher_logits: Tensor, multi_label: bool, progress: float) -> Tensor | float:
         config = self.config
         temperature = scheduled(config.temperature_schedule, config.temperature, config.temperature_end, progress)
         if not config.temperature_per_sample:
             return temperature
-        return 1 + (temperature - 1) * certainty(teacher_logits, several)
+        return 1 + (temperature - 1) * certainty(teacher_logits, multi_label)
 
-    def _fit(self, student: Answers, teacher: Answers) -> None:
+    def _fit(self, student: Outputs, teacher: Outputs) -> None:
         """Pair the layers, make the projectors, and refuse what cannot be compared."""
         for term in self.terms:
             self._require(term.loss, student, teacher)
@@ -159,7 +159,7 @@ class Distillation(nn.Module):
                 mine, theirs, _ = self._features(student, teacher, pair)
                 self.projectors.append(_projector(mine, theirs))
 
-    def _require(self, name: str, student: Answers, teacher: Answers) -> None:
+    def _require(self, name: str, student: Outputs, teacher: Outputs) -> None:
         wanted = reads(name)
         title = LOSSES[name].title
         if wanted & {"student_attention", "student_values"}:
@@ -189,7 +189,7 @@ class Distillation(nn.Module):
                     "Choose soft_target, or two models of one kind.",
                 )
 
-    def _features(self, student: Answers, teacher: Answers, pair: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    def _features(self, student: Outputs, teacher: Outputs, pair: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
         """One pair of layers in a common shape but for the width, and the mask of its tokens."""
         mine, theirs = student.hidden[pair[0]], teacher.hidden[pair[1]]
         if mine.ndim == theirs.ndim == 4:
@@ -224,7 +224,7 @@ def warmed_up(share: float, progress: float) -> float:
     return min(1.0, progress / share) if share else 1.0
 
 
-def _mask(answers: Answers, hidden: Tensor | None = None) -> Tensor:
+def _mask(answers: Outputs, hidden: Tensor | None = None) -> Tensor:
     """(batch, length): 1 where there is a token; all ones for models that have no mask."""
     if answers.mask is not None and (hidden is None or answers.mask.shape == hidden.shape[:2]):
         return answers.mask

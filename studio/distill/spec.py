@@ -19,7 +19,7 @@ VALIDATIONS = 10
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FitSpec:
     """Everything that decides what one model learns.
 
     `rows` (n,) are the numbers of the training rows; `view(epoch)` gives the rows as an epoch sees them, with the
@@ -47,7 +47,7 @@ class Lesson:
         return math.ceil(len(self.rows) / self.batch_size)
 
 
-class Best:
+class BestWeights:
     """The state that does best on validation data. It may go through two lessons.
 
     Of states that differ by no more than chance the latest is kept: among many looks at few rows the one with the most

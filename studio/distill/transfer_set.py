@@ -82,7 +82,7 @@ class TransferSet:
 
 
 @dataclass(frozen=True)
-class Guide:
+class TeacherOutputs:
     """What a student follows: the teachers' logits for every view, and, where a loss asks for more than logits, the
     first teacher itself."""
 
@@ -123,7 +123,7 @@ def record(
                 parts.append((yield from recording.record(teacher, inputs, device, folder, tell)))
                 done += len(inputs)
             answers.append(parts[0] if len(parts) == 1 else torch.cat(parts))
-        views.append(fuse(answers, fusion, several=inputs.labels.ndim == 2))
+        views.append(fuse(answers, fusion, multi_label=inputs.labels.ndim == 2))
     return tuple(views)
 
 
@@ -131,12 +131,12 @@ def _note(transfer: TransferSet, view: int) -> str:
     return f"view {view + 1} of {transfer.views}" if transfer.views > 1 else ""
 
 
-def fuse(logits: Sequence[Tensor], fusion: str, several: bool = False) -> Tensor:
+def fuse(logits: Sequence[Tensor], fusion: str, multi_label: bool = False) -> Tensor:
     """One set of logits for several teachers: their mean, that is the geometric mean of their distributions at every
     temperature (Hinton, Vinyals & Dean, 2015, section 2).
 
     With `confidence` a teacher's weight in a row is its certainty, 1 - entropy / log(classes), over the sum of all;
-    `several`: every label is a distribution of its own (multi-label data).
+    `multi_label`: every label is a distribution of its own (multi-label data).
     Shapes: each (rows, classes) -> (rows, classes). One teacher's logits come back as they are.
 
     >>> fuse([torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]])], "average")
@@ -147,7 +147,7 @@ def fuse(logits: Sequence[Tensor], fusion: str, several: bool = False) -> Tensor
     stacked = torch.stack([one.float() for one in logits])
     if fusion == "average":
         return stacked.mean(0)
-    weights = certainty(stacked, several).clamp(min=1e-6)
+    weights = certainty(stacked, multi_label).clamp(min=1e-6)
     return (stacked * weights / weights.sum(0)).sum(0)
 
 

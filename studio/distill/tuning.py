@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from studio.config.reading import with_values
 from studio.config.run import RunConfig
-from studio.distill.fit import learn
+from studio.distill.fit import fit
 from studio.distill.objective import Objective
-from studio.distill.spec import Best, Lesson
+from studio.distill.spec import BestWeights, FitSpec
 from studio.events import Choice, Event, Progress
 from studio.machine.devices import Device
 
@@ -29,7 +29,7 @@ class Pilot:
 
 
 def choose(
-    config: RunConfig, lesson: Lesson, objective: Callable[[RunConfig], Objective], device: Device
+    config: RunConfig, spec: FitSpec, objective: Callable[[RunConfig], Objective], device: Device
 ) -> Generator[Event, None, RunConfig]:
     """Try pairs for half of the budget, the best three for the other half; yields a `Choice`, returns the new config.
 
@@ -38,13 +38,13 @@ def choose(
     """
     own = (config.temperature, config.alpha)
     pairs = list(dict.fromkeys([own, *((t, a) for t in TEMPERATURES for a in ALPHAS)]))
-    budget = max(1, round(lesson.steps * SHARE / 2))
+    budget = max(1, round(spec.steps * SHARE / 2))
     total = 2 * budget
-    first = yield from _round(config, pairs, lesson, objective, device, budget, 0, total)
+    first = yield from _round(config, pairs, spec, objective, device, budget, 0, total)
     best = sorted(first, key=lambda one: -one.accuracy)[:FINALISTS]
     finalists = list(dict.fromkeys([own, *((one.temperature, one.alpha) for one in best)]))
-    second = yield from _round(config, finalists, lesson, objective, device, budget, budget, total)
-    chosen, reason = decide(second, len(lesson.validation), len(pairs))
+    second = yield from _round(config, finalists, spec, objective, device, budget, budget, total)
+    chosen, reason = decide(second, len(spec.validation), len(pairs))
     tried = [(one.temperature, one.alpha, one.accuracy) for one in [*second, *first]]
     yield Choice(temperature=chosen.temperature, alpha=chosen.alpha, reason=reason, tried=tried)
     return with_values(config, temperature=chosen.temperature, alpha=chosen.alpha)
@@ -71,7 +71,7 @@ def decide(pilots: list[Pilot], rows: int, tried: int) -> tuple[Pilot, str]:
 def _round(
     config: RunConfig,
     pairs: list[tuple[float, float]],
-    lesson: Lesson,
+    spec: FitSpec,
     objective: Callable[[RunConfig], Objective],
     device: Device,
     budget: int,
@@ -82,12 +82,12 @@ def _round(
     pilots = []
     for number, (temperature, alpha) in enumerate(pairs):
         wanted = with_values(config, temperature=temperature, alpha=alpha)
-        model = replace(lesson.model, network=copy.deepcopy(lesson.model.network))
+        model = replace(spec.model, network=copy.deepcopy(spec.model.network))
         steps = max(1, budget // len(pairs))
-        pilot = replace(lesson, model=model, objective=objective(wanted), steps=steps, validations=1, phase="tune")
-        best = Best()
+        pilot = replace(spec, model=model, objective=objective(wanted), steps=steps, validations=1, phase="tune")
+        best = BestWeights()
         note = f"temperature {temperature:g}, alpha {alpha:g}"
-        for event in learn(pilot, device, best):
+        for event in fit(pilot, device, best):
             if isinstance(event, Progress):
                 here = done + min(budget, number * steps + event.step)
                 yield Progress(phase="tune", step=here, total=total, detail=note)

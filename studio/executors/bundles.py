@@ -13,13 +13,13 @@ from studio.pipeline.job import Job
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Bundle:
     """What a task needs, or what it made: files under the home, as a tar archive."""
 
     files: bytes
 
 
-def new_files(folder: Path, sent: dict[Path, float]) -> Iterator[Parcel]:
+def new_files(folder: Path, sent: dict[Path, float]) -> Iterator[Bundle]:
     """The run's files that came or changed since they were sent; what is half written stays."""
     fresh = [path for path in files_in(folder / "runs") if path.suffix != ".part" and ".part" not in str(path.parent)]
     changed = [path for path in fresh if sent.get(path) != path.stat().st_mtime]
@@ -43,16 +43,16 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def pack(root: Path, files: list[Path]) -> Parcel:
+def pack(root: Path, files: list[Path]) -> Bundle:
     """The files by their place under `root`."""
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w") as archive:
         for file in files:
             archive.add(file, str(file.relative_to(root)), recursive=False)
-    return Parcel(held.getvalue())
+    return Bundle(held.getvalue())
 
 
-def unpack(parcel: Parcel, root: Path) -> None:
+def unpack(parcel: Bundle, root: Path) -> None:
     """Put the files into their places, each in one move; places outside of `root` are refused."""
     with (
         tarfile.open(fileobj=io.BytesIO(parcel.files)) as archive,

@@ -19,7 +19,7 @@ from typing import Any
 from studio import errors, events
 from studio.errors import ConfigError, WorkerDiedError
 from studio.executors import local, ray_train
-from studio.executors.bundles import Parcel, files_in, moved, needed, new_files, pack, unpack
+from studio.executors.bundles import Bundle, files_in, moved, needed, new_files, pack, unpack
 from studio.executors.ray_train import POLL_SECONDS, SHIP_SECONDS
 from studio.home import Home
 from studio.pipeline.job import Job, Stopped
@@ -70,7 +70,7 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
             if item == ray_train.END:
                 is_over = True
                 break
-            if isinstance(item, Parcel):
+            if isinstance(item, Bundle):
                 unpack(item, home.root)
                 continue
             event = events.from_json(item)
@@ -116,7 +116,7 @@ class Switch:
         return self.off
 
 
-def carry_out(job_json: str, parcel: Parcel, switch: Any) -> Iterator[str | Parcel]:
+def carry_out(job_json: str, parcel: Bundle, switch: Any) -> Iterator[str | Bundle]:
     """On the node: unpack, train in a home of its own, and say events and new files."""
     import ray
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from studio import errors, events
 from studio.executors import work
-from studio.executors.bundles import Parcel, files_in, moved, new_files, unpack
+from studio.executors.bundles import Bundle, files_in, moved, new_files, unpack
 from studio.pipeline.job import Job, Stopped
 
 POLL_SECONDS = 0.5
@@ -30,12 +30,12 @@ class Mailbox:
     """What the first process has said and nobody has fetched yet."""
 
     def __init__(self) -> None:
-        self.items: list[str | Parcel] = []
+        self.items: list[str | Bundle] = []
 
-    def put(self, items: list[str | Parcel]) -> None:
+    def put(self, items: list[str | Bundle]) -> None:
         self.items += items
 
-    def take(self) -> list[str | Parcel]:
+    def take(self) -> list[str | Bundle]:
         taken, self.items = self.items, []
         return taken
 
@@ -49,7 +49,7 @@ def beside_this() -> dict[str, Any]:
     return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
 
 
-def carry_out(job_json: str, parcel: Parcel, switch: Any, gpu: bool, cores: int) -> Iterator[str | Parcel]:
+def carry_out(job_json: str, parcel: Bundle, switch: Any, gpu: bool, cores: int) -> Iterator[str | Bundle]:
     """On the studio's node: look after the processes and pass on what the first one says; `END` where it was stopped.
 
     Raises Ray's own error where one of them was lost.

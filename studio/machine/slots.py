@@ -13,7 +13,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Places:
+class Slots:
     """`count` places. A run that needs several waits until they are free, and those behind it wait, too."""
 
     def __init__(self, count: int) -> None:

@@ -69,7 +69,7 @@ def _let_go(layer: Any) -> None:
     layer.register_parameter("weight", nn.Parameter(weight))
 
 
-def settled(network: Any) -> Any:
+def without_rules(network: Any) -> Any:
     """A copy that no rule holds any more: its weights are what the rules made of them. One without rules is not
     copied."""
     held = [name for name, one in network.named_modules() if parametrize.is_parametrized(one)]

@@ -16,7 +16,7 @@ PROJECTIONS = {
 
 
 @dataclass(frozen=True)
-class Answers:
+class Outputs:
     """A network's answers to one batch.
 
     `logits` (batch, classes). `hidden`, one a layer: (batch, length, width), (batch, channels, height, width) or
@@ -66,17 +66,17 @@ def pooled(hidden: Tensor, mask: Tensor | None) -> Tensor:
     return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-def read(network: Any, batch: dict[str, Tensor], deep: bool) -> Answers:
+def read(network: Any, batch: dict[str, Tensor], deep: bool) -> Outputs:
     """One forward pass; `deep` also gives hidden states and the projections of the last attention layer.
 
     Everything is float32, whatever precision the pass ran in.
     """
     if not deep:
-        return Answers(network(**batch).logits.float())
+        return Outputs(network(**batch).logits.float())
     with _listening(network) as heard:
         outputs = network(**batch, output_hidden_states=True)
     hidden = tuple(one.float() for one in outputs.hidden_states)
-    return Answers(
+    return Outputs(
         logits=outputs.logits.float(),
         hidden=hidden[1:] if len(hidden) > 1 else hidden,
         mask=batch.get("attention_mask"),

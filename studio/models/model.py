@@ -29,7 +29,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Problem:
     """What a model is to be fitted to: the task, the names of its labels, the training rows, and whether a row can have
     several labels."""
 
@@ -37,7 +37,7 @@ class Fit:
     labels: list[str]
     rows: Dataset
     max_length: int
-    several: bool = False
+    multi_label: bool = False
 
     @property
     def head(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Fit:
             "num_labels": len(self.labels),
             "id2label": dict(enumerate(self.labels)),
             "label2id": {label: number for number, label in enumerate(self.labels)},
-            "problem_type": "multi_label_classification" if self.several else "single_label_classification",
+            "problem_type": "multi_label_classification" if self.multi_label else "single_label_classification",
         }
 
 

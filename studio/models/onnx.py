@@ -120,7 +120,7 @@ def write_int8(source: Path, target: Path, inputs: Encoded, form: Form) -> None:
             quantization.quantize_dynamic(graph, target, weight_type=quantization.QuantType.QInt8)
 
 
-def compare(model: Model, file: Path, inputs: Encoded, several: bool) -> Agreement:
+def compare(model: Model, file: Path, inputs: Encoded, multi_label: bool) -> Agreement:
     """The file's answers beside the model's on all rows of `inputs`, a few at a time."""
     session = open_file(file)
     network = model.network.cpu().eval()
@@ -131,8 +131,8 @@ def compare(model: Model, file: Path, inputs: Encoded, several: bool) -> Agreeme
             ours.append(network(**batch).logits)
         theirs.append(torch.from_numpy(run(session, batch)))
     expected, found = torch.cat(ours), torch.cat(theirs)
-    same = choices(found, several) == choices(expected, several)
-    same = same.all(-1) if several else same
+    same = choices(found, multi_label) == choices(expected, multi_label)
+    same = same.all(-1) if multi_label else same
     return Agreement(len(inputs), float(same.float().mean()), float((found - expected).abs().max()))
 
 
@@ -181,7 +181,7 @@ def quantized(model: Model, form: Form, inputs: Encoded, folder: Path) -> Model:
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    plain = replace(model, network=constraints.settled(model.network))
+    plain = replace(model, network=constraints.without_rules(model.network))
     try:
         write(plain, inputs, part / "float32.onnx")
     except ExportError as error:

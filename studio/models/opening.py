@@ -16,63 +16,63 @@ from studio.events import Progress
 from studio.home import Home
 from studio.machine import memory
 from studio.models import compact, hub
-from studio.models.model import Fit, Model
+from studio.models.model import Model, Problem
 from studio.models.saving import _unmark_packed, weights_bytes
 
 
-def load(reference: str, fit: Fit, home: Home) -> Generator[Progress, None, Model]:
+def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, None, Model]:
     """Open or build the model behind a reference; yields download progress, returns the model.
 
     Raises `ModelError` where it cannot be found, is not safe to open, or is not made for the task.
     """
     wanted = ModelReference.parse(reference)
     if wanted.source == "builtin":
-        return build(wanted.name, fit)
+        return build(wanted.name, problem)
     if wanted.source == "hub":
         folder = yield from hub.download(wanted.name)
-        return open_folder(folder, fit)
+        return open_folder(folder, problem)
     if wanted.source == "run":
         number, role = wanted.name.split("/")
         folder = home.model(int(number), role)
         if not folder.is_dir():
             raise ModelError(f"Run {number} has no saved {role}.", "Choose a run that finished, or another model.")
-        return open_folder(folder, fit)
+        return open_folder(folder, problem)
     if wanted.source == "folder":
-        return open_folder(Path(wanted.name).expanduser(), fit)
+        return open_folder(Path(wanted.name).expanduser(), problem)
     raise ModelError(f"{reference!r} is cut from the teacher; it cannot be opened on its own.", "")
 
 
-def build(name: str, fit: Fit) -> Model:
+def build(name: str, problem: Problem) -> Model:
     """A built-in architecture with random weights, and a processor fitted to the training rows."""
-    names = BUILTIN_TEXT if fit.task == "text-classification" else BUILTIN_IMAGE
+    names = BUILTIN_TEXT if problem.task == "text-classification" else BUILTIN_IMAGE
     if name not in names:
-        raise ModelError(f"builtin/{name} is not made for {fit.task}.", f"Choose one of {', '.join(names)}.")
-    task = tasks.of(fit.task)
-    config, processor = task.builtin(name, fit.rows, fit.head, fit.max_length)
+        raise ModelError(f"builtin/{name} is not made for {problem.task}.", f"Choose one of {', '.join(names)}.")
+    task = tasks.of(problem.task)
+    config, processor = task.builtin(name, problem.rows, problem.head, problem.max_length)
     return Model(task.auto_model.from_config(config), processor)
 
 
-def open_folder(folder: Path, fit: Fit) -> Model:
+def open_folder(folder: Path, problem: Problem) -> Model:
     """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `fit`."""
     check_folder(folder)
     memory.require(weights_bytes(folder), torch.device("cpu"), f"The model in {folder}")
-    task = tasks.of(fit.task)
-    knows, notes = _compare_labels(folder, fit.labels, fit.several)
+    task = tasks.of(problem.task)
+    knows, notes = _compare_labels(folder, problem.labels, problem.multi_label)
     try:
-        network, loading = _open_network(folder, task.auto_model, None if knows else len(fit.labels))
+        network, loading = _open_network(folder, task.auto_model, None if knows else len(problem.labels))
         processor = task.load_processor(str(folder))
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ModelError(
-            f"The model in {folder} cannot be opened for {fit.task}: {_first_line(error)}.",
+            f"The model in {folder} cannot be opened for {problem.task}: {_first_line(error)}.",
             "Choose a Hugging Face folder with weights and a tokenizer or image processor of this kind.",
         ) from error
     fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
     knows = knows and not fresh_head
     if knows:
-        _order_head(network, fit.labels)
+        _order_head(network, problem.labels)
     else:
         notes = ()
-    for key, value in fit.head.items():
+    for key, value in problem.head.items():
         setattr(network.config, key, value)
     return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes)
 
@@ -142,10 +142,10 @@ def _first_line(error: Exception) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-def _compare_labels(folder: Path, labels: list[str], several: bool) -> tuple[bool, tuple[str, ...]]:
+def _compare_labels(folder: Path, labels: list[str], multi_label: bool) -> tuple[bool, tuple[str, ...]]:
     """Whether the folder's config names the same labels, in any order; unnamed ones count when as many.
 
-    `several`: its head must have learned to say yes or no to each of them.
+    `multi_label`: its head must have learned to say yes or no to each of them.
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -153,7 +153,7 @@ def _compare_labels(folder: Path, labels: list[str], several: bool) -> tuple[boo
         raise ModelError(
             f"The config of {folder} cannot be read: {_first_line(error)}.", "Choose a model that transformers knows."
         ) from error
-    if (config.problem_type == "multi_label_classification") != several:
+    if (config.problem_type == "multi_label_classification") != multi_label:
         return False, ()
     named = [str(name) for name in config.id2label.values()]
     if sorted(named) == sorted(labels):

@@ -42,7 +42,7 @@ def save(model: Model, folder: Path) -> Model:
     """Write a Hugging Face folder in one move: readers see the old one or the new one, never half of it."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    network = constraints.settled(model.network)
+    network = constraints.without_rules(model.network)
     if getattr(network.config, "compact", None):
         compact.save(network, part)
     else:

@@ -59,7 +59,7 @@ class Conversion(BaseModel):
     threads: int
 
 
-def made(folder: Path) -> Conversion | None:
+def read_conversion(folder: Path) -> Conversion | None:
     """What an earlier conversion left in the folder."""
     file = folder / "forms.json"
     return Conversion.model_validate(json.loads(file.read_text())) if file.is_file() else None

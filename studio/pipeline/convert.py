@@ -27,7 +27,7 @@ def convert(job: Job) -> Conversion:
     from studio.data.folder import load
     from studio.home import Home
     from studio.models import onnx
-    from studio.models.model import Fit, quiet
+    from studio.models.model import Problem, quiet
     from studio.models.opening import open_folder
     from studio.models.saving import weights_bytes
 
@@ -36,8 +36,8 @@ def convert(job: Job) -> Conversion:
     dataset = load(Path(job.dataset))
     rows = dataset.dict["validation"]
     rows = rows.select(range(min(CHECKED_ROWS, len(rows))))
-    fit = Fit(dataset.task, dataset.labels, rows, job.config.max_length, dataset.several)
-    model = open_folder(home.model(job.run_id, "student"), fit)
+    problem = Problem(dataset.task, dataset.labels, rows, job.config.max_length, dataset.multi_label)
+    model = open_folder(home.model(job.run_id, "student"), problem)
     task = tasks.of(dataset.task)
     inputs = task.encode(rows, model.processor, model.network.config, job.config.max_length)
     train = dataset.dict["train"].select(range(min(onnx.CALIBRATION_ROWS, len(dataset.dict["train"]))))
@@ -49,7 +49,7 @@ def convert(job: Job) -> Conversion:
     part.mkdir(parents=True)
     onnx.write(model, inputs, part / FILES["float32"])
     onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
-    agreements = {name: onnx.compare(model, part / file, inputs, dataset.several) for name, file in FILES.items()}
+    agreements = {name: onnx.compare(model, part / file, inputs, dataset.multi_label) for name, file in FILES.items()}
     times = _times(model, part, inputs)
     forms = [Form(name="torch", size_bytes=weights_bytes(home.model(job.run_id, "student")), rows=len(inputs),
                   same=1.0, largest=0.0, latency_ms=times["torch"])]  # fmt: skip

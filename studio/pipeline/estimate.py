@@ -24,7 +24,7 @@ def measure(job: Job) -> Estimate:
     from studio.home import Home
     from studio.machine import devices, memory
     from studio.models import constraints
-    from studio.models.model import Fit, parameters, quiet
+    from studio.models.model import Problem, parameters, quiet
     from studio.pipeline import prepare as preparation
 
     quiet()
@@ -42,21 +42,21 @@ def measure(job: Job) -> Estimate:
         return Estimate(
             device=device.name, notes=[f"{names} will be downloaded first; sizes and time are known after that."]
         )
-    fit = Fit(dataset.task, dataset.labels, sample, config.max_length, dataset.several)
-    bench = preparation.Bench(config, job.run_id, Home(Path(job.home)), dataset, None, fit, device)
-    cast = preparation.opened(bench)
-    preparation.check(bench, cast)
-    student = preparation.rehearse(bench, cast)
+    problem = Problem(dataset.task, dataset.labels, sample, config.max_length, dataset.multi_label)
+    context = preparation.RunContext(config, job.run_id, Home(Path(job.home)), dataset, None, problem, device)
+    models = preparation.opened(context)
+    preparation.check(context, models)
+    student = preparation.rehearse(context, models)
     network = getattr(student.network, "source", student.network)  # of a student in ONNX: what it is made from
-    learner = replace(student, network=constraints.settled(network))
-    seconds = _seconds(config, cast, learner, _encode(learner, fit), fit, device, len(rows) + old)
-    needed = memory.peak_bytes() + preparation.data_bytes(bench, learner)
+    learner = replace(student, network=constraints.without_rules(network))
+    seconds = _seconds(config, models, learner, _encode(learner, problem), problem, device, len(rows) + old)
+    needed = memory.peak_bytes() + preparation.data_bytes(context, learner)
     if device.torch_device.type == "cpu":
         memory.require(needed, device.torch_device, "This run", held=memory.held_bytes())
     return Estimate(
-        teacher_parameters=sum(parameters(one.network) for one in cast.teachers),
+        teacher_parameters=sum(parameters(one.network) for one in models.teachers),
         student_parameters=parameters(student.network),
-        teacher_is_taught=not all(one.knows_labels for one in cast.teachers),
+        teacher_is_taught=not all(one.knows_labels for one in models.teachers),
         seconds=seconds,
         memory_bytes=needed,
         notes=[] if config.devices == 1 else [f"Measured on one of the {config.devices} devices."],
@@ -64,7 +64,7 @@ def measure(job: Job) -> Estimate:
     )
 
 
-def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device: Any, rows: int) -> float:
+def _seconds(config: Any, models: Any, student: Any, inputs: Any, problem: Any, device: Any, rows: int) -> float:
     """The time of all phases; what they do apart from training and reading is in `START_SECONDS`."""
     from studio.distill import objective
     from studio.pipeline import prepare as preparation
@@ -73,8 +73,8 @@ def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device
     views = min(config.views, config.epochs) if config.augment else 1
     seconds = START_SECONDS
     reading = 0.0
-    for teacher in cast.teachers:
-        read = _encode(teacher, fit)
+    for teacher in models.teachers:
+        read = _encode(teacher, problem)
         reading += _seconds_to_read(teacher, read, device)
         if not teacher.knows_labels:
             seconds += config.teacher_epochs * epoch * _seconds_a_step(teacher, read, device, config.batch_size)
@@ -87,18 +87,18 @@ def _seconds(config: Any, cast: Any, student: Any, inputs: Any, fit: Any, device
     seconds += epoch * (epochs * share * (step + live) + config.hard_epochs * step)
     if config.control:
         seconds += epoch * step * (epochs + config.epochs * (lives - 1) + config.hard_epochs)
-    for reference, model in zip(config.assistants, cast.line, strict=False):
-        assistant = model or preparation.cut(reference, cast.teachers[0])
-        own = _seconds_a_step(assistant, _encode(assistant, fit), device, config.batch_size)
+    for reference, model in zip(config.assistants, models.line, strict=False):
+        assistant = model or preparation.cut(reference, models.teachers[0])
+        own = _seconds_a_step(assistant, _encode(assistant, problem), device, config.batch_size)
         seconds += epoch * config.epochs * (own + live)
     return seconds
 
 
-def _encode(model: Any, fit: Any) -> Any:
+def _encode(model: Any, problem: Any) -> Any:
     from studio import tasks
 
-    few = fit.rows.select(range(min(len(fit.rows), 512)))
-    return tasks.of(fit.task).encode(few, model.processor, model.network.config, fit.max_length)
+    few = problem.rows.select(range(min(len(problem.rows), 512)))
+    return tasks.of(problem.task).encode(few, model.processor, model.network.config, problem.max_length)
 
 
 def _seconds_a_step(model: Any, inputs: Any, device: Any, batch_size: int) -> float:

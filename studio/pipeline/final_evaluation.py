@@ -13,7 +13,7 @@ from studio.distill import teacher_outputs as recording
 from studio.distill import transfer_set as transfer
 from studio.events import Comparison, Evaluation, Event, Progress, Role
 from studio.machine.devices import Device
-from studio.models.model import Fit, Model
+from studio.models.model import Model, Problem
 from studio.tasks import Encoded
 from studio.tasks.labels import are_right, as_tensor, choices
 
@@ -23,7 +23,7 @@ class Exam:
     """`splits` are test rows by name: `test`, and where a student went on with new data `test of the old data`."""
 
     config: RunConfig
-    fit: Fit
+    problem: Problem
     device: Device
     splits: dict[str, Dataset]
 
@@ -39,7 +39,7 @@ def examine(exam: Exam, trained: Mapping[Role, Sequence[Model]]) -> Generator[Ev
 
     found: list[Evaluation] = []
     comparisons: list[Comparison] = []
-    names = exam.fit.labels
+    names = exam.problem.labels
     for split, rows in exam.splits.items():
         right: dict[Role, Tensor] = {}
         labels = as_tensor(rows["label"][:], len(names))
@@ -47,7 +47,7 @@ def examine(exam: Exam, trained: Mapping[Role, Sequence[Model]]) -> Generator[Ev
         for role, members in trained.items():
             logits = yield from _answers(exam, members, rows)
             right[role] = are_right(logits, labels)
-            predicted = choices(logits, several=labels.ndim == 2)
+            predicted = choices(logits, multi_label=labels.ndim == 2)
             for event in measure(role, split, labels.numpy(), predicted.numpy(), names):
                 found += [event] if isinstance(event, Evaluation) else []
                 yield event
@@ -78,11 +78,11 @@ def _answers(exam: Exam, members: Sequence[Model], rows: Dataset) -> Generator[P
         model.network.to(exam.device.torch_device)
         tell = functools.partial(_read, len(rows))
         logits.append((yield from recording.logits(model, _encode(exam, model, rows), exam.device, tell)))
-    return transfer.fuse(logits, exam.config.fusion, exam.fit.several)
+    return transfer.fuse(logits, exam.config.fusion, exam.problem.multi_label)
 
 
 def _encode(exam: Exam, model: Model, rows: Dataset) -> Encoded:
-    task = tasks.of(exam.fit.task)
+    task = tasks.of(exam.problem.task)
     encoded = task.encode(rows, model.processor, model.network.config, exam.config.max_length)
     return encoded.to(exam.device.torch_device)
 

@@ -22,9 +22,9 @@ from studio.home import Home
 from studio.machine import devices, memory
 from studio.machine.devices import Device
 from studio.models import features, hub, saving
-from studio.models.features import Answers
+from studio.models.features import Outputs
 from studio.models.layers import cut_layers
-from studio.models.model import Fit, Model, parameters
+from studio.models.model import Model, Problem, parameters
 from studio.models.opening import load, open_masked
 from studio.tasks import Encoded, augment
 from studio.tasks.augment import NO_CHANGES, Changes
@@ -37,7 +37,7 @@ WEIGHED_ROWS = 64
 
 
 @dataclass(frozen=True)
-class Bench:
+class RunContext:
     """What every phase of one run works with. `old` is the data that a student knew before it goes on with new one."""
 
     config: RunConfig
@@ -45,7 +45,7 @@ class Bench:
     home: Home
     dataset: DataSet
     old: DataSet | None
-    fit: Fit
+    problem: Problem
     device: Device
     masked: augment.Replace | None = None
 
@@ -65,7 +65,7 @@ class Bench:
         rows = concatenate_datasets([one.dict["validation"] for one in (self.dataset, self.old) if one is not None])
         if at_most is not None and len(rows) > at_most:
             rows = rows.shuffle(seed=0).select(range(at_most))
-        return tasks.of(self.fit.task).encode(rows, model.processor, model.network.config, self.config.max_length)
+        return tasks.of(self.problem.task).encode(rows, model.processor, model.network.config, self.config.max_length)
 
     def save(self, model: Model, role: str) -> Model:
         """Keep a model of this run; of several processes in one home the first one writes it."""
@@ -73,7 +73,7 @@ class Bench:
         return saving.save(model, folder) if self.device.group.writes else replace(model, folder=folder)
 
     def transfer(self, changes: Changes, views: int) -> TransferSet:
-        return TransferSet(self.fit.task, self.parts, self.config.max_length, self.config.seed, changes, views)
+        return TransferSet(self.problem.task, self.parts, self.config.max_length, self.config.seed, changes, views)
 
     def changes(self, names: tuple[Change, ...], teacher: Model) -> Changes:
         """The changes of that name; words are replaced by those that this teacher takes for similar."""
@@ -82,7 +82,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Cast:
+class Models:
     """The models of a run. `line` holds the assistants and, last, the student; None is cut from a teacher later on."""
 
     teachers: tuple[Model, ...]
@@ -91,67 +91,67 @@ class Cast:
 
 def prepare(
     config: RunConfig, run_id: int, folder: Path, old: Path | None, home: Home
-) -> Generator[Event, None, tuple[Bench, Cast]]:
+) -> Generator[Event, None, tuple[RunContext, Models]]:
     """Open the data sets and the models; those that are cut from the teacher come later."""
     device = devices.pick(config)
     yield Log(message=f"Training on {device.name} in {str(device.dtype).removeprefix('torch.')}.")
     dataset = datasets_on_disk.load(folder)
     if config.task not in (None, dataset.task):
         raise ConfigError(f"task must be {dataset.task}, as the data set is, got {config.task}.", "")
-    config.check_against(dataset.task, len(dataset.labels), dataset.several)
+    config.check_against(dataset.task, len(dataset.labels), dataset.multi_label)
     known = None if old is None else _same_labels(datasets_on_disk.load(old), dataset)
-    fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], config.max_length, dataset.several)
-    bench = Bench(config, run_id, home, dataset, known, fit, device)
+    problem = Problem(dataset.task, dataset.labels, dataset.dict["train"], config.max_length, dataset.multi_label)
+    context = RunContext(config, run_id, home, dataset, known, problem, device)
     for one in (dataset, known):
         if one is not None:
             sizes = ", ".join(f"{len(part):,} {name}" for name, part in one.dict.items())
             yield Log(message=f"Data set {one.name}: {sizes} rows, {len(one.labels)} labels.")
     if config.masked_model is not None:
-        bench = replace(bench, masked=(yield from _open_masked(config.masked_model, device)))
+        context = replace(context, masked=(yield from _open_masked(config.masked_model, device)))
     devices.seed_everything(config.seed)
-    cast = yield from open_models(bench)
-    check(bench, cast)
-    return bench, cast
+    models = yield from open_models(context)
+    check(context, models)
+    return context, models
 
 
-def check(bench: Bench, cast: Cast) -> None:
+def check(context: RunContext, models: Models) -> None:
     """Raise a `StudioError` where the models, the data and the losses do not go together."""
-    _check_labels(bench, cast)
-    _check_memory(bench, cast)
-    _check_objective(bench, cast)
-    rehearse(bench, cast)
+    _check_labels(context, models)
+    _check_memory(context, models)
+    _check_objective(context, models)
+    rehearse(context, models)
 
 
-def rehearse(bench: Bench, cast: Cast) -> Model:
+def rehearse(context: RunContext, models: Models) -> Model:
     """The student as it will be after all steps of its plan, with the weights that it has now."""
-    student = cast.line[-1] or cut(bench.config.student, cast.teachers[0])
-    steps = plan.single_steps(bench.config.steps)
+    student = models.line[-1] or cut(context.config.student, models.teachers[0])
+    steps = plan.single_steps(context.config.steps)
     if len(steps) == 1:
         return student
     from studio import compress  # torch-pruning takes a second to open: only for runs that need it
 
-    return compress.rehearse(steps, student, sample(bench, student, REHEARSED_ROWS))
+    return compress.rehearse(steps, student, sample(context, student, REHEARSED_ROWS))
 
 
-def sample(bench: Bench, model: Model, count: int) -> "Sample":
+def sample(context: RunContext, model: Model, count: int) -> "Sample":
     """Some training rows on which a compression step looks at a model, apart from a run."""
     from studio import compress
 
-    rows = bench.parts[0].shuffle(seed=bench.config.seed)
-    few = replace(bench.transfer(NO_CHANGES, 1), parts=(rows.select(range(min(count, len(rows)))),))
+    rows = context.parts[0].shuffle(seed=context.config.seed)
+    few = replace(context.transfer(NO_CHANGES, 1), parts=(rows.select(range(min(count, len(rows)))),))
     inputs = few.whole(model)
-    return compress.draw(inputs, torch.arange(len(inputs)), None, bench.config.seed)
+    return compress.draw(inputs, torch.arange(len(inputs)), None, context.config.seed)
 
 
-def opened(bench: Bench) -> Cast:
+def opened(context: RunContext) -> Models:
     """`open_models` without telling how far it is."""
-    opening = open_models(bench)
+    opening = open_models(context)
     while True:
         try:
             next(opening)
         except StopIteration as stop:
-            cast: Cast = stop.value
-            return cast
+            models: Models = stop.value
+            return models
 
 
 def cut(reference: str, teacher: Model) -> Model:
@@ -170,18 +170,18 @@ def distillation(config: RunConfig, student: Model, teacher: Model | None, trans
     return Distillation(config, (answers[0], answers[1]), aligned=same_reading(mine, theirs))
 
 
-def _look(model: Model, inputs: Encoded, rows: torch.Tensor) -> Answers:
+def _look(model: Model, inputs: Encoded, rows: torch.Tensor) -> Outputs:
     network = model.network.cpu().eval()
     with torch.no_grad():
         return features.read(network, inputs.batch(rows), deep=True)
 
 
-def open_models(bench: Bench) -> Generator[Event, None, Cast]:
+def open_models(context: RunContext) -> Generator[Event, None, Models]:
     """Every model of the run that is not cut from a teacher."""
-    config = bench.config
+    config = context.config
     teachers = []
     for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
-        teacher = yield from load(reference, bench.fit, bench.home)
+        teacher = yield from load(reference, context.problem, context.home)
         yield from _introduce(f"Teacher {number}" if config.more_teachers else "Teacher", reference, teacher)
         teachers.append(teacher)
     line: list[Model | None] = []
@@ -192,10 +192,10 @@ def open_models(bench: Bench) -> Generator[Event, None, Cast]:
             continue
         role = "Student" if len(line) == len(config.assistants) else f"Assistant {len(line) + 1}"
         source = config.teacher if wanted.name == "same" else reference
-        model = yield from load(source, bench.fit, bench.home)
+        model = yield from load(source, context.problem, context.home)
         yield from _introduce(role, reference, model)
         line.append(model)
-    return Cast(tuple(teachers), tuple(line))
+    return Models(tuple(teachers), tuple(line))
 
 
 def _introduce(role: str, reference: str, model: Model) -> Generator[Event, None, None]:
@@ -214,7 +214,7 @@ def _open_masked(reference: str, device: Device) -> Generator[Event, None, augme
 
 
 def _same_labels(old: DataSet, new: DataSet) -> DataSet:
-    if (old.task, old.labels, old.several) == (new.task, new.labels, new.several):
+    if (old.task, old.labels, old.multi_label) == (new.task, new.labels, new.multi_label):
         return old
     raise DataError(
         f"The data sets {old.name!r} and {new.name!r} do not have the same labels: "
@@ -223,40 +223,40 @@ def _same_labels(old: DataSet, new: DataSet) -> DataSet:
     )
 
 
-def _check_labels(bench: Bench, cast: Cast) -> None:
+def _check_labels(context: RunContext, models: Models) -> None:
     """Raise `DataError` where no training row has a label and some model needs one."""
-    if any(label not in ([], UNLABELLED) for part in bench.parts for label in part["label"]):
+    if any(label not in ([], UNLABELLED) for part in context.parts for label in part["label"]):
         return
-    if not all(teacher.knows_labels for teacher in cast.teachers):
+    if not all(teacher.knows_labels for teacher in models.teachers):
         raise DataError(
             "No training row has a label.", "Give some rows a label, or take a teacher that knows the labels."
         )
 
 
-def _check_memory(bench: Bench, cast: Cast) -> None:
+def _check_memory(context: RunContext, models: Models) -> None:
     """Raise `DeviceError` where what is sure to be needed at once is more than there is."""
-    student = cast.line[-1] or cut(bench.config.student, cast.teachers[0])
-    learners = [student, *(one for one in cast.teachers if not one.knows_labels), *filter(None, cast.line)]
+    student = models.line[-1] or cut(context.config.student, models.teachers[0])
+    learners = [student, *(one for one in models.teachers if not one.knows_labels), *filter(None, models.line)]
     needed = memory.of_learning(max(parameters(one.network) for one in learners))
-    if bench.device.torch_device.type == "cpu":
-        readers = {id(one.processor): one for one in (student, *cast.teachers)}
-        needed += sum(data_bytes(bench, one) for one in readers.values())
-    memory.require(needed, bench.device.torch_device, "This run")
+    if context.device.torch_device.type == "cpu":
+        readers = {id(one.processor): one for one in (student, *models.teachers)}
+        needed += sum(data_bytes(context, one) for one in readers.values())
+    memory.require(needed, context.device.torch_device, "This run")
 
 
-def data_bytes(bench: Bench, model: Model) -> int:
+def data_bytes(context: RunContext, model: Model) -> int:
     """About what the training rows take as this model reads them, from some of them."""
-    rows = bench.parts[0].shuffle(seed=0).select(range(min(WEIGHED_ROWS, len(bench.parts[0]))))
-    read = tasks.of(bench.fit.task).encode(rows, model.processor, model.network.config, bench.config.max_length)
+    rows = context.parts[0].shuffle(seed=0).select(range(min(WEIGHED_ROWS, len(context.parts[0]))))
+    read = tasks.of(context.problem.task).encode(rows, model.processor, model.network.config, context.config.max_length)
     held = sum(one.nbytes for one in vars(read).values() if isinstance(one, torch.Tensor))
-    return held * sum(map(len, bench.parts)) // len(rows)
+    return held * sum(map(len, context.parts)) // len(rows)
 
 
-def _check_objective(bench: Bench, cast: Cast) -> None:
+def _check_objective(context: RunContext, models: Models) -> None:
     """Try the losses on two rows, so that what cannot be compared is told before anything is trained."""
-    if not is_deep(bench.config.terms):
+    if not is_deep(context.config.terms):
         return
-    transfer, teacher = bench.transfer(NO_CHANGES, 1), cast.teachers[0]
-    student = cast.line[-1] or cut(bench.config.student, teacher)
+    transfer, teacher = context.transfer(NO_CHANGES, 1), models.teachers[0]
+    student = models.line[-1] or cut(context.config.student, teacher)
     two = replace(transfer, parts=(transfer.parts[0].select(range(2)),))
-    distillation(bench.config, student, teacher, two)
+    distillation(context.config, student, teacher, two)

@@ -28,25 +28,25 @@ def preview(job: Job) -> Preview:
     from studio.data.folder import load
     from studio.home import Home
     from studio.machine import devices
-    from studio.models.model import Fit, quiet
+    from studio.models.model import Problem, quiet
     from studio.pipeline import prepare as preparation
     from studio.pipeline import stage_results as milestones
 
     quiet()
     dataset = load(Path(job.dataset))
-    fit = Fit(dataset.task, dataset.labels, dataset.dict["train"], job.config.max_length, dataset.several)
+    problem = Problem(dataset.task, dataset.labels, dataset.dict["train"], job.config.max_length, dataset.multi_label)
     device = replace(devices.pick(job.config), torch_device=torch.device("cpu"), dtype=torch.float32)
-    bench = preparation.Bench(job.config, job.run_id, Home(Path(job.home)), dataset, None, fit, device)
-    cast = preparation.opened(bench)
-    student = cast.line[-1] or preparation.cut(job.config.student, cast.teachers[0])
-    if not (student.knows_labels and (cast.line[-1] or cast.teachers[0].knows_labels)):
+    context = preparation.RunContext(job.config, job.run_id, Home(Path(job.home)), dataset, None, problem, device)
+    models = preparation.opened(context)
+    student = models.line[-1] or preparation.cut(job.config.student, models.teachers[0])
+    if not (student.knows_labels and (models.line[-1] or models.teachers[0].knows_labels)):
         raise ModelError(
             "The curve needs a student that knows your labels already; this one has yet to learn them.",
             "Take one of an earlier run, or one cut from a teacher that has learned them.",
         )
-    sample = preparation.sample(bench, student, compress.ROWS)
+    sample = preparation.sample(context, student, compress.ROWS)
     step = next((one for one in job.config.steps if isinstance(one, Prune)), Prune(ratio=0.5))
-    held = bench.validation(student, ROWS)
+    held = context.validation(student, ROWS)
     ratios, accuracy, begun = [], [], time.monotonic()
     for ratio in RATIOS:
         try:

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from studio.distill import teacher_outputs as passes
 from studio.distill import transfer_set as transfer
-from studio.events import Milestone, Progress
+from studio.events import Progress, StageResult
 from studio.machine import devices
 from studio.machine.devices import Device
 from studio.models import constraints
 from studio.models.model import Model, parameters
 from studio.models.saving import weights_bytes
-from studio.pipeline.prepare import Bench
+from studio.pipeline.prepare import RunContext
 from studio.tasks import Encoded
 from studio.tasks.labels import are_known, are_right
 
@@ -22,27 +22,27 @@ ROWS = 2_000
 """At most so many validation rows are read after each step."""
 
 
-def measure(bench: Bench, title: str, members: Sequence[Model]) -> Iterator[Milestone]:
+def measure(context: RunContext, title: str, members: Sequence[Model]) -> Iterator[StageResult]:
     """How good, how large and how fast the models of a role are together, in float32, as they are saved.
 
     Of several processes the first one measures, and the others wait: they would slow it down.
     """
-    group = bench.device.group
+    group = context.device.group
     group.wait()
     if group.is_first:
-        yield _measured(bench, title, members)
+        yield _measured(context, title, members)
     group.wait()
 
 
-def _measured(bench: Bench, title: str, members: Sequence[Model]) -> Milestone:
+def _measured(context: RunContext, title: str, members: Sequence[Model]) -> StageResult:
     from studio.evaluate import metrics as evaluate  # it opens scipy.stats: only for plans of several steps
 
-    exact = devices.alone(bench.device)
-    plain = [replace(one, network=constraints.settled(one.network).to(exact.torch_device)) for one in members]
-    inputs = [bench.validation(one, ROWS).to(exact.torch_device) for one in plain]
-    right = hits(plain, inputs, bench.config.fusion, exact)
+    exact = devices.alone(context.device)
+    plain = [replace(one, network=constraints.without_rules(one.network).to(exact.torch_device)) for one in members]
+    inputs = [context.validation(one, ROWS).to(exact.torch_device) for one in plain]
+    right = hits(plain, inputs, context.config.fusion, exact)
     low, high = evaluate.accuracy_interval(int(right.sum()), len(right))
-    return Milestone(
+    return StageResult(
         title=title,
         right=int(right.sum()),
         n=len(right),

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from studio.errors import ExportError
-from studio.events import Evaluation, Milestone
+from studio.events import Evaluation, StageResult
 from studio.home import Home
-from studio.pipeline.answers import Conversion, made
+from studio.pipeline.answers import Conversion, read_conversion
 from studio.store.rows import RunRow
 from studio.store.store import Store
 
@@ -118,7 +118,7 @@ def _new_file(target: Path) -> BinaryIO:
 
 def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run: RunRow) -> None:
     loaders, onnx, int8 = _loaders(folder), home.onnx(run.id), home.quantized(run.id, "student")
-    conversion = made(onnx)
+    conversion = read_conversion(onnx)
     for file in sorted(folder.iterdir()):
         weights = file.suffix == ".safetensors"  # numbers hardly shrink, and trying takes most of the time
         archive.write(file, file.name, zipfile.ZIP_STORED if weights else None)
@@ -155,7 +155,7 @@ def model_card(
         "",
         "```python",
         *[f"import {name}  # the file beside this one" for name in loaders],
-        *_use(run.config.task or "text-classification", dataset.several, "studio_compact" in loaders),
+        *_use(run.config.task or "text-classification", dataset.multi_label, "studio_compact" in loaders),
         "```",
         "",
         *(_int8_lines(run.config.task or "text-classification") if int8 else []),
@@ -182,13 +182,13 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _use(task: str, several: bool, compact: bool) -> list[str]:
+def _use(task: str, multi_label: bool, compact: bool) -> list[str]:
     """The lines that ask the model; where a row can have several labels, for all above 50 %."""
     lines = _USE[task]
     if compact:
         opened = re.compile(r"(AutoModelFor\w+)\.from_pretrained\(\"\.\", use_safetensors=True\)")
         lines = [opened.sub(r'studio_compact.load(".", \1)', line) for line in lines]
-    if not several:
+    if not multi_label:
         return lines
     asked = [line.replace(".softmax(-1)[0]", ".sigmoid()[0]") for line in lines[:-1]]
     return [*asked, "print([(model.config.id2label[n], float(s)) for n, s in enumerate(scores) if s > 0.5])"]
@@ -209,7 +209,7 @@ def _int8_lines(task: str) -> list[str]:
     ]
 
 
-def _step_lines(told: Sequence[Milestone]) -> list[str]:
+def _step_lines(told: Sequence[StageResult]) -> list[str]:
     """What each step of the plan cost and brought."""
     if not told:
         return []

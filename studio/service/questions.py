@@ -8,7 +8,7 @@ from studio.errors import WorkerError
 from studio.executors import local
 from studio.home import Home
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import Conversion, Estimate, Preview, made
+from studio.pipeline.answers import Conversion, Estimate, Preview, read_conversion
 from studio.pipeline.job import Answer, Job, Result
 from studio.service.runs import job_of
 from studio.store.store import Store
@@ -31,7 +31,7 @@ def convert(home: Home, store: Store, run_id: int) -> Conversion:
 
     Raises `ExportError` where it cannot be written as ONNX.
     """
-    known = made(home.onnx(run_id))
+    known = read_conversion(home.onnx(run_id))
     if known is not None:
         return known
     run = store.run(run_id)

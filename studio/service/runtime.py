@@ -14,7 +14,7 @@ import psutil
 from studio.errors import StudioError, WorkerError
 from studio.executors import local
 from studio.home import Home
-from studio.machine.slots import Places
+from studio.machine.slots import Slots
 from studio.service import notify
 from studio.service.runs import Execute, carry
 from studio.service.slots import on_a_cluster, on_the_cluster, on_this_machine, wanted_slots
@@ -69,7 +69,7 @@ class Runtime:
         count = slots or wanted_slots()
         self.owners = [new_owner() for _ in range(count)]
         """Each thread by its name in the store."""
-        carry_out = execute or (on_the_cluster() if on_a_cluster() else on_this_machine(Places(count)))
+        carry_out = execute or (on_the_cluster() if on_a_cluster() else on_this_machine(Slots(count)))
         self._threads = [
             threading.Thread(target=self._work, args=(owner, carry_out), name=f"training {number}", daemon=True)
             for number, owner in enumerate(self.owners)

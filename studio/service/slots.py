@@ -9,7 +9,7 @@ from studio import events
 from studio.errors import ConfigError
 from studio.executors import local
 from studio.machine import gpus
-from studio.machine.slots import Places, available_cores
+from studio.machine.slots import Slots, available_cores
 from studio.pipeline.job import Job
 from studio.service.runs import Execute
 
@@ -38,7 +38,7 @@ def on_a_cluster() -> bool:
     return asked == "ray"
 
 
-def on_this_machine(places: Places) -> Execute:
+def on_this_machine(places: Slots) -> Execute:
     """Runs at places of this machine: a share of the cores each, and a GPU where there are some; small runs can share
     one. A run on several devices waits for as many places."""
     there = len(gpus.names())

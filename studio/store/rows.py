@@ -24,7 +24,7 @@ class DatasetRow:
     created_at: float
 
     @property
-    def several(self) -> bool:
+    def multi_label(self) -> bool:
         """Whether a row can have any number of labels."""
         return "separator" in self.columns
 

@@ -105,7 +105,7 @@ class Store:
             raise ConfigError(
                 f"task must be {dataset.task}, as data set {dataset.name!r} is, got {config.task}.", "Leave task out."
             )
-        config.check_against(dataset.task, len(dataset.labels), dataset.several)
+        config.check_against(dataset.task, len(dataset.labels), dataset.multi_label)
         if config.replay is not None:
             self._check_replay(dataset, self.dataset(config.replay))
         now = time.time()
@@ -332,9 +332,9 @@ class Store:
         found = [event for event in self._results(run_id, "choice") if isinstance(event, events.Choice)]
         return found[-1] if found else None
 
-    def milestones(self, run_id: int) -> list[events.Milestone]:
+    def milestones(self, run_id: int) -> list[events.StageResult]:
         """The teacher, then the student after each step of its plan."""
-        return [event for event in self._results(run_id, "milestone") if isinstance(event, events.Milestone)]
+        return [event for event in self._results(run_id, "milestone") if isinstance(event, events.StageResult)]
 
     def show(self, run_id: int) -> dict[str, Any]:
         """Everything about one run as plain values: what `python -m studio show RUN --json` prints."""
@@ -455,7 +455,7 @@ class Store:
             raise ConfigError(
                 f"replay names the new data itself, {new.name!r}.", "Name the data that was learned before."
             )
-        if (old.task, old.labels, old.several) != (new.task, new.labels, new.several):
+        if (old.task, old.labels, old.multi_label) != (new.task, new.labels, new.multi_label):
             raise ConfigError(
                 f"The data sets {old.name!r} and {new.name!r} do not have the same labels.",
                 "A student goes on with data that has the labels it knows.",
@@ -482,7 +482,9 @@ class Store:
             case events.PhaseFinished(phase=phase, seconds=seconds, steps=steps):
                 run("UPDATE phases SET seconds = coalesce(seconds, ?), steps = max(steps, ?)"
                     " WHERE run_id = ? AND name = ?", [seconds, steps, run_id, phase])  # fmt: skip
-            case events.Evaluation() | events.Comparison() | events.Confusion() | events.Choice() | events.Milestone():
+            case (
+                events.Evaluation() | events.Comparison() | events.Confusion() | events.Choice() | events.StageResult()
+            ):
                 run("INSERT INTO results (run_id, kind, position, event)"
                     " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",
                     [run_id, event.kind, events.to_json(event), run_id, event.kind])  # fmt: skip

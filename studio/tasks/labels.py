@@ -63,9 +63,9 @@ def are_known(labels: Tensor) -> Tensor:
     return (labels if labels.ndim == 1 else labels[:, 0]) != UNLABELLED
 
 
-def choices(logits: Tensor, several: bool) -> Tensor:
+def choices(logits: Tensor, multi_label: bool) -> Tensor:
     """What logits (rows, classes) say, in the shape of labels: the largest one, or all above 0, that is above 50 %."""
-    return (logits > 0).long() if several else logits.argmax(-1)
+    return (logits > 0).long() if multi_label else logits.argmax(-1)
 
 
 def are_right(logits: Tensor, labels: Tensor) -> Tensor:
@@ -74,13 +74,13 @@ def are_right(logits: Tensor, labels: Tensor) -> Tensor:
     return same.all(-1) if labels.ndim == 2 else same
 
 
-def certainty(logits: Tensor, several: bool) -> Tensor:
+def certainty(logits: Tensor, multi_label: bool) -> Tensor:
     """(rows, 1): 1 - entropy over its greatest value: 0 for a model that cannot decide, 1 for one that is quite sure.
 
-    >>> certainty(torch.tensor([[0.0, 0.0], [90.0, 0.0]]), several=False).flatten().tolist()
+    >>> certainty(torch.tensor([[0.0, 0.0], [90.0, 0.0]]), multi_label=False).flatten().tolist()
     [0.0, 1.0]
     """
-    if several:
+    if multi_label:
         return (1 - _binary_entropy(logits) / math.log(2)).mean(-1, keepdim=True)
     log_p = logits.log_softmax(-1)
     return 1 + (log_p.exp() * log_p).sum(-1, keepdim=True) / math.log(logits.shape[-1])

@@ -29,7 +29,7 @@ from studio.data.folder import load
 from studio.distill import teacher_outputs as teacher
 from studio.home import Home
 from studio.machine.devices import Device
-from studio.models.model import Fit, Model
+from studio.models.model import Model, Problem
 from studio.models.opening import open_folder
 from studio.service import library, runs
 from studio.service.runtime import new_owner
@@ -158,8 +158,8 @@ def without_threes(home: Home, store: Store, rows: Rows, columns: Columns, whole
 
 
 def open_model(home: Home, run: RunRow, saved: DatasetRow) -> Model:
-    fit = Fit(saved.task, saved.labels, load(home.dataset(saved.id)).dict["train"], run.config.max_length)
-    return open_folder(home.model(run.id, "student"), fit)
+    problem = Problem(saved.task, saved.labels, load(home.dataset(saved.id)).dict["train"], run.config.max_length)
+    return open_folder(home.model(run.id, "student"), problem)
 
 
 def logits(model: Model, rows: object) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from studio.config.run import UNLABELLED
 from studio.distill import losses
 from studio.distill.losses import dist_loss, dkd_loss, logit_mse_loss, soft_target_loss, standardized_soft_target_loss
-from tests.test_losses import softmax
+from tests.distill.test_losses import softmax
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from studio.distill.losses import logit_mse_loss, soft_target_loss
 from studio.distill.objective import Distillation
 from studio.errors import ModelError
 from studio.models import features
-from studio.models.features import Answers
+from studio.models.features import Outputs
 from studio.tasks.labels import label_loss
 
 LABELS = torch.arange(8)
@@ -26,9 +26,9 @@ def config(**values):
 
 
 @pytest.fixture
-def answers() -> tuple[Answers, Answers]:
+def answers() -> tuple[Outputs, Outputs]:
     generator = torch.Generator().manual_seed(0)
-    return Answers(torch.randn(8, 10, generator=generator)), Answers(3 * torch.randn(8, 10, generator=generator))
+    return Outputs(torch.randn(8, 10, generator=generator)), Outputs(3 * torch.randn(8, 10, generator=generator))
 
 
 def bert(layers: int = 2, width: int = 32, heads: int = 4) -> nn.Module:
@@ -50,7 +50,7 @@ TEXTS = {"input_ids": IDS, "attention_mask": torch.tensor([[1] * 6, [1] * 4 + [0
 IMAGES = {"pixel_values": torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))}
 
 
-def read(network: nn.Module, batch: dict[str, torch.Tensor]) -> Answers:
+def read(network: nn.Module, batch: dict[str, torch.Tensor]) -> Outputs:
     with torch.no_grad():
         return features.read(network, batch, deep=True)
 
@@ -111,8 +111,8 @@ def test_schedules_begin_and_end_where_they_should():
 
 def test_a_temperature_per_example_is_one_for_a_teacher_that_cannot_decide_and_full_for_one_that_is_sure():
     term = Distillation(config(temperature=6.0, temperature_per_sample=True))
-    one, several = [[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [100.0, -100.0, -100.0]]
-    for logits, is_several in ((one, False), (several, True)):
+    one, multi_label = [[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [100.0, -100.0, -100.0]]
+    for logits, is_several in ((one, False), (multi_label, True)):
         found = term._temperature(torch.tensor(logits), is_several, 0.0)
         assert found.flatten().tolist() == pytest.approx([1.0, 6.0])
 

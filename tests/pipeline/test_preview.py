@@ -6,13 +6,13 @@ from studio import tasks
 from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.errors import ModelError
-from studio.models.model import Fit
+from studio.models.model import Problem
 from studio.models.opening import open_folder
 from studio.service.questions import estimate, preview
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
 from tests.conftest import TINY
-from tests.test_training import CPU, finish
+from tests.distill.test_training import CPU, finish
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def test_the_curve_begins_with_the_student_as_it_is_and_goes_through_the_ratios(
     config = parse_config({"dataset": "reviews", "teacher": "run:1/teacher", "student": "run:1/student"})
     found = preview(home, store, config)
     dataset = load(home.dataset(1))
-    fit = Fit("text-classification", dataset.labels, dataset.dict["train"], 128)
-    student = open_folder(home.model(1, "student"), fit)
-    held = tasks.of(fit.task).encode(dataset.dict["validation"], student.processor, student.network.config, 128)
+    problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 128)
+    student = open_folder(home.model(1, "student"), problem)
+    held = tasks.of(problem.task).encode(dataset.dict["validation"], student.processor, student.network.config, 128)
     right = finish(teacher.logits(student, held, CPU, lambda done: None)).argmax(-1) == held.labels
     assert found.accuracy[0] == pytest.approx(float(right.float().mean()))
     assert found.ratios == sorted(found.ratios)
@@ -52,7 +52,7 @@ def test_ratios_that_are_no_whole_number_of_heads_are_left_out(store, home, lear
 
 def _fit(home):
     dataset = load(home.dataset(1))
-    return Fit("text-classification", dataset.labels, dataset.dict["train"], 128)
+    return Problem("text-classification", dataset.labels, dataset.dict["train"], 128)
 
 
 def test_a_student_that_has_yet_to_learn_has_no_curve(store, home, saved):

@@ -13,19 +13,19 @@ from safetensors.torch import load_file
 from studio import events
 from studio.config.reading import parse_config
 from studio.distill import checkpoints
-from studio.distill.fit import learn
-from studio.distill.spec import Best
+from studio.distill.fit import fit
+from studio.distill.spec import BestWeights
 from studio.errors import StoreError
 from studio.pipeline import distill as trainer
 from studio.service.runs import carry, delete
 from studio.service.runtime import new_owner
 from tests.conftest import TINY
-from tests.test_training import CPU, fit, inputs, lesson, model  # noqa: F401  fixtures
+from tests.distill.test_training import CPU, inputs, model, problem, spec  # noqa: F401  fixtures
 
 
 def learned(one, best=None):
     """Every point of a lesson, and the weights that it ends with."""
-    said = list(learn(one, CPU, best or Best()))
+    said = list(fit(one, CPU, best or BestWeights()))
     points = [(point.step, name, value) for point in said if isinstance(point, events.Metrics)
               for name, value in point.values.items()]  # fmt: skip
     return points, {name: one.clone() for name, one in one.model.network.state_dict().items()}
@@ -41,12 +41,12 @@ def with_dropout(model):  # noqa: F811
 @pytest.mark.parametrize("events_until_closed", [1, 2, 3, 5, 8, 13, 21])
 def test_a_lesson_that_is_closed_anywhere_ends_as_if_it_had_not_been(model, inputs, tmp_path, events_until_closed):  # noqa: F811
     start = copy.deepcopy(with_dropout(model).network.state_dict())
-    plain = lesson(model, inputs, steps=20, validations=4)
+    plain = spec(model, inputs, steps=20, validations=4)
     points, weights = learned(plain)
 
-    kept = lesson(model, inputs, steps=20, validations=4, checkpoint=tmp_path / "distill.pt")
+    kept = spec(model, inputs, steps=20, validations=4, checkpoint=tmp_path / "distill.pt")
     model.network.load_state_dict(start)
-    steps = learn(kept, CPU, Best())
+    steps = fit(kept, CPU, BestWeights())
     first = []
     for _ in range(events_until_closed):
         first.append(next(steps))
@@ -65,11 +65,11 @@ def test_a_lesson_that_is_killed_goes_on_from_its_last_state_on_disk(model, inpu
     monkeypatch.setattr(checkpoints, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(checkpoints, "SHARE", 1e9)
     start = copy.deepcopy(with_dropout(model).network.state_dict())
-    points, weights = learned(lesson(model, inputs, steps=20, validations=4))
+    points, weights = learned(spec(model, inputs, steps=20, validations=4))
     file = tmp_path / "distill.pt"
-    kept = lesson(model, inputs, steps=20, validations=4, checkpoint=file)
+    kept = spec(model, inputs, steps=20, validations=4, checkpoint=file)
     model.network.load_state_dict(start)
-    steps = learn(kept, CPU, Best())
+    steps = fit(kept, CPU, BestWeights())
     while not (file.is_file() and checkpoints.read(file)["step"] >= 11):
         next(steps)
     shutil.copy(file, tmp_path / "as it was")
@@ -82,12 +82,12 @@ def test_a_lesson_that_is_killed_goes_on_from_its_last_state_on_disk(model, inpu
 
 
 def test_a_lesson_that_is_done_is_not_repeated(model, inputs, tmp_path):  # noqa: F811
-    kept = lesson(model, inputs, steps=20, checkpoint=tmp_path / "distill.pt")
+    kept = spec(model, inputs, steps=20, checkpoint=tmp_path / "distill.pt")
     points, weights = learned(kept)
     with torch.no_grad():
         for one in model.network.parameters():
             one.zero_()
-    kept_again = lesson(model, inputs, steps=20, checkpoint=tmp_path / "distill.pt", objective=None)
+    kept_again = spec(model, inputs, steps=20, checkpoint=tmp_path / "distill.pt", objective=None)
     again, ended = learned(kept_again)
     assert again == points
     assert all(torch.equal(ended[name], one) for name, one in weights.items())

@@ -21,13 +21,13 @@ from studio.distill import fit as loop
 from studio.distill import objective
 from studio.distill import teacher_outputs as teacher
 from studio.distill import transfer_set as transfer
-from studio.distill.fit import learn
-from studio.distill.spec import Best, Lesson
+from studio.distill.fit import fit
+from studio.distill.spec import BestWeights, FitSpec
 from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
 from studio.evaluate import metrics as evaluate
 from studio.machine import devices as device
 from studio.models.layers import cut_layers
-from studio.models.model import Fit, Model
+from studio.models.model import Model, Problem
 from studio.models.opening import build, load, open_folder
 from studio.models.saving import save
 from studio.pipeline import distill as trainer
@@ -47,23 +47,23 @@ def finish(steps):
 
 
 @pytest.fixture
-def fit(home, saved) -> Fit:
+def problem(home, saved) -> Problem:
     rows = folder.load(home.dataset(saved.id)).dict["train"]
-    return Fit("text-classification", ["bad", "good"], rows, 16)
+    return Problem("text-classification", ["bad", "good"], rows, 16)
 
 
 @pytest.fixture
-def model(fit) -> Model:
+def model(problem) -> Model:
     torch.manual_seed(0)
-    return build("transformer-small", fit)
+    return build("transformer-small", problem)
 
 
 @pytest.fixture
-def inputs(fit, model):
-    return tasks.of(fit.task).encode(fit.rows, model.processor, model.network.config, 16)
+def inputs(problem, model):
+    return tasks.of(problem.task).encode(problem.rows, model.processor, model.network.config, 16)
 
 
-def lesson(model, inputs, **changes):
+def spec(model, inputs, **changes):
     shown = transfer.View(inputs)
     values = {
         "phase": "distill",
@@ -78,7 +78,7 @@ def lesson(model, inputs, **changes):
         "weight_decay": 0.01,
         "seed": 3,
     }
-    return Lesson(**(values | changes))
+    return FitSpec(**(values | changes))
 
 
 def test_recorded_outputs_are_in_the_order_of_the_rows_whatever_order_they_were_batched_in(model, inputs, monkeypatch):
@@ -109,20 +109,20 @@ def test_recorded_outputs_are_computed_once_and_read_from_disk_after_that(model,
     assert torch.equal(finish(teacher.record(model, inputs, CPU, folder, tell)), first)
 
 
-def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cut(model, fit, inputs):
+def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cut(model, problem, inputs):
     first = teacher.fingerprint(model, inputs)
-    encode = tasks.of(fit.task).encode
-    reversed_rows = fit.rows.select(range(len(fit.rows) - 1, -1, -1))
-    assert first == teacher.fingerprint(model, encode(fit.rows, model.processor, model.network.config, 16))
+    encode = tasks.of(problem.task).encode
+    reversed_rows = problem.rows.select(range(len(problem.rows) - 1, -1, -1))
+    assert first == teacher.fingerprint(model, encode(problem.rows, model.processor, model.network.config, 16))
     assert first != teacher.fingerprint(model, encode(reversed_rows, model.processor, model.network.config, 16))
-    assert first != teacher.fingerprint(model, encode(fit.rows, model.processor, model.network.config, 5))
+    assert first != teacher.fingerprint(model, encode(problem.rows, model.processor, model.network.config, 5))
     with torch.no_grad():
         model.network.classifier.bias += 1e-3
     assert first != teacher.fingerprint(model, inputs)
 
 
 def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, inputs):
-    plan = lesson(model, inputs, steps=2 * -(-len(inputs) // 16))
+    plan = spec(model, inputs, steps=2 * -(-len(inputs) // 16))
     batches = [rows for _, rows in loop._batches(plan, CPU)]
     half = len(batches) // 2
     first, second = torch.cat(batches[:half]), torch.cat(batches[half:])
@@ -130,17 +130,17 @@ def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, 
     assert first.tolist() != second.tolist()
 
 
-def test_a_batch_is_padded_to_its_longest_text_alone(fit, model):
+def test_a_batch_is_padded_to_its_longest_text_alone(problem, model):
     rows = Dataset.from_dict({"text": ["good", "a good warm and lovely thing"], "label": [1, 1]})
-    encoded = tasks.of(fit.task).encode(rows, model.processor, model.network.config, 16)
+    encoded = tasks.of(problem.task).encode(rows, model.processor, model.network.config, 16)
     both, short = encoded.batch(torch.tensor([0, 1])), encoded.batch(torch.tensor([0]))
     assert both["input_ids"].shape[1] > short["input_ids"].shape[1]
     assert both["attention_mask"][0].sum() == short["attention_mask"].sum()
 
 
 def test_after_a_lesson_the_model_holds_its_best_weights_and_is_in_evaluation_mode(model, inputs):
-    best = Best()
-    points = [one for one in learn(lesson(model, inputs, steps=30), CPU, best) if isinstance(one, events.Metrics)]
+    best = BestWeights()
+    points = [one for one in fit(spec(model, inputs, steps=30), CPU, best) if isinstance(one, events.Metrics)]
     reached = [one.values["accuracy"] for one in points if "accuracy" in one.values]
     logits = finish(teacher.logits(model, inputs, CPU, lambda done: None))
     kept = float((logits.argmax(-1) == inputs.labels).float().mean())
@@ -151,7 +151,7 @@ def test_after_a_lesson_the_model_holds_its_best_weights_and_is_in_evaluation_mo
 
 def offered(*rights: list[int]) -> int:
     """Which of these looks at the validation data is kept."""
-    best, network = Best(), torch.nn.Linear(1, 1)
+    best, network = BestWeights(), torch.nn.Linear(1, 1)
     for number, right in enumerate(rights):
         torch.nn.init.constant_(network.weight, number)
         best.offer(torch.tensor(right, dtype=torch.bool), network)
@@ -178,7 +178,7 @@ def test_during_a_lesson_the_student_is_in_training_mode_also_after_a_look_at_th
         modes.append(model.network.training)
         return objective.labels_only(student, teacher, labels, progress)
 
-    list(learn(lesson(model, inputs, objective=watching), CPU, Best()))
+    list(fit(spec(model, inputs, objective=watching), CPU, BestWeights()))
     assert all(modes)
     assert len(modes) == 12
 
@@ -189,7 +189,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(model, inputs)
 
     said = []
     with pytest.raises(DivergedError, match="At step 2 of distill the loss is nan"):  # once it tries again more slowly
-        for event in learn(lesson(model, inputs, objective=broken), CPU, Best()):
+        for event in fit(spec(model, inputs, objective=broken), CPU, BestWeights()):
             said.append(event)
     told = [event.message for event in said if isinstance(event, events.Log)]
     assert len(told) == 1
@@ -204,7 +204,7 @@ def test_a_lesson_that_diverges_once_goes_on_more_slowly_from_the_last_good_weig
         terms = objective.labels_only(student, teacher, labels, progress)
         return objective.Terms(terms.total * float("nan"), {}) if len(calls) == 20 else terms
 
-    said = list(learn(lesson(model, inputs, objective=once, steps=40), CPU, Best()))
+    said = list(fit(spec(model, inputs, objective=once, steps=40), CPU, BestWeights()))
     steps = [event.step for event in said if isinstance(event, events.Metrics) and "loss" in event.values]
     rates = [event.values["learning_rate"] for event in said
              if isinstance(event, events.Metrics) and "loss" in event.values]  # fmt: skip
@@ -218,14 +218,14 @@ def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_sam
         if isinstance(layer, torch.nn.Dropout):
             layer.p = 0.0  # chance would fall otherwise on other examples
     plain = copy.deepcopy(model.network)
-    list(learn(lesson(Model(plain, None), inputs, steps=6), CPU, Best()))
+    list(fit(spec(Model(plain, None), inputs, steps=6), CPU, BestWeights()))
 
     def small_memory(student, teacher, labels, progress):
         if len(labels) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return objective.labels_only(student, teacher, labels, progress)
 
-    said = list(learn(lesson(model, inputs, objective=small_memory, steps=6), CPU, Best()))
+    said = list(fit(spec(model, inputs, objective=small_memory, steps=6), CPU, BestWeights()))
     told = [event.message for event in said if isinstance(event, events.Log)]
     assert [message.split(";")[0] for message in told] == [
         "Memory ran out: 8 examples at a time from now on",
@@ -241,7 +241,7 @@ def test_one_example_that_does_not_fit_ends_the_run(model, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        list(learn(lesson(model, inputs, objective=no_memory), CPU, Best()))
+        list(fit(spec(model, inputs, objective=no_memory), CPU, BestWeights()))
 
 
 def test_answers_that_are_no_numbers_are_found_at_the_next_look_at_the_validation_data(model, inputs):
@@ -251,15 +251,15 @@ def test_answers_that_are_no_numbers_are_found_at_the_next_look_at_the_validatio
         return objective.Terms(student.logits.sum() * 0, {})
 
     with pytest.raises(DivergedError, match="not a number"):
-        list(learn(lesson(model, inputs, objective=spoil), CPU, Best()))
+        list(fit(spec(model, inputs, objective=spoil), CPU, BestWeights()))
 
 
-def test_the_same_seed_gives_the_same_weights(fit, inputs):
+def test_the_same_seed_gives_the_same_weights(problem, inputs):
     results = []
     for _ in range(2):
         torch.manual_seed(5)
-        one = build("transformer-tiny", fit)
-        list(learn(lesson(one, inputs), CPU, Best()))
+        one = build("transformer-tiny", problem)
+        list(fit(spec(one, inputs), CPU, BestWeights()))
         results.append(one.network.classifier.weight.detach().clone())
     assert torch.equal(*results)
 
@@ -291,37 +291,37 @@ def test_a_student_cannot_keep_as_many_layers_as_the_teacher_has(model, keep):
         cut_layers(model, keep)
 
 
-def test_a_model_with_pickled_weights_only_is_refused(tmp_path, fit):
+def test_a_model_with_pickled_weights_only_is_refused(tmp_path, problem):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(ModelError, match="can run code"):
-        open_folder(tmp_path, fit)
+        open_folder(tmp_path, problem)
 
 
-def test_a_folder_that_is_not_there_is_named(fit, home):
+def test_a_folder_that_is_not_there_is_named(problem, home):
     with pytest.raises(ModelError, match=r"no folder /nowhere"):
-        finish(load("folder:/nowhere", fit, home))
+        finish(load("folder:/nowhere", problem, home))
 
 
-def test_without_a_network_a_hub_model_is_refused_in_words(fit, home, monkeypatch, tmp_path):
+def test_without_a_network_a_hub_model_is_refused_in_words(problem, home, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match=r"could not be downloaded.*local folder"):
-        finish(load("hub:someone/some-model", fit, home))
+        finish(load("hub:someone/some-model", problem, home))
 
 
-def test_a_head_with_the_same_labels_in_another_order_is_put_in_order(model, fit, tmp_path, inputs):
+def test_a_head_with_the_same_labels_in_another_order_is_put_in_order(model, problem, tmp_path, inputs):
     save(model, tmp_path / "teacher")
     config = json.loads((tmp_path / "teacher" / "config.json").read_text())
     config["id2label"], config["label2id"] = {"0": "good", "1": "bad"}, {"good": 0, "bad": 1}
     (tmp_path / "teacher" / "config.json").write_text(json.dumps(config))
-    opened = open_folder(tmp_path / "teacher", fit)
+    opened = open_folder(tmp_path / "teacher", problem)
     batch = inputs.batch(torch.arange(4))
     assert opened.knows_labels
     assert torch.allclose(opened.network.eval()(**batch).logits, model.network.eval()(**batch).logits.flip(-1))
 
 
-def test_a_pretrained_model_without_a_head_is_taught_first(real_data, fit):
-    opened = open_folder(real_data / "models" / "minilm-l6", fit)
+def test_a_pretrained_model_without_a_head_is_taught_first(real_data, problem):
+    opened = open_folder(real_data / "models" / "minilm-l6", problem)
     assert opened.pretrained
     assert not opened.knows_labels
 
@@ -430,7 +430,7 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
         "control-3",
         "evaluate",
     ]
-    told = [one for one in said if isinstance(one, events.Milestone)]
+    told = [one for one in said if isinstance(one, events.StageResult)]
     assert [one.title for one in told] == [
         "Teacher",
         "Student at first",
@@ -461,9 +461,9 @@ def test_every_kind_of_plan_ends_in_a_verdict_and_a_student_that_opens_as_it_was
     said = run(home, saved, plan=plan, epochs=2)
     assert any(isinstance(one, events.Verdict) for one in said)
     dataset = folder.load(home.dataset(saved.id))
-    fit = Fit("text-classification", dataset.labels, dataset.dict["train"], 32)
-    student = open_folder(home.model(1, "student"), fit)
-    inputs = tasks.of(fit.task).encode(dataset.dict["test"], student.processor, student.network.config, 32)
+    problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 32)
+    student = open_folder(home.model(1, "student"), problem)
+    inputs = tasks.of(problem.task).encode(dataset.dict["test"], student.processor, student.network.config, 32)
     found = finish(teacher.logits(student, inputs, CPU, lambda done: None)).argmax(-1)
     accuracy = next(
         one.value
@@ -515,38 +515,38 @@ def test_latencies_are_measured_for_each_model(model, inputs):
         assert value[role, "latency_ms"] < value[role, "latency_32_ms"] <= value[role, "latency_32_p95_ms"]
 
 
-def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(fit, model, inputs):
+def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(problem, model, inputs):
     torch.manual_seed(7)
-    live = build("transformer-small", fit)
+    live = build("transformer-small", problem)
     live.network.train()
     before = {name: tensor.clone() for name, tensor in live.network.state_dict().items()}
     recorded = finish(teacher.logits(live, inputs, CPU, lambda done: None))
     shown = transfer.View(inputs, recorded, inputs)
     config = parse_config({"dataset": "d", **TINY, "terms": "soft_target, hint, value_relation"})
 
-    rows = transfer.TransferSet("text-classification", (fit.rows,), 16, 0)
+    rows = transfer.TransferSet("text-classification", (problem.rows,), 16, 0)
     term, modes = distillation(config, model, live, rows), []
 
     def watching(student, answers, labels, progress):
         modes.append((live.network.training, answers.hidden[-1].requires_grad, len(answers.hidden)))
         return term(student, answers, labels, progress)
 
-    list(learn(lesson(model, inputs, view=lambda epoch: shown, objective=watching, live=live), CPU, Best()))
+    list(fit(spec(model, inputs, view=lambda epoch: shown, objective=watching, live=live), CPU, BestWeights()))
     assert set(modes) == {(False, False, 2)}
     assert all(torch.equal(before[name], tensor) for name, tensor in live.network.state_dict().items())
 
 
-def test_projectors_are_trained_together_with_the_student(fit):
+def test_projectors_are_trained_together_with_the_student(problem):
     torch.manual_seed(7)
-    narrow, wide = build("transformer-tiny", fit), build("transformer-small", fit)
-    rows = transfer.TransferSet("text-classification", (fit.rows,), 16, 0)
+    narrow, wide = build("transformer-tiny", problem), build("transformer-small", problem)
+    rows = transfer.TransferSet("text-classification", (problem.rows,), 16, 0)
     config = parse_config({"dataset": "d", **TINY, "terms": "hint"})
 
     term = distillation(config, narrow, wide, rows)
     before = [one.clone() for one in term.parameters()]
     encoded = rows.whole(narrow)
     shown = transfer.View(encoded, torch.zeros(len(encoded), 2), rows.whole(wide))
-    plan = lesson(narrow, encoded, view=lambda epoch: shown, objective=term, live=wide)
-    list(learn(plan, CPU, Best()))
+    plan = spec(narrow, encoded, view=lambda epoch: shown, objective=term, live=wide)
+    list(fit(plan, CPU, BestWeights()))
     assert before
     assert all(not torch.equal(old, new) for old, new in zip(before, term.parameters(), strict=True))

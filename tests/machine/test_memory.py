@@ -11,7 +11,7 @@ from studio.pipeline.estimate import measure
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
 from tests.conftest import TINY
-from tests.test_training import CPU
+from tests.distill.test_training import CPU
 
 
 def free(monkeypatch, size):
@@ -75,13 +75,13 @@ def test_the_estimate_refuses_what_does_not_fit_and_counts_the_data(job, monkeyp
 
 def test_a_model_that_is_larger_than_the_machine_is_not_opened(store, home, saved, monkeypatch):
     from studio.data.folder import load
-    from studio.models.model import Fit
+    from studio.models.model import Problem
     from studio.models.opening import open_folder
 
     run = store.submit(parse_config({"dataset": "reviews", **TINY, "control": False}), key="k", owner=new_owner())
     list(carry(store, home, run))
     dataset = load(home.dataset(1))
-    fit = Fit("text-classification", dataset.labels, dataset.dict["train"], 16)
+    problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 16)
     free(monkeypatch, 1_000)
     with pytest.raises(DeviceError, match="student takes at least"):
-        open_folder(home.model(1, "student"), fit)
+        open_folder(home.model(1, "student"), problem)

@@ -309,9 +309,7 @@ def test_a_home_that_cannot_be_made_is_told_in_words(tmp_path):
 
 
 def test_several_processes_can_make_the_database_at_once(tmp_path):
-    script = (
-        "import sys; from pathlib import Path; from studio.store.store import Store; Store(Path(sys.argv[1])).runs()"
-    )
+    script = "import pathlib, sys; from studio.store.store import Store; Store(pathlib.Path(sys.argv[1])).runs()"
     command = [sys.executable, "-c", script, str(tmp_path / "studio.db")]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     assert [one.communicate()[1] for one in started] == [b"", b"", b""]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from studio.models.model import Fit
+from studio.models.model import Problem
 from studio.models.opening import build, open_masked
 from studio.models.saving import save
 from studio.tasks import augment
@@ -125,6 +125,6 @@ def test_a_model_that_cannot_fill_in_words_is_refused(home, saved, tmp_path):
     from studio.errors import ModelError
 
     rows = load(home.dataset(saved.id)).dict["train"]
-    save(build("transformer-tiny", Fit("text-classification", ["bad", "good"], rows, 16)), tmp_path / "m")
+    save(build("transformer-tiny", Problem("text-classification", ["bad", "good"], rows, 16)), tmp_path / "m")
     with pytest.raises(ModelError, match="not trained to fill in"):
         open_masked(tmp_path / "m")

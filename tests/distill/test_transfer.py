@@ -8,12 +8,12 @@ import torch
 from studio import tasks
 from studio.data.folder import load
 from studio.distill import transfer_set as transfer
-from studio.distill.transfer_set import Guide, TransferSet
+from studio.distill.transfer_set import TeacherOutputs, TransferSet
 from studio.events import Log
-from studio.models.model import Fit
+from studio.models.model import Problem
 from studio.models.opening import build
 from studio.tasks.augment import Changes
-from tests.test_training import CPU, finish
+from tests.distill.test_training import CPU, finish
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def rows(home, saved):
 @pytest.fixture
 def teacher(rows):
     torch.manual_seed(0)
-    return build("transformer-tiny", Fit("text-classification", ["bad", "good"], rows, 16))
+    return build("transformer-tiny", Problem("text-classification", ["bad", "good"], rows, 16))
 
 
 def changed(rows, views: int = 3) -> TransferSet:
@@ -71,7 +71,7 @@ def test_answers_on_disk_are_used_again_for_the_same_view_and_for_no_other(rows,
 def test_a_student_sees_with_each_view_the_answers_to_that_view(rows, teacher, home):
     views = changed(rows)
     recorded = finish(record([teacher], views, home))
-    guide = Guide(recorded)
+    guide = TeacherOutputs(recorded)
     for number in range(3):
         view = guide.view(views, teacher, number)
         assert torch.equal(view.logits, recorded[number])
@@ -119,8 +119,8 @@ def test_by_confidence_the_surer_teacher_counts_more_as_defined():
 
 
 def test_models_with_equal_inputs_are_known_to_read_alike(rows, teacher):
-    task, fit = tasks.of("text-classification"), Fit("text-classification", ["bad", "good"], rows, 16)
-    twin = build("transformer-small", fit)
+    task, problem = tasks.of("text-classification"), Problem("text-classification", ["bad", "good"], rows, 16)
+    twin = build("transformer-small", problem)
     encoded = [task.encode(rows, one.processor, one.network.config, 16) for one in (teacher, twin)]
     encoded.append(task.encode(rows, teacher.processor, teacher.network.config, 5))
     assert transfer.same_reading(encoded[0], encoded[1])

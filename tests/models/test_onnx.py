@@ -13,7 +13,7 @@ from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.errors import ExportError
 from studio.models import onnx
-from studio.models.model import Fit
+from studio.models.model import Problem
 from studio.models.opening import build
 from studio.pipeline import distill as trainer
 from studio.pipeline.convert import convert as convert_here
@@ -28,32 +28,32 @@ IMAGE_MODELS = ("cnn-small", "mlp-64")
 
 
 @pytest.fixture
-def texts(home, saved) -> Fit:
+def texts(home, saved) -> Problem:
     rows = load(home.dataset(saved.id)).dict["train"]
-    return Fit("text-classification", ["bad", "good"], rows, 16)
+    return Problem("text-classification", ["bad", "good"], rows, 16)
 
 
 @pytest.fixture
-def images(home, store) -> Fit:
+def images(home, store) -> Problem:
     dataset = load(home.dataset(samples.add(store, home, "images").id))
-    return Fit("image-classification", dataset.labels, dataset.dict["train"].select(range(200)), 16)
+    return Problem("image-classification", dataset.labels, dataset.dict["train"].select(range(200)), 16)
 
 
-def built(name: str, fit: Fit):
+def built(name: str, problem: Problem):
     torch.manual_seed(0)
-    model = build(name, fit)
-    return model, tasks.of(fit.task).encode(fit.rows, model.processor, model.network.config, 16)
+    model = build(name, problem)
+    return model, tasks.of(problem.task).encode(problem.rows, model.processor, model.network.config, 16)
 
 
-def check(name: str, fit: Fit, folder) -> None:
-    model, inputs = built(name, fit)
+def check(name: str, problem: Problem, folder) -> None:
+    model, inputs = built(name, problem)
     onnx.write(model, inputs, folder / "model.onnx")
-    found = onnx.compare(model, folder / "model.onnx", inputs, several=False)
+    found = onnx.compare(model, folder / "model.onnx", inputs, multi_label=False)
     assert found.rows == len(inputs)
     assert found.same == 1.0
     assert found.largest < 1e-4
     onnx.write_int8(folder / "model.onnx", folder / "int8.onnx", inputs, onnx.best_form(model.network))
-    found = onnx.compare(model, folder / "int8.onnx", inputs, several=False)
+    found = onnx.compare(model, folder / "int8.onnx", inputs, multi_label=False)
     assert found.largest < 0.2
     assert (folder / "int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
 
@@ -85,7 +85,7 @@ def test_a_file_of_another_model_is_told_apart(texts, tmp_path):
     onnx.write(model, inputs, tmp_path / "model.onnx")
     with torch.no_grad():
         model.network.classifier.weight.mul_(-3)
-    assert onnx.compare(model, tmp_path / "model.onnx", inputs, several=False).largest > 0.01
+    assert onnx.compare(model, tmp_path / "model.onnx", inputs, multi_label=False).largest > 0.01
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ def test_a_runs_student_is_converted_once_checked_and_packed_with_its_card(home,
 def test_an_int8_file_that_does_not_agree_is_left_out_and_it_is_said_why(home, store, finished, monkeypatch):
     real = onnx.compare
 
-    def compare(model, file, inputs, several):
-        found = real(model, file, inputs, several)
+    def compare(model, file, inputs, multi_label):
+        found = real(model, file, inputs, multi_label)
         return onnx.Agreement(found.rows, 0.9, found.largest) if "int8" in file.name else found
 
     monkeypatch.setattr(onnx, "compare", compare)
@@ -129,7 +129,7 @@ def test_an_int8_file_that_does_not_agree_is_left_out_and_it_is_said_why(home, s
 
 
 def test_a_float32_file_that_does_not_agree_is_an_error_and_leaves_nothing(home, store, finished, monkeypatch):
-    monkeypatch.setattr(onnx, "compare", lambda model, file, inputs, several: onnx.Agreement(10, 0.5, 3.0))
+    monkeypatch.setattr(onnx, "compare", lambda model, file, inputs, multi_label: onnx.Agreement(10, 0.5, 3.0))
     job = job_of(store, home, finished.config, finished.dataset_id, finished.id)
     with pytest.raises(ExportError, match="does not answer as the student"):
         convert_here(job)

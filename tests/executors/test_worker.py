@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from studio import events
+from studio.config.reading import with_values
 from studio.errors import DeviceError, ModelError, WorkerError
 from studio.executors import local
 from studio.pipeline.job import Stopped

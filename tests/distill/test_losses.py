@@ -10,7 +10,7 @@ from studio.config.reading import parse_config
 from studio.config.run import UNLABELLED
 from studio.distill import objective
 from studio.distill.losses import soft_target_loss
-from studio.models.features import Answers
+from studio.models.features import Outputs
 from studio.tasks.labels import label_loss
 
 
@@ -64,7 +64,7 @@ def test_in_single_precision_it_still_equals_the_definition_to_a_millionth(logit
 def test_the_whole_objective_equals_its_definition(logits):
     student, teacher = logits
     labels = torch.tensor([0, 1, 2, 3, 4, 5, UNLABELLED, 7])
-    terms = whole(4.0, 0.3)(Answers(student), Answers(teacher), labels)
+    terms = whole(4.0, 0.3)(Outputs(student), Outputs(teacher), labels)
     soft = defined_soft_target_loss(student.tolist(), teacher.tolist(), 4.0)
     label = defined_label_loss(student.tolist(), labels.tolist())
     assert terms.total.item() == pytest.approx(0.3 * soft + 0.7 * label, abs=1e-9)
@@ -130,12 +130,12 @@ def test_a_batch_without_any_label_has_no_label_loss_and_no_nan(logits):
 def test_at_alpha_one_only_the_teacher_counts_and_at_alpha_zero_only_the_labels(logits):
     student, teacher = logits
     labels = torch.arange(8)
-    only_teacher = whole(4.0, 1.0)(Answers(student), Answers(teacher), labels)
-    only_labels = whole(4.0, 0.0)(Answers(student), Answers(teacher), labels)
+    only_teacher = whole(4.0, 1.0)(Outputs(student), Outputs(teacher), labels)
+    only_labels = whole(4.0, 0.0)(Outputs(student), Outputs(teacher), labels)
     assert only_teacher.total.item() == soft_target_loss(student, teacher, 4.0).item()
     assert only_labels.total.item() == F.cross_entropy(student, labels).item()
 
 
 def test_distilling_without_the_teachers_logits_is_refused(logits):
     with pytest.raises(ValueError, match="teacher"):
-        whole(4.0, 0.5)(Answers(logits[0]), None, torch.arange(8))
+        whole(4.0, 0.5)(Outputs(logits[0]), None, torch.arange(8))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.folder import load
-from studio.models.model import Fit
+from studio.models.model import Problem
 from studio.models.opening import build
 from studio.models.saving import save
 from tests.fake_hub import serving
@@ -34,8 +34,8 @@ except ModelError as error:
 def model(home, saved, tmp_path):
     """A saved model with a pickle and a piece of code beside it."""
     rows = load(home.dataset(saved.id)).dict["train"]
-    fit = Fit("text-classification", ["bad", "good"], rows, 16)
-    save(build("transformer-tiny", fit), tmp_path / "model")
+    problem = Problem("text-classification", ["bad", "good"], rows, 16)
+    save(build("transformer-tiny", problem), tmp_path / "model")
     (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"pickle")
     (tmp_path / "model" / "modeling_evil.py").write_text("print('run')")
     return tmp_path / "model"

@@ -13,7 +13,7 @@ from studio import events
 from studio.config.reading import parse_config
 from studio.errors import ConfigError
 from studio.executors import local
-from studio.machine.slots import Places, available_cores
+from studio.machine.slots import Slots, available_cores
 from studio.service import slots
 from studio.service.runs import DIED, carry
 from studio.service.runtime import new_owner
@@ -168,7 +168,7 @@ def test_settings_that_contradict_each_other_are_refused(values, reason):
 
 
 def test_a_run_on_several_places_waits_until_they_are_free_and_those_behind_it_wait_too():
-    places, log = Places(2), []
+    places, log = Slots(2), []
     first = places.take(1, lambda: False)
     first.__enter__()
 
@@ -190,13 +190,13 @@ def test_a_run_on_several_places_waits_until_they_are_free_and_those_behind_it_w
 
 
 def test_a_run_that_waits_for_places_can_be_stopped():
-    places = Places(2)
+    places = Slots(2)
     with places.take(2, lambda: False), places.take(1, lambda: True) as mine:
         assert mine == []
 
 
 def test_a_run_behind_one_that_waits_can_be_stopped_at_once():
-    places, begun = Places(2), time.monotonic()
+    places, begun = Slots(2), time.monotonic()
     with places.take(1, lambda: False):
         stop = threading.Event()
 

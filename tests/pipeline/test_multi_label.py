@@ -19,13 +19,13 @@ from studio.distill.losses import multi_label_soft_target_loss, soft_target_loss
 from studio.distill.objective import Distillation
 from studio.errors import ConfigError
 from studio.evaluate import metrics as evaluate
-from studio.models.features import Answers
+from studio.models.features import Outputs
 from studio.service import export, library, samples
 from studio.service.runtime import new_owner
 from studio.tasks import labels
 from studio.tasks.labels import multi_label_loss
 from tests.conftest import BAD, GOOD, TINY
-from tests.test_ways import phases, run
+from tests.distill.test_ways import phases, run
 
 COLUMNS = Columns("text", "label", None, "|")
 
@@ -85,7 +85,7 @@ def test_for_two_classes_of_one_label_it_is_the_soft_target_loss_of_that_label()
 
 
 def test_the_objective_takes_the_sigmoid_form_where_labels_are_a_table():
-    student, teacher = Answers(torch.randn(4, 3)), Answers(torch.randn(4, 3))
+    student, teacher = Outputs(torch.randn(4, 3)), Outputs(torch.randn(4, 3))
     table = torch.tensor([[1, 0, 1], [0, 0, 1], [1, 1, 1], [UNLABELLED] * 3])
     config = parse_config({"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "alpha": 0.4})
     soft = multi_label_soft_target_loss(student.logits, teacher.logits, 4.0)
@@ -107,7 +107,7 @@ def test_exact_match_and_macro_f1_are_those_of_scikit_learn():
 
 def test_cells_become_labels_whatever_their_order_and_spaces(dataset):
     assert dataset.labels == ["food", "service"]
-    assert dataset.several
+    assert dataset.multi_label
     rows = clean(tagged(), COLUMNS, "text-classification")
     assert set(rows.table["label"]) == {"", "food", "service", f"food{BETWEEN}service"}
     report = inspect(rows)
@@ -117,7 +117,7 @@ def test_cells_become_labels_whatever_their_order_and_spaces(dataset):
 
 def test_a_saved_data_set_is_the_same_after_it_is_opened(home, dataset):
     opened = load(home.dataset(dataset.id))
-    assert opened.several
+    assert opened.multi_label
     assert sorted(map(tuple, {tuple(one) for one in opened.dict["train"]["label"]})) == [(), (0,), (0, 1), (1,)]
     assert fingerprint(opened.dict, opened.labels) == dataset.fingerprint
 
@@ -156,9 +156,9 @@ def test_images_with_several_labels_are_learned_too(home, store):
     def tags(digit: str) -> str:
         return "|".join([("even", "odd")[int(digit) % 2], *(["large"] if int(digit) > 4 else [])]) if digit else ""
 
-    several = digits["label"].map(tags)
+    multi_label = digits["label"].map(tags)
     columns = Columns("image", "label", "split", "|")
-    rows = clean(Upload("images", digits.assign(label=several)), columns, "image-classification")
+    rows = clean(Upload("images", digits.assign(label=multi_label)), columns, "image-classification")
     saved = library.save(store, home, "digits", rows, columns)
     settings = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "teacher_epochs": 30, "epochs": 10}
     settings |= {"learning_rate": 5e-3, "teacher_learning_rate": 5e-3}
@@ -182,7 +182,7 @@ def test_the_model_card_asks_for_all_labels_above_one_half(home, store, dataset,
 
 def test_what_is_certain_is_a_share_between_nothing_and_everything():
     logits = torch.tensor([[0.0, 0.0, 0.0], [50.0, -50.0, 50.0]])
-    assert labels.certainty(logits, several=True).flatten().tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+    assert labels.certainty(logits, multi_label=True).flatten().tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
 
 
 def test_a_teacher_that_learned_one_label_a_row_is_taught_anew_for_several(home, store, dataset):
