@@ -1,145 +1,110 @@
-"""One label for a whole image."""
+"""Image classification: one label, or several, for a whole image."""
 
-import io
-from dataclasses import dataclass, replace
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-import torch
-from datasets import Dataset, Image
-from PIL import Image as pillow
-from PIL import ImageStat
-from torch import Tensor
-from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig, ViTImageProcessorPil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from studio.config.run import UNLABELLED
-from studio.tasks import augment
-from studio.tasks.architectures import MlpConfig
-from studio.tasks.labels import as_tensor
+from studio.errors import DataError
+from studio.tasks.classes import Classes, MultiLabel
+from studio.tasks.task import Column, Modality, Task
 
-auto_model = AutoModelForImageClassification
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
-BUILTIN_SIZES = (28, 32, 64, 96, 128, 224)
-"""Image sides that built-in models are made for; the next one above the data's median side is taken."""
+    from studio.tasks.augment import Changes
+    from studio.tasks.encoded import Encoded
 
-SAMPLE = 500
-"""How many training images tell the size, the channels and the brightness of a data set."""
-
-_CNN: dict[str, dict[str, Any]] = {
-    "cnn-large": {"embedding_size": 32, "hidden_sizes": [32, 64, 128], "depths": [2, 2, 1]},
-    "cnn-small": {"embedding_size": 16, "hidden_sizes": [16, 32], "depths": [1, 1]},
-    "cnn-tiny": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
-}
-_MLP: dict[str, dict[str, Any]] = {
-    "mlp-1200": {"hidden_sizes": [1200, 1200], "dropout": 0.25},
-    "mlp-800": {"hidden_sizes": [800, 800]},
-    "mlp-64": {"hidden_sizes": [64]},
-    "mlp-16": {"hidden_sizes": [16]},
-}
+BUILTINS = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64", "mlp-16")
 
 
-@dataclass(frozen=True)
-class EncodedImages:
-    """Images as bytes (rows, channels, height, width); scaled and normalized when a batch is asked for."""
+class ImageInputs:
+    """An image."""
 
-    pixels: Tensor
-    labels: Tensor
-    lengths: Tensor
-    scale: Tensor
-    shift: Tensor
+    modality: Modality = "image"
+    columns = (Column("input", "Image", "What the models look at."),)
+    builtins = BUILTINS
+    units = ("channels", "heads", "neurons", "layers")
+    quantized_form = "int8_static"
+    changes: Mapping[str, str] = {
+        "flip": "Mirror left and right",
+        "crop": "Shift by a few pixels",
+        "jitter": "Change brightness, contrast and colours",
+        "mixup": "Blend two images",
+        "cutmix": "Paste a part of one image into another",
+    }
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
+        return {"input": "image", "label": "label", "split": "split"} if kind == "images" else None
 
-    def batch(self, rows: Tensor) -> dict[str, Tensor]:
-        """pixel_values (batch, channels, height, width) in float32."""
-        return {"pixel_values": self.pixels[rows].float().mul_(self.scale).add_(self.shift)}
+    def features(self) -> dict[str, Any]:
+        from datasets import Image
 
-    def to(self, device: torch.device) -> "EncodedImages":
-        moved = {name: getattr(self, name).to(device) for name in ("pixels", "labels", "lengths", "scale", "shift")}
-        return replace(self, **moved)
+        return {"image": Image()}
 
-    def join(self, other: "EncodedImages") -> "EncodedImages":
-        joined = {
-            name: torch.cat([getattr(self, name), getattr(other, name)]) for name in ("pixels", "labels", "lengths")
-        }
-        return replace(self, **joined)
+    def arrow(self, part: pd.DataFrame) -> dict[str, list[Any]]:
+        return {"image": [{"bytes": data, "path": None} for data in part["input"]]}
 
+    def from_python(self, values: Sequence[Any]) -> dict[str, list[Any]]:
+        wrong = next((value for value in values if not isinstance(value, bytes)), None)
+        if wrong is not None:
+            raise DataError(f"An input must be the bytes of an image file, got {wrong!r:.80}.", "Read the file first.")
+        return {"image": [{"bytes": data, "path": None} for data in values]}
 
-def load_processor(folder: str) -> Any:
-    return AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, backend="pil")
+    def load_processor(self, folder: str) -> Any:
+        from studio.tasks import encoded_images
 
+        return encoded_images.load_processor(folder)
 
-def builtin(name: str, rows: Dataset, model_options: dict[str, Any], max_length: int) -> tuple[Any, Any]:
-    """A ResNet or a multi-layer perceptron of the named size, for images such as these."""
-    side, channels, mean, deviation = _look_at(rows)
-    processor = ViTImageProcessorPil(
-        size={"height": side, "width": side}, image_mean=mean, image_std=deviation, do_convert_rgb=channels == 3
-    )
-    if name in _MLP:
-        return MlpConfig(num_channels=channels, image_size=side, **_MLP[name], **model_options), processor
-    return ResNetConfig(num_channels=channels, layer_type="basic", **_CNN[name], **model_options), processor
+    def builtin(self, name: str, rows: Any, head: dict[str, Any], max_length: int) -> tuple[Any, Any]:
+        from studio.tasks import encoded_images
 
+        return encoded_images.builtin(name, rows, head)
 
-def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) -> EncodedImages:
-    """Decode, crop and resize every image once, with the processor's own steps; normalization comes later."""
-    mode = "L" if getattr(model_config, "num_channels", 3) == 1 else "RGB"
-    encoded = rows.cast_column("image", Image(decode=False))["image"]
-    pixels = np.concatenate([_pixels(_decode(one["bytes"], mode), processor) for one in encoded])
-    mean, deviation = (torch.tensor(getattr(processor, name)).view(-1, 1, 1) for name in ("image_mean", "image_std"))
-    normal = processor.do_normalize
-    scale = torch.tensor(processor.rescale_factor if processor.do_rescale else 1.0)
-    return EncodedImages(
-        pixels=torch.from_numpy(pixels),
-        labels=as_tensor(rows["label"][:], model_config.num_labels),
-        lengths=torch.ones(len(pixels), dtype=torch.long),
-        scale=scale / deviation if normal else scale.view(1, 1, 1),
-        shift=-mean / deviation if normal else torch.zeros(1, 1, 1),
-    )
+    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int, labels: Tensor) -> Encoded:
+        from studio.tasks import encoded_images
 
+        return encoded_images.encode(rows, processor, model_config, labels)
 
-def changed(
-    rows: Dataset, plain: EncodedImages, model: Any, max_length: int, changes: augment.Changes, seed: int
-) -> EncodedImages:
-    """The images of `plain` changed; one that was mixed with another has no label."""
-    pixels, mixed = augment.change_images(plain.pixels, changes, seed)
-    labels = plain.labels.clone()
-    labels[mixed] = UNLABELLED
-    return replace(plain, pixels=pixels, labels=labels)
+    def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
+        from studio.tasks import encoded_images
 
+        return encoded_images.changed(plain, changes, seed)
 
-def _decode(data: bytes, mode: str) -> pillow.Image:
-    with pillow.open(io.BytesIO(data)) as image:
-        return image.convert(mode)
-
-
-def _pixels(image: pillow.Image, processor: Any) -> np.ndarray:
-    """One image as (1, channels, height, width) bytes, resized and cropped as the model expects."""
-    array = np.asarray(image)
-    array = array[..., None] if array.ndim == 2 else array
-    height, width = array.shape[:2]
-    if dict(processor.size) == {"height": height, "width": width} and not getattr(processor, "do_center_crop", False):
-        return array.transpose(2, 0, 1)[None]
-    done = processor(
-        array, do_rescale=False, do_normalize=False, input_data_format="channels_last", return_tensors="np"
-    )["pixel_values"]
-    return np.clip(np.rint(done), 0, 255).astype(np.uint8)
+    def usage(self, form: str, auto_model: str) -> list[str]:
+        if form == "int8":
+            return [
+                "import json",
+                "import onnxruntime",
+                "from PIL import Image",
+                "from transformers import AutoImageProcessor",
+                "",
+                'config = json.load(open("int8/config.json"))',
+                'session = onnxruntime.InferenceSession("int8/model.onnx")',
+                'processor = AutoImageProcessor.from_pretrained("int8", backend="pil")',
+                'image = Image.open("image.png").convert("L" if config.get("num_channels", 3) == 1 else "RGB")',
+                'pixels = processor(image, return_tensors="np")["pixel_values"]',
+                'logits = session.run(["logits"], {"pixel_values": pixels})[0]',
+            ]
+        return [
+            "from PIL import Image",
+            f"from transformers import AutoImageProcessor, {auto_model}",
+            "",
+            f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
+            'processor = AutoImageProcessor.from_pretrained(".", backend="pil")',
+            'image = Image.open("image.png").convert("L" if getattr(model.config, "num_channels", 3) == 1 else "RGB")',
+            'logits = model(**processor(image, return_tensors="pt")).logits',
+        ]
 
 
-def _look_at(rows: Dataset) -> tuple[int, int, list[float], list[float]]:
-    """Side, channels, mean and standard deviation (shares of full brightness) of a sample of the images."""
-    step = max(1, len(rows) // SAMPLE)
-    encoded = rows.select(range(0, len(rows), step)).cast_column("image", Image(decode=False))["image"]
-    sides, gray, statistics = [], True, []
-    for one in encoded:
-        with pillow.open(io.BytesIO(one["bytes"])) as image:
-            gray = gray and image.mode in ("1", "L", "I;16")
-            sides.append(max(image.size))
-            statistics.append(ImageStat.Stat(image.convert("RGB")))
-    median = sorted(sides)[len(sides) // 2]
-    side = next((size for size in BUILTIN_SIZES if size >= median), BUILTIN_SIZES[-1])
-    mean = np.mean([one.mean for one in statistics], axis=0) / 255
-    second = np.mean([np.square(one.mean) + one.var for one in statistics], axis=0) / 255**2
-    deviation = np.sqrt(np.maximum(second - mean**2, 1e-4))
-    channels = 1 if gray else 3
-    return side, channels, mean[:channels].tolist(), deviation[:channels].tolist()
+TASK = Task(
+    name="image-classification",
+    title="Image classification",
+    when="One label for each image, such as what it shows; or several.",
+    auto_model_name="AutoModelForImageClassification",
+    pipeline_tag="image-classification",
+    inputs=ImageInputs(),
+    targets=Classes(),
+    multi_label_targets=MultiLabel(),
+)

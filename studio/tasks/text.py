@@ -1,152 +1,173 @@
-"""One label for a whole text."""
+"""Text classification: one label, or several, for a whole text."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from __future__ import annotations
 
-import torch
-from datasets import Dataset
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from torch import Tensor
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from studio.tasks import augment
-from studio.tasks.architectures import FastTextConfig
-from studio.tasks.labels import as_tensor
+from studio.errors import DataError
+from studio.tasks.classes import Classes, MultiLabel
+from studio.tasks.task import Column, Modality, Task
 
-auto_model = AutoModelForSequenceClassification
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
-VOCABULARY = 8_000
-FASTTEXT_VOCABULARY = 1_000
-"""Short pieces stand in for character n-grams: they help where there are few texts."""
+    from studio.tasks.augment import Changes
+    from studio.tasks.encoded import Encoded
 
-ENCODE_AT_ONCE = 1_000
-
-_SIZES: dict[str, dict[str, Any]] = {
-    "transformer-base": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 8},
-    "transformer-small": {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
-    "transformer-tiny": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2},
+BUILTINS = (
+    "transformer-base",
+    "transformer-small",
+    "transformer-tiny",
+    "fasttext-large",
+    "fasttext-small",
+    "fasttext-tiny",
+)
+CHANGES: Mapping[str, str] = {
+    "word_dropout": "Leave out some words",
+    "word_replacement": "Words that the teacher takes for similar",
+    "masked_word": "Words that a masked language model fills in",
 }
+NAMES = ("text", "sentence", "message", "review", "content", "question", "utterance", "body", "text_a", "title")
+PAIR_NAMES = (
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("query", "passage"),
+    ("query", "document"),
+    ("question", "sentence"),
+    ("question", "answer"),
+)
+"""What the two columns of a pair are called in public data sets, in lower case."""
 
-_FASTTEXT: dict[str, dict[str, Any]] = {
-    "fasttext-large": {"hidden_size": 192, "dropout": 0.5},
-    "fasttext-small": {"hidden_size": 16},
-    "fasttext-tiny": {"hidden_size": 4},
-}
-
-
-@dataclass(frozen=True)
-class EncodedText:
-    """Token ids of all texts in one flat tensor; a batch is as wide as its longest text."""
-
-    tokens: Tensor
-    starts: Tensor
-    lengths: Tensor
-    labels: Tensor
-    padding: int
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def batch(self, rows: Tensor) -> dict[str, Tensor]:
-        """input_ids and attention_mask, both (batch, longest)."""
-        lengths = self.lengths[rows].unsqueeze(1)
-        columns = torch.arange(int(lengths.max()), device=rows.device).unsqueeze(0)
-        mask = columns < lengths
-        places = (self.starts[rows].unsqueeze(1) + columns).clamp(max=len(self.tokens) - 1)
-        ids = torch.where(mask, self.tokens[places], self.padding)
-        return {"input_ids": ids, "attention_mask": mask.long()}
-
-    def to(self, device: torch.device) -> "EncodedText":
-        moved = {name: getattr(self, name).to(device) for name in ("tokens", "starts", "lengths", "labels")}
-        return replace(self, **moved)
-
-    def join(self, other: "EncodedText") -> "EncodedText":
-        return EncodedText(
-            tokens=torch.cat([self.tokens, other.tokens]),
-            starts=torch.cat([self.starts, other.starts + len(self.tokens)]),
-            lengths=torch.cat([self.lengths, other.lengths]),
-            labels=torch.cat([self.labels, other.labels]),
-            padding=self.padding,
-        )
+TEXT = Column("input", "Text", "What the models read.")
+PAIR = Column("pair", "Second text", "The text that is read together with the first one.")
+_SAMPLE = 2_000
 
 
-def load_processor(folder: str) -> Any:
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+class TextInputs:
+    """A text, or two that are read together. `pairs`: never, if there is a second column, or always."""
+
+    modality: Modality = "text"
+    units = ("heads", "neurons", "layers")
+    quantized_form = "int8"
+    changes = CHANGES
+
+    def __init__(self, pairs: str = "never", builtins: tuple[str, ...] = BUILTINS) -> None:
+        self.pairs, self.builtins = pairs, builtins
+        second = Column(PAIR.role, PAIR.title, PAIR.help, required=pairs == "always")
+        self.columns: tuple[Column, ...] = (TEXT,) if pairs == "never" else (TEXT, second)
+
+    def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
+        if kind != "table":
+            return None
+        names = {str(name).strip().lower(): str(name) for name in table.columns}
+        pair = next(({"input": names[a], "pair": names[b]} for a, b in PAIR_NAMES if {a, b} <= names.keys()), None)
+        if self.pairs == "never":
+            named = next((names[name] for name in NAMES if name in names), None)
+            return {} if named is None else {"input": named}
+        if pair is None:
+            texts = _texts(table)
+            pair = {"input": texts[0], "pair": texts[1]} if len(texts) == 2 else None
+        return pair if pair is not None or self.pairs == "always" else {}
+
+    def features(self) -> dict[str, Any]:
+        from datasets import Value
+
+        return {"text": Value("string")} | ({} if self.pairs == "never" else {"text_pair": Value("string")})
+
+    def arrow(self, part: pd.DataFrame) -> dict[str, list[Any]]:
+        columns = {"text": "input"} | ({} if self.pairs == "never" else {"text_pair": "pair"})
+        return {name: [_plain(cell) for cell in part[column]] for name, column in columns.items()}
+
+    def from_python(self, values: Sequence[Any]) -> dict[str, list[Any]]:
+        if self.pairs == "never":
+            return {"text": [_checked(value) for value in values]}
+        pairs = [(value, "") if isinstance(value, str) and self.pairs == "optional" else value for value in values]
+        wrong = next((pair for pair in pairs if not isinstance(pair, list | tuple) or len(pair) != 2), None)
+        if wrong is not None:
+            raise DataError(f"An input must be a pair of texts, got {wrong!r:.80}.", "Write (first text, second text).")
+        return {name: [_checked(pair[place]) for pair in pairs] for place, name in enumerate(("text", "text_pair"))}
+
+    def load_processor(self, folder: str) -> Any:
+        from studio.tasks import encoded_text
+
+        return encoded_text.load_processor(folder)
+
+    def builtin(self, name: str, rows: Any, head: dict[str, Any], max_length: int) -> tuple[Any, Any]:
+        from studio.tasks import encoded_text
+
+        return encoded_text.builtin(name, rows, head, max_length)
+
+    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int, labels: Tensor) -> Encoded:
+        from studio.tasks import encoded_text
+
+        return encoded_text.encode(rows, processor, model_config, max_length, labels)
+
+    def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
+        from studio.tasks import encoded_text
+
+        return encoded_text.changed(rows, plain, model, max_length, changes, seed)
+
+    def usage(self, form: str, auto_model: str) -> list[str]:
+        texts = '"Write a text here."' if self.pairs == "never" else '"Write a text here.", "And the second one here."'
+        if form == "int8":
+            return [
+                "import json",
+                "import onnxruntime",
+                "from transformers import AutoTokenizer",
+                "",
+                'config = json.load(open("int8/config.json"))',
+                'session = onnxruntime.InferenceSession("int8/model.onnx")',
+                f'inputs = AutoTokenizer.from_pretrained("int8")({texts}, truncation=True, return_tensors="np")',
+                "named = {field.name: inputs[field.name] for field in session.get_inputs()}",
+                'logits = session.run(["logits"], named)[0]',
+            ]
+        types = "" if self.pairs == "never" else ', "token_type_ids"'
+        return [
+            f"from transformers import {auto_model}, AutoTokenizer",
+            "",
+            f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
+            'tokenizer = AutoTokenizer.from_pretrained(".")',
+            f'inputs = tokenizer({texts}, truncation=True, return_tensors="pt")',
+            f'known = ("input_ids", "attention_mask"{types})',
+            "logits = model(**{name: inputs[name] for name in known if name in inputs}).logits",
+        ]
 
 
-def builtin(name: str, rows: Dataset, model_options: dict[str, Any], max_length: int) -> tuple[Any, Any]:
-    """A BERT or a fastText model of the named size, and a tokenizer learned from the training texts."""
-    if name in _FASTTEXT:
-        tokenizer = _learn_tokenizer(rows, max_length, FASTTEXT_VOCABULARY)
-        return FastTextConfig(vocab_size=len(tokenizer), **_FASTTEXT[name], **model_options), tokenizer
-    tokenizer = _learn_tokenizer(rows, max_length, VOCABULARY)
-    size = _SIZES[name]
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        intermediate_size=4 * size["hidden_size"],
-        max_position_embeddings=max_length,
-        pad_token_id=tokenizer.pad_token_id,
-        **size,
-        **model_options,
-    )
-    return config, tokenizer
+def _texts(table: pd.DataFrame) -> list[str]:
+    """The columns that hold prose: several words a cell, hardly one twice."""
+    sample = table.head(_SAMPLE)
+    found = []
+    for name in table.columns:
+        cells = sample[name].astype(str)
+        if cells.str.contains(" ").mean() > 0.5 and cells.nunique() > len(cells) / 4:
+            found.append(str(name))
+    return found
 
 
-def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int) -> EncodedText:
-    """Tokenize every text once, cut to `max_length` or to what the model can read."""
-    labels = as_tensor(rows["label"][:], model_config.num_labels)
-    return _encode(rows["text"][:], labels, processor, model_config, max_length)
+def _plain(cell: object) -> str:
+    """A text that UTF-8 can hold."""
+    return str(cell).encode("utf-8", "replace").decode("utf-8")
 
 
-def changed(
-    rows: Dataset, plain: EncodedText, model: Any, max_length: int, changes: augment.Changes, seed: int
-) -> EncodedText:
-    """The texts with other words, read as `plain` was."""
-    texts = changes.texts(rows["text"][:], seed)
-    return _encode(texts, plain.labels, model.processor, model.network.config, max_length)
+def _checked(value: object) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"An input must be a text, got {value!r:.80}.", "Give a list of texts.")
+    return _plain(value)
 
 
-def _encode(texts: list[str], labels: Tensor, processor: Any, model_config: Any, max_length: int) -> EncodedText:
-    limit = min(max_length, getattr(model_config, "max_position_embeddings", max_length))
-    ids: list[list[int]] = []
-    for start in range(0, len(texts), ENCODE_AT_ONCE):
-        part = texts[start : start + ENCODE_AT_ONCE]
-        ids += processor(part, truncation=True, max_length=limit, return_attention_mask=False)["input_ids"]
-    lengths = torch.tensor([len(one) for one in ids], dtype=torch.long)
-    return EncodedText(
-        tokens=torch.tensor([token for one in ids for token in one], dtype=torch.long),
-        starts=lengths.cumsum(0) - lengths,
-        lengths=lengths,
-        labels=labels,
-        padding=processor.pad_token_id or 0,
-    )
-
-
-def _learn_tokenizer(rows: Dataset, max_length: int, vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE: any language, no unknown word, and, unlike WordPiece's trainer, the same in every process."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        min_frequency=2,
-        special_tokens=special,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(rows["text"][:], trainer)
-    ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=max_length,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
+TASK = Task(
+    name="text-classification",
+    title="Text classification",
+    when="One label for each text, such as a topic or a sentiment; or several.",
+    auto_model_name="AutoModelForSequenceClassification",
+    pipeline_tag="text-classification",
+    inputs=TextInputs(),
+    targets=Classes(),
+    multi_label_targets=MultiLabel(),
+)

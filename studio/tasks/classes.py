@@ -1,0 +1,228 @@
+"""Labels that are classes: one a row, or any number of them (multi-label)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from studio.config.run import UNLABELLED
+from studio.errors import DataError
+from studio.tasks.task import Column, Kind, Labels, Measure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from studio.tasks.encoded import Encoded
+    from studio.tasks.positions import PositionLogits
+
+BETWEEN = "\x1f"
+"""Stands between the labels of one cell."""
+
+MAX_LABELS = 1_000
+
+ACCURACY = Measure("accuracy", "Accuracy", "The share of rows whose answer is right.", interval="share")
+F1_MACRO = Measure("f1_macro", "Macro F1", "F1 of each class, averaged: all classes count the same.", interval="confusion")
+EXACT_MATCH = Measure("accuracy", "Exact match", "The share of rows with all labels right and none too many.", interval="share")
+F1_OF_LABELS = Measure("f1_macro", "Macro F1", "F1 of each label, averaged: all labels count the same.")
+
+
+def label_order(label: str) -> tuple[int, float, str]:
+    """Numbers by size, before everything else by letters."""
+    try:
+        return (0, float(label), label)
+    except ValueError:
+        return (1, 0.0, label)
+
+
+class Classes:
+    """Each row has one class of several."""
+
+    kind: Kind = "class"
+    terms = ("soft_target",)
+    measures = (ACCURACY, F1_MACRO)
+    column = Column("label", "Label", "The class of a row. Rows without one teach through the teacher alone.")
+    problem_type = "single_label_classification"
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        return True
+
+    def read(self, cell: object) -> str:
+        return str(cell).strip()
+
+    def names(self, cells: Sequence[str], column: str | None) -> Labels:
+        labels = sorted({label for cell in set(cells) for label in cell.split(BETWEEN)} - {""}, key=label_order)
+        if len(labels) < 2:
+            found = f"only {labels[0]!r}" if labels else "none"
+            raise DataError(
+                f"Column {column!r} must hold at least two different labels, got {found}.", "Choose another column."
+            )
+        if len(labels) > MAX_LABELS:
+            raise DataError(
+                f"Column {column!r} holds {len(labels):,} different labels; at most {MAX_LABELS:,} are learned.",
+                "Choose the column with the classes.",
+            )
+        return labels
+
+    def counts(self, cells: Sequence[str], labels: Labels) -> dict[str, int]:
+        found = Counter(label for cell in cells for label in cell.split(BETWEEN))
+        return {label: found[label] for label in labels}
+
+    def strata(self, cells: Sequence[str]) -> list[str]:
+        return list(cells)
+
+    def feature(self) -> Any:
+        from datasets import Value
+
+        return Value("int64")
+
+    def numbers(self, cells: Sequence[str], labels: Labels) -> list[Any]:
+        known = {label: number for number, label in enumerate(labels)} | {"": UNLABELLED}
+        return [known[cell] for cell in cells]
+
+    def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
+        import torch
+
+        return torch.tensor(values, dtype=torch.long)
+
+    def head(self, labels: Labels) -> dict[str, Any]:
+        return {
+            "num_labels": len(labels),
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: number for number, label in enumerate(labels)},
+            "problem_type": self.problem_type,
+        }
+
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        from studio.tasks import labels as functions
+
+        return functions.single_label_loss(logits, labels)
+
+    def known(self, labels: Tensor) -> Tensor:
+        return labels != UNLABELLED
+
+    def choices(self, logits: Tensor) -> Tensor:
+        return logits.argmax(-1)
+
+    def certainty(self, logits: Tensor) -> Tensor:
+        from studio.tasks import labels as functions
+
+        return functions.certainty(logits, multi_label=False)
+
+    def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        labels = encoded.labels.cpu()
+        known = self.known(labels)
+        return self.choices(logits.values[known]) == labels[known]
+
+    def statistics(self, logits: PositionLogits, encoded: Encoded) -> np.ndarray:
+        """(labelled rows, 2): true class, predicted class."""
+        import torch
+
+        labels = encoded.labels.cpu()
+        known = self.known(labels)
+        return torch.stack([labels[known], self.choices(logits.values[known])], dim=1).numpy()
+
+    def measure(self, statistics: np.ndarray) -> dict[str, float]:
+        from studio.tasks import scores
+
+        true, predicted = statistics.T
+        counts = scores.confusion_matrix(true, predicted, int(statistics.max()) + 1)
+        return {"accuracy": int((true == predicted).sum()) / len(true), "f1_macro": float(scores.f1_macro(counts))}
+
+    def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
+        from studio.tasks import scores
+
+        return scores.confusion_matrix(*statistics.T, classes)
+
+    def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
+        best = logits.values.softmax(-1).max(-1)
+        return [
+            {"label": labels[number], "score": score}
+            for number, score in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    def usage(self, form: str) -> list[str]:
+        if form == "int8":
+            return ['print(config["id2label"][str(logits[0].argmax())])']
+        return [
+            "scores = logits.softmax(-1)[0]",
+            "print(model.config.id2label[int(scores.argmax())], float(scores.max()))",
+        ]
+
+
+class MultiLabel(Classes):
+    """Each row has any number of labels; they stand in one cell, with `BETWEEN` between them."""
+
+    kind: Kind = "multi_label"
+    measures = (EXACT_MATCH, F1_OF_LABELS)
+    problem_type = "multi_label_classification"
+
+    def feature(self) -> Any:
+        from datasets import Sequence as ArrowSequence
+        from datasets import Value
+
+        return ArrowSequence(Value("int64"))
+
+    def numbers(self, cells: Sequence[str], labels: Labels) -> list[Any]:
+        known = {label: number for number, label in enumerate(labels)}
+        return [[known[label] for label in cell.split(BETWEEN)] if cell else [] for cell in cells]
+
+    def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
+        """(rows, labels) of 0 and 1; a row full of `UNLABELLED` where nobody said."""
+        from studio.tasks import labels as functions
+
+        return functions.as_tensor(values, classes)
+
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        from studio.tasks import labels as functions
+
+        return functions.multi_label_loss(logits, labels)
+
+    def known(self, labels: Tensor) -> Tensor:
+        return labels[:, 0] != UNLABELLED
+
+    def choices(self, logits: Tensor) -> Tensor:
+        """All above 0, that is above 50 %."""
+        return (logits > 0).long()
+
+    def certainty(self, logits: Tensor) -> Tensor:
+        from studio.tasks import labels as functions
+
+        return functions.certainty(logits, multi_label=True)
+
+    def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        return super().scores(logits, encoded).all(-1)
+
+    def statistics(self, logits: PositionLogits, encoded: Encoded) -> np.ndarray:
+        """(labelled rows, 2 · labels): the true ones, then the predicted ones, 0 or 1 each."""
+        import torch
+
+        labels = encoded.labels.cpu()
+        known = self.known(labels)
+        return torch.cat([labels[known], self.choices(logits.values[known])], dim=1).numpy()
+
+    def measure(self, statistics: np.ndarray) -> dict[str, float]:
+        from studio.tasks import scores
+
+        true, predicted = statistics[:, : statistics.shape[1] // 2], statistics[:, statistics.shape[1] // 2 :]
+        right = int((true == predicted).all(1).sum())
+        return {"accuracy": right / len(true), "f1_macro": scores.f1_of_labels(true, predicted)}
+
+    def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
+        return None
+
+    def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
+        chosen = logits.values > 0
+        return [
+            {"labels": [{"label": labels[n], "score": share[n]} for n, is_on in enumerate(row) if is_on]}
+            for row, share in zip(chosen.tolist(), logits.values.sigmoid().tolist(), strict=True)
+        ]
+
+    def usage(self, form: str) -> list[str]:
+        if form == "int8":
+            return ['print([config["id2label"][str(n)] for n, logit in enumerate(logits[0]) if logit > 0])']
+        return [
+            "scores = logits.sigmoid()[0]",
+            "print([(model.config.id2label[n], float(s)) for n, s in enumerate(scores) if s > 0.5])",
+        ]

@@ -1,0 +1,314 @@
+"""What a task is: how its rows are read, what a label is, and what counts as good. Light: torch comes when it is asked
+for.
+
+A task puts two things together: `Inputs`, what a model reads, and `Targets`, what it is to say about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import Tensor
+
+    from studio.tasks.augment import Changes
+    from studio.tasks.encoded import Encoded
+    from studio.tasks.positions import PositionLogits
+
+Kind = Literal["class", "multi_label", "number"]
+Modality = Literal["text", "image"]
+Labels = list[str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a person maps: its role in a row, and what to call it."""
+
+    role: str
+    title: str
+    help: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that says how good a model is; higher is better. `unit`: a share of 1, shown in per cent, or a plain
+    number.
+
+    `interval`: where its 95 % interval comes from. `share`: it is the share of rows that are right (Wilson).
+    `confusion`: from the confusion matrix (bootstrap). `rows`: from rows drawn anew (bootstrap).
+    """
+
+    name: str
+    title: str
+    help: str
+    unit: Literal["share", "number"] = "share"
+    interval: Literal["share", "confusion", "rows"] = "rows"
+
+    def written(self, value: float) -> str:
+        """The value as a person reads it.
+
+        >>> Measure("accuracy", "Accuracy", "").written(0.5368)
+        '53.7 %'
+        """
+        return f"{100 * value:.1f} %" if self.unit == "share" else f"{value:.3f}"
+
+
+class Inputs(Protocol):
+    """What a model reads of a row.
+
+    `builtins` are architectures that can be trained from scratch, the largest first; `units` what pruning can take
+    from them, `quantized_form` how they are quantized; `changes` the augmentations there are, with a sentence each.
+    """
+
+    modality: Modality
+    columns: tuple[Column, ...]
+    builtins: tuple[str, ...]
+    units: tuple[str, ...]
+    quantized_form: str
+    changes: Mapping[str, str]
+
+    def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
+        """{role: column} of an upload of this kind, or None where it holds nothing that this can read."""
+        ...
+
+    def features(self) -> dict[str, Any]:
+        """The Arrow features of the input columns."""
+        ...
+
+    def arrow(self, part: pd.DataFrame) -> dict[str, list[Any]]:
+        """The input columns of a cleaned table."""
+        ...
+
+    def from_python(self, values: Sequence[Any]) -> dict[str, list[Any]]:
+        """The same of plain Python values; raises `DataError` for one that is no input."""
+        ...
+
+    def load_processor(self, folder: str) -> Any:
+        """The tokenizer or image processor that a model was saved with."""
+        ...
+
+    def builtin(self, name: str, rows: Any, head: dict[str, Any], max_length: int) -> tuple[Any, Any]:
+        """(model config, processor) of a built-in architecture, fitted to the training rows."""
+        ...
+
+    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int, labels: Tensor) -> Encoded:
+        """The rows of a split as tensors."""
+        ...
+
+    def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
+        """The same rows after `changes`; `plain` is what `encode` gave. A row that was mixed with another one has no
+        label any more. The same seed gives the same rows."""
+        ...
+
+    def usage(self, form: str, auto_model: str) -> list[str]:
+        """Lines of Python that open a model and leave `logits`, for an export's README."""
+        ...
+
+
+class Targets(Protocol):
+    """What a model says about a row, position by position.
+
+    `terms` are the distillation losses that a run takes when it names none; `measures` how good a model is, the first
+    one decides.
+    """
+
+    kind: Kind
+    terms: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    column: Column
+    problem_type: str
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        """Whether the cells of a column look like such labels, rather than like those of another task."""
+        ...
+
+    def read(self, cell: object) -> str:
+        """A cell in its one written form; "" where there is no label."""
+        ...
+
+    def names(self, cells: Sequence[str], column: str | None) -> Labels:
+        """The labels that there are, in their order; raises `DataError` where there is nothing to learn."""
+        ...
+
+    def counts(self, cells: Sequence[str], labels: Labels) -> dict[str, int]:
+        """How often each of them comes, or each range of numbers."""
+        ...
+
+    def strata(self, cells: Sequence[str]) -> list[str]:
+        """What rows must be alike in for a split to be fair; rows of one stratum are spread over the splits."""
+        ...
+
+    def feature(self) -> Any:
+        """The Arrow feature of the column `label`."""
+        ...
+
+    def numbers(self, cells: Sequence[str], labels: Labels) -> list[Any]:
+        """The cells as that feature."""
+        ...
+
+    def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
+        """The column `label` as the tensor that batches are cut from."""
+        ...
+
+    def head(self, labels: Labels) -> dict[str, Any]:
+        """The part of a model's config that names the labels."""
+        ...
+
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss with the labels, mean over the positions that have one; 0 where none has. (p, c), (p, …) -> scalar."""
+        ...
+
+    def known(self, labels: Tensor) -> Tensor:
+        """(p,): whether somebody said what the position is."""
+        ...
+
+    def choices(self, logits: Tensor) -> Tensor:
+        """What logits (p, c) say, in the shape of labels."""
+        ...
+
+    def certainty(self, logits: Tensor) -> Tensor:
+        """(p, 1): from 0 for a model that cannot decide to 1 for one that is quite sure."""
+        ...
+
+    def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """(labelled rows,): how good the answer to each row is; higher is better. For classes: whether it is right."""
+        ...
+
+    def statistics(self, logits: PositionLogits, encoded: Encoded) -> np.ndarray:
+        """(labelled rows, s): what `measure` needs to know of each row."""
+        ...
+
+    def measure(self, statistics: np.ndarray) -> dict[str, float]:
+        """The value of each measure over any rows, so that every measure gets a bootstrap interval."""
+        ...
+
+    def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
+        """Counts [true, predicted], where a row has one class."""
+        ...
+
+    def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
+        """What each row gets for an answer, as plain values."""
+        ...
+
+    def usage(self, form: str) -> list[str]:
+        """Lines of Python that print the answer from `logits`, `model` (torch) or `config` (int8)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that models can learn. `auto_model_name` is the transformers Auto class with its head."""
+
+    name: str
+    title: str
+    when: str
+    auto_model_name: str
+    pipeline_tag: str
+    inputs: Inputs
+    targets: Targets
+    multi_label_targets: Targets | None = field(default=None, repr=False)
+
+    @property
+    def auto_model(self) -> Any:
+        import transformers
+
+        from studio.tasks import architectures  # noqa: F401  it registers those that transformers does not have
+
+        return getattr(transformers, self.auto_model_name)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What a person maps: the inputs, the label, the split."""
+        split = Column("split", "Split", "A column that says train, validation or test.", required=False)
+        return (*self.inputs.columns, self.targets.column, split)
+
+    @property
+    def modality(self) -> Modality:
+        return self.inputs.modality
+
+    @property
+    def kind(self) -> Kind:
+        return self.targets.kind
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        return self.targets.measures
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return self.targets.terms
+
+    @property
+    def builtins(self) -> tuple[str, ...]:
+        return self.inputs.builtins
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        return self.inputs.units
+
+    @property
+    def quantized_form(self) -> str:
+        return self.inputs.quantized_form
+
+    @property
+    def changes(self) -> Mapping[str, str]:
+        return self.inputs.changes
+
+    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int) -> Encoded:
+        """The rows of a split as tensors."""
+        labels = self.targets.tensor(rows["label"][:], model_config.num_labels)
+        return self.inputs.encode(rows, processor, model_config, max_length, labels)
+
+    def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
+        return self.inputs.changed(rows, plain, model, max_length, changes, seed)
+
+    def load_processor(self, folder: str) -> Any:
+        return self.inputs.load_processor(folder)
+
+    def builtin(self, name: str, rows: Any, labels: Labels, max_length: int) -> tuple[Any, Any]:
+        return self.inputs.builtin(name, rows, self.targets.head(labels), max_length)
+
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.targets.label_loss(logits, labels)
+
+    def known(self, labels: Tensor) -> Tensor:
+        return self.targets.known(labels)
+
+    def choices(self, logits: Tensor) -> Tensor:
+        return self.targets.choices(logits)
+
+    def certainty(self, logits: Tensor) -> Tensor:
+        return self.targets.certainty(logits)
+
+    def validate(self, logits: PositionLogits, encoded: Encoded) -> tuple[float, Tensor]:
+        """The value of the first measure over the labelled rows, and the score of each of them."""
+        measured = self.targets.measure(self.targets.statistics(logits, encoded))
+        return measured[self.measures[0].name], self.targets.scores(logits, encoded)
+
+    def rows(self, part: pd.DataFrame, labels: Labels) -> Any:
+        """A cleaned table as a data set of Arrow."""
+        from datasets import Dataset, Features
+
+        columns = self.inputs.arrow(part) | {"label": self.targets.numbers(list(part["label"]), labels)}
+        return Dataset.from_dict(columns, features=Features(self.inputs.features() | {"label": self.targets.feature()}))
+
+    def unlabelled(self, values: Sequence[Any]) -> Any:
+        """Python values as rows without a label; raises `DataError` for one that is no input of this task."""
+        from datasets import Dataset, Features
+
+        columns = self.inputs.from_python(values)
+        labels = self.targets.numbers([""] * len(values), [])
+        features = Features(self.inputs.features() | {"label": self.targets.feature()})
+        return Dataset.from_dict(columns | {"label": labels}, features=features)
+
+    def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
+        return self.targets.answers(logits, labels)
+
+    def usage(self, form: str) -> list[str]:
+        """Lines of Python for an export's README; `form` is torch or int8."""
+        return [*self.inputs.usage(form, self.auto_model_name), *self.targets.usage(form)]
