@@ -15,6 +15,7 @@ from transformers import AutoImageProcessor, ResNetConfig, ViTImageProcessorPil
 from studio.config.run import UNLABELLED
 from studio.tasks import augment
 from studio.tasks.architectures import MlpConfig
+from studio.tasks.positions import OnePositionPerRow
 
 BUILTIN_SIZES = (28, 32, 64, 96, 128, 224)
 """Image sides that built-in models are made for; the next one above the data's median side is taken."""
@@ -36,7 +37,7 @@ _MLP: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class EncodedImages:
+class EncodedImages(OnePositionPerRow):
     """Images as bytes (rows, channels, height, width); scaled and normalized when a batch is asked for."""
 
     pixels: Tensor

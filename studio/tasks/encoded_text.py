@@ -11,6 +11,7 @@ from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerFast
 
 from studio.tasks import augment
 from studio.tasks.architectures import FastTextConfig
+from studio.tasks.positions import OnePositionPerRow
 
 VOCABULARY = 8_000
 FASTTEXT_VOCABULARY = 1_000
@@ -32,7 +33,7 @@ _FASTTEXT: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class EncodedText:
+class EncodedText(OnePositionPerRow):
     """Token ids of all texts in one flat tensor; a batch is as wide as its longest text.
 
     `types` are the token types of pairs of texts (0 the first one, 1 the second one), where the tokenizer tells them.
@@ -114,26 +115,33 @@ def _encode(
     texts: list[str], pairs: list[str] | None, labels: Tensor, processor: Any, model_config: Any, max_length: int
 ) -> EncodedText:
     limit = min(max_length, getattr(model_config, "max_position_embeddings", max_length))
-    read: dict[str, list[list[int]]] = {"input_ids": [], "token_type_ids": []}
+    ids: list[list[int]] = []
+    types: list[list[int]] = []
     for start in range(0, len(texts), ENCODE_AT_ONCE):
         part = slice(start, start + ENCODE_AT_ONCE)
         seconds = () if pairs is None else (pairs[part],)
-        found = processor(texts[part], *seconds, truncation=True, max_length=limit, return_attention_mask=False)
-        for name, values in read.items():
-            values += found.get(name, [])
-    lengths = torch.tensor([len(ids) for ids in read["input_ids"]], dtype=torch.long)
-    told = pairs is not None and len(read["token_type_ids"]) == len(texts)
+        read = processor(texts[part], *seconds, truncation=True, max_length=limit, return_attention_mask=False)
+        ids += read["input_ids"]
+        types += read.get("token_type_ids", []) if pairs is not None else []
+    return of_ids(ids, labels, processor, types)
+
+
+def of_ids(
+    ids: list[list[int]], labels: Tensor, processor: Any, types: list[list[int]] | tuple[()] = ()
+) -> EncodedText:
+    """The token ids, and token types if there are any, of each row."""
+    lengths = torch.tensor([len(row) for row in ids], dtype=torch.long)
     return EncodedText(
-        tokens=_flat(read["input_ids"]),
+        tokens=_flat(ids),
         starts=lengths.cumsum(0) - lengths,
         lengths=lengths,
         labels=labels,
         padding=processor.pad_token_id or 0,
-        types=_flat(read["token_type_ids"]) if told else None,
+        types=_flat(types) if types else None,
     )
 
 
-def _flat(rows: list[list[int]]) -> Tensor:
+def _flat(rows: list[list[int]] | tuple[()]) -> Tensor:
     return torch.tensor([number for row in rows for number in row], dtype=torch.long)
 
 

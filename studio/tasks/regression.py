@@ -1,0 +1,168 @@
+"""Regression: a number for a text, or for two texts that are read together, such as how alike they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import DataError
+from studio.tasks.task import Column, Kind, Labels, Measure, Task
+from studio.tasks.text import TextInputs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from studio.tasks.encoded import Encoded
+    from studio.tasks.positions import PositionLogits
+
+SCORE = "score"
+FEWEST_VALUES = 20
+"""A column with fewer different numbers is rather taken for classes."""
+
+RANGES = 10
+
+SPEARMAN = Measure(
+    "spearman", "Spearman correlation", "How well the order of the answers matches that of the labels: 1 is perfect, "
+    "0 is chance.", unit="number",
+)  # fmt: skip
+PEARSON = Measure(
+    "pearson", "Pearson correlation", "How well the answers match the labels along a straight line: 1 is perfect, 0 is "
+    "chance.", unit="number",
+)  # fmt: skip
+
+
+class Numbers:
+    """Each row has a number. Models are trained on squared differences, distilled or not."""
+
+    kind: Kind = "number"
+    terms = ("logit_mse",)
+    measures = (SPEARMAN, PEARSON)
+    column = Column("label", "Score", "The number of a row. Rows without one teach through the teacher alone.")
+    problem_type = "regression"
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        """Numbers, many different ones, not all of them whole."""
+        said = [cell for cell in map(self.read, cells) if cell]
+        values = [value for value in map(_number, said) if value is not None]
+        return (
+            len(values) == len(said)
+            and len(set(values)) > FEWEST_VALUES
+            and any(not value.is_integer() for value in values)
+        )
+
+    def read(self, cell: object) -> str:
+        return str(cell).strip()
+
+    def names(self, cells: Sequence[str], column: str | None) -> Labels:
+        """One, which stands for the number."""
+        said = {cell for cell in cells if cell}
+        wrong = next((cell for cell in sorted(said) if _number(cell) is None), None)
+        if wrong is not None:
+            raise DataError(f"Column {column!r} must hold numbers, got {wrong!r}.", "Choose the column with the score.")
+        if len({_number(cell) for cell in said}) < 2:
+            found = f"only {next(iter(said))!r}" if said else "none"
+            raise DataError(
+                f"Column {column!r} must hold at least two different numbers, got {found}.", "Choose another column."
+            )
+        return [SCORE]
+
+    def counts(self, cells: Sequence[str], labels: Labels) -> dict[str, int]:
+        """How many rows lie in each of ten ranges of equal width."""
+        import numpy as np
+
+        values = [value for cell in cells if (value := _number(cell)) is not None]
+        found, edges = np.histogram(values, bins=RANGES)
+        return {
+            f"{low:.3g} to {high:.3g}": int(count) for count, low, high in zip(found, edges, edges[1:], strict=False)
+        }
+
+    def strata(self, cells: Sequence[str]) -> list[str]:
+        """Tenths of the rows by size."""
+        import numpy as np
+
+        values = np.array([np.nan if (value := _number(cell)) is None else value for cell in cells])
+        known = np.sort(values[~np.isnan(values)])
+        tenth = np.searchsorted(known, values) * RANGES // max(1, len(known))
+        return ["" if np.isnan(value) else str(number) for value, number in zip(values, tenth, strict=True)]
+
+    def feature(self) -> Any:
+        from datasets import Value
+
+        return Value("float64")
+
+    def numbers(self, cells: Sequence[str], labels: Labels) -> list[Any]:
+        """NaN where there is no label."""
+        return [float("nan") if (value := _number(cell)) is None else value for cell in cells]
+
+    def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
+        import torch
+
+        return torch.tensor([float("nan") if value is None else value for value in values], dtype=torch.float32)
+
+    def head(self, labels: Labels) -> dict[str, Any]:
+        return {"num_labels": 1, "id2label": {0: SCORE}, "label2id": {SCORE: 0}, "problem_type": self.problem_type}
+
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean squared difference over the rows that have a number. (p, 1), (p,) -> scalar."""
+        known = self.known(labels)
+        difference = (logits.squeeze(-1) - labels.nan_to_num()) ** 2
+        return (difference * known).sum() / known.sum().clamp(min=1)
+
+    def known(self, labels: Tensor) -> Tensor:
+        return ~labels.isnan()
+
+    def choices(self, logits: Tensor) -> Tensor:
+        return logits.squeeze(-1)
+
+    def certainty(self, logits: Tensor) -> Tensor:
+        """A number does not tell how sure the model is of it: all count the same."""
+        return logits.new_ones(*logits.shape[:-1], 1)
+
+    def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """Minus the squared difference."""
+        labels = encoded.labels.cpu()
+        known = self.known(labels)
+        return -((self.choices(logits.values)[known] - labels[known]) ** 2)
+
+    def statistics(self, logits: PositionLogits, encoded: Encoded) -> np.ndarray:
+        """(labelled rows, 2): the label, the answer."""
+        import torch
+
+        labels = encoded.labels.cpu()
+        known = self.known(labels)
+        return torch.stack([labels[known], self.choices(logits.values)[known]], dim=1).double().numpy()
+
+    def measure(self, statistics: np.ndarray) -> dict[str, float]:
+        from studio.tasks import scores
+
+        return {"spearman": scores.spearman(*statistics.T), "pearson": scores.pearson(*statistics.T)}
+
+    def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
+        return None
+
+    def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
+        return [{"score": value} for value in self.choices(logits.values).tolist()]
+
+    def usage(self, form: str) -> list[str]:
+        return ["print(float(logits[0][0]))"]
+
+
+def _number(cell: str) -> float | None:
+    """The number in a cell, None where there is none that is finite."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+TASK = Task(
+    name="regression",
+    title="Regression",
+    when="A number for each text or pair of texts, such as a rating or how alike two sentences are.",
+    auto_model_name="AutoModelForSequenceClassification",
+    pipeline_tag="text-classification",
+    inputs=TextInputs(pairs="optional"),
+    targets=Numbers(),
+)

@@ -1,0 +1,430 @@
+"""Token classification: a tag for each word, such as the names of people and places (Tjong Kim Sang & De Meulder, 2003).
+
+A position is a word. It is answered where its first piece is; a word that a model did not see because the row was cut
+has weight 0. Tags are kept as IOB2, whichever scheme a file uses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from studio.config.run import UNLABELLED
+from studio.errors import DataError
+from studio.tasks.task import Column, Kind, Labels, Measure, Modality, Task
+from studio.tasks.text import TextInputs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import Tensor, device
+
+    from studio.tasks.augment import Changes
+    from studio.tasks.encoded import Encoded
+    from studio.tasks.positions import PositionLogits, Positions
+
+OUTSIDE = "O"
+TAG = re.compile(r"O|[BIESLUM]-\S+")
+STARTS, SINGLE, ENDS = "BSU", "SU", "EL"
+"""Prefixes of the schemes IOB, BIOES and BILOU: what begins an entity, is a whole one, or ends one."""
+
+WORDS = ("words", "tokens")
+TAGS = ("tags", "ner_tags", "labels", "label")
+ENCODE_AT_ONCE = 1_000
+
+F1 = Measure("f1", "Entity F1", "Of entities, whole and of the right type: the balance of found and right.")
+PRECISION = Measure("precision", "Precision", "The share of the entities found that are right.")
+RECALL = Measure("recall", "Recall", "The share of the entities in the text that are found.")
+
+
+def iob2(tags: Sequence[str]) -> list[str]:
+    """IOB1, IOB2, BIOES and BILOU as IOB2: B- begins an entity, I- goes on with it.
+
+    >>> iob2(["I-PER", "I-PER", "O", "I-LOC", "B-LOC"])  # IOB1
+    ['B-PER', 'I-PER', 'O', 'B-LOC', 'B-LOC']
+    >>> iob2(["B-PER", "E-PER", "S-LOC", "S-LOC"])  # BIOES
+    ['B-PER', 'I-PER', 'B-LOC', 'B-LOC']
+    """
+    found, inside = [], ""
+    for tag in tags:
+        prefix, _, kind = tag.partition("-")
+        if tag == OUTSIDE:
+            found.append(OUTSIDE)
+            inside = ""
+            continue
+        found.append(f"I-{kind}" if kind == inside and prefix not in STARTS else f"B-{kind}")
+        inside = "" if prefix in SINGLE + ENDS else kind
+    return found
+
+
+def entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """(type, first word, word after the last) of each entity.
+
+    >>> list(entities(["B-PER", "I-PER", "O", "B-LOC"]))
+    [('PER', 0, 2), ('LOC', 3, 4)]
+    """
+    start, kind = 0, ""
+    for place, tag in enumerate([*iob2(tags), OUTSIDE]):
+        if kind and not tag.startswith("I-"):
+            yield kind, start, place
+            kind = ""
+        if tag.startswith("B-"):
+            start, kind = place, tag[2:]
+
+
+@dataclass(frozen=True)
+class EncodedWords:
+    """Texts by words: `piece` (words,) is the place in its row where a word's first piece stands, -1 where the row was
+    cut before it.
+
+    `labels` (words,) and `offsets` (rows + 1,) count words of the data, seen or not. `tags` names the classes.
+    """
+
+    text: Any
+    piece: Tensor
+    labels: Tensor
+    offsets: Tensor
+    tags: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.text.lengths  # type: ignore[no-any-return]
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """input_ids and attention_mask, both (batch, longest)."""
+        return self.text.batch(rows)  # type: ignore[no-any-return]
+
+    def positions(self, logits: Tensor, rows: Tensor) -> Positions:
+        """`logits` (batch, longest, classes) -> all words of these rows; weight 0 where a row was cut before a word."""
+        import torch
+
+        from studio.tasks.positions import Positions, places_of
+
+        words = places_of(rows, self.offsets)
+        counts = self.offsets[rows + 1] - self.offsets[rows]
+        row = torch.repeat_interleave(torch.arange(len(rows), device=logits.device), counts, output_size=len(words))
+        weight = (self.piece[words] >= 0).to(logits.dtype)
+        found = logits[row, self.piece[words].clamp(min=0)] * weight.unsqueeze(-1)
+        return Positions(found, self.labels[words], row, weight)
+
+    def to(self, device: device) -> EncodedWords:
+        moved = {name: getattr(self, name).to(device) for name in ("text", "piece", "labels", "offsets")}
+        return replace(self, **moved)
+
+    def join(self, other: EncodedWords) -> EncodedWords:
+        import torch
+
+        return EncodedWords(
+            text=self.text.join(other.text),
+            piece=torch.cat([self.piece, other.piece]),
+            labels=torch.cat([self.labels, other.labels]),
+            offsets=torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]]),
+            tags=self.tags,
+        )
+
+
+class WordInputs:
+    """A text that is cut into words already."""
+
+    modality: Modality = "text"
+    columns = (Column("input", "Words", "The words of a text, one after the other."),)
+    builtins = ("transformer-base", "transformer-small", "transformer-tiny")
+    units = TextInputs.units
+    quantized_form = "int8"
+    changes: Mapping[str, str] = {}
+
+    def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
+        names = {str(name).strip().lower(): str(name) for name in table.columns}
+        words = next((names[name] for name in WORDS if name in names), None)
+        tags = next((names[name] for name in TAGS if name in names), None)
+        if kind not in ("words", "table") or words is None or tags is None:
+            return None
+        return {"input": words, "label": tags}
+
+    def features(self) -> dict[str, Any]:
+        from datasets import Sequence as ArrowSequence
+        from datasets import Value
+
+        return {"words": ArrowSequence(Value("string"))}
+
+    def arrow(self, part: pd.DataFrame) -> dict[str, list[Any]]:
+        return {"words": [words_of(cell) for cell in part["input"]]}
+
+    def from_python(self, values: Sequence[Any]) -> dict[str, list[Any]]:
+        rows = [value.split() if isinstance(value, str) else value for value in values]
+        wrong = next((row for row in rows if not isinstance(row, list | tuple) or not all(map(_is_word, row))), None)
+        if wrong is not None:
+            raise DataError(f"An input must be a list of words, got {wrong!r:.80}.", 'Write ["New", "York"].')
+        return {"words": [list(row) for row in rows]}
+
+    def load_processor(self, folder: str) -> Any:
+        from studio.tasks import encoded_text
+
+        return encoded_text.load_processor(folder)
+
+    def builtin(self, name: str, rows: Any, head: dict[str, Any], max_length: int) -> tuple[Any, Any]:
+        from datasets import Dataset
+
+        from studio.tasks import encoded_text
+
+        texts = Dataset.from_dict({"text": [" ".join(words) for words in rows["words"]]})
+        return encoded_text.builtin(name, texts, head, max_length)
+
+    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int, labels: Tensor) -> EncodedWords:
+        import torch
+
+        from studio.tasks import encoded_text
+
+        if not processor.is_fast:
+            raise DataError(
+                f"The tokenizer {type(processor).__name__} does not tell which word a piece belongs to.",
+                "Choose a model with a fast tokenizer (tokenizer.json).",
+            )
+        texts = rows["words"][:]
+        ids: list[list[int]] = []
+        pieces: list[int] = []
+        limit = min(max_length, getattr(model_config, "max_position_embeddings", max_length))
+        for start in range(0, len(texts), ENCODE_AT_ONCE):
+            part = [words or [""] for words in texts[start : start + ENCODE_AT_ONCE]]
+            read = processor(part, is_split_into_words=True, truncation=True, max_length=limit)
+            ids += read["input_ids"]
+            for row, words in enumerate(texts[start : start + ENCODE_AT_ONCE]):
+                pieces += _first_pieces(read.word_ids(row), len(words))
+        counts = torch.tensor([len(words) for words in texts])
+        return EncodedWords(
+            text=encoded_text.of_ids(ids, torch.zeros(len(ids), dtype=torch.long), processor),
+            piece=torch.tensor(pieces, dtype=torch.long),
+            labels=_one_a_word(labels, rows["label"][:], counts),
+            offsets=torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)]),
+            tags=tuple(model_config.id2label[number] for number in range(model_config.num_labels)),
+        )
+
+    def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
+        return plain  # type: ignore[no-any-return]  # there are no changes yet that keep the words in their places
+
+    def usage(self, form: str, auto_model: str) -> list[str]:
+        words = 'words = "Write a text here , word by word .".split()'
+        if form == "int8":
+            return [
+                "import json",
+                "import onnxruntime",
+                "from transformers import AutoTokenizer",
+                "",
+                words,
+                'config = json.load(open("int8/config.json"))',
+                'session = onnxruntime.InferenceSession("int8/model.onnx")',
+                'tokenizer = AutoTokenizer.from_pretrained("int8")',
+                'inputs = tokenizer(words, is_split_into_words=True, truncation=True, return_tensors="np")',
+                "named = {field.name: inputs[field.name] for field in session.get_inputs()}",
+                'logits = session.run(["logits"], named)[0]',
+            ]
+        return [
+            f"from transformers import {auto_model}, AutoTokenizer",
+            "",
+            words,
+            f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
+            'tokenizer = AutoTokenizer.from_pretrained(".")',
+            'inputs = tokenizer(words, is_split_into_words=True, truncation=True, return_tensors="pt")',
+            'logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits',
+        ]
+
+
+def words_of(cell: object) -> list[str]:
+    """A cell's words: a JSON list, or a text with spaces between them."""
+    text = str(cell).strip()
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError:
+            return text.split()
+        if isinstance(found, list) and all(isinstance(word, str | int) for word in found):
+            return [str(word) for word in found]
+    return text.split()
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _first_pieces(word_ids: Sequence[int | None], words: int) -> list[int]:
+    """For each word the place where it begins, -1 where the row was cut before it.
+
+    >>> _first_pieces([None, 0, 0, 1, None], 3)
+    [1, 3, -1]
+    """
+    found = [-1] * words
+    for place, word in reversed(list(enumerate(word_ids))):
+        if word is not None and word < words:
+            found[word] = place
+    return found
+
+
+def _one_a_word(labels: Tensor, rows: Sequence[Sequence[int]], counts: Tensor) -> Tensor:
+    """(words,): the tags that there are, `UNLABELLED` for each word of a row without any."""
+    import torch
+
+    if len(labels) == int(counts.sum()):
+        return labels
+    told = [list(row) or [UNLABELLED] * int(count) for row, count in zip(rows, counts, strict=True)]
+    return torch.tensor([number for row in told for number in row], dtype=torch.long)
+
+
+class Tags:
+    """Each word has a tag."""
+
+    kind: Kind = "class"
+    terms = ("soft_target",)
+    measures = (F1, PRECISION, RECALL)
+    column = Column("label", "Tags", "A tag for each word, as in B-PER, I-PER, O. IOB1, IOB2 and BIOES are understood.")
+    problem_type = "single_label_classification"
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        tags = [tag for cell in cells for tag in words_of(cell)]
+        return bool(tags) and all(TAG.fullmatch(tag) for tag in tags) and any(tag != OUTSIDE for tag in tags)
+
+    def read(self, cell: object) -> str:
+        tags = words_of(cell)
+        return " ".join(iob2(tags)) if all(TAG.fullmatch(tag) for tag in tags) else " ".join(tags)
+
+    def names(self, cells: Sequence[str], column: str | None) -> Labels:
+        """O, then B- and I- of each type."""
+        tags = {tag for cell in cells for tag in cell.split()}
+        wrong = next((tag for tag in sorted(tags) if not TAG.fullmatch(tag)), None)
+        if wrong is not None:
+            raise DataError(
+                f"Column {column!r} must hold tags such as B-PER, I-PER and O, got {wrong!r}.",
+                "Choose the column with the tags, or write them in IOB2.",
+            )
+        types = sorted({tag[2:] for tag in tags - {OUTSIDE}})
+        if not types:
+            raise DataError(f"Column {column!r} holds no entity: every tag is O.", "Choose another column.")
+        return [OUTSIDE, *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
+
+    def counts(self, cells: Sequence[str], labels: Labels) -> dict[str, int]:
+        """How many entities of each type there are."""
+        found = Counter(kind for cell in cells for kind, _, _ in entities(cell.split()))
+        return {label[2:]: found[label[2:]] for label in labels if label.startswith("B-")}
+
+    def strata(self, cells: Sequence[str]) -> list[str]:
+        """Whether a row has an entity."""
+        return ["" if not cell else str(any(tag != OUTSIDE for tag in cell.split())) for cell in cells]
+
+    def feature(self) -> Any:
+        from datasets import Sequence as ArrowSequence
+        from datasets import Value
+
+        return ArrowSequence(Value("int64"))
+
+    def numbers(self, cells: Sequence[str], labels: Labels) -> list[Any]:
+        known = {label: number for number, label in enumerate(labels)}
+        return [[known[tag] for tag in cell.split()] for cell in cells]
+
+    def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
+        """The tags of all rows that have some, one after the other."""
+        import torch
+
+        return torch.tensor([number for row in values for number in row], dtype=torch.long)
+
+    def head(self, labels: Labels) -> dict[str, Any]:
+        return {
+            "num_labels": len(labels),
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: number for number, label in enumerate(labels)},
+        }
+
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy, mean over the words that have a tag."""
+        from studio.tasks import labels as functions
+
+        return functions.single_label_loss(logits, labels)
+
+    def known(self, labels: Tensor) -> Tensor:
+        return labels != UNLABELLED
+
+    def choices(self, logits: Tensor) -> Tensor:
+        return logits.argmax(-1)
+
+    def certainty(self, logits: Tensor) -> Tensor:
+        from studio.tasks import labels as functions
+
+        return functions.certainty(logits, multi_label=False)
+
+    def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """Entities that are right, less half of those that are missed or made up."""
+        import torch
+
+        right, found, there = self.statistics(logits, encoded).T
+        return torch.from_numpy(2.0 * right - (found + there) / 2)
+
+    def statistics(self, logits: PositionLogits, encoded: Any) -> np.ndarray:
+        """(labelled rows, 3): entities that are right, that were found, that are there. Added up over rows."""
+        import numpy as np
+
+        offsets, labels = encoded.offsets.tolist(), encoded.labels.cpu().tolist()
+        answers, tags = _tags(logits, encoded.tags), encoded.tags
+        rows = []
+        for start, end in zip(offsets, offsets[1:], strict=False):
+            if start == end or labels[start] == UNLABELLED:
+                continue
+            true = set(entities([tags[number] for number in labels[start:end]]))
+            found = set(entities(answers[start:end]))
+            rows.append((len(true & found), len(found), len(true)))
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+    def measure(self, statistics: np.ndarray) -> dict[str, float]:
+        right, found, there = (int(total) for total in statistics.sum(0))
+        return {
+            "f1": 2 * right / (found + there) if found + there else 0.0,
+            "precision": right / found if found else 0.0,
+            "recall": right / there if there else 0.0,
+        }
+
+    def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
+        return None
+
+    def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
+        tags, offsets = _tags(logits, labels), logits.offsets.tolist()
+        rows = [tags[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+        return [
+            {
+                "tags": iob2(row),
+                "entities": [{"type": kind, "start": start, "end": end} for kind, start, end in entities(row)],
+            }
+            for row in rows
+        ]
+
+    def usage(self, form: str) -> list[str]:
+        named = 'config["id2label"][str(number)]' if form == "int8" else "model.config.id2label[int(number)]"
+        return [
+            f"tags = [{named} for number in logits[0].argmax(-1)]",
+            "first = inputs.word_ids()",
+            "print([(word, tags[first.index(place)]) for place, word in enumerate(words) if place in first])",
+        ]
+
+
+def _tags(logits: PositionLogits, names: Sequence[str]) -> list[str]:
+    """The tag of each word; O where the model did not see it."""
+    seen = ~logits.values.isnan().any(-1)
+    numbers = logits.values.nan_to_num().argmax(-1)
+    return [
+        names[number] if is_seen else OUTSIDE
+        for number, is_seen in zip(numbers.tolist(), seen.tolist(), strict=True)
+    ]
+
+
+TASK = Task(
+    name="token-classification",
+    title="Token classification",
+    when="A tag for each word, such as the names of people and places in a text.",
+    auto_model_name="AutoModelForTokenClassification",
+    pipeline_tag="token-classification",
+    inputs=WordInputs(),
+    targets=Tags(),
+)
