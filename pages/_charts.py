@@ -146,7 +146,7 @@ def milestones(told: Sequence[StageResult]) -> go.Figure:
     figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
     figure.update_yaxes(tickformat=".0%")
     for role, shown in (("teacher", told[:1]), ("student", told[1:])):
-        shares = [one.right / one.n for one in shown]
+        shares = [one.value for one in shown]
         figure.add_scatter(
             x=[one.size_bytes / 1e6 for one in shown],
             y=shares,

@@ -4,14 +4,13 @@ import streamlit as st
 
 from pages._studio import get_home, get_store
 from pages._words import model
-from studio.config.references import BUILTIN_IMAGE, BUILTIN_TEXT
-from studio.config.run import TaskName
+from studio import tasks
 
 SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run"}
 CUT, SAME = "Cut from teacher", "Same as teacher"
 
 
-def choose_model(role: str, task: TaskName, proposed: str) -> str | None:
+def choose_model(role: str, task: str, proposed: str) -> str | None:
     """A model reference, or None while it is not complete; `proposed` is shown until the user changes it."""
     names = list(SOURCES.values())
     options = names if role == "teacher" else [*names, CUT, SAME]
@@ -40,20 +39,20 @@ def choose_model(role: str, task: TaskName, proposed: str) -> str | None:
         return f"folder:{path.strip()}" if path.strip() else None
     if source == SOURCES["run"]:
         return choose_from_runs(role, task, proposed)
-    known_names = BUILTIN_TEXT if task == "text-classification" else BUILTIN_IMAGE
+    known_names = tasks.get(task).builtins
     index = known_names.index(linked) if linked in known_names else 0 if role == "teacher" else 2
     name = st.selectbox("Architecture", known_names, index=index, key=f"{role}-builtin-{task}")
     st.caption("Trained from scratch on your data: no download.")
     return f"builtin/{name}"
 
 
-def models_of_runs(task: TaskName) -> list[str]:
+def models_of_runs(task: str) -> list[str]:
     """References of what earlier runs have trained."""
     home, runs = get_home(), get_store().runs()
     return [f"run:{run.id}/{kind}" for run in runs if run.config.task == task for kind in home.roles(run.id)]
 
 
-def choose_from_runs(role: str, task: TaskName, proposed: str) -> str | None:
+def choose_from_runs(role: str, task: str, proposed: str) -> str | None:
     there = models_of_runs(task)
     if not there:
         st.caption("No earlier run on this kind of data has a model yet.")

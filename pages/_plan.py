@@ -9,7 +9,7 @@ from pages import _charts as charts
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import percent
 from studio.config.plan import FORMS, IMPORTANCES, KINDS, RECIPES, UNITS, title
-from studio.config.run import RunConfig, TaskName
+from studio.config.run import RunConfig
 from studio.service import questions
 
 OWN = "own"
@@ -31,7 +31,7 @@ FIRST: dict[str, dict[str, Any]] = {
 """What a step says when it is added."""
 
 
-def choose_plan(task: TaskName, prune_ratio: float, start: RunConfig | None) -> dict[str, Any]:
+def choose_plan(task: str, prune_ratio: float, start: RunConfig | None) -> dict[str, Any]:
     """A plan by its name, or step by step."""
     names = [name for name, one in RECIPES.items() if task in one.tasks and (prune_ratio or not one.needs_ratio)]
     first = OWN if start and start.plan else names[0]
@@ -49,7 +49,7 @@ def choose_plan(task: TaskName, prune_ratio: float, start: RunConfig | None) -> 
     return {"plan": own_steps(task, start), "prune_ratio": 0.0}
 
 
-def own_steps(task: TaskName, start: RunConfig | None) -> list[dict[str, Any]]:
+def own_steps(task: str, start: RunConfig | None) -> list[dict[str, Any]]:
     """Steps that are added, moved and taken away one by one."""
     if STEPS not in st.session_state:
         known = [one.model_dump() for one in start.plan] if start and start.plan else [{"do": "distill"}]
@@ -79,7 +79,7 @@ def take_away(number: int) -> None:
     del st.session_state[STEPS][number]
 
 
-def one_step(number: int, key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
+def one_step(number: int, key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
     """The widgets of a step; what they say now."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -92,7 +92,7 @@ def one_step(number: int, key: str, step: dict[str, Any], task: TaskName) -> dic
         return {"do": step["do"], **said[step["do"]](key, step, task)}
 
 
-def prune(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
+def prune(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
     kinds = ["channels", "heads", "neurons", "layers"] if task == "image-classification" else [*UNITS][:3]
     usual = kinds[:1] if task == "image-classification" else ["neurons"]
     ratio = st.slider("Share", 0.05, 0.95, float(step.get("ratio") or 0.5), 0.05, key=f"ratio-{key}")
@@ -112,13 +112,13 @@ def prune(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
     return {"ratio": ratio, "units": units or usual, "importance": how, "scope": scope or "local", "rounds": rounds}
 
 
-def sparsify(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
+def sparsify(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
     ratio = st.slider("Share of the weights", 0.05, 0.95, float(step.get("ratio") or 0.8), 0.05, key=f"zero-{key}")
     st.caption("Smaller on disk, not faster: the matrices keep their size when the student works.")
     return {"ratio": ratio}
 
 
-def factorize(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
+def factorize(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
     rank = st.slider("Share of the rank", 0.05, 0.95, float(step.get("rank") or 0.33), 0.05, key=f"rank-{key}")
     words = {"embeddings": "Word table", "layers": "Linear layers"}
     known = [name for name in words if step.get(name, True)]
@@ -127,13 +127,13 @@ def factorize(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
     return {"rank": rank, **{name: name in (picked or words) for name in words}}
 
 
-def distill(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
+def distill(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
     epochs = st.number_input("Epochs", 0, 1000, int(step.get("epochs") or 0), key=f"epochs-{key}",
                              help="0: as many as set above.")  # fmt: skip
     return {"epochs": epochs or None}
 
 
-def quantize(key: str, step: dict[str, Any], task: TaskName) -> dict[str, Any]:
+def quantize(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
     forms = list(FORMS)
     usual = "int8_static" if task == "image-classification" else "int8"
     form = st.selectbox("Form", forms, index=forms.index(step.get("form", usual)), format_func=FORMS.__getitem__,

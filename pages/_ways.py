@@ -6,9 +6,9 @@ import streamlit as st
 
 from pages._parameters import parameter
 from pages._words import method, model
+from studio import tasks
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
-from studio.config.references import BUILTIN_IMAGE, BUILTIN_TEXT
-from studio.config.run import CHANGES, RunConfig, TaskName
+from studio.config.run import RunConfig
 from studio.store.rows import DatasetRow
 
 OWN = "own"
@@ -17,7 +17,11 @@ ANOTHER = "Pick a model, or write hub:ORG/NAME or folder:PATH"
 
 def choose_method(dataset: DatasetRow, start: RunConfig | None) -> dict[str, Any]:
     """The losses, by the name of a method or one by one."""
-    names = [name for name, one in METHODS.items() if dataset.task in one.tasks and fits(name, dataset)]
+    names = [
+        name
+        for name, one in METHODS.items()
+        if tasks.get(dataset.task).modality in one.modality and fits(name, dataset)
+    ]
     titles = {METHODS[name].title: name for name in names}
     first = titles.get(method(start), OWN) if start else names[0]
     picked = st.selectbox(
@@ -34,18 +38,20 @@ def choose_method(dataset: DatasetRow, start: RunConfig | None) -> dict[str, Any
     return {"terms": own_mix(start)}
 
 
-def measured(name: str, task: TaskName) -> str:
+def measured(name: str, task: str) -> str:
     """What the method brought where it was measured, as the README's table has it."""
-    if name not in GAINS.get(task, {}):
+    modality = tasks.get(task).modality
+    if name not in GAINS.get(modality, {}):
         return ""
-    points = GAINS[task][name]
-    return f"Where we measured it ({MEASURED_ON[task]}) it brought {points:+.1f} points against the same student alone."
+    points = f"{GAINS[modality][name]:+.1f} points"
+    return f"Where we measured it ({MEASURED_ON[modality]}) it brought {points} against the same student alone."
 
 
 def fits(name: str, dataset: DatasetRow) -> bool:
     """Whether the losses of a method mean something for the labels of this data."""
+    kind = tasks.get(dataset.task, dataset.multi_label).kind
     losses = [LOSSES[term["loss"]] for term in METHODS[name].values["terms"]]
-    return all(len(dataset.labels) >= one.classes and not (dataset.multi_label and one.one_class) for one in losses)
+    return all(kind in loss.kinds and (kind != "class" or len(dataset.labels) >= loss.classes) for loss in losses)
 
 
 def own_mix(start: RunConfig | None) -> list[dict[str, Any]]:
@@ -73,7 +79,7 @@ def own_mix(start: RunConfig | None) -> list[dict[str, Any]]:
     return terms
 
 
-def choose_more_teachers(task: TaskName, known: list[str], start: RunConfig | None) -> dict[str, Any]:
+def choose_more_teachers(task: str, known: list[str], start: RunConfig | None) -> dict[str, Any]:
     """Further teachers, and models between teacher and student."""
     with st.expander("More teachers, steps in between"):
         teachers = references("more_teachers", task, known, start)
@@ -92,10 +98,10 @@ def choose_more_teachers(task: TaskName, known: list[str], start: RunConfig | No
     return values
 
 
-def references(name: str, task: TaskName, known: list[str], start: RunConfig | None) -> list[str]:
+def references(name: str, task: str, known: list[str], start: RunConfig | None) -> list[str]:
     """Several model references: built in, of earlier runs, or written by hand."""
     field = RunConfig.model_fields[name]
-    builtin = BUILTIN_TEXT if task == "text-classification" else BUILTIN_IMAGE
+    builtin = tasks.get(task).builtins
     first = list(getattr(start, name)) if start else []
     return st.multiselect(
         field.title or name,
@@ -109,7 +115,7 @@ def references(name: str, task: TaskName, known: list[str], start: RunConfig | N
     )
 
 
-def choose_more_data(task: TaskName, start: RunConfig | None) -> dict[str, Any]:
+def choose_more_data(task: str, start: RunConfig | None) -> dict[str, Any]:
     """Changed copies of the training rows."""
     with st.expander("More data from your data"):
         values: dict[str, Any] = {"augment": changes("augment", task, start)}
@@ -124,10 +130,10 @@ def choose_more_data(task: TaskName, start: RunConfig | None) -> dict[str, Any]:
     return values
 
 
-def changes(name: str, task: TaskName, start: RunConfig | None) -> list[str]:
+def changes(name: str, task: str, start: RunConfig | None) -> list[str]:
     field = RunConfig.model_fields[name]
     mixing = () if name == "augment" else ("mixup", "cutmix")  # a mixed image has no label that a teacher could learn
-    words = {str(key): text for key, text in CHANGES[task].items() if key not in mixing}
+    words = {str(key): text for key, text in tasks.get(task).changes.items() if key not in mixing}
     return st.pills(
         field.title or name,
         list(words),

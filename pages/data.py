@@ -46,7 +46,7 @@ def read(path: str, name: str, header: bool | None) -> Any:
 def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: str, key: tuple[Any, ...]) -> Any:
     from studio.data.cleaning import clean, inspect
 
-    rows = clean(_upload, columns, task, _test, _unlabelled)  # type: ignore[arg-type]
+    rows = clean(_upload, columns, task, _test, _unlabelled)
     return rows, inspect(rows)
 
 

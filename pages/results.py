@@ -128,10 +128,10 @@ def steps_taken(run: RunRow) -> None:
     table = []
     for number, one in enumerate(told):
         before = told[number - 1] if number > 1 else None
-        change = f"{100 * (one.right / one.n - before.right / before.n):+.1f}" if before else ""
+        change = f"{100 * (one.value - before.value):+.1f}" if before else ""
         table.append({
             "Step": one.title,
-            "Right": f"{percent(one.right / one.n)} ({percent(one.low)} to {percent(one.high)})",
+            "Right": f"{percent(one.value)} ({percent(one.low)} to {percent(one.high)})",
             "Change": change.replace("-", "−"),
             "Parameters": count(one.parameters),
             "Size": size(one.size_bytes),

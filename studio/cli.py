@@ -19,7 +19,6 @@ from rich.table import Table
 
 from studio import events
 from studio.config.reading import parse_yaml
-from studio.config.run import TaskName
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError
 from studio.home import Home
 from studio.service import runs as service_runs
@@ -89,7 +88,7 @@ def demo(kind: Annotated[Literal["text", "images"], typer.Argument()] = "text", 
 def data_add(
     path: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, or a ZIP of images.")],
     name: Annotated[str, typer.Option(help="The name under which it is saved.")],
-    task: Annotated[TaskName | None, typer.Option(help="Guessed when left out.")] = None,
+    task: Annotated[str | None, typer.Option(help="Guessed when left out.")] = None,
     input_column: Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label. Guessed.")] = None,
     test: Annotated[Path | None, typer.Option(help="A second file, to be the test set.")] = None,
@@ -202,7 +201,7 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     if found["error"]:
         typer.echo(_shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
     for step in store.milestones(run_id):
-        right = f"{step.right / step.n:.4f} of {step.n} validation rows right"
+        right = f"{step.metric} {step.value:.4f} on {step.n} validation rows"
         typer.echo(f"{step.title}: {right}, {step.size_bytes / 1e6:.2f} MB, {step.latency_ms:.2f} ms a row")
     if found["choice"]:
         chosen = found["choice"]

@@ -3,9 +3,9 @@
 The trainer yields them, the training thread writes them to the store, the pages read the rows.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 STAGES = (
     "prepare",
@@ -56,8 +56,9 @@ class Progress(_Event):
 class Metrics(_Event):
     """Points of the curves at one step of a phase.
 
-    Names: `loss` (total), `label_loss` and each distillation loss, such as `soft_target_loss`; `accuracy` (on
-    validation data). The role is the phase's: teach = teacher, distill and harden = student, control = control.
+    Names: `loss` (total), `label_loss` and each distillation loss, such as `soft_target_loss`; the measure of the task,
+    such as `accuracy` (on validation data). The role is the phase's: teach = teacher, distill and harden = student,
+    control = control.
     """
 
     kind: Literal["metrics"] = "metrics"
@@ -90,8 +91,9 @@ class PhaseFinished(_Event):
 class Evaluation(_Event):
     """One measured number. `low` and `high` are the ends of its 95 % interval where it has one.
 
-    Metrics: accuracy, f1_macro (shares of 1), parameters, size_bytes, and milliseconds of a forward pass:
-    latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and latency_32_p95_ms (32 rows).
+    Metrics: the measures of the task, such as accuracy and f1_macro (shares of 1); parameters, size_bytes, and
+    milliseconds of a forward pass: latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and
+    latency_32_p95_ms (32 rows).
     """
 
     kind: Literal["evaluation"] = "evaluation"
@@ -105,12 +107,13 @@ class Evaluation(_Event):
 
 
 class Comparison(_Event):
-    """`first` minus `second` in accuracy on the same rows, with the 95 % interval of the paired difference."""
+    """`first` minus `second` in `metric` on the same rows, with the 95 % interval of the paired difference."""
 
     kind: Literal["comparison"] = "comparison"
     first: Role
     second: Role
     split: str
+    metric: str = "accuracy"
     difference: float
     low: float
     high: float
@@ -139,18 +142,28 @@ class Choice(_Event):
 
 
 class StageResult(_Event):
-    """The student after a step of its plan, or the teacher, before the first one: right on so many of `n` validation
-    rows, with the 95 % interval of their share, and what it takes on disk and of time (one row, median)."""
+    """The student after a step of its plan, or the teacher, before the first one: `metric` on `n` validation rows with
+    its 95 % interval, and what it takes on disk and of time (one row, median)."""
 
     kind: Literal["milestone"] = "milestone"
     title: str
-    right: int
+    metric: str = "accuracy"
+    value: float
     n: int
     low: float
     high: float
     parameters: int
     size_bytes: int
     latency_ms: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _right_of_n(cls, values: Any) -> Any:
+        """Until version 0.1 it said how many rows were right."""
+        if isinstance(values, dict) and "right" in values:
+            values = dict(values)
+            values["value"] = values.pop("right") / values["n"]
+        return values
 
 
 class Verdict(_Event):

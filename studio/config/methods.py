@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Kind = Literal["response", "feature", "relation"]
-TEXT, IMAGES = "text-classification", "image-classification"
+TEXT, IMAGE = "text", "image"
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Loss:
     """One distillation loss as a person chooses it.
 
     `weight` is its usual weight, `classes` the fewest classes with which it means anything, `warm_up` the share of the
-    training over which its weight grows from 0. `one_class`: it needs rows of exactly one class.
+    training over which its weight grows from 0. `kinds`: the labels that it can compare, see `studio.tasks`.
     """
 
     title: str
@@ -28,8 +28,10 @@ class Loss:
     classes: int = 2
     warm_up: float = 0.0
     why_classes: str = ""
-    one_class: bool = False
+    kinds: tuple[str, ...] = ("class", "multi_label")
 
+
+ANY = ("class", "multi_label", "number")
 
 LOSSES: dict[str, Loss] = {
     "soft_target": Loss(
@@ -43,6 +45,7 @@ LOSSES: dict[str, Loss] = {
         "response",
         "Try it when temperature is hard to choose: it needs none.",
         "Ba & Caruana, 2014",
+        kinds=ANY,
     ),
     "dkd": Loss(
         "Decoupled (DKD)",
@@ -50,7 +53,7 @@ LOSSES: dict[str, Loss] = {
         "For many classes and a teacher that is very sure of itself.",
         "Zhao et al., 2022",
         classes=3,
-        one_class=True,
+        kinds=("class",),
         warm_up=1 / 12,
         why_classes="with two classes nothing is left once the right one is set aside",
     ),
@@ -59,7 +62,7 @@ LOSSES: dict[str, Loss] = {
         "response",
         "For a teacher that is much stronger than the student: only the order and the spacing of its answers count.",
         "Huang et al., 2022",
-        one_class=True,
+        kinds=("class",),
     ),
     "standardized_soft_target": Loss(
         "Standardized soft targets",
@@ -67,7 +70,7 @@ LOSSES: dict[str, Loss] = {
         "For a teacher whose logits are much larger or smaller than the student's.",
         "Sun et al., 2024",
         classes=3,
-        one_class=True,
+        kinds=("class",),
         why_classes="standardized, two logits are always the same two numbers",
     ),
     "hint": Loss(
@@ -75,12 +78,14 @@ LOSSES: dict[str, Loss] = {
         "feature",
         "For a student of the teacher's kind that is deep and thin: it also learns what the teacher's layers compute.",
         "Romero et al., 2015",
+        kinds=ANY,
     ),
     "hidden_cosine": Loss(
         "Cosine of hidden states",
         "feature",
         "For a transformer with fewer layers than its teacher.",
         "Sanh et al., 2019 (DistilBERT)",
+        kinds=ANY,
     ),
     "attention_transfer": Loss(
         "Attention transfer",
@@ -88,18 +93,21 @@ LOSSES: dict[str, Loss] = {
         "For convolutions: the student looks where the teacher looks.",
         "Zagoruyko & Komodakis, 2017",
         weight=50.0,
+        kinds=ANY,
     ),
     "attention_distribution": Loss(
         "Attention matrices (MiniLM)",
         "feature",
         "For two transformers: words attend to the same words.",
         "Wang et al., 2020",
+        kinds=ANY,
     ),
     "value_relation": Loss(
         "Value relations (MiniLM)",
         "feature",
         "For two transformers of different width; goes well with attention matrices.",
         "Wang et al., 2020",
+        kinds=ANY,
     ),
     "rkd_distance": Loss(
         "Relations: distances (RKD)",
@@ -107,6 +115,7 @@ LOSSES: dict[str, Loss] = {
         "For models of different kinds: examples that are alike to the teacher become alike to the student.",
         "Park et al., 2019",
         weight=25.0,
+        kinds=ANY,
     ),
     "rkd_angle": Loss(
         "Relations: angles (RKD)",
@@ -114,6 +123,7 @@ LOSSES: dict[str, Loss] = {
         "As distances, and finer; goes well with them.",
         "Park et al., 2019",
         weight=50.0,
+        kinds=ANY,
     ),
     "similarity": Loss(
         "Relations: similarities",
@@ -121,6 +131,7 @@ LOSSES: dict[str, Loss] = {
         "For models of different kinds and large batches.",
         "Tung & Mori, 2019",
         weight=3000.0,
+        kinds=ANY,
     ),
 }
 
@@ -172,7 +183,7 @@ class Method:
     title: str
     when: str
     values: dict[str, Any] = field(default_factory=dict)
-    tasks: tuple[str, ...] = (TEXT, IMAGES)
+    modality: tuple[str, ...] = (TEXT, IMAGE)
 
 
 def _terms(*names: str) -> dict[str, Any]:
@@ -191,7 +202,7 @@ METHODS: dict[str, Method] = {
     "cosine": Method("Soft targets and hidden states", LOSSES["hidden_cosine"].when,
                      _terms("soft_target", "hidden_cosine")),
     "attention": Method("Soft targets and attention transfer", LOSSES["attention_transfer"].when,
-                        _terms("soft_target", "attention_transfer"), (IMAGES,)),
+                        _terms("soft_target", "attention_transfer"), (IMAGE,)),
     "minilm": Method("Soft targets and MiniLM", "For two transformers of different width or depth.",
                      _terms("soft_target", "attention_distribution", "value_relation"), (TEXT,)),
     "rkd": Method("Soft targets and relations (RKD)", LOSSES["rkd_distance"].when,
@@ -200,7 +211,7 @@ METHODS: dict[str, Method] = {
                          _terms("soft_target", "similarity")),
 }  # fmt: skip
 
-MEASURED_ON = {TEXT: "movie reviews, 2 of 6 layers", IMAGES: "digits, 500 labels and 20,000 images without"}
+MEASURED_ON = {TEXT: "movie reviews, 2 of 6 layers", IMAGE: "digits, 500 labels and 20,000 images without"}
 GAINS: dict[str, dict[str, float]] = {
     TEXT: {
         "soft": 0.5,
@@ -212,7 +223,7 @@ GAINS: dict[str, dict[str, float]] = {
         "rkd": 0.3,
         "similarity": -0.9,
     },
-    IMAGES: {
+    IMAGE: {
         "soft": 4.6,
         "mse": 4.4,
         "dkd": 2.9,

@@ -4,15 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-BUILTIN_TEXT = (
-    "transformer-base",
-    "transformer-small",
-    "transformer-tiny",
-    "fasttext-large",
-    "fasttext-small",
-    "fasttext-tiny",
-)
-BUILTIN_IMAGE = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64", "mlp-16")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 MODEL_HELP = "`folder:PATH`, `hub:ORG/NAME`, `run:ID/student`, `run:ID/teacher` or `builtin/NAME`"
 
@@ -41,10 +32,6 @@ class ModelReference:
             return cls("teacher", match[1])
         if text == "teacher/same":
             return cls("teacher", "same")
-        if text.startswith("builtin/"):
-            name = text.removeprefix("builtin/")
-            known = BUILTIN_TEXT + BUILTIN_IMAGE
-            if name not in known:
-                raise ValueError(f"there is no built-in model {name!r}; there are {', '.join(known)}")
-            return cls("builtin", name)
+        if match := re.fullmatch(r"builtin/([a-z0-9-]+)", text):
+            return cls("builtin", match[1])
         raise ValueError(f"{text!r} is not a model; write {MODEL_HELP} (a student also `teacher/K-layers`)")

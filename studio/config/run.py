@@ -8,32 +8,14 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from studio.config.methods import LOSSES, Term, read_terms
+from studio.config.methods import Term, read_terms
 from studio.config.plan import Distill, Prune, Step, check_order, read_plan
 from studio.config.references import MODEL_HELP, ModelReference
-from studio.errors import ConfigError
 
-TaskName = Literal["text-classification", "image-classification"]
 Schedule = Literal["constant", "linear", "cosine"]
-Change = Literal["word_dropout", "word_replacement", "masked_word", "flip", "crop", "jitter", "mixup", "cutmix"]
+
 UNLABELLED = -1
 """The label of a row that has none; such rows teach through the teacher alone."""
-
-CHANGES: dict[TaskName, dict[Change, str]] = {
-    "text-classification": {
-        "word_dropout": "Leave out some words",
-        "word_replacement": "Words that the teacher takes for similar",
-        "masked_word": "Words that a masked language model fills in",
-    },
-    "image-classification": {
-        "flip": "Mirror left and right",
-        "crop": "Shift by a few pixels",
-        "jitter": "Change brightness, contrast and colours",
-        "mixup": "Blend two images",
-        "cutmix": "Paste a part of one image into another",
-    },
-}
-"""How data is changed to have more of it."""
 
 
 class RunConfig(BaseModel):
@@ -46,7 +28,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     dataset: str = Field(title="Data set", min_length=1, description="Name or id of a saved data set.")
-    task: TaskName | None = Field(
+    task: str | None = Field(
         None, title="Task", description="What the models learn. Taken from the data set when left out."
     )
     teacher: str = Field(title="Teacher", description=f"The large model to imitate: {MODEL_HELP}.")
@@ -56,10 +38,10 @@ class RunConfig(BaseModel):
         "`teacher/same`, as large as the teacher (born again).",
     )
     terms: tuple[Term, ...] = Field(
-        (Term(loss="soft_target"),),
-        min_length=1,
+        (),
         title="Distillation losses",
-        description="What the student imitates, with weights. Their sum counts alpha, the labels 1 − alpha.",
+        description="What the student imitates, with weights. Their sum counts alpha, the labels 1 − alpha. Empty: "
+        "what suits the task.",
     )
     temperature: float = Field(
         4.0,
@@ -255,13 +237,13 @@ class RunConfig(BaseModel):
         description="`assistants`: each model teaches the next one. `shrinking`: each model is cut from the one before "
         "it, and the teacher teaches all.",
     )
-    augment: tuple[Change, ...] = Field(
+    augment: tuple[str, ...] = Field(
         (),
         title="Changed copies for the student",
         description="Changed copies of the training rows, which the teacher answers anew: worth it where "
         "there is little data.",
     )
-    teacher_augment: tuple[Change, ...] = Field(
+    teacher_augment: tuple[str, ...] = Field(
         (),
         title="Changed copies for the teacher",
         description="Changed copies of the training rows while the teacher itself learns your labels.",
@@ -374,29 +356,6 @@ class RunConfig(BaseModel):
         if not self.assistants or sorted(set(sizes), reverse=True) != sizes:
             raise ValueError(
                 f"a shrinking chain needs steps with fewer and fewer layers, got {', '.join(map(str, sizes))}"
-            )
-
-    def check_against(self, task: TaskName, classes: int, multi_label: bool = False) -> None:
-        """Raise `ConfigError` where a setting means nothing for this task or this number of classes.
-
-        `multi_label`: a row can have any number of labels.
-        """
-        for term in self.terms:
-            loss = LOSSES[term.loss]
-            if multi_label and loss.one_class:
-                raise ConfigError(
-                    f"{term.loss} compares classes of which exactly one is right; in this data several can be.",
-                    "Use soft_target, which treats every label for itself there.",
-                )
-            if classes < loss.classes:
-                raise ConfigError(
-                    f"{term.loss} needs at least {loss.classes} classes, the data has {classes}: {loss.why_classes}.",
-                    "Use soft_target instead.",
-                )
-        wrong = [name for name in self.augment + self.teacher_augment if name not in CHANGES[task]]
-        if wrong:
-            raise ConfigError(
-                f"{wrong[0]} does not change data for {task}.", f"Choose among {', '.join(CHANGES[task])}."
             )
 
     def to_yaml(self) -> str:

@@ -1,18 +1,35 @@
-"""Which column is the input, which the label: guessed, so that a person only has to look."""
+"""Which task an upload is for, and which column is the input, which the label: guessed, so that a person only has to
+look."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.config.run import TaskName
+from studio import tasks
 from studio.data.uploads import Upload
 
 SEPARATORS = ("|", ";", ",")
-_INPUT_NAMES = ("text", "sentence", "message", "review", "content", "question", "utterance", "body", "text_a", "title")
-_LABEL_NAMES = ("label", "labels", "class", "category", "intent", "target", "sentiment", "y", "tag", "topic")
+SAMPLE = 2_000
+_LABEL_NAMES = (
+    "label",
+    "labels",
+    "class",
+    "category",
+    "intent",
+    "target",
+    "sentiment",
+    "y",
+    "tag",
+    "topic",
+    "score",
+    "similarity",
+    "rating",
+)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column is the input, which the label (None: there is none), which names the split (None: likewise).
+    """Which column is the input, which the label (None: there is none), which names the split (None: likewise), and
+    which is the second text of a pair.
 
     `separator` stands between the labels of one cell, where a row can have several.
     """
@@ -21,43 +38,79 @@ class Columns:
     label: str | None
     split: str | None = None
     separator: str | None = None
+    pair: str | None = None
 
     def as_dict(self) -> dict[str, str]:
         """What was chosen, by its role; what was not is left out."""
-        named = {"input": self.input, "label": self.label, "split": self.split, "separator": self.separator}
+        named = {
+            "input": self.input,
+            "pair": self.pair,
+            "label": self.label,
+            "split": self.split,
+            "separator": self.separator,
+        }
         return {role: column for role, column in named.items() if column is not None}
 
 
-def guess_task(upload: Upload) -> TaskName:
-    return "image-classification" if upload.kind == "images" else "text-classification"
+def fitting(upload: Upload) -> list[str]:
+    """The tasks that could read this upload, the one that it looks like first."""
+    there = [name for name, task in tasks.TASKS.items() if task.inputs.guess(upload.kind, upload.table) is not None]
+    best = next((name for name in reversed(there) if _looks_like(upload, name)), there[0])
+    return [best, *(name for name in there if name != best)]
 
 
-def guess_columns(upload: Upload) -> Columns:
+def guess_task(upload: Upload) -> str:
+    return fitting(upload)[0]
+
+
+def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     """By name first; else the longest texts are the input, and the column with few different values the label."""
-    if upload.kind == "images":
-        return Columns("image", "label", "split")
-    table = upload.table
-    names = {str(name).strip().lower(): str(name) for name in table.columns}
-    split = next((names[name] for name in ("split", "subset", "partition") if name in names), None)
-    left = [str(name) for name in table.columns if str(name) != split]
-    sample = table.head(2_000)
-    label = next((names[name] for name in _LABEL_NAMES if name in names), None)
-    text = next((names[name] for name in _INPUT_NAMES if name in names and names[name] != label), None)
-    if text is None:
-        others = [name for name in left if name != label] or left
-        text = max(others, key=lambda name: sample[name].astype(str).str.len().mean())
+    task = guess_task(upload) if task is None else task
+    inputs = tasks.get(task).inputs
+    roles = inputs.guess(upload.kind, upload.table) or {}
+    names = {str(name).strip().lower(): str(name) for name in upload.table.columns}
+    split = roles.get("split") or next(
+        (names[name] for name in ("split", "subset", "partition") if name in names), None
+    )
+    left = [str(name) for name in upload.table.columns if str(name) != split]
+    label = roles.get("label") or next((names[name] for name in _LABEL_NAMES if name in names), None)
+    text = roles.get("input") or _longest(upload, [name for name in left if name != label] or left)
+    pair = roles.get("pair")
+    if pair is None and any(column.role == "pair" and column.required for column in inputs.columns):
+        others = [name for name in left if name not in (text, label)]
+        pair = _longest(upload, others) if others else None
     if label is None:
-        others = [name for name in left if name != text]
-        few = [name for name in others if 1 < sample[name].nunique() <= max(2, min(200, len(sample) // 2))]
-        label = min(few, key=lambda name: sample[name].nunique(), default=others[0] if others else None)
-    return Columns(text, label, split)
+        label = _few_values(upload, [name for name in left if name not in (text, pair)])
+    return Columns(text, label, split, pair=pair)
+
+
+def _looks_like(upload: Upload, name: str) -> bool:
+    """Whether every column that the task needs was found by its name or its kind, and the labels look like its own."""
+    task = tasks.get(name)
+    found = task.inputs.guess(upload.kind, upload.table) or {}
+    if any(column.required and column.role not in (*found, "input") for column in task.inputs.columns):
+        return False
+    label = guess_columns(upload, name).label
+    return label is not None and task.targets.fits([str(cell) for cell in upload.table[label].head(SAMPLE)])
+
+
+def _longest(upload: Upload, names: Sequence[str]) -> str:
+    sample = upload.table.head(SAMPLE)
+    return max(names, key=lambda name: sample[name].astype(str).str.len().mean())
+
+
+def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
+    """The column with the fewest different values, if it has few; else the first one."""
+    sample = upload.table.head(SAMPLE)
+    few = [name for name in names if 1 < sample[name].nunique() <= max(2, min(200, len(sample) // 2))]
+    return min(few, key=lambda name: sample[name].nunique(), default=names[0] if names else None)
 
 
 def guess_separator(upload: Upload, label: str | None) -> str | None:
     """What stands between several labels of one cell: splitting there must leave few labels that come again."""
     if label is None or label not in upload.table.columns:
         return None
-    cells = [str(cell) for cell in upload.table[label].head(2_000) if str(cell).strip()]
+    cells = [str(cell) for cell in upload.table[label].head(SAMPLE) if str(cell).strip()]
     for separator in SEPARATORS:
         parts = [part.strip() for cell in cells for part in cell.split(separator)]
         split = len(parts) - len(cells)

@@ -300,7 +300,8 @@ def _validate(state: FitState) -> Iterator[Event]:
     """One look at the validation data; it may stop anywhere, and leaves the network in the mode that it came in."""
     spec = state.spec
     here = Progress(phase=spec.phase, step=state.step, total=spec.steps)
-    logits = yield from passes.logits(spec.model, spec.validation, state.device, lambda _: here)
+    found = yield from passes.logits(spec.model, spec.validation, state.device, lambda _: here)
+    logits = found.values
     if not logits.isfinite().all():
         raise diverged("an answer to the validation data is not a number", spec, state.step)
     labels = spec.validation.labels.cpu()

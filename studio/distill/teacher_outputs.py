@@ -15,6 +15,7 @@ from studio.events import Progress
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded
+from studio.tasks.positions import PositionLogits
 
 BATCH = 256
 """Rows a forward pass without gradients takes at once; long texts are sorted, so that padding stays small."""
@@ -38,7 +39,7 @@ def fingerprint(model: Model, inputs: Encoded, dtype: torch.dtype = torch.float3
 
 def logits(
     model: Model, inputs: Encoded, device: Device, tell: Callable[[int], Progress]
-) -> Generator[Progress, None, Tensor]:
+) -> Generator[Progress, None, PositionLogits]:
     """All rows through the model in evaluation mode; returns (rows, classes) in float32 on the CPU.
 
     Yields what `tell` makes of the number of rows done. Where several processes train together each takes its share
@@ -60,7 +61,7 @@ def logits(
         yield tell(start + len(rows))
     group.add_up([result])
     network.train(was_training)
-    return result
+    return PositionLogits.per_row(result)
 
 
 def record(
@@ -74,7 +75,7 @@ def record(
     if not device.group.all_agree(file.exists()):
         computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
         if device.group.writes and not file.exists():
-            _write(folder, computed)
+            _write(folder, computed.values)
         device.group.wait()
     yield tell(len(inputs))
     return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))

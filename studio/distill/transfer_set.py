@@ -11,14 +11,12 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from studio import tasks
-from studio.config.run import TaskName
 from studio.distill import teacher_outputs as recording
 from studio.events import Event, Log, Phase, Progress
 from studio.home import Home
 from studio.machine.devices import Device
 from studio.models.model import Model
-from studio.tasks import Encoded
+from studio.tasks import Encoded, Task
 from studio.tasks.augment import NO_CHANGES, Changes
 from studio.tasks.labels import are_known, certainty
 
@@ -46,7 +44,7 @@ class View:
 class TransferSet:
     """Training rows in one part, or in two where a student goes on with new data: the new rows, then the old ones."""
 
-    task: TaskName
+    task: Task
     parts: tuple[Dataset, ...]
     max_length: int
     seed: int
@@ -61,7 +59,7 @@ class TransferSet:
         The data as it is stays in memory, and of its changed views the latest.
         """
         changes = self.changes if changes is None else changes
-        task, rows, reading = tasks.of(self.task), self.parts[number], (number, *_reading(model))
+        task, rows, reading = self.task, self.parts[number], (number, *_reading(model))
         if reading not in self._plain:
             self._plain[reading] = task.encode(rows, model.processor, model.network.config, self.max_length)
         plain = self._plain[reading]

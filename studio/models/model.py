@@ -8,7 +8,9 @@ import transformers
 from datasets import Dataset
 from torch import nn
 
-from studio.config.run import RunConfig, TaskName
+from studio import tasks
+from studio.config.run import RunConfig
+from studio.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,23 @@ class Model:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a model is to be fitted to: the task, the names of its labels, the training rows, and whether a row can have
-    several labels."""
+    """What a model is to be fitted to: the task by its name, the names of its labels, the training rows, and whether a
+    row can have several labels."""
 
-    task: TaskName
+    name: str
     labels: list[str]
     rows: Dataset
     max_length: int
     multi_label: bool = False
 
     @property
+    def task(self) -> Task:
+        return tasks.get(self.name, self.multi_label)
+
+    @property
     def head(self) -> dict[str, Any]:
         """The part of a model's config that names the labels."""
-        return {
-            "num_labels": len(self.labels),
-            "id2label": dict(enumerate(self.labels)),
-            "label2id": {label: number for number, label in enumerate(self.labels)},
-            "problem_type": "multi_label_classification" if self.multi_label else "single_label_classification",
-        }
+        return self.task.targets.head(self.labels)
 
 
 def parameters(network: nn.Module) -> int:

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
-from studio import tasks
-from studio.config.references import BUILTIN_IMAGE, BUILTIN_TEXT, ModelReference
+from studio.config.references import ModelReference
 from studio.errors import ModelError
 from studio.events import Progress
 from studio.home import Home
@@ -44,11 +43,10 @@ def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, No
 
 def build(name: str, problem: Problem) -> Model:
     """A built-in architecture with random weights, and a processor fitted to the training rows."""
-    names = BUILTIN_TEXT if problem.task == "text-classification" else BUILTIN_IMAGE
-    if name not in names:
-        raise ModelError(f"builtin/{name} is not made for {problem.task}.", f"Choose one of {', '.join(names)}.")
-    task = tasks.of(problem.task)
-    config, processor = task.builtin(name, problem.rows, problem.head, problem.max_length)
+    task = problem.task
+    if name not in task.builtins:
+        raise ModelError(f"builtin/{name} is not made for {task.name}.", f"Choose one of {', '.join(task.builtins)}.")
+    config, processor = task.builtin(name, problem.rows, problem.labels, problem.max_length)
     return Model(task.auto_model.from_config(config), processor)
 
 
@@ -56,14 +54,14 @@ def open_folder(folder: Path, problem: Problem) -> Model:
     """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `fit`."""
     check_folder(folder)
     memory.require(weights_bytes(folder), torch.device("cpu"), f"The model in {folder}")
-    task = tasks.of(problem.task)
-    knows, notes = _compare_labels(folder, problem.labels, problem.multi_label)
+    task = problem.task
+    knows, notes = _compare_labels(folder, problem)
     try:
-        network, loading = _open_network(folder, task.auto_model, None if knows else len(problem.labels))
+        network, loading = _open_network(folder, task.auto_model, None if knows else problem.head["num_labels"])
         processor = task.load_processor(str(folder))
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ModelError(
-            f"The model in {folder} cannot be opened for {problem.task}: {_first_line(error)}.",
+            f"The model in {folder} cannot be opened for {task.name}: {_first_line(error)}.",
             "Choose a Hugging Face folder with weights and a tokenizer or image processor of this kind.",
         ) from error
     fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
@@ -142,10 +140,10 @@ def _first_line(error: Exception) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-def _compare_labels(folder: Path, labels: list[str], multi_label: bool) -> tuple[bool, tuple[str, ...]]:
+def _compare_labels(folder: Path, problem: Problem) -> tuple[bool, tuple[str, ...]]:
     """Whether the folder's config names the same labels, in any order; unnamed ones count when as many.
 
-    `multi_label`: its head must have learned to say yes or no to each of them.
+    Where a row can have several labels, or its label is a number, the head must have learned just that.
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -153,15 +151,20 @@ def _compare_labels(folder: Path, labels: list[str], multi_label: bool) -> tuple
         raise ModelError(
             f"The config of {folder} cannot be read: {_first_line(error)}.", "Choose a model that transformers knows."
         ) from error
-    if (config.problem_type == "multi_label_classification") != multi_label:
+    kind, wanted = problem.task.kind, problem.head
+    if _HEADS.get(config.problem_type, "class") != kind or config.num_labels != wanted["num_labels"]:
         return False, ()
-    named = [str(name) for name in config.id2label.values()]
-    if sorted(named) == sorted(labels):
+    named, labels = [str(name) for name in config.id2label.values()], list(wanted["id2label"].values())
+    if kind == "number" or sorted(named) == sorted(labels):
         return True, ()
     if named == [f"LABEL_{index}" for index in range(len(labels))]:
         note = f"The model does not name its classes; they are taken in this order: {', '.join(labels)}."
         return True, (note,)
     return False, ()
+
+
+_HEADS = {"multi_label_classification": "multi_label", "regression": "number"}
+"""What a head has learned to say, by the `problem_type` of its config."""
 
 
 def _order_head(network: Any, labels: list[str]) -> None:

@@ -38,7 +38,7 @@ def convert(job: Job) -> Conversion:
     rows = rows.select(range(min(CHECKED_ROWS, len(rows))))
     problem = Problem(dataset.task, dataset.labels, rows, job.config.max_length, dataset.multi_label)
     model = open_folder(home.model(job.run_id, "student"), problem)
-    task = tasks.of(dataset.task)
+    task = tasks.get(dataset.task, dataset.multi_label)
     inputs = task.encode(rows, model.processor, model.network.config, job.config.max_length)
     train = dataset.dict["train"].select(range(min(onnx.CALIBRATION_ROWS, len(dataset.dict["train"]))))
     calibration = task.encode(train, model.processor, model.network.config, job.config.max_length)

@@ -32,10 +32,10 @@ from studio.home import Home
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation as examination
+from studio.pipeline import final_evaluation
 from studio.pipeline import prepare as preparation
 from studio.pipeline import stage_results as milestones
-from studio.pipeline.final_evaluation import Exam
+from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.prepare import Models, RunContext
 
 Result = TypeVar("Result")
@@ -80,8 +80,8 @@ def distill(
     context.device.group.disband()
     if not context.device.group.is_first:
         return
-    exam = Exam(config, context.problem, devices.alone(context.device), context.splits)
-    yield from _phase("evaluate", examination.examine(exam, trained))
+    tests = FinalEvaluation(config, context.problem, devices.alone(context.device), context.splits)
+    yield from _phase("evaluate", final_evaluation.evaluate(tests, trained))
     shutil.rmtree(context.home.checkpoints(run_id), ignore_errors=True)
 
 

@@ -95,10 +95,9 @@ def _seconds(config: Any, models: Any, student: Any, inputs: Any, problem: Any, 
 
 
 def _encode(model: Any, problem: Any) -> Any:
-    from studio import tasks
 
     few = problem.rows.select(range(min(len(problem.rows), 512)))
-    return tasks.of(problem.task).encode(few, model.processor, model.network.config, problem.max_length)
+    return problem.task.encode(few, model.processor, model.network.config, problem.max_length)
 
 
 def _seconds_a_step(model: Any, inputs: Any, device: Any, batch_size: int) -> float:

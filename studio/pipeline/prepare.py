@@ -11,7 +11,7 @@ from datasets import Dataset, concatenate_datasets
 from studio import tasks
 from studio.config import plan
 from studio.config.references import ModelReference
-from studio.config.run import UNLABELLED, Change, RunConfig
+from studio.config.run import RunConfig
 from studio.data import folder as datasets_on_disk
 from studio.data.folder import DataSet
 from studio.distill.objective import Distillation, is_deep
@@ -65,7 +65,7 @@ class RunContext:
         rows = concatenate_datasets([one.dict["validation"] for one in (self.dataset, self.old) if one is not None])
         if at_most is not None and len(rows) > at_most:
             rows = rows.shuffle(seed=0).select(range(at_most))
-        return tasks.of(self.problem.task).encode(rows, model.processor, model.network.config, self.config.max_length)
+        return self.problem.task.encode(rows, model.processor, model.network.config, self.config.max_length)
 
     def save(self, model: Model, role: str) -> Model:
         """Keep a model of this run; of several processes in one home the first one writes it."""
@@ -75,7 +75,7 @@ class RunContext:
     def transfer(self, changes: Changes, views: int) -> TransferSet:
         return TransferSet(self.problem.task, self.parts, self.config.max_length, self.config.seed, changes, views)
 
-    def changes(self, names: tuple[Change, ...], teacher: Model) -> Changes:
+    def changes(self, names: tuple[str, ...], teacher: Model) -> Changes:
         """The changes of that name; words are replaced by those that this teacher takes for similar."""
         near = augment.neighbours(teacher.network, teacher.processor) if "word_replacement" in names else None
         return Changes(names, near, self.masked)
@@ -98,7 +98,7 @@ def prepare(
     dataset = datasets_on_disk.load(folder)
     if config.task not in (None, dataset.task):
         raise ConfigError(f"task must be {dataset.task}, as the data set is, got {config.task}.", "")
-    config.check_against(dataset.task, len(dataset.labels), dataset.multi_label)
+    config = tasks.resolved(config, tasks.get(dataset.task, dataset.multi_label), len(dataset.labels))
     known = None if old is None else _same_labels(datasets_on_disk.load(old), dataset)
     problem = Problem(dataset.task, dataset.labels, dataset.dict["train"], config.max_length, dataset.multi_label)
     context = RunContext(config, run_id, home, dataset, known, problem, device)
@@ -225,7 +225,7 @@ def _same_labels(old: DataSet, new: DataSet) -> DataSet:
 
 def _check_labels(context: RunContext, models: Models) -> None:
     """Raise `DataError` where no training row has a label and some model needs one."""
-    if any(label not in ([], UNLABELLED) for part in context.parts for label in part["label"]):
+    if any(context.problem.task.has_labels(part) for part in context.parts):
         return
     if not all(teacher.knows_labels for teacher in models.teachers):
         raise DataError(
@@ -247,7 +247,7 @@ def _check_memory(context: RunContext, models: Models) -> None:
 def data_bytes(context: RunContext, model: Model) -> int:
     """About what the training rows take as this model reads them, from some of them."""
     rows = context.parts[0].shuffle(seed=0).select(range(min(WEIGHED_ROWS, len(context.parts[0]))))
-    read = tasks.of(context.problem.task).encode(rows, model.processor, model.network.config, context.config.max_length)
+    read = context.problem.task.encode(rows, model.processor, model.network.config, context.config.max_length)
     held = sum(one.nbytes for one in vars(read).values() if isinstance(one, torch.Tensor))
     return held * sum(map(len, context.parts)) // len(rows)
 

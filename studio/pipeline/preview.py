@@ -46,6 +46,7 @@ def preview(job: Job) -> Preview:
         )
     sample = preparation.sample(context, student, compress.ROWS)
     step = next((one for one in job.config.steps if isinstance(one, Prune)), Prune(ratio=0.5))
+    task = problem.task
     held = context.validation(student, ROWS)
     ratios, accuracy, begun = [], [], time.monotonic()
     for ratio in RATIOS:
@@ -54,7 +55,8 @@ def preview(job: Job) -> Preview:
         except ModelError:
             continue  # this student has no such share: half a head
         ratios.append(ratio)
-        accuracy.append(float(milestones.hits([smaller], [held], "average", device).float().mean()))
+        found = milestones.statistics(context, [smaller], [held], device)
+        accuracy.append(task.targets.measure(found)[task.measures[0].name])
         if time.monotonic() - begun > SECONDS:
             break
     return Preview(ratios=ratios, accuracy=accuracy, rows=len(held), step=step)

@@ -4,10 +4,9 @@ end."""
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from torch import Tensor
+import numpy as np
 
-from studio.distill import teacher_outputs as passes
-from studio.distill import transfer_set as transfer
+from studio.distill import teacher_outputs, transfer_set
 from studio.events import Progress, StageResult
 from studio.machine import devices
 from studio.machine.devices import Device
@@ -16,7 +15,7 @@ from studio.models.model import Model, parameters
 from studio.models.saving import weights_bytes
 from studio.pipeline.prepare import RunContext
 from studio.tasks import Encoded
-from studio.tasks.labels import are_known, are_right
+from studio.tasks.positions import PositionLogits
 
 ROWS = 2_000
 """At most so many validation rows are read after each step."""
@@ -35,39 +34,41 @@ def measure(context: RunContext, title: str, members: Sequence[Model]) -> Iterat
 
 
 def _measured(context: RunContext, title: str, members: Sequence[Model]) -> StageResult:
-    from studio.evaluate import metrics as evaluate  # it opens scipy.stats: only for plans of several steps
+    from studio.evaluate import latency, metrics  # they open scipy.stats: only for plans of several steps
 
-    exact = devices.alone(context.device)
-    plain = [replace(one, network=constraints.without_rules(one.network).to(exact.torch_device)) for one in members]
-    inputs = [context.validation(one, ROWS).to(exact.torch_device) for one in plain]
-    right = hits(plain, inputs, context.config.fusion, exact)
-    low, high = evaluate.accuracy_interval(int(right.sum()), len(right))
+    exact, task = devices.alone(context.device), context.problem.task
+    plain = [
+        replace(model, network=constraints.without_rules(model.network).to(exact.torch_device)) for model in members
+    ]
+    inputs = [context.validation(model, ROWS).to(exact.torch_device) for model in plain]
+    found = statistics(context, plain, inputs, exact)
+    value, low, high = metrics.first_measure(task, found)
     return StageResult(
         title=title,
-        right=int(right.sum()),
-        n=len(right),
+        metric=task.measures[0].name,
+        value=value,
+        n=len(found),
         low=low,
         high=high,
-        parameters=sum(parameters(one.network) for one in plain),
-        size_bytes=sum(weights_bytes(one.folder) for one in members if one.folder is not None),
-        latency_ms=evaluate.latency(list(zip(plain, inputs, strict=True)), exact),
+        parameters=sum(parameters(model.network) for model in plain),
+        size_bytes=sum(weights_bytes(model.folder) for model in members if model.folder is not None),
+        latency_ms=latency.latency(list(zip(plain, inputs, strict=True)), exact),
     )
 
 
-def hits(members: Sequence[Model], inputs: Sequence[Encoded], fusion: str, device: Device) -> Tensor:
-    """(rows with a label,): which of them the models of a role get right together."""
-    logits = [_read(model, read, device) for model, read in zip(members, inputs, strict=True)]
-    labels = inputs[0].labels.cpu()
-    known = are_known(labels)
-    return are_right(transfer.fuse(logits, fusion, labels.ndim == 2)[known], labels[known])
+def statistics(context: RunContext, members: Sequence[Model], inputs: Sequence[Encoded], device: Device) -> np.ndarray:
+    """(labelled rows, s): what the task's measures need to know of the answers of the models of a role together."""
+    logits = [_read(model, rows, device) for model, rows in zip(members, inputs, strict=True)]
+    fused = transfer_set.fuse([part.values for part in logits], context.config.fusion, context.problem.multi_label)
+    return context.problem.task.targets.statistics(logits[0]._replace(values=fused), inputs[0])
 
 
-def _read(model: Model, inputs: Encoded, device: Device) -> Tensor:
+def _read(model: Model, inputs: Encoded, device: Device) -> PositionLogits:
     """All logits, without telling how far it is."""
-    reading = passes.logits(model, inputs, device, lambda done: Progress(phase="evaluate", step=done))
+    reading = teacher_outputs.logits(model, inputs, device, lambda done: Progress(phase="evaluate", step=done))
     while True:
         try:
             next(reading)
         except StopIteration as stop:
-            logits: Tensor = stop.value
+            logits: PositionLogits = stop.value
             return logits

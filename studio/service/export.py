@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from studio import tasks
 from studio.errors import ExportError
 from studio.events import Evaluation, StageResult
 from studio.home import Home
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.store.rows import RunRow
 from studio.store.store import Store
+from studio.tasks import Task
 
 _PACKAGE = Path(__file__).parents[1]
 _LOADERS = {
@@ -21,58 +23,6 @@ _LOADERS = {
     "studio_compact": _PACKAGE / "models" / "compact.py",
 }
 """Files that open what transformers alone does not know, and their names in the zip."""
-
-_USE: dict[str, list[str]] = {
-    "text-classification": [
-        "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
-        "",
-        'model = AutoModelForSequenceClassification.from_pretrained(".", use_safetensors=True)',
-        'tokenizer = AutoTokenizer.from_pretrained(".")',
-        'inputs = tokenizer("Write a text here.", truncation=True, return_tensors="pt")',
-        'scores = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits.softmax(-1)[0]',
-        "print(model.config.id2label[int(scores.argmax())], float(scores.max()))",
-    ],
-    "image-classification": [
-        "from PIL import Image",
-        "from transformers import AutoImageProcessor, AutoModelForImageClassification",
-        "",
-        'model = AutoModelForImageClassification.from_pretrained(".", use_safetensors=True)',
-        'processor = AutoImageProcessor.from_pretrained(".", backend="pil")',
-        'image = Image.open("image.png").convert("L" if getattr(model.config, "num_channels", 3) == 1 else "RGB")',
-        'scores = model(**processor(image, return_tensors="pt")).logits.softmax(-1)[0]',
-        "print(model.config.id2label[int(scores.argmax())], float(scores.max()))",
-    ],
-}
-"""For each task, lines of Python that open the model and ask it something."""
-
-_USE_INT8: dict[str, list[str]] = {
-    "text-classification": [
-        "import json",
-        "import onnxruntime",
-        "from transformers import AutoTokenizer",
-        "",
-        'session = onnxruntime.InferenceSession("int8/model.onnx")',
-        'inputs = AutoTokenizer.from_pretrained("int8")("Write a text here.", truncation=True, return_tensors="np")',
-        "named = {one.name: inputs[one.name] for one in session.get_inputs()}",
-        'logits = session.run(["logits"], named)[0][0]',
-        'print(json.load(open("int8/config.json"))["id2label"][str(logits.argmax())])',
-    ],
-    "image-classification": [
-        "import json",
-        "import onnxruntime",
-        "from PIL import Image",
-        "from transformers import AutoImageProcessor",
-        "",
-        'config = json.load(open("int8/config.json"))',
-        'session = onnxruntime.InferenceSession("int8/model.onnx")',
-        'processor = AutoImageProcessor.from_pretrained("int8", backend="pil")',
-        'image = Image.open("image.png").convert("L" if config.get("num_channels", 3) == 1 else "RGB")',
-        'pixels = processor(image, return_tensors="np")["pixel_values"]',
-        'logits = session.run(["logits"], {"pixel_values": pixels})[0][0]',
-        'print(config["id2label"][str(logits.argmax())])',
-    ],
-}
-"""The same for the int8 file that a plan ends with."""
 
 
 def push(home: Home, store: Store, run_id: int, name: str, private: bool = True) -> str:
@@ -138,10 +88,11 @@ def model_card(
     """What the model is, how good it is, and lines of Python that use it. `loaders` are files beside it that open
     it."""
     dataset = store.dataset(run.dataset_id)
+    task = tasks.get(dataset.task, dataset.multi_label)
     lines = [
         "---",
         "library_name: transformers",
-        f"pipeline_tag: {run.config.task}",
+        f"pipeline_tag: {task.pipeline_tag}",
         "tags: [knowledge-distillation]",
         "---",
         "",
@@ -155,10 +106,10 @@ def model_card(
         "",
         "```python",
         *[f"import {name}  # the file beside this one" for name in loaders],
-        *_use(run.config.task or "text-classification", dataset.multi_label, "studio_compact" in loaders),
+        *_use(task, "studio_compact" in loaders),
         "```",
         "",
-        *(_int8_lines(run.config.task or "text-classification") if int8 else []),
+        *(_int8_lines(task) if int8 else []),
         *(_onnx_lines(conversion) if conversion else []),
         "## Data",
         "",
@@ -182,19 +133,15 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _use(task: str, multi_label: bool, compact: bool) -> list[str]:
-    """The lines that ask the model; where a row can have several labels, for all above 50 %."""
-    lines = _USE[task]
-    if compact:
-        opened = re.compile(r"(AutoModelFor\w+)\.from_pretrained\(\"\.\", use_safetensors=True\)")
-        lines = [opened.sub(r'studio_compact.load(".", \1)', line) for line in lines]
-    if not multi_label:
-        return lines
-    asked = [line.replace(".softmax(-1)[0]", ".sigmoid()[0]") for line in lines[:-1]]
-    return [*asked, "print([(model.config.id2label[n], float(s)) for n, s in enumerate(scores) if s > 0.5])"]
+def _use(task: Task, compact: bool) -> list[str]:
+    """The lines that open the model and ask it."""
+    if not compact:
+        return task.usage("torch")
+    opened = re.compile(r"(AutoModelFor\w+)\.from_pretrained\(\"\.\", use_safetensors=True\)")
+    return [opened.sub(r'studio_compact.load(".", \1)', line) for line in task.usage("torch")]
 
 
-def _int8_lines(task: str) -> list[str]:
+def _int8_lines(task: Task) -> list[str]:
     """The int8 file that the plan ends with."""
     return [
         "## In int8",
@@ -203,7 +150,7 @@ def _int8_lines(task: str) -> list[str]:
         "the student before that step. With onnxruntime and transformers installed:",
         "",
         "```python",
-        *_USE_INT8[task],
+        *task.usage("int8"),
         "```",
         "",
     ]
@@ -214,7 +161,7 @@ def _step_lines(told: Sequence[StageResult]) -> list[str]:
     if not told:
         return []
     rows = [
-        f"| {one.title} | {one.right / one.n:.4f} ({one.low:.4f} to {one.high:.4f}) | {one.parameters:,} | "
+        f"| {one.title} | {one.value:.4f} ({one.low:.4f} to {one.high:.4f}) | {one.parameters:,} | "
         f"{one.size_bytes / 1e6:.2f} | {one.latency_ms:.2f} |"
         for one in told
     ]

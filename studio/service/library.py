@@ -1,6 +1,5 @@
 """Save a data set: its rows in the store, its files in the home, both or neither."""
 
-from studio.config.run import TaskName
 from studio.data.cleaning import Rows, inspect
 from studio.data.columns import Columns
 from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, fingerprint, write
@@ -37,10 +36,9 @@ def save(
         raise DataError(f"A data set's name cannot be a number, got {name!r}.", "Numbers are ids. Choose another name.")
     splits = build(rows, validation_share=validation_share, test_share=test_share, drop_leaked=drop_leaked, seed=seed)
     digest = fingerprint(splits, rows.labels)
-    task: TaskName = rows.task
     row = store.add_dataset(
         name=name,
-        task=task,
+        task=rows.task,
         labels=rows.labels,
         splits={split: len(part) for split, part in splits.items()},
         fingerprint=digest,
@@ -49,6 +47,6 @@ def save(
     )
     folder = home.dataset(row.id)
     if not folder.exists():
-        write(splits, folder, name=name, task=task, labels=rows.labels, digest=digest)
+        write(splits, folder, rows, name=name, digest=digest)
         store.dataset_ready(row.id)
     return row

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from studio.config.run import RunConfig, TaskName
+from studio.config.run import RunConfig
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
 OVER: tuple[Status, ...] = ("finished", "stopped", "failed")
@@ -15,7 +15,7 @@ class DatasetRow:
 
     id: int
     name: str
-    task: TaskName
+    task: str
     labels: list[str]
     splits: dict[str, int]
     fingerprint: str

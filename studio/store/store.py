@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from studio import events
+from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, StoreError, StudioError
@@ -105,11 +105,10 @@ class Store:
             raise ConfigError(
                 f"task must be {dataset.task}, as data set {dataset.name!r} is, got {config.task}.", "Leave task out."
             )
-        config.check_against(dataset.task, len(dataset.labels), dataset.multi_label)
+        full = tasks.resolved(config, tasks.get(dataset.task, dataset.multi_label), len(dataset.labels))
         if config.replay is not None:
             self._check_replay(dataset, self.dataset(config.replay))
         now = time.time()
-        full = config.model_copy(update={"task": dataset.task})
         self._db.execute(
             "INSERT INTO runs (request_key, status, config, dataset_id, owner, created_at, started_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_key) DO NOTHING",

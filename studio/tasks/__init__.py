@@ -8,9 +8,10 @@ from dataclasses import replace
 from studio.errors import ConfigError
 from studio.tasks import images, pairs, regression, text, tokens
 from studio.tasks.encoded import Encoded
+from studio.tasks.resolving import resolved
 from studio.tasks.task import Column, Measure, Task
 
-__all__ = ["TASKS", "Column", "Encoded", "Measure", "Task", "get"]
+__all__ = ["TASKS", "Column", "Encoded", "Measure", "Task", "get", "resolved"]
 
 TASKS: dict[str, Task] = {
     task.name: task

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.config.run import Change
-
 DROPPED, REPLACED = 0.1, 0.15
 """Shares of a text's words that are left out, and that are replaced."""
 
@@ -34,7 +32,7 @@ Replace = Callable[[list[list[str]], list[list[int]], random.Random], list[list[
 class Changes:
     """Which changes are made, and where replaced words come from: neighbours of the teacher, a masked model."""
 
-    names: tuple[Change, ...]
+    names: tuple[str, ...]
     neighbours: Replace | None = None
     masked: Replace | None = None
     _texts: dict[int, list[str]] = field(default_factory=dict, repr=False, compare=False)

@@ -22,9 +22,19 @@ BETWEEN = "\x1f"
 
 MAX_LABELS = 1_000
 
-ACCURACY = Measure("accuracy", "Accuracy", "The share of rows whose answer is right.", interval="share")
-F1_MACRO = Measure("f1_macro", "Macro F1", "F1 of each class, averaged: all classes count the same.", interval="confusion")
-EXACT_MATCH = Measure("accuracy", "Exact match", "The share of rows with all labels right and none too many.", interval="share")
+ACCURACY = Measure(
+    "accuracy", "Accuracy", "The share of rows whose answer is right.", interval="share", sentence="is {} accurate"
+)
+F1_MACRO = Measure(
+    "f1_macro", "Macro F1", "F1 of each class, averaged: all classes count the same.", interval="confusion"
+)
+EXACT_MATCH = Measure(
+    "accuracy",
+    "Exact match",
+    "The share of rows with all labels right and none too many.",
+    interval="share",
+    sentence="gets all labels right in {} of the rows",
+)
 F1_OF_LABELS = Measure("f1_macro", "Macro F1", "F1 of each label, averaged: all labels count the same.")
 
 
@@ -81,6 +91,9 @@ class Classes:
         known = {label: number for number, label in enumerate(labels)} | {"": UNLABELLED}
         return [known[cell] for cell in cells]
 
+    def is_label(self, value: Any) -> bool:
+        return value not in ([], UNLABELLED)
+
     def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
         import torch
 
@@ -128,12 +141,18 @@ class Classes:
 
         true, predicted = statistics.T
         counts = scores.confusion_matrix(true, predicted, int(statistics.max()) + 1)
-        return {"accuracy": int((true == predicted).sum()) / len(true), "f1_macro": float(scores.f1_macro(counts))}
+        return {"accuracy": int(self.right(statistics).sum()) / len(true), "f1_macro": float(scores.f1_macro(counts))}
+
+    def right(self, statistics: np.ndarray) -> np.ndarray:
+        true, predicted = statistics.T
+        found: np.ndarray = true == predicted
+        return found
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         from studio.tasks import scores
 
-        return scores.confusion_matrix(*statistics.T, classes)
+        true, predicted = statistics.T
+        return scores.confusion_matrix(true, predicted, classes)
 
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         best = logits.values.softmax(-1).max(-1)
@@ -205,9 +224,14 @@ class MultiLabel(Classes):
     def measure(self, statistics: np.ndarray) -> dict[str, float]:
         from studio.tasks import scores
 
-        true, predicted = statistics[:, : statistics.shape[1] // 2], statistics[:, statistics.shape[1] // 2 :]
-        right = int((true == predicted).all(1).sum())
+        true, predicted = _halves(statistics)
+        right = int(self.right(statistics).sum())
         return {"accuracy": right / len(true), "f1_macro": scores.f1_of_labels(true, predicted)}
+
+    def right(self, statistics: np.ndarray) -> np.ndarray:
+        true, predicted = _halves(statistics)
+        found: np.ndarray = (true == predicted).all(1)
+        return found
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None
@@ -226,3 +250,9 @@ class MultiLabel(Classes):
             "scores = logits.sigmoid()[0]",
             "print([(model.config.id2label[n], float(s)) for n, s in enumerate(scores) if s > 0.5])",
         ]
+
+
+def _halves(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is true, and what was predicted."""
+    labels = statistics.shape[1] // 2
+    return statistics[:, :labels], statistics[:, labels:]

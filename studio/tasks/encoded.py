@@ -18,8 +18,11 @@ class Encoded(Protocol):
     every model: arange where a row is one position.
     """
 
-    labels: Tensor
-    lengths: Tensor
+    @property
+    def labels(self) -> Tensor: ...
+
+    @property
+    def lengths(self) -> Tensor: ...
 
     @property
     def offsets(self) -> Tensor: ...

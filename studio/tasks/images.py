@@ -38,6 +38,9 @@ class ImageInputs:
     def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
         return {"input": "image", "label": "label", "split": "split"} if kind == "images" else None
 
+    def check(self, table: pd.DataFrame) -> None:
+        pass
+
     def features(self) -> dict[str, Any]:
         from datasets import Image
 

@@ -95,6 +95,9 @@ class Numbers:
         """NaN where there is no label."""
         return [float("nan") if (value := _number(cell)) is None else value for cell in cells]
 
+    def is_label(self, value: Any) -> bool:
+        return value is not None and value == value
+
     def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
         import torch
 
@@ -137,6 +140,9 @@ class Numbers:
         from studio.tasks import scores
 
         return {"spearman": scores.spearman(*statistics.T), "pearson": scores.pearson(*statistics.T)}
+
+    def right(self, statistics: np.ndarray) -> np.ndarray:
+        raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None

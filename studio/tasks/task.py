@@ -40,7 +40,8 @@ class Measure:
     number.
 
     `interval`: where its 95 % interval comes from. `share`: it is the share of rows that are right (Wilson).
-    `confusion`: from the confusion matrix (bootstrap). `rows`: from rows drawn anew (bootstrap).
+    `confusion`: from the confusion matrix (bootstrap). `rows`: from rows drawn anew (bootstrap). `sentence`: what is
+    said of a model that has so much of it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Measure:
     help: str
     unit: Literal["share", "number"] = "share"
     interval: Literal["share", "confusion", "rows"] = "rows"
+    sentence: str = ""
 
     def written(self, value: float) -> str:
         """The value as a person reads it.
@@ -57,6 +59,29 @@ class Measure:
         """
         return f"{100 * value:.1f} %" if self.unit == "share" else f"{value:.3f}"
 
+    def said(self, value: float) -> str:
+        """What a sentence says of a model with this value.
+
+        >>> Measure("f1", "Entity F1", "").said(0.5)
+        'has an entity F1 of 50.0 %'
+        """
+        title = self.title[0].lower() + self.title[1:]
+        usual = f"has {'an' if title[0] in 'aeiou' else 'a'} {title} of {{}}"
+        return (self.sentence or usual).format(self.written(value))
+
+    def difference(self, size: float) -> str:
+        """A difference without its sign: points of a share, or a plain number."""
+        return f"{100 * size:.1f} points" if self.unit == "share" else f"{size:.3f}"
+
+    def bound(self, value: float) -> str:
+        """An end of the interval of a difference.
+
+        >>> Measure("accuracy", "Accuracy", "").bound(-0.012)
+        '−1.2'
+        """
+        text = f"{100 * value:+.1f}" if self.unit == "share" else f"{value:+.3f}"
+        return text.replace("-", "−")
+
 
 class Inputs(Protocol):
     """What a model reads of a row.
@@ -65,15 +90,30 @@ class Inputs(Protocol):
     from them, `quantized_form` how they are quantized; `changes` the augmentations there are, with a sentence each.
     """
 
-    modality: Modality
-    columns: tuple[Column, ...]
-    builtins: tuple[str, ...]
-    units: tuple[str, ...]
-    quantized_form: str
-    changes: Mapping[str, str]
+    @property
+    def modality(self) -> Modality: ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def builtins(self) -> tuple[str, ...]: ...
+
+    @property
+    def units(self) -> tuple[str, ...]: ...
+
+    @property
+    def quantized_form(self) -> str: ...
+
+    @property
+    def changes(self) -> Mapping[str, str]: ...
 
     def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
         """{role: column} of an upload of this kind, or None where it holds nothing that this can read."""
+        ...
+
+    def check(self, table: pd.DataFrame) -> None:
+        """Raise `DataError` where the parts of a row of a cleaned table do not go together."""
         ...
 
     def features(self) -> dict[str, Any]:
@@ -117,11 +157,20 @@ class Targets(Protocol):
     one decides.
     """
 
-    kind: Kind
-    terms: tuple[str, ...]
-    measures: tuple[Measure, ...]
-    column: Column
-    problem_type: str
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def terms(self) -> tuple[str, ...]: ...
+
+    @property
+    def measures(self) -> tuple[Measure, ...]: ...
+
+    @property
+    def column(self) -> Column: ...
+
+    @property
+    def problem_type(self) -> str: ...
 
     def fits(self, cells: Sequence[str]) -> bool:
         """Whether the cells of a column look like such labels, rather than like those of another task."""
@@ -151,6 +200,10 @@ class Targets(Protocol):
         """The cells as that feature."""
         ...
 
+    def is_label(self, value: Any) -> bool:
+        """Whether a value of the column `label` is one, rather than the sign that there is none."""
+        ...
+
     def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
         """The column `label` as the tensor that batches are cut from."""
         ...
@@ -160,7 +213,7 @@ class Targets(Protocol):
         ...
 
     def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss with the labels, mean over the positions that have one; 0 where none has. (p, c), (p, …) -> scalar."""
+        """The loss with the labels, mean over the positions that have one; 0 where none has."""
         ...
 
     def known(self, labels: Tensor) -> Tensor:
@@ -185,6 +238,10 @@ class Targets(Protocol):
 
     def measure(self, statistics: np.ndarray) -> dict[str, float]:
         """The value of each measure over any rows, so that every measure gets a bootstrap interval."""
+        ...
+
+    def right(self, statistics: np.ndarray) -> np.ndarray:
+        """(rows,): which rows are right; asked where the first measure is their share."""
         ...
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
@@ -296,6 +353,10 @@ class Task:
 
         columns = self.inputs.arrow(part) | {"label": self.targets.numbers(list(part["label"]), labels)}
         return Dataset.from_dict(columns, features=Features(self.inputs.features() | {"label": self.targets.feature()}))
+
+    def has_labels(self, rows: Any) -> bool:
+        """Whether somebody labelled at least one of these rows of a data set."""
+        return any(self.targets.is_label(label) for label in rows["label"])
 
     def unlabelled(self, values: Sequence[Any]) -> Any:
         """Python values as rows without a label; raises `DataError` for one that is no input of this task."""

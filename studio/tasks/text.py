@@ -75,6 +75,9 @@ class TextInputs:
             pair = {"input": texts[0], "pair": texts[1]} if len(texts) == 2 else None
         return pair if pair is not None or self.pairs == "always" else {}
 
+    def check(self, table: pd.DataFrame) -> None:
+        pass
+
     def features(self) -> dict[str, Any]:
         from datasets import Value
 

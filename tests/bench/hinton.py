@@ -164,7 +164,7 @@ def open_model(home: Home, run: RunRow, saved: DatasetRow) -> Model:
 
 def logits(model: Model, rows: object) -> np.ndarray:
     """(rows, classes)."""
-    inputs = tasks.of("image-classification").encode(rows, model.processor, model.network.config, 0)
+    inputs = tasks.get("image-classification").encode(rows, model.processor, model.network.config, 0)
     steps = teacher.logits(model, inputs, CPU, lambda done: None)  # type: ignore[arg-type,return-value]
     while True:
         try:

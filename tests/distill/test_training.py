@@ -60,7 +60,7 @@ def model(problem) -> Model:
 
 @pytest.fixture
 def inputs(problem, model):
-    return tasks.of(problem.task).encode(problem.rows, model.processor, model.network.config, 16)
+    return problem.task.encode(problem.rows, model.processor, model.network.config, 16)
 
 
 def spec(model, inputs, **changes):
@@ -111,7 +111,7 @@ def test_recorded_outputs_are_computed_once_and_read_from_disk_after_that(model,
 
 def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cut(model, problem, inputs):
     first = teacher.fingerprint(model, inputs)
-    encode = tasks.of(problem.task).encode
+    encode = problem.task.encode
     reversed_rows = problem.rows.select(range(len(problem.rows) - 1, -1, -1))
     assert first == teacher.fingerprint(model, encode(problem.rows, model.processor, model.network.config, 16))
     assert first != teacher.fingerprint(model, encode(reversed_rows, model.processor, model.network.config, 16))
@@ -132,7 +132,7 @@ def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, 
 
 def test_a_batch_is_padded_to_its_longest_text_alone(problem, model):
     rows = Dataset.from_dict({"text": ["good", "a good warm and lovely thing"], "label": [1, 1]})
-    encoded = tasks.of(problem.task).encode(rows, model.processor, model.network.config, 16)
+    encoded = problem.task.encode(rows, model.processor, model.network.config, 16)
     both, short = encoded.batch(torch.tensor([0, 1])), encoded.batch(torch.tensor([0]))
     assert both["input_ids"].shape[1] > short["input_ids"].shape[1]
     assert both["attention_mask"][0].sum() == short["attention_mask"].sum()
@@ -371,7 +371,7 @@ def test_at_alpha_zero_student_and_control_are_the_same_model(home, saved):
 
 
 def test_the_test_rows_are_read_once_after_all_training(home, saved, monkeypatch):
-    task = tasks.of("text-classification")
+    task = tasks.get("text-classification")
     held = set(folder.load(home.dataset(saved.id)).dict["test"]["text"][:])
     read, encode = [], task._encode
 
@@ -463,7 +463,7 @@ def test_every_kind_of_plan_ends_in_a_verdict_and_a_student_that_opens_as_it_was
     dataset = folder.load(home.dataset(saved.id))
     problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 32)
     student = open_folder(home.model(1, "student"), problem)
-    inputs = tasks.of(problem.task).encode(dataset.dict["test"], student.processor, student.network.config, 32)
+    inputs = problem.task.encode(dataset.dict["test"], student.processor, student.network.config, 32)
     found = finish(teacher.logits(student, inputs, CPU, lambda done: None)).argmax(-1)
     accuracy = next(
         one.value

@@ -37,7 +37,7 @@ def record(teachers, rows, home, fusion="average"):
 
 def test_view_0_is_the_data_as_it_is_and_the_others_are_changed(rows, teacher):
     views = [changed(rows).whole(teacher, number) for number in range(3)]
-    plain = tasks.of("text-classification").encode(rows, teacher.processor, teacher.network.config, 16)
+    plain = tasks.get("text-classification").encode(rows, teacher.processor, teacher.network.config, 16)
     assert torch.equal(views[0].tokens, plain.tokens)
     assert len({tuple(view.tokens.tolist()) for view in views}) == 3
     assert all(torch.equal(view.labels, plain.labels) for view in views)
@@ -87,7 +87,7 @@ def test_new_rows_come_before_old_ones_and_old_answers_are_replayed_from_disk(ro
     (logits,) = finish(record([teacher], both, home))
     (whole,) = finish(record([teacher], TransferSet("text-classification", (rows,), 16, 0), home))
     assert torch.allclose(logits, whole, atol=1e-5)
-    task = tasks.of("text-classification")
+    task = tasks.get("text-classification")
     plain = task.encode(rows, teacher.processor, teacher.network.config, 16)
     joined = both.whole(teacher)
     order = torch.randperm(len(rows))
@@ -119,7 +119,7 @@ def test_by_confidence_the_surer_teacher_counts_more_as_defined():
 
 
 def test_models_with_equal_inputs_are_known_to_read_alike(rows, teacher):
-    task, problem = tasks.of("text-classification"), Problem("text-classification", ["bad", "good"], rows, 16)
+    task, problem = tasks.get("text-classification"), Problem("text-classification", ["bad", "good"], rows, 16)
     twin = build("transformer-small", problem)
     encoded = [task.encode(rows, one.processor, one.network.config, 16) for one in (teacher, twin)]
     encoded.append(task.encode(rows, teacher.processor, teacher.network.config, 5))

@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 import torch
 
-from studio import tasks
 from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.errors import ExportError
@@ -42,7 +41,7 @@ def images(home, store) -> Problem:
 def built(name: str, problem: Problem):
     torch.manual_seed(0)
     model = build(name, problem)
-    return model, tasks.of(problem.task).encode(problem.rows, model.processor, model.network.config, 16)
+    return model, problem.task.encode(problem.rows, model.processor, model.network.config, 16)
 
 
 def check(name: str, problem: Problem, folder) -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from studio import tasks
 from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.errors import ModelError
@@ -32,7 +31,7 @@ def test_the_curve_begins_with_the_student_as_it_is_and_goes_through_the_ratios(
     dataset = load(home.dataset(1))
     problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 128)
     student = open_folder(home.model(1, "student"), problem)
-    held = tasks.of(problem.task).encode(dataset.dict["validation"], student.processor, student.network.config, 128)
+    held = problem.task.encode(dataset.dict["validation"], student.processor, student.network.config, 128)
     right = finish(teacher.logits(student, held, CPU, lambda done: None)).argmax(-1) == held.labels
     assert found.accuracy[0] == pytest.approx(float(right.float().mean()))
     assert found.ratios == sorted(found.ratios)

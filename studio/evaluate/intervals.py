@@ -1,0 +1,84 @@
+"""95 % intervals: of a share, of any measure by drawing rows anew, of paired differences."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+
+from studio.tasks.scores import f1_macro
+
+CONFIDENCE = 0.95
+Z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+BOOTSTRAP = 2_000
+ROW_DRAWS = BOOTSTRAP // 4
+"""Where every draw reads all rows again."""
+
+Measured = Callable[[np.ndarray], dict[str, float]]
+"""Statistics of rows (n, s) -> the value of each measure; see `studio.tasks.task.Targets.measure`."""
+
+
+def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (Wilson, 1927).
+
+    >>> low, high = accuracy_interval(90, 100)
+    >>> round(low, 4), round(high, 4)
+    (0.8256, 0.9448)
+    """
+    if n == 0:
+        raise ValueError("an accuracy needs at least one row")
+    share = correct / n
+    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def f1_interval(counts: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """Percentile bootstrap 95 % interval of the macro F1: rows drawn anew with replacement."""
+    n = int(counts.sum())
+    draws = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=BOOTSTRAP)
+    scores = f1_macro(draws.reshape(BOOTSTRAP, *counts.shape))
+    low, high = np.quantile(scores, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return float(low), float(high)
+
+
+def bootstrap(statistics: np.ndarray, measure: Measured, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap interval of each measure: rows drawn anew with replacement (Efron, 1979)."""
+    drawn = np.random.default_rng(seed).integers(0, len(statistics), (ROW_DRAWS, len(statistics)))
+    values = [measure(statistics[rows]) for rows in drawn]
+    return {name: _ends(np.array([found[name] for found in values])) for name in values[0]}
+
+
+def paired_difference(n: int, gained: int, lost: int) -> tuple[float, float]:
+    """Interval of a paired difference of shares: Wald with 0.5 added to each of the four cells (Agresti & Min, 2005).
+
+    `gained` and `lost`: rows that the first alone, and the second alone, got right.
+    """
+    b, c, m = gained + 0.5, lost + 0.5, n + 2
+    difference = (b - c) / m
+    half = Z * math.sqrt((b + c) / m - difference**2) / math.sqrt(m)
+    return difference - half, difference + half
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """The p-value of the exact McNemar test."""
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def paired_bootstrap(
+    first: np.ndarray, second: np.ndarray, measure: Measured, name: str, seed: int = 0
+) -> tuple[float, float, float]:
+    """(low, high, p) of the difference of a measure between two models on the same rows, drawn anew together.
+
+    p is two-sided: twice the share of draws on the far side of 0, at least one draw's worth (Davison & Hinkley, 1997).
+    """
+    drawn = np.random.default_rng(seed).integers(0, len(first), (BOOTSTRAP, len(first)))
+    differences = np.array([measure(first[rows])[name] - measure(second[rows])[name] for rows in drawn])
+    low, high = _ends(differences)
+    beyond = min(int((differences <= 0).sum()), int((differences >= 0).sum())) + 1
+    return low, high, min(1.0, 2 * beyond / (BOOTSTRAP + 1))
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return float(low), float(high)

@@ -1,0 +1,67 @@
+"""How fast a model is: forward passes on the clock, all roles in turn."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from studio.events import Evaluation, Role
+from studio.machine.devices import Device
+from studio.models.model import Model
+from studio.tasks import Encoded
+
+WARM_UP, PASSES, FEWEST_PASSES = 5, 45, 5
+TIMING_SECONDS = 4.0
+"""How long the clock runs for one batch size, all models together."""
+
+
+def latencies(roles: dict[Role, list[tuple[Model, Encoded]]], device: Device) -> list[Evaluation]:
+    """Milliseconds of a forward pass through all models of a role: median and 95th percentile, one row at a time
+    (`latency_ms`, `latency_p95_ms`) and 32 together (`latency_32_ms`, `latency_32_p95_ms`).
+
+    The roles take turns, so that all see the same machine; the first passes do not count. What is slow is timed less
+    often, at least 5 times.
+    """
+    found = []
+    for rows, name in ((1, "latency"), (32, "latency_32")):
+        for role, seconds in _in_turns(roles, rows, device).items():
+            for metric, quantile in ((f"{name}_ms", 0.5), (f"{name}_p95_ms", 0.95)):
+                value = 1000 * float(np.quantile(seconds, quantile))
+                found.append(Evaluation(role=role, split="", metric=metric, value=value, n=len(seconds)))
+    return found
+
+
+def latency(members: Sequence[tuple[Model, Encoded]], device: Device) -> float:
+    """Milliseconds of one row through all models: the median of some passes. For numbers that are compared closely take
+    `latencies`, which measures in turns."""
+    return 1000 * float(np.median(_in_turns({"student": list(members)}, 1, device)["student"]))
+
+
+def _in_turns(roles: dict[Role, list[tuple[Model, Encoded]]], rows: int, device: Device) -> dict[Role, list[float]]:
+    """The seconds of each pass with so many rows."""
+    seconds: dict[Role, list[float]] = {role: [] for role in roles}
+    begun = time.perf_counter()
+    for turn in range(PASSES):
+        for role, members in roles.items():
+            numbers = torch.arange(turn * rows, (turn + 1) * rows, device=device.torch_device) % len(members[0][1])
+            seconds[role].append(sum(_one_pass(model, inputs, numbers, device) for model, inputs in members))
+        if turn >= FEWEST_PASSES and time.perf_counter() - begun > TIMING_SECONDS:
+            break
+    return {role: _warm(taken) for role, taken in seconds.items()}
+
+
+def _warm(seconds: list[float]) -> list[float]:
+    """The passes after the first ones, which also fill caches and choose kernels."""
+    return seconds[min(WARM_UP, len(seconds) - FEWEST_PASSES) :]
+
+
+def _one_pass(model: Model, inputs: Encoded, rows: torch.Tensor, device: Device) -> float:
+    batch = inputs.batch(rows)
+    model.network.eval()
+    with torch.inference_mode(), device.autocast():
+        start = time.perf_counter()
+        model.network(**batch)
+        if device.torch_device.type == "cuda":
+            torch.cuda.synchronize(device.torch_device)
+        return time.perf_counter() - start

@@ -1,0 +1,47 @@
+"""A run's settings brought together with its task: what is left open is filled in, what means nothing is refused."""
+
+from studio.config.methods import LOSSES, Term
+from studio.config.references import ModelReference
+from studio.config.run import RunConfig
+from studio.errors import ConfigError
+from studio.tasks.task import Task
+
+
+def resolved(config: RunConfig, task: Task, classes: int) -> RunConfig:
+    """The config with its task and its losses named. Raises `ConfigError` where a setting means nothing for them."""
+    terms = config.terms or tuple(Term(loss=name) for name in task.terms)
+    full = config.model_copy(update={"task": task.name, "terms": terms})
+    _check_losses(full, task, classes)
+    _check_builtins(full, task)
+    wrong = [name for name in full.augment + full.teacher_augment if name not in task.changes]
+    if wrong:
+        there = f"Choose among {', '.join(task.changes)}." if task.changes else "Leave it out."
+        raise ConfigError(f"{wrong[0]} does not change data for {task.name}.", there)
+    return full
+
+
+def _check_losses(config: RunConfig, task: Task, classes: int) -> None:
+    suitable = f"Use {task.terms[0]} instead."
+    for term in config.terms:
+        loss = LOSSES[term.loss]
+        if task.kind not in loss.kinds:
+            raise ConfigError(f"{term.loss} {_WHY[task.kind]}", suitable)
+        if task.kind == "class" and classes < loss.classes:
+            raise ConfigError(
+                f"{term.loss} needs at least {loss.classes} classes, the data has {classes}: {loss.why_classes}.",
+                suitable,
+            )
+
+
+_WHY = {
+    "class": "does not compare classes.",
+    "multi_label": "compares classes of which exactly one is right; in this data several can be.",
+    "number": "compares classes; in this data a label is a number.",
+}
+
+
+def _check_builtins(config: RunConfig, task: Task) -> None:
+    for text in (config.teacher, *config.more_teachers, *config.assistants, config.student):
+        reference = ModelReference.parse(text)
+        if reference.source == "builtin" and reference.name not in task.builtins:
+            raise ConfigError(f"{text} is not made for {task.name}.", f"Choose one of {', '.join(task.builtins)}.")
