@@ -81,7 +81,7 @@ def _second_moments(network: Any, layers: dict[str, Any], sample: Sample) -> dic
         handles.append(layer.register_forward_hook(hear))
     try:
         with torch.no_grad():
-            for batch, _ in sample.batches():
+            for batch in sample.batches():
                 network(**batch)
     finally:
         for handle in handles:

@@ -20,7 +20,6 @@ from studio.models.features import PROJECTIONS, head_size
 from studio.models.layers import evenly_spread, keep_layers, layer_stack
 from studio.models.model import Model
 from studio.models.saving import rebuilt
-from studio.tasks.labels import label_loss
 
 NEURON_WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim")
 """What configs call the width of a transformer's feed-forward layers."""
@@ -236,8 +235,8 @@ def _by_unit(values: Tensor, dim: int, units: int) -> Tensor:
 def _accumulate_gradients(network: Any, sample: Sample) -> None:
     network.eval()
     network.zero_grad(set_to_none=True)
-    for batch, labels in sample.batches():
-        (label_loss(network(**batch).logits, labels) * len(labels) / len(sample.labels)).backward()
+    for loss in sample.losses(network):
+        loss.backward()
 
 
 def _answering(network: Any, groups: Sequence[Group], sample: Sample) -> list[Tensor]:
@@ -256,7 +255,7 @@ def _answering(network: Any, groups: Sequence[Group], sample: Sample) -> list[Te
         handles.append(group.heard.register_forward_hook(hear))
     try:
         with torch.no_grad():
-            for batch, _ in sample.batches():
+            for batch in sample.batches():
                 network.eval()(**batch)
     finally:
         for handle in handles:
@@ -359,7 +358,7 @@ def _layer_scores(network: Any, how: str, sample: Sample, total: int) -> Tensor 
         network.zero_grad(set_to_none=True)
         return torch.tensor(scores)
     with torch.no_grad():
-        batch, _ = next(sample.batches())
+        batch = next(sample.batches())
         states = network.eval()(**batch, output_hidden_states=True).hidden_states
     alike = [nn.functional.cosine_similarity(one, other, dim=-1).mean() for one, other in itertools.pairwise(states)]
     return 1 - torch.stack(alike)

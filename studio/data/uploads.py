@@ -13,7 +13,7 @@ import pandas as pd
 from charset_normalizer import from_bytes
 from PIL import Image
 
-from studio.data import archives
+from studio.data import archives, conll
 from studio.errors import DataError, LimitError
 
 MAX_BYTES = 2 * 1024**3
@@ -24,6 +24,7 @@ MAX_CELL = 10 * 1024**2
 SNIFF_BYTES = 64 * 1024
 SNIFF_ROWS = 50
 
+CONLL = (".conll", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".annotated")
 TABLES = ("csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx")
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 WESTERN = "cp1252"
@@ -48,7 +49,8 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as a table. In a table of images the columns are image (bytes), label, split and file.
+    """A file as a table. In a table of images the columns are image (bytes), label, split and file; in one of words,
+    words and tags.
 
     All cells of a text file are texts, as they stand in the file. `notes` tell what was found out on the way.
     """
@@ -81,8 +83,8 @@ def read(path: Path, *, name: str = "", header: bool | None = None) -> Upload:
         return _images(path)
     if suffix in readers:
         return _limited(readers[suffix](path))
-    if suffix in (".csv", ".tsv", ".txt", ".tab", ""):
-        return _limited(_delimited(path, header))
+    if suffix in (".csv", ".tsv", ".txt", ".tab", "", *CONLL):
+        return _limited(_text(path, header, suffix in CONLL))
     raise DataError(f"A {suffix} file cannot be read.", f"Bring one of {', '.join(TABLES)}, or a zip of image folders.")
 
 
@@ -103,8 +105,15 @@ def text_of(data: bytes) -> tuple[str, str]:
     return data.decode(best.encoding, errors="replace"), best.encoding
 
 
-def _delimited(path: Path, header: bool | None) -> Upload:
+def _text(path: Path, header: bool | None, is_conll: bool) -> Upload:
     text, encoding = text_of(path.read_bytes())
+    if is_conll or conll.looks_like(text):
+        table = conll.table(text)
+        return Upload("words", table, (f"Encoding {encoding}, {len(table):,} sentences with a tag for each word.",))
+    return _delimited(text, encoding, header)
+
+
+def _delimited(text: str, encoding: str, header: bool | None) -> Upload:
     if "\x00" in text[:SNIFF_BYTES]:
         raise DataError("The file holds binary data, not a table.", "Bring CSV, TSV, JSON lines, Parquet or Excel.")
     delimiter = _delimiter(text)

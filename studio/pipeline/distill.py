@@ -238,7 +238,7 @@ def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model
         return model  # it comes last: the other processes have nothing to learn any more
     logits = course.guide.logits[0] if role == "student" else None
     rows = torch.arange(len(inputs)) if role == "student" else transfer.labelled(inputs)
-    sample = compress.draw(inputs, rows, logits, context.config.seed)
+    sample = compress.draw(course.context.problem.task, inputs, rows, logits, context.config.seed)
     smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, role))
     if isinstance(step, RoundWhileLearning):
         return smaller

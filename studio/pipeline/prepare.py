@@ -140,7 +140,7 @@ def sample(context: RunContext, model: Model, count: int) -> "Sample":
     rows = context.parts[0].shuffle(seed=context.config.seed)
     few = replace(context.transfer(NO_CHANGES, 1), parts=(rows.select(range(min(count, len(rows)))),))
     inputs = few.whole(model)
-    return compress.draw(inputs, torch.arange(len(inputs)), None, context.config.seed)
+    return compress.draw(context.problem.task, inputs, torch.arange(len(inputs)), None, context.config.seed)
 
 
 def opened(context: RunContext) -> Models:

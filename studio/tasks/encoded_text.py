@@ -173,4 +173,5 @@ def _learn_tokenizer(rows: Dataset, max_length: int, vocabulary: int) -> PreTrai
         cls_token="[CLS]",
         sep_token="[SEP]",
         mask_token="[MASK]",
+        model_input_names=["input_ids", *(["token_type_ids"] if len(columns) > 1 else []), "attention_mask"],
     )

@@ -24,7 +24,7 @@ from studio.distill import transfer_set as transfer
 from studio.distill.fit import fit
 from studio.distill.spec import BestWeights, FitSpec
 from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
-from studio.evaluate import metrics as evaluate
+from studio.evaluate import latency
 from studio.machine import devices as device
 from studio.models.layers import cut_layers
 from studio.models.model import Model, Problem
@@ -508,7 +508,7 @@ def test_a_task_that_is_not_the_data_sets_is_refused(home, saved):
 
 
 def test_latencies_are_measured_for_each_model(model, inputs):
-    found = evaluate.latencies({"teacher": [(model, inputs)], "student": [(model, inputs)]}, CPU)
+    found = latency.latencies({"teacher": [(model, inputs)], "student": [(model, inputs)]}, CPU)
     value = {(one.role, one.metric): one.value for one in found}
     for role in ("teacher", "student"):
         assert 0 < value[role, "latency_ms"] <= value[role, "latency_p95_ms"]

@@ -8,9 +8,10 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from studio import tasks
 from studio.config.reading import parse_config
 from studio.config.run import UNLABELLED
-from studio.data.cleaning import BETWEEN, clean, inspect
+from studio.data.cleaning import clean, inspect
 from studio.data.columns import Columns, guess_separator
 from studio.data.folder import fingerprint, load
 from studio.data.uploads import Upload
@@ -18,11 +19,12 @@ from studio.distill import objective
 from studio.distill.losses import multi_label_soft_target_loss, soft_target_loss
 from studio.distill.objective import Distillation
 from studio.errors import ConfigError
-from studio.evaluate import metrics as evaluate
+from studio.evaluate import metrics
 from studio.models.features import Outputs
 from studio.service import export, library, samples
 from studio.service.runtime import new_owner
 from studio.tasks import labels
+from studio.tasks.classes import BETWEEN
 from studio.tasks.labels import multi_label_loss
 from tests.conftest import BAD, GOOD, TINY
 from tests.distill.test_ways import phases, run
@@ -99,7 +101,8 @@ def test_the_objective_takes_the_sigmoid_form_where_labels_are_a_table():
 def test_exact_match_and_macro_f1_are_those_of_scikit_learn():
     generator = np.random.default_rng(0)
     truth, predicted = generator.integers(0, 2, (2, 200, 5))
-    accuracy, f1 = evaluate.quality_of_several("student", "test", truth, predicted, list("abcde"))
+    rows = np.concatenate([truth, predicted], axis=1)
+    accuracy, f1 = metrics.quality(tasks.get("text-classification", True), "student", "test", rows, list("abcde"))
     assert accuracy.value == pytest.approx(accuracy_score(truth, predicted))
     assert f1.value == pytest.approx(f1_score(truth, predicted, average="macro"))
     assert f1.low < f1.value < f1.high

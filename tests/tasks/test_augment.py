@@ -7,8 +7,7 @@ from transformers import BertConfig, BertForMaskedLM
 from studio.models.model import Problem
 from studio.models.opening import build, open_masked
 from studio.models.saving import save
-from studio.tasks import augment
-from studio.tasks import text as text_classification
+from studio.tasks import augment, encoded_text
 from studio.tasks.augment import Changes
 
 TEXTS = [f"the lovely thing number {number} was a great and warm one" for number in range(200)]
@@ -36,7 +35,7 @@ def bert() -> tuple[BertForMaskedLM, object]:
     from datasets import Dataset
 
     rows = Dataset.from_dict({"text": TEXTS})
-    tokenizer = text_classification._learn_tokenizer(rows, 32, 300)
+    tokenizer = encoded_text._learn_tokenizer(rows, 32, 300)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     network = BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), max_position_embeddings=32, **sizes)).eval()
     with torch.no_grad():
