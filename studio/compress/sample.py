@@ -31,7 +31,7 @@ class Sample:
             yield self.inputs.batch(rows)
 
     def losses(self, network: Any) -> Iterator[Tensor]:
-        """The loss with the labels, a few rows at a time, weighted so that it adds up to the mean over all positions."""
+        """The loss with the labels, a few rows at a time, weighted so that all add up to their mean."""
         start = 0
         for rows in self.rows.split(BATCH):
             positions = self.inputs.positions(network(**self.inputs.batch(rows)).logits, rows)
@@ -51,8 +51,8 @@ class Sample:
 def draw(
     task: Task, inputs: Encoded, rows: Tensor, teacher: PositionLogits | None, seed: int, count: int = ROWS
 ) -> Sample:
-    """Up to `count` of these rows, by chance. Positions without a label get the teacher's choice, or, without a teacher,
-    the first class."""
+    """Up to `count` of these rows, by chance. Positions without a label get the teacher's choice, or, without a
+    teacher, the first class."""
     generator = torch.Generator().manual_seed(seed)
     drawn = rows[torch.randperm(len(rows), generator=generator)[:count]]
     labels = inputs.labels[places_of(drawn, inputs.offsets)].cpu()

@@ -37,6 +37,7 @@ from studio.pipeline import prepare as preparation
 from studio.pipeline import stage_results as milestones
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.prepare import Models, RunContext
+from studio.tasks.positions import PositionLogits
 
 Result = TypeVar("Result")
 Steps = Generator[Event, None, Result]
@@ -236,7 +237,7 @@ def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model
     context, inputs = course.context, course.rows.whole(model)
     if isinstance(step, Quantize) and not context.device.group.is_first:
         return model  # it comes last: the other processes have nothing to learn any more
-    logits = course.guide.logits[0] if role == "student" else None
+    logits = PositionLogits.per_row(course.guide.logits[0]) if role == "student" else None
     rows = torch.arange(len(inputs)) if role == "student" else transfer.labelled(inputs)
     sample = compress.draw(course.context.problem.task, inputs, rows, logits, context.config.seed)
     smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, role))

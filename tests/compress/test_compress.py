@@ -23,7 +23,7 @@ from transformers import (
     ViTConfig,
 )
 
-from studio import compress
+from studio import compress, tasks
 from studio.compress import structured
 from studio.compress.low_rank import factorize
 from studio.compress.quantized import nearest_of_few, quantize_weights, round_while_learning
@@ -36,6 +36,7 @@ from studio.models import compact, constraints, onnx
 from studio.models.model import Model, parameters
 from studio.models.saving import save, weights_bytes
 from studio.tasks.architectures import FastTextConfig, MlpConfig
+from studio.tasks.positions import OnePositionPerRow, PositionLogits
 
 TEXT, IMAGES = AutoModelForSequenceClassification, AutoModelForImageClassification
 BERT = {
@@ -92,7 +93,10 @@ ZOO = {
 PRUNABLE = [(name, unit) for name, (_, _, units) in ZOO.items() for unit in units]
 
 
-class Rows:
+CLASSES = tasks.get("text-classification")
+
+
+class Rows(OnePositionPerRow):
     """Forty random texts or images as a task would read them."""
 
     def __init__(self, kind):
@@ -124,7 +128,7 @@ def make(name):
     rows = Rows(kind)
     if name in ("vit", "mlp"):
         rows.inputs["pixel_values"] = rows.inputs["pixel_values"][:, :, :16, :16]
-    return Model(network, Processor()), Sample(rows, torch.arange(40), rows.labels)
+    return Model(network, Processor()), Sample(CLASSES, rows, torch.arange(40), rows.labels)
 
 
 def logits(network, sample):
@@ -222,7 +226,9 @@ def test_chance_is_the_same_for_the_same_seed_and_another_for_another():
     groups = structured.find(model.network, "neurons", sample)
     first = structured.importance(model.network, groups, "random", sample)
     again = structured.importance(model.network, groups, "random", sample)
-    other = structured.importance(model.network, groups, "random", draw(sample.inputs, sample.rows, None, seed=5))
+    other = structured.importance(
+        model.network, groups, "random", draw(CLASSES, sample.inputs, sample.rows, None, seed=5)
+    )
     assert torch.equal(first[0], again[0])
     assert not torch.equal(first[0], other[0])
     assert not torch.equal(first[0], first[1])
@@ -475,7 +481,7 @@ def test_rows_without_a_label_are_judged_by_the_teachers_choice():
     rows = Rows(TEXT)
     rows.labels[:20] = -1
     teacher_logits = nn.functional.one_hot(torch.full((40,), 2), 3).float()
-    drawn = draw(rows, torch.arange(40), teacher_logits, seed=0)
+    drawn = draw(CLASSES, rows, torch.arange(40), PositionLogits.per_row(teacher_logits), seed=0)
     unknown = drawn.rows < 20
     assert (drawn.labels[unknown] == 2).all()
     assert torch.equal(drawn.labels[~unknown], rows.labels[drawn.rows[~unknown]])

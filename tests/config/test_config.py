@@ -83,7 +83,6 @@ def test_terms_are_read_as_a_person_writes_them_and_come_back_from_yaml():
         ({"terms": "magic"}, "there is no loss 'magic'; there are soft_target, "),
         ({"terms": "hint:-1"}, "terms.0.weight must be greater than 0, got '-1'"),
         ({"terms": "hint, hint"}, "terms must name each loss once"),
-        ({"augment": "spin"}, "augment.0 must be 'word_dropout', "),
         ({"augment": "masked_word"}, "masked_word needs masked_model"),
         ({"masked_model": "builtin/mlp-16"}, "masked_model must be hub:ORG/NAME or folder:PATH"),
         ({"more_teachers": ["teacher/same"]}, "teacher cannot be cut from itself, got 'teacher/same'"),
