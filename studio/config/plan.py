@@ -17,6 +17,8 @@ UNITS: dict[str, str] = {
     "layers": "Whole layers",
     "channels": "Convolution channels",
 }
+USUAL_UNITS: tuple[Unit, ...] = ("channels", "neurons")
+"""The first of them that a model has is pruned where nothing else is asked for."""
 IMPORTANCES: dict[str, str] = {
     "magnitude": "Magnitude: the size of its weights; the usual choice",
     "taylor": "Taylor: how much the loss changes without it; finer, needs labels or a teacher",
@@ -37,7 +39,8 @@ ONNX_FORMS: tuple[Form, ...] = ("int8", "int8_static")
 class _Step(BaseModel):
     """What a step says of itself; pages, messages and the phases of a run take it from here.
 
-    A field with a title is a setting that the wizard shows; a share between 0 and 1 becomes a slider.
+    A field with a title is a setting of the wizard, `options` in its extra the words for its values; one marked
+    `expert` is folded away there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,15 +100,27 @@ class Prune(_Step):
 
     do: Literal["prune"] = "prune"
     ratio: float | None = Field(None, gt=0, le=0.95, title="Share to remove")
-    units: tuple[Unit, ...] = Field((), title="Units", json_schema_extra={"options": {**UNITS}})
-    importance: Importance = Field("magnitude", title="Importance", json_schema_extra={"options": {**IMPORTANCES}})
+    units: tuple[Unit, ...] = Field(
+        (),
+        title="Units",
+        description="None: the neurons of a transformer, the channels of convolutions.",
+        json_schema_extra={"options": {**UNITS}},
+    )
+    importance: Importance = Field(
+        "magnitude", title="Importance", json_schema_extra={"options": {**IMPORTANCES}, "expert": True}
+    )
     scope: Literal["local", "global"] = Field(
         "local",
         title="Compared within",
-        json_schema_extra={"options": {"local": "each layer", "global": "the whole model"}},
+        json_schema_extra={"options": {"local": "each layer", "global": "the whole model"}, "expert": True},
     )
     rounds: int = Field(
-        1, ge=1, le=20, title="Rounds", description="The student learns for an epoch after each round but the last."
+        1,
+        ge=1,
+        le=20,
+        title="Rounds",
+        description="The student learns for an epoch after each round but the last.",
+        json_schema_extra={"expert": True},
     )
     epochs: int = Field(1, ge=1, le=1000)
 

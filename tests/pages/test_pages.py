@@ -13,7 +13,7 @@ from studio.pipeline.answers import Preview
 from tests.conftest import TINY
 
 SHELL = str(Path(__file__).parents[2] / "pages" / "_shell.py")
-PAGES = ("home.py", "data.py", "new_run.py", "runs.py", "results.py", "settings.py")
+PAGES = ("home.py", "data.py", "new_run.py", "all_runs.py", "run.py", "results.py", "settings.py")
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def opened(app: AppTest, page: str, **query: str) -> AppTest:
 def words(app: AppTest) -> str:
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "success", "error", "metric")
     return " ".join(
-        str(getattr(one, "value", "")) + str(getattr(one, "label", "")) for kind in kinds for one in getattr(app, kind)
+        str(getattr(element, "value", "")) + str(getattr(element, "label", ""))
+        for kind in kinds
+        for element in getattr(app, kind)
     )
 
 
@@ -108,7 +110,7 @@ def test_the_verdict_and_all_three_models_are_on_the_results_page(app, filled):
 
 
 def test_a_failed_run_shows_message_and_cure_and_no_html(app, filled):
-    app = opened(app, "runs.py", run="2")
+    app = opened(app, "run.py", run="2")
     (error,) = app.error
     assert "is broken" in error.value
     assert "Choose another" in error.value
@@ -116,39 +118,39 @@ def test_a_failed_run_shows_message_and_cure_and_no_html(app, filled):
 
 
 def test_a_run_that_does_not_exist_is_told_in_words(app, filled):
-    app = opened(app, "runs.py", run="99")
+    app = opened(app, "run.py", run="99")
     assert "no run 99" in app.error[0].value.replace("\\", "")
 
 
 def test_the_runs_page_lists_every_run_with_its_state(app, filled):
-    app = opened(app, "runs.py")
+    app = opened(app, "all_runs.py")
     (table,) = app.dataframe
     assert sorted(table.value["Status"]) == ["failed", "finished", "queued"]
 
 
 def test_a_run_that_goes_on_can_be_paused_and_one_that_waits_moved_to_the_front(app, filled):
     running = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="running", owner="me")
-    opened(app, "runs.py", run=str(running.id)).button(key="pause").click().run()
+    opened(app, "run.py", run=str(running.id)).button(key="pause").click().run()
     assert filled.run(running.id).stop_requested and filled.run(running.id).paused
     waiting = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="waiting")
     again = AppTest.from_file(SHELL, default_timeout=60)
-    opened(again, "runs.py", run=str(waiting.id)).button(key="front").click().run()
+    opened(again, "run.py", run=str(waiting.id)).button(key="front").click().run()
     assert filled.claim("me").id == waiting.id
 
 
 def test_a_run_that_failed_goes_on_at_a_click(app, filled):
-    app = opened(app, "runs.py", run="2")
+    app = opened(app, "run.py", run="2")
     app.button(key="resume").click().run()
     assert not app.exception
     assert filled.run(2).status == "queued"
 
 
 def test_a_run_is_archived_and_found_again(app, filled):
-    app = opened(app, "runs.py", run="1")
+    app = opened(app, "run.py", run="1")
     app.button(key="archive").click().run()
     assert filled.run(1).archived
     again = AppTest.from_file(SHELL, default_timeout=60)
-    again = opened(again, "runs.py")
+    again = opened(again, "all_runs.py")
     assert 1 not in again.dataframe[0].value["Run"].tolist()
     again.toggle(key="archived").set_value(True).run()
     assert 1 in again.dataframe[0].value["Run"].tolist()
@@ -268,7 +270,7 @@ def test_a_plan_by_its_name_becomes_steps_and_is_checked_before_the_start(app, s
     app.button(key="start").click().run()
     config = store.runs()[0].config
     assert config.steps == (Prune(ratio=0.5), Distill(), Quantize(form="int8"))
-    assert [one.steps for one in checked] == [config.steps]
+    assert [config.steps for config in checked] == [config.steps]
 
 
 def test_steps_of_ones_own_are_added_moved_and_taken_away(app, saved, store, checked):
@@ -282,11 +284,11 @@ def test_steps_of_ones_own_are_added_moved_and_taken_away(app, saved, store, che
     ups[2].click().run()
     button_named(app, "up-", 1).click().run()
     button_named(app, "away-", 2).click().run()
-    next(one for one in app.slider if one.key.startswith("ratio-")).set_value(0.25).run()
-    next(one for one in app.button_group if one.key.startswith("units-")).set_value(["heads", "neurons"]).run()
+    next(slider for slider in app.slider if slider.key.startswith("ratio-")).set_value(0.25).run()
+    next(pills for pills in app.button_group if pills.key.startswith("units-")).set_value(["heads", "neurons"]).run()
     app.button(key="start").click().run()
     steps = store.runs()[0].config.steps
-    assert [one.do for one in steps] == ["prune", "distill", "quantize"]
+    assert [step.do for step in steps] == ["prune", "distill", "quantize"]
     assert (steps[0].ratio, steps[0].units) == (0.25, ("heads", "neurons"))
 
 
@@ -321,7 +323,7 @@ def test_what_pruning_alone_would_cost_is_drawn(app, saved, monkeypatch):
     app = opened(app, "new_run.py", draft="d")
     app.toggle(key="wants-preview").set_value(True).run()
     assert not app.exception
-    assert "right on 40 validation rows, 90.0 % before" in words(app)
+    assert "Accuracy on 40 validation rows, 90.0 % before" in words(app)
     assert len(app.get("plotly_chart")) == 1
 
 
@@ -345,7 +347,7 @@ def test_the_results_show_what_each_step_cost(app, filled):
         ],
     )  # fmt: skip
     app = opened(app, "results.py", run="1")
-    table = next(one.value for one in app.dataframe if "Step" in one.value.columns)
+    table = next(table.value for table in app.dataframe if "Step" in table.value.columns)
     assert table["Step"].tolist() == ["Teacher", "Student at first", "Distil"]
     assert table["Change"].tolist() == ["", "", "+35.0"]
     assert table["Size"].tolist() == ["4.0 MB", "1.0 MB", "1.0 MB"]
