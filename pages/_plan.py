@@ -142,7 +142,7 @@ def setting(field: FieldInfo, value: Any, key: str, options: dict[str, str]) -> 
             step=1,
         )
     if high > 1:
-        return st.number_input(**words, min_value=low, value=value, format="%g")
+        return st.number_input(**words, min_value=float(low), value=value, format="%g")
     return st.slider(
         **words, min_value=min(LEAST_SHARE, value), max_value=max(MOST_SHARE, value), value=value, step=SHARE_STEP
     )

@@ -218,7 +218,7 @@ def add_data() -> None:
         third = upload_box(
             "File without labels",
             "upload-unlabelled",
-            "More inputs of the same kind. The student learns them from the teacher alone; labels in this file are ignored.",
+            "More inputs of the same kind. The student learns them from the teacher alone; labels in it are ignored.",
         )
     test, test_identity = second or (None, ())
     unlabelled, unlabelled_identity = third or (None, ())

@@ -6,7 +6,6 @@ from pages import _tasks as tasks
 from studio.events import Confusion, Evaluation
 from studio.store.rows import Point
 
-
 ACCURACY = tasks.Measure("accuracy", "Accuracy", "share", "")
 SPEARMAN = tasks.Measure("spearman", "Spearman", "number", "")
 
