@@ -16,8 +16,7 @@ from studio.errors import StudioError
 
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
-NO_COLUMN = {"split": "Let the studio split"}
-"""What it means that a column of this role is not there."""
+NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
 CHUNK = 1024**2
 MOST_BARS, BARS_HEIGHT = 15, 420
 HEADERS = {"Auto-detect": None, "First row is the header": True, "No header": False}

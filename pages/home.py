@@ -16,7 +16,7 @@ def start_demo(kind: str) -> None:
 
     with errors_shown(), st.spinner("Preparing the demo data …"):
         run = samples.start(store, home, "text" if kind == "text" else "images")
-        st.switch_page("runs.py", query_params={"run": str(run.id)})
+        st.switch_page("run.py", query_params={"run": str(run.id)})
 
 
 def demo_card(kind: str, title: str, words: str) -> None:

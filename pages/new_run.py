@@ -119,7 +119,7 @@ def review(config: RunConfig) -> None:
             if len(config.steps) > 1:
                 estimate(config)  # a plan that this student cannot follow is refused here, before anything is trained
             run = store.submit(config, key=draft_key())
-            st.switch_page("runs.py", query_params={"run": str(run.id)})
+            st.switch_page("run.py", query_params={"run": str(run.id)})
 
 
 def show_estimate(config: RunConfig) -> None:

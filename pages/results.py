@@ -28,8 +28,7 @@ OUTCOMES = {
     "no_control": ("Not compared with a control", ":material/help:"),
 }
 
-Found = dict[tuple[str, str], Evaluation]
-"""The evaluations of a run by role and metric."""
+Found = dict[tuple[str, str], Evaluation]  # by role and metric
 
 home, store = get_home(), get_store()
 

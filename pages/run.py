@@ -83,19 +83,19 @@ def body(run_id: int, shown: Status) -> None:
     measures = [point for point in points if point.name == measure.name]
     left, right = st.columns(2)
     with left:
-        st.markdown("**Loss**")
-        if losses:
-            figure = held.figure("loss", losses, charts.loss_curves)
-            live_chart(figure, alt="Loss of teacher, student and control", key=f"loss-{run_id}")
-        else:
-            st.caption("The first point appears after the first step.")
-    with right:
         st.markdown(f"**{measure.title} on validation data**")
         if measures:
             figure = held.figure("measure", measures, partial(charts.measure_curves, measure=measure))
             live_chart(figure, alt=f"{measure.title} on validation data", key=f"measure-{run_id}")
         else:
             st.caption("The first point appears after the first validation.")
+    with right:
+        st.markdown("**Loss**")
+        if losses:
+            figure = held.figure("loss", losses, charts.loss_curves)
+            live_chart(figure, alt="Loss of teacher, student and control", key=f"loss-{run_id}")
+        else:
+            st.caption("The first point appears after the first step.")
     below(run)
 
 

@@ -80,7 +80,7 @@ with errors_shown():
     st.caption("Set `STUDIO_TRACKERS`, for example to `tensorboard, mlflow`, to send the curves of every run there.")
 
 st.header("Disk", anchor=False)
-st.markdown(f"Everything is kept in `{escape(home.root)}`. Set `STUDIO_HOME` to keep it elsewhere.")
+st.markdown(f"Everything is kept in `{str(home.root).replace('`', '')}`. Set `STUDIO_HOME` to keep it elsewhere.")
 parts = {
     "Data sets": "datasets",
     "Runs and their models": "runs",

@@ -14,6 +14,8 @@ def test_home_shows_both_demos_and_the_latest_verdict(app, filled):
 def test_a_click_on_a_demo_queues_its_run(app, store):
     app = opened(app, "home.py")
     app.button(key="demo-images").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Run 1"
     assert [run.config.dataset for run in store.runs()] == ["Demo: handwritten digits"]
 
 

@@ -1,5 +1,8 @@
 """What all pages share: they open, on whatever store, and behind a login."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -35,3 +38,10 @@ def test_a_server_open_to_a_network_shows_nothing_without_a_login(app, monkeypat
     assert not app.exception
     assert not [button for button in app.button if (button.key or "").startswith("demo-")]
     assert "open to the network" in words(app)
+
+
+@pytest.mark.parametrize("page_file", PAGES)
+def test_no_text_stands_alone_in_a_page_since_streamlit_would_show_it(page_file):
+    _, *statements = ast.parse((Path(SHELL).parent / page_file).read_text()).body
+    assert not [statement for statement in statements if isinstance(getattr(statement, "value", None), ast.Constant)
+                and isinstance(statement, ast.Expr)]  # fmt: skip
