@@ -1,12 +1,13 @@
 """Rows of the store as Plotly figures. No torch, no Streamlit."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
+from pages import _tasks as tasks
 from studio.config.methods import LOSSES
 from studio.events import Confusion, Evaluation, StageResult, stage
 from studio.store.rows import Point
@@ -41,18 +42,36 @@ def loss_curves(points: Sequence[Point]) -> go.Figure:
     return _with_room_for_legend(figure)
 
 
-def accuracy_curves(points: Sequence[Point], teacher: float | None = None) -> go.Figure:
-    """Validation accuracy of every model that learns; a line for the teacher's final one."""
+def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: float | None = None) -> go.Figure:
+    """The deciding measure of every model that learns, on validation data; a line for the teacher's final value."""
     figure = _figure("step", "")
-    figure.update_yaxes(tickformat=".0%")
+    scale = _scaled(figure.update_yaxes, measure)
     for phase, start in _starts(points).items():
-        line = _line(points, phase, "accuracy", start)
-        _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], line, "solid", markers=True)
-    best = max((point.value for point in points if point.phase == "teach" and point.name == "accuracy"), default=None)
-    level = best if best is not None else teacher
+        steps, values = _line(points, phase, measure.name, start)
+        _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], (steps, values * scale), "solid", markers=True)
+    taught = [point.value for point in points if point.phase == "teach" and point.name == measure.name]
+    level = max(taught, default=teacher)
     if level is not None:
-        figure.add_hline(y=level, line_dash="dash", line_color=COLOURS["teacher"], line_width=1)
+        figure.add_hline(
+            y=level * scale,
+            line_dash="dash",
+            line_color=COLOURS["teacher"],
+            line_width=1,
+            annotation={"text": "teacher", "font": {"color": COLOURS["teacher"]}},
+        )
     return _with_room_for_legend(figure)
+
+
+def _scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
+    """Show an axis in the unit of a measure; what its values are to be multiplied by."""
+    if measure.unit != "share":
+        return 1.0
+    update_axis(ticksuffix=" %")
+    return 100.0
+
+
+def _hover(measure: tasks.Measure, variable: str) -> str:
+    return f"%{{{variable}:.1f}} %" if measure.unit == "share" else f"%{{{variable}:.3f}}"
 
 
 def _with_room_for_legend(figure: go.Figure) -> go.Figure:
@@ -80,7 +99,7 @@ def _who(phase: str) -> str:
     """`teacher 2` for teach-2; the hard stage has its own name, since its loss is another one."""
     number = phase.partition("-")[2]
     role = ROLE_OF_STAGE[stage(phase)]
-    return "student, hard labels" if phase == "harden" else f"{role} {number}".strip()
+    return "student, teacher's answers" if phase == "harden" else f"{role} {number}".strip()
 
 
 def _words(name: str) -> str:
@@ -108,96 +127,100 @@ def _machine(points: Sequence[Point], curves: dict[str, str], unit: str, divisor
     return figure
 
 
-def accuracies(evaluations: Sequence[Evaluation], split: str = "test") -> go.Figure:
-    """Test accuracy of each model with its 95 % interval."""
-    shown = [one for one in evaluations if one.metric == "accuracy" and one.split == split][::-1]
-    figure = _figure("accuracy on the test rows, with 95 % interval", "")
-    figure.update_xaxes(tickformat=".1%")
-    for one in shown:
-        low, high = one.low if one.low is not None else one.value, one.high if one.high is not None else one.value
+def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: str = "test") -> go.Figure:
+    """The deciding measure of each model on the test rows, with its 95 % interval."""
+    shown = [found for found in evaluations if found.metric == measure.name and found.split == split][::-1]
+    figure = _figure(f"{measure.title} on the test rows, with 95 % interval", "")
+    scale = _scaled(figure.update_xaxes, measure)
+    for found in shown:
+        low = found.value if found.low is None else found.low
+        high = found.value if found.high is None else found.high
         figure.add_scatter(
-            x=[one.value],
-            y=[one.role],
+            x=[found.value * scale],
+            y=[found.role],
             mode="markers",
-            marker={"size": 13, "color": COLOURS[one.role]},
-            error_x={"type": "data", "symmetric": False, "array": [high - one.value], "arrayminus": [one.value - low],
-                     "thickness": 2.5, "width": 8},
-            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+            marker={"size": 13, "color": COLOURS[found.role]},
+            error_x={"type": "data", "symmetric": False, "array": [(high - found.value) * scale],
+                     "arrayminus": [(found.value - low) * scale], "thickness": 2.5, "width": 8},
+            hovertemplate=f"%{{y}}: {_hover(measure, 'x')}<extra></extra>",
             showlegend=False,
         )  # fmt: skip
     figure.update_layout(height=60 + 55 * max(1, len(shown)))
     return figure
 
 
-def pruning(ratios: Sequence[float], accuracy: Sequence[float]) -> go.Figure:
-    """What is left of the accuracy when a share is pruned and nothing is learned."""
+def pruning(ratios: Sequence[float], values: Sequence[float], measure: tasks.Measure) -> go.Figure:
+    """What is left of the deciding measure when a share is pruned and nothing is trained."""
     figure = _figure("share that is pruned", "")
-    figure.update_xaxes(tickformat=".0%", range=[0, 1])
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    hover = "%{x:.0%} pruned: %{y:.1%} right<extra></extra>"
-    line = {"color": COLOURS["student"]}
-    figure.add_scatter(x=list(ratios), y=list(accuracy), mode="lines+markers", line=line, hovertemplate=hover)
+    scale = _scaled(figure.update_yaxes, measure)
+    figure.update_xaxes(ticksuffix=" %", range=[0, 100])
+    figure.update_yaxes(rangemode="tozero")
+    figure.add_scatter(
+        x=[100 * ratio for ratio in ratios],
+        y=[value * scale for value in values],
+        mode="lines+markers",
+        line={"color": COLOURS["student"]},
+        hovertemplate=f"%{{x:.0f}} % pruned: {measure.title} {_hover(measure, 'y')}<extra></extra>",
+    )
     return figure.update_layout(showlegend=False)
 
 
-def milestones(told: Sequence[StageResult]) -> go.Figure:
-    """The way of the student from step to step: right on validation rows, against its size."""
+def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.Figure:
+    """The student from step to step: the deciding measure on validation rows, against its size."""
     figure = _figure("size on disk, MB", "")
     figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
-    figure.update_yaxes(tickformat=".0%")
-    for role, shown in (("teacher", told[:1]), ("student", told[1:])):
-        shares = [one.value for one in shown]
+    scale = _scaled(figure.update_yaxes, measure)
+    for role, shown in (("teacher", results[:1]), ("student", results[1:])):
         figure.add_scatter(
-            x=[one.size_bytes / 1e6 for one in shown],
-            y=shares,
+            x=[result.size_bytes / 1e6 for result in shown],
+            y=[result.value * scale for result in shown],
             error_y={
-                "array": [one.high - share for one, share in zip(shown, shares, strict=True)],
-                "arrayminus": [share - one.low for one, share in zip(shown, shares, strict=True)],
+                "array": [(result.high - result.value) * scale for result in shown],
+                "arrayminus": [(result.value - result.low) * scale for result in shown],
                 "thickness": 1,
             },
             name=role.capitalize(),
-            text=[one.title for one in shown],
+            text=[result.title for result in shown],
             mode="lines+markers",
             marker={"size": 9},
             line={"color": COLOURS[role], "dash": "dot"},
-            hovertemplate="%{text}: %{y:.1%} right, %{x:.2f} MB<extra></extra>",
+            hovertemplate=f"%{{text}}: {measure.title} {_hover(measure, 'y')}, %{{x:.2f}} MB<extra></extra>",
         )
     return _with_room_for_legend(figure)
 
 
-def confusion(one: Confusion) -> go.Figure:
+def confusion(matrix: Confusion) -> go.Figure:
     """Rows: true class; columns: predicted class; shade: share of the row."""
-    counts = np.array(one.counts)
+    counts = np.array(matrix.counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    many = len(one.labels) > 20
+    many = len(matrix.labels) > 20
     figure = go.Figure(
         go.Heatmap(
             z=shares,
-            x=one.labels,
-            y=one.labels,
+            x=matrix.labels,
+            y=matrix.labels,
             customdata=counts,
             text=None if many else counts,
             texttemplate=None if many else "%{text}",
-            colorscale=[[0, "rgba(13,148,136,0.03)"], [1, COLOURS[one.role]]],
+            colorscale=[[0, "rgba(13,148,136,0.03)"], [1, COLOURS[matrix.role]]],
             zmin=0,
             zmax=1,
             showscale=False,
-            hovertemplate="true %{y}, predicted %{x}: %{customdata} rows (%{z:.0%})<extra></extra>",
+            hovertemplate="true %{y}, predicted %{x}: %{customdata} (%{z:.0%})<extra></extra>",
         )
     )
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 8, "b": 0}, height=min(760, 240 + 18 * len(one.labels)))
-    figure.update_yaxes(autorange="reversed", title="true", type="category")
-    figure.update_xaxes(title="predicted", type="category")
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 8, "b": 0}, height=min(760, 240 + 18 * len(matrix.labels)))
+    figure.update_yaxes(autorange="reversed", title="true", type="category", showgrid=False)
+    figure.update_xaxes(title="predicted", type="category", showgrid=False)
     return figure
 
 
-def class_counts(classes: dict[str, int]) -> go.Figure:
-    """How many rows each label has."""
+def label_counts(counts: dict[str, int]) -> go.Figure:
+    """How often each label, range of numbers or kind of entity occurs; every bar has its name."""
     figure = _figure("rows", "")
-    figure.add_bar(x=list(classes.values()), y=list(classes), orientation="h", marker_color=COLOURS["student"])
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_layout(height=min(900, 70 + 24 * len(classes)), bargap=0.35, showlegend=False)
-    return figure
+    figure.add_bar(x=list(counts.values()), y=list(counts), orientation="h", marker_color=COLOURS["student"])
+    figure.update_yaxes(autorange="reversed", type="category", dtick=1)
+    return figure.update_layout(height=70 + 24 * len(counts), bargap=0.35, showlegend=False, hovermode="closest")
 
 
 def downsample(steps: np.ndarray, values: np.ndarray, most: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:

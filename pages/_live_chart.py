@@ -51,7 +51,7 @@ export default function (component) {
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", data.alt);
   plotly().then((library) => {
-    const options = { responsive: true, displaylogo: false };
+    const options = { responsive: true, displaylogo: false, showSendToCloud: false }; // nothing leaves this machine
     library.react(element, figure.data, themed(figure.layout, element), options);
     element.dataset.points = String(Math.max(0, ...figure.data.map((trace) => trace.x.length)));
   });

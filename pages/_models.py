@@ -2,57 +2,69 @@
 
 import streamlit as st
 
+from pages import _tasks as tasks
 from pages._studio import get_home, get_store
-from pages._words import model
-from studio import tasks
+from pages._words import model, parsed
+from studio.config.references import ModelReference
+from studio.errors import StoreError
 
-SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run"}
 CUT, SAME = "Cut from teacher", "Same as teacher"
+SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run", "teacher": CUT}
+USUAL_LAYERS, MOST_LAYERS = 2, 12
 
 
-def choose_model(role: str, task: str, proposed: str) -> str | None:
+def choose_model(role: str, task: tasks.Task, proposed: str) -> str | None:
     """A model reference, or None while it is not complete; `proposed` is shown until the user changes it."""
-    names = list(SOURCES.values())
-    options = names if role == "teacher" else [*names, CUT, SAME]
-    made = SAME if proposed == "teacher/same" else CUT if proposed.startswith("teacher/") else options[0]
-    known = next((SOURCES[prefix] for prefix in SOURCES if proposed.startswith(prefix)), made)
-    linked = proposed.partition(":")[2] or proposed.partition("/")[2]
-    source = st.segmented_control("From", options, default=known, key=f"{role}-source", label_visibility="collapsed")
-    if source == SAME:
-        st.caption("Born again: the same model learns anew, now from the first one. It often ends up better.")
-        return "teacher/same"
-    if source == CUT:
-        kept = int(linked.partition("-")[0]) if made == CUT else 2
-        layers = st.slider(
-            "Layers to keep", 1, max(12, kept), kept, key="student-layers", help="Fewer layers: smaller and faster."
-        )
-        st.caption("It starts from the teacher's own weights. For transformers; must be fewer than the teacher has.")
-        return f"teacher/{layers}-layer{'s' if layers > 1 else ''}"
-    if source == SOURCES["hub"]:
-        name = st.text_input("Model id", linked, placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
-        st.caption("It is downloaded once. Only safetensors weights are opened, and no code that comes with them.")
-        return f"hub:{name.strip()}" if name.strip() else None
-    if source == SOURCES["folder"]:
-        path = st.text_input(
-            "Path of a Hugging Face folder", linked, placeholder="/models/my-teacher", key=f"{role}-folder"
-        )
-        return f"folder:{path.strip()}" if path.strip() else None
-    if source == SOURCES["run"]:
-        return choose_from_runs(role, task, proposed)
-    known_names = tasks.get(task).builtins
-    index = known_names.index(linked) if linked in known_names else 0 if role == "teacher" else 2
-    name = st.selectbox("Architecture", known_names, index=index, key=f"{role}-builtin-{task}")
-    st.caption("Trained from scratch on your data: no download.")
-    return f"builtin/{name}"
+    first = parsed(proposed) or ModelReference("builtin", "")
+    options = [title for title in SOURCES.values() if title != CUT or role == "student"]
+    if role == "student":
+        options.append(SAME)
+    shown = SAME if first == ModelReference("teacher", "same") else SOURCES[first.source]
+    source = st.segmented_control("Source", options, default=shown, key=f"{role}-source", label_visibility="collapsed")
+    name = first.name if source == shown else ""
+    match source:
+        case "Same as teacher":
+            st.caption("Born again: the same model learns anew from the first one. It often ends up better.")
+            return "teacher/same"
+        case "Cut from teacher":
+            return choose_layers(name)
+        case "Hugging Face":
+            written = st.text_input("Model id", name, placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
+            st.caption("Downloaded once. Only safetensors weights are opened, and no code that comes with them is run.")
+            return f"hub:{written.strip()}" if written.strip() else None
+        case "Folder":
+            label, example = "Path of a Hugging Face folder", "/models/my-teacher"
+            written = st.text_input(label, name, placeholder=example, key=f"{role}-folder")
+            return f"folder:{written.strip()}" if written.strip() else None
+        case "Earlier run":
+            return choose_from_runs(role, task, proposed)
+    return choose_builtin(role, task, name)
 
 
-def models_of_runs(task: str) -> list[str]:
+def choose_builtin(role: str, task: tasks.Task, name: str) -> str:
+    usual = 0 if role == "teacher" else min(2, len(task.builtins) - 1)
+    index = task.builtins.index(name) if name in task.builtins else usual
+    picked = st.selectbox("Architecture", task.builtins, index=index, key=f"{role}-builtin-{task.name}")
+    st.caption("Starts untrained; weaker than a downloaded model.")
+    return f"builtin/{picked}"
+
+
+def choose_layers(name: str) -> str:
+    kept = int(name or USUAL_LAYERS)
+    layers = st.slider(
+        "Layers to keep", 1, max(MOST_LAYERS, kept), kept, key="student-layers", help="Fewer layers: smaller, faster."
+    )
+    st.caption("Starts from the teacher's own weights. For transformers; must be fewer than the teacher has.")
+    return f"teacher/{layers}-layer{'s' if layers > 1 else ''}"
+
+
+def models_of_runs(task: tasks.Task) -> list[str]:
     """References of what earlier runs have trained."""
     home, runs = get_home(), get_store().runs()
-    return [f"run:{run.id}/{kind}" for run in runs if run.config.task == task for kind in home.roles(run.id)]
+    return [f"run:{run.id}/{role}" for run in runs if run.config.task == task.name for role in home.roles(run.id)]
 
 
-def choose_from_runs(role: str, task: str, proposed: str) -> str | None:
+def choose_from_runs(role: str, task: tasks.Task, proposed: str) -> str | None:
     there = models_of_runs(task)
     if not there:
         st.caption("No earlier run on this kind of data has a model yet.")
@@ -63,6 +75,10 @@ def choose_from_runs(role: str, task: str, proposed: str) -> str | None:
 
 def learned_before(student: str | None) -> str | None:
     """The name of the data that an earlier run taught this student."""
-    if student is None or not student.startswith("run:"):
+    reference = parsed(student)
+    if reference is None or reference.source != "run":
         return None
-    return get_store().run(int(student.removeprefix("run:").split("/")[0])).config.dataset
+    try:
+        return get_store().run(int(reference.name.partition("/")[0])).config.dataset
+    except StoreError:
+        return None

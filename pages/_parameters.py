@@ -58,7 +58,7 @@ def _device(value: str, key: str, words: dict[str, Any]) -> str:
         **words,
         options=options,
         index=options.index(value),
-        format_func=lambda one: f"{one} ({cards[one]})" if one in cards else one,
+        format_func=lambda device: f"{device} ({cards[device]})" if device in cards else device,
         accept_new_options=True,
         key=key,
     )

@@ -1,73 +1,74 @@
 """How the student gets small: the wizard's part on the steps of the plan, and what pruning alone would cost."""
 
 import uuid
-from typing import Any
+from functools import partial
+from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
+from pydantic.fields import FieldInfo
 
 from pages import _charts as charts
+from pages import _tasks as tasks
 from pages._studio import errors_shown, get_home, get_store
-from pages._words import percent
-from studio.config.plan import FORMS, IMPORTANCES, KINDS, RECIPES, UNITS, title
+from pages._words import measured
+from studio.config.plan import KINDS, RECIPES, USUAL_UNITS, title
 from studio.config.run import RunConfig
 from studio.service import questions
 
 OWN = "own"
 STEPS = "plan-steps"
-NAMES = {
-    "prune": "Prune",
-    "sparsify": "Set small weights to zero",
-    "factorize": "Low rank",
-    "distill": "Distil",
-    "quantize": "Quantize",
-}
-FIRST: dict[str, dict[str, Any]] = {
-    "prune": {"ratio": 0.5},
-    "sparsify": {"ratio": 0.8},
-    "factorize": {"rank": 0.33},
-    "distill": {},
-    "quantize": {"form": "int8"},
-}
-"""What a step says when it is added."""
+LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.05, 0.95, 0.05
 
 
-def choose_plan(task: str, prune_ratio: float, start: RunConfig | None) -> dict[str, Any]:
+def choose_plan(task: tasks.Task, prune_ratio: float, start: RunConfig | None) -> dict[str, Any]:
     """A plan by its name, or step by step."""
-    names = [name for name, one in RECIPES.items() if task in one.tasks and (prune_ratio or not one.needs_ratio)]
+    names = [
+        name
+        for name, recipe in RECIPES.items()
+        if task.modality in recipe.modality and (prune_ratio or not recipe.needs_ratio)
+    ]
     first = OWN if start and start.plan else names[0]
     picked = st.selectbox(
         "Plan",
         [*names, OWN],
         index=[*names, OWN].index(first),
-        format_func=lambda name: "Your own steps" if name == OWN else RECIPES[name].title,
-        key=f"plan-{task}",
+        format_func=lambda name: "Custom steps" if name == OWN else RECIPES[name].title,
+        key=f"plan-{task.name}",
         help=RunConfig.model_fields["plan"].description,
     )
     if picked != OWN:
         st.caption(RECIPES[picked].when)
-        return {"plan": RECIPES[picked].plan(task, prune_ratio)}
+        return {"plan": RECIPES[picked].plan(task.quantized_form, prune_ratio)}
     return {"plan": own_steps(task, start), "prune_ratio": 0.0}
 
 
-def own_steps(task: str, start: RunConfig | None) -> list[dict[str, Any]]:
-    """Steps that are added, moved and taken away one by one."""
+def own_steps(task: tasks.Task, start: RunConfig | None) -> list[dict[str, Any]]:
+    """Steps that are added, moved and removed one by one."""
     if STEPS not in st.session_state:
-        known = [one.model_dump() for one in start.plan] if start and start.plan else [{"do": "distill"}]
+        known = [step.model_dump() for step in start.steps] if start and start.plan else [{"do": "distill"}]
         st.session_state[STEPS] = [(uuid.uuid4().hex, step) for step in known]
-    st.caption("The student goes through these steps from top to bottom. The prune ratio above does not count here.")
+    st.caption("The student goes through these steps from top to bottom. The prune ratio above is ignored here.")
     steps: list[tuple[str, dict[str, Any]]] = st.session_state[STEPS]
-    written = [one_step(number, key, step, task) for number, (key, step) in enumerate(steps)]
+    written = [show_step(number, key, step, task) for number, (key, step) in enumerate(steps)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox("Another step", list(KINDS), format_func=NAMES.__getitem__, key="step-kind")
-        st.button("Add", icon=":material/add:", on_click=add, args=(kind,), key="step-add")
+        kind = st.selectbox("Add a step", list(KINDS), format_func=lambda name: KINDS[name].word, key="step-kind")
+        st.button("Add", icon=":material/add:", on_click=add, args=(kind, task), key="step-add")
     return written
 
 
-def add(kind: str) -> None:
+def add(kind: str, task: tasks.Task) -> None:
     """A new step: before the last one where that must stay the last."""
     steps = st.session_state[STEPS]
-    place = len(steps) - 1 if steps and steps[-1][1]["do"] == "quantize" and kind != "quantize" else len(steps)
-    steps.insert(place, (uuid.uuid4().hex, {"do": kind, **FIRST[kind]}))
+    stays_last = bool(steps) and KINDS[steps[-1][1]["do"]].is_last and not KINDS[kind].is_last
+    steps.insert(len(steps) - 1 if stays_last else len(steps), (uuid.uuid4().hex, first_step(kind, task)))
+
+
+def first_step(kind: str, task: tasks.Task) -> dict[str, Any]:
+    """A step as it is added: its own first values, with the units and the form of int8 that suit the task."""
+    usual = [unit for unit in USUAL_UNITS if unit in task.units][:1]
+    of_task = {"units": usual, "form": task.quantized_form}
+    fields = KINDS[kind].model_fields
+    return {"do": kind, **KINDS[kind].first, **{name: value for name, value in of_task.items() if name in fields}}
 
 
 def move_up(number: int) -> None:
@@ -75,72 +76,89 @@ def move_up(number: int) -> None:
     steps[number - 1], steps[number] = steps[number], steps[number - 1]
 
 
-def take_away(number: int) -> None:
+def remove(number: int) -> None:
     del st.session_state[STEPS][number]
 
 
-def one_step(number: int, key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
-    """The widgets of a step; what they say now."""
+def show_step(number: int, key: str, step: dict[str, Any], task: tasks.Task) -> dict[str, Any]:
+    """The widgets of a step, made from the fields of its class; what they say now."""
+    kind = KINDS[step["do"]]
+    values = kind.model_validate(step).model_dump()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{number + 1} · {NAMES[step['do']]}**", width="stretch")
+            st.markdown(f"**{number + 1} · {kind.word}**", width="stretch")
             st.button("", icon=":material/arrow_upward:", key=f"up-{key}", on_click=move_up, args=(number,),
-                      disabled=number == 0, help="Earlier", type="tertiary")  # fmt: skip
-            st.button("", icon=":material/close:", key=f"away-{key}", on_click=take_away, args=(number,),
-                      help="Take this step away", type="tertiary")  # fmt: skip
-        said = {"prune": prune, "sparsify": sparsify, "factorize": factorize, "distill": distill, "quantize": quantize}
-        return {"do": step["do"], **said[step["do"]](key, step, task)}
+                      disabled=number == 0, help="Move up", type="tertiary")  # fmt: skip
+            st.button("", icon=":material/close:", key=f"away-{key}", on_click=remove, args=(number,),
+                      help="Remove this step", type="tertiary")  # fmt: skip
+        if kind.note:
+            st.caption(kind.note)
+        shown = [name for name, field in kind.model_fields.items() if field.title]
+        shown = [name for name in shown if name not in kind.either or values[name] is not None]
+        expert = [name for name in shown if _extra(kind.model_fields[name]).get("expert")]
+        ask = partial(settings, kind, values, key, task)
+        ask([name for name in shown if name not in expert])
+        if expert:
+            with st.expander("More options"):
+                ask(expert)
+    return values
 
 
-def prune(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
-    kinds = ["channels", "heads", "neurons", "layers"] if task == "image-classification" else [*UNITS][:3]
-    usual = kinds[:1] if task == "image-classification" else ["neurons"]
-    ratio = st.slider("Share", 0.05, 0.95, float(step.get("ratio") or 0.5), 0.05, key=f"ratio-{key}")
-    units = st.pills("Units", kinds, selection_mode="multi", default=list(step.get("units") or usual),
-                     format_func=UNITS.__getitem__, key=f"units-{key}")  # fmt: skip
-    importances = list(IMPORTANCES)
-    with st.expander("What goes, and when"):
-        how = st.selectbox("Importance", importances, index=importances.index(step.get("importance", "magnitude")),
-                           format_func=lambda name: f"{name.capitalize()}: {IMPORTANCES[name].lower()}",
-                           key=f"importance-{key}")  # fmt: skip
-        scope = st.segmented_control(
-            "Compared within", ["local", "global"], default=step.get("scope", "local"), key=f"scope-{key}",
-            format_func=lambda name: "each layer" if name == "local" else "the whole model",
-        )  # fmt: skip
-        rounds = st.number_input("Rounds", 1, 20, int(step.get("rounds", 1)), key=f"rounds-{key}",
-                                 help="The student learns for an epoch after each round but the last.")  # fmt: skip
-    return {"ratio": ratio, "units": units or usual, "importance": how, "scope": scope or "local", "rounds": rounds}
+def settings(kind: type[Any], values: dict[str, Any], key: str, task: tasks.Task, names: list[str]) -> None:
+    """Put what the widgets of these fields say into the values of a step."""
+    for name in names:
+        field = kind.model_fields[name]
+        values[name] = setting(field, values[name], f"{name}-{key}", options_for(name, field, task))
 
 
-def sparsify(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
-    ratio = st.slider("Share of the weights", 0.05, 0.95, float(step.get("ratio") or 0.8), 0.05, key=f"zero-{key}")
-    st.caption("Smaller on disk, not faster: the matrices keep their size when the student works.")
-    return {"ratio": ratio}
+def options_for(name: str, field: FieldInfo, task: tasks.Task) -> dict[str, str]:
+    """The values that a setting can take, with their words; of units those that the task's models have."""
+    options: dict[str, str] = _extra(field).get("options", {})
+    return {unit: options[unit] for unit in task.units} if name == "units" else options
 
 
-def factorize(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
-    rank = st.slider("Share of the rank", 0.05, 0.95, float(step.get("rank") or 0.33), 0.05, key=f"rank-{key}")
-    words = {"embeddings": "Word table", "layers": "Linear layers"}
-    known = [name for name in words if step.get(name, True)]
-    picked = st.pills("Of", list(words), selection_mode="multi", default=known, format_func=words.__getitem__,
-                      key=f"of-{key}")  # fmt: skip
-    return {"rank": rank, **{name: name in (picked or words) for name in words}}
+def setting(field: FieldInfo, value: Any, key: str, options: dict[str, str]) -> Any:
+    """The widget of one field of a step, as its type asks for."""
+    words: dict[str, Any] = {"label": field.title, "help": field.description, "key": key}
+    kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)]
+    if get_origin(field.annotation) is tuple:
+        known = [option for option in value if option in options]
+        return st.pills(
+            **words, options=list(options), selection_mode="multi", default=known, format_func=options.__getitem__
+        )
+    if get_origin(field.annotation) is Literal:
+        names = list(options)
+        return st.selectbox(**words, options=names, index=names.index(value), format_func=options.__getitem__)
+    if bool in kinds:
+        return st.toggle(**words, value=value)
+    low, high = _bounds(field)
+    if int in kinds:
+        return st.number_input(
+            **words,
+            min_value=int(low),
+            max_value=int(high),
+            value=value,
+            placeholder=_extra(field).get("empty"),
+            step=1,
+        )
+    if high > 1:
+        return st.number_input(**words, min_value=float(low), value=value, format="%g")
+    return st.slider(
+        **words, min_value=min(LEAST_SHARE, value), max_value=max(MOST_SHARE, value), value=value, step=SHARE_STEP
+    )
 
 
-def distill(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
-    epochs = st.number_input("Epochs", 0, 1000, int(step.get("epochs") or 0), key=f"epochs-{key}",
-                             help="0: as many as set above.")  # fmt: skip
-    return {"epochs": epochs or None}
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
-def quantize(key: str, step: dict[str, Any], task: str) -> dict[str, Any]:
-    forms = list(FORMS)
-    usual = "int8_static" if task == "image-classification" else "int8"
-    form = st.selectbox("Form", forms, index=forms.index(step.get("form", usual)), format_func=FORMS.__getitem__,
-                        key=f"form-{key}")  # fmt: skip
-    epochs = st.number_input("Epochs with rounded numbers before", 0, 1000, int(step.get("epochs") or 0),
-                             key=f"aware-{key}", help="Quantization-aware distillation.")  # fmt: skip
-    return {"form": form, "epochs": epochs}
+def _bounds(field: FieldInfo) -> tuple[float, float]:
+    """The lowest and the highest value of a field."""
+    low, high = 0.0, float("inf")
+    for rule in field.metadata:
+        low = getattr(rule, "ge", getattr(rule, "gt", low))
+        high = getattr(rule, "le", getattr(rule, "lt", high))
+    return low, high
 
 
 @st.cache_data(show_spinner="Pruning by several ratios …", max_entries=50, ttl=3600)
@@ -148,15 +166,17 @@ def preview(config: RunConfig) -> Any:
     return questions.preview(get_home(), get_store(), config)
 
 
-def show_preview(config: RunConfig) -> None:
-    """Accuracy without any learning against the ratio."""
-    told = "A student that knows your labels loses some of it when it is pruned; this shows how much, in seconds."
-    if not st.toggle("Show what pruning alone would cost", key="wants-preview", help=told):
+def show_preview(config: RunConfig, task: tasks.Task) -> None:
+    """The deciding measure without any training, against the ratio."""
+    told = "Pruning costs a student that knows your labels some quality; this shows how much, in seconds."
+    if not st.toggle("Show the cost of pruning alone", key="wants-preview", help=told):
         return
     with errors_shown():
         found = preview(config)
-        st.plotly_chart(charts.pruning(found.ratios, found.accuracy), key="pruning", config={"displayModeBar": False})
+        measure = task.measures[0]
+        figure = charts.pruning(found.ratios, found.accuracy, measure)
+        st.plotly_chart(figure, key="pruning", config={"displayModeBar": False})
         st.caption(
-            f"{title(found.step.model_copy(update={'ratio': None}))}: right on {found.rows} validation rows, "
-            f"{percent(found.accuracy[0])} before. What learning brings back comes on top."
+            f"{title(found.step.model_copy(update={'ratio': None}))}: {measure.title} on {found.rows} validation rows, "
+            f"{measured(found.accuracy[0], measure.unit)} before pruning. Training then recovers part of the loss."
         )

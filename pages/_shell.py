@@ -6,11 +6,12 @@ from pathlib import Path
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
+NAME = "Distillation Studio"
 ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-st.set_page_config(page_title="Distillation Studio", page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
+st.set_page_config(page_title=NAME, page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), icon_image=str(ROOT / "assets" / "icon.svg"), size="large")
 
 
@@ -29,7 +30,7 @@ def has_login() -> bool:
 
 def login() -> None:
     """Shown instead of every page while nobody is signed in."""
-    st.title("Distillation Studio")
+    st.title(NAME)
     if not has_login():
         st.error(
             "The studio is open to the network, and no login is set up. "
@@ -43,15 +44,20 @@ def login() -> None:
 if is_open_to_a_network() and not st.user.get("is_logged_in", False):
     st.navigation([st.Page(login, title="Sign in")], position="hidden").run()
 else:
+    from pages._studio import set_title
+
     folder = ROOT / "pages"
-    st.navigation(
+    page = st.navigation(
         [
             st.Page(folder / "home.py", title="Home", icon=":material/home:", default=True),
             st.Page(folder / "data.py", title="Data", icon=":material/table_rows:"),
             st.Page(folder / "new_run.py", title="New run", icon=":material/add_circle:"),
-            st.Page(folder / "runs.py", title="Runs", icon=":material/timeline:"),
+            st.Page(folder / "all_runs.py", title="Runs", icon=":material/timeline:", url_path="runs"),
+            st.Page(folder / "run.py", title="Run", icon=":material/timeline:", visibility="hidden"),
             st.Page(folder / "results.py", title="Results", icon=":material/fact_check:"),
             st.Page(folder / "settings.py", title="Settings", icon=":material/settings:"),
         ],
         position="top",
-    ).run()
+    )
+    set_title(page.title)
+    page.run()

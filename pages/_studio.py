@@ -5,10 +5,15 @@ from collections.abc import Iterator
 
 import streamlit as st
 
+from pages import _tasks as tasks
 from pages._words import escape
-from studio.errors import StudioError
+from studio.errors import StoreError, StudioError
 from studio.home import Home
+from studio.store.rows import RunRow
 from studio.store.store import Store
+
+LONGEST_NUMBER = 18
+"""Digits of a run's number; longer ones are more than the database can count to."""
 
 
 def get_home() -> Home:
@@ -27,6 +32,33 @@ def get_store() -> Store:
     except StudioError as error:
         show_error(error)
         st.stop()
+
+
+def run_in_address(name: str) -> RunRow | None:
+    """The run whose number the address gives under this name; None where it gives no number.
+
+    Raises `StoreError` where there is no such run.
+    """
+    wanted = st.query_params.get(name, "")
+    if not wanted.isdecimal():
+        return None
+    if len(wanted) > LONGEST_NUMBER:
+        raise StoreError(f"There is no run {wanted}.", "Choose one of the list.")
+    return get_store().run(int(wanted))
+
+
+def task_of(run: RunRow) -> tasks.Task:
+    """What the models of a run learn, as its data set says."""
+    rows = {row.id: row for row in get_store().datasets()}
+    row = rows.get(run.dataset_id)
+    if row is None:
+        return tasks.get(run.config.task or next(iter(tasks.TASKS)))
+    return tasks.get(row.task, row.multi_label)
+
+
+def set_title(title: str) -> None:
+    """What the browser's tab says."""
+    st.set_page_config(page_title=f"{title} · Distillation Studio")
 
 
 def show_error(error: StudioError) -> None:

@@ -1,64 +1,74 @@
-"""How the student learns: the wizard's part on methods, teachers, steps in between and more data."""
+"""How the student learns: the wizard's part on methods, teachers, intermediate models and data augmentation."""
 
 from typing import Any
 
 import streamlit as st
 
+from pages import _tasks as tasks
 from pages._parameters import parameter
-from pages._words import method, model
-from studio import tasks
+from pages._words import method, model, parsed, signed
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
 from studio.store.rows import DatasetRow
 
 OWN = "own"
 ANOTHER = "Pick a model, or write hub:ORG/NAME or folder:PATH"
+MIXING = ("mixup", "cutmix")
+"""Changes that leave an image without a label that a teacher could learn."""
 
 
-def choose_method(dataset: DatasetRow, start: RunConfig | None) -> dict[str, Any]:
+def choose_method(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None) -> dict[str, Any]:
     """The losses, by the name of a method or one by one."""
-    names = [
-        name
-        for name, one in METHODS.items()
-        if tasks.get(dataset.task).modality in one.modality and fits(name, dataset)
-    ]
+    names = [name for name, known in METHODS.items() if task.name in known.tasks and fits(name, dataset)]
+    usual = next((name for name in names if losses_of(name) == list(task.terms)), names[0])
     titles = {METHODS[name].title: name for name in names}
-    first = titles.get(method(start), OWN) if start else names[0]
+    first = titles.get(method(start), OWN) if start else usual
     picked = st.selectbox(
         "Method",
         [*names, OWN],
         index=[*names, OWN].index(first),
-        format_func=lambda name: "Your own mix of losses" if name == OWN else METHODS[name].title,
-        key=f"method-{dataset.task}",
+        format_func=lambda name: "Custom mix of losses" if name == OWN else METHODS[name].title,
+        key=f"method-{task.name}",
         help="What the student imitates of its teacher.",
     )
     if picked != OWN:
-        st.caption(f"{METHODS[picked].when} {measured(picked, dataset.task)}")
+        st.caption(f"{METHODS[picked].when} {gain(picked, task)}")
         return dict(METHODS[picked].values)
-    return {"terms": own_mix(start)}
+    return {"terms": own_mix(task, dataset, start)}
 
 
-def measured(name: str, task: str) -> str:
-    """What the method brought where it was measured, as the README's table has it."""
-    modality = tasks.get(task).modality
-    if name not in GAINS.get(modality, {}):
+def losses_of(name: str) -> list[str]:
+    """The losses of a method."""
+    return [term["loss"] for term in METHODS[name].values["terms"]]
+
+
+def gain(name: str, task: tasks.Task) -> str:
+    """What the method brought where it was measured, as the table of the documentation has it."""
+    if name not in GAINS.get(task.name, {}):
         return ""
-    points = f"{GAINS[modality][name]:+.1f} points"
-    return f"Where we measured it ({MEASURED_ON[modality]}) it brought {points} against the same student alone."
+    points = signed(f"{GAINS[task.name][name]:+.1f}")
+    return f"In our measurements ({MEASURED_ON[task.name]}): {points} points compared with training without a teacher."
 
 
 def fits(name: str, dataset: DatasetRow) -> bool:
     """Whether the losses of a method mean something for the labels of this data."""
-    kind = tasks.get(dataset.task, dataset.multi_label).kind
-    losses = [LOSSES[term["loss"]] for term in METHODS[name].values["terms"]]
-    return all(kind in loss.kinds and (kind != "class" or len(dataset.labels) >= loss.classes) for loss in losses)
+    return all(loss in fitting_losses(dataset) for loss in losses_of(name))
 
 
-def own_mix(start: RunConfig | None) -> list[dict[str, Any]]:
+def fitting_losses(dataset: DatasetRow) -> list[str]:
+    return [
+        name
+        for name, loss in LOSSES.items()
+        if len(dataset.labels) >= loss.classes and not (dataset.multi_label and loss.one_class)
+    ]
+
+
+def own_mix(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None) -> list[dict[str, Any]]:
     """A weight for each loss that is picked."""
-    weights = {term.loss: term.share for term in start.terms} if start else {"soft_target": 1.0}
+    weights = {term.loss: term.share for term in start.terms} if start else dict.fromkeys(task.terms, 1.0)
+    options = list(dict.fromkeys([*fitting_losses(dataset), *weights]))
     picked = st.multiselect(
-        "Losses", list(LOSSES), default=list(weights), format_func=lambda name: LOSSES[name].title, key="losses"
+        "Losses", options, default=list(weights), format_func=lambda name: LOSSES[name].title, key="losses"
     )
     for name in picked:
         loss = LOSSES[name]
@@ -79,9 +89,9 @@ def own_mix(start: RunConfig | None) -> list[dict[str, Any]]:
     return terms
 
 
-def choose_more_teachers(task: str, known: list[str], start: RunConfig | None) -> dict[str, Any]:
+def choose_more_teachers(task: tasks.Task, known: list[str], start: RunConfig | None) -> dict[str, Any]:
     """Further teachers, and models between teacher and student."""
-    with st.expander("More teachers, steps in between"):
+    with st.expander("Extra teachers and intermediate models"):
         teachers = references("more_teachers", task, known, start)
         values: dict[str, Any] = {"more_teachers": teachers}
         if teachers:
@@ -90,34 +100,35 @@ def choose_more_teachers(task: str, known: list[str], start: RunConfig | None) -
         cuts = [f"teacher/{count}-layer{'s' if count > 1 else ''}" for count in range(11, 0, -1)]
         values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"], start)
         st.caption(
-            "Useful where the student is much smaller than the teacher. With a student that is the *same as teacher* "
-            "a step that is the same, too, makes one more generation (born again)."
+            "Intermediate models help where the student is much smaller than the teacher. For a student that is the "
+            "*same as the teacher*, each one adds a generation (born again)."
         )
         if values["assistants"]:
             values["chain"] = parameter("chain", start.chain if start else "assistants")
     return values
 
 
-def references(name: str, task: str, known: list[str], start: RunConfig | None) -> list[str]:
+def references(name: str, task: tasks.Task, known: list[str], start: RunConfig | None) -> list[str]:
     """Several model references: built in, of earlier runs, or written by hand."""
     field = RunConfig.model_fields[name]
-    builtin = tasks.get(task).builtins
     first = list(getattr(start, name)) if start else []
     return st.multiselect(
         field.title or name,
-        list(dict.fromkeys([*(f"builtin/{one}" for one in builtin), *known, *first])),
+        list(dict.fromkeys([*(f"builtin/{builtin}" for builtin in task.builtins), *known, *first])),
         default=first,
         format_func=model,
         help=field.description,
         accept_new_options=True,
         placeholder=ANOTHER,
-        key=f"references-{name}-{task}",
+        key=f"references-{name}-{task.name}",
     )
 
 
-def choose_more_data(task: str, start: RunConfig | None) -> dict[str, Any]:
+def choose_augmentation(task: tasks.Task, start: RunConfig | None) -> dict[str, Any]:
     """Changed copies of the training rows."""
-    with st.expander("More data from your data"):
+    if not task.changes:
+        return {}
+    with st.expander("Data augmentation"):
         values: dict[str, Any] = {"augment": changes("augment", task, start)}
         if values["augment"]:
             values["views"] = parameter("views", start.views if start else RunConfig.model_fields["views"].default)
@@ -130,34 +141,33 @@ def choose_more_data(task: str, start: RunConfig | None) -> dict[str, Any]:
     return values
 
 
-def changes(name: str, task: str, start: RunConfig | None) -> list[str]:
+def changes(name: str, task: tasks.Task, start: RunConfig | None) -> list[str]:
     field = RunConfig.model_fields[name]
-    mixing = () if name == "augment" else ("mixup", "cutmix")  # a mixed image has no label that a teacher could learn
-    words = {str(key): text for key, text in tasks.get(task).changes.items() if key not in mixing}
+    words = {key: text for key, text in task.changes.items() if name == "augment" or key not in MIXING}
     return st.pills(
         field.title or name,
         list(words),
         selection_mode="multi",
-        default=[one for one in getattr(start, name) if one in words] if start else None,
+        default=[change for change in getattr(start, name) if change in words] if start else None,
         format_func=lambda key: words[key],
         help=field.description,
-        key=f"{name}-{task}",
+        key=f"{name}-{task.name}",
     )
 
 
 def choose_replay(student: str | None, dataset: DatasetRow, rows: list[DatasetRow], learned: str | None) -> str | None:
     """For a student of an earlier run: the data that it learned there, so that it does not forget it."""
-    if student is None or not student.startswith("run:"):
+    reference = parsed(student)
+    if reference is None or reference.source != "run":
         return None
     others = [
         row.name for row in rows if row.id != dataset.id and row.labels == dataset.labels and row.task == dataset.task
     ]
     if not others:
         return None
-    nothing = "Nothing: it may forget what it knew"
+    nothing = "None: it may forget what it learned before"
     options = [nothing, *others]
     index = options.index(learned) if learned in others else 0
-    picked = st.selectbox(
-        "Data it knows already", options, index=index, key="replay", help=RunConfig.model_fields["replay"].description
-    )
+    field = RunConfig.model_fields["replay"]
+    picked = st.selectbox(field.title or "replay", options, index=index, key="replay", help=field.description)
     return None if picked == nothing else picked

@@ -4,8 +4,11 @@ import re
 import time
 
 from studio.config.methods import LOSSES, METHODS, Term
+from studio.config.plan import KINDS
+from studio.config.references import ModelReference
 from studio.config.run import RunConfig
-from studio.events import stage
+from studio.events import STAGES, stage
+from studio.store.rows import RunRow
 
 STATUS_ICONS = {
     "queued": ":material/schedule:",
@@ -15,38 +18,34 @@ STATUS_ICONS = {
     "failed": ":material/error:",
 }
 STATUS_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
-PHASES = {
-    "prepare": "Prepare",
-    "teach": "Teach",
-    "record": "Record",
-    "assist": "Step between",
-    "tune": "Choose settings",
-    "prune": "Prune",
-    "sparsify": "Set to zero",
-    "factorize": "Low rank",
-    "distill": "Distil",
-    "harden": "Harden",
-    "quantize": "Quantize",
-    "control": "Control",
-    "evaluate": "Evaluate",
-}
-"""Phases as a person reads them, in the order in which they happen."""
+PAUSED_ICON, PAUSED_COLOUR = ":material/pause_circle:", "orange"
+STAGE_WORDS: dict[str, tuple[str, str]] = {
+    "prepare": ("Prepare", "opening the data and the models"),
+    "teach": ("Train teacher", "the teacher learns your labels"),
+    "record": ("Record teacher", "the teacher answers every training row once"),
+    "assist": ("Intermediate model", "a model between teacher and student learns"),
+    "tune": ("Tune", "short trials with several temperatures and alphas"),
+    "harden": ("Fine-tune on teacher answers", "the student learns the teacher's top answers"),
+    "control": ("Train control", "the same student learns without the teacher"),
+    "evaluate": ("Evaluate", "testing all models"),
+} | {name: (kind.word, kind.help) for name, kind in KINDS.items()}
+"""The word for each stage of a run and what happens in it; compression steps bring their own."""
 
-PHASE_HELP = {
-    "prepare": "opening the data and the models",
-    "teach": "the teacher learns your labels",
-    "record": "the teacher answers every training row once",
-    "assist": "a model between teacher and student learns",
-    "prune": "the student loses its weakest units",
-    "sparsify": "the smallest weights become zero",
-    "factorize": "matrices become products of thin ones",
-    "quantize": "numbers are written with fewer bits",
-    "tune": "short trials with several temperatures and alphas",
-    "distill": "the student learns from the teacher",
-    "harden": "the student learns the teacher's first choices",
-    "control": "the same student learns without the teacher",
-    "evaluate": "all models meet the test rows",
-}
+PHASES = {name: STAGE_WORDS[name][0] for name in STAGES}
+"""Stages as a person reads them, in the order in which they happen."""
+
+PHASE_HELP = {name: STAGE_WORDS[name][1] for name in STAGES}
+
+
+def status_word(run: RunRow) -> str:
+    """The status as a person reads it: a run that was paused is waiting for its user, not stopped."""
+    return "paused" if run.paused and run.is_over else run.status
+
+
+def badge(run: RunRow) -> str:
+    word = status_word(run)
+    icon, colour = STATUS_ICONS.get(word, PAUSED_ICON), STATUS_COLOURS.get(word, PAUSED_COLOUR)
+    return f":{colour}-badge[{icon} {word}]"
 
 
 def escape(text: object) -> str:
@@ -59,7 +58,35 @@ def escape(text: object) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{share:.1%}".replace("%", " %")
+    """A share of 1 in per cent.
+
+    >>> percent(0.537)
+    '53.7 %'
+    """
+    return signed(f"{100 * share:.1f} %")
+
+
+def measured(value: float, unit: str) -> str:
+    """A measure in its unit: a share in per cent, any other number with three digits.
+
+    >>> measured(0.537, "share"), measured(-0.8129, "number")
+    ('53.7 %', '−0.813')
+    """
+    return percent(value) if unit == "share" else signed(f"{value:.3f}")
+
+
+def change(difference: float, unit: str) -> str:
+    """A difference of two values of a measure, with its sign; that of shares in points.
+
+    >>> change(-0.042, "share"), change(0.0314, "number")
+    ('−4.2', '+0.031')
+    """
+    return signed(f"{100 * difference:+.1f}" if unit == "share" else f"{difference:+.3f}")
+
+
+def signed(number: str) -> str:
+    """With a minus sign in place of a hyphen."""
+    return number.replace("-", "−")
 
 
 def count(number: float) -> str:
@@ -104,7 +131,7 @@ def phase(name: str) -> str:
     """A phase as a person reads it, counted where it comes several times.
 
     >>> phase("distill"), phase("teach-2")
-    ('Distil', 'Teach 2')
+    ('Distil', 'Train teacher 2')
     """
     word = PHASES.get(stage(name), "Starting")
     _, dash, number = name.partition("-")
@@ -118,15 +145,23 @@ def teachers(config: RunConfig) -> str:
     >>> teachers(RunConfig(**names, more_teachers=("run:3/teacher",)))
     'cnn-large and teacher of run 3'
     """
-    return " and ".join(model(one) for one in (config.teacher, *config.more_teachers))
+    return " and ".join(model(reference) for reference in (config.teacher, *config.more_teachers))
 
 
 def method(config: RunConfig) -> str:
     """The losses of a run, by the name of a method where they have one."""
-    for one in METHODS.values():
-        if config.terms == tuple(Term.model_validate(term) for term in one.values["terms"]):
-            return one.title
+    for known in METHODS.values():
+        if config.terms == tuple(Term.model_validate(term) for term in known.values["terms"]):
+            return known.title
     return ", ".join(LOSSES[term.loss].title for term in config.terms)
+
+
+def parsed(reference: str | None) -> ModelReference | None:
+    """A model reference by its parts; None where there is none yet, or it is none."""
+    try:
+        return ModelReference.parse(reference or "")
+    except ValueError:
+        return None
 
 
 def model(reference: str) -> str:
@@ -135,12 +170,15 @@ def model(reference: str) -> str:
     >>> model("teacher/2-layers"), model("folder:/models/minilm-l6"), model("run:3/student")
     ('2 layers of the teacher', 'minilm-l6', 'student of run 3')
     """
-    if reference == "teacher/same":
-        return "as large as the teacher"
-    if reference.startswith("teacher/"):
-        layers = reference.removeprefix("teacher/").split("-")[0]
-        return f"{layers} layer{'' if layers == '1' else 's'} of the teacher"
-    if reference.startswith("run:"):
-        number, role = reference.removeprefix("run:").split("/")
-        return f"{role} of run {number}"
-    return reference.rstrip("/").split("/")[-1].removeprefix("hub:").removeprefix("folder:")
+    match parsed(reference):
+        case None:
+            return reference
+        case ModelReference("teacher", "same"):
+            return "same as the teacher"
+        case ModelReference("teacher", layers):
+            return f"{layers} layer{'' if layers == '1' else 's'} of the teacher"
+        case ModelReference("run", name):
+            number, role = name.split("/")
+            return f"{role} of run {number}"
+        case ModelReference(_, name):
+            return name.rstrip("/").split("/")[-1]

@@ -9,14 +9,17 @@ from typing import Any
 import streamlit as st
 
 from pages import _charts as charts
+from pages import _tasks as tasks
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import ago, escape
 from studio.errors import StudioError
 
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
+NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
 CHUNK = 1024**2
-HEADERS = {"Find out": None, "First row has names": True, "No header": False}
+MOST_BARS, BARS_HEIGHT = 15, 420
+HEADERS = {"Auto-detect": None, "First row is the header": True, "No header": False}
 
 home, store = get_home(), get_store()
 
@@ -43,7 +46,7 @@ def read(path: str, name: str, header: bool | None) -> Any:
 
 
 @st.cache_data(show_spinner="Checking the data …", max_entries=4)
-def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: str, key: tuple[Any, ...]) -> Any:
+def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: Any, key: tuple[Any, ...]) -> Any:
     from studio.data.cleaning import clean, inspect
 
     rows = clean(_upload, columns, task, _test, _unlabelled)
@@ -57,8 +60,8 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
         return None
     header = None
     if not file.name.lower().endswith((".zip", ".parquet", ".xlsx", ".json", ".jsonl")):
-        word = st.segmented_control("Header", list(HEADERS), default="Find out", key=f"{key}-header")
-        header = HEADERS[word or "Find out"]
+        word = st.segmented_control("Header", list(HEADERS), default="Auto-detect", key=f"{key}-header")
+        header = HEADERS[word or "Auto-detect"]
     try:
         upload = read(str(on_disk(file)), file.name, header)
     except StudioError as error:
@@ -69,73 +72,96 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
 
 
 def preview(upload: Any) -> None:
-    if upload.kind == "table":
-        st.dataframe(upload.table.head(PREVIEW_ROWS), hide_index=True, height=240)
-        st.caption(f"The first {min(PREVIEW_ROWS, len(upload.table))} of {len(upload.table):,} rows.")
-        return
-    step = max(1, len(upload.table) // PREVIEW_IMAGES)
-    some = upload.table.iloc[::step].head(PREVIEW_IMAGES)
-    st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=64)
-
-
-def map_columns(upload: Any, key: str) -> Any:
-    """Guessed columns that can be changed."""
-    from studio.data.columns import Columns, guess_columns
-
-    guess = guess_columns(upload)
     if upload.kind == "images":
-        separator = choose_separator(upload, guess.label, key)
-        return Columns(guess.input, guess.label, guess.split, separator)
-    names = list(upload.table.columns)
-    nothing = "(none)"
-    first, second, third = st.columns(3)
-    text = first.selectbox("Text column", names, index=names.index(guess.input), key=f"input-{key}")
-    label = second.selectbox(
-        "Label column", names, index=names.index(guess.label) if guess.label else None, key=f"label-{key}"
-    )
-    options = [nothing, *names]
-    split = third.selectbox(
-        "Split column",
-        options,
-        index=options.index(guess.split) if guess.split else 0,
-        key=f"split-{key}",
-        help="A column that says train, validation or test. Without one the studio splits for you.",
-    )
-    separator = choose_separator(upload, label, key)
-    return Columns(text, label, None if split == nothing else split, separator)
+        step = max(1, len(upload.table) // PREVIEW_IMAGES)
+        some = upload.table.iloc[::step].head(PREVIEW_IMAGES)
+        st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=64)
+        return
+    st.dataframe(upload.table.head(PREVIEW_ROWS), hide_index=True, height=240)
+    st.caption(f"The first {min(PREVIEW_ROWS, len(upload.table))} of {len(upload.table):,} rows.")
 
 
-def choose_separator(upload: Any, label: str | None, key: str) -> str | None:
+def choose_task(upload: Any, key: str) -> tasks.Task:
+    """Among the tasks that fit the upload; the most likely one comes first."""
+    names = tasks.fitting(upload)
+    if len(names) == 1:
+        return tasks.get(names[0])
+    picked = st.selectbox(
+        "Task",
+        names,
+        format_func=lambda name: tasks.get(name).title,
+        key=f"task-{key}",
+        help="What the models learn from these rows.",
+    )
+    return tasks.get(picked)
+
+
+def map_columns(upload: Any, task: tasks.Task, key: str) -> Any:
+    """Guessed columns that can be changed, where the kind of upload leaves a choice; None while one is missing."""
+    from studio.data.columns import Columns
+
+    guess = tasks.guess_columns(upload, task.name)
+    roles: dict[str, str | None] = {column.role: guess.as_dict().get(column.role) for column in task.columns}
+    if upload.kind == "table":
+        for place, column in zip(st.columns(len(task.columns)), task.columns, strict=True):
+            with place:
+                roles[column.role] = choose_column(upload, column, roles[column.role], f"{task.name}-{key}")
+    missing = [column.title.lower() for column in task.columns if column.required and roles[column.role] is None]
+    if missing:
+        st.info(f"Choose a column for: {', '.join(missing)}.", icon=":material/info:")
+        return None
+    return Columns(**roles, separator=choose_separator(upload, task, roles["label"], key))  # type: ignore[arg-type]
+
+
+def choose_column(upload: Any, column: tasks.Column, guess: str | None, key: str) -> str | None:
+    """The column of a role; None where there is none."""
+    names: list[str | None] = [] if column.required else [None]
+    names += list(upload.table.columns)
+    return st.selectbox(
+        column.title,
+        names,
+        index=names.index(guess) if guess in names else None,
+        format_func=lambda name: NO_COLUMN.get(column.role, "None") if name is None else str(name),
+        help=column.help or None,
+        key=f"{column.role}-{key}",
+    )
+
+
+def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str) -> str | None:
     """What stands between the labels of a row, for data in which a row can have several."""
     from studio.data.columns import SEPARATORS, guess_separator
 
-    if label is None or not upload.table[label].astype(str).str.contains(r"[|;,]").any():
+    if not task.can_be_multi_label or label not in upload.table.columns:
         return None
-    one = "Every row has one label"
-    words = {one: None} | {f"Several, with {separator} between them": separator for separator in SEPARATORS}
+    if not upload.table[label].astype(str).str.contains(r"[|;,]").any():
+        return None
+    words = {"One label": None} | {f"Several, separated by {separator}": separator for separator in SEPARATORS}
     guess = guess_separator(upload, label)
     index = list(words.values()).index(guess)
-    help_text = "Where a row can have several labels, the models say yes or no to each of them."
+    help_text = "Where a row can have several labels, the models answer yes or no for each of them."
     picked = st.selectbox("Labels in a cell", list(words), index=index, key=f"separator-{label}-{key}", help=help_text)
     return words[picked]
 
 
-def show_report(report: Any) -> None:
+def show_report(report: Any, task: tasks.Task) -> None:
     with st.container(horizontal=True):
         st.metric("Rows", f"{report.rows:,}", border=True)
-        st.metric("Labels", f"{len(report.classes):,}", border=True)
-        st.metric("Without a label", f"{report.unlabelled:,}", border=True)
+        if task.kind != "number":
+            st.metric("Labels", f"{len(report.classes):,}", border=True)
+        st.metric("Unlabelled", f"{report.unlabelled:,}", border=True)
         st.metric("Duplicates", f"{report.duplicates:,}", border=True)
         st.metric("In train and test", f"{report.leaked:,}", border=True)
     for warning in report.warnings:
         st.warning(escape(warning), icon=":material/warning:")
     left, right = st.columns([3, 2])
     with left:
-        st.markdown("**Rows for each label**")
-        st.plotly_chart(charts.class_counts(report.classes), key="classes", config={"displayModeBar": False})
+        st.markdown("**Rows per range**" if task.kind == "number" else "**Rows per label**")
+        many = len(report.classes) > MOST_BARS
+        with st.container(height=BARS_HEIGHT if many else "content", border=many):
+            st.plotly_chart(charts.label_counts(report.classes), key="labels", config={"displayModeBar": False})
     with right:
         if report.words:
-            st.markdown("**Words in a text**")
+            st.markdown("**Words per text**")
             st.dataframe([{"": name, "words": value} for name, value in report.words.items()], hide_index=True)
 
 
@@ -146,17 +172,22 @@ def split_settings(report: Any) -> dict[str, Any]:
     given = report.splits
     if "test" not in given:
         share = left.slider(
-            "Test share", 5, 50, 20, format="%d %%", help="Rows kept aside; only the final exam reads them."
+            "Test share",
+            5,
+            50,
+            20,
+            format="%d %%",
+            help="Rows set aside for the final evaluation; nothing else reads them.",
         )
         values["test_share"] = share / 100
     if "validation" not in given:
         share = middle.slider(
-            "Validation share", 5, 30, 10, format="%d %%", help="Rows that pick the best state of a model."
+            "Validation share", 5, 30, 10, format="%d %%", help="Rows used to pick the best state of each model."
         )
         values["validation_share"] = share / 100
-    values["seed"] = right.number_input("Seed of the split", 0, 10_000, 0, help="The same seed gives the same split.")
+    values["seed"] = right.number_input("Split seed", 0, 10_000, 0, help="The same seed gives the same split.")
     if report.leaked:
-        values["drop_leaked"] = st.toggle("Take out of the training data what also stands in the test data", value=True)
+        values["drop_leaked"] = st.toggle("Remove test rows from training data", value=True)
     return values
 
 
@@ -168,34 +199,35 @@ def add_data() -> None:
     found = upload_box(
         "A table (CSV, TSV, JSON lines, Parquet, Excel) or a ZIP of image folders",
         "upload",
-        "Any encoding and delimiter. In a ZIP the folders name the classes: cats/…, dogs/… or train/cats/….",
+        "Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/….",
     )
     if found is None:
-        st.caption("Nothing leaves this machine. A row needs a text or an image, and most rows a label.")
+        st.caption("Nothing leaves this machine. Each row needs a text or an image, and most rows a label.")
         return
     upload, identity = found
     preview(upload)
     st.subheader("Columns", anchor=False)
     key = hashlib.sha1(repr(identity).encode(), usedforsecurity=False).hexdigest()[:8]
-    columns = map_columns(upload, key)
-    with st.expander("I have a second file: test rows, or rows without labels"):
-        second = upload_box("Test file", "upload-test", "It has the same columns.")
+    task = choose_task(upload, key)
+    columns = map_columns(upload, task, key)
+    if columns is None:
+        return
+    with st.expander("More files: test rows, or rows without labels"):
+        second = upload_box("Test file", "upload-test", "With the same columns.")
         third = upload_box(
             "File without labels",
             "upload-unlabelled",
-            "More inputs like those above. The student learns them from the teacher alone; labels in it are ignored.",
+            "More inputs of the same kind. The student learns them from the teacher alone; labels in it are ignored.",
         )
     test, test_identity = second or (None, ())
     unlabelled, unlabelled_identity = third or (None, ())
-    from studio.data.columns import guess_task
-
     whole = (identity, test_identity, unlabelled_identity)
     try:
-        rows, report = check(upload, test, unlabelled, columns, guess_task(upload), whole)
+        rows, report = check(upload, test, unlabelled, columns, task.name, whole)
     except StudioError as error:
         return show_error(error)
-    st.subheader("What is in it", anchor=False)
-    show_report(report)
+    st.subheader("Data check", anchor=False)
+    show_report(report, task)
     st.subheader("Split and save", anchor=False)
     values = split_settings(report)
     name = st.text_input("Name", value=suggested_name(st.session_state["upload"].name), max_chars=80, key=f"name-{key}")
@@ -220,13 +252,13 @@ def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
 def saved_data() -> None:
     rows = store.datasets()
     if not rows:
-        st.info("No data set is saved yet. Upload a file above.", icon=":material/inbox:")
+        st.info("No data sets yet. Upload a file above.", icon=":material/inbox:")
         return
     table = [
         {
             "Id": row.id,
             "Name": row.name,
-            "Kind": row.task.split("-")[0],
+            "Task": tasks.get(row.task, row.multi_label).title,
             "Labels": len(row.labels),
             "Train": row.splits.get("train", 0),
             "Validation": row.splits.get("validation", 0),

@@ -17,7 +17,7 @@ from studio.service.slots import cluster_nodes, on_a_cluster, wanted_slots
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
 
-NOT_TOLD = "not told"
+UNKNOWN = "unknown"
 
 home, store = get_home(), get_store()
 
@@ -33,12 +33,11 @@ st.title("Settings", anchor=False)
 st.header("This machine", anchor=False)
 with st.container(horizontal=True):
     st.metric("Processor cores", available_cores(), border=True)
-    st.metric("Memory free", size(psutil.virtual_memory().available), border=True)
-    st.metric("Disk free", size(shutil.disk_usage(home.root).free), border=True)
-    st.metric("Runs at once", wanted_slots(), border=True, help="Set STUDIO_SLOTS to change it.")
+    st.metric("Free memory", size(psutil.virtual_memory().available), border=True)
+    st.metric("Free disk space", size(shutil.disk_usage(home.root).free), border=True)
+    st.metric("Runs at once", wanted_slots(), border=True, help="Set STUDIO_SLOTS to change this.")
 st.caption(
-    f"{escape(platform.platform())}. "
-    "With `device: auto` a run takes the best device there is: a GPU, else the processor."
+    f"{escape(platform.platform())}. With `device: auto` a run uses a GPU where there is one, otherwise the processor."
 )
 
 cards = gpus.found()
@@ -48,9 +47,9 @@ if cards:
             {
                 "GPU": f"cuda:{number}",
                 "Name": card.name,
-                "Memory": NOT_TOLD if card.memory_bytes is None else size(card.memory_bytes),
-                "In use": NOT_TOLD if card.used_bytes is None else size(card.used_bytes),
-                "Busy": NOT_TOLD if card.percent is None else f"{card.percent:.0f} %",
+                "Memory": UNKNOWN if card.memory_bytes is None else size(card.memory_bytes),
+                "In use": UNKNOWN if card.used_bytes is None else size(card.used_bytes),
+                "Busy": UNKNOWN if card.percent is None else f"{card.percent:.0f} %",
             }
             for number, card in enumerate(cards)
         ],
@@ -61,27 +60,27 @@ if on_a_cluster():
     st.header("Cluster", anchor=False)
     with errors_shown():
         st.dataframe(cluster_nodes(), hide_index=True)
-        st.caption("Runs go to these machines; data and models travel with them.")
+        st.caption("Runs are sent to these machines together with their data and models.")
 
-st.header("Curves for other programs", anchor=False)
+st.header("Experiment trackers", anchor=False)
 with errors_shown():
     chosen = trackers.wanted()
     ready = [name for name in trackers.PACKAGES if trackers.is_installed(name)]
     st.dataframe(
         [
             {
-                "Program": title,
+                "Tracker": title,
                 "Installed": "yes" if name in ready else f"no: pip install {trackers.PACKAGES[name]}",
-                "Gets the curves": "yes" if name in chosen else "no",
+                "Enabled": "yes" if name in chosen else "no",
             }
             for name, title in trackers.TITLES.items()
         ],
         hide_index=True,
     )
-    st.caption("`STUDIO_TRACKERS`, such as `tensorboard, mlflow`, names those that get the curves of every run.")
+    st.caption("Set `STUDIO_TRACKERS`, for example to `tensorboard, mlflow`, to send the curves of every run there.")
 
 st.header("Disk", anchor=False)
-st.markdown(f"Everything is kept in `{escape(home.root)}`. Set `STUDIO_HOME` to keep it elsewhere.")
+st.markdown(f"Everything is kept in `{str(home.root).replace('`', '')}`. Set `STUDIO_HOME` to keep it elsewhere.")
 parts = {
     "Data sets": "datasets",
     "Runs and their models": "runs",
@@ -95,10 +94,10 @@ st.dataframe(
 st.header("Limits", anchor=False)
 limits = {
     "Files in a ZIP": f"{archives.MAX_MEMBERS:,}",
-    "A ZIP unpacked": size(archives.MAX_UNPACKED_BYTES),
+    "Unpacked size of a ZIP": size(archives.MAX_UNPACKED_BYTES),
     "Upload": f"{st.get_option('server.maxUploadSize'):,} MB",
 }
-st.dataframe([{"What": what, "At most": limit} for what, limit in limits.items()], hide_index=True)
+st.dataframe([{"What": what, "Limit": limit} for what, limit in limits.items()], hide_index=True)
 
 st.header("Versions", anchor=False)
 st.dataframe([{"Package": name, "Version": importlib.metadata.version(name)} for name in PACKAGES], hide_index=True)

@@ -3,7 +3,7 @@ sense."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,33 +11,75 @@ Unit = Literal["heads", "neurons", "layers", "channels"]
 Importance = Literal["magnitude", "taylor", "activation", "random"]
 Form = Literal["int8", "int8_static", "weights_int8", "weights_int4", "codebook"]
 
-UNITS: dict[Unit, str] = {
+UNITS: dict[str, str] = {
     "heads": "Attention heads",
     "neurons": "Feed-forward neurons",
     "layers": "Whole layers",
-    "channels": "Channels of convolutions",
+    "channels": "Convolution channels",
 }
-IMPORTANCES: dict[Importance, str] = {
-    "magnitude": "Size of its weights: the usual choice",
-    "taylor": "How much the loss changes without it: finer, needs labels or a teacher",
-    "activation": "How strongly it answers to your data",
-    "random": "By chance: what any other choice must beat",
+USUAL_UNITS: tuple[Unit, ...] = ("channels", "neurons")
+"""The first of them that a model has is pruned where nothing else is asked for."""
+IMPORTANCES: dict[str, str] = {
+    "magnitude": "Magnitude: the size of its weights; the usual choice",
+    "taylor": "Taylor: how much the loss changes without it; finer, needs labels or a teacher",
+    "activation": "Activation: how strongly it responds to your data",
+    "random": "Random: a baseline that any other choice must beat",
 }
-FORMS: dict[Form, str] = {
-    "int8": "Whole numbers (int8), activations as they come: smaller and faster",
-    "int8_static": "Whole numbers (int8), activations with ranges from your data: best for convolutions",
-    "weights_int8": "Weights in 8 bits: four times smaller, not faster",
-    "weights_int4": "Weights in 4 bits: seven times smaller, not faster",
-    "codebook": "Weights from 16 values found by k-means: nearly eight times smaller, not faster",
+FORMS: dict[str, str] = {
+    "int8": "int8, activation ranges measured on each input: smaller and faster",
+    "int8_static": "int8, activation ranges measured on your data beforehand: best for convolutions",
+    "weights_int8": "8-bit weights: four times smaller, not faster",
+    "weights_int4": "4-bit weights: seven times smaller, not faster",
+    "codebook": "16 weight values found by k-means: nearly eight times smaller, not faster",
 }
 ONNX_FORMS: tuple[Form, ...] = ("int8", "int8_static")
 """Forms that are ONNX files; the others are safetensors, opened as floats."""
 
 
 class _Step(BaseModel):
+    """What a step says of itself; pages, messages and the phases of a run take it from here.
+
+    A field with a title is a setting of the wizard, `options` in its extra the words for its values; one marked
+    `expert` is folded away there.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    word: ClassVar[str]
+    """Its name, as a heading."""
+    help: ClassVar[str]
+    """What happens while it is carried out, in half a sentence."""
+    note: ClassVar[str] = ""
+    """What a person should know before taking it."""
+    main: ClassVar[str]
+    """The field that stands behind the colon in its short form, as in `prune:0.5`."""
+    first: ClassVar[dict[str, Any]] = {}
+    """What it says when it is added to a plan."""
+    either: ClassVar[tuple[str, ...]] = ()
+    """Fields of which exactly one is given."""
+    any_of: ClassVar[tuple[str, ...]] = ()
+    """Switches of which at least one is on."""
+    not_after: ClassVar[dict[str, str]] = {}
+    """Earlier steps that it cannot follow: why not, and the cure."""
+    is_last: ClassVar[bool] = False
+
     do: str
+
+    @property
+    def title(self) -> str:
+        """The step with its main setting, in a few words."""
+        return self.word
+
+    @model_validator(mode="after")
+    def _some_are_given(self) -> Self:
+        given = [f"{value}" for name in self.either if (value := getattr(self, name)) is not None]
+        if self.either and len(given) != 1:
+            raise ValueError(
+                f"{self.do} takes either {_a(self.either)}, got {' and '.join(given) or 'neither'}",
+            )
+        if self.any_of and not any(getattr(self, name) for name in self.any_of):
+            raise ValueError(f"{self.do} needs {' or '.join(self.any_of)} to work on, got neither")
+        return self
 
 
 class Prune(_Step):
@@ -47,27 +89,66 @@ class Prune(_Step):
     a time, and the student learns for `epochs` after each but the last one.
     """
 
+    word = "Prune"
+    help = "removing the units that matter least"
+    main = "ratio"
+    first = {"ratio": 0.5}
+    not_after = {
+        "sparsify": "prune first: zeros that are cut away bring nothing",
+        "factorize": "prune first: the units of a product of two matrices cannot be taken apart",
+    }
+
     do: Literal["prune"] = "prune"
-    ratio: float | None = Field(None, gt=0, le=0.95)
-    units: tuple[Unit, ...] = ()
-    importance: Importance = "magnitude"
-    scope: Literal["local", "global"] = "local"
-    rounds: int = Field(1, ge=1, le=20)
+    ratio: float | None = Field(None, gt=0, le=0.95, title="Share to remove")
+    units: tuple[Unit, ...] = Field(
+        (),
+        title="Units",
+        description="None: the neurons of a transformer, the channels of convolutions.",
+        json_schema_extra={"options": {**UNITS}},
+    )
+    importance: Importance = Field(
+        "magnitude", title="Importance", json_schema_extra={"options": {**IMPORTANCES}, "expert": True}
+    )
+    scope: Literal["local", "global"] = Field(
+        "local",
+        title="Compared within",
+        json_schema_extra={"options": {"local": "each layer", "global": "the whole model"}, "expert": True},
+    )
+    rounds: int = Field(
+        1,
+        ge=1,
+        le=20,
+        title="Rounds",
+        description="The student learns for an epoch after each round but the last.",
+        json_schema_extra={"expert": True},
+    )
     epochs: int = Field(1, ge=1, le=1000)
+
+    @property
+    def title(self) -> str:
+        share = "" if self.ratio is None else f" {_percent(self.ratio)} of"
+        return f"Prune{share} {' and '.join(self.units) or 'neurons or channels'}"
 
 
 class Sparsify(_Step):
     """Set the smallest weights to zero: the share `ratio` of them, or all below `threshold` (Han et al., 2015)."""
 
-    do: Literal["sparsify"] = "sparsify"
-    ratio: float | None = Field(None, gt=0, lt=1)
-    threshold: float | None = Field(None, gt=0)
+    word = "Sparsify"
+    help = "setting the smallest weights to zero"
+    note = "Smaller when compressed, not faster: the matrices keep their size when the student works."
+    main = "ratio"
+    first = {"ratio": 0.8}
+    either = ("ratio", "threshold")
 
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "Sparsify":
-        if (self.ratio is None) == (self.threshold is None):
-            raise ValueError("sparsify takes either a ratio or a threshold, got " + _both(self.ratio, self.threshold))
-        return self
+    do: Literal["sparsify"] = "sparsify"
+    ratio: float | None = Field(None, gt=0, lt=1, title="Share of the weights")
+    threshold: float | None = Field(None, gt=0, title="Threshold")
+
+    @property
+    def title(self) -> str:
+        if self.ratio is None:
+            return f"Zero weights below {self.threshold:g}"
+        return f"Zero {_percent(self.ratio)} of the weights"
 
 
 class Factorize(_Step):
@@ -77,27 +158,51 @@ class Factorize(_Step):
     `weighted`: directions in which the data is large count more.
     """
 
-    do: Literal["factorize"] = "factorize"
-    rank: float | None = Field(None, gt=0, lt=1)
-    energy: float | None = Field(None, gt=0, lt=1)
-    weighted: bool = True
-    embeddings: bool = True
-    layers: bool = True
+    word = "Low rank"
+    help = "replacing matrices by products of thin ones"
+    main = "rank"
+    first = {"rank": 0.33}
+    either = ("rank", "energy")
+    any_of = ("embeddings", "layers")
+    not_after = {
+        "sparsify": "factorize first: products of matrices fill the zeros again",
+        "factorize": "one such step with a lower rank does the same",
+    }
 
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "Factorize":
-        if (self.rank is None) == (self.energy is None):
-            raise ValueError("factorize takes either a rank or an energy, got " + _both(self.rank, self.energy))
-        if not (self.embeddings or self.layers):
-            raise ValueError("factorize needs embeddings or layers to work on, got neither")
-        return self
+    do: Literal["factorize"] = "factorize"
+    rank: float | None = Field(None, gt=0, lt=1, title="Share of the rank")
+    energy: float | None = Field(None, gt=0, lt=1, title="Share of the energy to keep")
+    weighted: bool = True
+    embeddings: bool = Field(True, title="Word embeddings")
+    layers: bool = Field(True, title="Linear layers")
+
+    @property
+    def title(self) -> str:
+        if self.rank is None:
+            return f"Low rank, {_percent(self.energy or 0)} of the energy"
+        return f"Low rank, {_percent(self.rank)} of the rank"
 
 
 class Distill(_Step):
     """Learn from the teacher, for `epochs` or as long as the run says."""
 
+    word = "Distil"
+    help = "the student learns from the teacher"
+    main = "epochs"
+
     do: Literal["distill"] = "distill"
-    epochs: int | None = Field(None, ge=1, le=1000)
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        title="Epochs",
+        description="Empty: as many as in the settings above.",
+        json_schema_extra={"empty": "as set above"},
+    )
+
+    @property
+    def title(self) -> str:
+        return "Distil" if self.epochs is None else f"Distil, {self.epochs} epoch{'s' if self.epochs > 1 else ''}"
 
 
 class Quantize(_Step):
@@ -107,36 +212,41 @@ class Quantize(_Step):
     (quantization-aware distillation).
     """
 
+    word = "Quantize"
+    help = "storing numbers with fewer bits"
+    main = "form"
+    first = {"form": "int8"}
+    is_last = True
+
     do: Literal["quantize"] = "quantize"
-    form: Form = "int8"
-    epochs: int = Field(0, ge=0, le=1000)
+    form: Form = Field("int8", title="Format", json_schema_extra={"options": {**FORMS}})
+    epochs: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Epochs of fine-tuning before",
+        description="With weights that are rounded all the time (quantization-aware distillation).",
+    )
+
+    @property
+    def title(self) -> str:
+        return f"Quantize to {self.form.replace('_', ' ')}"
 
 
 class RoundWhileLearning(_Step):
     """From now on the student learns with rounded weights. A part of a quantize step with epochs."""
+
+    word = "Round"
+    help = "the student learns with rounded weights"
 
     do: Literal["round"] = "round"
     form: Form
 
 
 Step = Annotated[Prune | Sparsify | Factorize | Distill | Quantize, Field(discriminator="do")]
-KINDS: dict[str, type[_Step]] = {
-    "prune": Prune,
-    "sparsify": Sparsify,
-    "factorize": Factorize,
-    "distill": Distill,
-    "quantize": Quantize,
-}
-_MAIN = {"prune": "ratio", "sparsify": "ratio", "factorize": "rank", "distill": "epochs", "quantize": "form"}
-"""What stands behind the colon in a step's short form."""
+"""The steps that a plan can hold: a new one is a class and its name here."""
 
-_NOT_AFTER: dict[tuple[str, str], str] = {
-    ("sparsify", "prune"): "prune first: zeros that are cut away bring nothing",
-    ("factorize", "prune"): "prune first: the units of a product of two matrices cannot be taken apart",
-    ("sparsify", "factorize"): "factorize first: products of matrices fill the zeros again",
-    ("factorize", "factorize"): "one such step with a lower rank does the same",
-}
-"""(earlier step, later step): why not, and the cure."""
+KINDS: dict[str, type[_Step]] = {kind.model_fields["do"].default: kind for kind in get_args(get_args(Step)[0])}
 
 
 def read_plan(value: object) -> object:
@@ -152,10 +262,10 @@ def read_plan(value: object) -> object:
 def _step(part: object) -> object:
     if not isinstance(part, str):
         return part
-    name, colon, value = (one.strip() for one in part.partition(":"))
+    name, colon, value = (piece.strip() for piece in part.partition(":"))
     if name not in KINDS:
         raise ValueError(f"there is no step {name!r}; there are {', '.join(KINDS)}")
-    return {"do": name} | ({_MAIN[name]: value} if colon else {})
+    return {"do": name} | ({KINDS[name].main: value} if colon else {})
 
 
 def check_order(steps: Sequence[Any]) -> None:
@@ -164,19 +274,19 @@ def check_order(steps: Sequence[Any]) -> None:
     if steps and "distill" not in names:
         raise ValueError(f"a plan needs a step `distill`, in which the student learns, got {', '.join(names)}")
     for number, later in enumerate(names):
-        if "quantize" in names[:number]:
-            raise ValueError(
-                f"{later} cannot follow quantize, which must be the last step: rounded numbers stay as they are"
-            )
         for earlier in names[:number]:
-            if (earlier, later) in _NOT_AFTER:
-                raise ValueError(f"{later} cannot follow {earlier}; {_NOT_AFTER[earlier, later]}")
+            if KINDS[earlier].is_last:
+                raise ValueError(
+                    f"{later} cannot follow {earlier}, which must be the last step: rounded numbers stay as they are"
+                )
+            if earlier in KINDS[later].not_after:
+                raise ValueError(f"{later} cannot follow {earlier}; {KINDS[later].not_after[earlier]}")
 
 
 def single_steps(steps: Sequence[Any]) -> list[_Step]:
     """The plan as it is carried out: rounds one by one, quantization-aware distillation before its quantize.
 
-    >>> [one.do for one in single_steps([Prune(ratio=0.5, rounds=2), Distill(), Quantize(epochs=1)])]
+    >>> [step.do for step in single_steps([Prune(ratio=0.5, rounds=2), Distill(), Quantize(epochs=1)])]
     ['prune', 'distill', 'prune', 'distill', 'round', 'distill', 'quantize']
     """
     singles: list[_Step] = []
@@ -192,13 +302,13 @@ def single_steps(steps: Sequence[Any]) -> list[_Step]:
 
 def learning_epochs(steps: Sequence[Any], epochs: int) -> int:
     """How many epochs the student learns in all its steps."""
-    return sum(one.epochs or epochs for one in single_steps(steps) if isinstance(one, Distill))
+    return sum(step.epochs or epochs for step in single_steps(steps) if isinstance(step, Distill))
 
 
 def rounds(step: Prune) -> list[_Step]:
     """A step in rounds as single ones, with distillation between them; each share is of what is left by then.
 
-    >>> [one.ratio if isinstance(one, Prune) else one.do for one in rounds(Prune(ratio=0.5, rounds=2))]
+    >>> [step.ratio if isinstance(step, Prune) else step.do for step in rounds(Prune(ratio=0.5, rounds=2))]
     [0.25, 'distill', 0.33333333333333337]
     """
     assert step.ratio is not None
@@ -210,56 +320,40 @@ def rounds(step: Prune) -> list[_Step]:
     return steps
 
 
-def title(step: Any) -> str:
+def title(step: _Step) -> str:
     """A step in a few words.
 
     >>> title(Prune(ratio=0.5, units=("heads", "neurons"))), title(Quantize())
     ('Prune 50 % of heads and neurons', 'Quantize to int8')
     """
-    match step:
-        case Prune():
-            share = "" if step.ratio is None else f" {_percent(step.ratio)} of"
-            return f"Prune{share} {' and '.join(step.units) or 'neurons or channels'}"
-        case Sparsify():
-            return (
-                f"Zero {_percent(step.ratio)} of the weights"
-                if step.ratio
-                else f"Zero weights below {step.threshold:g}"
-            )
-        case Factorize():
-            size = f"{_percent(step.rank)} of the rank" if step.rank else f"{_percent(step.energy or 0)} of the energy"
-            return f"Low rank, {size}"
-        case Distill():
-            return "Distil" if step.epochs is None else f"Distil, {step.epochs} epoch{'s' if step.epochs > 1 else ''}"
-        case Quantize():
-            return f"Quantize to {step.form.replace('_', ' ')}"
-    raise ValueError(f"no step: {step!r}")
+    return step.title
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _both(first: object, second: object) -> str:
-    return "neither" if first is None and second is None else f"{first} and {second}"
+def _a(names: Sequence[str]) -> str:
+    """`a ratio or a threshold`."""
+    return " or ".join(f"{'an' if name[0] in 'aeiou' else 'a'} {name}" for name in names)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A plan that goes by a name, and when to take it. `tasks`: the kinds of data that it is made for."""
+    """A plan that goes by a name, and when to take it. `modality`: the kinds of data that it is made for."""
 
     title: str
     when: str
     steps: tuple[dict[str, Any], ...]
-    tasks: tuple[str, ...] = ("text-classification", "image-classification")
+    modality: tuple[str, ...] = ("text", "image")
     needs_ratio: bool = False
 
-    def plan(self, task: str, prune_ratio: float) -> list[dict[str, Any]]:
-        """The steps for this kind of data; the prune ratio, where there is one, comes first."""
-        steps = [dict(one) for one in self.steps]
+    def plan(self, quantized_form: str, prune_ratio: float) -> list[dict[str, Any]]:
+        """The steps, with the form of int8 that suits the task; the prune ratio, where there is one, comes first."""
+        steps = [dict(step) for step in self.steps]
         for step in steps:
-            if step.get("form") == "int8" and task == "image-classification":
-                step["form"] = "int8_static"
+            if step.get("form") == "int8":
+                step["form"] = quantized_form
         pruned = [] if not steps or not prune_ratio or steps[0]["do"] == "prune" else [{"do": "prune"}]
         return pruned + steps
 
@@ -268,33 +362,33 @@ RECIPES: dict[str, Recipe] = {
     "ratio": Recipe("Prune by the ratio, then distil", "With a ratio of 0 the student keeps its size.", ()),
     "int8": Recipe(
         "Distil, then int8",
-        "Whole numbers in place of fractions: about four times smaller and faster on a CPU, mostly at no cost.",
+        "Whole numbers instead of fractions: about four times smaller and faster on a CPU, mostly at no cost.",
         ({"do": "distill"}, {"do": "quantize", "form": "int8"}),
     ),
     "int8_aware": Recipe(
-        "Distil, also with rounded numbers, then int8",
-        "Where plain int8 costs accuracy: the student gets used to it for an epoch.",
+        "Distil, then int8 with fine-tuning",
+        "Where plain int8 costs accuracy: the student gets an epoch to adapt to rounded weights.",
         ({"do": "distill"}, {"do": "quantize", "form": "int8", "epochs": 1}),
     ),
     "word_table": Recipe(
-        "Small word table, distil, then int8",
-        "For transformers with a large vocabulary, whose word table is half of the model.",
+        "Compressed vocabulary, distil, then int8",
+        "For transformers with a large vocabulary, whose word embeddings take up half of the model.",
         (
             {"do": "factorize", "rank": 0.33, "layers": False},
             {"do": "distill"},
             {"do": "quantize", "form": "int8"},
         ),
-        tasks=("text-classification",),
+        modality=("text",),
     ),
     "rounds": Recipe(
         "Prune in three rounds",
-        "Where much is pruned: what remains can recover in between. Needs a prune ratio.",
+        "Where much is pruned: the student recovers between rounds. Needs a prune ratio.",
         ({"do": "prune", "rounds": 3}, {"do": "distill"}),
         needs_ratio=True,
     ),
     "four_bits": Recipe(
         "Distil, then weights in 4 bits",
-        "The smallest file; not faster, since weights become fractions again when it is opened.",
+        "The smallest file; not faster, because the weights are expanded again when the model is opened.",
         ({"do": "distill"}, {"do": "quantize", "form": "weights_int4", "epochs": 1}),
     ),
 }

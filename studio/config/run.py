@@ -40,7 +40,7 @@ class RunConfig(BaseModel):
     terms: tuple[Term, ...] = Field(
         (),
         title="Distillation losses",
-        description="What the student imitates, with weights. Their sum counts alpha, the labels 1 − alpha. Empty: "
+        description="What the student imitates, with weights. Together they count alpha, the labels 1 − alpha. Empty: "
         "what suits the task.",
     )
     temperature: float = Field(
@@ -73,7 +73,7 @@ class RunConfig(BaseModel):
         (),
         max_length=20,
         title="Plan",
-        description="Steps that make the student small, in their order: prune, sparsify, factorize, distill, quantize. "
+        description="Steps that make the student small, in order: prune, sparsify, factorize, distill, quantize. "
         "Empty: prune by the prune ratio, then distil.",
     )
     epochs: int = Field(
@@ -97,7 +97,7 @@ class RunConfig(BaseModel):
         ge=1,
         le=4096,
         title="Batch size",
-        description="How many examples the model sees before each small correction.",
+        description="How many examples the model sees before each update of its weights.",
         json_schema_extra={"unit": "examples", "slider_max": 256},
     )
     learning_rate: float | None = Field(
@@ -105,8 +105,8 @@ class RunConfig(BaseModel):
         gt=0,
         le=1,
         title="Learning rate",
-        description="How big each correction of the student is. Empty: 1e-4 for pretrained weights, "
-        "1e-3 for a model that starts from scratch.",
+        description="How large each update of the student's weights is. Empty: 1e-4 for pretrained weights, "
+        "1e-3 for an untrained model.",
         json_schema_extra={"expert": True},
     )
     teacher_learning_rate: float | None = Field(
@@ -114,7 +114,7 @@ class RunConfig(BaseModel):
         gt=0,
         le=1,
         title="Teacher learning rate",
-        description="The same for the teacher. Empty: 5e-5 for pretrained weights, 1e-3 from scratch.",
+        description="The same for the teacher. Empty: 5e-5 for pretrained weights, 1e-3 for an untrained model.",
         json_schema_extra={"expert": True},
     )
     max_length: int = Field(
@@ -122,7 +122,7 @@ class RunConfig(BaseModel):
         ge=4,
         le=4096,
         title="Maximum length",
-        description="Longer texts are cut after this many word pieces.",
+        description="Longer texts are cut off after this many tokens.",
         json_schema_extra={"unit": "tokens", "expert": True},
     )
     weight_decay: float = Field(
@@ -130,7 +130,7 @@ class RunConfig(BaseModel):
         ge=0,
         le=1,
         title="Weight decay",
-        description="Pulls weights gently towards zero, against learning by heart.",
+        description="Pulls weights gently towards zero, which reduces overfitting.",
         json_schema_extra={"expert": True},
     )
     seed: int = Field(
@@ -144,7 +144,7 @@ class RunConfig(BaseModel):
     device: str = Field(
         "auto",
         title="Device",
-        description="Where to train: `auto` (the best there is), `cpu`, `cuda`, `cuda:1`, `mps`.",
+        description="Where to train: `auto` (the best available), `cpu`, `cuda`, `cuda:1`, `mps`.",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         json_schema_extra={"expert": True},
     )
@@ -153,8 +153,8 @@ class RunConfig(BaseModel):
         ge=1,
         le=64,
         title="Devices for this run",
-        description="How many GPUs, or processes on the processor, share every batch. The batch size stays that of all "
-        "together.",
+        description="How many GPUs, or processes on the processor, share every batch. The batch size is the total "
+        "over all of them.",
         json_schema_extra={"unit": "devices", "expert": True},
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -165,9 +165,9 @@ class RunConfig(BaseModel):
     )
     auto: bool = Field(
         False,
-        title="Choose temperature and alpha for me",
-        description="Tries several pairs for a small share of the run and takes the one that does best on validation "
-        "data; keeps yours unless another is clearly better.",
+        title="Tune automatically",
+        description="Tries several pairs of temperature and alpha for a small share of the run and takes the one that "
+        "does best on validation data; keeps yours unless another is clearly better.",
     )
     alpha_schedule: Schedule = Field(
         "constant",
@@ -200,7 +200,7 @@ class RunConfig(BaseModel):
     temperature_per_sample: bool = Field(
         False,
         title="Temperature per example",
-        description="Softens the teacher's answer to an example the more, the surer the teacher is: from 1 to the "
+        description="The more certain the teacher is of an example, the more its answer is softened: from 1 up to the "
         "temperature above.",
         json_schema_extra={"expert": True},
     )
@@ -209,52 +209,51 @@ class RunConfig(BaseModel):
         ge=0,
         le=1000,
         title="Hard-label epochs",
-        description="A second stage after distilling: the student learns the teacher's first choice for every "
-        "training row as if it were the label. Worth it where few rows have one.",
+        description="A second stage after distilling: the student learns the teacher's top answer for every "
+        "training row as if it were the label. Helps where few rows have one.",
         json_schema_extra={"unit": "epochs", "expert": True},
     )
     more_teachers: tuple[str, ...] = Field(
         (),
         max_length=7,
-        title="More teachers",
-        description="Models that teach together with the teacher: worth it where each is good at something else.",
+        title="Extra teachers",
+        description="Models that teach together with the teacher. Helps where each is good at something else.",
     )
     fusion: Literal["average", "confidence"] = Field(
         "average",
         title="How teachers are combined",
-        description="`average`: all count the same. `confidence`: on each example those that are surer count more.",
+        description="`average`: all count the same. `confidence`: for each example, more certain teachers count more.",
     )
     assistants: tuple[str, ...] = Field(
         (),
         max_length=7,
-        title="Steps in between",
-        description="Models between teacher and student, the largest first, each learning before the next "
-        "one: worth it where the student is much smaller than the teacher.",
+        title="Intermediate models",
+        description="Models between teacher and student in size, the largest first; each learns before the next "
+        "one. Helps where the student is much smaller than the teacher.",
     )
     chain: Literal["assistants", "shrinking"] = Field(
         "assistants",
-        title="Kind of steps",
+        title="Kind of chain",
         description="`assistants`: each model teaches the next one. `shrinking`: each model is cut from the one before "
         "it, and the teacher teaches all.",
     )
     augment: tuple[str, ...] = Field(
         (),
-        title="Changed copies for the student",
-        description="Changed copies of the training rows, which the teacher answers anew: worth it where "
-        "there is little data.",
+        title="Augmentation for the student",
+        description="Changed copies of the training rows, each answered by the teacher. Helps where data is scarce.",
     )
     teacher_augment: tuple[str, ...] = Field(
         (),
-        title="Changed copies for the teacher",
-        description="Changed copies of the training rows while the teacher itself learns your labels.",
+        title="Augmentation for the teacher",
+        description="Changed copies of the training rows, used while the teacher itself learns your labels.",
     )
     views: int = Field(
         4,
         ge=2,
         le=1000,
         title="Views",
-        description="How many versions of the data the teacher answers, the unchanged one included. "
-        "Epochs go through them in turn.",
+        description="How many versions of the data the teacher answers, the original included. "
+        "Epochs cycle through them.",
     )
     masked_model: str | None = Field(
         None,
@@ -263,14 +262,14 @@ class RunConfig(BaseModel):
     )
     replay: str | None = Field(
         None,
-        title="Data it knows already",
-        description="When a student goes on with new data: the data set it learned before, which is learned again "
-        "beside the new one so that it is not forgotten.",
+        title="Data it already knows",
+        description="When a student continues with new data: the data set it learned before. It is repeated "
+        "alongside the new one so that it is not forgotten.",
     )
     control: bool = Field(
         True,
         title="Train a control",
-        description="Train the same student a second time without the teacher: it shows what the teacher brought.",
+        description="Train the same student a second time without the teacher, to see what the teacher contributed.",
     )
 
     @field_validator("terms", mode="before")

@@ -80,3 +80,19 @@ def test_rounds_take_away_the_whole_share_in_equal_parts():
 def test_the_epochs_of_all_lessons_are_counted():
     steps = [Prune(ratio=0.5, rounds=3, epochs=2), Distill(), Sparsify(ratio=0.5), Quantize(form="int8", epochs=1)]
     assert plan.learning_epochs(steps, 4) == 2 * 2 + 4 + 1
+
+
+@pytest.mark.parametrize("name", plan.KINDS)
+def test_every_step_brings_its_own_word_help_and_first_values(name):
+    kind = plan.KINDS[name]
+    first = kind(**kind.first)
+    assert first.do == name
+    assert first.title and kind.word and kind.help
+    assert kind.main in kind.model_fields
+
+
+def test_a_recipe_takes_the_form_of_int8_that_suits_the_task():
+    plain = plan.RECIPES["int8"].plan("int8", 0.0)
+    static = plan.RECIPES["int8"].plan("int8_static", 0.5)
+    assert plain == [{"do": "distill"}, {"do": "quantize", "form": "int8"}]
+    assert static == [{"do": "prune"}, {"do": "distill"}, {"do": "quantize", "form": "int8_static"}]

@@ -84,7 +84,7 @@ def test_the_settings_page_shows_them(home, store, two):
 
     app = opened(AppTest.from_file(SHELL, default_timeout=60), "settings.py")
     [table] = [one.value for one in app.dataframe if "Busy" in one.value.columns]
-    assert list(table["Busy"]) == ["37 %", "not told"]
+    assert list(table["Busy"]) == ["37 %", "unknown"]
     assert "Runs at once" in words(app)
 
 

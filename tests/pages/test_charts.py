@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 
 from pages import _charts as charts
+from pages import _tasks as tasks
 from studio.events import Confusion, Evaluation
 from studio.store.rows import Point
+
+ACCURACY = tasks.Measure("accuracy", "Accuracy", "share", "")
+SPEARMAN = tasks.Measure("spearman", "Spearman", "number", "")
 
 
 def points(count=50):
@@ -17,15 +21,30 @@ def test_the_student_has_three_losses_and_teacher_and_control_one():
     assert names == ["teacher", "student, total", "student, soft targets", "student, labels", "control"]
 
 
-def test_accuracy_curves_show_all_three_and_the_teachers_level():
-    figure = charts.accuracy_curves(points())
+def test_curves_of_a_measure_show_all_three_and_the_teachers_level_in_per_cent():
+    figure = charts.measure_curves(points(), ACCURACY)
     assert [trace.name for trace in figure.data] == ["teacher", "student", "control"]
-    assert figure.layout.shapes[0].y0 == 1.0
+    assert figure.layout.shapes[0].y0 == 100.0
+    assert figure.layout.yaxis.ticksuffix == " %"
+
+
+def test_a_measure_that_is_no_share_keeps_its_numbers():
+    said = [Point("distill", step, "spearman", step / 10) for step in range(5)]
+    figure = charts.measure_curves(said, SPEARMAN, teacher=0.9)
+    assert figure.data[0].y == (0.0, 0.1, 0.2, 0.3, 0.4)
+    assert figure.layout.shapes[0].y0 == 0.9
+    assert figure.layout.yaxis.ticksuffix is None
+
+
+def test_every_label_of_many_has_its_name_in_the_chart():
+    figure = charts.label_counts({f"class {number}": number for number in range(77)})
+    assert figure.layout.yaxis.dtick == 1
+    assert figure.layout.height > 77 * 20
 
 
 def test_no_points_make_an_empty_chart_and_no_error():
     assert len(charts.loss_curves([]).data) == 0
-    assert len(charts.accuracy_curves([]).data) == 0
+    assert len(charts.measure_curves([], ACCURACY).data) == 0
 
 
 def test_a_long_curve_is_cut_to_what_a_screen_can_show_and_keeps_its_ends_and_peak():
@@ -39,14 +58,14 @@ def test_a_long_curve_is_cut_to_what_a_screen_can_show_and_keeps_its_ends_and_pe
 
 
 def test_the_interval_of_an_accuracy_is_drawn_as_it_is():
-    one = Evaluation(role="student", split="test", metric="accuracy", value=0.8, low=0.7, high=0.85, n=10)
-    bar = charts.accuracies([one]).data[0].error_x
-    assert bar.array[0] == pytest.approx(0.05)
-    assert bar.arrayminus[0] == pytest.approx(0.1)
+    evaluation = Evaluation(role="student", split="test", metric="accuracy", value=0.8, low=0.7, high=0.85, n=10)
+    bar = charts.measures([evaluation], ACCURACY).data[0].error_x
+    assert bar.array[0] == pytest.approx(5)
+    assert bar.arrayminus[0] == pytest.approx(10)
 
 
 def test_the_confusion_matrix_shows_counts_and_shades_shares():
-    one = Confusion(role="student", split="test", labels=["a", "b"], counts=[[8, 2], [0, 5]])
-    heat = charts.confusion(one).data[0]
+    matrix = Confusion(role="student", split="test", labels=["a", "b"], counts=[[8, 2], [0, 5]])
+    heat = charts.confusion(matrix).data[0]
     assert heat.z.tolist() == [[0.8, 0.2], [0.0, 1.0]]
     assert heat.text.tolist() == [[8, 2], [0, 5]]

@@ -1,19 +1,18 @@
-"""The queue and the live view of one run."""
+"""The live view of one run."""
 
 import time
+from functools import partial
 
 import streamlit as st
 
 from pages import _charts as charts
 from pages._live_chart import live_chart
-from pages._studio import get_home, get_store, show_error
+from pages._studio import get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._watched import watched
 from pages._words import (
     PHASE_HELP,
     PHASES,
-    STATUS_COLOURS,
-    STATUS_ICONS,
-    ago,
+    badge,
     duration,
     escape,
     method,
@@ -33,67 +32,13 @@ LOG_LINES = 200
 home, store = get_home(), get_store()
 
 
-def in_words(run: RunRow, queue: list[int]) -> str:
-    """The status, and where a run that waits stands."""
-    if run.id in queue and len(queue) > 1:
-        return f"queued, {queue.index(run.id) + 1} of {len(queue)}"
-    return "paused" if run.paused and run.is_over else run.status
-
-
-def badge(run: RunRow) -> str:
-    if run.paused and run.is_over:
-        return ":orange-badge[:material/pause_circle: paused]"
-    return f":{STATUS_COLOURS[run.status]}-badge[{STATUS_ICONS[run.status]} {run.status}]"
-
-
-def all_runs() -> None:
-    st.title("Runs", anchor=False)
-    archived = st.toggle("Show the archive, too", key="archived") if store.has_archive() else False
-    runs = store.runs(archived=archived)
-    if not runs:
-        st.info("Nothing has run yet.", icon=":material/inbox:")
-        st.page_link("new_run.py", label="Start a run", icon=":material/add_circle:")
-        return
-    queue = store.queue()
-    table = [
-        {
-            "Run": run.id,
-            "Status": in_words(run, queue),
-            "Data": run.config.dataset,
-            "Teacher": model(run.config.teacher),
-            "Student": model(run.config.student),
-            "Phase": phase(run.phase) if run.phase and not run.is_over else "",
-            "Progress": run.step / run.total if run.total and run.status == "running" else None,
-            "Started": ago(run.created_at),
-            "Verdict": run.verdict or run.message or "",
-        }
-        for run in runs
-    ]
-    picked = st.dataframe(
-        table,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "Progress": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
-            "Verdict": st.column_config.TextColumn(width="large"),
-        },
-        key="runs",
-    )
-    st.caption("Select a row to open the run.")
-    rows = picked["selection"]["rows"]
-    if rows:
-        st.query_params["run"] = str(runs[rows[0]].id)
-        st.rerun()
-
-
 def one_run(run: RunRow) -> None:
-    st.page_link("runs.py", label="All runs", icon=":material/arrow_back:")
+    st.page_link("all_runs.py", label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.title(f"Run {run.id}", anchor=False, width="content")
         buttons(run)
     teach = "teach" if run.config.more_teachers else "teaches"
-    through = "".join(f" after {model(one)}" for one in run.config.assistants)
+    through = "".join(f" via {model(assistant)}" for assistant in run.config.assistants)
     st.markdown(
         f"{escape(run.config.dataset)}: **{escape(teachers(run.config))}** {teach} "
         f"**{escape(model(run.config.student))}**{escape(through)} "
@@ -104,7 +49,9 @@ def one_run(run: RunRow) -> None:
         st.caption(f"Plan: {escape(' → '.join(title(step) for step in run.config.steps))}")
     choice = store.choice(run.id)
     if choice is not None:
-        st.caption(f"Chosen by trying: T = {choice.temperature:g}, alpha = {choice.alpha:g}. {escape(choice.reason)}")
+        st.caption(
+            f"Tuned automatically: T = {choice.temperature:g}, alpha = {choice.alpha:g}. {escape(choice.reason)}"
+        )
     live(run)
 
 
@@ -131,23 +78,24 @@ def body(run_id: int, shown: Status) -> None:
     status(run)
     held = watched(run)
     points = held.points()
-    losses = [point for point in points if point.name != "accuracy"]
-    accuracies = [point for point in points if point.name == "accuracy"]
+    measure = task_of(run).measures[0]
+    losses = [point for point in points if point.name.endswith("loss")]
+    measures = [point for point in points if point.name == measure.name]
     left, right = st.columns(2)
     with left:
+        st.markdown(f"**{measure.title} on validation data**")
+        if measures:
+            figure = held.figure("measure", measures, partial(charts.measure_curves, measure=measure))
+            live_chart(figure, alt=f"{measure.title} on validation data", key=f"measure-{run_id}")
+        else:
+            st.caption("The first point appears after the first validation.")
+    with right:
         st.markdown("**Loss**")
         if losses:
             figure = held.figure("loss", losses, charts.loss_curves)
             live_chart(figure, alt="Loss of teacher, student and control", key=f"loss-{run_id}")
         else:
             st.caption("The first point appears after the first step.")
-    with right:
-        st.markdown("**Accuracy on validation data**")
-        if accuracies:
-            figure = held.figure("accuracy", accuracies, charts.accuracy_curves)
-            live_chart(figure, alt="Accuracy on validation data", key=f"accuracy-{run_id}")
-        else:
-            st.caption("The first point appears after the first look at the validation data.")
     below(run)
 
 
@@ -165,14 +113,16 @@ def status(run: RunRow) -> None:
         st.progress(share, text=f"{word}: {escape(note)} {remaining(run, share)}")
         if run.stop_requested:
             doing = "Pausing" if run.paused else "Stopping"
-            st.caption(f"{doing}: what the student has learned so far is being saved.")
+            st.caption(f"{doing}: saving what the student has learned so far.")
     elif run.status == "failed":
         show_error(StudioError(run.message or "The run failed.", run.cure or ""))
     else:
         if run.verdict:
             st.success(escape(run.verdict), icon=":material/fact_check:")
-        st.page_link("results.py", label="See the results", query_params={"run": str(run.id)},
-                     icon=":material/arrow_forward:")  # fmt: skip
+        if run.verdict or home.model(run.id, "student").is_dir():
+            label = "See the results" if run.verdict else "Download the student so far"
+            st.page_link("results.py", label=label, query_params={"run": str(run.id)},
+                         icon=":material/arrow_forward:")  # fmt: skip
     if run.is_over:
         st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
                      icon=":material/replay:")  # fmt: skip
@@ -210,7 +160,7 @@ def remaining(run: RunRow, share: float) -> str:
 
 @st.dialog("Stop this run?")
 def confirm_stop(run_id: int) -> None:
-    st.write("The student keeps what it has learned so far. A stopped run has no verdict; it can go on later.")
+    st.write("The student keeps what it has learned so far. A stopped run has no verdict; you can resume it later.")
     if st.button("Stop the run", type="primary"):
         store.request_stop(run_id)
         st.rerun()
@@ -220,13 +170,14 @@ def confirm_stop(run_id: int) -> None:
 def confirm_delete(run_id: int) -> None:
     users = store.users_of(run_id)
     if users:
-        st.write(f"Models of this run are used by run {', '.join(map(str, users))}, so it stays. It can be archived.")
+        st.write(
+            f"Run {', '.join(map(str, users))} uses models of this run, so it cannot be deleted. Archive it instead."
+        )
         return
-    st.write(f"Its models, curves and results are deleted; {size(disk_bytes(home, run_id))} are free again.")
-    if st.button("Delete for good", type="primary"):
+    st.write(f"This deletes its models, curves and results and frees {size(disk_bytes(home, run_id))}.")
+    if st.button("Delete permanently", type="primary"):
         delete(home, store, run_id)
-        del st.query_params["run"]
-        st.rerun()
+        st.switch_page("all_runs.py")
 
 
 def buttons(run: RunRow) -> None:
@@ -234,43 +185,44 @@ def buttons(run: RunRow) -> None:
     if run.status == "queued":
         queue_buttons(run)
     if run.status == "running":
-        st.button("Pause", icon=":material/pause_circle:", key="pause", help="It goes on from here later.",
+        st.button("Pause", icon=":material/pause_circle:", key="pause", help="Resume it later from where it is.",
                   disabled=run.stop_requested, on_click=store.request_stop, args=(run.id, True))  # fmt: skip
     if not run.is_over and st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
         confirm_stop(run.id)
-    told = "From where it was; nothing is learned twice."
-    if run.can_resume and st.button("Go on", icon=":material/play_circle:", type="primary", key="resume", help=told):
+    help_text = "From where it was; nothing is repeated."
+    if run.can_resume and st.button("Resume", icon=":material/play_circle:", type="primary", key="resume",
+                                    help=help_text):  # fmt: skip
         store.resume(run.id)
         st.rerun()
     if run.is_over:
-        word, icon = ("Take out of the archive", "unarchive") if run.archived else ("Archive", "archive")
-        st.button(word, icon=f":material/{icon}:", key="archive", help="Out of sight; nothing is lost.",
+        word, icon = ("Unarchive", "unarchive") if run.archived else ("Archive", "archive")
+        st.button(word, icon=f":material/{icon}:", key="archive", help="Hidden from the list; nothing is lost.",
                   on_click=store.archive, args=(run.id, not run.archived))  # fmt: skip
         if st.button("Delete", icon=":material/delete:", key="delete"):
             confirm_delete(run.id)
 
 
 def queue_buttons(run: RunRow) -> None:
-    """To another place among those that wait."""
+    """Move a waiting run to another place in the queue."""
     queue = store.queue()
     place = queue.index(run.id) if run.id in queue else 0
     is_first, is_last = place == 0, place >= len(queue) - 1
-    st.button("To the front", icon=":material/vertical_align_top:", key="front", help="Before all that wait.",
+    st.button("To the front", icon=":material/vertical_align_top:", key="front", help="Run it next.",
               disabled=is_first, on_click=store.move, args=(run.id, 0))  # fmt: skip
-    st.button("Earlier", icon=":material/arrow_upward:", key="earlier", help="Before the one that is before it.",
+    st.button("Move up", icon=":material/arrow_upward:", key="earlier", help="One place forward.",
               disabled=is_first, on_click=store.move, args=(run.id, place - 1))  # fmt: skip
-    st.button("Later", icon=":material/arrow_downward:", key="later", help="After the one that is after it.",
+    st.button("Move down", icon=":material/arrow_downward:", key="later", help="One place back.",
               disabled=is_last, on_click=store.move, args=(run.id, place + 1))  # fmt: skip
 
 
 def below(run: RunRow) -> None:
-    """Log and machine, folded away; what nobody sees is not put together."""
+    """Log and machine, folded away; they are only read when they are open."""
     log = st.expander("Log", expanded=run.status == "failed", on_change="rerun", key=f"log-{run.id}-{run.status}")
     if log.open:
         with log:
             lines = store.logs(run.id)[-LOG_LINES:]
-            said = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.message}" for line in lines]
-            st.code("\n".join(said) or "Nothing yet.", language=None, wrap_lines=True)
+            written = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.message}" for line in lines]
+            st.code("\n".join(written) or "Nothing yet.", language=None, wrap_lines=True)
     machine = st.expander("Machine", on_change="rerun", key=f"machine-{run.id}")
     if machine.open:
         with machine:
@@ -281,7 +233,7 @@ def show_machine(run: RunRow) -> None:
     """What the run uses of the machine, and used so far."""
     use = store.device_use(run.id)
     if not use:
-        st.caption("Measured every two seconds while the run goes on.")
+        st.caption("Measured every two seconds while the run is active.")
         return
     latest = {point.name: point.value for point in use}
     with st.container(horizontal=True):
@@ -300,12 +252,12 @@ def show_machine(run: RunRow) -> None:
         live_chart(figure, alt="Memory in use", key=f"memory-{run.id}")
 
 
-wanted = st.query_params.get("run", "")
-if wanted.isdecimal():
-    try:
-        one_run(store.run(int(wanted)))
-    except StudioError as error:
-        show_error(error)
-        st.page_link("runs.py", label="All runs", icon=":material/arrow_back:")
-else:
-    all_runs()
+try:
+    wanted = run_in_address("run")
+    if wanted is None:
+        st.switch_page("all_runs.py")
+    set_title(f"Run {wanted.id}")
+    one_run(wanted)
+except StudioError as error:
+    show_error(error)
+    st.page_link("all_runs.py", label="All runs", icon=":material/arrow_back:")

@@ -1,0 +1,78 @@
+"""Pages without a browser: opened, read, on an empty and on a filled store."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from studio import events
+from studio.config.reading import parse_config
+from studio.errors import ModelError
+from tests.conftest import TINY
+
+SHELL = str(Path(__file__).parents[2] / "pages" / "_shell.py")
+
+
+def fresh() -> AppTest:
+    """A window of its own."""
+    return AppTest.from_file(SHELL, default_timeout=60)
+
+
+@pytest.fixture
+def app(home, store) -> AppTest:
+    return fresh()
+
+
+def opened(app: AppTest, page: str, **query: str) -> AppTest:
+    app.run()
+    if page != "home.py":
+        app.switch_page(page)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "success", "error", "metric")
+    return " ".join(
+        str(getattr(element, "value", "")) + str(getattr(element, "label", ""))
+        for kind in kinds
+        for element in getattr(app, kind)
+    )
+
+
+EVALUATIONS = {"accuracy": 0.9, "f1_macro": 0.89, "parameters": 1e6, "size_bytes": 4e6, "latency_ms": 2.5}
+
+
+@pytest.fixture
+def filled(store, saved):
+    """One finished run, one that failed, one that waits."""
+    config = parse_config({"dataset": "reviews", **TINY})
+    run = store.submit(config, key="finished", owner="me")
+    said: list[events.Event] = [events.PhaseStarted(phase="distill"), events.Log(message="hello <b>there</b>")]
+    said += [
+        events.Metrics(phase="distill", step=n, values={"loss": 1 / (n + 1), "accuracy": n / 20}) for n in range(20)
+    ]
+    said += [events.DeviceUse(seconds=2, values={"cpu_percent": 150.0, "memory_bytes": 5e8})]
+    for role in ("teacher", "student", "control"):
+        said += [
+            events.Evaluation(
+                role=role, split="test", metric=metric, value=value, low=value * 0.9, high=value * 1.05, n=100
+            )
+            for metric, value in EVALUATIONS.items()
+        ]
+        said += [events.Confusion(role=role, split="test", labels=["bad", "good"], counts=[[40, 10], [5, 45]])]
+    said += [events.PhaseFinished(phase="distill", seconds=3, steps=20)]
+    said += [events.Verdict(outcome="better", sentence="The student kept 97 % of it.")]
+    store.record(run.id, said)
+    store.finish(run.id)
+    failed = store.submit(config, key="failed", owner="me")
+    store.fail(failed.id, broken())
+    store.submit(config, key="queued")
+    return store
+
+
+def broken() -> ModelError:
+    return ModelError("The model <script>alert(1)</script> is broken.", "Choose another.")
