@@ -293,6 +293,11 @@ class Task:
         return self.targets.kind
 
     @property
+    def can_be_multi_label(self) -> bool:
+        """Whether a row of this task may have several labels."""
+        return self.multi_label_targets is not None
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         return self.targets.measures
 
