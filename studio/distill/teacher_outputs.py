@@ -121,7 +121,7 @@ def record(
     if not device.group.all_agree(file.exists()):
         computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
         if device.group.writes and not file.exists():
-            _write(folder, computed.values)
+            _write(folder, computed)
         device.group.wait()
     yield tell(len(inputs))
     return PositionLogits.arranged(
