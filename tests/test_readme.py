@@ -5,6 +5,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from studio import tasks
 from studio.cli import app
 from studio.config import methods
 from studio.config.reading import parse_config, parse_yaml
@@ -81,7 +82,8 @@ def test_the_loss_that_contributing_adds_in_ten_lines_can_be_trained_with(monkey
     config = parse_config(
         {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "terms": "logit_cosine"}
     )
-    terms = objective.Distillation(config)(Outputs(logits[0]), Outputs(logits[1]), torch.zeros(8, dtype=torch.long))
+    objective_of_it = objective.Distillation(config, tasks.get("text-classification"))
+    terms = objective_of_it(Outputs(logits[0]), Outputs(logits[1]), torch.zeros(8, dtype=torch.long))
     assert terms.parts["logit_cosine_loss"] > 0
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) <= 10

@@ -2,8 +2,8 @@
 
 What a loss reads it says by the names of its parameters; `studio.distill.objective` brings them:
 
-* `student_logits`, `teacher_logits` (batch, classes); `labels` (batch,), `UNLABELLED` for none;
-  `temperature`, a number or one a row (batch, 1).
+* `student_logits`, `teacher_logits` (positions, classes), where a position is a row, a word or the like, as the task
+  says; `labels` (positions,), `UNLABELLED` for none; `temperature`, a number or one a position (positions, 1).
 * `student_features`, `teacher_features`: one pair of layers, (batch, length, width) of a transformer, with `mask`
   (batch, length), 1 where there is a token; (batch, channels, height, width) of convolutions; (batch, width) of others.
   `projected_features`: the student's, mapped to the teacher's width by a learned projector.
@@ -131,7 +131,7 @@ def attention_distribution_loss(student_attention: Tensor, teacher_attention: Te
     """
     if student_attention.shape[1] != teacher_attention.shape[1]:
         student_attention, teacher_attention = (
-            one.mean(1, keepdim=True) for one in (student_attention, teacher_attention)
+            heads.mean(1, keepdim=True) for heads in (student_attention, teacher_attention)
         )
     return _divergence_of_rows(student_attention, teacher_attention, mask)
 
@@ -165,13 +165,13 @@ def similarity_loss(student_embedding: Tensor, teacher_embedding: Tensor) -> Ten
 
     Shapes: (batch, width), the widths may differ -> scalar.
     """
-    student, teacher = (F.normalize(one @ one.T, dim=1) for one in (student_embedding, teacher_embedding))
+    student, teacher = (F.normalize(rows @ rows.T, dim=1) for rows in (student_embedding, teacher_embedding))
     return F.mse_loss(student, teacher)
 
 
 def _uncorrelated(first: Tensor, second: Tensor) -> Tensor:
     """1 - Pearson correlation of each row, mean over the rows."""
-    first, second = (one - one.mean(-1, keepdim=True) for one in (first, second))
+    first, second = (values - values.mean(-1, keepdim=True) for values in (first, second))
     return 1 - F.cosine_similarity(first, second, dim=-1).mean()
 
 

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import torch
@@ -15,7 +16,7 @@ from studio.distill import losses
 from studio.errors import ModelError
 from studio.models.features import Outputs, pooled
 from studio.models.layers import evenly_spread
-from studio.tasks.labels import certainty, choices, label_loss
+from studio.tasks import Task
 
 RELATED = 128
 """How many examples of a batch are related to each other: triplets grow with the third power."""
@@ -31,13 +32,19 @@ class Terms(NamedTuple):
 
 
 Objective = Callable[[Outputs, Outputs | None, Tensor, float], Terms]
-"""(student, teacher or None, labels (batch,), share of the training that is done) -> Terms"""
+"""(student, teacher or None, labels, share of the training that is done) -> Terms. Logits and labels are those of the
+positions that the student saw; `teacher.seen` tells at which of them the teacher's logits are numbers."""
 
 
-def function(name: str, multi_label: bool = False) -> Callable[..., Tensor]:
-    """The loss of that name in `studio.distill.losses`; for multi-label data its form for that, where there is one."""
+def function(name: str, kind: str = "class") -> Callable[..., Tensor]:
+    """The loss of that name in `studio.distill.losses`; for labels of another kind its form for that, where there is
+    one.
+
+    >>> function("soft_target", "multi_label").__name__, function("logit_mse", "multi_label").__name__
+    ('multi_label_soft_target_loss', 'logit_mse_loss')
+    """
     plain: Callable[..., Tensor] = getattr(losses, f"{name}_loss")
-    return getattr(losses, f"multi_label_{name}_loss", plain) if multi_label else plain
+    return getattr(losses, f"{kind}_{name}_loss", plain)
 
 
 def reads(name: str) -> set[str]:
@@ -50,38 +57,62 @@ def is_deep(terms: Iterable[Term]) -> bool:
     return any(not reads(term.loss) <= _SHALLOW for term in terms)
 
 
-def labels_only(student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float) -> Terms:
-    """Plain cross-entropy: how a teacher is fine-tuned and a control is trained."""
-    label = label_loss(student.logits, labels)
-    return Terms(label, {"label_loss": label})
+def labels_only(task: Task) -> Objective:
+    """The loss with the labels alone: how a teacher is fine-tuned and a control is trained."""
+
+    def loss(student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float) -> Terms:
+        label = task.label_loss(student.logits, labels)
+        return Terms(label, {"label_loss": label})
+
+    return loss
 
 
-def hard_labels(student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float) -> Terms:
-    """Cross-entropy with the teacher's own choice, for rows with a label and without."""
-    if teacher is None:
-        raise ValueError("hard labels need the teacher's logits")
-    label = label_loss(student.logits, choices(teacher.logits, multi_label=labels.ndim == 2))
-    return Terms(label, {"label_loss": label})
+def hard_labels(task: Task) -> Objective:
+    """The same loss with the teacher's own choice for the label, at positions with a label and without."""
+
+    def loss(student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float) -> Terms:
+        if teacher is None:
+            raise ValueError("hard labels need the teacher's logits")
+        student, teacher, _ = seen_by_both(student, teacher, labels)
+        label = task.label_loss(student.logits, task.choices(teacher.logits))
+        return Terms(label, {"label_loss": label})
+
+    return loss
+
+
+def seen_by_both(student: Outputs, teacher: Outputs, labels: Tensor) -> tuple[Outputs, Outputs, Tensor]:
+    """What distillation losses compare: the positions that the teacher saw, too; all where it sees every one."""
+    if teacher.seen is None:
+        return student, teacher, labels
+    kept = torch.nonzero(teacher.seen).flatten()
+    return (
+        replace(student, logits=student.logits[kept]),
+        replace(teacher, logits=teacher.logits[kept], seen=None),
+        labels[kept],
+    )
 
 
 class Distillation(nn.Module):
-    """alpha · sum of weight · loss(student, teacher) + (1 - alpha) · cross-entropy with the labels.
+    """alpha · sum of weight · loss(student, teacher) + (1 - alpha) · the task's loss with the labels.
 
-    Losses on features need `example`, the answers of student and teacher to one batch: layers are paired, evenly
+    Losses on features need `example`, the outputs of student and teacher for one batch: layers are paired, evenly
     spread over both, and where widths differ a projector is learned. `aligned`: both read the same tokens.
     Raises `ModelError` where the two models do not have what a loss compares.
     """
 
-    def __init__(self, config: RunConfig, example: tuple[Outputs, Outputs] | None = None, aligned: bool = True) -> None:
+    def __init__(
+        self, config: RunConfig, task: Task, example: tuple[Outputs, Outputs] | None = None, aligned: bool = True
+    ) -> None:
         super().__init__()
         self.config = config
+        self.task = task
         self.terms = config.terms
         self.aligned = aligned
         self.pairs: list[tuple[int, int]] = []
         self.projectors = nn.ModuleList()
         if is_deep(self.terms):
             if example is None:
-                raise ValueError("losses on features need an example of both models' answers")
+                raise ValueError("losses on features need an example of both models' outputs")
             self._fit(*example)
 
     def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float = 0.0) -> Terms:
@@ -91,25 +122,30 @@ class Distillation(nn.Module):
         alpha = scheduled(config.alpha_schedule, config.alpha, config.alpha_end, progress)
         parts: dict[str, Tensor] = {}
         total = student.logits.new_zeros(())
+        compared = seen_by_both(student, teacher, labels)
         for term in self.terms:
-            value = self._value(term.loss, student, teacher, labels, progress)
+            value = self._value(term.loss, *compared, progress)
             parts[f"{term.loss}_loss"] = value
             total = total + term.share * warmed_up(LOSSES[term.loss].warm_up, progress) * value
-        label = label_loss(student.logits, labels)
+        label = self.task.label_loss(student.logits, labels)
         return Terms(alpha * total + (1 - alpha) * label, parts | {"label_loss": label})
 
     def _value(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor, progress: float) -> Tensor:
         wanted = reads(name)
-        if not any(one.endswith("features") for one in wanted):
-            brought = {one: self._bring(one, student, teacher, labels, progress) for one in wanted}
-            return function(name, multi_label=labels.ndim == 2)(**brought)
+        if "student_logits" in wanted and not len(student.logits):
+            return (
+                student.logits.sum()
+            )  # no position was seen by both: nothing to learn, and the mean of nothing is NaN
+        if not any(value.endswith("features") for value in wanted):
+            brought = {value: self._bring(value, student, teacher, labels, progress) for value in wanted}
+            return function(name, self.task.kind)(**brought)
         values = []
         for number, pair in enumerate(self.pairs):
             mine, theirs, mask = self._features(student, teacher, pair)
             known = {"student_features": mine, "teacher_features": theirs, "mask": mask}
             if "projected_features" in wanted:
                 known["projected_features"] = self.projectors[number](mine)
-            values.append(function(name)(**{one: known[one] for one in wanted}))
+            values.append(function(name)(**{value: known[value] for value in wanted}))
         return torch.stack(values).mean()
 
     def _bring(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor, progress: float) -> Tensor | float:
@@ -122,7 +158,7 @@ class Distillation(nn.Module):
             case "labels":
                 return labels
             case "temperature":
-                return self._temperature(teacher.logits, labels.ndim == 2, progress)
+                return self._temperature(teacher.logits, progress)
             case "student_embedding":
                 return student.embedding[:RELATED]
             case "teacher_embedding":
@@ -139,12 +175,12 @@ class Distillation(nn.Module):
                 return _mask(student)
         raise ValueError(f"no loss can read {name!r}; see the head of studio.distill.losses")
 
-    def _temperature(self, teacher_logits: Tensor, multi_label: bool, progress: float) -> Tensor | float:
+    def _temperature(self, teacher_logits: Tensor, progress: float) -> Tensor | float:
         config = self.config
         temperature = scheduled(config.temperature_schedule, config.temperature, config.temperature_end, progress)
         if not config.temperature_per_sample:
             return temperature
-        return 1 + (temperature - 1) * certainty(teacher_logits, multi_label)
+        return 1 + (temperature - 1) * self.task.certainty(teacher_logits)
 
     def _fit(self, student: Outputs, teacher: Outputs) -> None:
         """Pair the layers, make the projectors, and refuse what cannot be compared."""
@@ -163,8 +199,8 @@ class Distillation(nn.Module):
         wanted = reads(name)
         title = LOSSES[name].title
         if wanted & {"student_attention", "student_values"}:
-            for role, answers in (("student", student), ("teacher", teacher)):
-                if answers.projections is None:
+            for role, outputs in (("student", student), ("teacher", teacher)):
+                if outputs.projections is None:
                     raise ModelError(
                         f"{name} ({title}) compares attention, and the {role} has none that the studio can read.",
                         "Choose soft_target, or two transformers.",
@@ -176,8 +212,8 @@ class Distillation(nn.Module):
                 )
         if not wanted & {"student_features", "projected_features", "student_embedding"}:
             return
-        for role, answers in (("student", student), ("teacher", teacher)):
-            if not answers.hidden:
+        for role, outputs in (("student", student), ("teacher", teacher)):
+            if not outputs.hidden:
                 raise ModelError(
                     f"{name} ({title}) reads hidden layers, and the {role} shows none.", "Choose soft_target."
                 )
@@ -193,8 +229,8 @@ class Distillation(nn.Module):
         """One pair of layers in a common shape but for the width, and the mask of its tokens."""
         mine, theirs = student.hidden[pair[0]], teacher.hidden[pair[1]]
         if mine.ndim == theirs.ndim == 4:
-            size = tuple(min(one, other) for one, other in zip(mine.shape[2:], theirs.shape[2:], strict=True))
-            mine, theirs = (F.adaptive_avg_pool2d(one, cast(tuple[int, int], size)) for one in (mine, theirs))
+            size = tuple(min(sides) for sides in zip(mine.shape[2:], theirs.shape[2:], strict=True))
+            mine, theirs = (F.adaptive_avg_pool2d(maps, cast(tuple[int, int], size)) for maps in (mine, theirs))
         elif not (mine.ndim == theirs.ndim == 3 and self.aligned):
             mine, theirs = pooled(mine, student.mask), pooled(theirs, teacher.mask)
         if mine.ndim == 3:
@@ -224,12 +260,12 @@ def warmed_up(share: float, progress: float) -> float:
     return min(1.0, progress / share) if share else 1.0
 
 
-def _mask(answers: Outputs, hidden: Tensor | None = None) -> Tensor:
+def _mask(outputs: Outputs, hidden: Tensor | None = None) -> Tensor:
     """(batch, length): 1 where there is a token; all ones for models that have no mask."""
-    if answers.mask is not None and (hidden is None or answers.mask.shape == hidden.shape[:2]):
-        return answers.mask
-    length = (hidden if hidden is not None else answers.hidden[-1]).shape[1]
-    return answers.logits.new_ones(len(answers.logits), length)
+    if outputs.mask is not None and (hidden is None or outputs.mask.shape == hidden.shape[:2]):
+        return outputs.mask
+    hidden = outputs.hidden[-1] if hidden is None else hidden
+    return hidden.new_ones(hidden.shape[:2])
 
 
 def _projector(mine: Tensor, theirs: Tensor) -> nn.Module:

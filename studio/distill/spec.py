@@ -12,7 +12,7 @@ from studio.distill.objective import Objective
 from studio.distill.transfer_set import View
 from studio.events import Phase
 from studio.models.model import Model
-from studio.tasks import Encoded
+from studio.tasks import Encoded, Task
 
 VALIDATIONS = 10
 """At least this many times a phase looks at the validation data; at least once an epoch."""
@@ -24,11 +24,12 @@ class FitSpec:
 
     `rows` (n,) are the numbers of the training rows; `view(epoch)` gives the rows as an epoch sees them, with the
     teachers' logits where there is a teacher; `live` is the teacher that answers while the student learns.
-    `checkpoint` is the file in which the lesson is kept.
+    `checkpoint` is the file in which the fit is kept.
     """
 
     phase: Phase
     model: Model
+    task: Task
     rows: Tensor
     view: Callable[[int], View]
     validation: Encoded
@@ -46,46 +47,54 @@ class FitSpec:
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.rows) / self.batch_size)
 
+    @property
+    def validate_every(self) -> int:
+        """Steps between two looks at the validation data."""
+        return min(self.steps_per_epoch, max(1, self.steps // self.validations))
+
 
 class BestWeights:
-    """The state that does best on validation data. It may go through two lessons.
+    """The state that does best on validation data. It may go through two fits.
 
     Of states that differ by no more than chance the latest is kept: among many looks at few rows the one with the most
     hits is mostly the luckiest, and a rate that falls to 0 makes later states better.
     """
 
     def __init__(self) -> None:
-        self.accuracy = -1.0
+        self.value = -math.inf
         self.weights: dict[str, Tensor] | None = None
-        self._right: Tensor | None = None
+        self._scores: Tensor | None = None
 
-    def offer(self, right: Tensor, network: nn.Module) -> None:
-        """`right` (rows,) tells which validation rows the network got right."""
-        if self._right is None or not clearly_worse(right, self._right):
+    def offer(self, value: float, scores: Tensor, network: nn.Module) -> None:
+        """`value` is the measure of the validation rows that have a label, `scores` (rows,) how good the answer to
+        each of them is; higher is better."""
+        if self._scores is None or not clearly_worse(scores, self._scores):
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-        accuracy = float(right.float().mean())
-        if accuracy >= self.accuracy:
-            self.accuracy, self._right = accuracy, right
+        if value >= self.value:
+            self.value, self._scores = value, scores
 
-    def state(self) -> dict[str, Any]:
-        """What `take_up` reads."""
-        return {"accuracy": self.accuracy, "weights": self.weights, "right": self._right}
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "weights": self.weights, "scores": self._scores}
 
-    def take_up(self, state: dict[str, Any]) -> None:
-        self.accuracy, self.weights, self._right = state["accuracy"], state["weights"], state["right"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.value, self.weights, self._scores = state["value"], state["weights"], state["scores"]
 
     def restore(self, network: nn.Module) -> None:
         if self.weights is not None:
             network.load_state_dict(self.weights)
 
 
-def clearly_worse(right: Tensor, best: Tensor) -> bool:
-    """Whether fewer rows are right by more than one standard error of the paired difference, √(gained + lost).
+def clearly_worse(scores: Tensor, best: Tensor) -> bool:
+    """Whether the rows' scores are lower by more than one standard error of the sum of the paired differences, √Σd².
+
+    Where a score says whether a row is right that is McNemar's: lost − gained > √(gained + lost).
 
     >>> import torch
     >>> best = torch.ones(100, dtype=torch.bool)
     >>> clearly_worse(torch.arange(100) > 0, best), clearly_worse(torch.arange(100) > 1, best)
     (False, True)
+    >>> clearly_worse(torch.tensor([0.5, 0.1, 0.4]), torch.tensor([0.4, 0.2, 0.5]))
+    False
     """
-    gained, lost = int((right & ~best).sum()), int((~right & best).sum())
-    return lost - gained > math.sqrt(gained + lost)
+    difference = scores.double() - best.double()
+    return float(difference.sum()) < -math.sqrt(float((difference**2).sum()))

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from studio.events import Progress
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded
-from studio.tasks.positions import PositionLogits
+from studio.tasks.positions import PositionLogits, is_one_per_row, places_of
 
 BATCH = 256
 """Rows a forward pass without gradients takes at once; long texts are sorted, so that padding stays small."""
@@ -30,17 +31,31 @@ def fingerprint(model: Model, inputs: Encoded, dtype: torch.dtype = torch.float3
     digest = hashlib.sha256(str(dtype).encode())
     config = {key: value for key, value in model.network.config.to_dict().items() if key not in NOT_ARCHITECTURE}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    tensors = {name: value for name, value in vars(inputs).items() if isinstance(value, Tensor) and name != "labels"}
-    for name, tensor in sorted((model.network.state_dict() | tensors).items()):
+    for name, tensor in sorted((model.network.state_dict() | read_tensors(inputs)).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
     return digest.hexdigest()[:32]
 
 
+def read_tensors(inputs: object) -> dict[str, Tensor]:
+    """Every tensor of encoded rows by its name, those of what they are made of among them; labels are not read."""
+    return dict(_read_tensors(inputs, ""))
+
+
+def _read_tensors(inputs: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in vars(inputs).items():
+        if name == "labels":
+            continue
+        if isinstance(value, Tensor):
+            yield f"{prefix}{name}", value
+        elif hasattr(value, "batch"):
+            yield from _read_tensors(value, f"{prefix}{name}.")
+
+
 def logits(
     model: Model, inputs: Encoded, device: Device, tell: Callable[[int], Progress]
 ) -> Generator[Progress, None, PositionLogits]:
-    """All rows through the model in evaluation mode; returns (rows, classes) in float32 on the CPU.
+    """All rows through the model in evaluation mode; returns the logits of all positions in float32 on the CPU.
 
     Yields what `tell` makes of the number of rows done. Where several processes train together each takes its share
     of the batches, and all get all answers.
@@ -52,40 +67,75 @@ def logits(
     was_training = network.training
     network.eval()
     order = torch.argsort(inputs.lengths.cpu(), stable=True)
-    group = device.group
-    result = torch.zeros(len(inputs), model.network.config.num_labels)
+    offsets = inputs.offsets.cpu()
+    one_per_row, group = is_one_per_row(offsets), device.group
+    result: Tensor | None = None
     for start in range(group.rank * BATCH, len(order), group.size * BATCH):
         rows = order[start : start + BATCH]
-        with torch.inference_mode(), device.autocast():
-            result[rows] = network(**inputs.batch(rows.to(device.torch_device))).logits.float().cpu()
+        found = _answered(network, inputs, rows, device)
+        result = torch.zeros(int(offsets[-1]), found.shape[-1]) if result is None else result
+        result[rows if one_per_row else places_of(rows, offsets)] = found
         yield tell(start + len(rows))
+    if result is None:  # other processes have taken all batches: how wide an answer is one row tells
+        result = torch.zeros(int(offsets[-1]), _answered(network, inputs, order[:1], device).shape[-1])
     group.add_up([result])
     network.train(was_training)
-    return PositionLogits.per_row(result)
+    return PositionLogits(result, offsets, one_per_row)
+
+
+def _answered(network: Any, inputs: Encoded, rows: Tensor, device: Device) -> Tensor:
+    """The logits of all positions of these rows, NaN where the network did not see one, in float32 on the CPU.
+
+    Where that can be NaN says nothing else: an answer that is not a number becomes infinite.
+    """
+    here = rows.to(device.torch_device)
+    with torch.inference_mode(), device.autocast():
+        raw = network(**inputs.batch(here)).logits.float()
+        positions = inputs.positions(raw, here)
+        if positions.weight is None:
+            return positions.logits.cpu()
+        found = positions.logits.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        return found.masked_fill(positions.weight.unsqueeze(-1) == 0, torch.nan).cpu()
+
+
+def are_numbers(logits: PositionLogits) -> bool:
+    """Whether every answer is finite; NaN where a position was not seen is none.
+
+    >>> words = PositionLogits(torch.tensor([[1.0], [torch.nan], [2.0]]), torch.tensor([0, 2, 3]))
+    >>> are_numbers(words), are_numbers(PositionLogits.per_row(words.values))
+    (True, False)
+    """
+    if logits.one_per_row:
+        return bool(logits.values.isfinite().all())
+    return not bool(logits.values.isinf().any())
 
 
 def record(
     model: Model, inputs: Encoded, device: Device, folder: Path, tell: Callable[[int], Progress]
-) -> Generator[Progress, None, Tensor]:
+) -> Generator[Progress, None, PositionLogits]:
     """The teacher's logits over the transfer set, from `folder` when they are there, else computed and put there.
 
-    `folder` is named after `fingerprint`. Returns a memory-mapped tensor (rows, classes).
+    `folder` is named after `fingerprint`. The values (positions, classes) are memory-mapped.
     """
     file = folder / "logits.npy"
     if not device.group.all_agree(file.exists()):
         computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
         if device.group.writes and not file.exists():
-            _write(folder, computed.values)
+            _write(folder, computed)
         device.group.wait()
     yield tell(len(inputs))
-    return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
+    return PositionLogits.arranged(
+        torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False)), inputs.offsets.cpu()
+    )
 
 
-def _write(folder: Path, outputs: Tensor) -> None:
+def _write(folder: Path, outputs: PositionLogits) -> None:
     """In one move: another run that needs the same outputs sees all of them or none."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(mkdtemp(prefix="part-", dir=folder.parent))
-    np.save(part / "logits.npy", outputs.numpy())
+    np.save(part / "logits.npy", outputs.values.numpy())
+    if not outputs.one_per_row:
+        np.save(part / "offsets.npy", outputs.offsets.numpy())
     try:
         part.rename(folder)
     except OSError:

@@ -1,9 +1,10 @@
-"""The transfer set: the rows on which the student imitates its teachers, in several views, and what they answer.
+"""The transfer set: the rows on which the student imitates its teachers, in one or more views, and what they answer.
 
 View 0 is the data as it is. Every other view is a changed copy, made anew from the seed whenever it is asked for. What
 a teacher answers is recorded under a fingerprint of the very inputs it read, so no view can take another one's answers.
 """
 
+import functools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,25 +12,25 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from studio.distill import teacher_outputs as recording
+from studio.distill import teacher_outputs
 from studio.events import Event, Log, Phase, Progress
 from studio.home import Home
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded, Task
 from studio.tasks.augment import NO_CHANGES, Changes
-from studio.tasks.labels import are_known, certainty
+from studio.tasks.positions import PositionLogits
 
 _FROM_DISK = "The teacher's answers to this data{} are on disk from an earlier run: they are read from there."
 
 
 @dataclass(frozen=True)
 class View:
-    """One version of the training rows: as the student reads them, what the teachers answered (rows, classes), and as
-    the teacher reads them where it answers live."""
+    """One version of the training rows: as the student reads them, what the teachers answered, and as the teacher reads
+    them where it answers live."""
 
     inputs: Encoded
-    logits: Tensor | None = None
+    logits: PositionLogits | None = None
     teacher_inputs: Encoded | None = None
 
     def to(self, device: torch.device) -> "View":
@@ -52,6 +53,10 @@ class TransferSet:
     views: int = 1
     _plain: dict[tuple[object, ...], Encoded] = field(default_factory=dict, repr=False, compare=False)
     _latest: dict[tuple[object, ...], tuple[int, Encoded]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        """The rows of all parts."""
+        return sum(map(len, self.parts))
 
     def part(self, model: Model, number: int, view: int, changes: Changes | None = None) -> Encoded:
         """One part as this model reads it; `changes` in place of the set's own.
@@ -84,7 +89,7 @@ class TeacherOutputs:
     """What a student follows: the teachers' logits for every view, and, where a loss asks for more than logits, the
     first teacher itself."""
 
-    logits: tuple[Tensor, ...]
+    logits: tuple[PositionLogits, ...]
     live: Model | None = None
 
     def view(self, transfer: TransferSet, student: Model, number: int) -> View:
@@ -95,73 +100,95 @@ class TeacherOutputs:
 
 def record(
     teachers: Sequence[Model], transfer: TransferSet, device: Device, home: Home, fusion: str, phase: Phase
-) -> Generator[Event, None, tuple[Tensor, ...]]:
+) -> Generator[Event, None, tuple[PositionLogits, ...]]:
     """The teachers' answers to every view, those that are on disk from earlier read from there.
 
-    Returns one tensor a view: (rows, classes) logits, fused where there are several teachers.
+    Returns the logits of each view, fused where there is more than one teacher.
     """
-    total = transfer.views * len(teachers) * sum(len(part) for part in transfer.parts)
-    done, views = 0, []
+    recorder = _Recorder(transfer, device, home, phase, total=transfer.views * len(teachers) * len(transfer))
+    views = []
     for view in range(transfer.views):
         answers = []
         for teacher in teachers:
-            teacher.network.to(device.torch_device)
-            parts = []
-            for number in range(len(transfer.parts)):
-                yield Progress(phase=phase, step=done, total=total, detail=_note(transfer, view))
-                inputs = transfer.part(teacher, number, view)
-                folder = home.teacher_outputs / recording.fingerprint(teacher, inputs, device.dtype)
-                if folder.exists():
-                    yield Log(message=_FROM_DISK.format(f" (view {view + 1})" if transfer.views > 1 else ""))
-                before = done
-
-                def tell(rows: int, before: int = before, view: int = view) -> Progress:
-                    return Progress(phase=phase, step=before + rows, total=total, detail=_note(transfer, view))
-
-                parts.append((yield from recording.record(teacher, inputs, device, folder, tell)))
-                done += len(inputs)
-            answers.append(parts[0] if len(parts) == 1 else torch.cat(parts))
-        views.append(fuse(answers, fusion, multi_label=inputs.labels.ndim == 2))
+            answers.append((yield from recorder.answers(teacher, view)))
+        views.append(fuse(answers, fusion, transfer.task))
     return tuple(views)
 
 
-def _note(transfer: TransferSet, view: int) -> str:
-    return f"view {view + 1} of {transfer.views}" if transfer.views > 1 else ""
+@dataclass
+class _Recorder:
+    """Records one teacher and view after the other; `done` of `total` rows are recorded."""
+
+    transfer: TransferSet
+    device: Device
+    home: Home
+    phase: Phase
+    total: int
+    done: int = 0
+
+    def answers(self, teacher: Model, view: int) -> Generator[Event, None, PositionLogits]:
+        """One teacher's logits of all rows of a view."""
+        teacher.network.to(self.device.torch_device)
+        answers = yield from self._part(teacher, 0, view)
+        for number in range(1, len(self.transfer.parts)):
+            answers = answers.join((yield from self._part(teacher, number, view)))
+        return answers
+
+    def _part(self, teacher: Model, number: int, view: int) -> Generator[Event, None, PositionLogits]:
+        yield self._progress(view, 0)
+        inputs = self.transfer.part(teacher, number, view)
+        folder = self.home.teacher_outputs / teacher_outputs.fingerprint(teacher, inputs, self.device.dtype)
+        if folder.exists():
+            which = f" (view {view + 1})" if self.transfer.views > 1 else ""
+            yield Log(message=_FROM_DISK.format(which))
+        tell = functools.partial(self._progress, view)
+        logits = yield from teacher_outputs.record(teacher, inputs, self.device, folder, tell)
+        self.done += len(inputs)
+        return logits
+
+    def _progress(self, view: int, rows: int) -> Progress:
+        """After so many rows of the part that is being recorded."""
+        views = self.transfer.views
+        detail = f"view {view + 1} of {views}" if views > 1 else ""
+        return Progress(phase=self.phase, step=self.done + rows, total=self.total, detail=detail)
 
 
-def fuse(logits: Sequence[Tensor], fusion: str, multi_label: bool = False) -> Tensor:
+def fuse(logits: Sequence[PositionLogits], fusion: str, task: Task) -> PositionLogits:
     """One set of logits for several teachers: their mean, that is the geometric mean of their distributions at every
     temperature (Hinton, Vinyals & Dean, 2015, section 2).
 
-    With `confidence` a teacher's weight in a row is its certainty, 1 - entropy / log(classes), over the sum of all;
-    `multi_label`: every label is a distribution of its own (multi-label data).
-    Shapes: each (rows, classes) -> (rows, classes). One teacher's logits come back as they are.
+    With `confidence` a teacher's weight at a position is its certainty, as the task says, over the sum of all. A
+    position is fused from the teachers that saw it. One teacher's logits come back as they are.
 
-    >>> fuse([torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]])], "average")
+    >>> from studio import tasks
+    >>> two = [PositionLogits.per_row(torch.tensor([values])) for values in ([2.0, 0.0], [0.0, 1.0])]
+    >>> fuse(two, "average", tasks.get("text-classification")).values
     tensor([[1.0000, 0.5000]])
     """
     if len(logits) == 1:
         return logits[0]
-    stacked = torch.stack([one.float() for one in logits])
-    if fusion == "average":
-        return stacked.mean(0)
-    weights = certainty(stacked, multi_label).clamp(min=1e-6)
-    return (stacked * weights / weights.sum(0)).sum(0)
+    stacked = torch.stack([teacher.values.float() for teacher in logits])
+    unseen = None if logits[0].one_per_row else stacked.isnan().any(-1, keepdim=True)
+    if fusion == "average" and unseen is None:
+        return logits[0]._replace(values=stacked.mean(0))
+    weights = torch.ones_like(stacked[..., :1]) if fusion == "average" else task.certainty(stacked).clamp(min=1e-6)
+    if unseen is not None:
+        weights, stacked = weights.masked_fill(unseen, 0.0), stacked.masked_fill(unseen, 0.0)
+    return logits[0]._replace(values=(stacked * weights / weights.sum(0)).sum(0))  # 0 / 0: NaN where nobody saw it
 
 
-def labelled(inputs: Encoded) -> Tensor:
-    """The numbers of the rows that have a label."""
-    return torch.nonzero(are_known(inputs.labels.cpu())).flatten()
+def labelled(inputs: Encoded, task: Task) -> Tensor:
+    """The numbers of the rows that have a label at one position or more."""
+    known, offsets = task.known(inputs.labels.cpu()), inputs.offsets.cpu()
+    before = torch.cat([torch.zeros(1, dtype=torch.long), known.long().cumsum(0)])
+    return torch.nonzero(before[offsets[1:]] > before[offsets[:-1]]).flatten()
 
 
 def same_reading(first: Encoded, second: Encoded) -> bool:
     """Whether two models read the same numbers in the same places."""
     if first is second:
         return True
-    mine, theirs = (
-        {name: value for name, value in vars(one).items() if isinstance(value, Tensor) and name != "labels"}
-        for one in (first, second)
-    )
+    mine, theirs = teacher_outputs.read_tensors(first), teacher_outputs.read_tensors(second)
     return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 

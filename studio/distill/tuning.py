@@ -12,6 +12,7 @@ from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
 from studio.events import Choice, Event, Progress
 from studio.machine.devices import Device
+from studio.tasks import Measure
 
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
 ALPHAS = (0.5, 0.9)
@@ -23,9 +24,11 @@ FINALISTS = 3
 
 @dataclass(frozen=True)
 class Pilot:
+    """A short trial of a pair, and the first measure of the task that it reached on the validation rows."""
+
     temperature: float
     alpha: float
-    accuracy: float
+    value: float
 
 
 def choose(
@@ -33,39 +36,46 @@ def choose(
 ) -> Generator[Event, None, RunConfig]:
     """Try pairs for half of the budget, the best three for the other half; yields a `Choice`, returns the new config.
 
-    Every pilot starts from the student's own weights. The pair of the config stays unless another one gets more right
-    by at least one standard error of the validation accuracy.
+    Every pilot starts from the student's own weights. The pair of the config stays unless another one is better by at
+    least one standard error of what it reached on the validation rows.
     """
     own = (config.temperature, config.alpha)
     pairs = list(dict.fromkeys([own, *((t, a) for t in TEMPERATURES for a in ALPHAS)]))
     budget = max(1, round(spec.steps * SHARE / 2))
     total = 2 * budget
     first = yield from _round(config, pairs, spec, objective, device, budget, 0, total)
-    best = sorted(first, key=lambda one: -one.accuracy)[:FINALISTS]
-    finalists = list(dict.fromkeys([own, *((one.temperature, one.alpha) for one in best)]))
+    best = sorted(first, key=lambda pilot: -pilot.value)[:FINALISTS]
+    finalists = list(dict.fromkeys([own, *((pilot.temperature, pilot.alpha) for pilot in best)]))
     second = yield from _round(config, finalists, spec, objective, device, budget, budget, total)
-    chosen, reason = decide(second, len(spec.validation), len(pairs))
-    tried = [(one.temperature, one.alpha, one.accuracy) for one in [*second, *first]]
+    chosen, reason = decide(second, len(spec.validation), len(pairs), spec.task.measures[0])
+    tried = [(pilot.temperature, pilot.alpha, pilot.value) for pilot in [*second, *first]]
     yield Choice(temperature=chosen.temperature, alpha=chosen.alpha, reason=reason, tried=tried)
     return with_values(config, temperature=chosen.temperature, alpha=chosen.alpha)
 
 
-def decide(pilots: list[Pilot], rows: int, tried: int) -> tuple[Pilot, str]:
+def decide(pilots: list[Pilot], rows: int, tried: int, measure: Measure) -> tuple[Pilot, str]:
     """The best pilot, or the first one, which is the user's own pair, unless another is clearly better.
 
-    >>> decide([Pilot(4, 0.7, 0.80), Pilot(2, 0.9, 0.90)], rows=100, tried=9)[1]
-    'In short trials of 9 pairs it got 90.0 % of 100 validation rows right, your own pair 80.0 %.'
+    >>> accuracy = Measure("accuracy", "Accuracy", "")
+    >>> decide([Pilot(4, 0.7, 0.80), Pilot(2, 0.9, 0.90)], rows=100, tried=9, measure=accuracy)[1]
+    'In short trials of 9 pairs it reached 90.0 % (accuracy, 100 validation rows), your own pair 80.0 %.'
     """
-    own, best = pilots[0], max(pilots, key=lambda one: one.accuracy)
-    error = math.sqrt(max(own.accuracy * (1 - own.accuracy), 1 / rows) / rows)
-    shares = [f"{one.accuracy:.1%}".replace("%", " %") for one in (own, best)]
-    if best.accuracy - own.accuracy < error:
+    own, best = pilots[0], max(pilots, key=lambda pilot: pilot.value)
+    mine, highest = measure.written(own.value), measure.written(best.value)
+    on = f"{measure.title.lower()}, {rows} validation rows"
+    if best.value - own.value < _standard_error(own.value, rows, measure):
         return own, (
-            f"Kept yours: none of the {tried} pairs was better by more than chance on {rows} validation rows "
-            f"({shares[0]} with yours, at best {shares[1]})."
+            f"Kept yours: none of the {tried} pairs was better by more than chance "
+            f"({mine} with yours, at best {highest}; {on})."
         )
-    hits = f"{shares[1]} of {rows} validation rows right, your own pair {shares[0]}"
-    return best, f"In short trials of {tried} pairs it got {hits}."
+    return best, f"In short trials of {tried} pairs it reached {highest} ({on}), your own pair {mine}."
+
+
+def _standard_error(value: float, rows: int, measure: Measure) -> float:
+    """Of a share of rows √(p(1 − p) / n), of a correlation (1 − r²) / √n; about so for other measures."""
+    if measure.unit == "share":
+        return math.sqrt(max(value * (1 - value), 1 / rows) / rows)
+    return max(1 - value**2, 1 / rows) / math.sqrt(rows)
 
 
 def _round(
@@ -91,5 +101,5 @@ def _round(
             if isinstance(event, Progress):
                 here = done + min(budget, number * steps + event.step)
                 yield Progress(phase="tune", step=here, total=total, detail=note)
-        pilots.append(Pilot(temperature, alpha, best.accuracy))
+        pilots.append(Pilot(temperature, alpha, best.value))
     return pilots

@@ -17,11 +17,13 @@ PROJECTIONS = {
 
 @dataclass(frozen=True)
 class Outputs:
-    """A network's answers to one batch.
+    """What a network gives for one batch.
 
-    `logits` (batch, classes). `hidden`, one a layer: (batch, length, width), (batch, channels, height, width) or
-    (batch, width). `attention` (batch, heads, length, length) and `values` (batch, heads, length, width of a head) are
-    those of the last layer, None where there is no attention. `mask` (batch, length) is 1 where there is a token.
+    `logits` are the network's own, (batch, classes) or (batch, length, classes), until its task has made positions of
+    them, (positions, classes); `seen` (positions,) then tells which of them are numbers, None: all. `hidden`, one a
+    layer: (batch, length, width), (batch, channels, height, width) or (batch, width). `attention` (batch, heads,
+    length, length) and `values` (batch, heads, length, width of a head) are those of the last layer, None where there
+    is no attention. `mask` (batch, length) is 1 where there is a token.
     """
 
     logits: Tensor
@@ -29,6 +31,7 @@ class Outputs:
     mask: Tensor | None = None
     projections: dict[str, Tensor] | None = None
     heads: int = 1
+    seen: Tensor | None = None
 
     @property
     def embedding(self) -> Tensor:
@@ -75,12 +78,14 @@ def read(network: Any, batch: dict[str, Tensor], deep: bool) -> Outputs:
         return Outputs(network(**batch).logits.float())
     with _listening(network) as heard:
         outputs = network(**batch, output_hidden_states=True)
-    hidden = tuple(one.float() for one in outputs.hidden_states)
+    hidden = tuple(layer.float() for layer in outputs.hidden_states)
     return Outputs(
         logits=outputs.logits.float(),
         hidden=hidden[1:] if len(hidden) > 1 else hidden,
         mask=batch.get("attention_mask"),
-        projections={name: one.float() for name, one in heard.items()} if len(heard) == len(PROJECTIONS) else None,
+        projections={name: output.float() for name, output in heard.items()}
+        if len(heard) == len(PROJECTIONS)
+        else None,
         heads=heard["query"].shape[-1] // head_size(network.config) if "query" in heard else 1,
     )
 
@@ -96,7 +101,7 @@ def _listening(network: nn.Module) -> Iterator[dict[str, Tensor]]:
     heard: dict[str, Tensor] = {}
     handles = []
     for role, names in PROJECTIONS.items():
-        layers = [one for name, one in network.named_modules() if name.rpartition(".")[2] in names]
+        layers = [layer for name, layer in network.named_modules() if name.rpartition(".")[2] in names]
         if layers:
             handles.append(
                 layers[-1].register_forward_hook(lambda _, __, output, role=role: heard.__setitem__(role, output))

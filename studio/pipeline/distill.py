@@ -37,7 +37,6 @@ from studio.pipeline import prepare as preparation
 from studio.pipeline import stage_results as milestones
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.prepare import Models, RunContext
-from studio.tasks.positions import PositionLogits
 
 Result = TypeVar("Result")
 Steps = Generator[Event, None, Result]
@@ -126,14 +125,15 @@ def _teach(context: RunContext, teacher: Model, number: int) -> Steps[Model]:
     yield Log(message="The teacher does not know these labels yet: it is trained on them first.")
     config, phase, role = context.config, _counted("teach", number), _counted("teacher", number)
     rows = context.transfer(context.changes(config.teacher_augment, teacher).without_mixing(), 1)
-    labelled = transfer.labelled(rows.whole(teacher))
+    labelled = transfer.labelled(rows.whole(teacher), rows.task)
     spec = FitSpec(
         phase=phase,
         model=teacher,
+        task=rows.task,
         rows=labelled,
         view=lambda epoch: View(rows.whole(teacher, view=epoch + 1)),
         validation=context.validation(teacher),
-        objective=objective.labels_only,
+        objective=objective.labels_only(rows.task),
         steps=config.teacher_epochs * math.ceil(len(labelled) / config.batch_size),
         batch_size=config.batch_size,
         learning_rate=learning_rate(config, teacher, "teacher"),
@@ -175,7 +175,7 @@ def _go_through_the_line(
             guide = yield from _phase(name, _record(context, (learned,), course.rows, name))
             course = replace(course, guide=guide)
     student = models.line[-1] or preparation.cut(config.student, origin)
-    if not config.control or not len(transfer.labelled(course.rows.whole(student))):
+    if not config.control or not len(transfer.labelled(course.rows.whole(student), course.rows.task)):
         return course, student, None
     start = student if models.line[-1] else preparation.cut(config.student, teachers[0])
     return course, student, replace(start, network=copy.deepcopy(start.network))
@@ -237,9 +237,10 @@ def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model
     context, inputs = course.context, course.rows.whole(model)
     if isinstance(step, Quantize) and not context.device.group.is_first:
         return model  # it comes last: the other processes have nothing to learn any more
-    logits = PositionLogits.per_row(course.guide.logits[0]) if role == "student" else None
-    rows = torch.arange(len(inputs)) if role == "student" else transfer.labelled(inputs)
-    sample = compress.draw(course.context.problem.task, inputs, rows, logits, context.config.seed)
+    logits = course.guide.logits[0] if role == "student" else None
+    task = course.rows.task
+    rows = torch.arange(len(inputs)) if role == "student" else transfer.labelled(inputs, task)
+    sample = compress.draw(task, inputs, rows, logits, context.config.seed)
     smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, role))
     if isinstance(step, RoundWhileLearning):
         return smaller
@@ -272,7 +273,7 @@ def _harden(course: Course, student: Model, best: BestWeights) -> Steps[Model]:
     """A second stage on the teacher's hard labels; the best weights of both stages are kept."""
     context = course.context
     course = course.for_epochs(context.config.hard_epochs)
-    spec = replace(_lesson(course, "harden", student), objective=objective.hard_labels, live=None)
+    spec = replace(_lesson(course, "harden", student), objective=objective.hard_labels(course.rows.task), live=None)
     return (yield from _learn_and_save(course, spec, best, "student"))
 
 
@@ -286,9 +287,9 @@ def _teach_control(course: Course, control: Model, steps: list[Any], phase: Phas
     rows, changes = course.rows, course.rows.changes.without_mixing()
     spec = replace(
         _lesson(course, phase, control),
-        rows=transfer.labelled(rows.whole(control)),
+        rows=transfer.labelled(rows.whole(control), rows.task),
         view=lambda epoch: View(rows.whole(control, epoch % rows.views, changes)),
-        objective=objective.labels_only,
+        objective=objective.labels_only(rows.task),
         live=None,
     )
     return (yield from _learn_and_save(course, spec, BestWeights(), "control"))
@@ -312,6 +313,7 @@ def _lesson(course: Course, phase: Phase, model: Model) -> FitSpec:
     return FitSpec(
         phase=phase,
         model=model,
+        task=rows.task,
         rows=torch.arange(sum(map(len, rows.parts))),
         view=lambda epoch: guide.view(rows, model, epoch % rows.views),
         validation=context.validation(model),

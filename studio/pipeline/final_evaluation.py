@@ -95,8 +95,8 @@ def _answers(
         encoded.append(tests.encode(model, rows))
         tell = functools.partial(_progress, len(rows))
         logits.append((yield from teacher_outputs.logits(model, encoded[-1], tests.device, tell)))
-    fused = transfer_set.fuse([part.values for part in logits], tests.config.fusion, tests.problem.multi_label)
-    return logits[0]._replace(values=fused), encoded[0]
+    fused = transfer_set.fuse(logits, tests.config.fusion, tests.problem.task)
+    return fused, encoded[0]
 
 
 def _progress(total: int, done: int) -> Progress:

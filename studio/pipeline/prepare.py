@@ -162,12 +162,12 @@ def cut(reference: str, teacher: Model) -> Model:
 def distillation(config: RunConfig, student: Model, teacher: Model | None, transfer: TransferSet) -> Distillation:
     """The objective of a student under its teacher; `teacher` is needed where a loss reads more than logits."""
     if teacher is None:
-        return Distillation(config)
+        return Distillation(config, transfer.task)
     devices.seed_everything(config.seed)
     mine, theirs = transfer.whole(student), transfer.whole(teacher)
     rows = torch.arange(min(2, len(mine)))
     answers = tuple(_look(model, inputs, rows) for model, inputs in ((student, mine), (teacher, theirs)))
-    return Distillation(config, (answers[0], answers[1]), aligned=same_reading(mine, theirs))
+    return Distillation(config, transfer.task, (answers[0], answers[1]), aligned=same_reading(mine, theirs))
 
 
 def _look(model: Model, inputs: Encoded, rows: torch.Tensor) -> Outputs:

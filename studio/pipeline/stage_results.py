@@ -59,8 +59,8 @@ def _measured(context: RunContext, title: str, members: Sequence[Model]) -> Stag
 def statistics(context: RunContext, members: Sequence[Model], inputs: Sequence[Encoded], device: Device) -> np.ndarray:
     """(labelled rows, s): what the task's measures need to know of the answers of the models of a role together."""
     logits = [_read(model, rows, device) for model, rows in zip(members, inputs, strict=True)]
-    fused = transfer_set.fuse([part.values for part in logits], context.config.fusion, context.problem.multi_label)
-    return context.problem.task.targets.statistics(logits[0]._replace(values=fused), inputs[0])
+    fused = transfer_set.fuse(logits, context.config.fusion, context.problem.task)
+    return context.problem.task.targets.statistics(fused, inputs[0])
 
 
 def _read(model: Model, inputs: Encoded, device: Device) -> PositionLogits:

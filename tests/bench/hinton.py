@@ -170,7 +170,7 @@ def logits(model: Model, rows: object) -> np.ndarray:
         try:
             next(steps)
         except StopIteration as stop:
-            return stop.value.numpy()
+            return stop.value.values.numpy()
 
 
 def best_bias(found: np.ndarray, labels: np.ndarray) -> float:

@@ -68,11 +68,11 @@ def distances(rows: list[list[float]]) -> list[list[float]]:
 
 
 def angle(corner: list[float], first: list[float], second: list[float]) -> float:
-    one = [a - b for a, b in zip(first, corner, strict=True)]
+    side = [a - b for a, b in zip(first, corner, strict=True)]
     other = [a - b for a, b in zip(second, corner, strict=True)]
-    if not any(one) or not any(other):
+    if not any(side) or not any(other):
         return 0.0
-    return dot(unit(one), unit(other))
+    return dot(unit(side), unit(other))
 
 
 def softmax(values: list[float]) -> list[float]:
@@ -81,7 +81,7 @@ def softmax(values: list[float]) -> list[float]:
 
 
 def test_hints_equal_their_definition_over_real_tokens(tokens):
-    student, teacher = (one.tolist() for one in tokens)
+    student, teacher = (values.tolist() for values in tokens)
     squares = [
         (student[row][place][unit_] - teacher[row][place][unit_]) ** 2
         for row, place in real_tokens()
@@ -91,7 +91,7 @@ def test_hints_equal_their_definition_over_real_tokens(tokens):
 
 
 def test_the_cosine_of_hidden_states_equals_its_definition_over_real_tokens(tokens):
-    student, teacher = (one.tolist() for one in tokens)
+    student, teacher = (values.tolist() for values in tokens)
     found = [1 - dot(unit(student[row][place]), unit(teacher[row][place])) for row, place in real_tokens()]
     assert hidden_cosine_loss(*tokens, MASK).item() == pytest.approx(sum(found) / len(found))
 
@@ -106,7 +106,7 @@ def test_attention_transfer_equals_its_definition(maps):
             ]
         )  # fmt: skip
 
-    student, teacher = (one.tolist() for one in maps)
+    student, teacher = (values.tolist() for values in maps)
     squares = [
         (a - b) ** 2
         for mine, theirs in zip(student, teacher, strict=True)
@@ -134,7 +134,7 @@ def test_attention_distributions_equal_their_definition_over_real_tokens():
 
 def test_attention_of_another_number_of_heads_is_compared_by_its_mean():
     student, teacher = attention(6, heads=2), attention(7, heads=4)
-    means = [one.mean(1, keepdim=True) for one in (student, teacher)]
+    means = [values.mean(1, keepdim=True) for values in (student, teacher)]
     assert attention_distribution_loss(student, teacher, MASK).item() == pytest.approx(
         attention_distribution_loss(*means, MASK).item()
     )
@@ -158,13 +158,13 @@ def test_value_relations_equal_their_definition_for_models_of_different_width():
 
 
 def test_distances_of_pairs_equal_their_definition(embeddings):
-    student, teacher = (distances(one.tolist()) for one in embeddings)
+    student, teacher = (distances(values.tolist()) for values in embeddings)
     found = [huber(student[a][b], teacher[a][b]) for a in range(BATCH) for b in range(BATCH)]
     assert rkd_distance_loss(*embeddings).item() == pytest.approx(sum(found) / len(found))
 
 
 def test_angles_of_triplets_equal_their_definition(embeddings):
-    student, teacher = (one.tolist() for one in embeddings)
+    student, teacher = (values.tolist() for values in embeddings)
     everyone = range(BATCH)
     found = [
         huber(angle(student[a], student[b], student[c]), angle(teacher[a], teacher[b], teacher[c]))
@@ -179,7 +179,7 @@ def test_similarities_equal_their_definition(embeddings):
     def similar(rows: list[list[float]]) -> list[list[float]]:
         return [unit([dot(a, b) for b in rows]) for a in rows]
 
-    student, teacher = (similar(one.tolist()) for one in embeddings)
+    student, teacher = (similar(values.tolist()) for values in embeddings)
     squares = [(student[a][b] - teacher[a][b]) ** 2 for a in range(BATCH) for b in range(BATCH)]
     assert similarity_loss(*embeddings).item() == pytest.approx(sum(squares) / BATCH**2)
 
@@ -217,7 +217,7 @@ def test_padding_counts_in_no_loss(tokens):
     noise = 100 * random(BATCH, LENGTH, WIDTH, seed=11) * (MASK == 0).unsqueeze(-1)
     for loss in (hint_loss, hidden_cosine_loss, attention_transfer_loss):
         assert loss(student + noise, teacher, MASK).item() == pytest.approx(loss(student, teacher, MASK).item())
-    values = [one.view(BATCH, LENGTH, HEADS, WIDTH // HEADS).transpose(1, 2) for one in (student, teacher, noise)]
+    values = [values.view(BATCH, LENGTH, HEADS, WIDTH // HEADS).transpose(1, 2) for values in (student, teacher, noise)]
     before = value_relation_loss(values[0], values[1], MASK)
     assert value_relation_loss(values[0] + values[2], values[1], MASK).item() == pytest.approx(before.item())
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from studio import tasks
 from studio.config.reading import parse_config
 from studio.config.run import UNLABELLED
 from studio.distill import objective
@@ -38,7 +39,8 @@ def defined_label_loss(student: list[list[float]], labels: list[int]) -> float:
 def whole(temperature: float, alpha: float) -> objective.Distillation:
     """The objective of a run with soft targets alone."""
     names = {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16"}
-    return objective.Distillation(parse_config(names | {"temperature": temperature, "alpha": alpha}))
+    config = parse_config(names | {"temperature": temperature, "alpha": alpha, "terms": "soft_target"})
+    return objective.Distillation(config, tasks.get("text-classification"))
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_the_cosine_of_hidden_states_agrees_with_textbrewer(textbrewer):
 def test_attention_distributions_agree_with_textbrewer_but_for_the_teachers_entropy(textbrewer):
     """Theirs is a cross-entropy; it must be given a mask, since without one it leaves out all scores below 0."""
     scores = [torch.randn(8, 4, 7, 7, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
-    student, teacher = (one.softmax(-1) for one in scores)
+    student, teacher = (values.softmax(-1) for values in scores)
     entropy = -(teacher * teacher.log()).sum(-1).mean()
     theirs = textbrewer.att_ce_loss(scores[0], scores[1], torch.ones(8, 7)) - entropy
     same(attention_distribution_loss(student, teacher, torch.ones(8, 7)), theirs)

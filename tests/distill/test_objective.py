@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification, BertConfig, ResNetConfig
 
+from studio import tasks
 from studio.config.methods import LOSSES, METHODS
 from studio.config.reading import parse_config
 from studio.distill import objective
@@ -21,8 +22,15 @@ LABELS = torch.arange(8)
 
 
 def config(**values):
-    names = {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16"}
+    names = {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "terms": "soft_target"}
     return parse_config({**names, **values})
+
+
+TASK, TAGGING = tasks.get("text-classification"), tasks.get("text-classification", multi_label=True)
+
+
+def distillation(example=None, aligned=True, task=TASK, **values) -> Distillation:
+    return Distillation(config(**values), task, example, aligned)
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def test_every_method_is_a_valid_config(name):
 
 def test_the_total_is_alpha_times_the_weighted_terms_plus_the_labels_share(answers):
     student, teacher = answers
-    terms = Distillation(config(alpha=0.3, terms="soft_target:2, logit_mse:0.5"))(student, teacher, LABELS)
+    terms = distillation(alpha=0.3, terms="soft_target:2, logit_mse:0.5")(student, teacher, LABELS)
     soft = soft_target_loss(student.logits, teacher.logits, 4.0)
     mse = logit_mse_loss(student.logits, teacher.logits)
     label = label_loss(student.logits, LABELS)
@@ -79,23 +87,27 @@ def test_the_total_is_alpha_times_the_weighted_terms_plus_the_labels_share(answe
 
 def test_t_squared_does_not_vanish_when_alpha_is_zero_from_the_part_that_the_curve_shows(answers):
     student, teacher = answers
-    shown = Distillation(config(alpha=0.0, temperature=4.0))(student, teacher, LABELS).parts["soft_target_loss"]
+    shown = distillation(alpha=0.0, temperature=4.0)(student, teacher, LABELS).parts["soft_target_loss"]
     assert shown.item() == pytest.approx(soft_target_loss(student.logits, teacher.logits, 4.0).item())
 
 
 def test_dkd_grows_to_its_weight_over_the_first_twelfth_of_the_training(answers):
     student, teacher = answers
-    term = Distillation(config(alpha=1.0, terms="dkd"))
+    term = distillation(alpha=1.0, terms="dkd")
     totals = [term(student, teacher, LABELS, progress).total.item() for progress in (0.0, 1 / 24, 1 / 12, 1.0)]
     assert totals == pytest.approx([0.0, totals[3] / 2, totals[3], totals[3]])
 
 
 def test_alpha_and_temperature_move_on_their_schedules(answers):
     student, teacher = answers
-    moving = Distillation(
-        config(alpha=0.9, alpha_schedule="linear", alpha_end=0.1, temperature=8, temperature_schedule="cosine",
-               temperature_end=2)
-    )  # fmt: skip
+    moving = distillation(
+        alpha=0.9,
+        alpha_schedule="linear",
+        alpha_end=0.1,
+        temperature=8,
+        temperature_schedule="cosine",
+        temperature_end=2,
+    )
     found = moving(student, teacher, LABELS, 0.25)
     temperature = 2 + 6 * (1 + math.cos(math.pi / 4)) / 2
     soft = soft_target_loss(student.logits, teacher.logits, temperature)
@@ -110,16 +122,15 @@ def test_schedules_begin_and_end_where_they_should():
 
 
 def test_a_temperature_per_example_is_one_for_a_teacher_that_cannot_decide_and_full_for_one_that_is_sure():
-    term = Distillation(config(temperature=6.0, temperature_per_sample=True))
-    one, multi_label = [[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [100.0, -100.0, -100.0]]
-    for logits, is_several in ((one, False), (multi_label, True)):
-        found = term._temperature(torch.tensor(logits), is_several, 0.0)
-        assert found.flatten().tolist() == pytest.approx([1.0, 6.0])
+    classes, labels = [[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [100.0, -100.0, -100.0]]
+    for logits, task in ((classes, TASK), (labels, TAGGING)):
+        term = distillation(task=task, temperature=6.0, temperature_per_sample=True)
+        assert term._temperature(torch.tensor(logits), 0.0).flatten().tolist() == pytest.approx([1.0, 6.0])
 
 
 def test_hard_labels_are_the_teachers_first_choices_for_labelled_and_unlabelled_rows_alike(answers):
     student, teacher = answers
-    found = objective.hard_labels(student, teacher, torch.full((8,), -1), 0.0).total
+    found = objective.hard_labels(TASK)(student, teacher, torch.full((8,), -1), 0.0).total
     expected = nn.functional.cross_entropy(student.logits, teacher.logits.argmax(-1))
     assert found.item() == pytest.approx(expected.item())
 
@@ -128,42 +139,42 @@ def test_hard_labels_are_the_teachers_first_choices_for_labelled_and_unlabelled_
 def test_a_narrow_shallow_transformer_learns_from_a_wide_deep_one(terms):
     student, teacher = bert(2, 16, 2), bert(4, 32, 4)
     example = (read(student, TEXTS), read(teacher, TEXTS))
-    term = Distillation(config(terms=terms, alpha=1.0), example)
+    term = distillation(example, terms=terms, alpha=1.0)
     found = term(features.read(student, TEXTS, deep=True), example[1], torch.zeros(4, dtype=torch.long))
     found.total.backward()
     assert found.total.item() > 0
-    assert any(one.grad is not None and one.grad.abs().sum() > 0 for one in student.bert.encoder.parameters())
+    assert any(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in student.bert.encoder.parameters())
 
 
 @pytest.mark.parametrize("terms", ["hint", "hidden_cosine", "attention_transfer", "rkd_distance", "similarity"])
 def test_a_small_convolution_learns_from_a_large_one(terms):
     student, teacher = resnet((8, 16)), resnet((16, 32, 64))
     example = (read(student, IMAGES), read(teacher, IMAGES))
-    term = Distillation(config(terms=terms, alpha=1.0), example)
+    term = distillation(example, terms=terms, alpha=1.0)
     found = term(features.read(student, IMAGES, deep=True), example[1], torch.zeros(4, dtype=torch.long))
     found.total.backward()
     assert found.total.item() > 0
-    assert any(one.grad is not None and one.grad.abs().sum() > 0 for one in student.resnet.parameters())
+    assert any(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in student.resnet.parameters())
 
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.kind != "response"])
 def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_features(name):
     answered = read(bert(), TEXTS)
-    term = Distillation(config(terms=name, alpha=1.0), (answered, answered))
+    term = distillation((answered, answered), terms=name, alpha=1.0)
     assert term(answered, answered, torch.zeros(4, dtype=torch.long)).total.item() == pytest.approx(0, abs=1e-3)
 
 
 def test_projectors_are_learned_only_where_widths_differ():
     narrow, wide = read(bert(2, 16, 2), TEXTS), read(bert(2, 32, 4), TEXTS)
-    assert list(Distillation(config(terms="hint"), (narrow, wide)).parameters())
-    assert not list(Distillation(config(terms="hint"), (wide, wide)).parameters())
-    assert not list(Distillation(config()).parameters())
+    assert list(distillation((narrow, wide), terms="hint").parameters())
+    assert not list(distillation((wide, wide), terms="hint").parameters())
+    assert not list(distillation().parameters())
 
 
 def test_layers_are_paired_evenly_and_the_last_with_the_last():
     shallow, deep = read(bert(2), TEXTS), read(bert(6), TEXTS)
-    assert Distillation(config(terms="hint"), (shallow, deep)).pairs == [(0, 2), (1, 5)]
-    assert Distillation(config(terms="hint"), (deep, shallow)).pairs == [(2, 0), (5, 1)]
+    assert distillation((shallow, deep), terms="hint").pairs == [(0, 2), (1, 5)]
+    assert distillation((deep, shallow), terms="hint").pairs == [(2, 0), (5, 1)]
 
 
 def test_the_attention_that_is_compared_is_the_one_that_the_layer_computes():
@@ -175,18 +186,18 @@ def test_the_attention_that_is_compared_is_the_one_that_the_layer_computes():
 
 def test_texts_that_are_cut_differently_are_compared_as_wholes_and_words_are_refused():
     student, teacher = read(bert(2, 16, 2), TEXTS), read(bert(), {key: value[:, :5] for key, value in TEXTS.items()})
-    found = Distillation(config(terms="hint, rkd_angle"), (student, teacher), aligned=False)
+    found = distillation((student, teacher), False, terms="hint, rkd_angle")
     assert found(student, teacher, torch.zeros(4, dtype=torch.long)).total.item() > 0
     with pytest.raises(ModelError, match="cut texts differently"):
-        Distillation(config(terms="value_relation"), (student, teacher), aligned=False)
+        distillation((student, teacher), False, terms="value_relation")
 
 
 def test_attention_of_a_convolution_is_refused_with_the_reason():
     answered = read(resnet((8, 16)), IMAGES)
     with pytest.raises(ModelError, match="the student has none"):
-        Distillation(config(terms="attention_distribution"), (answered, answered))
+        distillation((answered, answered), terms="attention_distribution")
 
 
 def test_losses_on_features_without_an_example_are_a_mistake_of_the_caller():
     with pytest.raises(ValueError, match="example"):
-        Distillation(config(terms="hint"))
+        distillation(terms="hint")

@@ -37,7 +37,7 @@ def defined_dkd(student, teacher, labels, temperature) -> float:
         right = t.index(max(t)) if label == UNLABELLED else label
         p, q = softmax(t, temperature), softmax(s, temperature)
         target = kl([p[right], 1 - p[right]], [q[right], 1 - q[right]])
-        others = [[one[c] / (1 - one[right]) for c in range(len(p)) if c != right] for one in (p, q)]
+        others = [[shares[c] / (1 - shares[right]) for c in range(len(p)) if c != right] for shares in (p, q)]
         total += target + 8 * kl(others[0], others[1])
     return temperature**2 * total / len(student)
 
@@ -58,7 +58,7 @@ def standardized(row: list[float]) -> list[float]:
 
 
 def test_the_squared_difference_of_logits_equals_its_definition(logits):
-    student, teacher = (one.tolist() for one in logits)
+    student, teacher = (values.tolist() for values in logits)
     squares = [(s - t) ** 2 for a, b in zip(student, teacher, strict=True) for s, t in zip(a, b, strict=True)]
     assert logit_mse_loss(*logits).item() == pytest.approx(sum(squares) / len(squares))
 
@@ -88,7 +88,7 @@ def test_dist_equals_its_definition(logits, temperature):
 
 
 def test_the_standardized_soft_target_loss_equals_its_definition(logits):
-    student, teacher = ([standardized(row) for row in one.tolist()] for one in logits)
+    student, teacher = ([standardized(row) for row in values.tolist()] for values in logits)
     rows = [kl(softmax(t, 2.0), softmax(s, 2.0)) for s, t in zip(student, teacher, strict=True)]
     expected = 4 * sum(rows) / len(rows)
     assert standardized_soft_target_loss(*logits, 2.0).item() == pytest.approx(expected)
@@ -143,8 +143,8 @@ def test_a_temperature_for_every_row_that_is_the_same_for_all_is_that_temperatur
     student, teacher = logits
     function = getattr(losses, f"{name}_loss")
     labels = (LABELS,) if name == "dkd" else ()
-    one, each = function(student, teacher, *labels, 3.0), function(student, teacher, *labels, torch.full((6, 1), 3.0))
-    assert one.item() == pytest.approx(each.item())
+    whole, each = function(student, teacher, *labels, 3.0), function(student, teacher, *labels, torch.full((6, 1), 3.0))
+    assert whole.item() == pytest.approx(each.item())
 
 
 def test_with_temperatures_of_their_own_rows_add_up_to_the_mean_of_their_losses(logits):
@@ -152,7 +152,7 @@ def test_with_temperatures_of_their_own_rows_add_up_to_the_mean_of_their_losses(
     temperatures = torch.tensor([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]], dtype=torch.float64)
     each = [soft_target_loss(student[[n]], teacher[[n]], float(temperatures[n])) for n in range(6)]
     whole = soft_target_loss(student, teacher, temperatures)
-    assert whole.item() == pytest.approx(sum(one.item() for one in each) / 6)
+    assert whole.item() == pytest.approx(sum(part.item() for part in each) / 6)
 
 
 def test_probabilities_in_the_place_of_logits_give_another_number(logits):

@@ -17,11 +17,8 @@ from studio.config.reading import parse_config
 from studio.config.run import UNLABELLED
 from studio.data import folder
 from studio.data.cleaning import clean
-from studio.distill import fit as loop
-from studio.distill import objective
-from studio.distill import teacher_outputs as teacher
-from studio.distill import transfer_set as transfer
-from studio.distill.fit import fit
+from studio.distill import objective, teacher_outputs, transfer_set
+from studio.distill.fit import batches, fit
 from studio.distill.spec import BestWeights, FitSpec
 from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
 from studio.evaluate import latency
@@ -63,15 +60,21 @@ def inputs(problem, model):
     return problem.task.encode(problem.rows, model.processor, model.network.config, 16)
 
 
+TASK = tasks.get("text-classification")
+LABELS_ONLY = objective.labels_only(TASK)
+
+
 def spec(model, inputs, **changes):
-    shown = transfer.View(inputs)
+    """A short fit on the labels alone."""
+    view = transfer_set.View(inputs)
     values = {
         "phase": "distill",
         "model": model,
         "rows": torch.arange(len(inputs)),
-        "view": lambda epoch: shown,
+        "task": TASK,
+        "view": lambda epoch: view,
         "validation": inputs,
-        "objective": objective.labels_only,
+        "objective": LABELS_ONLY,
         "steps": 12,
         "batch_size": 16,
         "learning_rate": 1e-3,
@@ -82,18 +85,18 @@ def spec(model, inputs, **changes):
 
 
 def test_recorded_outputs_are_in_the_order_of_the_rows_whatever_order_they_were_batched_in(model, inputs, monkeypatch):
-    monkeypatch.setattr(teacher, "BATCH", 7)
-    recorded = finish(teacher.logits(model, inputs, CPU, lambda done: None))
+    monkeypatch.setattr(teacher_outputs, "BATCH", 7)
+    recorded = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
     model.network.eval()
-    one_by_one = [model.network(**inputs.batch(torch.tensor([row]))).logits[0] for row in range(len(inputs))]
-    assert torch.allclose(recorded, torch.stack(one_by_one), atol=1e-5)
+    row_by_row = [model.network(**inputs.batch(torch.tensor([row]))).logits[0] for row in range(len(inputs))]
+    assert torch.allclose(recorded.values, torch.stack(row_by_row), atol=1e-5)
 
 
 def test_the_teacher_answers_in_evaluation_mode_and_is_left_as_it_was(model, inputs):
     model.network.train()
-    first = finish(teacher.logits(model, inputs, CPU, lambda done: None))
-    second = finish(teacher.logits(model, inputs, CPU, lambda done: None))
-    assert torch.equal(first, second)
+    first = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
+    second = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
+    assert torch.equal(first.values, second.values)
     assert model.network.training
 
 
@@ -103,29 +106,29 @@ def test_recorded_outputs_are_computed_once_and_read_from_disk_after_that(model,
     def tell(done):
         return None
 
-    first = finish(teacher.record(model, inputs, CPU, folder, tell)).clone()
+    first = finish(teacher_outputs.record(model, inputs, CPU, folder, tell)).values.clone()
     with torch.no_grad():
         model.network.classifier.bias += 100
-    assert torch.equal(finish(teacher.record(model, inputs, CPU, folder, tell)), first)
+    assert torch.equal(finish(teacher_outputs.record(model, inputs, CPU, folder, tell)).values, first)
 
 
 def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cut(model, problem, inputs):
-    first = teacher.fingerprint(model, inputs)
+    first = teacher_outputs.fingerprint(model, inputs)
     encode = problem.task.encode
     reversed_rows = problem.rows.select(range(len(problem.rows) - 1, -1, -1))
-    assert first == teacher.fingerprint(model, encode(problem.rows, model.processor, model.network.config, 16))
-    assert first != teacher.fingerprint(model, encode(reversed_rows, model.processor, model.network.config, 16))
-    assert first != teacher.fingerprint(model, encode(problem.rows, model.processor, model.network.config, 5))
+    assert first == teacher_outputs.fingerprint(model, encode(problem.rows, model.processor, model.network.config, 16))
+    assert first != teacher_outputs.fingerprint(model, encode(reversed_rows, model.processor, model.network.config, 16))
+    assert first != teacher_outputs.fingerprint(model, encode(problem.rows, model.processor, model.network.config, 5))
     with torch.no_grad():
         model.network.classifier.bias += 1e-3
-    assert first != teacher.fingerprint(model, inputs)
+    assert first != teacher_outputs.fingerprint(model, inputs)
 
 
 def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, inputs):
     plan = spec(model, inputs, steps=2 * -(-len(inputs) // 16))
-    batches = [rows for _, rows in loop._batches(plan, CPU)]
-    half = len(batches) // 2
-    first, second = torch.cat(batches[:half]), torch.cat(batches[half:])
+    shown = [rows for _, rows in batches(plan, CPU)]
+    half = len(shown) // 2
+    first, second = torch.cat(shown[:half]), torch.cat(shown[half:])
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(len(inputs)))
     assert first.tolist() != second.tolist()
 
@@ -138,12 +141,12 @@ def test_a_batch_is_padded_to_its_longest_text_alone(problem, model):
     assert both["attention_mask"][0].sum() == short["attention_mask"].sum()
 
 
-def test_after_a_lesson_the_model_holds_its_best_weights_and_is_in_evaluation_mode(model, inputs):
+def test_after_a_fit_the_model_holds_its_best_weights_and_is_in_evaluation_mode(model, inputs):
     best = BestWeights()
-    points = [one for one in fit(spec(model, inputs, steps=30), CPU, best) if isinstance(one, events.Metrics)]
-    reached = [one.values["accuracy"] for one in points if "accuracy" in one.values]
-    logits = finish(teacher.logits(model, inputs, CPU, lambda done: None))
-    kept = float((logits.argmax(-1) == inputs.labels).float().mean())
+    points = [event for event in fit(spec(model, inputs, steps=30), CPU, best) if isinstance(event, events.Metrics)]
+    reached = [point.values["accuracy"] for point in points if "accuracy" in point.values]
+    logits = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
+    kept = float((logits.values.argmax(-1) == inputs.labels).float().mean())
     assert kept >= max(reached) - math.sqrt(len(inputs)) / len(inputs)
     assert kept > min(reached)
     assert not model.network.training
@@ -154,7 +157,8 @@ def offered(*rights: list[int]) -> int:
     best, network = BestWeights(), torch.nn.Linear(1, 1)
     for number, right in enumerate(rights):
         torch.nn.init.constant_(network.weight, number)
-        best.offer(torch.tensor(right, dtype=torch.bool), network)
+        scores = torch.tensor(right, dtype=torch.bool)
+        best.offer(float(scores.float().mean()), scores, network)
     best.restore(network)
     return int(network.weight)
 
@@ -171,12 +175,12 @@ def test_a_state_that_is_clearly_worse_than_the_best_is_not_kept_however_slowly_
     assert offered([0] * 20, best, worse[-1]) == 1
 
 
-def test_during_a_lesson_the_student_is_in_training_mode_also_after_a_look_at_the_validation_data(model, inputs):
+def test_during_a_fit_the_student_is_in_training_mode_also_after_a_look_at_the_validation_data(model, inputs):
     modes = []
 
     def watching(student, teacher, labels, progress):
         modes.append(model.network.training)
-        return objective.labels_only(student, teacher, labels, progress)
+        return LABELS_ONLY(student, teacher, labels, progress)
 
     list(fit(spec(model, inputs, objective=watching), CPU, BestWeights()))
     assert all(modes)
@@ -191,17 +195,17 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(model, inputs)
     with pytest.raises(DivergedError, match="At step 2 of distill the loss is nan"):  # once it tries again more slowly
         for event in fit(spec(model, inputs, objective=broken), CPU, BestWeights()):
             said.append(event)
-    told = [event.message for event in said if isinstance(event, events.Log)]
-    assert len(told) == 1
-    assert "goes on from the last good weights at a rate of 0.0001" in told[0]
+    warnings = [event.message for event in said if isinstance(event, events.Log)]
+    assert len(warnings) == 1
+    assert "goes on from the last good weights at a rate of 0.0001" in warnings[0]
 
 
-def test_a_lesson_that_diverges_once_goes_on_more_slowly_from_the_last_good_weights(model, inputs):
+def test_a_fit_that_diverges_once_goes_on_more_slowly_from_the_last_good_weights(model, inputs):
     calls = []
 
     def once(student, teacher, labels, progress):
         calls.append(progress)
-        terms = objective.labels_only(student, teacher, labels, progress)
+        terms = LABELS_ONLY(student, teacher, labels, progress)
         return objective.Terms(terms.total * float("nan"), {}) if len(calls) == 20 else terms
 
     said = list(fit(spec(model, inputs, objective=once, steps=40), CPU, BestWeights()))
@@ -210,7 +214,7 @@ def test_a_lesson_that_diverges_once_goes_on_more_slowly_from_the_last_good_weig
              if isinstance(event, events.Metrics) and "loss" in event.values]  # fmt: skip
     assert steps == [step for step in range(1, 41) if step != 20]
     assert max(rates[19:]) < 0.11 * max(rates[:19])
-    assert all(one.isfinite().all() for one in model.network.state_dict().values())
+    assert all(tensor.isfinite().all() for tensor in model.network.state_dict().values())
 
 
 def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_same(model, inputs):
@@ -223,11 +227,11 @@ def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_sam
     def small_memory(student, teacher, labels, progress):
         if len(labels) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return objective.labels_only(student, teacher, labels, progress)
+        return LABELS_ONLY(student, teacher, labels, progress)
 
     said = list(fit(spec(model, inputs, objective=small_memory, steps=6), CPU, BestWeights()))
-    told = [event.message for event in said if isinstance(event, events.Log)]
-    assert [message.split(";")[0] for message in told] == [
+    warnings = [event.message for event in said if isinstance(event, events.Log)]
+    assert [message.split(";")[0] for message in warnings] == [
         "Memory ran out: 8 examples at a time from now on",
         "Memory ran out: 4 examples at a time from now on",
     ]
@@ -236,7 +240,7 @@ def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_sam
         assert torch.allclose(model.network(**batch).logits, plain.eval()(**batch).logits, atol=1e-4)
 
 
-def test_one_example_that_does_not_fit_ends_the_run(model, inputs):
+def test_a_single_example_that_does_not_fit_ends_the_run(model, inputs):
     def no_memory(student, teacher, labels, progress):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -258,9 +262,9 @@ def test_the_same_seed_gives_the_same_weights(problem, inputs):
     results = []
     for _ in range(2):
         torch.manual_seed(5)
-        one = build("transformer-tiny", problem)
-        list(fit(spec(one, inputs), CPU, BestWeights()))
-        results.append(one.network.classifier.weight.detach().clone())
+        built = build("transformer-tiny", problem)
+        list(fit(spec(built, inputs), CPU, BestWeights()))
+        results.append(built.network.classifier.weight.detach().clone())
     assert torch.equal(*results)
 
 
@@ -339,10 +343,10 @@ def run(home, saved, **changes):
 
 def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(home, saved):
     said = run(home, saved)
-    begun = [one.phase for one in said if isinstance(one, events.PhaseStarted)]
+    begun = [event.phase for event in said if isinstance(event, events.PhaseStarted)]
     assert begun == ["prepare", "teach", "record", "distill", "control", "evaluate"]
     assert isinstance(said[-2], events.Verdict)
-    found = {(one.role, one.metric) for one in said if isinstance(one, events.Evaluation)}
+    found = {(event.role, event.metric) for event in said if isinstance(event, events.Evaluation)}
     metrics = {"accuracy", "f1_macro", "parameters", "size_bytes", "latency_ms", "latency_p95_ms"}
     metrics |= {"latency_32_ms", "latency_32_p95_ms"}
     assert found == {(role, metric) for role in ("teacher", "student", "control") for metric in metrics}
@@ -353,15 +357,17 @@ def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(ho
 
 def test_student_and_control_start_from_the_same_weights_and_take_the_same_number_of_steps(home, saved):
     said = run(home, saved)
-    start = {one.phase: one.values["accuracy"] for one in said if isinstance(one, events.Metrics) and one.step == 0}
-    steps = {one.phase: one.steps for one in said if isinstance(one, events.PhaseFinished)}
+    start = {
+        event.phase: event.values["accuracy"] for event in said if isinstance(event, events.Metrics) and event.step == 0
+    }
+    steps = {event.phase: event.steps for event in said if isinstance(event, events.PhaseFinished)}
     assert start["distill"] == start["control"]
     assert steps["distill"] == steps["control"] > 0
 
 
 def test_at_alpha_zero_student_and_control_are_the_same_model(home, saved):
     said = run(home, saved, alpha=0.0)
-    found = {(one.role, one.metric): one.value for one in said if isinstance(one, events.Evaluation)}
+    found = {(event.role, event.metric): event.value for event in said if isinstance(event, events.Evaluation)}
     student, control = (
         AutoModelForSequenceClassification.from_pretrained(home.model(1, role)).state_dict()
         for role in ("student", "control")
@@ -405,20 +411,24 @@ def test_rows_without_a_label_teach_the_student_and_not_the_control(home, store)
     assert sum(label == UNLABELLED for label in dataset.dict["train"]["label"]) == 40
     config = parse_config({"dataset": "partly", **TINY})
     said = list(trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
-    assert any(isinstance(one, events.Verdict) for one in said)
+    assert any(isinstance(event, events.Verdict) for event in said)
 
 
 def test_a_run_that_prunes_says_so_and_its_control_is_pruned_alike(home, saved):
     said = run(home, saved, prune_ratio=0.5)
-    size = {one.role: one.value for one in said if isinstance(one, events.Evaluation) and one.metric == "parameters"}
+    size = {
+        event.role: event.value
+        for event in said
+        if isinstance(event, events.Evaluation) and event.metric == "parameters"
+    }
     assert size["student"] == size["control"]
-    assert any(isinstance(one, events.Log) and "Prune 50 % of neurons" in one.message for one in said)
+    assert any(isinstance(event, events.Log) and "Prune 50 % of neurons" in event.message for event in said)
 
 
 def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(home, saved):
     plan = "prune:0.5, distill, factorize:0.2, distill:1, quantize:int8"
     said = run(home, saved, plan=plan, epochs=2)
-    phases = [one.phase for one in said if isinstance(one, events.PhaseStarted)]
+    phases = [event.phase for event in said if isinstance(event, events.PhaseStarted)]
     assert phases[phases.index("prune") :] == [
         "prune",
         "distill",
@@ -430,8 +440,8 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
         "control-3",
         "evaluate",
     ]
-    told = [one for one in said if isinstance(one, events.StageResult)]
-    assert [one.title for one in told] == [
+    results = [event for event in said if isinstance(event, events.StageResult)]
+    assert [result.title for result in results] == [
         "Teacher",
         "Student at first",
         "Prune 50 % of neurons or channels",
@@ -440,12 +450,12 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
         "Distil, 1 epoch",
         "Quantize to int8",
     ]
-    sizes = [one.size_bytes for one in told[1:]]
+    sizes = [result.size_bytes for result in results[1:]]
     assert sizes[:-1] == sorted(sizes[:-1], reverse=True)  # so small a model is not smaller as ONNX
-    assert all(one.low <= one.right / one.n <= one.high for one in told)
-    measured = {(one.role, one.metric): one.value for one in said if isinstance(one, events.Evaluation)}
-    assert measured["student", "size_bytes"] == told[-1].size_bytes == measured["control", "size_bytes"]
-    assert (home.quantized(1, "student") / "model.onnx").stat().st_size == told[-1].size_bytes
+    assert all(result.low <= result.value <= result.high for result in results)
+    measured = {(event.role, event.metric): event.value for event in said if isinstance(event, events.Evaluation)}
+    assert measured["student", "size_bytes"] == results[-1].size_bytes == measured["control", "size_bytes"]
+    assert (home.quantized(1, "student") / "model.onnx").stat().st_size == results[-1].size_bytes
 
 
 @pytest.mark.parametrize(
@@ -459,16 +469,16 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
 )
 def test_every_kind_of_plan_ends_in_a_verdict_and_a_student_that_opens_as_it_was_measured(home, saved, plan):
     said = run(home, saved, plan=plan, epochs=2)
-    assert any(isinstance(one, events.Verdict) for one in said)
+    assert any(isinstance(event, events.Verdict) for event in said)
     dataset = folder.load(home.dataset(saved.id))
     problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 32)
     student = open_folder(home.model(1, "student"), problem)
     inputs = problem.task.encode(dataset.dict["test"], student.processor, student.network.config, 32)
-    found = finish(teacher.logits(student, inputs, CPU, lambda done: None)).argmax(-1)
+    found = finish(teacher_outputs.logits(student, inputs, CPU, lambda done: None)).values.argmax(-1)
     accuracy = next(
-        one.value
-        for one in said
-        if isinstance(one, events.Evaluation) and (one.role, one.metric) == ("student", "accuracy")
+        event.value
+        for event in said
+        if isinstance(event, events.Evaluation) and (event.role, event.metric) == ("student", "accuracy")
     )
     assert float((found == inputs.labels).float().mean()) == pytest.approx(accuracy)
 
@@ -493,8 +503,8 @@ def test_a_student_from_an_earlier_run_can_be_the_teacher_and_needs_no_teaching(
     run(home, saved)
     config = parse_config({"dataset": "reviews", **TINY, "teacher": "run:1/teacher"})
     said = list(trainer.distill(config, run_id=2, dataset=home.dataset(saved.id), home=home))
-    assert "teach" not in [one.phase for one in said if isinstance(one, events.PhaseStarted)]
-    assert any(isinstance(one, events.Log) and "on disk from an earlier run" in one.message for one in said)
+    assert "teach" not in [event.phase for event in said if isinstance(event, events.PhaseStarted)]
+    assert any(isinstance(event, events.Log) and "on disk from an earlier run" in event.message for event in said)
 
 
 def test_an_image_model_on_texts_is_refused(home, saved):
@@ -509,7 +519,7 @@ def test_a_task_that_is_not_the_data_sets_is_refused(home, saved):
 
 def test_latencies_are_measured_for_each_model(model, inputs):
     found = latency.latencies({"teacher": [(model, inputs)], "student": [(model, inputs)]}, CPU)
-    value = {(one.role, one.metric): one.value for one in found}
+    value = {(passes.role, passes.metric): passes.value for passes in found}
     for role in ("teacher", "student"):
         assert 0 < value[role, "latency_ms"] <= value[role, "latency_p95_ms"]
         assert value[role, "latency_ms"] < value[role, "latency_32_ms"] <= value[role, "latency_32_p95_ms"]
@@ -520,11 +530,11 @@ def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(pr
     live = build("transformer-small", problem)
     live.network.train()
     before = {name: tensor.clone() for name, tensor in live.network.state_dict().items()}
-    recorded = finish(teacher.logits(live, inputs, CPU, lambda done: None))
-    shown = transfer.View(inputs, recorded, inputs)
+    recorded = finish(teacher_outputs.logits(live, inputs, CPU, lambda done: None))
+    shown = transfer_set.View(inputs, recorded, inputs)
     config = parse_config({"dataset": "d", **TINY, "terms": "soft_target, hint, value_relation"})
 
-    rows = transfer.TransferSet("text-classification", (problem.rows,), 16, 0)
+    rows = transfer_set.TransferSet(problem.task, (problem.rows,), 16, 0)
     term, modes = distillation(config, model, live, rows), []
 
     def watching(student, answers, labels, progress):
@@ -539,13 +549,13 @@ def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(pr
 def test_projectors_are_trained_together_with_the_student(problem):
     torch.manual_seed(7)
     narrow, wide = build("transformer-tiny", problem), build("transformer-small", problem)
-    rows = transfer.TransferSet("text-classification", (problem.rows,), 16, 0)
+    rows = transfer_set.TransferSet(problem.task, (problem.rows,), 16, 0)
     config = parse_config({"dataset": "d", **TINY, "terms": "hint"})
 
     term = distillation(config, narrow, wide, rows)
-    before = [one.clone() for one in term.parameters()]
+    before = [weight.clone() for weight in term.parameters()]
     encoded = rows.whole(narrow)
-    shown = transfer.View(encoded, torch.zeros(len(encoded), 2), rows.whole(wide))
+    shown = transfer_set.View(encoded, torch.zeros(len(encoded), 2), rows.whole(wide))
     plan = spec(narrow, encoded, view=lambda epoch: shown, objective=term, live=wide)
     list(fit(plan, CPU, BestWeights()))
     assert before

@@ -7,13 +7,16 @@ import torch
 
 from studio import tasks
 from studio.data.folder import load
-from studio.distill import transfer_set as transfer
+from studio.distill import transfer_set
 from studio.distill.transfer_set import TeacherOutputs, TransferSet
 from studio.events import Log
 from studio.models.model import Problem
 from studio.models.opening import build
 from studio.tasks.augment import Changes
+from studio.tasks.positions import PositionLogits
 from tests.distill.test_training import CPU, finish
+
+TASK = tasks.get("text-classification")
 
 
 @pytest.fixture
@@ -28,16 +31,16 @@ def teacher(rows):
 
 
 def changed(rows, views: int = 3) -> TransferSet:
-    return TransferSet("text-classification", (rows,), 16, 0, Changes(("word_dropout",)), views)
+    return TransferSet(TASK, (rows,), 16, 0, Changes(("word_dropout",)), views)
 
 
 def record(teachers, rows, home, fusion="average"):
-    return transfer.record(teachers, rows, CPU, home, fusion, "record")
+    return transfer_set.record(teachers, rows, CPU, home, fusion, "record")
 
 
 def test_view_0_is_the_data_as_it_is_and_the_others_are_changed(rows, teacher):
     views = [changed(rows).whole(teacher, number) for number in range(3)]
-    plain = tasks.get("text-classification").encode(rows, teacher.processor, teacher.network.config, 16)
+    plain = TASK.encode(rows, teacher.processor, teacher.network.config, 16)
     assert torch.equal(views[0].tokens, plain.tokens)
     assert len({tuple(view.tokens.tolist()) for view in views}) == 3
     assert all(torch.equal(view.labels, plain.labels) for view in views)
@@ -56,48 +59,53 @@ def test_every_view_has_answers_of_its_own_that_are_those_of_the_teacher_to_that
     for number, logits in enumerate(recorded):
         inputs = views.whole(teacher, number)
         with torch.no_grad():
-            one_by_one = torch.cat(
+            row_by_row = torch.cat(
                 [teacher.network.eval()(**inputs.batch(torch.tensor([row]))).logits for row in range(len(inputs))]
             )
-        assert torch.allclose(logits, one_by_one, atol=1e-5)
+        assert torch.allclose(logits.values, row_by_row, atol=1e-5)
 
 
 def test_answers_on_disk_are_used_again_for_the_same_view_and_for_no_other(rows, teacher, home):
     list(record([teacher], changed(rows, views=2), home))
-    said = [one.message for one in record([teacher], changed(rows, views=3), home) if isinstance(one, Log)]
-    assert [("view 1" in one, "view 2" in one) for one in said] == [(True, False), (False, True)]
+    said = [event.message for event in record([teacher], changed(rows, views=3), home) if isinstance(event, Log)]
+    assert [("view 1" in message, "view 2" in message) for message in said] == [(True, False), (False, True)]
 
 
 def test_a_student_sees_with_each_view_the_answers_to_that_view(rows, teacher, home):
     views = changed(rows)
     recorded = finish(record([teacher], views, home))
-    guide = TeacherOutputs(recorded)
+    outputs = TeacherOutputs(recorded)
     for number in range(3):
-        view = guide.view(views, teacher, number)
-        assert torch.equal(view.logits, recorded[number])
+        view = outputs.view(views, teacher, number)
+        assert torch.equal(view.logits.values, recorded[number].values)
         assert torch.equal(view.inputs.tokens, views.whole(teacher, number).tokens)
 
 
 def test_new_rows_come_before_old_ones_and_old_answers_are_replayed_from_disk(rows, teacher, home):
     new, old = rows.select(range(30)), rows.select(range(30, len(rows)))
-    finish(record([teacher], TransferSet("text-classification", (old,), 16, 0), home))
-    both = TransferSet("text-classification", (new, old), 16, 0)
+    finish(record([teacher], TransferSet(TASK, (old,), 16, 0), home))
+    both = TransferSet(TASK, (new, old), 16, 0)
     said = list(record([teacher], both, home))
-    assert sum(isinstance(one, Log) and "on disk" in one.message for one in said) == 1
+    assert sum(isinstance(event, Log) and "on disk" in event.message for event in said) == 1
     (logits,) = finish(record([teacher], both, home))
-    (whole,) = finish(record([teacher], TransferSet("text-classification", (rows,), 16, 0), home))
-    assert torch.allclose(logits, whole, atol=1e-5)
-    task = tasks.get("text-classification")
-    plain = task.encode(rows, teacher.processor, teacher.network.config, 16)
+    (whole,) = finish(record([teacher], TransferSet(TASK, (rows,), 16, 0), home))
+    assert torch.allclose(logits.values, whole.values, atol=1e-5)
+    assert torch.equal(logits.offsets, whole.offsets)
+    assert logits.one_per_row
+    plain = TASK.encode(rows, teacher.processor, teacher.network.config, 16)
     joined = both.whole(teacher)
     order = torch.randperm(len(rows))
     for name, value in plain.batch(order).items():
         assert torch.equal(joined.batch(order)[name], value)
 
 
+def fused_of(logits: list[torch.Tensor], fusion: str) -> torch.Tensor:
+    return transfer_set.fuse([PositionLogits.per_row(values) for values in logits], fusion, TASK).values
+
+
 def test_averaged_teachers_are_the_geometric_mean_of_their_distributions_at_every_temperature():
     first, second = torch.randn(2, 4, 3, dtype=torch.float64).float()
-    fused = transfer.fuse([first, second], "average")
+    fused = fused_of([first, second], "average")
     for temperature in (1.0, 5.0):
         product = (first / temperature).softmax(-1) * (second / temperature).softmax(-1)
         expected = product.sqrt() / product.sqrt().sum(-1, keepdim=True)
@@ -113,15 +121,15 @@ def test_by_confidence_the_surer_teacher_counts_more_as_defined():
 
     weight = certainty(sure) / (certainty(sure) + certainty(unsure))
     expected = weight * sure + (1 - weight) * unsure
-    fused = transfer.fuse([sure, unsure], "confidence")
+    fused = fused_of([sure, unsure], "confidence")
     assert torch.allclose(fused, expected, atol=1e-5)
-    assert (fused - sure).norm() < (transfer.fuse([sure, unsure], "average") - sure).norm()
+    assert (fused - sure).norm() < (fused_of([sure, unsure], "average") - sure).norm()
 
 
 def test_models_with_equal_inputs_are_known_to_read_alike(rows, teacher):
-    task, problem = tasks.get("text-classification"), Problem("text-classification", ["bad", "good"], rows, 16)
+    problem = Problem("text-classification", ["bad", "good"], rows, 16)
     twin = build("transformer-small", problem)
-    encoded = [task.encode(rows, one.processor, one.network.config, 16) for one in (teacher, twin)]
-    encoded.append(task.encode(rows, teacher.processor, teacher.network.config, 5))
-    assert transfer.same_reading(encoded[0], encoded[1])
-    assert not transfer.same_reading(encoded[0], encoded[2])
+    encoded = [TASK.encode(rows, model.processor, model.network.config, 16) for model in (teacher, twin)]
+    encoded.append(TASK.encode(rows, teacher.processor, teacher.network.config, 5))
+    assert transfer_set.same_reading(encoded[0], encoded[1])
+    assert not transfer_set.same_reading(encoded[0], encoded[2])

@@ -25,18 +25,18 @@ def run(home, dataset, run_id: int = 1, replay=None, **changes):
 
 
 def phases(said) -> list[str]:
-    return [one.phase for one in said if isinstance(one, events.PhaseStarted)]
+    return [event.phase for event in said if isinstance(event, events.PhaseStarted)]
 
 
 def steps(said) -> dict[str, int]:
-    return {one.phase: one.steps for one in said if isinstance(one, events.PhaseFinished)}
+    return {event.phase: event.steps for event in said if isinstance(event, events.PhaseFinished)}
 
 
 def accuracy(said, role: str, split: str = "test") -> float:
     (found,) = (
-        one.value
-        for one in said
-        if isinstance(one, events.Evaluation) and (one.role, one.split, one.metric) == (role, split, "accuracy")
+        event.value
+        for event in said
+        if isinstance(event, events.Evaluation) and (event.role, event.split, event.metric) == (role, split, "accuracy")
     )
     return found
 
@@ -53,7 +53,7 @@ def digits(store, home):
 IMAGES = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "epochs": 1, "teacher_epochs": 1}
 
 
-@pytest.mark.parametrize("name", [name for name, one in METHODS.items() if "text-classification" in one.tasks])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "text-classification" in method.tasks])
 def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(home, saved, name):
     try:
         said = run(home, saved, **TINY, **METHODS[name].values)
@@ -62,11 +62,13 @@ def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(
         assert "at least 3 classes, the data has 2" in error.message
         return
     assert isinstance(said[-2], events.Verdict)
-    shown = {key for one in said if isinstance(one, events.Metrics) and one.phase == "distill" for key in one.values}
+    shown = {
+        key for event in said if isinstance(event, events.Metrics) and event.phase == "distill" for key in event.values
+    }
     assert {f"{term['loss']}_loss" for term in METHODS[name].values["terms"]} <= shown
 
 
-@pytest.mark.parametrize("name", [name for name, one in METHODS.items() if "image-classification" in one.tasks])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "image-classification" in method.tasks])
 def test_every_method_for_images_reaches_a_verdict(home, digits, name):
     said = run(home, digits, **IMAGES, **METHODS[name].values)
     assert isinstance(said[-2], events.Verdict)
@@ -80,12 +82,16 @@ def test_a_hard_stage_follows_the_soft_one_and_the_control_gets_its_steps_too(ho
     assert taken["harden"] == taken["distill"] * 3 / 2
 
 
-def test_two_teachers_teach_together_and_count_as_one(home, saved):
+def test_two_teachers_teach_together_and_count_as_a_single_role(home, saved):
     said = run(home, saved, **TINY, more_teachers=["builtin/fasttext-large"], fusion="confidence")
     assert phases(said)[1:3] == ["teach", "teach-2"]
     assert home.model(1, "teacher").is_dir()
     assert home.model(1, "teacher-2").is_dir()
-    size = {one.role: one.value for one in said if isinstance(one, events.Evaluation) and one.metric == "size_bytes"}
+    size = {
+        event.role: event.value
+        for event in said
+        if isinstance(event, events.Evaluation) and event.metric == "size_bytes"
+    }
     assert size["teacher"] == sum(
         (home.model(1, role) / "model.safetensors").stat().st_size for role in ("teacher", "teacher-2")
     )
@@ -100,9 +106,13 @@ def test_an_assistant_learns_from_the_teacher_and_teaches_the_student(home, save
 
 def test_a_student_born_again_is_as_large_as_its_teacher_and_starts_anew(home, saved):
     said = run(home, saved, **{**TINY, "student": "teacher/same"})
-    size = {one.role: one.value for one in said if isinstance(one, events.Evaluation) and one.metric == "parameters"}
+    size = {
+        event.role: event.value
+        for event in said
+        if isinstance(event, events.Evaluation) and event.metric == "parameters"
+    }
     assert size["student"] == size["teacher"]
-    first = next(one for one in said if isinstance(one, events.Metrics) and one.phase == "distill")
+    first = next(event for event in said if isinstance(event, events.Metrics) and event.phase == "distill")
     assert first.step == 0
 
 
@@ -121,10 +131,10 @@ def test_a_shrinking_student_loses_layers_step_by_step_and_its_control_gets_all_
     assert config.num_hidden_layers == 2
 
 
-def test_what_is_chosen_automatically_is_told_with_its_reason_and_costs_a_small_share(home, saved):
+def test_what_is_chosen_automatically_is_said_with_its_reason_and_costs_a_small_share(home, saved):
     said = run(home, saved, **{**TINY, "epochs": 40}, auto=True)
     assert "tune" in phases(said)
-    (choice,) = (one for one in said if isinstance(one, events.Choice))
+    (choice,) = (event for event in said if isinstance(event, events.Choice))
     assert len(choice.tried) > 9
     assert choice.reason
     taken = steps(said)
@@ -135,7 +145,11 @@ def test_the_pilots_leave_the_students_own_start_as_it_was(home, saved):
     start = []
     for auto, run_id in ((False, 1), (True, 2)):
         said = run(home, saved, run_id, **TINY, auto=auto)
-        found = (one for one in said if isinstance(one, events.Metrics) and one.phase == "distill" and one.step == 0)
+        found = (
+            event
+            for event in said
+            if isinstance(event, events.Metrics) and event.phase == "distill" and event.step == 0
+        )
         start.append(next(found).values["accuracy"])
     assert start[0] == start[1]
 
@@ -168,12 +182,12 @@ def test_a_student_goes_on_with_new_data_and_is_measured_on_old_and_new_apart(ho
     before = len(list(home.teacher_outputs.glob("*/logits.npy")))
     names = {**TINY, "teacher": "run:1/teacher", "student": "run:1/student"}
     said = run(home, later, 2, replay=home.dataset(saved.id), **names)
-    assert {one.split for one in said if isinstance(one, events.Evaluation) and one.metric == "accuracy"} == {
+    assert {event.split for event in said if isinstance(event, events.Evaluation) and event.metric == "accuracy"} == {
         "test",
         "test of the old data",
     }
     assert len(list(home.teacher_outputs.glob("*/logits.npy"))) == before + 1
-    assert any(isinstance(one, events.Log) and "on disk" in one.message for one in said)
+    assert any(isinstance(event, events.Log) and "on disk" in event.message for event in said)
 
 
 def test_data_with_other_labels_cannot_be_gone_on_with(home, saved, digits):
@@ -198,7 +212,7 @@ def test_without_any_label_a_teacher_that_knows_them_can_teach_and_there_is_no_c
     none = library.save(store, home, "none", clean(Upload("table", table), columns, "text-classification"), columns)
     said = run(home, none, 2, **{**TINY, "teacher": "run:1/teacher"})
     assert phases(said) == ["prepare", "record", "distill", "evaluate"]
-    (verdict,) = (one for one in said if isinstance(one, events.Verdict))
+    (verdict,) = (event for event in said if isinstance(event, events.Verdict))
     assert verdict.outcome == "no_control"
     with pytest.raises(DataError, match="No training row has a label"):
         run(home, none, 3, **TINY)

@@ -24,7 +24,7 @@ from tests.distill.test_training import CPU, inputs, model, problem, spec  # noq
 
 
 def learned(one, best=None):
-    """Every point of a lesson, and the weights that it ends with."""
+    """Every point of a fit, and the weights that it ends with."""
     said = list(fit(one, CPU, best or BestWeights()))
     points = [(point.step, name, value) for point in said if isinstance(point, events.Metrics)
               for name, value in point.values.items()]  # fmt: skip
@@ -39,7 +39,7 @@ def with_dropout(model):  # noqa: F811
 
 
 @pytest.mark.parametrize("events_until_closed", [1, 2, 3, 5, 8, 13, 21])
-def test_a_lesson_that_is_closed_anywhere_ends_as_if_it_had_not_been(model, inputs, tmp_path, events_until_closed):  # noqa: F811
+def test_a_fit_that_is_closed_anywhere_ends_as_if_it_had_not_been(model, inputs, tmp_path, events_until_closed):  # noqa: F811
     start = copy.deepcopy(with_dropout(model).network.state_dict())
     plain = spec(model, inputs, steps=20, validations=4)
     points, weights = learned(plain)
@@ -61,7 +61,7 @@ def test_a_lesson_that_is_closed_anywhere_ends_as_if_it_had_not_been(model, inpu
     assert all(torch.equal(ended[name], one) for name, one in weights.items())
 
 
-def test_a_lesson_that_is_killed_goes_on_from_its_last_state_on_disk(model, inputs, tmp_path, monkeypatch):  # noqa: F811
+def test_a_fit_that_is_killed_goes_on_from_its_last_state_on_disk(model, inputs, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(checkpoints, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(checkpoints, "SHARE", 1e9)
     start = copy.deepcopy(with_dropout(model).network.state_dict())
@@ -81,7 +81,7 @@ def test_a_lesson_that_is_killed_goes_on_from_its_last_state_on_disk(model, inpu
     assert all(torch.equal(ended[name], one) for name, one in weights.items())
 
 
-def test_a_lesson_that_is_done_is_not_repeated(model, inputs, tmp_path):  # noqa: F811
+def test_a_fit_that_is_done_is_not_repeated(model, inputs, tmp_path):  # noqa: F811
     kept = spec(model, inputs, steps=20, checkpoint=tmp_path / "distill.pt")
     points, weights = learned(kept)
     with torch.no_grad():
