@@ -118,6 +118,9 @@ class Classes:
     def choices(self, logits: Tensor) -> Tensor:
         return logits.argmax(-1)
 
+    def agree(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.choices(first) == self.choices(second)
+
     def certainty(self, logits: Tensor) -> Tensor:
         from studio.tasks import labels as functions
 
@@ -204,6 +207,9 @@ class MultiLabel(Classes):
     def choices(self, logits: Tensor) -> Tensor:
         """All above 0, that is above 50 %."""
         return (logits > 0).long()
+
+    def agree(self, first: Tensor, second: Tensor) -> Tensor:
+        return super().agree(first, second).all(-1)
 
     def certainty(self, logits: Tensor) -> Tensor:
         from studio.tasks import labels as functions

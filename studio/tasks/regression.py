@@ -118,6 +118,10 @@ class Numbers:
     def choices(self, logits: Tensor) -> Tensor:
         return logits.squeeze(-1)
 
+    def agree(self, first: Tensor, second: Tensor) -> Tensor:
+        """Closer than a tenth of the standard deviation of what the second one says."""
+        return (first - second).abs().squeeze(-1) <= 0.1 * second.std()
+
     def certainty(self, logits: Tensor) -> Tensor:
         """A number does not tell how sure the model is of it: all count the same."""
         return logits.new_ones(*logits.shape[:-1], 1)

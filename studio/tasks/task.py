@@ -224,6 +224,10 @@ class Targets(Protocol):
         """What logits (p, c) say, in the shape of labels."""
         ...
 
+    def agree(self, first: Tensor, second: Tensor) -> Tensor:
+        """(p,): whether two models' logits (p, c) say the same."""
+        ...
+
     def certainty(self, logits: Tensor) -> Tensor:
         """(p, 1): from 0 for a model that cannot decide to 1 for one that is quite sure."""
         ...
@@ -343,6 +347,9 @@ class Task:
 
     def choices(self, logits: Tensor) -> Tensor:
         return self.targets.choices(logits)
+
+    def agree(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.targets.agree(first, second)
 
     def certainty(self, logits: Tensor) -> Tensor:
         return self.targets.certainty(logits)

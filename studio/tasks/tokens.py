@@ -364,6 +364,9 @@ class Tags:
     def choices(self, logits: Tensor) -> Tensor:
         return logits.argmax(-1)
 
+    def agree(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.choices(first) == self.choices(second)
+
     def certainty(self, logits: Tensor) -> Tensor:
         from studio.tasks import labels as functions
 
