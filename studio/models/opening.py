@@ -47,11 +47,13 @@ def build(name: str, problem: Problem) -> Model:
     if name not in task.builtins:
         raise ModelError(f"builtin/{name} is not made for {task.name}.", f"Choose one of {', '.join(task.builtins)}.")
     config, processor = task.builtin(name, problem.rows, problem.labels, problem.max_length)
-    return Model(task.auto_model.from_config(config), processor)
+    network = task.auto_model.from_config(config)
+    task.targets.start_head(_last_layer(network), problem.rows["label"])
+    return Model(network, processor)
 
 
 def open_folder(folder: Path, problem: Problem) -> Model:
-    """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `fit`."""
+    """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `problem`."""
     check_folder(folder)
     memory.require(weights_bytes(folder), torch.device("cpu"), f"The model in {folder}")
     task = problem.task
@@ -70,6 +72,7 @@ def open_folder(folder: Path, problem: Problem) -> Model:
         _order_head(network, problem.labels)
     else:
         notes = ()
+        task.targets.start_head(_last_layer(network), problem.rows["label"])
     for key, value in problem.head.items():
         setattr(network.config, key, value)
     return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes)
@@ -173,10 +176,15 @@ def _order_head(network: Any, labels: list[str]) -> None:
     if named == labels or sorted(named) != sorted(labels):
         return
     order = torch.tensor([named.index(label) for label in labels])
-    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    head = _last_layer(network)
     if head.out_features != len(labels):
         raise ModelError("The model's last layer is not the one that tells the classes apart.", "Use another model.")
     with torch.no_grad():
         head.weight.copy_(head.weight[order])
         if head.bias is not None:
             head.bias.copy_(head.bias[order])
+
+
+def _last_layer(network: Any) -> nn.Linear:
+    """The one that says the answer."""
+    return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]

@@ -107,6 +107,9 @@ class Classes:
             "problem_type": self.problem_type,
         }
 
+    def start_head(self, head: Any, values: Sequence[Any]) -> None:
+        """Random weights are a good start."""
+
     def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         from studio.tasks import labels as functions
 

@@ -212,6 +212,10 @@ class Targets(Protocol):
         """The part of a model's config that names the labels."""
         ...
 
+    def start_head(self, head: Any, values: Sequence[Any]) -> None:
+        """Set a last layer with random weights to where these values of the column `label` suggest to start."""
+        ...
+
     def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss with the labels, mean over the positions that have one; 0 where none has."""
         ...

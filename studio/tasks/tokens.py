@@ -352,6 +352,9 @@ class Tags:
             "label2id": {label: number for number, label in enumerate(labels)},
         }
 
+    def start_head(self, head: Any, values: Sequence[Any]) -> None:
+        """Random weights are a good start."""
+
     def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy, mean over the words that have a tag."""
         from studio.tasks import labels as functions

@@ -95,3 +95,13 @@ def test_the_best_state_is_the_one_with_the_smallest_errors():
     far = NUMBERS.targets.scores(PositionLogits.per_row(torch.tensor([[3.0], [0.1], [0.0]])), encoded)
     assert len(near) == 2
     assert near.sum() > far.sum()
+
+
+def test_a_fresh_model_begins_at_the_mean_of_the_numbers():
+    rows = clean(Upload("table", scored()), Columns("sentence1", "score", pair="sentence2"), NUMBERS.name)
+    train = build(rows)["train"]
+    model = build_model("transformer-tiny", Problem(NUMBERS.name, rows.labels, train, 32))
+    encoded = NUMBERS.encode(train, model.processor, model.network.config, 32)
+    with torch.no_grad():
+        answers = model.network.eval()(**encoded.batch(torch.arange(20))).logits
+    assert answers.mean().item() == pytest.approx(sum(train["label"]) / len(train), abs=0.5)
