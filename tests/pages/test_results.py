@@ -22,7 +22,7 @@ def test_the_results_show_what_each_step_cost(app, filled):
     filled.record(
         1,
         [
-            events.StageResult(title=title, right=right, n=100, low=right / 100 - 0.1, high=right / 100 + 0.1,
+            events.StageResult(title=title, value=right / 100, n=100, low=right / 100 - 0.1, high=right / 100 + 0.1,
                              parameters=size // 4, size_bytes=size, latency_ms=1.5)
             for title, right, size in told
         ],
