@@ -256,19 +256,13 @@ def saved_data() -> None:
     if not rows:
         st.info("No data sets yet. Upload a file above.", icon=":material/inbox:")
         return
-    table = [
-        {
-            "Id": row.id,
-            "Name": row.name,
-            "Task": tasks.get(row.task, row.multi_label).title,
-            "Labels": len(row.labels),
-            "Train": row.splits.get("train", 0),
-            "Validation": row.splits.get("validation", 0),
-            "Test": row.splits.get("test", 0),
-            "Added": ago(row.created_at),
-        }
-        for row in rows
-    ]
+    table = []
+    for row in rows:
+        task = tasks.get(row.task, row.multi_label)
+        splits = {name.capitalize(): row.splits.get(name, 0) for name in ("train", "validation", "test")}
+        labels = None if task.kind == "number" else len(row.labels)
+        table.append({"Id": row.id, "Name": row.name, "Task": task.title, "Labels": labels, **splits,
+                      "Added": ago(row.created_at)})  # fmt: skip
     st.dataframe(table, hide_index=True)
 
 

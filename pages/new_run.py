@@ -59,8 +59,9 @@ def choose_data(start: RunConfig | None) -> DatasetRow | None:
     index = next((number for number, row in enumerate(rows) if str(row.id) == wanted or row.name == again), 0)
     row = st.selectbox("Data set", rows, index=index, format_func=lambda row: row.name, key="dataset")
     parts = ", ".join(f"{number:,} {split}" for split, number in row.splits.items())
-    labels = f"{len(row.labels)} labels · " if row.labels else ""
-    st.caption(f"{tasks.get(row.task, row.multi_label).title} · {labels}{parts} rows")
+    task = tasks.get(row.task, row.multi_label)
+    labels = "" if task.kind == "number" else f"{len(row.labels)} labels · "
+    st.caption(f"{task.title} · {labels}{parts} rows")
     return row
 
 
