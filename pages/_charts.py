@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
-from pages import _tasks as tasks
+from studio import tasks
 from studio.config.methods import LOSSES
 from studio.events import Confusion, Evaluation, StageResult, stage
 from studio.store.rows import Point

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages import _tasks as tasks
 from pages._studio import get_home, get_store
 from pages._words import model, parsed
+from studio import tasks
 from studio.config.references import ModelReference
 from studio.errors import StoreError
 

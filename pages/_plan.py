@@ -8,9 +8,9 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from pages import _charts as charts
-from pages import _tasks as tasks
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import measured
+from studio import tasks
 from studio.config.plan import KINDS, RECIPES, USUAL_UNITS, title
 from studio.config.run import RunConfig
 from studio.service import questions
@@ -178,5 +178,5 @@ def show_preview(config: RunConfig, task: tasks.Task) -> None:
         st.plotly_chart(figure, key="pruning", config={"displayModeBar": False})
         st.caption(
             f"{title(found.step.model_copy(update={'ratio': None}))}: {measure.title} on {found.rows} validation rows, "
-            f"{measured(found.accuracy[0], measure.unit)} before pruning. Training then recovers part of the loss."
+            f"{measured(found.accuracy[0], measure)} before pruning. Training then recovers part of the loss."
         )

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from pages import _tasks as tasks
 from pages._words import escape
+from studio import tasks
 from studio.errors import StoreError, StudioError
 from studio.home import Home
 from studio.store.rows import RunRow

@@ -1,12 +1,13 @@
 """How the student learns: the wizard's part on methods, teachers, intermediate models and data augmentation."""
 
+import sys
 from typing import Any
 
 import streamlit as st
 
-from pages import _tasks as tasks
 from pages._parameters import parameter
 from pages._words import method, model, parsed, signed
+from studio import tasks
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
 from studio.store.rows import DatasetRow
@@ -19,7 +20,7 @@ MIXING = ("mixup", "cutmix")
 
 def choose_method(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None) -> dict[str, Any]:
     """The losses, by the name of a method or one by one."""
-    names = [name for name, known in METHODS.items() if task.name in known.tasks and fits(name, dataset)]
+    names = [name for name, known in METHODS.items() if task.modality in known.modality and fits(name, task, dataset)]
     usual = next((name for name in names if losses_of(name) == list(task.terms)), names[0])
     titles = {METHODS[name].title: name for name in names}
     first = titles.get(method(start), OWN) if start else usual
@@ -44,29 +45,28 @@ def losses_of(name: str) -> list[str]:
 
 def gain(name: str, task: tasks.Task) -> str:
     """What the method brought where it was measured, as the table of the documentation has it."""
-    if name not in GAINS.get(task.name, {}):
+    if task.kind != "class" or name not in GAINS.get(task.modality, {}):
         return ""
-    points = signed(f"{GAINS[task.name][name]:+.1f}")
-    return f"In our measurements ({MEASURED_ON[task.name]}): {points} points compared with training without a teacher."
+    points = signed(f"{GAINS[task.modality][name]:+.1f}")
+    return (
+        f"In our measurements ({MEASURED_ON[task.modality]}): {points} points compared with training without a teacher."
+    )
 
 
-def fits(name: str, dataset: DatasetRow) -> bool:
+def fits(name: str, task: tasks.Task, dataset: DatasetRow) -> bool:
     """Whether the losses of a method mean something for the labels of this data."""
-    return all(loss in fitting_losses(dataset) for loss in losses_of(name))
+    return all(loss in fitting_losses(task, dataset) for loss in losses_of(name))
 
 
-def fitting_losses(dataset: DatasetRow) -> list[str]:
-    return [
-        name
-        for name, loss in LOSSES.items()
-        if len(dataset.labels) >= loss.classes and not (dataset.multi_label and loss.one_class)
-    ]
+def fitting_losses(task: tasks.Task, dataset: DatasetRow) -> list[str]:
+    classes = len(dataset.labels) if task.kind == "class" else sys.maxsize
+    return [name for name, loss in LOSSES.items() if task.kind in loss.kinds and loss.classes <= classes]
 
 
 def own_mix(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None) -> list[dict[str, Any]]:
     """A weight for each loss that is picked."""
     weights = {term.loss: term.share for term in start.terms} if start else dict.fromkeys(task.terms, 1.0)
-    options = list(dict.fromkeys([*fitting_losses(dataset), *weights]))
+    options = list(dict.fromkeys([*fitting_losses(task, dataset), *weights]))
     picked = st.multiselect(
         "Losses", options, default=list(weights), format_func=lambda name: LOSSES[name].title, key="losses"
     )

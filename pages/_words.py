@@ -9,6 +9,7 @@ from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.events import STAGES, stage
 from studio.store.rows import RunRow
+from studio.tasks import Measure
 
 STATUS_ICONS = {
     "queued": ":material/schedule:",
@@ -66,13 +67,13 @@ def percent(share: float) -> str:
     return signed(f"{100 * share:.1f} %")
 
 
-def measured(value: float, unit: str) -> str:
-    """A measure in its unit: a share in per cent, any other number with three digits.
+def measured(value: float, measure: Measure) -> str:
+    """The value of a measure as it is written everywhere.
 
-    >>> measured(0.537, "share"), measured(-0.8129, "number")
+    >>> measured(0.537, Measure("accuracy", "Accuracy", "")), measured(-0.8129, Measure("r", "R", "", unit="number"))
     ('53.7 %', '−0.813')
     """
-    return percent(value) if unit == "share" else signed(f"{value:.3f}")
+    return signed(measure.written(value))
 
 
 def change(difference: float, unit: str) -> str:

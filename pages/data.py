@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from pages import _charts as charts
-from pages import _tasks as tasks
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import ago, escape
+from studio import tasks
 from studio.errors import StudioError
 
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
@@ -83,7 +83,9 @@ def preview(upload: Any) -> None:
 
 def choose_task(upload: Any, key: str) -> tasks.Task:
     """Among the tasks that fit the upload; the most likely one comes first."""
-    names = tasks.fitting(upload)
+    from studio.data.columns import fitting
+
+    names = fitting(upload)
     if len(names) == 1:
         return tasks.get(names[0])
     picked = st.selectbox(
@@ -98,9 +100,9 @@ def choose_task(upload: Any, key: str) -> tasks.Task:
 
 def map_columns(upload: Any, task: tasks.Task, key: str) -> Any:
     """Guessed columns that can be changed, where the kind of upload leaves a choice; None while one is missing."""
-    from studio.data.columns import Columns
+    from studio.data.columns import Columns, guess_columns
 
-    guess = tasks.guess_columns(upload, task.name)
+    guess = guess_columns(upload, task.name)
     roles: dict[str, str | None] = {column.role: guess.as_dict().get(column.role) for column in task.columns}
     if upload.kind == "table":
         for place, column in zip(st.columns(len(task.columns)), task.columns, strict=True):
@@ -118,7 +120,7 @@ def choose_column(upload: Any, column: tasks.Column, guess: str | None, key: str
     names: list[str | None] = [] if column.required else [None]
     names += list(upload.table.columns)
     return st.selectbox(
-        column.title,
+        f"{column.title} column",
         names,
         index=names.index(guess) if guess in names else None,
         format_func=lambda name: NO_COLUMN.get(column.role, "None") if name is None else str(name),
@@ -131,7 +133,7 @@ def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str)
     """What stands between the labels of a row, for data in which a row can have several."""
     from studio.data.columns import SEPARATORS, guess_separator
 
-    if not task.can_be_multi_label or label not in upload.table.columns:
+    if task.multi_label_targets is None or label not in upload.table.columns:
         return None
     if not upload.table[label].astype(str).str.contains(r"[|;,]").any():
         return None
@@ -254,19 +256,13 @@ def saved_data() -> None:
     if not rows:
         st.info("No data sets yet. Upload a file above.", icon=":material/inbox:")
         return
-    table = [
-        {
-            "Id": row.id,
-            "Name": row.name,
-            "Task": tasks.get(row.task, row.multi_label).title,
-            "Labels": len(row.labels),
-            "Train": row.splits.get("train", 0),
-            "Validation": row.splits.get("validation", 0),
-            "Test": row.splits.get("test", 0),
-            "Added": ago(row.created_at),
-        }
-        for row in rows
-    ]
+    table = []
+    for row in rows:
+        task = tasks.get(row.task, row.multi_label)
+        splits = {name.capitalize(): row.splits.get(name, 0) for name in ("train", "validation", "test")}
+        labels = None if task.kind == "number" else len(row.labels)
+        table.append({"Id": row.id, "Name": row.name, "Task": task.title, "Labels": labels, **splits,
+                      "Added": ago(row.created_at)})  # fmt: skip
     st.dataframe(table, hide_index=True)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from pages import _tasks as tasks
 from pages._models import choose_model, learned_before, models_of_runs
 from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
 from pages._studio import errors_shown, get_home, get_store, run_in_address, show_error
 from pages._ways import choose_augmentation, choose_method, choose_more_teachers, choose_replay
 from pages._words import count, duration, escape, method, model, percent, size, teachers
+from studio import tasks
 from studio.config.plan import title
 from studio.config.reading import PRESET_HELP, PRESETS, parse_config
 from studio.config.run import RunConfig
@@ -59,8 +59,9 @@ def choose_data(start: RunConfig | None) -> DatasetRow | None:
     index = next((number for number, row in enumerate(rows) if str(row.id) == wanted or row.name == again), 0)
     row = st.selectbox("Data set", rows, index=index, format_func=lambda row: row.name, key="dataset")
     parts = ", ".join(f"{number:,} {split}" for split, number in row.splits.items())
-    labels = f"{len(row.labels)} labels · " if row.labels else ""
-    st.caption(f"{tasks.get(row.task, row.multi_label).title} · {labels}{parts} rows")
+    task = tasks.get(row.task, row.multi_label)
+    labels = "" if task.kind == "number" else f"{len(row.labels)} labels · "
+    st.caption(f"{task.title} · {labels}{parts} rows")
     return row
 
 

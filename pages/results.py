@@ -7,9 +7,9 @@ from tempfile import mkdtemp
 import streamlit as st
 
 from pages import _charts as charts
-from pages import _tasks as tasks
 from pages._studio import errors_shown, get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._words import change, count, escape, measured, model, percent, size, status_word, teachers
+from studio import tasks
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
 from studio.pipeline.answers import Conversion, read_conversion
@@ -87,7 +87,7 @@ def side_by_side(found: Found, task: tasks.Task) -> None:
             st.subheader(role.capitalize(), anchor=False)
             st.caption(ROLES[role])
             evaluation = found[role, first.name]
-            shown = measured(evaluation.value, first.unit)
+            shown = measured(evaluation.value, first)
             st.metric(first.title, shown, against(found, role, first), delta_color="off", delta_arrow="off",
                       help=first.help)  # fmt: skip
             st.caption(f"95 % interval {interval(evaluation, first)}, {evaluation.n or 0:,} test rows")
@@ -99,7 +99,7 @@ def side_by_side(found: Found, task: tasks.Task) -> None:
 def numbers(found: Found, role: str, measures: Sequence[tasks.Measure]) -> list[tuple[str, str, str | None]]:
     """What else was measured of a model: title, value, help."""
     also = [
-        (measure.title, measured(found[role, measure.name].value, measure.unit), measure.help)
+        (measure.title, measured(found[role, measure.name].value, measure), measure.help)
         for measure in measures
         if (role, measure.name) in found
     ]
@@ -138,7 +138,7 @@ def against(found: Found, role: str, measure: tasks.Measure) -> str:
 def interval(found: Evaluation, measure: tasks.Measure) -> str:
     if found.low is None or found.high is None:
         return "unknown"
-    return f"{measured(found.low, measure.unit)} to {measured(found.high, measure.unit)}"
+    return f"{measured(found.low, measure)} to {measured(found.high, measure)}"
 
 
 def old_and_new(run: RunRow, evaluations: list[Evaluation], measure: tasks.Measure) -> None:
@@ -152,7 +152,7 @@ def old_and_new(run: RunRow, evaluations: list[Evaluation], measure: tasks.Measu
     for words, split in (("New", "test"), ("Old", OLD_TEST)):
         by_role = {found.role: found for found in evaluations if found.split == split and found.metric == measure.name}
         values = {
-            role.capitalize(): f"{measured(found.value, measure.unit)} ({interval(found, measure)})"
+            role.capitalize(): f"{measured(found.value, measure)} ({interval(found, measure)})"
             for role, found in by_role.items()
         }
         table.append({"Data": words, "Test rows": next(iter(by_role.values())).n, **values})
@@ -170,10 +170,10 @@ def steps_taken(run: RunRow, task: tasks.Task) -> None:
     table = []
     for number, result in enumerate(results):
         before = results[number - 1] if number > 1 else None
-        low, high = measured(result.low, measure.unit), measured(result.high, measure.unit)
+        low, high = measured(result.low, measure), measured(result.high, measure)
         table.append({
             "Step": result.title,
-            measure.title: f"{measured(result.value, measure.unit)} ({low} to {high})",
+            measure.title: f"{measured(result.value, measure)} ({low} to {high})",
             "Change": change(result.value - before.value, measure.unit) if before else "",
             "Parameters": count(result.parameters),
             "Size": size(result.size_bytes),
@@ -195,7 +195,7 @@ def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
         title = f"{measure.title} on validation rows"
         st.dataframe(
             [
-                {"Temperature": temperature, "Alpha": alpha, title: measured(value, measure.unit)}
+                {"Temperature": temperature, "Alpha": alpha, title: measured(value, measure)}
                 for temperature, alpha, value in choice.tried
             ],
             hide_index=True,

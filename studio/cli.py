@@ -157,7 +157,7 @@ def train(
 
 @app.command()
 def resume(run_id: RunId, as_json: AsJson = False) -> None:
-    """Let a run that was stopped or failed go on from where it was."""
+    """Resume a run that was stopped or failed from where it was."""
     home, store = _open()
     _carry(store, home, store.resume(run_id, owner=new_owner()), as_json)
 
@@ -297,7 +297,7 @@ def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
         kept = f" Its student so far is kept: python -m studio export {run.id}."
         raise StudioError(
             f"Run {run.id} was stopped.{kept if home.model(run.id, 'student').is_dir() else ''}",
-            f"To go on: python -m studio resume {run.id}.",
+            f"To resume: python -m studio resume {run.id}.",
         )
     if done.status != "finished":
         raise StudioError(f"Run {run.id} {done.status}: {done.message}", done.cure or "")

@@ -172,11 +172,11 @@ def _warnings(report: Report, task: Task) -> list[str]:
         warnings.append(f"Fewer than 10 rows for {', '.join(map(repr, small[:5]))}{more}: these are hard to learn.")
     if report.leaked:
         warnings.append(
-            f"{report.leaked:,} inputs of the validation or test set also stand in the training data: "
-            "the accuracy will look better than it is."
+            f"{report.leaked:,} rows appear in both training and validation or test data: "
+            "the results will look better than they are."
         )
     if report.conflicts:
-        warnings.append(f"{report.conflicts:,} inputs come with different labels.")
+        warnings.append(f"{report.conflicts:,} identical inputs have conflicting labels.")
     if report.empty:
         warnings.append(f"{report.empty:,} rows have no input and are left out.")
     if report.unlabelled:

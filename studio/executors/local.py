@@ -138,7 +138,7 @@ def _listen(
             _force(worker)
             raise WorkerError(
                 f"The training process said nothing for {SILENT_SECONDS / 60:.0f} minutes: it was stuck and was ended.",
-                "Look into the log of the run, then let it go on from its last checkpoint.",
+                "Look into the log of the run, then resume it from its last checkpoint.",
             )
         if not line.endswith(b"\n"):
             continue  # silence, or a line that the worker's death cut off

@@ -99,7 +99,7 @@ def _next(ray: Any, items: Any) -> Any:
     except ray.exceptions.RayError as error:
         raise WorkerDiedError(
             f"The run was lost on the cluster ({type(error).__name__}), again and again.",
-            "Look at the cluster's log; with another node the run can go on.",
+            "Look at the cluster's log; the run can be resumed on another node.",
         ) from error
 
 

@@ -66,7 +66,7 @@ def failure(error: Exception) -> events.Failed:
 
 
 _LESS_MEMORY = "Choose a smaller batch size, maximum length or model."
-_MORE_SPACE = "Free some space, for example by deleting runs; then let this one go on from its last checkpoint."
+_MORE_SPACE = "Free some space, for example by deleting runs; then resume this one from its last checkpoint."
 
 
 def _memory_that_ran_out(error: Exception) -> str | None:

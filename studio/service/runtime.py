@@ -31,7 +31,7 @@ _RUNTIME = "studio.service.runtime.the_runtime"
 _log = logging.getLogger(__name__)
 INTERRUPTED = WorkerError(
     "The studio was closed several times while this run was at the same place.",
-    "Look into the log of the run, then let it go on.",
+    "Look into the log of the run, then resume it.",
 )
 
 

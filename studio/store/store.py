@@ -179,7 +179,7 @@ class Store:
         """
         run = self.run(run_id)
         if not (run.can_resume or (owner and run.status == "queued")):
-            raise StoreError(f"Run {run_id} is {run.status}.", "Only a run that was stopped or failed can go on.")
+            raise StoreError(f"Run {run_id} is {run.status}.", "Only a run that was stopped or failed can be resumed.")
         self._begin_again(run_id, run.status, owner)
         return self.run(run_id)
 

@@ -48,7 +48,7 @@ def watch(home: Path, seconds: float) -> dict[str, Any]:
         redraws: list[float] = []
         for number, page in enumerate(pages):
             listen(page, redraws)
-            page.goto(f"{address}/runs?run={1 + number % 2}")
+            page.goto(f"{address}/run?run={1 + number % 2}")
             page.wait_for_function(OPENED)
         redraws.clear()
         opened, until = [], time.monotonic() + seconds

@@ -60,7 +60,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.wait_for_selector(READY)
     page.locator(".st-key-upload input[type=file]").set_input_files(table)
     expect(page.get_by_text("semicolon between columns, with a header")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("Rows for each label")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Rows per label")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Save data set").click()
     page.get_by_text("Use it in a new run").click()
     expect(page).to_have_url(re.compile("new_run"))
@@ -75,7 +75,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
         slider.press("ArrowRight")
     page.wait_for_selector(READY)
     page.locator(".st-key-start button").click()
-    expect(page).to_have_url(re.compile(r"runs\?run=1"), timeout=30_000)
+    expect(page).to_have_url(re.compile(r"run\?run=1"), timeout=30_000)
 
     first = wait_for_more_points(page, 0)
     second = wait_for_more_points(page, first)
@@ -93,12 +93,30 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     for role in ("Teacher", "Student", "Control"):
         expect(page.get_by_role("heading", name=role, exact=True)).to_be_visible()
 
-    page.get_by_role("button", name="Prepare the student").click()
+    page.get_by_role("button", name="Build download").click()
     with page.expect_download(timeout=60_000) as taken:
         page.get_by_role("button", name="Download the student").click()
     taken.value.save_as(tmp_path / "student.zip")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:
         assert {"config.json", "model.safetensors", "README.md", "config.yaml"} <= set(archive.namelist())
+
+
+def test_a_live_chart_can_be_saved_as_a_picture_and_not_sent_to_anybody(page: Page, studio: str):
+    page.goto(f"{studio}/run?run=1")
+    page.wait_for_selector("[class*='st-key-loss-'] .modebar-btn")
+    titles = [button.get_attribute("data-title") for button in page.query_selector_all(".modebar-btn")]
+    assert any("png" in title for title in titles)
+    assert not [title for title in titles if "Share" in title]
+    assert page.title() == "Run 1 · Distillation Studio"
+
+
+def test_from_a_run_the_navigation_leads_back_to_the_list(page: Page, studio: str):
+    for name in ("All runs", "Runs"):
+        page.goto(f"{studio}/runs?run=1")
+        expect(page.get_by_role("heading", name="Run 1")).to_be_visible(timeout=30_000)
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page).to_have_url(f"{studio}/runs")
+        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
 def zoom_survives_the_next_points(page: Page) -> None:

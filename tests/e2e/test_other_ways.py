@@ -34,7 +34,7 @@ def studio(tmp_path_factory):
 
 def start_and_wait(page: Page, run: int) -> None:
     page.locator(".st-key-start button").click()
-    expect(page).to_have_url(re.compile(rf"runs\?run={run}"), timeout=30_000)
+    expect(page).to_have_url(re.compile(rf"run\?run={run}"), timeout=30_000)
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
 
 
@@ -44,7 +44,7 @@ def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, stud
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
     choose(page, "method-text-classification", "Soft targets and hints")
-    page.get_by_text("More data from your data").click()
+    page.get_by_text("Data augmentation").click()
     page.get_by_role("button", name="Leave out some words").first.click()
     page.wait_for_selector(READY)
     start_and_wait(page, 1)
@@ -52,10 +52,10 @@ def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, stud
     page.get_by_text("See the results").click()
     expect(page.get_by_text("The student gets")).to_be_visible(timeout=30_000)
 
-    page.get_by_text("Go on with new data").click()
+    page.get_by_text("Continue with new data").click()
     expect(page).to_have_url(re.compile("new_run"))
     page.wait_for_selector(READY)
-    expect(page.get_by_text("Data it knows already")).to_be_visible()
+    expect(page.get_by_text("Data it already knows")).to_be_visible()
     start_and_wait(page, 2)
     page.get_by_text("See the results").click()
     expect(page.get_by_role("heading", name="New and old data")).to_be_visible(timeout=30_000)

@@ -36,7 +36,7 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
     page.wait_for_selector(READY)
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
-    choose(page, "plan-text-classification", "Your own steps")
+    choose(page, "plan-text-classification", "Custom steps")
     page.locator(".st-key-step-add button").click()  # prune, at the end
     page.wait_for_selector(READY)
     expect(page.get_by_text("Distil → Prune 50 % of neurons")).to_be_visible(timeout=30_000)
@@ -56,7 +56,7 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
     page.locator(".st-key-step-add button").click()
     expect(page.get_by_text("Distil → Prune 50 % of heads → Quantize to int8")).to_be_visible(timeout=30_000)
     page.locator(".st-key-start button").click()
-    expect(page).to_have_url(re.compile(r"runs\?run=1"), timeout=90_000)
+    expect(page).to_have_url(re.compile(r"run\?run=1"), timeout=90_000)
     expect(page.get_by_text("Plan: Distil → Prune 50 % of heads → Quantize to int8")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
     page.get_by_text("See the results").click()
@@ -78,7 +78,7 @@ def test_a_run_is_paused_and_goes_on_to_its_verdict(page: Page, studio: str):
     slider.press("End")
     page.wait_for_selector(READY)
     page.locator(".st-key-start button").click()
-    expect(page).to_have_url(re.compile(r"runs\?run="), timeout=30_000)
+    expect(page).to_have_url(re.compile(r"run\?run="), timeout=30_000)
     page.wait_for_function(
         "[...document.querySelectorAll('.live-chart')].some(e => Number(e.dataset.points) > 20)", timeout=90_000
     )

@@ -7,7 +7,7 @@ import torch
 from studio.executors import work
 from studio.machine import gpus
 from studio.service.slots import wanted_slots
-from tests.pages.test_pages import opened, words
+from tests.pages.conftest import fresh, opened, words
 
 TOTAL, USED = 80_000_000_000, 12_000_000_000
 
@@ -78,11 +78,7 @@ def test_one_whose_memory_the_driver_does_not_tell_is_still_a_slot(two, monkeypa
 
 
 def test_the_settings_page_shows_them(home, store, two):
-    from streamlit.testing.v1 import AppTest
-
-    from tests.pages.test_pages import SHELL
-
-    app = opened(AppTest.from_file(SHELL, default_timeout=60), "settings.py")
+    app = opened(fresh(), "settings.py")
     [table] = [one.value for one in app.dataframe if "Busy" in one.value.columns]
     assert list(table["Busy"]) == ["37 %", "unknown"]
     assert "Runs at once" in words(app)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from studio import events
 from studio.config.reading import parse_config
+from studio.data.uploads import Upload
 from studio.errors import ModelError
 from tests.conftest import TINY
 
@@ -76,3 +78,22 @@ def filled(store, saved):
 
 def broken() -> ModelError:
     return ModelError("The model <script>alert(1)</script> is broken.", "Choose another.")
+
+
+@pytest.fixture
+def pairs(home, store):
+    """A data set of pairs of sentences with a score."""
+    from studio.data.cleaning import clean
+    from studio.data.columns import Columns
+    from studio.service import library
+
+    columns = Columns("sentence1", "score", pair="sentence2")
+    return library.save(store, home, "pairs", clean(scored(), columns, "regression"), columns)
+
+
+def scored(rows: int = 80) -> Upload:
+    """Pairs of sentences and how alike they are, from 0 to 5."""
+    cells = [
+        (f"the cat {n} sat", f"a cat {n} sat down", str(round(5 * (n * 7 % 80) / 80 + 0.03, 2))) for n in range(rows)
+    ]
+    return Upload("table", pd.DataFrame(cells, columns=["sentence1", "sentence2", "score"], dtype=object))

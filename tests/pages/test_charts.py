@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from pages import _charts as charts
-from pages import _tasks as tasks
+from studio import tasks
 from studio.events import Confusion, Evaluation
 from studio.store.rows import Point
 
-ACCURACY = tasks.Measure("accuracy", "Accuracy", "share", "")
-SPEARMAN = tasks.Measure("spearman", "Spearman", "number", "")
+ACCURACY = tasks.Measure("accuracy", "Accuracy", "")
+SPEARMAN = tasks.Measure("spearman", "Spearman", "", unit="number")
 
 
 def points(count=50):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import reviews
-from tests.pages.conftest import opened, words
+from tests.pages.conftest import fresh, opened, scored, words
 
 
 @pytest.fixture
@@ -44,3 +44,29 @@ def test_a_required_column_that_is_missing_is_asked_for_and_nothing_can_be_saved
     assert not app.exception
     assert "Choose a column for: label" in app.info[0].value
     assert not [button for button in app.button if button.label == "Save data set"]
+
+
+def test_among_the_tasks_that_fit_the_likeliest_is_proposed_and_another_can_be_chosen(app, store):
+    app = opened(app, "data.py")
+    content = scored().table.to_csv(index=False).encode()
+    app.file_uploader(key="upload").set_value(("pairs.csv", content, "text/csv")).run()
+    assert not app.exception
+    task = next(box for box in app.selectbox if box.label == "Task")
+    assert (task.value, "Text classification" in task.options) == ("regression", True)
+    assert "Rows per range" in words(app)
+    columns = {box.label: box.value for box in app.selectbox if box.label.endswith(" column")}
+    assert columns == {
+        "Text column": "sentence1", "Second text column": "sentence2", "Score column": "score", "Split column": None
+    }  # fmt: skip
+    task.set_value("sentence-pair-classification").run()
+    assert "Label column" in [box.label for box in app.selectbox]
+    task = next(box for box in app.selectbox if box.label == "Task").set_value("regression").run()
+    next(button for button in app.button if button.label == "Save data set").click().run()
+    (row,) = store.datasets()
+    assert (row.task, row.columns["pair"]) == ("regression", "sentence2")
+    assert fresh_table(app)["Task"].tolist() == ["Regression"]
+
+
+def fresh_table(app):
+    """The saved data sets as a new window lists them."""
+    return opened(fresh(), "data.py").dataframe[-1].value

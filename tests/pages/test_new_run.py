@@ -2,6 +2,7 @@
 
 import pytest
 
+from studio import tasks
 from studio.config.plan import KINDS, Distill, Prune, Quantize
 from studio.config.reading import parse_config
 from studio.errors import ModelError
@@ -244,3 +245,15 @@ def test_a_plan_that_prunes_by_the_ratio_is_started_again_with_that_ratio(app, s
     app = opened(app, "new_run.py", draft="d", **{"from": str(first.id)})
     app.button(key="start").click().run()
     assert store.runs()[0].config.steps == first.config.steps
+
+
+def test_a_task_brings_its_own_loss_models_and_methods(app, pairs, store):
+    app = opened(app, "new_run.py", draft="d")
+    task = tasks.get("regression")
+    assert app.caption[0].value.startswith(f"{task.title} · 50 train")
+    assert app.selectbox(key=f"teacher-builtin-{task.name}").options == list(task.builtins)
+    assert "Soft targets" not in app.selectbox(key=f"method-{task.name}").options
+    app.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert config.task == task.name
+    assert [term.loss for term in config.terms] == list(task.terms)

@@ -22,7 +22,7 @@ def test_the_results_show_what_each_step_cost(app, filled):
     filled.record(
         1,
         [
-            events.StageResult(title=title, right=right, n=100, low=right / 100 - 0.1, high=right / 100 + 0.1,
+            events.StageResult(title=title, value=right / 100, n=100, low=right / 100 - 0.1, high=right / 100 + 0.1,
                              parameters=size // 4, size_bytes=size, latency_ms=1.5)
             for title, right, size in told
         ],
@@ -85,3 +85,32 @@ def test_tabs_of_classes_appear_only_where_a_row_has_one_class(app, filled, stor
     ])  # fmt: skip
     store.finish(other.id)
     assert not opened(fresh(), "results.py", run=str(other.id)).tabs
+
+
+def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measures(app, pairs, store):
+    run = store.submit(parse_config({"dataset": "pairs", **TINY}), key="pairs", owner="me")
+    values = {"teacher": 0.9, "student": 0.8, "control": -0.1}
+    store.record(run.id, [
+        *(events.Evaluation(role=role, split="test", metric=metric, value=value, low=value - 0.1, high=value + 0.05,
+                            n=9)
+          for role, value in values.items() for metric in ("spearman", "pearson")),
+        events.StageResult(title="Teacher", metric="spearman", value=0.9, n=9, low=0.8, high=0.95, parameters=9,
+                           size_bytes=36, latency_ms=1.0),
+        events.Metrics(phase="distill", step=1, values={"loss": 1.0, "spearman": 0.5}),
+        events.Verdict(outcome="better", sentence="Good."),
+    ])  # fmt: skip
+    store.finish(run.id)
+    app = opened(app, "results.py", run=str(run.id))
+    shown = [(metric.label, metric.value) for metric in app.metric]
+    assert shown == [
+        ("Spearman correlation", "0.900"), ("Pearson correlation", "0.900"),
+        ("Spearman correlation", "0.800"), ("Pearson correlation", "0.800"),
+        ("Spearman correlation", "−0.100"), ("Pearson correlation", "−0.100"),
+    ]  # fmt: skip
+    assert [metric.delta for metric in app.metric][::2] == [
+        "baseline", "−0.100 compared with the teacher", "−1.000 compared with the teacher"
+    ]  # fmt: skip
+    assert "95 % interval 0.700 to 0.850, 9 test rows" in words(app)
+    assert not app.tabs
+    (table,) = [table.value for table in app.dataframe if "Step" in table.value.columns]
+    assert table["Spearman correlation"].tolist() == ["0.900 (0.800 to 0.950)"]
