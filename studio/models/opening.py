@@ -19,6 +19,10 @@ from studio.models.model import Model, Problem
 from studio.models.saving import _unmark_packed, weights_bytes
 
 
+ONE_CLASS = "single_label_classification"
+"""What transformers calls the problem of a model whose config names none."""
+
+
 def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, None, Model]:
     """Open or build the model behind a reference; yields download progress, returns the model.
 
@@ -154,20 +158,17 @@ def _compare_labels(folder: Path, problem: Problem) -> tuple[bool, tuple[str, ..
         raise ModelError(
             f"The config of {folder} cannot be read: {_first_line(error)}.", "Choose a model that transformers knows."
         ) from error
-    kind, wanted = problem.task.kind, problem.head
-    if _HEADS.get(config.problem_type, "class") != kind or config.num_labels != wanted["num_labels"]:
+    wanted = problem.head
+    said = config.problem_type or ONE_CLASS
+    if said != wanted.get("problem_type", ONE_CLASS) or config.num_labels != wanted["num_labels"]:
         return False, ()
     named, labels = [str(name) for name in config.id2label.values()], list(wanted["id2label"].values())
-    if kind == "number" or sorted(named) == sorted(labels):
+    if problem.task.kind == "number" or sorted(named) == sorted(labels):
         return True, ()
     if named == [f"LABEL_{index}" for index in range(len(labels))]:
         note = f"The model does not name its classes; they are taken in this order: {', '.join(labels)}."
         return True, (note,)
     return False, ()
-
-
-_HEADS = {"multi_label_classification": "multi_label", "regression": "number"}
-"""What a head has learned to say, by the `problem_type` of its config."""
 
 
 def _order_head(network: Any, labels: list[str]) -> None:
