@@ -18,7 +18,6 @@ from studio.models import compact, hub
 from studio.models.model import Model, Problem
 from studio.models.saving import _unmark_packed, weights_bytes
 
-
 ONE_CLASS = "single_label_classification"
 """What transformers calls the problem of a model whose config names none."""
 

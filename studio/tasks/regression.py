@@ -107,7 +107,7 @@ class Numbers:
         return {"num_labels": 1, "id2label": {0: SCORE}, "label2id": {SCORE: 0}, "problem_type": self.problem_type}
 
     def start_head(self, head: Any, values: Sequence[Any]) -> None:
-        """At the mean of the numbers, with answers as far apart as they are: by small steps it would take hundreds to get
+        """At the mean of the numbers, with answers as far apart as they are: small steps would take hundreds to get
         there."""
         import torch
 
