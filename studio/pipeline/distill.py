@@ -109,7 +109,7 @@ def _added_up(body: Iterator[Event], total: int) -> Steps[None]:
     before = latest = 0
     for event in body:
         if isinstance(event, Progress):
-            before += latest if event.step < latest else 0
+            before += latest if event.step <= latest else 0
             latest = event.step
             event = event.model_copy(update={"step": min(total, before + latest), "total": total})
         yield event

@@ -15,6 +15,18 @@ from studio.config.plan import Distill, RoundWhileLearning
 from studio.config.run import RunConfig
 from studio.events import Phase, Planned, PlannedStage
 
+WORDS: dict[str, tuple[str, str]] = {
+    "prepare": ("Prepare", "opening the data and the models"),
+    "teach": ("Train teacher", "the teacher learns your labels"),
+    "record": ("Record teacher", "the teacher answers every training row once"),
+    "assist": ("Intermediate model", "a model between teacher and student learns"),
+    "tune": ("Tune", "short trials with several temperatures and alphas"),
+    "harden": ("Fine-tune on teacher answers", "the student learns the teacher's top answers"),
+    "control": ("Train control", "the same student learns without the teacher"),
+    "evaluate": ("Evaluate", "testing all models"),
+} | {name: (kind.word, kind.help) for name, kind in plan.KINDS.items()}
+"""The word for each stage of a run and what happens in it; compression steps bring their own."""
+
 TUNING_SHARE = 0.1
 """What all trials of temperatures and alphas may cost, as a share of the student's own training."""
 
@@ -104,6 +116,27 @@ def counted(name: str, number: int) -> str:
     ('teach', 'teach-2')
     """
     return name if number == 1 else f"{name}-{number}"
+
+
+def title(phase: str) -> str:
+    """A stage as a person reads it, counted where it comes several times.
+
+    >>> title("distill"), title("teach-2")
+    ('Distil', 'Train teacher 2')
+    """
+    name, dash, number = phase.partition("-")
+    word = WORDS[name][0] if name in WORDS else "Starting"
+    return f"{word} {number}" if dash else word
+
+
+def help_of(phase: str) -> str:
+    """What happens in a stage.
+
+    >>> help_of("teach-2"), help_of("")
+    ('the teacher learns your labels', 'opening libraries')
+    """
+    name = phase.partition("-")[0]
+    return WORDS[name][1] if name in WORDS else "opening libraries"
 
 
 def _teachers(config: RunConfig, rows: Counts, known: Sequence[bool]) -> Iterator[Stage]:
