@@ -118,7 +118,7 @@ def specs(monkeypatch):
         yield from ()
 
     monkeypatch.setattr(pipeline, "fit", overheard)
-    monkeypatch.setattr(pipeline.final_evaluation, "examine", lambda *_: iter(()))
+    monkeypatch.setattr(pipeline.final_evaluation, "evaluate", lambda *_: iter(()))
     return asked
 
 
