@@ -4,10 +4,8 @@ import re
 import time
 
 from studio.config.methods import LOSSES, METHODS, Term
-from studio.config.plan import KINDS
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
-from studio.events import STAGES, stage
 from studio.store.rows import RunRow
 from studio.tasks import Measure
 
@@ -20,22 +18,6 @@ STATUS_ICONS = {
 }
 STATUS_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
 PAUSED_ICON, PAUSED_COLOUR = ":material/pause_circle:", "orange"
-STAGE_WORDS: dict[str, tuple[str, str]] = {
-    "prepare": ("Prepare", "opening the data and the models"),
-    "teach": ("Train teacher", "the teacher learns your labels"),
-    "record": ("Record teacher", "the teacher answers every training row once"),
-    "assist": ("Intermediate model", "a model between teacher and student learns"),
-    "tune": ("Tune", "short trials with several temperatures and alphas"),
-    "harden": ("Fine-tune on teacher answers", "the student learns the teacher's top answers"),
-    "control": ("Train control", "the same student learns without the teacher"),
-    "evaluate": ("Evaluate", "testing all models"),
-} | {name: (kind.word, kind.help) for name, kind in KINDS.items()}
-"""The word for each stage of a run and what happens in it; compression steps bring their own."""
-
-PHASES = {name: STAGE_WORDS[name][0] for name in STAGES}
-"""Stages as a person reads them, in the order in which they happen."""
-
-PHASE_HELP = {name: STAGE_WORDS[name][1] for name in STAGES}
 
 
 def status_word(run: RunRow) -> str:
@@ -126,17 +108,6 @@ def duration(seconds: float) -> str:
 
 def ago(moment: float) -> str:
     return f"{duration(time.time() - moment)} ago"
-
-
-def phase(name: str) -> str:
-    """A phase as a person reads it, counted where it comes several times.
-
-    >>> phase("distill"), phase("teach-2")
-    ('Distil', 'Train teacher 2')
-    """
-    word = PHASES.get(stage(name), "Starting")
-    _, dash, number = name.partition("-")
-    return f"{word} {number}" if dash else word
 
 
 def teachers(config: RunConfig) -> str:

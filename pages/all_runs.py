@@ -3,7 +3,9 @@
 import streamlit as st
 
 from pages._studio import get_store
-from pages._words import ago, model, phase, status_word
+from pages._words import ago, model, status_word
+from studio.pipeline.timetable import title
+from studio.service.progress import whole
 from studio.store.rows import RunRow
 
 store = get_store()
@@ -32,8 +34,8 @@ def all_runs() -> None:
             "Data": run.config.dataset,
             "Teacher": model(run.config.teacher),
             "Student": model(run.config.student),
-            "Phase": phase(run.phase) if run.phase and not run.is_over else "",
-            "Progress": run.step / run.total if run.total and run.status == "running" else None,
+            "Phase": title(run.phase) if run.phase and not run.is_over else "",
+            "Progress": whole(store, run).share if run.status == "running" else None,
             "Started": ago(run.created_at),
             "Verdict": run.verdict or run.message or "",
         }

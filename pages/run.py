@@ -10,20 +10,18 @@ from pages._live_chart import live_chart
 from pages._studio import get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._watched import watched
 from pages._words import (
-    PHASE_HELP,
-    PHASES,
     badge,
     duration,
     escape,
     method,
     model,
-    phase,
     size,
     teachers,
 )
-from studio.config.plan import KINDS, title
+from studio.config import plan
 from studio.errors import StudioError
-from studio.events import stage
+from studio.pipeline.timetable import Whole, help_of, title
+from studio.service.progress import whole
 from studio.service.runs import delete, disk_bytes
 from studio.store.rows import RunRow, Status
 
@@ -46,7 +44,7 @@ def one_run(run: RunRow) -> None:
         + (f" · {run.config.devices} devices" if run.config.devices > 1 else "")
     )
     if len(run.config.steps) > 1:
-        st.caption(f"Plan: {escape(' → '.join(title(step) for step in run.config.steps))}")
+        st.caption(f"Plan: {escape(' → '.join(plan.title(step) for step in run.config.steps))}")
     choice = store.choice(run.id)
     if choice is not None:
         st.caption(
@@ -107,10 +105,9 @@ def status(run: RunRow) -> None:
         ahead = before + sum(other.status == "running" for other in store.runs())
         st.caption(f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment.")
     elif run.status == "running":
-        share = min(1.0, run.step / run.total) if run.total else 0.0
-        word = phase(run.phase or "")
-        note = run.detail or PHASE_HELP.get(stage(run.phase or ""), "opening libraries")
-        st.progress(share, text=f"{word}: {escape(note)} {remaining(run, share)}")
+        done, phase = whole(store, run), run.phase or ""
+        note = run.detail or help_of(phase)
+        st.progress(done.share, text=f"{title(phase)}: {escape(note)} {remaining(done)}")
         if run.stop_requested:
             doing = "Pausing" if run.paused else "Stopping"
             st.caption(f"{doing}: saving what the student has learned so far.")
@@ -129,33 +126,24 @@ def status(run: RunRow) -> None:
 
 
 def stepper(run: RunRow) -> str:
-    """The phases as a line of words: done, now, to come."""
-    begun = store.phases(run.id)
-    words = [
-        f"{phase(row.name)} :gray[{duration(row.seconds)}]" if row.seconds is not None else f"**{phase(row.name)}**"
-        for row in begun
-    ]
-    if not run.is_over:
-        stages = list(PHASES)
-        last = stages.index(stage(begun[-1].name)) if begun else -1
-        words += [f":gray[{PHASES[name]}]" for name in stages[last + 1 :] if not _is_skipped(name, run)]
-    return " › ".join(words)
+    """The stages as a line of words: done, now, to come. Runs of earlier versions show what they have been through."""
+    begun = {row.name: row.seconds for row in store.phases(run.id)}
+    stages = [stage.phase for stage in store.timetable(run.id)]
+    names = stages if set(begun) <= set(stages) else list(begun)
+    return " › ".join(_word(run, name, begun) for name in names if name in begun or not run.is_over)
 
 
-def _is_skipped(name: str, run: RunRow) -> bool:
-    """Whether the settings leave this phase out."""
-    config = run.config
-    wanted = {"control": config.control, "tune": config.auto, "harden": config.hard_epochs, "assist": config.assistants}
-    steps = {step.do for step in config.steps}
-    return not wanted.get(name, True) or (name in KINDS and name not in steps)
+def _word(run: RunRow, name: str, begun: dict[str, float | None]) -> str:
+    if name == run.phase and run.status == "running":
+        return f"**{title(name)}**"
+    seconds = begun.get(name)
+    return f"{title(name)} :gray[{duration(seconds)}]" if seconds is not None else f":gray[{title(name)}]"
 
 
-def remaining(run: RunRow, share: float) -> str:
-    """How long this phase still takes at its pace so far."""
-    if run.phase_started_at is None or share < 0.03 or share >= 1:
-        return ""
-    spent = time.time() - run.phase_started_at
-    return f"· about {duration(spent / share - spent)} left in this phase"
+def remaining(done: Whole) -> str:
+    """How long the whole run still takes, as far as that can be told."""
+    left = done.seconds_left
+    return "" if left is None or left < 1 else f"· about {duration(left)} left"
 
 
 @st.dialog("Stop this run?")

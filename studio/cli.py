@@ -8,20 +8,23 @@ import sys
 import time
 import uuid
 from collections.abc import Generator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from studio import events
 from studio.config.reading import parse_yaml
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError
 from studio.home import Home
+from studio.pipeline.timetable import Whole, title
 from studio.service import runs as service_runs
+from studio.service.progress import whole
 from studio.service.questions import convert
 from studio.service.runs import carry
 from studio.service.runtime import INTERRUPTED, is_gone, new_owner
@@ -289,7 +292,7 @@ def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
     with _ended_like_ctrl_c(), contextlib.suppress(KeyboardInterrupt):
         said = cast(Generator[events.Event, None, None], carry(store, home, run))
         with contextlib.closing(said):
-            _draw(said, quiet=as_json)
+            _draw(said, as_json, store, run.id)
     done = store.run(run.id)
     if as_json:
         _print_json({"run": done.id, "status": done.status})
@@ -319,29 +322,34 @@ def _ended_like_ctrl_c() -> Iterator[None]:
             signal.signal(sign, signal.SIG_DFL)
 
 
-def _draw(said: Iterator[events.Event], quiet: bool) -> None:
-    columns = (
-        TextColumn("{task.description:>9}"),
-        BarColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_shown, transient=False) as bars:
-        bar = None
+def _draw(said: Iterator[events.Event], quiet: bool, store: Store, run_id: int) -> None:
+    """One bar for the whole run, the stage in words, and the time that is left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"),
+               TextColumn("{task.fields[note]}"))  # fmt: skip
+    with Progress(*columns, console=_shown) as bars:
+        bar = bars.add_task("Starting", total=1.0, left="", note="")
         for event in said:
-            if isinstance(event, events.PhaseStarted):
-                bar = bars.add_task(event.phase, total=event.total, note="")
-            elif isinstance(event, events.Progress) and bar is not None:
-                bars.update(bar, completed=event.step, total=event.total, note=_plain(event.detail))
-            elif isinstance(event, events.Metrics) and bar is not None:
-                shown = {name: event.values[name] for name in ("loss", "accuracy") if name in event.values}
-                bars.update(bar, note="  ".join(f"{name} {value:.3f}" for name, value in shown.items()))
-            elif isinstance(event, events.PhaseFinished) and bar is not None:
-                bars.update(
-                    bar, completed=max(1, event.steps), total=max(1, event.steps), note=f"{event.seconds:.1f} s"
-                )
-            elif isinstance(event, events.Log) and not quiet:
-                bars.console.print(f"[dim]{_plain(event.message)}[/]", highlight=False)
+            match event:
+                case events.PhaseStarted(phase=phase):
+                    bars.update(bar, description=title(phase), note="")
+                case events.Progress(detail=detail):
+                    _move(bars, bar, whole(store, store.run(run_id)))
+                    if detail:
+                        bars.update(bar, note=_plain(detail))
+                case events.Metrics(values=values):
+                    shown = [f"{name} {values[name]:.3f}" for name in ("loss", "accuracy") if name in values]
+                    bars.update(bar, note="  ".join(shown))
+                case events.PhaseFinished(phase=phase, seconds=seconds):
+                    _move(bars, bar, whole(store, store.run(run_id)))
+                    if not quiet:
+                        bars.console.print(f"[dim]{title(phase)}: {seconds:.1f} s[/]", highlight=False)
+                case events.Log(message=message) if not quiet:
+                    bars.console.print(f"[dim]{_plain(message)}[/]", highlight=False)
+
+
+def _move(bars: Progress, bar: TaskID, done: Whole) -> None:
+    left = "" if done.seconds_left is None else f"{timedelta(seconds=round(done.seconds_left))} left"
+    bars.update(bar, completed=done.share, left=left)
 
 
 @contextlib.contextmanager

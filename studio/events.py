@@ -35,6 +35,29 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")  # a number that is none must not end a run
 
 
+class PlannedStage(BaseModel):
+    """A stage of a run before it begins. `role`: whose model it changes, "" for a stage of the whole run.
+
+    `seconds` is a first guess that weighs the stages against each other. Stages of one `pace` are off by the same
+    factor; one without a pace takes about as long as the guess, on every machine.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    phase: Phase
+    role: str = ""
+    steps: int = 0
+    seconds: float
+    pace: str = ""
+
+
+class Planned(_Event):
+    """All stages of the run in their order, told once they are known: when data and models are open."""
+
+    kind: Literal["planned"] = "planned"
+    stages: tuple[PlannedStage, ...]
+
+
 class PhaseStarted(_Event):
     """`total` is the number of steps, or None where it is not known beforehand."""
 
@@ -184,7 +207,8 @@ class Failed(_Event):
 
 
 Event = Annotated[
-    PhaseStarted
+    Planned
+    | PhaseStarted
     | Progress
     | Metrics
     | DeviceUse

@@ -16,9 +16,6 @@ from studio.tasks import Measure
 
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
 ALPHAS = (0.5, 0.9)
-SHARE = 0.1
-"""What all pilots may cost, as a share of the student's own training."""
-
 FINALISTS = 3
 
 
@@ -34,14 +31,15 @@ class Pilot:
 def choose(
     config: RunConfig, spec: FitSpec, objective: Callable[[RunConfig], Objective], device: Device
 ) -> Generator[Event, None, RunConfig]:
-    """Try pairs for half of the budget, the best three for the other half; yields a `Choice`, returns the new config.
+    """Try pairs for half of the steps of `spec`, the best three for the other half; yields a `Choice`, returns the new
+    config.
 
     Every pilot starts from the student's own weights. The pair of the config stays unless another one is better by at
     least one standard error of what it reached on the validation rows.
     """
     own = (config.temperature, config.alpha)
     pairs = list(dict.fromkeys([own, *((t, a) for t in TEMPERATURES for a in ALPHAS)]))
-    budget = max(1, round(spec.steps * SHARE / 2))
+    budget = spec.steps // 2
     total = 2 * budget
     first = yield from _round(config, pairs, spec, objective, device, budget, 0, total)
     best = sorted(first, key=lambda pilot: -pilot.value)[:FINALISTS]

@@ -1,60 +1,67 @@
-"""The whole way of a run, from config to verdict, as one generator of events.
+"""The whole way of a run, from config to verdict, as one generator of events: a walk through its timetable.
 
 It knows nothing of databases, threads or pages: whoever iterates it writes down what it says.
 Closing it stops the run; what the student has learned so far is saved first. Called again for the same run it goes the
-same way, and lessons that are done, or half done, are taken up from their checkpoints: the result is that of an
+same way, and stages that are done, or half done, are taken up from their checkpoints: the result is that of an
 unbroken run.
 """
 
 import contextlib
 import copy
-import math
 import shutil
 import time
-from collections import Counter
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from studio.config import plan
-from studio.config.plan import Distill, Quantize, RoundWhileLearning
+from studio.config.plan import Quantize, RoundWhileLearning
 from studio.config.run import RunConfig
-from studio.distill import objective, tuning
-from studio.distill import transfer_set as transfer
+from studio.distill import objective, transfer_set, tuning
 from studio.distill.fit import fit
+from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
-from studio.events import Event, Log, Phase, PhaseFinished, PhaseStarted, Progress, Role
+from studio.events import Event, Log, PhaseFinished, PhaseStarted, Progress, Role
 from studio.home import Home
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation
-from studio.pipeline import prepare as preparation
-from studio.pipeline import stage_results as milestones
+from studio.pipeline import final_evaluation, prepare, stage_results
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.prepare import Models, RunContext
+from studio.pipeline.timetable import Kind, Stage, planned, timetable
 
 Result = TypeVar("Result")
 Steps = Generator[Event, None, Result]
 
 
 @dataclass(frozen=True)
-class Course:
-    """How the models of the line learn: from which rows, under whom, and with how many steps each."""
+class RunState:
+    """Where a run stands between two stages.
+
+    `models` holds, by role, those that have begun; `origin` is the model that the next one of the line is cut from.
+    `transfer` and `outputs` are there once teachers have answered. `best` are the weights that the last learning kept.
+    """
 
     context: RunContext
-    rows: TransferSet
-    guide: TeacherOutputs
-    steps: int
+    opened: Models
+    origin: Model
+    models: dict[str, Model]
+    transfer: TransferSet | None = None
+    outputs: TeacherOutputs | None = None
+    best: BestWeights = field(default_factory=BestWeights)
 
-    def for_epochs(self, epochs: int | None) -> "Course":
-        """The same for so many epochs; None: as the run says."""
-        own = self.context.config.epochs
-        return replace(self, steps=round(self.steps / own * (own if epochs is None else epochs)))
+    @property
+    def teachers(self) -> tuple[Model, ...]:
+        return tuple(model for role, model in self.models.items() if role.startswith("teacher"))
+
+    def having(self, role: str, model: Model) -> "RunState":
+        return replace(self, models=self.models | {role: model})
 
 
 def distill(
@@ -67,25 +74,20 @@ def distill(
     Raises a `StudioError` where it cannot go on.
     """
     quiet()
-    context, models = yield from _phase("prepare", preparation.prepare(config, run_id, dataset, replay, home))
-    teachers = yield from _teach_all(context, models)
-    rows = context.transfer(context.changes(config.augment, teachers[0]), _views(config))
-    guide = yield from _phase("record", _record(context, teachers, rows, "record"))
-    steps = config.epochs * math.ceil(sum(map(len, rows.parts)) / config.batch_size)
-    course, student, control = yield from _go_through_the_line(Course(context, rows, guide, steps), teachers, models)
-    trained: dict[Role, tuple[Model, ...]] = {"teacher": teachers}
-    trained["student"] = ((yield from _follow_the_plan(course, teachers, student)),)
-    if control is not None:
-        trained["control"] = ((yield from _follow_the_plan_alone(course, control)),)
+    context, opened = yield from _phase("prepare", prepare.prepare(config, run_id, dataset, replay, home))
+    config, rows = context.config, prepare.counts(context)
+    first, *stages, last = timetable(config, rows, [teacher.knows_labels for teacher in opened.teachers])
+    yield planned([first, *stages, last], config, rows)
+    state = yield from _walk(stages, context, opened)
     context.device.group.disband()
     if not context.device.group.is_first:
         return
     tests = FinalEvaluation(config, context.problem, devices.alone(context.device), context.splits)
-    yield from _phase("evaluate", final_evaluation.evaluate(tests, trained))
+    yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
     shutil.rmtree(context.home.checkpoints(run_id), ignore_errors=True)
 
 
-def _phase(name: Phase, body: Steps[Result]) -> Steps[Result]:
+def _phase(name: str, body: Steps[Result]) -> Steps[Result]:
     """`body` between its start and its end; closing this closes the body."""
     yield PhaseStarted(phase=name)
     start, steps = time.perf_counter(), 0
@@ -102,202 +104,142 @@ def _phase(name: Phase, body: Steps[Result]) -> Steps[Result]:
     return result
 
 
-def _counted(name: str, number: int) -> Phase:
-    """`teach` for the first time, `teach-2` for the second."""
-    return name if number == 1 else f"{name}-{number}"
+def _added_up(body: Iterator[Event], total: int) -> Steps[None]:
+    """Several passes, each of which counts its rows from 0, as one that counts them all."""
+    before = latest = 0
+    for event in body:
+        if isinstance(event, Progress):
+            before += latest if event.step <= latest else 0
+            latest = event.step
+            event = event.model_copy(update={"step": min(total, before + latest), "total": total})
+        yield event
 
 
-def _views(config: RunConfig) -> int:
-    return min(config.views, config.epochs) if config.augment else 1
+# --- the walk
 
 
-def _teach_all(context: RunContext, models: Models) -> Steps[tuple[Model, ...]]:
-    """Fine-tune every teacher whose head does not know the labels yet."""
-    teachers = []
-    for number, teacher in enumerate(models.teachers, start=1):
-        name = _counted("teach", number)
-        known = teacher.knows_labels
-        teachers.append(teacher if known else (yield from _phase(name, _teach(context, teacher, number))))
-    return tuple(teachers)
+def _walk(stages: Sequence[Stage], context: RunContext, opened: Models) -> Steps[RunState]:
+    """All stages between preparing and the final evaluation."""
+    teachers = {f"teacher-{number}": model for number, model in enumerate(opened.teachers, start=1)}
+    teachers = {role.removesuffix("-1"): model for role, model in teachers.items()}
+    state = RunState(context, opened, opened.teachers[0], teachers)
+    is_measured = any(stage.title for stage in stages)
+    for stage in stages:
+        if stage.role not in state.models:
+            state = yield from _begin(state, stage.role, is_measured)
+        state = yield from _phase(stage.phase, _STAGES[stage.kind](state, stage))
+        if stage.title:
+            yield from stage_results.measure(context, stage.title, (state.models[stage.role],))
+    return state
 
 
-def _teach(context: RunContext, teacher: Model, number: int) -> Steps[Model]:
-    yield Log(message="The teacher does not know these labels yet: it is trained on them first.")
-    config, phase, role = context.config, _counted("teach", number), _counted("teacher", number)
-    rows = context.transfer(context.changes(config.teacher_augment, teacher).without_mixing(), 1)
-    labelled = transfer.labelled(rows.whole(teacher), rows.task)
-    spec = FitSpec(
-        phase=phase,
-        model=teacher,
-        task=rows.task,
-        rows=labelled,
-        view=lambda epoch: View(rows.whole(teacher, view=epoch + 1)),
-        validation=context.validation(teacher),
-        objective=objective.labels_only(rows.task),
-        steps=config.teacher_epochs * math.ceil(len(labelled) / config.batch_size),
-        batch_size=config.batch_size,
-        learning_rate=learning_rate(config, teacher, "teacher"),
-        weight_decay=config.weight_decay,
-        seed=config.seed + number - 1,
-        checkpoint=context.home.checkpoints(context.run_id) / f"{phase}.pt",
-    )
-    yield from fit(spec, context.device, BestWeights())
-    taught = replace(teacher, knows_labels=True, pretrained=True)
-    return context.save(taught, role)
+def _begin(state: RunState, role: str, is_measured: bool) -> Steps[RunState]:
+    """The model of a role as it is before its first stage; where a plan is measured, student and teachers first."""
+    needed = {name: model for name, model in state.models.items() if not name.startswith("assistant")}
+    state = replace(state, models=needed | {role: _at_first(state, role)})
+    if role == "student" and is_measured:
+        student = state.models[role]
+        state = state.having(role, student if student.folder else state.context.save(student, role))
+        yield from stage_results.measure(state.context, "Teacher", state.teachers)
+        yield from stage_results.measure(state.context, "Student at first", (state.models[role],))
+    return state
 
 
-def _record(context: RunContext, teachers: tuple[Model, ...], rows: TransferSet, phase: Phase) -> Steps[TeacherOutputs]:
-    """The teachers' answers to every view of the training rows, with a label or without."""
-    logits = yield from transfer.record(teachers, rows, context.device, context.home, context.config.fusion, phase)
-    live = teachers[0] if objective.is_deep(context.config.terms) else None
-    return TeacherOutputs(logits, live)
-
-
-def _go_through_the_line(
-    course: Course, teachers: tuple[Model, ...], models: Models
-) -> Steps[tuple[Course, Model, Model | None]]:
-    """Train the assistants in their order; returns the course of the student, the student, and its control.
-
-    In a chain of assistants each one becomes the teacher of the next. In a shrinking chain each next model is cut from
-    the one before it, and the control gets all their steps, since all were the student's own.
-    """
-    context = course.context
-    config, origin = context.config, teachers[0]
+def _at_first(state: RunState, role: str) -> Model:
+    """A model of the line. The control begins as the student does; where that is cut from a model that the teacher has
+    taught on the way, the control is cut from the teacher itself."""
+    config = state.context.config
     references = (*config.assistants, config.student)
-    for number, model in enumerate(models.line[:-1], start=1):
-        model = model or preparation.cut(references[number - 1], origin)
-        phase = _counted("assist", number)
-        learned = yield from _phase(phase, _distill(course, model, BestWeights(), phase, f"assistant-{number}"))
-        if config.chain == "shrinking":
-            origin = learned
-        else:
-            name = _counted("record", number + 1)
-            guide = yield from _phase(name, _record(context, (learned,), course.rows, name))
-            course = replace(course, guide=guide)
-    student = models.line[-1] or preparation.cut(config.student, origin)
-    if not config.control or not len(transfer.labelled(course.rows.whole(student), course.rows.task)):
-        return course, student, None
-    start = student if models.line[-1] else preparation.cut(config.student, teachers[0])
-    return course, student, replace(start, network=copy.deepcopy(start.network))
+    place = int(role.removeprefix("assistant-")) - 1 if role.startswith("assistant") else len(config.assistants)
+    model = state.opened.line[place]
+    if model is None:
+        return prepare.cut(references[place], state.teachers[0] if role == "control" else state.origin)
+    # the student learns in a copy, so that the control finds it as it was
+    return replace(model, network=copy.deepcopy(model.network)) if role == "student" else model
 
 
-def _follow_the_plan(course: Course, teachers: tuple[Model, ...], student: Model) -> Steps[Model]:
-    """Carry out the steps of the plan on the student, and measure after each where there is more than one."""
-    context, config, steps = course.context, course.context.config, plan.single_steps(course.context.config.steps)
-    told, seen = len(steps) > 1, Counter[str]()
-    if told:
-        student = student if student.folder else context.save(student, "student")
-        yield from milestones.measure(context, "Teacher", teachers)
-        yield from milestones.measure(context, "Student at first", (student,))
-    for number, step in enumerate(steps):
-        seen[step.do] += 1
-        phase = _counted(step.do, seen[step.do])
-        if isinstance(step, RoundWhileLearning):
-            student = yield from _compress(course, student, step, "student")
-        elif not isinstance(step, Distill):
-            student = yield from _phase(phase, _compress(course, student, step, "student"))
-            yield from milestones.measure(context, plan.title(step), (student,))
-        else:
-            if config.auto and seen["distill"] == 1:
-                course = yield from _phase("tune", _tune(course, student))
-            best = BestWeights()
-            student = yield from _phase(phase, _distill(course.for_epochs(step.epochs), student, best, phase))
-            if config.hard_epochs and not any(isinstance(later, Distill) for later in steps[number + 1 :]):
-                student = yield from _phase("harden", _harden(course, student, best))
-            if told:
-                yield from milestones.measure(context, plan.title(step), (student,))
-    return replace(student, network=constraints.without_rules(student.network))
+def _teach(state: RunState, stage: Stage) -> Steps[RunState]:
+    """Fine-tune a teacher whose head does not know the labels yet."""
+    yield Log(message="The teacher does not know these labels yet: it is trained on them first.")
+    spec = _spec(state, stage)
+    yield from fit(spec, state.context.device, BestWeights())
+    taught = state.context.save(replace(spec.model, knows_labels=True, pretrained=True), stage.role)
+    state = state.having(stage.role, taught)
+    return replace(state, origin=taught) if stage.role == "teacher" else state
 
 
-def _follow_the_plan_alone(course: Course, control: Model) -> Steps[Model]:
-    """The same steps for the control, which learns from the labels wherever the student learns from the teacher."""
-    config, steps = course.context.config, plan.single_steps(course.context.config.steps)
-    lessons = [step for step in steps if isinstance(step, Distill)]
-    extra = config.epochs * len(config.assistants) if config.chain == "shrinking" else 0
-    number, waiting = 0, list[Any]()
-    for step in steps:
-        waiting.append(step)
-        if not isinstance(step, Distill) and step is not steps[-1]:
-            continue
-        number += 1
-        epochs = 0
-        if isinstance(step, Distill):
-            epochs = (step.epochs or config.epochs) + (extra if number == 1 else 0)
-            epochs += config.hard_epochs if number == len(lessons) else 0
-        phase = _counted("control", number)
-        control = yield from _phase(phase, _teach_control(course.for_epochs(epochs), control, waiting, phase))
-        waiting = []
-    return replace(control, network=constraints.without_rules(control.network))
+def _record(state: RunState, stage: Stage) -> Steps[RunState]:
+    """The answers to every view of the training rows, with a label or without: of all teachers, or of an assistant that
+    the next model learns from."""
+    context, config = state.context, state.context.config
+    models = state.teachers if stage.role == "teacher" else (state.models[stage.role],)
+    rows = state.transfer or context.transfer(context.changes(config.augment, models[0]), stage.views or 1)
+    logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase)
+    live = models[0] if objective.is_deep(config.terms) else None
+    return replace(state, transfer=rows, outputs=TeacherOutputs(logits, live))
 
 
-def _compress(course: Course, model: Model, step: Any, role: str) -> Steps[Model]:
+def _tune(state: RunState, stage: Stage) -> Steps[RunState]:
+    """Choose temperature and alpha by short trials on the recorded answers."""
+    context, student = state.context, state.models[stage.role]
+
+    def distillation(config: RunConfig) -> Objective:
+        return prepare.distillation(config, student, _outputs(state).live, _transfer(state))
+
+    chosen = yield from tuning.choose(context.config, _spec(state, stage), distillation, context.device)
+    return replace(state, context=replace(context, config=chosen))
+
+
+def _follow(state: RunState, stage: Stage) -> Steps[RunState]:
+    """Make a model smaller, then let it learn. It is the only such function: what sets student and control apart is in
+    their stages."""
+    for step in stage.compression:
+        smaller = yield from _compress(state, stage, step)
+        state = state.having(stage.role, smaller)
+    if not stage.steps:
+        return state
+    goes_on = (
+        stage.objective == "hard labels"
+    )  # from the distillation just before it: the best weights of both are kept
+    best = state.best if goes_on else BestWeights()
+    spec = _spec(state, stage)
+    learned = yield from _learn_and_save(state.context, spec, best, stage.role)
+    state = replace(state.having(stage.role, learned), best=best)
+    is_cut_on = stage.role.startswith("assistant") and state.context.config.chain == "shrinking"
+    return replace(state, origin=learned) if is_cut_on else state
+
+
+_STAGES: dict[Kind, Callable[[RunState, Stage], Steps[RunState]]] = {
+    "teach": _teach,
+    "record": _record,
+    "tune": _tune,
+    "follow": _follow,
+}
+
+
+def _compress(state: RunState, stage: Stage, step: Any) -> Steps[Model]:
     """One step that makes the model smaller; the result is saved."""
     from studio import compress  # torch-pruning takes a second to open: only for runs that need it
 
-    context, inputs = course.context, course.rows.whole(model)
+    context, model = state.context, state.models[stage.role]
     if isinstance(step, Quantize) and not context.device.group.is_first:
         return model  # it comes last: the other processes have nothing to learn any more
-    logits = course.guide.logits[0] if role == "student" else None
-    task = course.rows.task
-    rows = torch.arange(len(inputs)) if role == "student" else transfer.labelled(inputs, task)
-    sample = compress.draw(task, inputs, rows, logits, context.config.seed)
-    smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, role))
+    inputs = _transfer(state).whole(model)
+    has_answers = stage.rows == "recorded"
+    rows = torch.arange(len(inputs)) if has_answers else transfer_set.labelled(inputs, context.problem.task)
+    logits = _outputs(state).logits[0] if has_answers else None
+    sample = compress.draw(context.problem.task, inputs, rows, logits, context.config.seed)
+    smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, stage.role))
     if isinstance(step, RoundWhileLearning):
         return smaller
     before, after = parameters(model.network), parameters(smaller.network)
-    yield Log(message=f"{plan.title(step)}, {role}: {before:,} parameters became {after:,}.")
-    return smaller if smaller.folder else context.save(smaller, role)
+    yield Log(message=f"{plan.title(step)}, {stage.role}: {before:,} parameters became {after:,}.")
+    return smaller if smaller.folder else context.save(smaller, stage.role)
 
 
-def _tune(course: Course, student: Model) -> Steps[Course]:
-    """Choose temperature and alpha by short trials on the recorded answers."""
-    spec = _lesson(course, "tune", student)
-    live = course.guide.live
-    chosen = yield from tuning.choose(
-        course.context.config,
-        spec,
-        lambda config: preparation.distillation(config, student, live, course.rows),
-        course.context.device,
-    )
-    return replace(course, context=replace(course.context, config=chosen))
-
-
-def _distill(
-    course: Course, model: Model, best: BestWeights, phase: Phase = "distill", role: str = "student"
-) -> Steps[Model]:
-    """Train a student or an assistant under its teacher."""
-    return (yield from _learn_and_save(course, _lesson(course, phase, model), best, role))
-
-
-def _harden(course: Course, student: Model, best: BestWeights) -> Steps[Model]:
-    """A second stage on the teacher's hard labels; the best weights of both stages are kept."""
-    context = course.context
-    course = course.for_epochs(context.config.hard_epochs)
-    spec = replace(_lesson(course, "harden", student), objective=objective.hard_labels(course.rows.task), live=None)
-    return (yield from _learn_and_save(course, spec, best, "student"))
-
-
-def _teach_control(course: Course, control: Model, steps: list[Any], phase: Phase) -> Steps[Model]:
-    """Make the control as small as the student, then train it with as many steps on the same rows that have a label."""
-    for step in steps:
-        if not isinstance(step, Distill):
-            control = yield from _compress(course, control, step, "control")
-    if not isinstance(steps[-1], Distill):
-        return control
-    rows, changes = course.rows, course.rows.changes.without_mixing()
-    spec = replace(
-        _lesson(course, phase, control),
-        rows=transfer.labelled(rows.whole(control), rows.task),
-        view=lambda epoch: View(rows.whole(control, epoch % rows.views, changes)),
-        objective=objective.labels_only(rows.task),
-        live=None,
-    )
-    return (yield from _learn_and_save(course, spec, BestWeights(), "control"))
-
-
-def _learn_and_save(course: Course, spec: FitSpec, best: BestWeights, role: str) -> Steps[Model]:
+def _learn_and_save(context: RunContext, spec: FitSpec, best: BestWeights, role: str) -> Steps[Model]:
     """Closed in the middle, it saves the best weights so far before it goes."""
-    context, model = course.context, spec.model
+    model = spec.model
     try:
         yield from fit(spec, context.device, best)
     except GeneratorExit:
@@ -307,22 +249,74 @@ def _learn_and_save(course: Course, spec: FitSpec, best: BestWeights, role: str)
     return context.save(replace(model, knows_labels=True, pretrained=True), role)
 
 
-def _lesson(course: Course, phase: Phase, model: Model) -> FitSpec:
-    context, rows, guide = course.context, course.rows, course.guide
-    config = context.config
+def _trained(state: RunState) -> dict[Role, tuple[Model, ...]]:
+    """What is tested: teachers, student and, where there is one, the control."""
+    trained: dict[Role, tuple[Model, ...]] = {"teacher": state.teachers}
+    roles: tuple[Role, ...] = ("student", "control")
+    for role in roles:
+        if role in state.models:
+            model = state.models[role]
+            trained[role] = (replace(model, network=constraints.without_rules(model.network)),)
+    return trained
+
+
+# --- what a stage asks of `fit`
+
+
+def _spec(state: RunState, stage: Stage) -> FitSpec:
+    """A stage as `fit` takes it. Here, and nowhere else, it is decided who meets a teacher."""
+    context, config, model = state.context, state.context.config, state.models[stage.role]
+    rows, view = _rows(state, stage, model)
+    number = int(stage.phase.partition("-")[2] or 1)
     return FitSpec(
-        phase=phase,
+        phase=stage.phase,
         model=model,
-        task=rows.task,
-        rows=torch.arange(sum(map(len, rows.parts))),
-        view=lambda epoch: guide.view(rows, model, epoch % rows.views),
+        task=context.problem.task,
+        rows=rows,
+        view=view,
         validation=context.validation(model),
-        objective=preparation.distillation(config, model, guide.live, rows),
-        steps=course.steps,
+        objective=_objective(state, stage, model),
+        steps=stage.steps,
         batch_size=config.batch_size,
-        learning_rate=learning_rate(config, model, "student"),
+        learning_rate=learning_rate(config, model, "teacher" if stage.kind == "teach" else "student"),
         weight_decay=config.weight_decay,
-        seed=config.seed,
-        live=guide.live,
-        checkpoint=None if phase == "tune" else context.home.checkpoints(context.run_id) / f"{phase}.pt",
+        seed=config.seed + number - 1 if stage.kind == "teach" else config.seed,  # several teachers differ
+        live=_outputs(state).live if stage.objective == "distillation" else None,
+        checkpoint=None if stage.kind == "tune" else context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
     )
+
+
+def _objective(state: RunState, stage: Stage, model: Model) -> Objective:
+    match stage.objective:
+        case "distillation":
+            return prepare.distillation(state.context.config, model, _outputs(state).live, _transfer(state))
+        case "hard labels":
+            return objective.hard_labels(state.context.problem.task)
+    return objective.labels_only(state.context.problem.task)
+
+
+def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable[[int], View]]:
+    """The numbers of the rows, and how an epoch sees them: all with answers, or those that have a label, unmixed."""
+    context = state.context
+    if stage.rows == "recorded":
+        transfer, outputs, views = _transfer(state), _outputs(state), stage.views or 1
+        every = torch.arange(sum(map(len, transfer.parts)))
+        return every, lambda epoch: outputs.view(transfer, model, epoch % views)
+    own = stage.kind == "teach"  # a teacher has changes of its own
+    rows = context.transfer(context.changes(context.config.teacher_augment, model), 1) if own else _transfer(state)
+    changes = rows.changes.without_mixing()
+
+    def view(epoch: int) -> View:
+        return View(rows.whole(model, epoch + 1 if stage.views is None else epoch % stage.views, changes))
+
+    return transfer_set.labelled(rows.whole(model), rows.task), view
+
+
+def _transfer(state: RunState) -> TransferSet:
+    assert state.transfer is not None, "no stage before this one has recorded answers"
+    return state.transfer
+
+
+def _outputs(state: RunState) -> TeacherOutputs:
+    assert state.outputs is not None, "no stage before this one has recorded answers"
+    return state.outputs

@@ -1,62 +1,77 @@
 """What a run will cost, measured before it starts: a few steps on a few rows, in a process of its own."""
 
-import math
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from studio.config import plan
+import torch
+
+from studio import tasks
 from studio.config.references import ModelReference
+from studio.config.run import RunConfig
+from studio.data.folder import load
+from studio.distill import objective, teacher_outputs
+from studio.events import Progress
+from studio.home import Home
+from studio.machine import devices, memory
+from studio.models import constraints, hub
+from studio.models.model import Model, Problem, parameters, quiet
+from studio.pipeline import prepare
 from studio.pipeline.answers import Estimate
 from studio.pipeline.job import Job, respond
+from studio.pipeline.prepare import Models, RunContext
+from studio.pipeline.timetable import Stage, counted, timetable
+from studio.tasks import Encoded
 
 SAMPLE_ROWS = 2_000
+TIMED_ROWS = 512
 TIMED_STEPS = 3
 START_SECONDS = 6.0
-"""About what every run spends on starting its process and opening libraries."""
+"""About what every run spends on starting its process, opening libraries, and on the final evaluation."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of one model: for a correction of its weights, and to read a row; 0 where the run has it do no such
+    thing."""
+
+    step: float = 0.0
+    row: float = 0.0
 
 
 def measure(job: Job) -> Estimate:
     """Open or build the models, time a few steps on rows of the data set, and add up."""
-    from studio.data.folder import load
-    from studio.home import Home
-    from studio.machine import devices, memory
-    from studio.models import constraints
-    from studio.models.model import Problem, parameters, quiet
-    from studio.pipeline import prepare as preparation
-
     quiet()
     config = job.config
-    dataset = load(Path(job.dataset))
-    rows = dataset.dict["train"]
-    old = 0 if job.replay is None else len(load(Path(job.replay)).dict["train"])
-    sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
     device = devices.pick(config)
-    missing = [
-        one for one in (config.teacher, *config.more_teachers, *config.assistants, config.student) if _not_here(one)
-    ]
+    missing = [reference for reference in _references(config) if _is_to_download(reference)]
     if missing:
         names = " and ".join(missing)
-        return Estimate(
-            device=device.name, notes=[f"{names} will be downloaded first; sizes and time are known after that."]
-        )
+        note = f"{names} will be downloaded first; sizes and time are known after that."
+        return Estimate(device=device.name, notes=[note])
+    dataset = load(Path(job.dataset))
+    config = tasks.resolved(config, tasks.get(dataset.task, dataset.multi_label), len(dataset.labels))
+    old = None if job.replay is None else load(Path(job.replay))
+    rows = dataset.dict["train"]
+    sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
     problem = Problem(dataset.task, dataset.labels, sample, config.max_length, dataset.multi_label)
-    context = preparation.RunContext(config, job.run_id, Home(Path(job.home)), dataset, None, problem, device)
-    models = preparation.opened(context)
-    preparation.check(context, models)
-    student = preparation.rehearse(context, models)
+    context = RunContext(config, job.run_id, Home(Path(job.home)), dataset, old, problem, device)
+    models = prepare.opened(context)
+    prepare.check(context, models)
+    student = prepare.rehearse(context, models)
     network = getattr(student.network, "source", student.network)  # of a student in ONNX: what it is made from
     learner = replace(student, network=constraints.without_rules(network))
-    seconds = _seconds(config, models, learner, _encode(learner, problem), problem, device, len(rows) + old)
-    needed = memory.peak_bytes() + preparation.data_bytes(context, learner)
+    stages = timetable(config, prepare.counts(context), [teacher.knows_labels for teacher in models.teachers])
+    seconds = _seconds(stages, config, _paces(context, models, learner, stages))
+    needed = memory.peak_bytes() + prepare.data_bytes(context, learner)
     if device.torch_device.type == "cpu":
         memory.require(needed, device.torch_device, "This run", held=memory.held_bytes())
     return Estimate(
-        teacher_parameters=sum(parameters(one.network) for one in models.teachers),
+        teacher_parameters=sum(parameters(teacher.network) for teacher in models.teachers),
         student_parameters=parameters(student.network),
-        teacher_is_taught=not all(one.knows_labels for one in models.teachers),
+        teacher_is_taught=not all(teacher.knows_labels for teacher in models.teachers),
         seconds=seconds,
         memory_bytes=needed,
         notes=[] if config.devices == 1 else [f"Measured on one of the {config.devices} devices."],
@@ -64,48 +79,67 @@ def measure(job: Job) -> Estimate:
     )
 
 
-def _seconds(config: Any, models: Any, student: Any, inputs: Any, problem: Any, device: Any, rows: int) -> float:
-    """The time of all phases; what they do apart from training and reading is in `START_SECONDS`."""
-    from studio.distill import objective
-    from studio.pipeline import prepare as preparation
+def _seconds(stages: Sequence[Stage], config: RunConfig, paces: dict[str, Pace]) -> float:
+    """The time of all stages; what they do apart from training and recording is in `START_SECONDS`.
 
-    epoch = math.ceil(rows / config.batch_size)
-    views = min(config.views, config.epochs) if config.augment else 1
-    seconds = START_SECONDS
-    reading = 0.0
-    for teacher in models.teachers:
-        read = _encode(teacher, problem)
-        reading += _seconds_to_read(teacher, read, device)
-        if not teacher.knows_labels:
-            seconds += config.teacher_epochs * epoch * _seconds_a_step(teacher, read, device, config.batch_size)
-    seconds += views * rows * reading
-    live = rows * reading / epoch if objective.is_deep(config.terms) else 0.0
-    lives = len(config.assistants) + 1 if config.chain == "shrinking" else 1
-    step = _seconds_a_step(student, inputs, device, config.batch_size)
-    share = 1.1 if config.auto else 1.0
-    epochs = plan.learning_epochs(config.steps, config.epochs)
-    seconds += epoch * (epochs * share * (step + live) + config.hard_epochs * step)
-    if config.control:
-        seconds += epoch * step * (epochs + config.epochs * (lives - 1) + config.hard_epochs)
-    for reference, model in zip(config.assistants, models.line, strict=False):
-        assistant = model or preparation.cut(reference, models.teachers[0])
-        own = _seconds_a_step(assistant, _encode(assistant, problem), device, config.batch_size)
-        seconds += epoch * config.epochs * (own + live)
+    >>> from studio.pipeline.timetable import Counts
+    >>> names = {"dataset": "d", "teacher": "builtin/cnn-large", "student": "builtin/cnn-tiny"}
+    >>> config = RunConfig(**names, teacher_epochs=1, epochs=2, batch_size=10)
+    >>> stages = timetable(config, Counts(training=100, labelled=100, validation=10, test=10), known=[False])
+    >>> paces = {"teacher": Pace(step=1.0, row=0.1), "student": Pace(step=0.5, row=0.0)}
+    >>> _seconds(stages, config, paces) - START_SECONDS  # 10 steps, 100 rows, 20 steps, 20 steps
+    40.0
+    """
+    teachers = [pace for role, pace in paces.items() if role.startswith("teacher")]
+    seconds, live, is_deep = START_SECONDS, 0.0, objective.is_deep(config.terms)
+    for stage in stages:
+        pace = paces.get(_like(stage.role), Pace())
+        if stage.kind == "record":
+            readers = teachers if stage.role == "teacher" else [pace]
+            seconds += stage.steps * sum(reader.row for reader in readers) / len(readers)
+            live = readers[0].row * config.batch_size if is_deep else 0.0
+        elif stage.objective == "distillation":
+            seconds += stage.steps * (pace.step + live)
+        else:
+            seconds += stage.steps * pace.step
     return seconds
 
 
-def _encode(model: Any, problem: Any) -> Any:
+def _paces(context: RunContext, models: Models, student: Model, stages: Sequence[Stage]) -> dict[str, Pace]:
+    """Measured for every model of the run, by role; the student as small as its plan leaves it."""
+    members = {counted("teacher", number): teacher for number, teacher in enumerate(models.teachers, start=1)}
+    for number, reference in enumerate(context.config.assistants, start=1):
+        members[f"assistant-{number}"] = models.line[number - 1] or prepare.cut(reference, models.teachers[0])
+    members["student"] = student
+    learning = {_like(stage.role) for stage in stages if stage.steps and stage.kind != "record"}
+    reading = {stage.role for stage in stages if stage.kind == "record"}
+    paces = {}
+    for role, model in members.items():
+        inputs = _few_rows(context, model)
+        reads = role in reading or role.startswith("teacher")
+        paces[role] = Pace(
+            step=_seconds_a_step(model, inputs, context) if role in learning else 0.0,
+            row=_seconds_a_row(model, inputs, context) if reads else 0.0,
+        )
+    return paces
 
-    few = problem.rows.select(range(min(len(problem.rows), 512)))
-    return problem.task.encode(few, model.processor, model.network.config, problem.max_length)
+
+def _like(role: str) -> str:
+    """The control is as the student is."""
+    return "student" if role == "control" else role
 
 
-def _seconds_a_step(model: Any, inputs: Any, device: Any, batch_size: int) -> float:
+def _few_rows(context: RunContext, model: Model) -> Encoded:
+    problem = context.problem
+    few = problem.rows.select(range(min(len(problem.rows), TIMED_ROWS)))
+    inputs = problem.task.encode(few, model.processor, model.network.config, problem.max_length)
+    return inputs.to(context.device.torch_device)
+
+
+def _seconds_a_step(model: Model, inputs: Encoded, context: RunContext) -> float:
     """Forward, backward and update of one batch; the first step warms up and does not count."""
-    import torch
-
+    device, batch_size = context.device, context.config.batch_size
     network = model.network.to(device.torch_device).train()
-    inputs = inputs.to(device.torch_device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, fused=True)
     order = torch.argsort(inputs.lengths.cpu(), stable=True)
     middle = order[max(0, len(order) // 2 - batch_size // 2) :][:batch_size].to(device.torch_device)
@@ -121,21 +155,21 @@ def _seconds_a_step(model: Any, inputs: Any, device: Any, batch_size: int) -> fl
     return (time.perf_counter() - start) / TIMED_STEPS
 
 
-def _seconds_to_read(model: Any, inputs: Any, device: Any) -> float:
+def _seconds_a_row(model: Model, inputs: Encoded, context: RunContext) -> float:
     """A row's share of a forward pass without gradients."""
-    from studio.distill import teacher_outputs as teacher
-
-    model.network.to(device.torch_device)
+    model.network.to(context.device.torch_device)
     start = time.perf_counter()
-    for _ in teacher.logits(model, inputs.to(device.torch_device), device, lambda done: None):  # type: ignore[arg-type,return-value]
+    reading = teacher_outputs.logits(model, inputs, context.device, lambda done: Progress(phase="record", step=done))
+    for _ in reading:
         pass
     return (time.perf_counter() - start) / len(inputs)
 
 
-def _not_here(reference: str) -> bool:
-    """Whether a hub model would have to be downloaded."""
-    from studio.models import hub
+def _references(config: RunConfig) -> tuple[str, ...]:
+    return (config.teacher, *config.more_teachers, *config.assistants, config.student)
 
+
+def _is_to_download(reference: str) -> bool:
     wanted = ModelReference.parse(reference)
     return wanted.source == "hub" and not hub.is_here(wanted.name)
 

@@ -26,6 +26,7 @@ from studio.models.features import Outputs
 from studio.models.layers import cut_layers
 from studio.models.model import Model, Problem, parameters
 from studio.models.opening import load, open_masked
+from studio.pipeline.timetable import Counts
 from studio.tasks import Encoded, augment
 from studio.tasks.augment import NO_CHANGES, Changes
 
@@ -112,6 +113,18 @@ def prepare(
     models = yield from open_models(context)
     check(context, models)
     return context, models
+
+
+def counts(context: RunContext) -> Counts:
+    """How many rows the stages of this run have."""
+    data = [known for known in (context.dataset, context.old) if known is not None]
+    targets = context.problem.task.targets
+    return Counts(
+        training=sum(map(len, context.parts)),
+        labelled=sum(targets.is_label(label) for rows in context.parts for label in rows["label"][:]),
+        validation=sum(len(known.dict["validation"]) for known in data),
+        test=sum(map(len, context.splits.values())),
+    )
 
 
 def check(context: RunContext, models: Models) -> None:

@@ -6,10 +6,19 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
+from studio import compress
 from studio.config.plan import Prune
+from studio.data.folder import load
 from studio.errors import ModelError
+from studio.home import Home
+from studio.machine import devices
+from studio.models.model import Model, Problem, quiet
+from studio.pipeline import prepare, stage_results
 from studio.pipeline.answers import Preview
 from studio.pipeline.job import Job, respond
+from studio.pipeline.prepare import RunContext
 
 ROWS = 400
 RATIOS = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
@@ -22,44 +31,44 @@ def preview(job: Job) -> Preview:
 
     Raises `ModelError` where the student does not know the labels yet: then there is nothing to lose.
     """
-    import torch
-
-    from studio import compress
-    from studio.data.folder import load
-    from studio.home import Home
-    from studio.machine import devices
-    from studio.models.model import Problem, quiet
-    from studio.pipeline import prepare as preparation
-    from studio.pipeline import stage_results as milestones
-
     quiet()
-    dataset = load(Path(job.dataset))
-    problem = Problem(dataset.task, dataset.labels, dataset.dict["train"], job.config.max_length, dataset.multi_label)
-    device = replace(devices.pick(job.config), torch_device=torch.device("cpu"), dtype=torch.float32)
-    context = preparation.RunContext(job.config, job.run_id, Home(Path(job.home)), dataset, None, problem, device)
-    models = preparation.opened(context)
-    student = models.line[-1] or preparation.cut(job.config.student, models.teachers[0])
-    if not (student.knows_labels and (models.line[-1] or models.teachers[0].knows_labels)):
-        raise ModelError(
-            "The curve needs a student that knows your labels already; this one has yet to learn them.",
-            "Take one of an earlier run, or one cut from a teacher that has learned them.",
-        )
-    sample = preparation.sample(context, student, compress.ROWS)
-    step = next((one for one in job.config.steps if isinstance(one, Prune)), Prune(ratio=0.5))
-    task = problem.task
-    held = context.validation(student, ROWS)
+    context = _context(job)
+    student = _student_that_knows(context)
+    sample = prepare.sample(context, student, compress.ROWS)
+    step = next((step for step in job.config.steps if isinstance(step, Prune)), Prune(ratio=0.5))
+    held, task = context.validation(student, ROWS), context.problem.task
     ratios, accuracy, begun = [], [], time.monotonic()
     for ratio in RATIOS:
         try:
             smaller = compress.prune(student, step.model_copy(update={"ratio": ratio}), sample) if ratio else student
         except ModelError:
             continue  # this student has no such share: half a head
+        found = stage_results.statistics(context, [smaller], [held], context.device)
         ratios.append(ratio)
-        found = milestones.statistics(context, [smaller], [held], device)
         accuracy.append(task.targets.measure(found)[task.measures[0].name])
         if time.monotonic() - begun > SECONDS:
             break
     return Preview(ratios=ratios, accuracy=accuracy, rows=len(held), step=step)
+
+
+def _context(job: Job) -> RunContext:
+    """On the processor, in float32."""
+    dataset = load(Path(job.dataset))
+    problem = Problem(dataset.task, dataset.labels, dataset.dict["train"], job.config.max_length, dataset.multi_label)
+    device = replace(devices.pick(job.config), torch_device=torch.device("cpu"), dtype=torch.float32)
+    return RunContext(job.config, job.run_id, Home(Path(job.home)), dataset, None, problem, device)
+
+
+def _student_that_knows(context: RunContext) -> Model:
+    models = prepare.opened(context)
+    own = models.line[-1]
+    student = own or prepare.cut(context.config.student, models.teachers[0])
+    if not (student.knows_labels and (own or models.teachers[0].knows_labels)):
+        raise ModelError(
+            "The curve needs a student that knows your labels already; this one has yet to learn them.",
+            "Take one of an earlier run, or one cut from a teacher that has learned them.",
+        )
+    return student
 
 
 if __name__ == "__main__":

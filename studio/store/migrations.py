@@ -24,6 +24,12 @@ def m002_runs_that_go_on(db: Database) -> None:
         db.conn.execute(f"ALTER TABLE runs ADD COLUMN {column}")
 
 
+@MIGRATIONS()
+def m003_where_a_phase_was_taken_up(db: Database) -> None:
+    """`first_step` is where the phase stood when it was begun for the last time."""
+    db.conn.execute("ALTER TABLE phases ADD COLUMN first_step INTEGER")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -89,8 +89,10 @@ class LogRow:
 
 @dataclass(frozen=True)
 class PhaseRow:
-    """A phase of a run; `seconds` is None while it goes on."""
+    """A phase of a run; `seconds` is None while it goes on. It was taken up at `first_step`, None before it says
+    where it is."""
 
     name: str
     seconds: float | None
     steps: int
+    first_step: int | None = None

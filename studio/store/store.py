@@ -216,7 +216,7 @@ class Store:
 
     def go_on(self, run_id: int) -> None:
         """What a run measured at its end is measured anew: its process died, and it goes on in another one."""
-        self._db.execute("DELETE FROM results WHERE run_id = ?", [run_id])
+        self._db.execute("DELETE FROM results WHERE run_id = ? AND kind != 'planned'", [run_id])
 
     def queue(self) -> list[int]:
         """The runs that wait, in the order in which they will begin."""
@@ -314,8 +314,13 @@ class Store:
 
     def phases(self, run_id: int) -> list[PhaseRow]:
         """The phases so far, in the order they began."""
-        sql = "SELECT name, seconds, steps FROM phases WHERE run_id = ? ORDER BY position"
+        sql = "SELECT name, seconds, steps, first_step FROM phases WHERE run_id = ? ORDER BY position"
         return [PhaseRow(**row) for row in self._rows(sql, [run_id])]
+
+    def timetable(self, run_id: int) -> tuple[events.PlannedStage, ...]:
+        """All stages of the run in their order; none before it has told them, and none of an old run."""
+        told = [event for event in self._results(run_id, "planned") if isinstance(event, events.Planned)]
+        return told[-1].stages if told else ()
 
     def evaluations(self, run_id: int) -> list[events.Evaluation]:
         return [event for event in self._results(run_id, "evaluation") if isinstance(event, events.Evaluation)]
@@ -467,9 +472,16 @@ class Store:
                 run("UPDATE runs SET phase = ?, phase_started_at = ?, step = 0, total = ?, detail = '' WHERE id = ?",
                     [phase, time.time(), total, run_id])  # fmt: skip
                 run("INSERT INTO phases (run_id, name, position) SELECT ?, ?, count(*) FROM phases WHERE run_id = ?"
-                    " ON CONFLICT DO NOTHING", [run_id, phase, run_id])  # fmt: skip
-            case events.Progress(step=step, total=total, detail=detail):
+                    " ON CONFLICT DO UPDATE SET first_step = NULL WHERE seconds IS NULL",
+                    [run_id, phase, run_id])  # fmt: skip
+            case events.Planned():  # one that goes on tells it again
+                run("INSERT INTO results (run_id, kind, position, event) VALUES (?, ?, 0, ?)"
+                    " ON CONFLICT DO UPDATE SET event = excluded.event",
+                    [run_id, event.kind, events.to_json(event)])  # fmt: skip
+            case events.Progress(phase=phase, step=step, total=total, detail=detail):
                 run("UPDATE runs SET step = ?, total = ?, detail = ? WHERE id = ?", [step, total, detail, run_id])
+                run("UPDATE phases SET first_step = ? WHERE run_id = ? AND name = ? AND first_step IS NULL"
+                    " AND seconds IS NULL", [step, run_id, phase])  # fmt: skip
             case events.Metrics(phase=phase, step=step, values=values):
                 self._add_points(run_id, phase, step, values)
             case events.DeviceUse(seconds=seconds, values=values):

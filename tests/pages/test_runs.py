@@ -2,6 +2,7 @@
 
 import pytest
 
+from studio import events
 from studio.config.reading import parse_config
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened
@@ -80,3 +81,36 @@ def test_a_paused_run_is_called_paused_and_offers_to_resume(app, filled):
     assert app.button(key="resume").label == "Resume"
     assert not [link for link in app.get("page_link") if link.proto.label == "See the results"]
     assert "paused" in opened(fresh(), "all_runs.py").dataframe[0].value["Status"].tolist()
+
+
+def test_a_run_shows_one_bar_one_time_and_its_own_stages(app, store, saved):
+    running = store.submit(parse_config({"dataset": "reviews", **TINY}), key="running", owner="me")
+    names = (("prepare", ""), ("distill", "student"), ("control", "student"))
+    stages = [events.PlannedStage(phase=phase, role=pace, seconds=100, pace=pace) for phase, pace in names]
+    store.record(
+        running.id,
+        [
+            events.PhaseStarted(phase="prepare"),
+            events.Planned(stages=tuple(stages)),
+            events.PhaseFinished(phase="prepare", seconds=3, steps=0),
+            events.PhaseStarted(phase="distill"),
+            events.PhaseFinished(phase="distill", seconds=600, steps=50),
+            events.PhaseStarted(phase="control"),
+            events.Progress(phase="control", step=0, total=50),
+        ],
+    )
+    app = opened(app, "run.py", run=str(running.id))
+    (bar,) = app.get("progress")
+    assert bar.proto.value == 66
+    assert "about 10 min 0 s left" in bar.proto.text.replace("\\", "")
+    (line,) = (one.value for one in app.markdown if " › " in one.value)
+    assert line.endswith("Prepare :gray[3 s] › Distil :gray[10 min 0 s] › **Train control**")
+
+
+def test_a_run_of_an_earlier_version_shows_the_stages_that_it_went_through(app, store, saved):
+    running = store.submit(parse_config({"dataset": "reviews", **TINY}), key="running", owner="me")
+    said = [events.PhaseStarted(phase="prepare"), events.PhaseFinished(phase="prepare", seconds=3, steps=0)]
+    store.record(running.id, [*said, events.PhaseStarted(phase="distill")])
+    app = opened(app, "run.py", run=str(running.id))
+    (line,) = (one.value for one in app.markdown if " › " in one.value)
+    assert line.endswith("Prepare :gray[3 s] › **Distil**")
