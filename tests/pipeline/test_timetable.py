@@ -144,7 +144,8 @@ def test_the_control_learns_from_rows_with_a_label_and_from_no_recorded_answer(h
     views = [control.view(epoch) for epoch in range(4)]
     assert control.live is None
     assert all(view.logits is None and view.teacher_inputs is None for view in views)
-    assert control.rows.tolist() == transfer_set.labelled(views[0].inputs).tolist() != student.rows.tolist()
+    labelled = transfer_set.labelled(views[0].inputs, control.task)
+    assert control.rows.tolist() == labelled.tolist() != student.rows.tolist()
     assert control.steps == student.steps + specs["harden"].steps
     assert student.view(0).logits is not None and student.live is not None
 
