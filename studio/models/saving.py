@@ -1,11 +1,11 @@
 """Models as Hugging Face folders, written whole or not at all."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from studio import files
 from studio.models import compact, constraints
 from studio.models.model import Model
 
@@ -39,20 +39,14 @@ def _unmark_packed(network: Any) -> None:
 
 
 def save(model: Model, folder: Path) -> Model:
-    """Write a Hugging Face folder in one move: readers see the old one or the new one, never half of it."""
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
+    """Write a Hugging Face folder, whole or not at all."""
     network = constraints.without_rules(model.network)
-    if getattr(network.config, "compact", None):
-        compact.save(network, part)
-    else:
-        network.save_pretrained(part)
-    model.processor.save_pretrained(part)
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with files.whole(folder) as part:
+        if getattr(network.config, "compact", None):
+            compact.save(network, part)
+        else:
+            network.save_pretrained(part)
+        model.processor.save_pretrained(part)
     return replace(model, folder=folder)
 
 
@@ -63,5 +57,5 @@ def weights_bytes(folder: Path) -> int:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return (folder / "model.safetensors").stat().st_size
-    files = set(json.loads(index.read_text())["weight_map"].values())
-    return sum((folder / Path(name).name).stat().st_size for name in files)
+    names = set(json.loads(index.read_text())["weight_map"].values())
+    return sum((folder / Path(name).name).stat().st_size for name in names)
