@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -112,11 +113,11 @@ def test_every_file_and_folder_is_synced_before_the_move_and_the_new_name_after(
     synced, real = [], os.fsync
 
     def fsync(opened):
-        place = os.readlink(f"/proc/self/fd/{opened}")
+        place = Path(f"/proc/self/fd/{opened}").readlink()
         synced.append((os.path.relpath(place, tmp_path), (tmp_path / "model").exists()))
         real(opened)
 
-    if not os.path.exists("/proc/self/fd"):
+    if not Path("/proc/self/fd").exists():
         pytest.skip("this system does not tell which file a number stands for")
     monkeypatch.setattr(os, "fsync", fsync)
     with whole(tmp_path / "model") as part:

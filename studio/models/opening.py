@@ -33,14 +33,14 @@ def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, No
     if wanted.source == "hub":
         folder = yield from hub.download(wanted.name)
         return open_folder(folder, problem)
-    if wanted.source == "run":
-        number, role = wanted.name.split("/")
-        folder = home.model(int(number), role)
+    if wanted.run is not None:
+        folder = home.model(wanted.run, wanted.role)
         if not folder.is_dir():
-            raise ModelError(f"Run {number} has no saved {role}.", "Choose a run that finished, or another model.")
+            missing = f"Run {wanted.run} has no saved {wanted.role}."
+            raise ModelError(missing, "Choose a run that finished, or another model.")
         return open_folder(folder, problem)
     if wanted.source == "folder":
-        return open_folder(Path(wanted.name).expanduser(), problem)
+        return open_folder(wanted.path, problem)
     raise ModelError(f"{reference!r} is cut from the teacher; it cannot be opened on its own.", "")
 
 

@@ -46,9 +46,9 @@ def measure(job: Job) -> Estimate:
     quiet()
     config = job.config
     device = devices.pick(config)
-    missing = [reference for reference in _references(config) if _is_to_download(reference)]
+    missing = [reference for reference in config.references if _is_to_download(reference)]
     if missing:
-        names = " and ".join(missing)
+        names = " and ".join(map(str, missing))
         note = f"{names} will be downloaded first; sizes and time are known after that."
         return Estimate(device=device.name, notes=[note])
     dataset = load(Path(job.dataset))
@@ -165,12 +165,7 @@ def _seconds_a_row(model: Model, inputs: Encoded, context: RunContext) -> float:
     return (time.perf_counter() - start) / len(inputs)
 
 
-def _references(config: RunConfig) -> tuple[str, ...]:
-    return (config.teacher, *config.more_teachers, *config.assistants, config.student)
-
-
-def _is_to_download(reference: str) -> bool:
-    wanted = ModelReference.parse(reference)
+def _is_to_download(wanted: ModelReference) -> bool:
     return wanted.source == "hub" and not hub.is_here(wanted.name)
 
 
