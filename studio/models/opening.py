@@ -16,7 +16,7 @@ from studio.home import Home
 from studio.machine import memory
 from studio.models import compact, hub
 from studio.models.model import Model, Problem
-from studio.models.saving import _unmark_packed, weights_bytes
+from studio.models.saving import weights_bytes, without_packing
 
 ONE_CLASS = "single_label_classification"
 """What transformers calls the problem of a model whose config names none."""
@@ -84,8 +84,7 @@ def open_folder(folder: Path, problem: Problem) -> Model:
 def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[Any, dict[str, Any]]:
     """The network, and which of its weights are missing in the folder; with a fresh head for so many `labels`."""
     if compact.is_compact(folder):
-        network = compact.load(folder, auto_model)
-        _unmark_packed(network)
+        network = without_packing(compact.load(folder, auto_model))
         if labels is not None:
             raise ValueError("it was compressed for other labels, and its last layer cannot be changed any more")
         return network, {"missing_keys": [], "mismatched_keys": []}
