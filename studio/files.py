@@ -49,6 +49,12 @@ def is_partial(path: Path) -> bool:
     return any(MARK in name for name in path.parts)
 
 
+def inside(folder: Path) -> list[Path]:
+    """All files in a folder and its folders, in their order; what is taken away meanwhile is left out."""
+    found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in found if path.is_file())
+
+
 @contextlib.contextmanager
 def _room_beside(target: Path) -> Iterator[Path]:
     """A folder of this writer alone, on the target's file system."""

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -14,7 +13,6 @@ from studio.config.run import RunConfig
 from studio.data.folder import load
 from studio.distill import objective, teacher_outputs
 from studio.events import Progress
-from studio.home import Home
 from studio.machine import devices, memory
 from studio.models import constraints, hub
 from studio.models.model import Model, Problem, parameters, quiet
@@ -51,13 +49,13 @@ def measure(job: Job) -> Estimate:
         names = " and ".join(map(str, missing))
         note = f"{names} will be downloaded first; sizes and time are known after that."
         return Estimate(device=device.name, notes=[note])
-    dataset = load(Path(job.dataset))
+    dataset = load(job.dataset)
     config = tasks.resolved(config, tasks.get(dataset.task, dataset.multi_label), len(dataset.labels))
-    old = None if job.replay is None else load(Path(job.replay))
+    old = None if job.replay is None else load(job.replay)
     rows = dataset.dict["train"]
     sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
     problem = Problem(dataset.task, dataset.labels, sample, config.max_length, dataset.multi_label)
-    context = RunContext(config, job.run_id, Home(Path(job.home)), dataset, old, problem, device)
+    context = RunContext(config, job.run_id, job.home, dataset, old, problem, device)
     models = prepare.opened(context)
     prepare.check(context, models)
     student = prepare.rehearse(context, models)

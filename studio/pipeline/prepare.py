@@ -17,7 +17,7 @@ from studio.data.folder import DataSet
 from studio.distill.objective import Distillation, is_deep
 from studio.distill.transfer_set import TransferSet, same_reading
 from studio.errors import ConfigError, DataError
-from studio.events import OLD_TEST, Event, Log
+from studio.events import OLD_TEST, Event, Log, result_of
 from studio.home import Home
 from studio.machine import devices, memory
 from studio.machine.devices import Device
@@ -158,13 +158,7 @@ def sample(context: RunContext, model: Model, count: int) -> "Sample":
 
 def opened(context: RunContext) -> Models:
     """`open_models` without telling how far it is."""
-    opening = open_models(context)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as stop:
-            models: Models = stop.value
-            return models
+    return result_of(open_models(context))
 
 
 def cut(reference: str, teacher: Model) -> Model:
