@@ -195,7 +195,7 @@ def test_the_server_owns_the_runtime_starts_it_and_ends_it_with_itself(home, mon
 
     started = []
     monkeypatch.setattr(Runtime, "start", lambda runtime: started.append(runtime))
-    monkeypatch.setattr(Runtime, "stop", started.remove)
+    monkeypatch.setattr(Runtime, "stop", lambda runtime: started.remove(runtime))
 
     async def serve():
         async with app.lifespan(None) as state:
@@ -318,6 +318,12 @@ def test_a_number_of_slots_that_is_none_is_refused(monkeypatch):
         wanted_slots()
     monkeypatch.setenv("STUDIO_SLOTS", "3")
     assert wanted_slots() == 3
+
+
+def test_a_cluster_takes_more_runs_at_once_than_this_machine_has_devices(monkeypatch):
+    monkeypatch.setenv("STUDIO_EXECUTOR", "ray")
+    assert wanted_slots() == EXECUTORS["ray"].slots() > EXECUTORS["local"].slots()
+    assert EXECUTORS["local"].nodes is None
 
 
 def test_an_executor_that_there_is_not_is_refused(monkeypatch):
