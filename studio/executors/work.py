@@ -46,7 +46,7 @@ def train_along(job: Job) -> None:
 def _run(job: Job) -> Iterator[events.Event]:
     from studio.pipeline import distill as trainer  # it opens torch: only now, so that a worker listens from the start
 
-    return trainer.distill(job.config, run_id=job.run_id, dataset=job.dataset, home=job.home, replay=job.replay)
+    return trainer.distill(job)
 
 
 def failure(error: Exception) -> events.Failed:
