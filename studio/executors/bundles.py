@@ -38,7 +38,7 @@ def needed(job: Job) -> list[Path]:
 
 
 def pack(root: Path, paths: list[Path]) -> Bundle:
-    """The files by their place under `root`."""
+    """The files by their paths under `root`."""
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w") as archive:
         for file in paths:
@@ -47,7 +47,7 @@ def pack(root: Path, paths: list[Path]) -> Bundle:
 
 
 def unpack(bundle: Bundle, root: Path) -> None:
-    """Put the files into their places, each whole or not at all; places outside of `root` are refused."""
+    """Write the files under `root`, each whole or not at all; paths that lead outside of it are refused."""
     with tarfile.open(fileobj=io.BytesIO(bundle.files)) as archive:
         for member in archive:
             inside = tarfile.data_filter(member, str(root))

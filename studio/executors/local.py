@@ -29,7 +29,7 @@ GRACE_SECONDS = 4.0
 """How long a worker may take to save and end after it was asked to stop; then it is made to end."""
 
 LAST_SECONDS = 0.5
-"""How long it may take after that, when it is told by SIGTERM; then it is killed."""
+"""How long it may take after SIGTERM, which it gets then; then it is killed."""
 
 NICENESS = 10
 SPINS = 2_000
@@ -37,7 +37,7 @@ SPINS = 2_000
 the default of millions starves whatever runs beside them."""
 
 SILENT_SECONDS = 900.0
-"""A worker that says nothing for so long is stuck: even a large data set is read faster."""
+"""A worker that sends nothing for so long is stuck: even a large data set is read faster."""
 
 LOG_LINES = 5
 SILENCE, END = b"", b"\0"
@@ -203,7 +203,7 @@ def _read(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
 
 
 def _death(status: int, log: Path) -> WorkerError:
-    """Why a worker ended without an error of its own, as far as its exit status and the end of its log tell."""
+    """Why a worker ended without an error of its own, as far as its exit status and the end of its log show."""
     last = " / ".join(log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:])
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return WorkerDiedError(

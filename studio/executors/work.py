@@ -16,7 +16,7 @@ from studio.pipeline.job import Job
 
 USE_EVERY_SECONDS = 2.0
 _NOT_KNOWN = (pynvml.NVMLError, RuntimeError, ModuleNotFoundError)
-"""What torch raises where a driver does not tell, as of a GPU that is cut into parts: no reason to end a run."""
+"""What torch raises where a driver does not report, as of a GPU that is cut into parts: no reason to end a run."""
 
 
 def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Generator[events.Event, None, None]:
@@ -30,15 +30,15 @@ def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Genera
     trackers = Trackers(job.home, job.run_id, job.config, job.heard)
     with contextlib.closing(run), contextlib.closing(trackers):  # type: ignore[type-var]  # it is a generator
         for event in run:
-            for said in [event, use.read()] if use.is_due() else [event]:
-                yield said
-                yield from trackers.take(said)
+            for new in [event, use.read()] if use.is_due() else [event]:
+                yield new
+                yield from trackers.take(new)
             if stop.is_set():
                 return
 
 
 def train_along(job: Job) -> None:
-    """Go the same way beside the process that tells of it."""
+    """Go the same way beside the process that reports it."""
     for _ in _run(job):
         pass
 
@@ -71,7 +71,7 @@ _MORE_SPACE = "Free some space, for example by deleting runs; then resume this o
 
 
 def _memory_that_ran_out(error: Exception) -> str | None:
-    """Whose memory the error tells of. Torch has a class of its own for a GPU's, and only words for the machine's."""
+    """Whose memory ran out. Torch has a class of its own for a GPU's, and only words for the machine's."""
     if type(error).__name__ == "OutOfMemoryError":
         return "GPU"
     return "machine" if isinstance(error, MemoryError) or "can't allocate memory" in str(error) else None
@@ -100,7 +100,7 @@ class _Use:
         return events.DeviceUse(seconds=round(self.last - self._start), values=values | self._of_gpus())
 
     def _of_gpus(self) -> dict[str, float]:
-        """The memory that the run's GPUs have in use, and how busy they are on average, where the driver tells."""
+        """The memory that the run's GPUs have in use, and how busy they are on average, where the driver reports it."""
         import torch
 
         if not torch.cuda.is_initialized():

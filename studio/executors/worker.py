@@ -32,8 +32,8 @@ def main() -> int:
                 write(event)
     except BrokenPipeError:
         traceback.print_exc()
-        return 1  # the studio has gone away: nobody is left to tell, and the student so far is saved
-    except Exception as error:  # noqa: BLE001  a bug or a library's own error: told in the page, with everything in the log
+        return 1  # the studio has gone away: nobody is left to report to, and the student so far is saved
+    except Exception as error:  # noqa: BLE001  a bug or a library's own error: shown in the page, with everything in the log
         if not isinstance(error, StudioError):
             traceback.print_exc()
             processes.let_them_report_first()

@@ -1,5 +1,5 @@
 """Models that are smaller than their architecture's config can say: fewer heads here and there, products of thin
-matrices, weights of few bits. They are saved as safetensors beside an ordinary config, whose entry `compact` tells
+matrices, weights of few bits. They are saved as safetensors beside an ordinary config, whose entry `compact` says
 more.
 
 This file stands alone (it needs torch, transformers and safetensors only), so that an export can carry it:
@@ -29,7 +29,7 @@ CODEBOOK = 16
 @dataclass(frozen=True)
 class Compact:
     """The entry `compact` of a config: which layers are products of two thin ones, and which weights are saved in few
-    bytes, by the form of each. An entry that names none still tells that the weights give the shapes."""
+    bytes, by the form of each. An entry that names none still says that the weights give the shapes."""
 
     low_rank: tuple[str, ...] = ()
     packed: dict[str, str] = field(default_factory=dict)
@@ -57,8 +57,8 @@ def load(folder: str | Path, auto_model: Any) -> Any:
     state: dict[str, Tensor] = {}
     for file in sorted(Path(folder).glob("*.safetensors")):
         state |= load_file(file)
-    told = Compact.of(config) or Compact()
-    restore(network, unpacked(state, told.packed), told.low_rank)
+    entry = Compact.of(config) or Compact()
+    restore(network, unpacked(state, entry.packed), entry.low_rank)
     return network.eval()
 
 
@@ -66,8 +66,8 @@ def save(network: Any, folder: str | Path) -> None:
     """What `load` opens: the config and one safetensors file."""
     network.config.architectures = [type(network).__name__]
     network.config.save_pretrained(folder)
-    told = Compact.of(network.config) or Compact()
-    state = packed(network.state_dict(), told.packed)
+    entry = Compact.of(network.config) or Compact()
+    state = packed(network.state_dict(), entry.packed)
     save_file(state, Path(folder) / "model.safetensors", metadata={"format": "pt"})
 
 

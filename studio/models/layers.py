@@ -38,11 +38,11 @@ def keep_layers(model: Model, kept: list[int]) -> Model:
     state = model.network.state_dict()
     if stack is not None:
         state = _renumbered(state, stack, kept)
-    told = Compact.of(config)
-    low_rank = () if told is None else told.low_rank
-    if told is not None and stack is not None:
+    entry = Compact.of(config)
+    low_rank = () if entry is None else entry.low_rank
+    if entry is not None and stack is not None:
         low_rank = tuple(_renumbered(dict.fromkeys(low_rank), stack, kept))
-        replace(told, low_rank=low_rank).mark(config)
+        replace(entry, low_rank=low_rank).mark(config)
     smaller = type(model.network)(config)
     compact.restore(smaller, state, low_rank)
     return replace(model, network=smaller, folder=None)

@@ -26,7 +26,7 @@ from studio.tasks import Encoded
 from studio.tasks.labels import choices
 
 CALIBRATION_ROWS = 200
-"""Training rows that tell how large activations become, for models of convolutions."""
+"""Training rows that show how large activations become, for models of convolutions."""
 
 LEAST_AGREEMENT = 0.99
 TOLERANCE = 1e-3
@@ -154,7 +154,7 @@ def run(session: onnxruntime.InferenceSession, batch: dict[str, Tensor]) -> np.n
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX file that answers as the network it was made from, which lies inside and tells its parameters and
+    """An ONNX file that answers as the network it was made from, which lies inside and gives its parameters and
     config."""
 
     def __init__(self, file: Path, source: Any) -> None:

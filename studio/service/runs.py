@@ -20,7 +20,7 @@ DIED = "The training process was killed; the run goes on from its last checkpoin
 
 
 def job_of(store: Store, home: Home, config: RunConfig, dataset_id: int, run_id: int = 0) -> Job:
-    """What a worker is told: names of data sets become folders. Raises `StoreError` where one is not there."""
+    """What a worker needs to know: names of data sets become folders. Raises `StoreError` where one is not there."""
     replay = None if config.replay is None else home.dataset(store.dataset(config.replay).id)
     return Job(run_id=run_id, config=config, dataset=home.dataset(dataset_id), replay=replay, home=home)
 
@@ -41,8 +41,8 @@ def carry(
             try:
                 before = {"heard": store.last_steps(run.id), "seconds": store.seconds_used(run.id)}
                 job = job.model_copy(update=before)
-                with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
-                    for batch in _batches(said):
+                with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as run_events:
+                    for batch in _batches(run_events):
                         store.record(run.id, batch)
                         yield from batch
                 break
@@ -67,12 +67,12 @@ def carry(
         raise
 
 
-def _batches(said: Iterator[events.Event]) -> Iterator[list[events.Event]]:
-    """What was said, in batches a fraction of a second long; the last one also when the end is an error."""
+def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]:
+    """The events, in batches a fraction of a second long; the last one also when the end is an error."""
     batch: list[events.Event] = []
     flushed = 0.0
     try:
-        for event in said:
+        for event in run_events:
             batch.append(event)
             if time.monotonic() - flushed > FLUSH_SECONDS or not isinstance(event, events.Metrics | events.Progress):
                 yield batch

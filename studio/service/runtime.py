@@ -98,7 +98,7 @@ class Runtime:
         store.release_lease(LEASE, self.owner)
 
     def _open(self) -> Store | None:
-        """The store, as soon as it can be opened: until then the pages tell why it cannot."""
+        """The store, as soon as it can be opened: until then the pages show why it cannot."""
         while not self._closing.is_set():
             try:
                 return Store(self.home.database)

@@ -38,7 +38,7 @@ class Cluster:
         self._start(
             "--head", f"--port={self.port}", f"--temp-dir={folder}", "--include-dashboard=false", "--num-cpus=0"
         )
-        wait_until(self._answers, 120)
+        wait_until(self._has_started, 240)
 
     def add_node(self):
         self._start(f"--address={self.address}", "--num-cpus=1")
@@ -49,10 +49,11 @@ class Cluster:
         log = {"stdout": self.log, "stderr": self.log}
         self.nodes.append(subprocess.Popen(command, env=surroundings, start_new_session=True, **log))
 
-    def _answers(self):
-        assert self.nodes[0].poll() is None, "the head did not start"
-        with socket.socket() as knock:
-            return knock.connect_ex(("127.0.0.1", self.port)) == 0
+    def _has_started(self):
+        """Whether the head says so: a mere connection to a port that nobody has taken yet may be one to itself."""
+        log = Path(self.log.name).read_text()
+        assert self.nodes[0].poll() is None, log
+        return "Ray runtime started" in log
 
     def processes(self):
         """All that the nodes have started and that still runs."""
