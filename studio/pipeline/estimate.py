@@ -12,7 +12,7 @@ from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.data.folder import load
 from studio.distill import objective, teacher_outputs
-from studio.events import Progress
+from studio.events import Progress, result_of
 from studio.machine import devices, memory
 from studio.models import constraints, hub
 from studio.models.model import Model, Problem, parameters, quiet
@@ -158,8 +158,7 @@ def _seconds_a_row(model: Model, inputs: Encoded, context: RunContext) -> float:
     model.network.to(context.device.torch_device)
     start = time.perf_counter()
     reading = teacher_outputs.logits(model, inputs, context.device, lambda done: Progress(phase="record", step=done))
-    for _ in reading:
-        pass
+    result_of(reading)
     return (time.perf_counter() - start) / len(inputs)
 
 
