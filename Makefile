@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run setup setup-dev test lint compare clean
+.PHONY: run setup setup-dev test lint drawing compare clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -21,6 +21,10 @@ lint: setup-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# Which package imports which, as a drawing in docs/imports.md.
+drawing: setup-dev
+	@$(BIN)/python -m tests.bench.imports
 
 # Our losses beside those of others, which are installed without what they need into a folder of their own.
 compare: setup-dev

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studio.home import Home
-from studio.service.runtime import start_runtime, stop_runtime
+from studio.service.runtime import Runtime
 
 ROOT = Path(__file__).parent
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -53,12 +53,13 @@ async def plotly_script(_: Request) -> FileResponse:
 
 @contextlib.asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
-    """The training threads live as long as the server."""
-    start_runtime(Home.from_environment())
+    """The training threads live as long as the server, in whose state they are."""
+    runtime = Runtime(Home.from_environment())
+    runtime.start()
     try:
-        yield {}
+        yield {"runtime": runtime}
     finally:
-        stop_runtime()
+        runtime.stop()
 
 
 app = st.App(

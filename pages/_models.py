@@ -19,7 +19,7 @@ def choose_model(role: str, task: tasks.Task, proposed: str) -> str | None:
     options = [title for title in SOURCES.values() if title != CUT or role == "student"]
     if role == "student":
         options.append(SAME)
-    shown = SAME if first == ModelReference("teacher", "same") else SOURCES[first.source]
+    shown = SAME if first.is_same else SOURCES[first.source]
     source = st.segmented_control("Source", options, default=shown, key=f"{role}-source", label_visibility="collapsed")
     name = first.name if source == shown else ""
     match source:
@@ -55,13 +55,14 @@ def choose_layers(name: str) -> str:
         "Layers to keep", 1, max(MOST_LAYERS, kept), kept, key="student-layers", help="Fewer layers: smaller, faster."
     )
     st.caption("Starts from the teacher's own weights. For transformers; must be fewer than the teacher has.")
-    return f"teacher/{layers}-layer{'s' if layers > 1 else ''}"
+    return str(ModelReference.cut(layers))
 
 
 def models_of_runs(task: tasks.Task) -> list[str]:
     """References of what earlier runs have trained."""
     home, runs = get_home(), get_store().runs()
-    return [f"run:{run.id}/{role}" for run in runs if run.config.task == task.name for role in home.roles(run.id)]
+    of_task = [run.id for run in runs if run.config.task == task.name]
+    return [str(ModelReference.of_run(run, role)) for run in of_task for role in home.roles(run)]
 
 
 def choose_from_runs(role: str, task: tasks.Task, proposed: str) -> str | None:
@@ -76,9 +77,9 @@ def choose_from_runs(role: str, task: tasks.Task, proposed: str) -> str | None:
 def learned_before(student: str | None) -> str | None:
     """The name of the data that an earlier run taught this student."""
     reference = parsed(student)
-    if reference is None or reference.source != "run":
+    if reference is None or reference.run is None:
         return None
     try:
-        return get_store().run(int(reference.name.partition("/")[0])).config.dataset
+        return get_store().run(reference.run).config.dataset
     except StoreError:
         return None

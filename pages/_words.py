@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import PurePath
 
 from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
@@ -130,10 +131,7 @@ def method(config: RunConfig) -> str:
 
 def parsed(reference: str | None) -> ModelReference | None:
     """A model reference by its parts; None where there is none yet, or it is none."""
-    try:
-        return ModelReference.parse(reference or "")
-    except ValueError:
-        return None
+    return ModelReference.find(reference)
 
 
 def model(reference: str) -> str:
@@ -142,15 +140,13 @@ def model(reference: str) -> str:
     >>> model("teacher/2-layers"), model("folder:/models/minilm-l6"), model("run:3/student")
     ('2 layers of the teacher', 'minilm-l6', 'student of run 3')
     """
-    match parsed(reference):
-        case None:
-            return reference
-        case ModelReference("teacher", "same"):
-            return "same as the teacher"
-        case ModelReference("teacher", layers):
-            return f"{layers} layer{'' if layers == '1' else 's'} of the teacher"
-        case ModelReference("run", name):
-            number, role = name.split("/")
-            return f"{role} of run {number}"
-        case ModelReference(_, name):
-            return name.rstrip("/").split("/")[-1]
+    found = parsed(reference)
+    if found is None:
+        return reference
+    if found.is_same:
+        return "same as the teacher"
+    if found.layers is not None:
+        return f"{found.layers} layer{'' if found.layers == 1 else 's'} of the teacher"
+    if found.run is not None:
+        return f"{found.role} of run {found.run}"
+    return PurePath(found.name).name or found.name

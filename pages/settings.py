@@ -10,10 +10,9 @@ import streamlit as st
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import escape, size
 from studio.data import archives
-from studio.executors import trackers
+from studio.executors import registry, trackers
 from studio.machine import gpus
 from studio.machine.slots import available_cores
-from studio.service.slots import cluster_nodes, on_a_cluster, wanted_slots
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
 
@@ -35,7 +34,7 @@ with st.container(horizontal=True):
     st.metric("Processor cores", available_cores(), border=True)
     st.metric("Free memory", size(psutil.virtual_memory().available), border=True)
     st.metric("Free disk space", size(shutil.disk_usage(home.root).free), border=True)
-    st.metric("Runs at once", wanted_slots(), border=True, help="Set STUDIO_SLOTS to change this.")
+    st.metric("Runs at once", registry.wanted_slots(), border=True, help="Set STUDIO_SLOTS to change this.")
 st.caption(
     f"{escape(platform.platform())}. With `device: auto` a run uses a GPU where there is one, otherwise the processor."
 )
@@ -56,10 +55,11 @@ if cards:
         hide_index=True,
     )
 
-if on_a_cluster():
-    st.header("Cluster", anchor=False)
+executor = registry.chosen()
+if executor.nodes:
+    st.header(executor.title, anchor=False)
     with errors_shown():
-        st.dataframe(cluster_nodes(), hide_index=True)
+        st.dataframe(executor.nodes(), hide_index=True)
         st.caption("Runs are sent to these machines together with their data and models.")
 
 st.header("Experiment trackers", anchor=False)

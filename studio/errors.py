@@ -60,7 +60,7 @@ class ExportError(StudioError):
 
 
 def _family(kind: type[StudioError]) -> list[type[StudioError]]:
-    return [kind, *(one for child in kind.__subclasses__() for one in _family(child))]
+    return [kind, *(found for child in kind.__subclasses__() for found in _family(child))]
 
 
 def by_name(name: str) -> type[StudioError]:

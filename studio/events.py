@@ -3,9 +3,15 @@
 The trainer yields them, the training thread writes them to the store, the pages read the rows.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Generator
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from studio import errors
+from studio.errors import StudioError
+
+Result = TypeVar("Result")
 
 STAGES = (
     "prepare",
@@ -205,6 +211,19 @@ class Failed(_Event):
     message: str
     cure: str = ""
 
+    @classmethod
+    def of(cls, error: StudioError) -> "Failed":
+        """An error on its way to another process."""
+        return cls(error=type(error).__name__, message=error.message, cure=error.cure)
+
+    def as_error(self) -> StudioError:
+        """The error as it was where it was met.
+
+        >>> Failed.of(errors.ModelError("It is broken.", "Mend it.")).as_error()
+        ModelError('It is broken.', 'Mend it.')
+        """
+        return errors.by_name(self.error)(self.message, self.cure)
+
 
 Event = Annotated[
     Planned
@@ -232,6 +251,23 @@ def stage(phase: str) -> str:
     ('teach', 'distill')
     """
     return phase.partition("-")[0]
+
+
+def result_of(steps: Generator[object, None, Result]) -> Result:
+    """What a generator returns at its end; what it tells on the way is not heard.
+
+    >>> def count():
+    ...     yield Log(message="half way")
+    ...     return 2
+    >>> result_of(count())
+    2
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
 
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)

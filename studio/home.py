@@ -48,7 +48,7 @@ class Home:
         return self.run(run_id) / role
 
     def checkpoints(self, run_id: int) -> Path:
-        """Where the lessons of a run are kept while it goes on, each by its phase."""
+        """Where the states of a run's stages are kept while it goes on, each by its phase."""
         return self.run(run_id) / "checkpoints"
 
     def quantized(self, run_id: int, role: str) -> Path:
@@ -62,7 +62,7 @@ class Home:
     def roles(self, run_id: int) -> list[str]:
         """The saved models of a run that others can start from; a control is for comparing alone."""
         folder = self.run(run_id)
-        there = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+        there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         return [name for name in there if _ROLE.fullmatch(name) and name != "control"]
 
     def log(self, run_id: int) -> Path:

@@ -77,7 +77,7 @@ TINY = {
 @pytest.fixture
 def job(home: Home, saved: DatasetRow) -> Job:
     config = parse_config({"dataset": "reviews", **TINY})
-    return Job(run_id=1, config=config, dataset=str(home.dataset(saved.id)), home=str(home.root))
+    return Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)
 
 
 def fake(manner: str, program: str = "worker") -> tuple[str, ...]:

@@ -6,21 +6,20 @@ import subprocess
 import sys
 import time
 import types
-from pathlib import Path
 
 from studio import events
 from studio.errors import ModelError
 from studio.executors import worker
 
 
-def distill(config, *, run_id, dataset, home, replay=None):
+def distill(job):
     """Writes a file named `saved` into the home when it is closed, as the real one saves its student."""
     manner = sys.argv[1]
     try:
-        yield events.Log(message=f"run {run_id} on {Path(dataset).name}")
+        yield events.Log(message=f"run {job.run_id} on {job.dataset.name}")
         yield from _teach(manner)
     except GeneratorExit:
-        (home.root / "saved").touch()
+        (job.home.root / "saved").touch()
         raise
 
 

@@ -11,6 +11,7 @@ from studio.compress.sample import Sample
 from studio.config.plan import Factorize
 from studio.errors import ModelError
 from studio.models import compact
+from studio.models.compact import Compact
 from studio.models.model import Model
 
 SMALLEST = 16
@@ -39,8 +40,8 @@ def factorize(model: Model, step: Factorize, sample: Sample) -> Model:
             "No layer becomes smaller: the two thin matrices would hold as many numbers as the one they replace.",
             f"Take a rank below {_largest_rank(layers):.2g}." if layers else "Leave this step out: it finds no layer.",
         )
-    known = getattr(network.config, "compact", None) or {"low_rank": [], "packed": {}}
-    network.config.compact = known | {"low_rank": [*known["low_rank"], *done]}
+    known = Compact.of(network.config) or Compact()
+    replace(known, low_rank=(*known.low_rank, *done)).mark(network.config)
     return replace(model, network=network, folder=None)
 
 

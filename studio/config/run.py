@@ -332,6 +332,12 @@ class RunConfig(BaseModel):
         return self
 
     @property
+    def references(self) -> tuple[ModelReference, ...]:
+        """Every model that the run opens: the teachers, the assistants, the student."""
+        names = (self.teacher, *self.more_teachers, *self.assistants, self.student)
+        return tuple(ModelReference.parse(name) for name in names)
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The plan; without one: prune, if there is a prune ratio, then distil."""
         if not self.plan:
@@ -346,12 +352,12 @@ class RunConfig(BaseModel):
         sizes = []
         for reference in (*self.assistants, self.student):
             parsed = ModelReference.parse(reference)
-            if parsed.source != "teacher" or parsed.name == "same":
+            if parsed.layers is None:
                 raise ValueError(
                     "a shrinking chain cuts every model from the one before it: "
                     f"write `teacher/K-layers`, got {reference!r}"
                 )
-            sizes.append(int(parsed.name))
+            sizes.append(parsed.layers)
         if not self.assistants or sorted(set(sizes), reverse=True) != sizes:
             raise ValueError(
                 f"a shrinking chain needs steps with fewer and fewer layers, got {', '.join(map(str, sizes))}"

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset, DatasetDict, Image, load_from_disk
 
+from studio import files
 from studio.data.cleaning import Rows, keys
 from studio.errors import DataError
 from studio.tasks.classes import BETWEEN
@@ -91,14 +90,11 @@ def _add_column(digest: Any, rows: Dataset, name: str) -> None:
 
 
 def write(splits: DatasetDict, folder: Path, rows: Rows, *, name: str, digest: str) -> None:
-    """Save as Arrow in one move: the folder is there whole, or not at all."""
-    part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
-    shutil.rmtree(part, ignore_errors=True)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    splits.save_to_disk(part)
+    """Save as Arrow, whole or not at all."""
     about = {"name": name, "task": rows.task, "labels": rows.labels, "fingerprint": digest, "several": rows.multi_label}
-    (part / _FILE).write_text(json.dumps(about, ensure_ascii=False))
-    part.rename(folder)
+    with files.whole(folder) as part:
+        splits.save_to_disk(part)
+        (part / _FILE).write_text(json.dumps(about, ensure_ascii=False))
 
 
 def load(folder: Path) -> DataSet:

@@ -1,11 +1,12 @@
 """The state of a fit on disk: whole or not there, whatever kills the process or the machine."""
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from studio import files
 
 SHARE = 0.02
 """How much of the training time saving may cost."""
@@ -40,19 +41,8 @@ class Checkpoint:
 
 def write(file: Path, state: dict[str, Any]) -> None:
     """In one move, and on the disk before the call returns: a power cut leaves the old state or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    with part.open("wb") as opened:
+    with files.whole_file(file) as part, part.open("wb") as opened:
         torch.save(state, opened)
-        opened.flush()
-        os.fsync(opened.fileno())
-    part.replace(file)
-    if os.name == "posix":
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name, too
-        finally:
-            os.close(folder)
 
 
 def read(file: Path | None) -> dict[str, Any] | None:

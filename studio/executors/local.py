@@ -1,4 +1,4 @@
-"""A worker on this machine: a child process that says its events as JSON lines.
+"""A worker on this machine: a child process that writes its events as JSON lines.
 
 The child is asked to stop by a line on its standard input, or by that pipe being closed when the studio goes away.
 """
@@ -16,10 +16,10 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import IO
 
-from studio import errors, events
+from studio import events
 from studio.errors import WorkerDiedError, WorkerError
-from studio.home import Home
-from studio.machine.slots import available_cores
+from studio.machine import gpus as machine_gpus
+from studio.machine.slots import Slots, available_cores
 from studio.pipeline.job import Job, Stopped
 
 WORKER = (sys.executable, "-m", "studio.executors.worker")
@@ -29,7 +29,7 @@ GRACE_SECONDS = 4.0
 """How long a worker may take to save and end after it was asked to stop; then it is made to end."""
 
 LAST_SECONDS = 0.5
-"""How long it may take after that, when it is told by SIGTERM; then it is killed."""
+"""How long it may take after SIGTERM, which it gets then; then it is killed."""
 
 NICENESS = 10
 SPINS = 2_000
@@ -37,10 +37,37 @@ SPINS = 2_000
 the default of millions starves whatever runs beside them."""
 
 SILENT_SECONDS = 900.0
-"""A worker that says nothing for so long is stuck: even a large data set is read faster."""
+"""A worker that sends nothing for so long is stuck: even a large data set is read faster."""
 
 LOG_LINES = 5
 SILENCE, END = b"", b"\0"
+
+
+Execute = Callable[[Job, Callable[[], bool]], Generator[events.Event, None, None]]
+"""Carries out a job and yields its events, until the question whether to stop is answered with yes."""
+
+
+def in_slots(slots: Slots) -> Execute:
+    """Runs that share this machine: each slot has a share of the cores, and a GPU where there are some; small runs can
+    share one. A run on several devices waits for as many slots."""
+    there = len(machine_gpus.names())
+
+    def execute_in_slots(job: Job, stop: Callable[[], bool]) -> Generator[events.Event, None, None]:
+        wanted = job.config.devices
+        if slots.would_wait(wanted):
+            yield events.Log(message="It waits until the devices that it needs are free.")
+        with slots.take(wanted, give_up=stop) as mine:
+            share = max(1, available_cores() * max(1, len(mine)) // slots.count)
+            yield from execute(job, stop, threads=share, gpus=_gpus(mine, wanted, there))
+
+    return execute_in_slots
+
+
+def _gpus(slots: Sequence[int], wanted: int, there: int) -> list[int]:
+    """So many different GPUs of those that are there, first those of the slots."""
+    if not there:
+        return []
+    return list(dict.fromkeys([*(slot % there for slot in slots), *range(there)]))[: min(wanted, there)]
 
 
 def environment(threads: int, gpus: Sequence[int] = ()) -> dict[str, str]:
@@ -74,19 +101,19 @@ def execute(
     command: Sequence[str] = WORKER,
     gpus: Sequence[int] = (),
 ) -> Generator[events.Event, None, None]:
-    """Run a job in a worker of its own and yield what it says; it sees these GPUs, or all.
+    """Run a job in a worker of its own and yield its events; it sees these GPUs, or all.
 
     Raises `Stopped` when it ended because `stop()` became true, the worker's own `StudioError` when it failed, and
-    `WorkerError` when it died without a word. Closing the generator stops the worker too.
+    `WorkerError` when it died without an error of its own. Closing the generator stops the worker too.
     """
-    log = Home(Path(job.home)).log(job.run_id)
+    log = job.home.log(job.run_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors_to:
         chosen = () if job.config.device.startswith("cuda:") else gpus  # a run that names its GPU sees all of them
         each = max(1, (threads or available_cores()) // job.config.devices)
         worker = _start(command, environment(each, chosen), errors_to)
     try:
-        _say(worker, job.model_dump_json())
+        _send(worker, job.model_dump_json())
         yield from _listen(worker, stop, log)
     finally:
         _end(worker)
@@ -105,7 +132,7 @@ def _start(command: Sequence[str], surroundings: dict[str, str], errors_to: IO[b
     )
 
 
-def _say(worker: subprocess.Popen[bytes], line: str) -> None:
+def _send(worker: subprocess.Popen[bytes], line: str) -> None:
     assert worker.stdin is not None
     try:
         worker.stdin.write(line.encode() + b"\n")
@@ -127,7 +154,7 @@ def _listen(
         if asked is None and now - looked >= POLL_SECONDS:
             looked = now
             if stop():
-                _say(worker, "stop")
+                _send(worker, "stop")
                 asked = now
         if asked is not None and now - asked > GRACE_SECONDS:
             _force(worker)
@@ -149,7 +176,7 @@ def _listen(
             yield event
     status = worker.wait()
     if failure is not None:
-        raise errors.by_name(failure.error)(failure.message, failure.cure)
+        raise failure.as_error()
     if asked is not None:
         raise Stopped
     if status != 0:
@@ -176,7 +203,7 @@ def _read(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
 
 
 def _death(status: int, log: Path) -> WorkerError:
-    """Why a worker ended without a word, as far as its exit status and the end of its log tell."""
+    """Why a worker ended without an error of its own, as far as its exit status and the end of its log show."""
     last = " / ".join(log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:])
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return WorkerDiedError(

@@ -6,7 +6,9 @@ another one.
 """
 
 import contextlib
+import functools
 import logging
+import math
 import os
 import socket
 import sys
@@ -14,14 +16,14 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from studio import errors, events
+from studio import errors, events, files
 from studio.errors import ConfigError, WorkerDiedError
 from studio.executors import local, ray_train
-from studio.executors.bundles import Bundle, files_in, moved, needed, new_files, pack, unpack
+from studio.executors.bundles import Bundle, moved, needed, new_files, pack, unpack
 from studio.executors.ray_train import POLL_SECONDS, SHIP_SECONDS
-from studio.home import Home
+from studio.machine.slots import Slots
 from studio.pipeline.job import Job, Stopped
 
 PROJECT = Path(__file__).parents[2]
@@ -35,26 +37,50 @@ NODES_ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 PASSED_ON = ("STUDIO_TRACKERS", "WANDB_", "MLFLOW_", "TRACKIO_", "HF_")
+SLOTS = 8
+"""So many runs wait on a cluster at once, which decides where and when each begins."""
+
+Number = TypeVar("Number", int, float)
 GRACE_SECONDS = 5.0
 """How long a task may take to save and end after it was asked to."""
 
 
+def on_the_cluster(_: Slots) -> local.Execute:
+    """Runs go to the cluster, which decides where each begins; `STUDIO_RAY_GPUS` and `STUDIO_RAY_CORES` are what each
+    asks for. Raises `ConfigError` where one of them is no number."""
+    gpus = _asked("STUDIO_RAY_GPUS", float, 0.0, "a number from 0 on, such as 0.5")
+    cores = _asked("STUDIO_RAY_CORES", int, 1, "a whole number from 1 on")
+    return functools.partial(execute, gpus=gpus, cores=cores)
+
+
+def _asked(name: str, kind: Callable[[str], Number], least: Number, what: str) -> Number:
+    """The number that a variable of the environment holds; `least` where it is not set."""
+    text = os.environ.get(name, "")
+    try:
+        found = kind(text) if text else least
+    except ValueError:
+        found = least - 1
+    if not least <= found < math.inf:
+        raise ConfigError(f"{name} must be {what}, got {text!r}.", "Correct it or leave it out.")
+    return found
+
+
 def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1) -> Generator[events.Event, None, None]:
-    """Run a job somewhere on the cluster at `RAY_ADDRESS` and yield what it says; see `local.execute`.
+    """Run a job somewhere on the cluster at `RAY_ADDRESS` and yield its events; see `local.execute`.
 
     Raises `WorkerDiedError` where the node or its process was lost: the run can go on elsewhere.
     """
     ray = connected()
-    home = Home(Path(job.home))
+    home = job.home
     switch = ray.remote(Switch).options(**ray_train.beside_this()).remote()
-    told = (job.model_dump_json(), pack(home.root, needed(job, home)), switch)
+    sent = (job.model_dump_json(), pack(home.root, needed(job)), switch)
     if job.config.devices == 1:
         task = ray.remote(carry_out).options(num_cpus=cores, num_gpus=gpus, max_retries=0, num_returns="streaming")
-        items = task.remote(*told)
+        items = task.remote(*sent)
     else:
         beside = ray_train.beside_this()
         task = ray.remote(ray_train.carry_out).options(max_retries=0, num_returns="streaming", **beside)
-        items = task.remote(*told, gpus > 0, cores)
+        items = task.remote(*sent, gpus > 0, cores)
     asked: float | None = None
     is_over = False
     try:
@@ -76,7 +102,7 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
             event = events.from_json(item)
             if isinstance(event, events.Failed):
                 is_over = True
-                raise errors.by_name(event.error)(event.message, event.cure)
+                raise event.as_error()
             yield event
         if asked is not None:
             raise Stopped
@@ -116,14 +142,14 @@ class Switch:
         return self.off
 
 
-def carry_out(job_json: str, parcel: Bundle, switch: Any) -> Iterator[str | Bundle]:
-    """On the node: unpack, train in a home of its own, and say events and new files."""
+def carry_out(job_json: str, bundle: Bundle, switch: Any) -> Iterator[str | Bundle]:
+    """On the node: unpack, train in a home of its own, and yield events and new files."""
     import ray
 
     with tempfile.TemporaryDirectory(prefix="studio-") as folder:
-        unpack(parcel, Path(folder))
+        unpack(bundle, Path(folder))
         job = moved(Job.model_validate_json(job_json), Path(folder))
-        sent: dict[Path, float] = {path: path.stat().st_mtime for path in files_in(Path(folder))}
+        sent: dict[Path, float] = {path: path.stat().st_mtime for path in files.inside(Path(folder))}
         asked_at, shipped, off = 0.0, time.monotonic(), False
 
         def stop() -> bool:
@@ -142,7 +168,7 @@ def carry_out(job_json: str, parcel: Bundle, switch: Any) -> Iterator[str | Bund
             pass
         except errors.StudioError as error:
             yield from new_files(Path(folder), sent)
-            yield events.to_json(events.Failed(error=type(error).__name__, message=error.message, cure=error.cure))
+            yield events.to_json(events.Failed.of(error))
             return
         yield from new_files(Path(folder), sent)
 
@@ -193,8 +219,8 @@ def _knock(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
     except OSError as error:
-        told = f"The Ray cluster at {address} does not answer: {error.strerror or error}."
-        raise ConfigError(told, "Start it, or correct RAY_ADDRESS.") from error
+        message = f"The Ray cluster at {address} does not answer: {error.strerror or error}."
+        raise ConfigError(message, "Start it, or correct RAY_ADDRESS.") from error
 
 
 def nodes() -> list[dict[str, Any]]:
@@ -202,12 +228,12 @@ def nodes() -> list[dict[str, Any]]:
     found = connected().nodes()
     return [
         {
-            "Node": one["NodeManagerAddress"],
-            "Alive": one["Alive"],
-            "Cores": one["Resources"].get("CPU", 0),
-            "GPUs": one["Resources"].get("GPU", 0),
+            "Node": node["NodeManagerAddress"],
+            "Alive": node["Alive"],
+            "Cores": node["Resources"].get("CPU", 0),
+            "GPUs": node["Resources"].get("GPU", 0),
         }
-        for one in found
+        for node in found
     ]
 
 

@@ -1,7 +1,7 @@
 """A run on several devices of a Ray cluster, on whatever nodes they are: Ray Train starts a process for each.
 
-The first of these processes says what a worker on one machine would say; a mailbox brings it to the task whose stream
-the studio reads.
+The first of these processes yields what a worker on one machine would yield; a mailbox brings it to the task whose
+stream the studio reads.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from studio import errors, events
+from studio import errors, events, files
 from studio.executors import work
-from studio.executors.bundles import Bundle, files_in, moved, new_files, unpack
+from studio.executors.bundles import Bundle, moved, new_files, unpack
 from studio.pipeline.job import Job, Stopped
 
 POLL_SECONDS = 0.5
@@ -27,7 +27,7 @@ END = "end"
 
 
 class Mailbox:
-    """What the first process has said and nobody has fetched yet."""
+    """Events and files of the first process that nobody has fetched yet."""
 
     def __init__(self) -> None:
         self.items: list[str | Bundle] = []
@@ -49,16 +49,16 @@ def beside_this() -> dict[str, Any]:
     return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
 
 
-def carry_out(job_json: str, parcel: Bundle, switch: Any, gpu: bool, cores: int) -> Iterator[str | Bundle]:
-    """On the studio's node: look after the processes and pass on what the first one says; `END` where it was stopped.
+def carry_out(job_json: str, bundle: Bundle, switch: Any, gpu: bool, cores: int) -> Iterator[str | Bundle]:
+    """On the studio's node: look after the processes and pass on what the first one yields; `END` where it was stopped.
 
     Raises Ray's own error where one of them was lost.
     """
     import ray
 
     mailbox: Any = ray.remote(Mailbox).options(**beside_this()).remote()
-    told = {"job": job_json, "parcel": ray.put(parcel), "switch": switch, "mailbox": mailbox}
-    training = ray.remote(train).options(max_retries=0, **beside_this()).remote(told, gpu, cores)
+    shared = {"job": job_json, "bundle": ray.put(bundle), "switch": switch, "mailbox": mailbox}
+    training = ray.remote(train).options(max_retries=0, **beside_this()).remote(shared, gpu, cores)
     try:
         ended: list[Any] = []
         while not ended:
@@ -74,16 +74,16 @@ def carry_out(job_json: str, parcel: Bundle, switch: Any, gpu: bool, cores: int)
         ray.kill(mailbox)
 
 
-def train(told: dict[str, Any], gpu: bool, cores: int) -> None:
+def train(shared: dict[str, Any], gpu: bool, cores: int) -> None:
     """Start the processes, all at once, and wait for their end."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    job = Job.model_validate_json(told["job"])
+    job = Job.model_validate_json(shared["job"])
     with tempfile.TemporaryDirectory(prefix="studio-") as storage:
         TorchTrainer(
             one_process,
-            train_loop_config=told,
+            train_loop_config=shared,
             torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=PATIENCE_SECONDS),
             scaling_config=ScalingConfig(
                 num_workers=job.config.devices,
@@ -94,7 +94,7 @@ def train(told: dict[str, Any], gpu: bool, cores: int) -> None:
         ).fit()
 
 
-def one_process(told: dict[str, Any]) -> None:
+def one_process(shared: dict[str, Any]) -> None:
     """One of the processes, in a home of its own."""
     import ray
     import ray.train
@@ -102,30 +102,30 @@ def one_process(told: dict[str, Any]) -> None:
     logging.getLogger("ray.train").setLevel(logging.WARNING)
     first, stop = ray.train.get_context().get_world_rank() == 0, threading.Event()
     with tempfile.TemporaryDirectory(prefix="studio-") as folder:
-        unpack(ray.get(told["parcel"]), Path(folder))
-        job = moved(Job.model_validate_json(told["job"]), Path(folder))
+        unpack(ray.get(shared["bundle"]), Path(folder))
+        job = moved(Job.model_validate_json(shared["job"]), Path(folder))
         try:
             if first:
-                threading.Thread(target=_watch, args=(told["switch"], stop), daemon=True).start()
-                _say(work.train(job, stop), Path(folder), told["mailbox"])
+                threading.Thread(target=_watch, args=(shared["switch"], stop), daemon=True).start()
+                _send(work.train(job, stop), Path(folder), shared["mailbox"])
             else:
                 work.train_along(job)
         except errors.StudioError as error:
-            ray.get(told["mailbox"].put.remote([events.to_json(work.failure(error))]))
+            ray.get(shared["mailbox"].put.remote([events.to_json(work.failure(error))]))
             raise
         if stop.is_set():
-            ray.get(told["mailbox"].put.remote([END]))
+            ray.get(shared["mailbox"].put.remote([END]))
             raise Stopped  # so that Ray Train ends the others, which wait for this one
 
 
-def _say(said: Iterator[events.Event], folder: Path, mailbox: Any) -> None:
+def _send(run: Iterator[events.Event], folder: Path, mailbox: Any) -> None:
     """Put events, and files as they come, into the mailbox."""
     import ray
 
-    sent = {path: path.stat().st_mtime for path in files_in(folder)}
+    sent = {path: path.stat().st_mtime for path in files.inside(folder)}
     shipped = time.monotonic()
     try:
-        for event in said:
+        for event in run:
             mailbox.put.remote([events.to_json(event)])
             if time.monotonic() - shipped > SHIP_SECONDS:
                 shipped = time.monotonic()

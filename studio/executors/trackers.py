@@ -1,7 +1,7 @@
 """A run's curves for other programs: TensorBoard, Weights & Biases, MLflow or Trackio, where they are installed.
 
 `STUDIO_TRACKERS` names them; where their servers are, and who asks, each of them reads from its own settings. One that
-does not work is told of once, and the run goes on without it.
+does not work is reported once, and the run goes on without it.
 """
 
 import importlib.util

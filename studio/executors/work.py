@@ -5,7 +5,6 @@ import errno
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
 
 import psutil
 import pynvml
@@ -13,12 +12,11 @@ import pynvml
 from studio import events
 from studio.errors import DeviceError, StudioError, WorkerError
 from studio.executors.trackers import Trackers
-from studio.home import Home
 from studio.pipeline.job import Job
 
 USE_EVERY_SECONDS = 2.0
-_NOT_TOLD = (pynvml.NVMLError, RuntimeError, ModuleNotFoundError)
-"""What torch raises where a driver does not tell, as of a GPU that is cut into parts: no reason to end a run."""
+_NOT_KNOWN = (pynvml.NVMLError, RuntimeError, ModuleNotFoundError)
+"""What torch raises where a driver does not report, as of a GPU that is cut into parts: no reason to end a run."""
 
 
 def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Generator[events.Event, None, None]:
@@ -29,18 +27,18 @@ def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Genera
     """
     run = _run(job)
     use = _Use(others, job.seconds)
-    trackers = Trackers(Home(Path(job.home)), job.run_id, job.config, job.heard)
+    trackers = Trackers(job.home, job.run_id, job.config, job.heard)
     with contextlib.closing(run), contextlib.closing(trackers):  # type: ignore[type-var]  # it is a generator
         for event in run:
-            for one in [event, use.read()] if use.is_due() else [event]:
-                yield one
-                yield from trackers.take(one)
+            for new in [event, use.read()] if use.is_due() else [event]:
+                yield new
+                yield from trackers.take(new)
             if stop.is_set():
                 return
 
 
 def train_along(job: Job) -> None:
-    """Go the same way beside the process that tells of it."""
+    """Go the same way beside the process that reports it."""
     for _ in _run(job):
         pass
 
@@ -48,21 +46,24 @@ def train_along(job: Job) -> None:
 def _run(job: Job) -> Iterator[events.Event]:
     from studio.pipeline import distill as trainer  # it opens torch: only now, so that a worker listens from the start
 
-    replay = None if job.replay is None else Path(job.replay)
-    home = Home(Path(job.home))
-    return trainer.distill(job.config, run_id=job.run_id, dataset=Path(job.dataset), home=home, replay=replay)
+    return trainer.distill(job)
 
 
 def failure(error: Exception) -> events.Failed:
     """What a run ended with, in words."""
     if isinstance(error, StudioError):
-        return events.Failed(error=type(error).__name__, message=error.message, cure=error.cure)
+        return events.Failed.of(error)
+    return events.Failed.of(_in_words(error))
+
+
+def _in_words(error: Exception) -> StudioError:
+    """What a library or a bug raised, as an error that a person can understand."""
     if memory := _memory_that_ran_out(error):
-        return events.Failed(error=DeviceError.__name__, message=f"The {memory} ran out of memory.", cure=_LESS_MEMORY)
+        return DeviceError(f"The {memory} ran out of memory.", _LESS_MEMORY)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return events.Failed(error=DeviceError.__name__, message="The disk is full.", cure=_MORE_SPACE)
+        return DeviceError("The disk is full.", _MORE_SPACE)
     message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}."
-    return events.Failed(error=WorkerError.__name__, message=message, cure="The log of the run has the details.")
+    return WorkerError(message, "The log of the run has the details.")
 
 
 _LESS_MEMORY = "Choose a smaller batch size, maximum length or model."
@@ -70,7 +71,7 @@ _MORE_SPACE = "Free some space, for example by deleting runs; then resume this o
 
 
 def _memory_that_ran_out(error: Exception) -> str | None:
-    """Whose memory the error tells of. Torch has a class of its own for a GPU's, and only words for the machine's."""
+    """Whose memory ran out. Torch has a class of its own for a GPU's, and only words for the machine's."""
     if type(error).__name__ == "OutOfMemoryError":
         return "GPU"
     return "machine" if isinstance(error, MemoryError) or "can't allocate memory" in str(error) else None
@@ -81,8 +82,8 @@ class _Use:
 
     def __init__(self, others: Sequence[int], seconds: int) -> None:
         self._processes = [psutil.Process(), *map(psutil.Process, others)]
-        for one in self._processes:
-            one.cpu_percent()
+        for process in self._processes:
+            process.cpu_percent()
         self.last = time.monotonic()
         self._start = self.last - seconds
 
@@ -92,22 +93,22 @@ class _Use:
     def read(self) -> events.DeviceUse:
         self.last = time.monotonic()
         values = {"cpu_percent": 0.0, "memory_bytes": 0.0}
-        for one in self._processes:
-            with contextlib.suppress(psutil.NoSuchProcess):  # the others have done their part before the exam
-                values["cpu_percent"] += one.cpu_percent()
-                values["memory_bytes"] += one.memory_info().rss
+        for process in self._processes:
+            with contextlib.suppress(psutil.NoSuchProcess):  # the others have done their part before the evaluation
+                values["cpu_percent"] += process.cpu_percent()
+                values["memory_bytes"] += process.memory_info().rss
         return events.DeviceUse(seconds=round(self.last - self._start), values=values | self._of_gpus())
 
     def _of_gpus(self) -> dict[str, float]:
-        """The memory that the run's GPUs have in use, and how busy they are on average, where the driver tells."""
+        """The memory that the run's GPUs have in use, and how busy they are on average, where the driver reports it."""
         import torch
 
         if not torch.cuda.is_initialized():
             return {}
         numbers = range(torch.cuda.current_device(), torch.cuda.current_device() + len(self._processes))
         values = {}
-        with contextlib.suppress(*_NOT_TOLD):
-            values["gpu_memory_bytes"] = float(sum(torch.cuda.device_memory_used(one) for one in numbers))
-        with contextlib.suppress(*_NOT_TOLD):
+        with contextlib.suppress(*_NOT_KNOWN):
+            values["gpu_memory_bytes"] = float(sum(torch.cuda.device_memory_used(number) for number in numbers))
+        with contextlib.suppress(*_NOT_KNOWN):
             values["gpu_percent"] = sum(map(torch.cuda.utilization, numbers)) / len(numbers)
         return values

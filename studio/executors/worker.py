@@ -11,7 +11,7 @@ import traceback
 from studio import events
 from studio.errors import StudioError
 from studio.executors import work
-from studio.executors.peers import Peers
+from studio.executors.processes import Processes
 from studio.pipeline.job import Job
 
 KILLED = 128 + 9
@@ -21,48 +21,48 @@ LEAVE_SECONDS = 10.0
 
 def main() -> int:
     """Carry out the job; the exit status is 0 also when it was asked to stop."""
-    say = _Voice()
+    write = _EventWriter()
     job = Job.model_validate_json(sys.stdin.readline())
     stop = threading.Event()
     threading.Thread(target=_watch_input, args=(stop,), daemon=True).start()
-    peers = Peers(job, functools.partial(_end_with_a_peer, say))
+    processes = Processes(job, functools.partial(_end_with_another, write))
     try:
-        with contextlib.closing(work.train(job, stop, peers.pids)) as said:
-            for event in said:
-                say(event)
+        with contextlib.closing(work.train(job, stop, processes.pids)) as run:
+            for event in run:
+                write(event)
     except BrokenPipeError:
         traceback.print_exc()
-        return 1  # the studio has gone away: nobody is left to tell, and the student so far is saved
-    except Exception as error:  # noqa: BLE001  a bug or a library's own error: told in the page, with everything in the log
+        return 1  # the studio has gone away: nobody is left to report to, and the student so far is saved
+    except Exception as error:  # noqa: BLE001  a bug or a library's own error: shown in the page, with everything in the log
         if not isinstance(error, StudioError):
             traceback.print_exc()
-            peers.let_them_tell_first()
-        say(work.failure(error))
+            processes.let_them_report_first()
+        write(work.failure(error))
         return 1
     finally:
-        peers.end()
+        processes.end()
     return 0
 
 
-class _Voice:
-    """Says events on standard output, which is kept for them alone: what libraries print goes to the log."""
+class _EventWriter:
+    """Writes events to standard output, which is kept for them alone: what libraries print goes to the log."""
 
     def __init__(self) -> None:
-        self._said = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
-        self._speaking = threading.Lock()
+        self._writing = threading.Lock()
 
     def __call__(self, event: events.Event) -> None:
-        with self._speaking:
-            self._said.write(events.to_json(event) + "\n")
-            self._said.flush()
+        with self._writing:
+            self._output.write(events.to_json(event) + "\n")
+            self._output.flush()
 
 
-def _end_with_a_peer(say: _Voice, failed: events.Failed | None) -> None:
-    """Without it nothing goes on here: tell its error; where it was killed, end as if this one had been."""
+def _end_with_another(write: _EventWriter, failed: events.Failed | None) -> None:
+    """Without that process nothing goes on here: report its error; where it was killed, end as if this one had been."""
     if failed is None:
         os._exit(KILLED)
-    say(failed)
+    write(failed)
     os._exit(1)
 
 

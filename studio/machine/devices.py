@@ -24,8 +24,8 @@ class Device:
     @property
     def name(self) -> str:
         """What a person calls it: the GPU's product name, or the number of CPU threads."""
-        one = self._name_of_one
-        return one if self.group.size == 1 else f"{self.group.size} × {one}"
+        name = self._name_of_one
+        return name if self.group.size == 1 else f"{self.group.size} × {name}"
 
     @property
     def _name_of_one(self) -> str:
@@ -74,7 +74,7 @@ def seed_everything(seed: int) -> None:
 
 def _best(devices: int) -> str:
     """The first of all; Apple's GPU is one, so several devices are processes on the processor there."""
-    return next(one for one in available() if devices == 1 or one != "mps")
+    return next(name for name in available() if devices == 1 or name != "mps")
 
 
 def _require(device: torch.device) -> None:

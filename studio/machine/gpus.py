@@ -1,4 +1,4 @@
-"""NVIDIA's GPUs of this machine, as their driver tells of them: the pages' process never opens torch."""
+"""NVIDIA's GPUs of this machine, as their driver describes them: the pages' process never opens torch."""
 
 import contextlib
 import functools
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Gpu(BaseModel):
-    """Memory in bytes; `percent` of the last moments in which it worked. None is what the driver does not tell, as of
+    """Memory in bytes; `percent` of the last moments in which it worked. None is what the driver does not report, as of
     a GPU that is cut into parts."""
 
     model_config = ConfigDict(frozen=True)
@@ -25,13 +25,13 @@ class Gpu(BaseModel):
 def names() -> tuple[str, ...]:
     """Of all of them, in the driver's order; none where there is no driver."""
     with _handles() as handles:
-        return tuple(_told(pynvml.nvmlDeviceGetName, one) or "GPU" for one in handles)
+        return tuple(_asked(pynvml.nvmlDeviceGetName, handle) or "GPU" for handle in handles)
 
 
 def found() -> list[Gpu]:
     """What each does at this moment."""
     with _handles() as handles:
-        return [_read(one) for one in handles]
+        return [_read(handle) for handle in handles]
 
 
 @contextlib.contextmanager
@@ -48,17 +48,17 @@ def _handles() -> Iterator[list[Any]]:
 
 
 def _read(handle: Any) -> Gpu:
-    memory = _told(pynvml.nvmlDeviceGetMemoryInfo, handle)
-    rates = _told(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    memory = _asked(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    rates = _asked(pynvml.nvmlDeviceGetUtilizationRates, handle)
     return Gpu(
-        name=_told(pynvml.nvmlDeviceGetName, handle) or "GPU",
+        name=_asked(pynvml.nvmlDeviceGetName, handle) or "GPU",
         memory_bytes=None if memory is None else int(memory.total),
         used_bytes=None if memory is None else int(memory.used),
         percent=None if rates is None else float(rates.gpu),
     )
 
 
-def _told(question: Callable[[Any], Any], handle: Any) -> Any:
+def _asked(question: Callable[[Any], Any], handle: Any) -> Any:
     """The driver's answer, None where it gives none."""
     try:
         return question(handle)

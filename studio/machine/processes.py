@@ -58,10 +58,10 @@ class ProcessGroup:
         """Put the sum over all processes in the place of each tensor; they are the same everywhere afterwards."""
         if self.size == 1 or not tensors:
             return
-        flat = torch.cat([one.detach().reshape(-1).to(self.device, torch.float32) for one in tensors])
+        flat = torch.cat([tensor.detach().reshape(-1).to(self.device, torch.float32) for tensor in tensors])
         torch.distributed.all_reduce(flat)
-        for one, total in zip(tensors, flat.split([one.numel() for one in tensors]), strict=True):
-            one.detach().copy_(total.view_as(one))
+        for tensor, total in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.detach().copy_(total.view_as(tensor))
 
     def all_agree(self, yes: bool) -> bool:
         """Whether every process says yes."""
@@ -73,8 +73,8 @@ class ProcessGroup:
         """Give every process the weights of the first one. Raises `WorkerError` where the models differ in size."""
         if self.size == 1:
             return
-        tensors = [one for module in modules for one in module.state_dict().values()]
-        count = torch.tensor(float(sum(one.numel() for one in tensors)))
+        tensors = [tensor for module in modules for tensor in module.state_dict().values()]
+        count = torch.tensor(float(sum(tensor.numel() for tensor in tensors)))
         total = count.clone()
         self.add_up([total])
         if total != count * self.size:
@@ -82,10 +82,10 @@ class ProcessGroup:
                 f"The processes of this run hold models of different sizes; this one has {int(count):,} numbers.",
                 "Use the same files and library versions on every machine, or one device.",
             )
-        for one in tensors:
-            here = one.detach().to(self.device)
+        for tensor in tensors:
+            here = tensor.detach().to(self.device)
             torch.distributed.broadcast(here, 0)
-            one.detach().copy_(here)
+            tensor.detach().copy_(here)
 
     def seed(self, seed: int, step: int) -> None:
         """Where there are several: chance of its own for each process and step, the same when the step is repeated."""

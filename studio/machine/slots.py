@@ -1,4 +1,4 @@
-"""Places at which runs train, handed out in turn: each GPU of this machine, or a share of its processor."""
+"""Slots in which runs train, handed out in turn: each GPU of this machine, or a share of its processor."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ def available_cores() -> int:
 
 
 class Slots:
-    """`count` places. A run that needs several waits until they are free, and those behind it wait, too."""
+    """`count` slots. A run that needs more than one waits until they are free, and those behind it wait, too."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -24,7 +24,7 @@ class Slots:
 
     @contextlib.contextmanager
     def take(self, wanted: int, give_up: Callable[[], bool]) -> Iterator[list[int]]:
-        """So many places for as long as the block lasts, but no more than there are; none where `give_up()` is true
+        """So many slots for as long as the block lasts, but no more than there are; none where `give_up()` is true
         before its turn comes."""
         turn, needed = object(), min(wanted, self.count)
         mine: list[int] = []
@@ -35,7 +35,7 @@ class Slots:
             self._waiting.remove(turn)
             if is_next:
                 mine = sorted(self._free)[:needed]
-                self._free = [one for one in self._free if one not in mine]
+                self._free = [slot for slot in self._free if slot not in mine]
             self._changed.notify_all()
         try:
             yield mine

@@ -1,5 +1,5 @@
 """Models that are smaller than their architecture's config can say: fewer heads here and there, products of thin
-matrices, weights of few bits. They are saved as safetensors beside an ordinary config, whose entry `compact` tells
+matrices, weights of few bits. They are saved as safetensors beside an ordinary config, whose entry `compact` says
 more.
 
 This file stands alone (it needs torch, transformers and safetensors only), so that an export can carry it:
@@ -9,6 +9,8 @@ This file stands alone (it needs torch, transformers and safetensors only), so t
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,25 @@ LARGEST = {"weights_int8": 127, "weights_int4": 7}
 CODEBOOK = 16
 
 
+@dataclass(frozen=True)
+class Compact:
+    """The entry `compact` of a config: which layers are products of two thin ones, and which weights are saved in few
+    bytes, by the form of each. An entry that names none still says that the weights give the shapes."""
+
+    low_rank: tuple[str, ...] = ()
+    packed: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: Any) -> "Compact | None":
+        """What a config says; None where it is an ordinary one."""
+        entry = getattr(config, "compact", None)
+        return cls(tuple(entry.get("low_rank", ())), dict(entry.get("packed", {}))) if entry else None
+
+    def mark(self, config: Any) -> None:
+        """Put the entry into a config."""
+        config.compact = {"low_rank": list(self.low_rank), "packed": dict(self.packed)}
+
+
 def is_compact(folder: str | Path) -> bool:
     """Whether the folder needs this file to be opened."""
     return bool(json.loads((Path(folder) / "config.json").read_text()).get("compact"))
@@ -36,7 +57,8 @@ def load(folder: str | Path, auto_model: Any) -> Any:
     state: dict[str, Tensor] = {}
     for file in sorted(Path(folder).glob("*.safetensors")):
         state |= load_file(file)
-    restore(network, unpacked(state, config.compact.get("packed", {})), config.compact.get("low_rank", []))
+    entry = Compact.of(config) or Compact()
+    restore(network, unpacked(state, entry.packed), entry.low_rank)
     return network.eval()
 
 
@@ -44,11 +66,12 @@ def save(network: Any, folder: str | Path) -> None:
     """What `load` opens: the config and one safetensors file."""
     network.config.architectures = [type(network).__name__]
     network.config.save_pretrained(folder)
-    state = packed(network.state_dict(), network.config.compact["packed"])
+    entry = Compact.of(network.config) or Compact()
+    state = packed(network.state_dict(), entry.packed)
     save_file(state, Path(folder) / "model.safetensors", metadata={"format": "pt"})
 
 
-def restore(network: nn.Module, state: dict[str, Tensor], low_rank: list[str]) -> None:
+def restore(network: nn.Module, state: dict[str, Tensor], low_rank: Sequence[str] = ()) -> None:
     """Give `network` the shapes and the numbers of `state`. Raises `RuntimeError` where the names do not fit."""
     for name in low_rank:
         split(network, name, rank=state[f"{name}.1.weight"].shape[1])
@@ -99,7 +122,7 @@ def packed(state: dict[str, Tensor], forms: dict[str, str]) -> dict[str, Tensor]
     small: dict[str, Tensor] = {}
     for name, tensor in state.items():
         parts = {"": tensor} if name not in forms else _pack(tensor.detach().cpu(), forms[name])
-        small |= {f"{name}.{part}" if part else name: one.contiguous() for part, one in parts.items()}
+        small |= {f"{name}.{part}" if part else name: values.contiguous() for part, values in parts.items()}
     return small
 
 

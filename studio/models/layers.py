@@ -2,13 +2,16 @@
 
 import copy
 from dataclasses import replace
+from typing import TypeVar
 
-import torch
 from torch import nn
 
 from studio.errors import ModelError
 from studio.models import compact
+from studio.models.compact import Compact
 from studio.models.model import Model, parameters
+
+Value = TypeVar("Value")
 
 
 def cut_layers(teacher: Model, keep: int) -> Model:
@@ -35,12 +38,13 @@ def keep_layers(model: Model, kept: list[int]) -> Model:
     state = model.network.state_dict()
     if stack is not None:
         state = _renumbered(state, stack, kept)
-    if getattr(config, "compact", None):
-        old = {f"{name}.0.weight": torch.empty(0) for name in config.compact["low_rank"]}
-        new = old if stack is None else _renumbered(old, stack, kept)
-        config.compact = config.compact | {"low_rank": [name.removesuffix(".0.weight") for name in new]}
+    entry = Compact.of(config)
+    low_rank = () if entry is None else entry.low_rank
+    if entry is not None and stack is not None:
+        low_rank = tuple(_renumbered(dict.fromkeys(low_rank), stack, kept))
+        replace(entry, low_rank=low_rank).mark(config)
     smaller = type(model.network)(config)
-    compact.restore(smaller, state, (getattr(config, "compact", None) or {"low_rank": []})["low_rank"])
+    compact.restore(smaller, state, low_rank)
     return replace(model, network=smaller, folder=None)
 
 
@@ -63,15 +67,15 @@ def layer_stack(network: nn.Module, total: int | None) -> str | None:
     return max(stacks)[1] if stacks else None
 
 
-def _renumbered(state: dict[str, torch.Tensor], stack: str, kept: list[int]) -> dict[str, torch.Tensor]:
-    """The weights of the kept layers under their new numbers, and all weights outside the stack."""
+def _renumbered(state: dict[str, Value], stack: str, kept: list[int]) -> dict[str, Value]:
+    """What belongs to the kept layers under their new numbers, and all that lies outside the stack."""
     numbers = {old: new for new, old in enumerate(kept)}
     smaller = {}
-    for name, tensor in state.items():
+    for name, value in state.items():
         if not name.startswith(stack + "."):
-            smaller[name] = tensor
+            smaller[name] = value
             continue
         number, _, rest = name.removeprefix(stack + ".").partition(".")
         if int(number) in numbers:
-            smaller[f"{stack}.{numbers[int(number)]}.{rest}"] = tensor
+            smaller[f"{stack}.{numbers[int(number)]}.{rest}"] = value
     return smaller

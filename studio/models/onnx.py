@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import torch
 from onnxruntime import quantization
 from torch import Tensor, nn
 
+from studio import files
 from studio.config.plan import Form
 from studio.errors import ExportError, ModelError
 from studio.models import constraints
@@ -26,7 +26,7 @@ from studio.tasks import Encoded
 from studio.tasks.labels import choices
 
 CALIBRATION_ROWS = 200
-"""Training rows that tell how large activations become, for models of convolutions."""
+"""Training rows that show how large activations become, for models of convolutions."""
 
 LEAST_AGREEMENT = 0.99
 TOLERANCE = 1e-3
@@ -99,7 +99,7 @@ def _strip(file: Path) -> None:
 
 def best_form(network: nn.Module) -> Form:
     """Static for convolutions, whose kernels are slow with activations as they come; dynamic for everything else."""
-    return "int8_static" if any(isinstance(one, nn.Conv2d) for one in network.modules()) else "int8"
+    return "int8_static" if any(isinstance(module, nn.Conv2d) for module in network.modules()) else "int8"
 
 
 def write_int8(source: Path, target: Path, inputs: Encoded, form: Form) -> None:
@@ -154,7 +154,7 @@ def run(session: onnxruntime.InferenceSession, batch: dict[str, Tensor]) -> np.n
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX file that answers as the network it was made from, which lies inside and tells its parameters and
+    """An ONNX file that answers as the network it was made from, which lies inside and gives its parameters and
     config."""
 
     def __init__(self, file: Path, source: Any) -> None:
@@ -178,20 +178,16 @@ def quantized(model: Model, form: Form, inputs: Encoded, folder: Path) -> Model:
             "int8 with activations as they come is slow for convolutions.",
             "Take the form int8_static for this student.",
         )
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     plain = replace(model, network=constraints.without_rules(model.network))
-    try:
-        write(plain, inputs, part / "float32.onnx")
-    except ExportError as error:
-        raise ExportError(error.message, "Take the form weights_int8, which needs no ONNX.") from error
-    write_int8(part / "float32.onnx", part / "model.onnx", inputs, form)
-    (part / "float32.onnx").unlink()
-    plain.network.config.save_pretrained(part)
-    plain.processor.save_pretrained(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with files.whole(folder) as part:
+        try:
+            write(plain, inputs, part / "float32.onnx")
+        except ExportError as error:
+            raise ExportError(error.message, "Take the form weights_int8, which needs no ONNX.") from error
+        write_int8(part / "float32.onnx", part / "model.onnx", inputs, form)
+        (part / "float32.onnx").unlink()
+        plain.network.config.save_pretrained(part)
+        plain.processor.save_pretrained(part)
     return replace(plain, network=OnnxNetwork(folder / "model.onnx", plain.network), folder=folder)
 
 

@@ -16,7 +16,7 @@ from studio.home import Home
 from studio.machine import memory
 from studio.models import compact, hub
 from studio.models.model import Model, Problem
-from studio.models.saving import _unmark_packed, weights_bytes
+from studio.models.saving import weights_bytes, without_packing
 
 ONE_CLASS = "single_label_classification"
 """What transformers calls the problem of a model whose config names none."""
@@ -33,14 +33,14 @@ def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, No
     if wanted.source == "hub":
         folder = yield from hub.download(wanted.name)
         return open_folder(folder, problem)
-    if wanted.source == "run":
-        number, role = wanted.name.split("/")
-        folder = home.model(int(number), role)
+    if wanted.run is not None:
+        folder = home.model(wanted.run, wanted.role)
         if not folder.is_dir():
-            raise ModelError(f"Run {number} has no saved {role}.", "Choose a run that finished, or another model.")
+            missing = f"Run {wanted.run} has no saved {wanted.role}."
+            raise ModelError(missing, "Choose a run that finished, or another model.")
         return open_folder(folder, problem)
     if wanted.source == "folder":
-        return open_folder(Path(wanted.name).expanduser(), problem)
+        return open_folder(wanted.path, problem)
     raise ModelError(f"{reference!r} is cut from the teacher; it cannot be opened on its own.", "")
 
 
@@ -84,8 +84,7 @@ def open_folder(folder: Path, problem: Problem) -> Model:
 def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[Any, dict[str, Any]]:
     """The network, and which of its weights are missing in the folder; with a fresh head for so many `labels`."""
     if compact.is_compact(folder):
-        network = compact.load(folder, auto_model)
-        _unmark_packed(network)
+        network = without_packing(compact.load(folder, auto_model))
         if labels is not None:
             raise ValueError("it was compressed for other labels, and its last layer cannot be changed any more")
         return network, {"missing_keys": [], "mismatched_keys": []}

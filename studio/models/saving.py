@@ -1,58 +1,54 @@
 """Models as Hugging Face folders, written whole or not at all."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from studio import files
 from studio.models import compact, constraints
+from studio.models.compact import Compact
 from studio.models.model import Model
 
 
 def rebuilt(network: Any) -> Any:
     """A network whose layers were changed, made anew from its config where that can tell their sizes: then it opens
     like any other. Else its config says `compact`, and `studio.models.compact` opens it."""
-    config = network.config
-    if not getattr(config, "compact", None):
+    if Compact.of(network.config) is None:
         try:
-            fresh = type(network)(config)
+            fresh = type(network)(network.config)
             fresh.load_state_dict(network.state_dict())
             return fresh
         except (RuntimeError, ValueError):
-            config.compact = {"low_rank": [], "packed": {}}
+            Compact().mark(network.config)
     return network
 
 
 def mark_packed(network: Any, forms: dict[str, str]) -> None:
     """From now on these weights are saved in the few bytes of that form; they must have its values already."""
-    known = getattr(network.config, "compact", None) or {"low_rank": []}
-    network.config.compact = known | {"packed": forms}
+    known = Compact.of(network.config) or Compact()
+    replace(known, packed=forms).mark(network.config)
 
 
-def _unmark_packed(network: Any) -> None:
+def without_packing(network: Any) -> Any:
     """A model that was opened holds plain floats: what it learns from now on must not be rounded when it is saved."""
-    if network.config.compact["low_rank"] or not network.config.compact["packed"]:
-        network.config.compact = network.config.compact | {"packed": {}}
-    else:
+    known = Compact.of(network.config) or Compact()
+    if known.packed and not known.low_rank:
         network.config.compact = None
+        return rebuilt(network).eval()
+    Compact(known.low_rank).mark(network.config)
+    return network
 
 
 def save(model: Model, folder: Path) -> Model:
-    """Write a Hugging Face folder in one move: readers see the old one or the new one, never half of it."""
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
+    """Write a Hugging Face folder, whole or not at all."""
     network = constraints.without_rules(model.network)
-    if getattr(network.config, "compact", None):
-        compact.save(network, part)
-    else:
-        network.save_pretrained(part)
-    model.processor.save_pretrained(part)
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with files.whole(folder) as part:
+        if Compact.of(network.config) is None:
+            network.save_pretrained(part)
+        else:
+            compact.save(network, part)
+        model.processor.save_pretrained(part)
     return replace(model, folder=folder)
 
 
@@ -63,5 +59,5 @@ def weights_bytes(folder: Path) -> int:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return (folder / "model.safetensors").stat().st_size
-    files = set(json.loads(index.read_text())["weight_map"].values())
-    return sum((folder / Path(name).name).stat().st_size for name in files)
+    names = set(json.loads(index.read_text())["weight_map"].values())
+    return sum((folder / Path(name).name).stat().st_size for name in names)

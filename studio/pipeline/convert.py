@@ -1,11 +1,11 @@
 """A run's student as ONNX files, checked and timed on rows of its data, in a process of its own: it opens torch."""
 
-import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from studio import files
 from studio.errors import ExportError
 from studio.pipeline.answers import Conversion, Form
 from studio.pipeline.job import Job, respond
@@ -16,7 +16,7 @@ FILES = {"float32": "model.onnx", "int8": "model-int8.onnx"}
 
 
 def convert(job: Job) -> Conversion:
-    """Write the files and `forms.json` into the run's folder in one move.
+    """Write the files and `forms.json` into the run's folder, all or none.
 
     Checked on validation rows: the test rows stay what they are, read once. A form that does not agree with the student
     is left out, and it is said why. Raises `ExportError` where the student cannot be written as ONNX.
@@ -25,41 +25,36 @@ def convert(job: Job) -> Conversion:
 
     from studio import tasks
     from studio.data.folder import load
-    from studio.home import Home
     from studio.models import onnx
     from studio.models.model import Problem, quiet
     from studio.models.opening import open_folder
     from studio.models.saving import weights_bytes
 
     quiet()
-    home = Home(Path(job.home))
-    dataset = load(Path(job.dataset))
+    dataset = load(job.dataset)
     rows = dataset.dict["validation"]
     rows = rows.select(range(min(CHECKED_ROWS, len(rows))))
     problem = Problem(dataset.task, dataset.labels, rows, job.config.max_length, dataset.multi_label)
-    model = open_folder(home.model(job.run_id, "student"), problem)
+    model = open_folder(job.home.model(job.run_id, "student"), problem)
     task = tasks.get(dataset.task, dataset.multi_label)
     inputs = task.encode(rows, model.processor, model.network.config, job.config.max_length)
     train = dataset.dict["train"].select(range(min(onnx.CALIBRATION_ROWS, len(dataset.dict["train"]))))
     calibration = task.encode(train, model.processor, model.network.config, job.config.max_length)
 
-    folder = home.onnx(job.run_id)
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    onnx.write(model, inputs, part / FILES["float32"])
-    onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
-    agreements = {name: onnx.compare(model, part / file, inputs, dataset.multi_label) for name, file in FILES.items()}
-    times = _times(model, part, inputs)
-    forms = [Form(name="torch", size_bytes=weights_bytes(home.model(job.run_id, "student")), rows=len(inputs),
-                  same=1.0, largest=0.0, latency_ms=times["torch"])]  # fmt: skip
-    for name, found in agreements.items():
-        forms.append(_form(name, part / FILES[name], found, times[name]))
-    _require(forms[1])
-    conversion = Conversion(forms=forms, threads=torch.get_num_threads())
-    (part / "forms.json").write_text(conversion.model_dump_json(indent=2))
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with files.whole(job.home.onnx(job.run_id)) as part:
+        onnx.write(model, inputs, part / FILES["float32"])
+        onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
+        agreements = {
+            name: onnx.compare(model, part / file, inputs, dataset.multi_label) for name, file in FILES.items()
+        }
+        times = _times(model, part, inputs)
+        forms = [Form(name="torch", size_bytes=weights_bytes(job.home.model(job.run_id, "student")), rows=len(inputs),
+                      same=1.0, largest=0.0, latency_ms=times["torch"])]  # fmt: skip
+        for name, found in agreements.items():
+            forms.append(_form(name, part / FILES[name], found, times[name]))
+        _require(forms[1])
+        conversion = Conversion(forms=forms, threads=torch.get_num_threads())
+        (part / "forms.json").write_text(conversion.model_dump_json(indent=2))
     return conversion
 
 

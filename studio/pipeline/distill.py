@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -27,12 +26,12 @@ from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
 from studio.events import Event, Log, PhaseFinished, PhaseStarted, Progress, Role
-from studio.home import Home
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
 from studio.pipeline import final_evaluation, prepare, stage_results
 from studio.pipeline.final_evaluation import FinalEvaluation
+from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
 from studio.pipeline.timetable import Kind, Stage, planned, timetable
 
@@ -64,17 +63,15 @@ class RunState:
         return replace(self, models=self.models | {role: model})
 
 
-def distill(
-    config: RunConfig, *, run_id: int, dataset: Path, home: Home, replay: Path | None = None
-) -> Iterator[Event]:
+def distill(job: Job) -> Iterator[Event]:
     """Carry out a run; yields events, the last one a `Verdict`.
 
     Saves the student, the control, assistants and fine-tuned teachers as Hugging Face folders under
-    `home.run(run_id)`. `replay` is the folder of the data set that `config.replay` names.
-    Raises a `StudioError` where it cannot go on.
+    `job.home.run(job.run_id)`. Raises a `StudioError` where it cannot go on.
     """
     quiet()
-    context, opened = yield from _phase("prepare", prepare.prepare(config, run_id, dataset, replay, home))
+    opening = prepare.prepare(job.config, job.run_id, job.dataset, job.replay, job.home)
+    context, opened = yield from _phase("prepare", opening)
     config, rows = context.config, prepare.counts(context)
     first, *stages, last = timetable(config, rows, [teacher.knows_labels for teacher in opened.teachers])
     yield planned([first, *stages, last], config, rows)
@@ -84,7 +81,7 @@ def distill(
         return
     tests = FinalEvaluation(config, context.problem, devices.alone(context.device), context.splits)
     yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
-    shutil.rmtree(context.home.checkpoints(run_id), ignore_errors=True)
+    shutil.rmtree(context.home.checkpoints(job.run_id), ignore_errors=True)
 
 
 def _phase(name: str, body: Steps[Result]) -> Steps[Result]:

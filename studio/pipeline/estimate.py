@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -13,8 +12,7 @@ from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.data.folder import load
 from studio.distill import objective, teacher_outputs
-from studio.events import Progress
-from studio.home import Home
+from studio.events import Progress, result_of
 from studio.machine import devices, memory
 from studio.models import constraints, hub
 from studio.models.model import Model, Problem, parameters, quiet
@@ -46,18 +44,18 @@ def measure(job: Job) -> Estimate:
     quiet()
     config = job.config
     device = devices.pick(config)
-    missing = [reference for reference in _references(config) if _is_to_download(reference)]
+    missing = [reference for reference in config.references if _is_to_download(reference)]
     if missing:
-        names = " and ".join(missing)
+        names = " and ".join(map(str, missing))
         note = f"{names} will be downloaded first; sizes and time are known after that."
         return Estimate(device=device.name, notes=[note])
-    dataset = load(Path(job.dataset))
+    dataset = load(job.dataset)
     config = tasks.resolved(config, tasks.get(dataset.task, dataset.multi_label), len(dataset.labels))
-    old = None if job.replay is None else load(Path(job.replay))
+    old = None if job.replay is None else load(job.replay)
     rows = dataset.dict["train"]
     sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
     problem = Problem(dataset.task, dataset.labels, sample, config.max_length, dataset.multi_label)
-    context = RunContext(config, job.run_id, Home(Path(job.home)), dataset, old, problem, device)
+    context = RunContext(config, job.run_id, job.home, dataset, old, problem, device)
     models = prepare.opened(context)
     prepare.check(context, models)
     student = prepare.rehearse(context, models)
@@ -160,17 +158,11 @@ def _seconds_a_row(model: Model, inputs: Encoded, context: RunContext) -> float:
     model.network.to(context.device.torch_device)
     start = time.perf_counter()
     reading = teacher_outputs.logits(model, inputs, context.device, lambda done: Progress(phase="record", step=done))
-    for _ in reading:
-        pass
+    result_of(reading)
     return (time.perf_counter() - start) / len(inputs)
 
 
-def _references(config: RunConfig) -> tuple[str, ...]:
-    return (config.teacher, *config.more_teachers, *config.assistants, config.student)
-
-
-def _is_to_download(reference: str) -> bool:
-    wanted = ModelReference.parse(reference)
+def _is_to_download(wanted: ModelReference) -> bool:
     return wanted.source == "hub" and not hub.is_here(wanted.name)
 
 

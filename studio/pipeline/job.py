@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from studio import errors
 from studio.config.run import RunConfig
 from studio.errors import StudioError
+from studio.events import Failed
+from studio.home import Home
 
 Result = TypeVar("Result", bound=BaseModel)
 
@@ -24,9 +26,9 @@ class Job(BaseModel):
 
     run_id: int
     config: RunConfig
-    dataset: str
-    replay: str | None = None
-    home: str
+    dataset: Path
+    replay: Path | None = None
+    home: Home
     heard: dict[str, int] = {}
     seconds: int = 0
 
@@ -39,13 +41,12 @@ class Answer(BaseModel, Generic[Result]):
     """How a process that was asked one thing answers: with a result, or with the error that it met."""
 
     result: Result | None = None
-    error: str = ""
-    message: str = ""
-    cure: str = ""
+    failed: Failed | None = None
 
     def result_or_raise(self) -> Result:
-        if self.result is None:
-            raise errors.by_name(self.error)(self.message, self.cure)
+        if self.failed is not None:
+            raise self.failed.as_error()
+        assert self.result is not None, "an answer is a result or an error"
         return self.result
 
 
@@ -55,6 +56,6 @@ def respond(work: Callable[[Job], Result]) -> int:
     try:
         answer: Answer[Result] = Answer(result=work(job))
     except StudioError as error:
-        answer = Answer(error=type(error).__name__, message=error.message, cure=error.cure)
+        answer = Answer(failed=Failed.of(error))
     print(answer.model_dump_json())
     return 0

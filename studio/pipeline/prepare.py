@@ -17,7 +17,7 @@ from studio.data.folder import DataSet
 from studio.distill.objective import Distillation, is_deep
 from studio.distill.transfer_set import TransferSet, same_reading
 from studio.errors import ConfigError, DataError
-from studio.events import OLD_TEST, Event, Log
+from studio.events import OLD_TEST, Event, Log, result_of
 from studio.home import Home
 from studio.machine import devices, memory
 from studio.machine.devices import Device
@@ -158,18 +158,14 @@ def sample(context: RunContext, model: Model, count: int) -> "Sample":
 
 def opened(context: RunContext) -> Models:
     """`open_models` without telling how far it is."""
-    opening = open_models(context)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as stop:
-            models: Models = stop.value
-            return models
+    return result_of(open_models(context))
 
 
 def cut(reference: str, teacher: Model) -> Model:
     """The student `teacher/K-layers`, cut from this teacher."""
-    return cut_layers(teacher, int(ModelReference.parse(reference).name))
+    layers = ModelReference.parse(reference).layers
+    assert layers is not None, reference
+    return cut_layers(teacher, layers)
 
 
 def distillation(config: RunConfig, student: Model, teacher: Model | None, transfer: TransferSet) -> Distillation:
@@ -200,11 +196,11 @@ def open_models(context: RunContext) -> Generator[Event, None, Models]:
     line: list[Model | None] = []
     for reference in (*config.assistants, config.student):
         wanted = ModelReference.parse(reference)
-        if wanted.source == "teacher" and wanted.name != "same":
+        if wanted.layers is not None:
             line.append(None)
             continue
         role = "Student" if len(line) == len(config.assistants) else f"Assistant {len(line) + 1}"
-        source = config.teacher if wanted.name == "same" else reference
+        source = config.teacher if wanted.is_same else reference
         model = yield from load(source, context.problem, context.home)
         yield from _introduce(role, reference, model)
         line.append(model)
@@ -220,7 +216,7 @@ def _introduce(role: str, reference: str, model: Model) -> Generator[Event, None
 def _open_masked(reference: str, device: Device) -> Generator[Event, None, augment.Replace]:
     """The masked language model that fills in words."""
     wanted = ModelReference.parse(reference)
-    folder = (yield from hub.download(wanted.name)) if wanted.source == "hub" else Path(wanted.name).expanduser()
+    folder = (yield from hub.download(wanted.name)) if wanted.source == "hub" else wanted.path
     network, tokenizer = open_masked(folder)
     yield Log(message=f"Masked words are filled in by {reference}.")
     return augment.masked(network.to(device.torch_device), tokenizer)

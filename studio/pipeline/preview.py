@@ -4,7 +4,6 @@ own."""
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -12,7 +11,6 @@ from studio import compress
 from studio.config.plan import Prune
 from studio.data.folder import load
 from studio.errors import ModelError
-from studio.home import Home
 from studio.machine import devices
 from studio.models.model import Model, Problem, quiet
 from studio.pipeline import prepare, stage_results
@@ -53,10 +51,10 @@ def preview(job: Job) -> Preview:
 
 def _context(job: Job) -> RunContext:
     """On the processor, in float32."""
-    dataset = load(Path(job.dataset))
+    dataset = load(job.dataset)
     problem = Problem(dataset.task, dataset.labels, dataset.dict["train"], job.config.max_length, dataset.multi_label)
     device = replace(devices.pick(job.config), torch_device=torch.device("cpu"), dtype=torch.float32)
-    return RunContext(job.config, job.run_id, Home(Path(job.home)), dataset, None, problem, device)
+    return RunContext(job.config, job.run_id, job.home, dataset, None, problem, device)
 
 
 def _student_that_knows(context: RunContext) -> Model:

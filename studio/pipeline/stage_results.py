@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from studio.distill import teacher_outputs, transfer_set
-from studio.events import Progress, StageResult
+from studio.events import Progress, StageResult, result_of
 from studio.machine import devices
 from studio.machine.devices import Device
 from studio.models import constraints
@@ -65,10 +65,4 @@ def statistics(context: RunContext, members: Sequence[Model], inputs: Sequence[E
 
 def _read(model: Model, inputs: Encoded, device: Device) -> PositionLogits:
     """All logits, without telling how far it is."""
-    reading = teacher_outputs.logits(model, inputs, device, lambda done: Progress(phase="evaluate", step=done))
-    while True:
-        try:
-            next(reading)
-        except StopIteration as stop:
-            logits: PositionLogits = stop.value
-            return logits
+    return result_of(teacher_outputs.logits(model, inputs, device, lambda done: Progress(phase="evaluate", step=done)))

@@ -3,44 +3,46 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 
-from studio import events
+from studio import events, files
 from studio.config.run import RunConfig
 from studio.errors import StudioError, WorkerDiedError, WorkerError
-from studio.executors import local
+from studio.executors import registry
+from studio.executors.local import Execute
 from studio.home import Home
 from studio.pipeline.job import Job, Stopped
 from studio.store.rows import RunRow
 from studio.store.store import Store
 
-Execute = Callable[[Job, Callable[[], bool]], Generator[events.Event, None, None]]
 FLUSH_SECONDS = 0.4
 DIED = "The training process was killed; the run goes on from its last checkpoint."
 
 
 def job_of(store: Store, home: Home, config: RunConfig, dataset_id: int, run_id: int = 0) -> Job:
-    """What a worker is told: names of data sets become folders. Raises `StoreError` where one is not there."""
-    replay = None if config.replay is None else str(home.dataset(store.dataset(config.replay).id))
-    return Job(run_id=run_id, config=config, dataset=str(home.dataset(dataset_id)), replay=replay, home=str(home.root))
+    """What a worker needs to know: names of data sets become folders. Raises `StoreError` where one is not there."""
+    replay = None if config.replay is None else home.dataset(store.dataset(config.replay).id)
+    return Job(run_id=run_id, config=config, dataset=home.dataset(dataset_id), replay=replay, home=home)
 
 
 def carry(
-    store: Store, home: Home, run: RunRow, execute: Execute = local.execute, leave: Callable[[], bool] = lambda: False
+    store: Store, home: Home, run: RunRow, execute: Execute | None = None, leave: Callable[[], bool] = lambda: False
 ) -> Iterator[events.Event]:
     """Carry one claimed run to its end, whatever that end is; yields every event once it is in the store.
 
-    When its process is killed the run goes on in another one, from its last checkpoint.
+    `execute` is what carries it out; without one, what `STUDIO_EXECUTOR` names. When its process is killed the run goes
+    on in another one, from its last checkpoint.
     `leave()` is asked now and then: true means that the studio is closing; the run goes back into the queue.
     """
     job = job_of(store, home, run.config, run.dataset_id, run.id)
     try:
+        execute = execute or registry.one_run()
         while True:
             try:
                 before = {"heard": store.last_steps(run.id), "seconds": store.seconds_used(run.id)}
                 job = job.model_copy(update=before)
-                with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as said:
-                    for batch in _batches(said):
+                with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as run_events:
+                    for batch in _batches(run_events):
                         store.record(run.id, batch)
                         yield from batch
                 break
@@ -65,12 +67,12 @@ def carry(
         raise
 
 
-def _batches(said: Iterator[events.Event]) -> Iterator[list[events.Event]]:
-    """What was said, in batches a fraction of a second long; the last one also when the end is an error."""
+def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]:
+    """The events, in batches a fraction of a second long; the last one also when the end is an error."""
     batch: list[events.Event] = []
     flushed = 0.0
     try:
-        for event in said:
+        for event in run_events:
             batch.append(event)
             if time.monotonic() - flushed > FLUSH_SECONDS or not isinstance(event, events.Metrics | events.Progress):
                 yield batch
@@ -85,7 +87,7 @@ def _batches(said: Iterator[events.Event]) -> Iterator[list[events.Event]]:
 
 def disk_bytes(home: Home, run_id: int) -> int:
     """What the models, checkpoints and logs of a run take on disk."""
-    return sum(file.stat().st_size for file in home.run(run_id).rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in files.inside(home.run(run_id)))
 
 
 def delete(home: Home, store: Store, run_id: int) -> int:

@@ -4,7 +4,6 @@ import logging
 import math
 import os
 import socket
-import sys
 import threading
 import time
 import uuid
@@ -12,12 +11,12 @@ import uuid
 import psutil
 
 from studio.errors import StudioError, WorkerError
-from studio.executors import local
+from studio.executors import local, registry
+from studio.executors.local import Execute
 from studio.home import Home
 from studio.machine.slots import Slots
 from studio.service import notify
-from studio.service.runs import Execute, carry
-from studio.service.slots import on_a_cluster, on_the_cluster, on_this_machine, wanted_slots
+from studio.service.runs import carry
 from studio.store.store import Store
 
 WAKE_SECONDS = 0.3
@@ -27,7 +26,6 @@ RETRY_SECONDS = 5.0
 SAME_START_SECONDS = 5.0
 """How far apart two readings of one process's start may be: the machine's clock is set now and then."""
 
-_RUNTIME = "studio.service.runtime.the_runtime"
 _log = logging.getLogger(__name__)
 INTERRUPTED = WorkerError(
     "The studio was closed several times while this run was at the same place.",
@@ -66,10 +64,10 @@ class Runtime:
         self._closing = threading.Event()
         self._renewed = -math.inf
         self._renewing = threading.Lock()
-        count = slots or wanted_slots()
+        count = slots or registry.wanted_slots()
         self.owners = [new_owner() for _ in range(count)]
         """Each thread by its name in the store."""
-        carry_out = execute or (on_the_cluster() if on_a_cluster() else on_this_machine(Slots(count)))
+        carry_out = execute or registry.chosen().execute(Slots(count))
         self._threads = [
             threading.Thread(target=self._work, args=(owner, carry_out), name=f"training {number}", daemon=True)
             for number, owner in enumerate(self.owners)
@@ -100,7 +98,7 @@ class Runtime:
         store.release_lease(LEASE, self.owner)
 
     def _open(self) -> Store | None:
-        """The store, as soon as it can be opened: until then the pages tell why it cannot."""
+        """The store, as soon as it can be opened: until then the pages show why it cannot."""
         while not self._closing.is_set():
             try:
                 return Store(self.home.database)
@@ -138,19 +136,3 @@ class Runtime:
                 self.trains = store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
                 self._renewed = time.monotonic()
             return self.trains
-
-
-def start_runtime(home: Home) -> Runtime:
-    """The one runtime of this process. It lives where a hot reload of the modules cannot reach it."""
-    runtime: Runtime | None = sys.modules.get(_RUNTIME)  # type: ignore[assignment]
-    if runtime is None:
-        runtime = Runtime(home)
-        sys.modules[_RUNTIME] = runtime  # type: ignore[assignment]
-        runtime.start()
-    return runtime
-
-
-def stop_runtime() -> None:
-    runtime = sys.modules.pop(_RUNTIME, None)
-    if runtime is not None:
-        runtime.stop()

@@ -27,6 +27,7 @@ from studio.data.cleaning import Rows, clean
 from studio.data.columns import Columns, guess_columns, guess_task
 from studio.data.folder import load
 from studio.distill import teacher_outputs as teacher
+from studio.events import result_of
 from studio.home import Home
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
@@ -166,11 +167,7 @@ def logits(model: Model, rows: object) -> np.ndarray:
     """(rows, classes)."""
     inputs = tasks.get("image-classification").encode(rows, model.processor, model.network.config, 0)
     steps = teacher.logits(model, inputs, CPU, lambda done: None)  # type: ignore[arg-type,return-value]
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value.values.numpy()
+    return result_of(steps).values.numpy()
 
 
 def best_bias(found: np.ndarray, labels: np.ndarray) -> float:

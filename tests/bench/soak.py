@@ -32,8 +32,8 @@ from studio.store.store import Store
 from tests.conftest import reviews
 
 TINY = {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny", "epochs": 30, "teacher_epochs": 2}
-SERVER = "import sys, time; from studio.service.runtime import start_runtime; from studio.home import Home\n" \
-         "start_runtime(Home.from_environment())\nwhile True: time.sleep(1)"  # fmt: skip
+SERVER = "import time; from studio.service.runtime import Runtime; from studio.home import Home\n" \
+         "Runtime(Home.from_environment()).start()\nwhile True: time.sleep(1)"  # fmt: skip
 EVERY_SECONDS = (2.0, 6.0)
 SERVERS_SHARE = 0.3
 """How many of the kills hit the server rather than a worker."""

@@ -20,6 +20,7 @@ from studio.events import PhaseStarted
 from studio.executors import local
 from studio.home import Home
 from studio.pipeline import distill as trainer
+from studio.pipeline.job import Job
 from studio.service import library
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
@@ -63,7 +64,7 @@ def checkpoint_share(home: Home) -> tuple[list[str], float]:
     checkpoints.write = timed
     phases, begun = ["start"], time.monotonic()
     config = parse_config({"dataset": "reviews", **SETTINGS})
-    for event in trainer.distill(config, run_id=99, dataset=home.dataset(1), home=home):
+    for event in trainer.distill(Job(run_id=99, config=config, dataset=home.dataset(1), home=home)):
         phases += [event.phase] if isinstance(event, PhaseStarted) else []
     checkpoints.write = write
     return phases, round(spent / (time.monotonic() - begun), 4)

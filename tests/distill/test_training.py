@@ -28,6 +28,7 @@ from studio.models.model import Model, Problem
 from studio.models.opening import build, load, open_folder
 from studio.models.saving import save
 from studio.pipeline import distill as trainer
+from studio.pipeline.job import Job
 from studio.pipeline.prepare import distillation
 from tests.conftest import TINY
 
@@ -338,7 +339,7 @@ def test_a_device_that_the_machine_lacks_is_refused_with_those_it_has():
 
 def run(home, saved, **changes):
     config = parse_config({"dataset": "reviews", **TINY, **changes})
-    return list(trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
+    return list(trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
 
 
 def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(home, saved):
@@ -387,7 +388,7 @@ def test_the_test_rows_are_read_once_after_all_training(home, saved, monkeypatch
 
     monkeypatch.setattr(task, "_encode", watching)
     config = parse_config({"dataset": "reviews", **TINY})
-    for event in trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home):
+    for event in trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)):
         if isinstance(event, events.PhaseStarted):
             assert not any(read), f"{event.phase} begins, and test rows were read"
     assert any(read)
@@ -410,7 +411,7 @@ def test_rows_without_a_label_teach_the_student_and_not_the_control(home, store)
     dataset = folder.load(home.dataset(saved.id))
     assert sum(label == UNLABELLED for label in dataset.dict["train"]["label"]) == 40
     config = parse_config({"dataset": "partly", **TINY})
-    said = list(trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
+    said = list(trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
     assert any(isinstance(event, events.Verdict) for event in said)
 
 
@@ -491,7 +492,7 @@ def test_a_plan_that_this_student_cannot_follow_is_refused_before_anything_is_tr
 
 def test_closing_a_run_in_the_middle_saves_the_student_so_far(home, saved):
     config = parse_config({"dataset": "reviews", **TINY, "epochs": 50})
-    steps = trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home)
+    steps = trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home))
     for event in steps:
         if isinstance(event, events.Metrics) and event.phase == "distill" and event.step > 5:
             break
@@ -502,7 +503,7 @@ def test_closing_a_run_in_the_middle_saves_the_student_so_far(home, saved):
 def test_a_student_from_an_earlier_run_can_be_the_teacher_and_needs_no_teaching(home, saved):
     run(home, saved)
     config = parse_config({"dataset": "reviews", **TINY, "teacher": "run:1/teacher"})
-    said = list(trainer.distill(config, run_id=2, dataset=home.dataset(saved.id), home=home))
+    said = list(trainer.distill(Job(run_id=2, config=config, dataset=home.dataset(saved.id), home=home)))
     assert "teach" not in [event.phase for event in said if isinstance(event, events.PhaseStarted)]
     assert any(isinstance(event, events.Log) and "on disk from an earlier run" in event.message for event in said)
 

@@ -12,6 +12,7 @@ from studio.data.columns import Columns
 from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError, StoreError
 from studio.pipeline import distill as trainer
+from studio.pipeline.job import Job
 from studio.service import library, samples
 from tests.conftest import TINY, reviews
 
@@ -21,7 +22,7 @@ COLUMNS = Columns("text", "label")
 def run(home, dataset, run_id: int = 1, replay=None, **changes):
     config = parse_config({"dataset": dataset.name, **changes})
     folder = home.dataset(dataset.id)
-    return list(trainer.distill(config, run_id=run_id, dataset=folder, home=home, replay=replay))
+    return list(trainer.distill(Job(run_id=run_id, config=config, dataset=folder, home=home, replay=replay)))
 
 
 def phases(said) -> list[str]:

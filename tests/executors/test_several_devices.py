@@ -14,7 +14,6 @@ from studio.config.reading import parse_config
 from studio.errors import ConfigError
 from studio.executors import local
 from studio.machine.slots import Slots, available_cores
-from studio.service import slots
 from studio.service.runs import DIED, carry
 from studio.service.runtime import new_owner
 from tests.conftest import TINY
@@ -83,7 +82,7 @@ def test_several_processes_learn_what_one_learns_from_the_same_batches(store, ho
 def test_a_run_that_is_stopped_or_loses_a_process_goes_on_as_if_nothing_had_happened(store, home, saved):
     """Although each process drops some neurons by chance of its own."""
     unbroken = carried(store, home, devices=2, epochs=12)
-    for what in ("stop", "studio.executors.worker", "studio.executors.peers"):
+    for what in ("stop", "studio.executors.worker", "studio.executors.processes"):
         run = submitted(store, devices=2, epochs=12, key=what)
         interrupted(store, home, run, what)
         assert processes(home) == []
@@ -104,37 +103,37 @@ def interrupted(store, home, run, what):
             if what == "stop":
                 store.request_stop(run.id)
             else:
-                [one] = [one for one in processes(home) if what in one.cmdline()]
-                one.kill()
+                [process] = [process for process in processes(home) if what in process.cmdline()]
+                process.kill()
     assert done
 
 
 def processes(home):
     """Those that train in this home now."""
     found = []
-    for one in psutil.process_iter(["cmdline", "environ"]):
-        words = one.info["cmdline"] or ()
-        mine = (one.info["environ"] or {}).get("STUDIO_HOME") == str(home.root)
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        words = process.info["cmdline"] or ()
+        mine = (process.info["environ"] or {}).get("STUDIO_HOME") == str(home.root)
         if (
             mine
-            and {"studio.executors.worker", "studio.executors.peers"} & set(words)
-            and one.status() != psutil.STATUS_ZOMBIE
+            and {"studio.executors.worker", "studio.executors.processes"} & set(words)
+            and process.status() != psutil.STATUS_ZOMBIE
         ):
-            found.append(one)
+            found.append(process)
     return found
 
 
 def test_an_error_that_only_another_process_meets_is_told_as_what_it_was(store, home, saved, monkeypatch):
     """The second process cannot prepare; the first one can."""
     real = local.environment
-    monkeypatch.setattr(local, "environment", lambda *rest: real(*rest) | {"PYTHONPATH": broken_peers(home)})
+    monkeypatch.setattr(local, "environment", lambda *rest: real(*rest) | {"PYTHONPATH": broken_processes(home)})
     run = submitted(store, devices=2)
     list(carry(store, home, run))
     assert (store.run(run.id).error, store.run(run.id).message) == ("DataError", "It is broken.")
 
 
-def broken_peers(home):
-    """A path on which `studio.executors.peers` meets an error where it is a program; all else is as it is."""
+def broken_processes(home):
+    """A path on which `studio.executors.processes` meets an error where it is a program; all else is as it is."""
     folder = home.root / "broken"
     folder.mkdir(parents=True)
     (folder / "sitecustomize.py").write_text(
@@ -167,13 +166,13 @@ def test_settings_that_contradict_each_other_are_refused(values, reason):
         parse_config({"dataset": "d", **TINY, **values})
 
 
-def test_a_run_on_several_places_waits_until_they_are_free_and_those_behind_it_wait_too():
-    places, log = Slots(2), []
-    first = places.take(1, lambda: False)
+def test_a_run_on_several_slots_waits_until_they_are_free_and_those_behind_it_wait_too():
+    slots, log = Slots(2), []
+    first = slots.take(1, lambda: False)
     first.__enter__()
 
     def wait_for(wanted):
-        with places.take(wanted, lambda: False) as mine:
+        with slots.take(wanted, lambda: False) as mine:
             log.append(mine)
 
     both = threading.Thread(target=wait_for, args=(2,))
@@ -189,35 +188,35 @@ def test_a_run_on_several_places_waits_until_they_are_free_and_those_behind_it_w
     assert log == [[0, 1], [0]]
 
 
-def test_a_run_that_waits_for_places_can_be_stopped():
-    places = Slots(2)
-    with places.take(2, lambda: False), places.take(1, lambda: True) as mine:
+def test_a_run_that_waits_for_slots_can_be_stopped():
+    slots = Slots(2)
+    with slots.take(2, lambda: False), slots.take(1, lambda: True) as mine:
         assert mine == []
 
 
 def test_a_run_behind_one_that_waits_can_be_stopped_at_once():
-    places, begun = Slots(2), time.monotonic()
-    with places.take(1, lambda: False):
+    slots, begun = Slots(2), time.monotonic()
+    with slots.take(1, lambda: False):
         stop = threading.Event()
 
         def wait_for_both():
-            with places.take(2, stop.is_set):
+            with slots.take(2, stop.is_set):
                 pass
 
         both = threading.Thread(target=wait_for_both)
         both.start()
         time.sleep(0.1)
-        with places.take(1, lambda: time.monotonic() - begun > 0.3) as mine:
+        with slots.take(1, lambda: time.monotonic() - begun > 0.3) as mine:
             assert mine == []
         stop.set()
         both.join(5)
         assert not both.is_alive()
-    assert not places.would_wait(2)
+    assert not slots.would_wait(2)
 
 
-def test_a_run_gets_different_gpus_first_those_of_its_places():
-    assert slots._gpus([1], 1, 4) == [1]
-    assert slots._gpus([5], 1, 4) == [1], "two slots share a GPU"
-    assert slots._gpus([3], 2, 4) == [3, 0]
-    assert slots._gpus([0, 4], 2, 4) == [0, 1]
-    assert slots._gpus([0], 1, 0) == []
+def test_a_run_gets_different_gpus_first_those_of_its_slots():
+    assert local._gpus([1], 1, 4) == [1]
+    assert local._gpus([5], 1, 4) == [1], "two slots share a GPU"
+    assert local._gpus([3], 2, 4) == [3, 0]
+    assert local._gpus([0, 4], 2, 4) == [0, 1]
+    assert local._gpus([0], 1, 0) == []

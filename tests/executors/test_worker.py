@@ -23,7 +23,7 @@ def listen(job, manner, stop=never):
 
 def command(job, manner):
     """Ends with the home of this test, so that its workers can be told from those of other tests."""
-    return (*fake(manner, "trainer"), job.home)
+    return (*fake(manner, "trainer"), str(job.home.root))
 
 
 def soon(reads=5):
@@ -100,7 +100,7 @@ def test_a_worker_whose_studio_is_killed_saves_its_student(job, home):
 def studio_that_dies(job, manner, stops):
     """Another process that runs the job, asks to stop or not when it has heard an event, and is killed soon after."""
     script = (
-        "import os, signal, sys, threading; from studio.executors import Job, local\n"
+        "import os, signal, sys, threading; from studio.executors import local; from studio.pipeline.job import Job\n"
         "job, heard = Job.model_validate_json(sys.argv[1]), []\n"
         "die = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGKILL))\n"
         f"for event in local.execute(job, lambda: {stops} and heard, command=sys.argv[2:]):\n"
@@ -113,7 +113,8 @@ def studio_that_dies(job, manner, stops):
 def workers(job) -> list[int]:
     """The processes of this test's workers."""
     found = psutil.process_iter(["cmdline", "pid"])
-    return [one.pid for one in found if (one.info["cmdline"] or [])[-1:] == [job.home]]
+    mine = [str(job.home.root)]
+    return [process.pid for process in found if (process.info["cmdline"] or [])[-1:] == mine]
 
 
 def wait_until(condition, seconds=15):

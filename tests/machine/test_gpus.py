@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from studio.executors import work
+from studio.executors.registry import wanted_slots
 from studio.machine import gpus
-from studio.service.slots import wanted_slots
 from tests.pages.conftest import fresh, opened, words
 
 TOTAL, USED = 80_000_000_000, 12_000_000_000

@@ -8,6 +8,7 @@ from studio.config.reading import parse_config
 from studio.errors import DeviceError
 from studio.machine import memory
 from studio.pipeline.estimate import measure
+from studio.pipeline.job import Job
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
 from tests.conftest import TINY
@@ -58,7 +59,7 @@ def test_a_run_that_does_not_fit_is_refused_while_it_prepares(job, monkeypatch):
 
     free(monkeypatch, 10_000)
     home = Home.from_environment()
-    run = trainer.distill(job.config, run_id=1, dataset=home.dataset(1), home=home)
+    run = trainer.distill(Job(run_id=1, config=job.config, dataset=home.dataset(1), home=home))
     said = []
     with pytest.raises(DeviceError, match="This run takes at least"):
         said += run

@@ -16,6 +16,7 @@ from studio.models.model import Problem
 from studio.models.opening import build
 from studio.pipeline import distill as trainer
 from studio.pipeline.convert import convert as convert_here
+from studio.pipeline.job import Job
 from studio.service import export, samples
 from studio.service.questions import convert
 from studio.service.runs import job_of
@@ -90,7 +91,7 @@ def test_a_file_of_another_model_is_told_apart(texts, tmp_path):
 @pytest.fixture
 def finished(store, home, saved):
     run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="a", owner=new_owner())
-    for event in trainer.distill(run.config, run_id=run.id, dataset=home.dataset(saved.id), home=home):
+    for event in trainer.distill(Job(run_id=run.id, config=run.config, dataset=home.dataset(saved.id), home=home)):
         store.record(run.id, [event])
     store.finish(run.id)
     return run

@@ -17,6 +17,7 @@ from studio.distill.fit import fit
 from studio.distill.spec import BestWeights
 from studio.errors import StoreError
 from studio.pipeline import distill as trainer
+from studio.pipeline.job import Job
 from studio.service.runs import carry, delete
 from studio.service.runtime import new_owner
 from tests.conftest import TINY
@@ -117,11 +118,11 @@ PLANS = {
 @pytest.mark.parametrize("name", PLANS)
 def test_a_run_that_is_closed_in_every_phase_ends_as_an_unbroken_one(home, saved, name):
     config = parse_config({"dataset": "reviews", **TINY, **PLANS[name]})
-    whole = list(trainer.distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
+    whole = list(trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
     phases = [one.phase for one in whole if isinstance(one, events.PhaseStarted)]
     told: dict[tuple, float] = {}
     for phase in phases:
-        steps = trainer.distill(config, run_id=2, dataset=home.dataset(saved.id), home=home)
+        steps = trainer.distill(Job(run_id=2, config=config, dataset=home.dataset(saved.id), home=home))
         here, left = None, 4
         for event in steps:
             here = event.phase if isinstance(event, events.PhaseStarted) else here
@@ -130,7 +131,7 @@ def test_a_run_that_is_closed_in_every_phase_ends_as_an_unbroken_one(home, saved
             if left == 0:
                 break
         steps.close()
-    last = list(trainer.distill(config, run_id=2, dataset=home.dataset(saved.id), home=home))
+    last = list(trainer.distill(Job(run_id=2, config=config, dataset=home.dataset(saved.id), home=home)))
     for event in last:
         tell(told, event)
     expected: dict[tuple, float] = {}

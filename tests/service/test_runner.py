@@ -1,7 +1,7 @@
 """The runner: who carries which run, and what becomes of it."""
 
+import asyncio
 import functools
-import importlib.util
 import itertools
 import os
 import socket
@@ -16,12 +16,12 @@ import pytest
 from studio import events
 from studio.config.reading import parse_config
 from studio.errors import ConfigError, ModelError
-from studio.executors import local, work
+from studio.executors import local, registry, work
+from studio.executors.registry import EXECUTORS, Executor, wanted_slots
 from studio.service import runtime as the_runtime
 from studio.service.questions import estimate
 from studio.service.runs import carry
-from studio.service.runtime import INTERRUPTED, LEASE, Runtime, is_gone, new_owner, start_runtime, stop_runtime
-from studio.service.slots import on_a_cluster, wanted_slots
+from studio.service.runtime import INTERRUPTED, LEASE, Runtime, is_gone, new_owner
 from studio.store.store import MOST_DEATHS
 from tests.conftest import TINY, fake
 
@@ -69,7 +69,8 @@ def test_a_run_that_is_left_by_ctrl_c_is_stopped_when_its_worker_has_ended(store
 
 
 def workers() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "fake_worker" in " ".join(one.cmdline())]
+    children = psutil.Process().children(recursive=True)
+    return [process for process in children if "fake_worker" in " ".join(process.cmdline())]
 
 
 def test_an_error_of_the_store_ends_the_run_and_is_not_hidden(store, home, run, monkeypatch):
@@ -189,15 +190,20 @@ def test_a_server_starts_with_a_damaged_database_and_trains_once_it_is_mended(ho
     assert (tmp_path / "aside").read_bytes() == b"my thesis, not a database" * 100
 
 
-def test_a_hot_reload_finds_the_runtime_that_is_there(home):
-    first = start_runtime(home)
-    try:
-        spec = importlib.util.spec_from_file_location("studio.service.runtime", the_runtime.__file__)
-        reloaded = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(reloaded)
-        assert reloaded.start_runtime(home) is first
-    finally:
-        stop_runtime()
+def test_the_server_owns_the_runtime_starts_it_and_ends_it_with_itself(home, monkeypatch):
+    import app
+
+    started = []
+    monkeypatch.setattr(Runtime, "start", lambda runtime: started.append(runtime))
+    monkeypatch.setattr(Runtime, "stop", lambda runtime: started.remove(runtime))
+
+    async def serve():
+        async with app.lifespan(None) as state:
+            assert started == [state["runtime"]]
+            assert state["runtime"].home == home
+
+    asyncio.run(serve())
+    assert started == []
 
 
 @pytest.fixture
@@ -314,10 +320,43 @@ def test_a_number_of_slots_that_is_none_is_refused(monkeypatch):
     assert wanted_slots() == 3
 
 
+def test_a_cluster_takes_more_runs_at_once_than_this_machine_has_devices(monkeypatch):
+    monkeypatch.setenv("STUDIO_EXECUTOR", "ray")
+    assert wanted_slots() == EXECUTORS["ray"].slots() > EXECUTORS["local"].slots()
+    assert EXECUTORS["local"].nodes is None
+
+
 def test_an_executor_that_there_is_not_is_refused(monkeypatch):
     monkeypatch.setenv("STUDIO_EXECUTOR", "cloud")
     with pytest.raises(ConfigError, match="local or ray, got 'cloud'"):
-        on_a_cluster()
+        registry.chosen()
+
+
+def test_a_run_of_the_command_line_goes_where_the_environment_says(store, home, run, monkeypatch):
+    seen = []
+
+    def carried_elsewhere(slots):
+        seen.append(slots.count)
+        return execute_fake("finish")
+
+    monkeypatch.setitem(EXECUTORS, "elsewhere", Executor("Elsewhere", carried_elsewhere, slots=lambda: 5))
+    monkeypatch.setenv("STUDIO_EXECUTOR", "elsewhere")
+    list(carry(store, home, run))
+    assert seen == [1]
+    assert store.run(run.id).verdict == "Done."
+    assert wanted_slots() == 5
+    assert len(Runtime(home).owners) == 5
+    assert seen == [1, 5]
+
+
+@pytest.mark.parametrize(("name", "value"), [("CORES", "abc"), ("CORES", "0"), ("GPUS", "-1"), ("GPUS", "nan")])
+def test_a_wish_of_the_cluster_that_is_no_number_fails_the_run_and_is_named(store, home, run, monkeypatch, name, value):
+    monkeypatch.setenv("STUDIO_EXECUTOR", "ray")
+    monkeypatch.setenv(f"STUDIO_RAY_{name}", value)
+    list(carry(store, home, run))
+    assert (store.run(run.id).status, store.run(run.id).error) == ("failed", "ConfigError")
+    assert f"STUDIO_RAY_{name} must be" in store.run(run.id).message
+    assert repr(value) in store.run(run.id).message
 
 
 def test_what_a_run_uses_of_the_machine_goes_on_where_it_was_when_the_run_does(store, home, run):

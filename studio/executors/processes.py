@@ -1,6 +1,6 @@
 """The other processes of a run on several devices of this machine: its worker starts them, and they end with it.
 
-`python -m studio.executors.peers` is one of them: a job on standard input, and nothing on standard output
+`python -m studio.executors.processes` is one of them: a job on standard input, and nothing on standard output
 but the error it met.
 """
 
@@ -25,10 +25,10 @@ GRACE_SECONDS = 2.0
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 
 
-class Peers:
+class Processes:
     """`config.devices` - 1 processes; this one becomes the first of the group.
 
-    `failed` is called, from a thread, with what a peer met: an error, or None for one that was killed.
+    `failed` is called, from a thread, with what one of them met: an error, or None where it was killed.
     """
 
     def __init__(self, job: Job, failed: Callable[[events.Failed | None], None]) -> None:
@@ -46,7 +46,7 @@ class Peers:
 
     @property
     def pids(self) -> list[int]:
-        return [one.pid for one in self.processes]
+        return [process.pid for process in self.processes]
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -55,14 +55,14 @@ class Peers:
         if self._is_ending or status == 0:
             return
         self._has_failed = True
-        told = events.from_json(lines[-1]) if lines else None
-        if status > 0 and not isinstance(told, events.Failed):
+        last = events.from_json(lines[-1]) if lines else None
+        if status > 0 and not isinstance(last, events.Failed):
             sentence = "One of the processes of this run ended with an error that the studio does not know."
-            told = events.Failed(error=WorkerError.__name__, message=sentence, cure="The log of the run has it.")
-        self._failed(told if isinstance(told, events.Failed) else None)
+            last = events.Failed.of(WorkerError(sentence, "The log of the run has it."))
+        self._failed(last if isinstance(last, events.Failed) else None)
 
-    def let_them_tell_first(self) -> None:
-        """Where this process met an error because a peer is gone, that peer's reason counts, not what followed."""
+    def let_them_report_first(self) -> None:
+        """Where this process met an error because another is gone, the other's reason counts, not what followed."""
         until = time.monotonic() + GRACE_SECONDS
         while self.processes and not self._has_failed and time.monotonic() < until:
             time.sleep(0.05)
@@ -100,7 +100,7 @@ def _meeting_place(size: int) -> dict[str, str]:
 
 def _start(job: Job, rank: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "studio.executors.peers"],
+        [sys.executable, "-m", "studio.executors.processes"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -113,7 +113,7 @@ def _start(job: Job, rank: int) -> subprocess.Popen[bytes]:
 
 def main() -> int:
     """Train along until the run is done, or until the worker is gone."""
-    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the log
     job = Job.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
@@ -121,7 +121,7 @@ def main() -> int:
         work.train_along(job)
     except StudioError as error:
         traceback.print_exc()
-        print(events.to_json(work.failure(error)), file=told, flush=True)
+        print(events.to_json(work.failure(error)), file=output, flush=True)
         return 1
     return 0
 

@@ -1,0 +1,109 @@
+"""Files and folders that are written whole or not at all, whatever kills the process or the machine.
+
+    with whole(folder) as part:       # an empty folder beside the target
+        model.save_pretrained(part)
+    # on the disk, and in its place
+
+A block that fails leaves what was there before. Two that write at the same time leave the one that ended last.
+"""
+
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MARK = ".part-"
+LEFTOVER_SECONDS = 24 * 3600
+"""What a killed process left behind is deleted when the same target is written so much later."""
+
+
+@contextlib.contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill; it takes the place of `folder` when the block ends without an error."""
+    with whole_file(folder) as part:
+        part.mkdir()
+        yield part
+
+
+@contextlib.contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """A path to write to; what is there takes the place of `file` when the block ends without an error."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _delete_leftovers(file)
+    with _room_beside(file) as room:
+        part = room / file.name
+        yield part
+        _publish(part, file, aside=room)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether the file is part of something that is being written.
+
+    >>> is_partial(Path("runs/3/student.part-x1/student/config.json")), is_partial(Path("runs/3/student/config.json"))
+    (True, False)
+    """
+    return any(MARK in name for name in path.parts)
+
+
+def inside(folder: Path) -> list[Path]:
+    """All files in a folder and its folders, in their order; what is taken away meanwhile is left out."""
+    found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in found if path.is_file())
+
+
+@contextlib.contextmanager
+def _room_beside(target: Path) -> Iterator[Path]:
+    """A folder of this writer alone, on the target's file system."""
+    room = Path(tempfile.mkdtemp(prefix=target.name + MARK, dir=target.parent))
+    try:
+        yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _delete_leftovers(target: Path) -> None:
+    for room in target.parent.glob(f"{_literal(target.name)}{MARK}*"):
+        with contextlib.suppress(OSError):  # another writer was first
+            if time.time() - room.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(room)
+
+
+def _literal(name: str) -> str:
+    """The name as a pattern that fits it alone."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _publish(part: Path, target: Path, aside: Path) -> None:
+    """Move `part` to `target`, both sides of the move on the disk. A folder cannot be moved onto one that is not empty:
+    the old one is put into `aside` first."""
+    _sync_tree(part)
+    for attempt in itertools.count():
+        try:
+            part.replace(target)
+            break
+        except OSError:
+            if not (part.is_dir() and target.is_dir()):
+                raise
+        with contextlib.suppress(FileNotFoundError):  # another writer has put it aside
+            target.rename(aside / f"old-{attempt}")
+    _sync(target.parent)
+
+
+def _sync_tree(path: Path) -> None:
+    for inner in (*path.rglob("*"), path):
+        _sync(inner)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file's content, or the folder's list of names, is on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # a folder cannot be opened there
+    opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
