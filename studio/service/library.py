@@ -1,4 +1,4 @@
-"""The saved data sets: read one in, save it, rename it, delete it. Its row in the store and its files, both or neither."""
+"""The saved data sets: read one in, save, rename, delete it; its row in the store and its files, both or neither."""
 
 import itertools
 import json
@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pandas as pd
 
