@@ -7,12 +7,12 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import torch
-from datasets import Dataset, Features, Image, Value
-from torch import Tensor
+from datasets import Dataset
 from transformers import AutoConfig
 
 from studio import tasks
-from studio.config.run import UNLABELLED, RunConfig, TaskName
+from studio.config.references import ModelReference
+from studio.config.run import RunConfig
 from studio.distill import teacher_outputs
 from studio.distill.transfer_set import fuse
 from studio.errors import ModelError
@@ -23,7 +23,7 @@ from studio.machine.devices import Device
 from studio.models import opening
 from studio.models.model import Model, Problem, quiet
 from studio.models.onnx import OnnxNetwork
-from studio.tasks.labels import choices
+from studio.tasks.positions import PositionLogits
 
 AT_ONCE = 1_000
 """So many inputs are held as tensors at a time."""
@@ -37,9 +37,7 @@ class Predictor:
 
     models: tuple[Model, ...]
     config: RunConfig
-    task: TaskName
-    labels: list[str]
-    multi_label: bool
+    problem: Problem
     device: Device
 
     def stream(self, values: Sequence[Any]) -> Iterator[list[dict[str, Any]]]:
@@ -48,20 +46,22 @@ class Predictor:
         Raises `DataError` for a value that is no input of the task.
         """
         for start in range(0, len(values), AT_ONCE):
-            rows = _unlabelled(self.task, values[start : start + AT_ONCE], self.multi_label)
-            yield _answers(self._logits(rows), self.labels, self.multi_label)
+            rows = self.problem.task.unlabelled(values[start : start + AT_ONCE])
+            yield self.problem.task.answers(self._logits(rows), self.problem.labels)
 
     def predict(self, values: Sequence[Any]) -> list[dict[str, Any]]:
-        """An answer for each value: `{"label": …, "score": …}` where a row has one class."""
+        """An answer for each value, as the task gives it: `{"label": …, "score": …}` where a row has one class."""
         return [answer for answers in self.stream(values) for answer in answers]
 
-    def _logits(self, rows: Dataset) -> Tensor:
+    def _logits(self, rows: Dataset) -> PositionLogits:
         found = []
         for model in self.models:
-            encoded = tasks.of(self.task).encode(rows, model.processor, model.network.config, self.config.max_length)
+            config = model.network.config
+            encoded = self.problem.task.encode(rows, model.processor, config, self.config.max_length)
             told = teacher_outputs.logits(model, encoded.to(self.device.torch_device), self.device, _silent)
             found.append(_result(told))
-        return fuse(found, self.config.fusion, self.multi_label)
+        values = fuse([logits.values for logits in found], self.config.fusion, self.problem.multi_label)
+        return found[0]._replace(values=values)
 
 
 def open_role(
@@ -74,12 +74,13 @@ def open_role(
     quiet()
     assert config.task is not None
     device = Device(torch.device(devices.available()[0]), torch.float32)
-    problem = Problem(config.task, labels, _unlabelled(config.task, [], multi_label), config.max_length, multi_label)
+    nothing = tasks.get(config.task, multi_label).unlabelled([])
+    problem = Problem(config.task, labels, nothing, config.max_length, multi_label)
     models = tuple(_open(config, run_id, role, home, problem))
     for model in models:
         if isinstance(model.network, torch.nn.Module):
             model.network.to(device.torch_device).eval()
-    return Predictor(models, config, config.task, labels, multi_label, device)
+    return Predictor(models, config, problem, device)
 
 
 def _open(config: RunConfig, run_id: int, role: Role, home: Home, problem: Problem) -> Iterator[Model]:
@@ -87,6 +88,10 @@ def _open(config: RunConfig, run_id: int, role: Role, home: Home, problem: Probl
     if role == "teacher":
         for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
             saved = home.model(run_id, "teacher" if number == 1 else f"teacher-{number}")
+            if not saved.is_dir() and ModelReference.parse(reference).source == "builtin":
+                raise ModelError(
+                    f"Run {run_id} has no trained teacher yet.", "Let it go on until it has, or choose another run."
+                )
             yield _trained(
                 _result(opening.load(f"folder:{saved}" if saved.is_dir() else reference, problem, home)), role
             )
@@ -95,7 +100,7 @@ def _open(config: RunConfig, run_id: int, role: Role, home: Home, problem: Probl
     elif home.model(run_id, role).is_dir():
         yield _trained(opening.open_folder(home.model(run_id, role), problem), role)
     else:
-        raise ModelError(f"Run {run_id} has no {role}.", "Let it finish first, or choose another run.")
+        raise ModelError(f"Run {run_id} has no {role} yet.", "Let it go on until it has, or choose another run.")
 
 
 def _open_onnx(folder: Path, problem: Problem) -> Model:
@@ -103,7 +108,7 @@ def _open_onnx(folder: Path, problem: Problem) -> Model:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         network = OnnxNetwork(folder / "model.onnx", SimpleNamespace(config=config))
-        processor = tasks.of(problem.task).load_processor(str(folder))
+        processor = problem.task.load_processor(str(folder))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"The int8 model in {folder} cannot be opened: {error}.", "Train it again.") from error
     return Model(network, processor, knows_labels=True, pretrained=True, folder=folder)
@@ -113,30 +118,6 @@ def _trained(model: Model, role: Role) -> Model:
     if not model.knows_labels:
         raise ModelError(f"The {role} has not learned the labels yet.", "Let the run go on until it has.")
     return model
-
-
-def _unlabelled(task: TaskName, values: Sequence[Any], multi_label: bool) -> Dataset:
-    """Python values as rows without a label."""
-    labels = [[] if multi_label else UNLABELLED for _ in values]
-    if task == "image-classification":
-        images = [{"bytes": value, "path": None} for value in values]
-        return Dataset.from_dict(
-            {"image": images, "label": labels}, features=Features(image=Image(), label=Value("int64"))
-        )
-    return Dataset.from_dict({"text": list(values), "label": labels})
-
-
-def _answers(logits: Tensor, labels: list[str], multi_label: bool) -> list[dict[str, Any]]:
-    if multi_label:
-        return [
-            {"labels": [{"label": labels[n], "score": share[n]} for n, is_on in enumerate(row) if is_on]}
-            for row, share in zip(choices(logits, True).tolist(), logits.sigmoid().tolist(), strict=True)
-        ]
-    best = logits.softmax(-1).max(-1)
-    return [
-        {"label": labels[number], "score": score}
-        for number, score in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
 
 
 def _silent(done: int) -> Progress:

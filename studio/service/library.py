@@ -52,7 +52,7 @@ class Added:
     """A data set that was read in: its row, and what a person should know of how it was read.
 
     `guessed` are the roles that nobody named a column for; `unused` the columns that no role took; `removed` so many
-    training rows that a held-out split had, too.
+    training rows that a held-out split had, too. Not `is_new`: the content was there already.
     """
 
     row: DatasetRow
@@ -60,6 +60,7 @@ class Added:
     guessed: tuple[str, ...]
     unused: tuple[str, ...]
     removed: int
+    is_new: bool
 
 
 def add(
@@ -89,6 +90,7 @@ def add(
     rows = clean(joined, marked, kind, files.test, files.unlabelled)
     kept = without_leaks(rows) if split.drop_leaked else rows
     shares = {"validation_share": split.validation_share, "test_share": split.test_share, "seed": split.seed}
+    before = {row.id for row in store.datasets()}
     row = save(store, home, name, kept, chosen, like=like, **shares)
     taken = chosen.as_dict()
     hidden = {"image", "file", *taken.values()} if files.rows.kind == "images" else set(taken.values())
@@ -98,6 +100,7 @@ def add(
         guessed=tuple(role for role in taken if role not in wanted),
         unused=tuple(column for column in map(str, files.rows.table.columns) if column not in hidden),
         removed=len(rows.table) - len(kept.table),
+        is_new=row.id not in before,
     )
 
 

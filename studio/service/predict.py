@@ -2,13 +2,14 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
+from studio import tasks
 from studio.errors import DataError, ExportError, ModelError
 from studio.events import Role
 from studio.home import Home
@@ -16,6 +17,7 @@ from studio.store.rows import DatasetRow
 from studio.store.store import Store
 
 if TYPE_CHECKING:
+    from studio.data.uploads import Upload
     from studio.pipeline.predict import Predictor
 
 Tell = Callable[[int, int], None]
@@ -53,20 +55,14 @@ def open_model(store: Store, home: Home, run_id: int, role: Role) -> "Predictor"
 def inputs(values: Sequence[Any], task: str) -> list[Any]:
     """Python values as a task reads them: images also from a path or from Pillow. Raises `DataError` for what is no
     input."""
-    if isinstance(values, str | bytes | dict):
+    if isinstance(values, str | bytes | Mapping):
         raise DataError(f"predict takes a list of inputs, got {type(values).__name__}.", "Put it into a list: [input].")
-    if task == "image-classification":
+    if tasks.get(task).modality == "image":
         from studio.service.sources import image_bytes
 
-        return [
-            image_bytes(Path(value) if isinstance(value, str) else value, f"Input {n}")
-            for n, value in enumerate(values)
-        ]
-    for number, value in enumerate(values):
-        if not isinstance(value, str):
-            raise DataError(
-                f"Input {number} must be a text, got {type(value).__name__}: {value!r}.", "Write it as text."
-            )
+        files = [Path(value) if isinstance(value, str) else value for value in values]
+        return [image_bytes(value, f"Input {number}") for number, value in enumerate(files)]
+    tasks.get(task).inputs.from_python(values)  # wrong ones are told before a model is opened
     return list(values)
 
 
@@ -79,12 +75,13 @@ def predict_file(
     *,
     role: Role = "student",
     column: str | None = None,
+    pair: str | None = None,
     header: bool | None = None,
     tell: Tell = lambda done, total: None,
 ) -> Scored:
     """Write every row of a file with a model's answer behind it: a table, JSON lines, by the ending of `to`.
 
-    The input is in `column`, else in the column that the run's own data had it in. Rows without an input get no answer.
+    The input is in `column` (the second text of a pair in `pair`), else where the run's own data had it. Rows without an input get no answer.
     Raises `ExportError` where `to` is there already or has another ending, `DataError` where the file has no such
     column.
     """
@@ -94,11 +91,10 @@ def predict_file(
         raise ExportError(f"{to} is there already.", "Choose another name: nothing is overwritten.")
     from studio.service import sources
 
-    run = store.run(run_id)
-    dataset = store.dataset_by_id(run.dataset_id)
-    named = dataset.columns.get("input", "")
-    upload = sources.read(source, header=False if header is None and named.isdecimal() else header)
-    values = _values(upload.table, column or _input_column(upload.table, named, source))
+    dataset = store.dataset_by_id(store.run(run_id).dataset_id)
+    without_names = header is None and dataset.columns.get("input", "").isdecimal()
+    upload = sources.read(source, header=False if without_names else header)
+    values = _values(upload.table, _input_columns(upload, source, dataset, column, pair))
     known = [value for value in values if value]
     if not known:
         raise DataError(f"No row of {source.name} has an input.", "Name the column of the inputs.")
@@ -111,21 +107,30 @@ def predict_file(
     return Scored(to, len(values), len(values) - len(known), columns)
 
 
-def _input_column(table: pd.DataFrame, named: str, source: Path) -> str:
-    """The column that the run's data had its input in; where a file has one column alone, that one."""
-    if named in table.columns:
-        return named
-    if len(table.columns) == 1:
-        return str(table.columns[0])
-    there = ", ".join(map(repr, table.columns))
-    raise DataError(f"{source.name} has no column {named!r}; it has {there}.", "Name the one to read: --input COLUMN.")
+def _input_columns(
+    upload: "Upload", source: Path, dataset: DatasetRow, column: str | None, pair: str | None
+) -> list[str]:
+    """The columns that the run's data had its inputs in; where a file has one column alone, that one."""
+    there = [str(name) for name in upload.table.columns]
+    asked = {"input": column, "pair": pair}
+    named = [asked[role] or dataset.columns[role] for role in asked if asked[role] or role in dataset.columns]
+    if upload.kind == "images":
+        named = ["image"]
+    elif len(there) == len(named) == 1 and column is None:
+        return there
+    missing = next((name for name in named if name not in there), None)
+    if missing is not None:
+        told = f"{source.name} has no column {missing!r}; it has {', '.join(map(repr, there))}."
+        raise DataError(told, "Name the one to read: --input COLUMN, and --pair COLUMN for a second text.")
+    return named
 
 
-def _values(table: pd.DataFrame, column: str) -> list[Any]:
-    if column not in table.columns:
-        there = ", ".join(map(repr, table.columns))
-        raise DataError(f"There is no column {column!r}; there are {there}.", "Choose one of them.")
-    return [value if isinstance(value, bytes) else str(value).strip() and str(value) for value in table[column]]
+def _values(table: pd.DataFrame, columns: Sequence[str]) -> list[Any]:
+    """The inputs: a text, images' bytes, pairs of texts; what counts as false where there is none."""
+    first, *others = (table[column].tolist() for column in columns)
+    if not others:
+        return [value if isinstance(value, bytes) or str(value).strip() else "" for value in first]
+    return [(text, pair) if str(text).strip() else "" for text, pair in zip(first, others[0], strict=True)]
 
 
 Answered = tuple[dict[str, Any], dict[str, Any] | None]
@@ -145,8 +150,9 @@ def _write(
     added: dict[str, str] = {}
     waiting: list[dict[str, Any]] = []
     put: Callable[[dict[str, Any]], None] | None = None
+    opened = _new_file(to)
     try:
-        with _new_file(to) as file:
+        with opened as file:
             for number, (row, answer) in enumerate(rows, start=1):
                 if answer is not None and put is None:
                     added = _added_names(answer, names)

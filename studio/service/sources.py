@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from datasets import ClassLabel, Dataset, DatasetDict, Image, Sequence, load_from_disk
+from datasets import ClassLabel, Dataset, DatasetDict, Image, List, load_from_disk
 from PIL import Image as pillow
 
 from studio.data import uploads
@@ -97,24 +97,30 @@ def _opened(folder: Path) -> Dataset | DatasetDict:
 
 
 def _frame(rows: Dataset, without_labels: bool = False) -> pd.DataFrame:
-    """The rows as a table: classes by their names, several of a row with `SEPARATOR` between them, images as bytes."""
+    """The rows as a table: classes by their names, several of a row with `SEPARATOR` between them, images as bytes.
+
+    Beside a column of words they are the words' tags, and stay a list.
+    """
     columns: dict[str, list[Any]] = {}
+    words = any(
+        isinstance(kind, List) and getattr(kind.feature, "dtype", "") == "string" for kind in rows.features.values()
+    )
     for name, feature in rows.features.items():
         if isinstance(feature, Image):
             rows = rows.cast_column(name, Image(decode=False))
         values = rows[name][:]
-        kind = feature.feature if isinstance(feature, Sequence) else feature
+        kind = feature.feature if isinstance(feature, List) else feature
         if isinstance(kind, ClassLabel):
-            values = [_class_names(value, kind.names, without_labels) for value in values]
+            values = [[] if without_labels else _class_names(value, kind.names) for value in values]
+            values = values if words and isinstance(feature, List) else [SEPARATOR.join(names) for names in values]
         columns[name] = values
     return pd.DataFrame(columns, dtype=object)
 
 
-def _class_names(value: Any, names: list[str], without_labels: bool) -> str:
-    """The name of a class number, the names of several; "" for none, which the library writes as -1."""
+def _class_names(value: Any, names: list[str]) -> list[str]:
+    """The names of a class number, or of several; none for none, which the library writes as -1."""
     numbers = value if isinstance(value, list) else [value]
-    known = [names[number] for number in numbers if number is not None and number >= 0]
-    return "" if without_labels else SEPARATOR.join(known)
+    return [names[number] for number in numbers if number is not None and number >= 0]
 
 
 def _joined(parts: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
