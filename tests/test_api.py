@@ -143,7 +143,7 @@ def test_images_from_a_folder_and_from_a_frame_are_the_same_data(place, picture)
         ({"epoch": 3}, ConfigError, "did you mean epochs?"),
         ({"alpha": 2}, ConfigError, "alpha must be between 0 and 1, got 2"),
         ({"dataset": "other"}, ConfigError, "the data comes first"),
-        ({"teacher": "builtin/none"}, ConfigError, "no built-in model 'none'"),
+        ({"teacher": "builtin/none"}, ConfigError, "builtin/none is not made for text-classification"),
     ],
 )
 def test_a_wrong_setting_raises_at_once_and_makes_no_run(place, settings, error, told):

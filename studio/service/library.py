@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 import pandas as pd
 
@@ -89,9 +90,11 @@ def add(
     joined, marked = _with_validation(files.rows, chosen, files.validation)
     rows = clean(joined, marked, kind, files.test, files.unlabelled)
     kept = without_leaks(rows) if split.drop_leaked else rows
-    shares = {"validation_share": split.validation_share, "test_share": split.test_share, "seed": split.seed}
     before = {row.id for row in store.datasets()}
-    row = save(store, home, name, kept, chosen, like=like, **shares)
+    row = save(
+        store, home, name, kept, chosen,
+        like=like, validation_share=split.validation_share, test_share=split.test_share, seed=split.seed,
+    )  # fmt: skip
     taken = chosen.as_dict()
     hidden = {"image", "file", *taken.values()} if files.rows.kind == "images" else set(taken.values())
     return Added(
@@ -128,7 +131,7 @@ def save(
     known = None if name else _same_content(store, home, digest, rows.task)
     if known is not None:
         return known
-    values = {
+    values: dict[str, Any] = {
         "task": rows.task,
         "labels": rows.labels,
         "splits": {split: len(part) for split, part in splits.items()},
@@ -221,11 +224,11 @@ def _same_content(store: Store, home: Home, digest: str, task: str) -> DatasetRo
     return next((row for row in reversed(same) if home.dataset(row.id).is_dir()), None)
 
 
-def _add_under_a_free_name(store: Store, like: str, values: Mapping[str, object]) -> DatasetRow:
+def _add_under_a_free_name(store: Store, like: str, values: Mapping[str, Any]) -> DatasetRow:
     """`like`, `like 2`, `like 3` …: the first that no other content has."""
     for number in itertools.count(1):
         try:
-            return store.add_dataset(name=checked_name(like if number == 1 else f"{like} {number}"), **values)  # type: ignore[arg-type]
+            return store.add_dataset(name=checked_name(like if number == 1 else f"{like} {number}"), **values)
         except DataError:
             if number == FREE_NAMES:
                 raise

@@ -81,7 +81,8 @@ def predict_file(
 ) -> Scored:
     """Write every row of a file with a model's answer behind it: a table, JSON lines, by the ending of `to`.
 
-    The input is in `column` (the second text of a pair in `pair`), else where the run's own data had it. Rows without an input get no answer.
+    The input is in `column` (the second text of a pair in `pair`), else where the run's own data had it. Rows without
+    an input get no answer.
     Raises `ExportError` where `to` is there already or has another ending, `DataError` where the file has no such
     column.
     """
@@ -94,8 +95,8 @@ def predict_file(
     dataset = store.dataset_by_id(store.run(run_id).dataset_id)
     without_names = header is None and dataset.columns.get("input", "").isdecimal()
     upload = sources.read(source, header=False if without_names else header)
-    values = _values(upload.table, _input_columns(upload, source, dataset, column, pair))
-    known = [value for value in values if value]
+    values = _values(upload.table, _input_columns(upload, source, dataset, column, pair), dataset.task)
+    known = [value for value in values if value is not None]
     if not known:
         raise DataError(f"No row of {source.name} has an input.", "Name the column of the inputs.")
     predictor = open_model(store, home, run_id, role)
@@ -125,12 +126,16 @@ def _input_columns(
     return named
 
 
-def _values(table: pd.DataFrame, columns: Sequence[str]) -> list[Any]:
-    """The inputs: a text, images' bytes, pairs of texts; what counts as false where there is none."""
-    first, *others = (table[column].tolist() for column in columns)
-    if not others:
-        return [value if isinstance(value, bytes) or str(value).strip() else "" for value in first]
-    return [(text, pair) if str(text).strip() else "" for text, pair in zip(first, others[0], strict=True)]
+def _values(table: pd.DataFrame, columns: Sequence[str], task: str) -> list[Any]:
+    """The inputs as the task reads cells: texts, pairs of them, words, images' bytes; None where there is none."""
+    cells = pd.DataFrame({role: table[column] for role, column in zip(("input", "pair"), columns, strict=False)})
+    blank = [not cell if isinstance(cell, bytes) else not str(cell).strip() for cell in cells["input"]]
+    if tasks.get(task).modality == "image":
+        values = cells["input"].tolist()
+    else:
+        read = list(tasks.get(task).inputs.arrow(cells if "pair" in cells else cells.assign(pair="")).values())
+        values = read[0] if len(read) == 1 else list(zip(*read, strict=True))
+    return [None if is_blank else value for value, is_blank in zip(values, blank, strict=True)]
 
 
 Answered = tuple[dict[str, Any], dict[str, Any] | None]
@@ -140,7 +145,7 @@ def _with_answers(table: pd.DataFrame, values: Sequence[Any], answers: Iterator[
     """Each row with its answer; None where it has no input."""
     names = list(map(str, table.columns))
     for cells, value in zip(table.itertuples(index=False, name=None), values, strict=True):
-        yield dict(zip(names, cells, strict=True)), next(answers) if value else None
+        yield dict(zip(names, cells, strict=True)), None if value is None else next(answers)
 
 
 def _write(
