@@ -87,8 +87,8 @@ def add(
     if kind not in possible:
         raise DataError(f"The file does not hold data for {kind}.", f"It fits {', '.join(possible)}.")
     chosen = replace(guess_columns(files.rows, kind), **wanted)
-    joined, marked = _with_validation(files.rows, chosen, files.validation)
-    rows = clean(joined, marked, kind, files.test, files.unlabelled)
+    joined, marked = _with_held_out(files, chosen)
+    rows = clean(joined, marked, kind, None, files.unlabelled)
     kept = without_leaks(rows) if split.drop_leaked else rows
     before = {row.id for row in store.datasets()}
     row = save(
@@ -235,19 +235,22 @@ def _add_under_a_free_name(store: Store, like: str, values: Mapping[str, Any]) -
     raise AssertionError
 
 
-def _with_validation(upload: Upload, columns: Columns, validation: Upload | None) -> tuple[Upload, Columns]:
-    """Both files as one, whose column for the split marks the rows of the second."""
-    if validation is None:
-        return upload, columns
+def _with_held_out(files: Files, columns: Columns) -> tuple[Upload, Columns]:
+    """The rows and those of the files for validation and test as one, whose column for the split marks the latter."""
+    given = {"validation": files.validation, "test": files.test}
+    held = {split: upload.table for split, upload in given.items() if upload is not None}
+    if not held:
+        return files.rows, columns
     needed = [column for column in (columns.input, columns.pair, columns.label) if column is not None]
-    missing = [column for column in needed if column not in validation.table.columns]
-    if missing:
-        there = ", ".join(map(repr, validation.table.columns))
-        raise DataError(f"The validation file has no column {missing[0]!r}; it has {there}.", "Name the columns alike.")
-    split = columns.split or "split of the files"
-    first = upload.table if columns.split else upload.table.assign(**{split: ""})
-    table = pd.concat([first, validation.table.assign(**{split: "validation"})], ignore_index=True)
-    return replace(upload, table=table.fillna("")), replace(columns, split=split)
+    for split, table in held.items():
+        missing = next((column for column in needed if column not in table.columns), None)
+        if missing is not None:
+            there = ", ".join(map(repr, table.columns))
+            raise DataError(f"The {split} file has no column {missing!r}; it has {there}.", "Name the columns alike.")
+    name = columns.split or "split of the files"
+    first = files.rows.table if columns.split else files.rows.table.assign(**{name: ""})
+    table = pd.concat([first, *(rows.assign(**{name: split}) for split, rows in held.items())], ignore_index=True)
+    return replace(files.rows, table=table.fillna("")), replace(columns, split=name)
 
 
 def _named(value: object, labels: list[str]) -> object:
