@@ -1,13 +1,16 @@
-"""The same product without a browser: `python -m studio`."""
+"""The same product without a browser: `distillation-studio`, or `python -m studio` in a checkout."""
 
 import contextlib
 import json
 import logging
+import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -15,12 +18,13 @@ from typing import Annotated, Any, Literal, cast
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from studio import events
+from studio import events, tasks
 from studio.config.reading import parse_yaml
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError
+from studio.events import Role
 from studio.home import Home
 from studio.pipeline.timetable import Whole, title
 from studio.service import runs as service_runs
@@ -28,7 +32,7 @@ from studio.service.progress import whole
 from studio.service.questions import convert
 from studio.service.runs import carry
 from studio.service.runtime import INTERRUPTED, is_gone, new_owner
-from studio.store.rows import RunRow
+from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
 
 app = typer.Typer(
@@ -43,6 +47,8 @@ _shown = Console(stderr=True)
 _log = logging.getLogger(__name__)
 _CONTROL_CHARACTERS = dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 LARGEST_ID = 2**63 - 1  # what SQLite can count to
+MOST_LABELS, MOST_LETTERS = 50, 200
+DataName = Annotated[str, typer.Argument(metavar="DATA", help="The name of the data set, or its number.")]
 RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, max=LARGEST_ID, help="The number of the run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on standard output, and nothing else.")]
 
@@ -89,12 +95,22 @@ def demo(kind: Annotated[Literal["text", "images"], typer.Argument()] = "text", 
 
 @data_app.command("add")
 def data_add(
-    path: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, or a ZIP of images.")],
-    name: Annotated[str, typer.Option(help="The name under which it is saved.")],
-    task: Annotated[str | None, typer.Option(help="Guessed when left out.")] = None,
+    path: Annotated[
+        Path,
+        typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, a ZIP of images, or a folder with a file a split."),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="The name under which it is saved; the file's when left out.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help=f"{', '.join(tasks.TASKS)}. Guessed when left out.")] = None,
     input_column: Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")] = None,
+    pair: Annotated[str | None, typer.Option(help="Column with the second text, where two are read together.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the label. Guessed.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Column that says train, validation or test. Taken when it is called split.")
+    ] = None,
     test: Annotated[Path | None, typer.Option(help="A second file, to be the test set.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="A file that is the validation set.")] = None,
     separator: Annotated[
         str | None, typer.Option(help="What stands between the labels of one cell, such as |, if a row has several.")
     ] = None,
@@ -102,34 +118,51 @@ def data_add(
         Path | None, typer.Option(help="A file of inputs without labels, which the teacher alone will label.")
     ] = None,
     header: Annotated[bool | None, typer.Option("--header/--no-header", help="Guessed when left out.")] = None,
+    test_share: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Share of the rows for testing, where none are given.")
+    ] = 0.2,
+    validation_share: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Share of the rows for validation, where none are given.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
+    drop_leaked: Annotated[
+        bool,
+        typer.Option("--drop-leaked/--keep-leaked", help="Remove training rows that given test rows repeat, or not."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Read, check, split and save a data set."""
-    from studio.data import uploads
-    from studio.data.cleaning import clean
-    from studio.data.columns import Columns, guess_columns, guess_task
-    from studio.errors import DataError
-    from studio.service import library
+    """Read, check, split and save a data set; say which columns it took."""
+    from studio.service import library, sources
 
     home, store = _open()
+    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
+    columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
     with _busy(f"Reading {path.name}"):
-        upload = uploads.read(path, header=header)
-        second = uploads.read(test, header=header) if test else None
-        extra = uploads.read(unlabelled, header=header) if unlabelled else None
-        guessed = guess_columns(upload)
-        columns = Columns(input_column or guessed.input, label or guessed.label, guessed.split, separator)
-        kind = task or guess_task(upload)
-        if kind != guess_task(upload):
-            raise DataError(f"{path.name} does not hold data for {kind}.", f"It fits {guess_task(upload)}.")
-        rows = clean(upload, columns, kind, second, extra)
+        rows = sources.read(path, header)
+        more = {role: sources.read(file, header) for role, file in others.items() if file is not None}
     with _busy("Saving"):
-        saved = library.save(store, home, name, rows, columns)
+        added = library.add(
+            store,
+            home,
+            library.Files(rows, **more),
+            name=name,
+            like=library.name_like(path.name),
+            task=task,
+            columns={role: column for role, column in columns.items() if column is not None},
+            split=library.Split(validation_share, test_share, drop_leaked, seed),
+        )
+    saved = added.row
     if as_json:
-        return _print_json({"id": saved.id, "name": saved.name, "splits": saved.splits, "report": saved.report})
-    for note in [*upload.notes, *saved.report["warnings"]]:
-        _shown.print(f"[dim]{_plain(note)}[/]")
-    counts = ", ".join(f"{count:,} {split}" for split, count in saved.splits.items())
-    typer.echo(f"Saved as data set {saved.id}, {saved.name!r}: {counts} rows, {len(saved.labels)} labels.")
+        told = {"guessed": added.guessed, "unused": added.unused, "removed": added.removed}
+        return _print_json(_dataset_facts(saved) | told)
+    if rows.kind != "images":
+        _say(_columns_taken(saved.columns, added.guessed, added.unused))
+    if added.removed:
+        _say(f"Removed {added.removed:,} training rows that the given test or validation rows repeat (--keep-leaked).")
+    for note in [*added.notes, *saved.report["warnings"]]:
+        _say(note)
+    where = "Saved as" if added.is_new else "The same content is there already:"
+    typer.echo(_shown_safely(f"{where} data set {saved.id}, {saved.name!r}: {_sizes(saved)}."))
 
 
 @data_app.command("list")
@@ -138,22 +171,86 @@ def data_list(as_json: AsJson = False) -> None:
     _, store = _open()
     rows = store.datasets()
     if as_json:
-        return _print_json([{"id": one.id, "name": one.name, "task": one.task, "splits": one.splits} for one in rows])
+        return _print_json([{"id": row.id, "name": row.name, "task": row.task, "splits": row.splits} for row in rows])
     table = Table("id", "name", "task", "rows", "labels")
-    for one in rows:
-        table.add_row(str(one.id), _plain(one.name), one.task, f"{sum(one.splits.values()):,}", str(len(one.labels)))
+    for row in rows:
+        table.add_row(str(row.id), _plain(row.name), row.task, f"{sum(row.splits.values()):,}", str(len(row.labels)))
     Console().print(table)
+
+
+@data_app.command("show")
+def data_show(
+    reference: DataName,
+    rows: Annotated[int, typer.Option(min=0, max=1000, help="So many training rows are shown.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show a data set: the columns it took, splits, labels, what was found in it, a few rows."""
+    from studio.service import library
+
+    home, store = _open()
+    found = store.dataset(reference)
+    some = library.head(home, found, rows)
+    if "image" in some:
+        some["image"] = [f"<image, {len(data):,} bytes>" for data in some["image"]]
+    if as_json:
+        shown = some.to_dict(orient="records")
+        return _print_json(_dataset_facts(found) | {"runs": store.users_of_dataset(found), "rows": shown})
+    typer.echo(_shown_safely(f"Data set {found.id}, {found.name!r}: {found.task}, {_sizes(found)}."))
+    typer.echo(_shown_safely(_columns_taken(found.columns)))
+    classes = found.report.get("classes", {})
+    listed = [f"{label} ({classes[label]:,})" if label in classes else label for label in found.labels]
+    more = f" and {len(listed) - MOST_LABELS} more" if len(listed) > MOST_LABELS else ""
+    typer.echo(_shown_safely(f"Labels: {', '.join(listed[:MOST_LABELS])}{more}."))
+    for warning in found.report.get("warnings", ()):
+        typer.echo(_shown_safely(warning))
+    table = Table(*map(_plain, some.columns))
+    for row in some.itertuples(index=False, name=None):
+        table.add_row(*[_plain(_shortened(str(cell))) for cell in row])
+    Console().print(table)
+
+
+@data_app.command("rename")
+def data_rename(
+    reference: DataName, name: Annotated[str, typer.Argument(help="The new name.")], as_json: AsJson = False
+) -> None:
+    """Give a data set another name. Runs that use it go on using it."""
+    from studio.service import library
+
+    home, store = _open()
+    row = library.rename(store, home, reference, name)
+    if as_json:
+        return _print_json({"id": row.id, "name": row.name})
+    typer.echo(_shown_safely(f"Data set {row.id} is called {row.name!r} now."))
+
+
+@data_app.command("delete")
+def data_delete(reference: DataName, as_json: AsJson = False) -> None:
+    """Delete a data set with its files. Refused where a run uses it."""
+    from studio.service import library
+
+    home, store = _open()
+    row = store.dataset(reference)
+    freed = library.delete(store, home, row.id)
+    if as_json:
+        return _print_json({"id": row.id, "freed_bytes": freed})
+    typer.echo(_shown_safely(f"Deleted data set {row.id}, {row.name!r}; {freed / 1e6:.1f} MB are free again."))
 
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Option(help="A YAML file with the names of RunConfig.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; wins over the file.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with the names of RunConfig.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="name=value, as often as needed; wins over the file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Carry out a run: teach, record, distil, control, evaluate."""
+    """Carry out a run: teach, record, distil, control, evaluate.
+
+    The settings come from a file, from --set, or from both: --set dataset=reviews --set teacher=folder:… --set
+    student=teacher/2-layers. A list is written as --set "terms=[soft_target, hint]", an empty one as [].
+    """
     home, store = _open()
-    wanted = parse_yaml(_text(config), settings or ())
+    wanted = parse_yaml(_text(config) if config else "", settings or ())
     run = store.submit(wanted, key=f"cli-{uuid.uuid4()}", owner=new_owner())
     _carry(store, home, run, as_json)
 
@@ -176,16 +273,25 @@ def delete(run_id: RunId, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def runs(as_json: AsJson = False) -> None:
+def runs(
+    limit: Annotated[int, typer.Option(min=1, help="So many of the newest.")] = 200,
+    all_of_them: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Those in the archive, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the runs, the newest first."""
     _, store = _open()
-    found = store.runs()
+    found = store.runs(None if all_of_them else limit, archived)
     if as_json:
-        return _print_json([{"id": one.id, "status": one.status, "verdict": one.verdict} for one in found])
-    table = Table("id", "status", "data", "teacher", "student", "verdict")
-    for one in found:
-        table.add_row(str(one.id), one.status, *map(_plain, _summary(one)))
-    Console().print(table)
+        _print_json([_run_facts(run) for run in found])
+    else:
+        table = Table("id", "status", "data", "teacher", "student", "verdict")
+        for run in found:
+            table.add_row(str(run.id), run.status, *map(_plain, _summary(run)))
+        Console().print(table)
+    there = store.count_runs(archived)
+    if len(found) < there:
+        _say(f"{len(found):,} of {there:,}; --limit, --all.")
 
 
 @app.command()
@@ -235,6 +341,52 @@ def export(
 
 
 @app.command()
+def predict(
+    run_id: RunId,
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, or a ZIP of images.")],
+    to: Annotated[Path, typer.Option(help="The file to write: .csv, .tsv or .jsonl. Nothing is overwritten.")],
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="Whose answers. Student and control are the models that the verdict measured: where the plan "
+            "ends with int8, those in int8."
+        ),
+    ] = "student",
+    input_column: Annotated[
+        str | None, typer.Option("--input", help="Column of the inputs; the one of the run's data when left out.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="Column of the second texts, where two are read together.")] = None,
+    header: Annotated[bool | None, typer.Option("--header/--no-header", help="Guessed when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer every row of a file, and write the rows with label and score behind them.
+
+    All columns of the file are kept. Where it has a column label or score already, the new ones are called
+    predicted_label and predicted_score.
+    """
+    from studio.service import predict as predictions
+
+    home, store = _open()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} of {task.total:,} rows"),
+               TimeRemainingColumn())  # fmt: skip
+    with _ended_like_ctrl_c(), Progress(*columns, console=_shown) as bars:
+        bar = bars.add_task(f"The {role} answers", total=None, visible=False)
+        scored = predictions.predict_file(
+            store, home, run_id, file, to, role=role, column=input_column, pair=pair, header=header,
+            tell=lambda done, total: bars.update(bar, completed=done, total=total, visible=True),
+        )  # fmt: skip
+    if as_json:
+        return _print_json(
+            {"run": run_id, "role": role, "file": str(scored.file), "rows": scored.rows, "empty": scored.empty,
+             "columns": scored.columns}
+        )  # fmt: skip
+    if scored.empty:
+        _say(f"{scored.empty:,} rows have no input and got no answer.")
+    added = ", ".join(scored.columns)
+    typer.echo(_shown_safely(f"Wrote {scored.file}: {scored.rows:,} rows with the {role}'s answers in {added}."))
+
+
+@app.command()
 def push(
     run_id: RunId,
     name: Annotated[str, typer.Argument(help="A new repository, ORG/NAME.")],
@@ -250,6 +402,44 @@ def push(
     if as_json:
         return _print_json({"address": address})
     typer.echo(f"Pushed to {address}.")
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the pages are: http://127.0.0.1:PORT.")] = 8501,
+    address: Annotated[
+        str | None, typer.Option(help="The address to listen on; this machine alone when left out.")
+    ] = None,
+) -> None:
+    """Start the studio in the browser; Ctrl-C ends it, and runs go on when it is started again."""
+    from studio.service.program import program_folder
+
+    _require_free(port, address or "127.0.0.1")
+    words = [sys.executable, "-m", "streamlit", "run", str(program_folder() / "app.py"), "--server.port", str(port)]
+    words += ["--server.address", address] if address else []
+    if os.name == "posix":
+        os.execv(sys.executable, words)  # noqa: S606  the server gets the signals itself
+    sys.exit(subprocess.call(words))
+
+
+def _require_free(port: int, address: str) -> None:
+    """Raise `StudioError` where another program listens there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as place:
+        if os.name == "posix":
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            place.bind((address, port))
+        except OSError as error:
+            raise StudioError(
+                f"The studio cannot listen on {address}, port {port}: {error.strerror or error}.",
+                f"End what is there, or take another port: {_command()} serve --port {port % 65535 + 1}.",
+            ) from error
+
+
+def _command() -> str:
+    """How this program was called."""
+    return "distillation-studio" if Path(sys.argv[0]).stem == "distillation-studio" else "python -m studio"
 
 
 def _open() -> tuple[Home, Store]:
@@ -297,10 +487,10 @@ def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
     if as_json:
         _print_json({"run": done.id, "status": done.status})
     if done.status == "stopped":
-        kept = f" Its student so far is kept: python -m studio export {run.id}."
+        kept = f" Its student so far is kept: {_command()} export {run.id}."
         raise StudioError(
             f"Run {run.id} was stopped.{kept if home.model(run.id, 'student').is_dir() else ''}",
-            f"To resume: python -m studio resume {run.id}.",
+            f"To resume: {_command()} resume {run.id}.",
         )
     if done.status != "finished":
         raise StudioError(f"Run {run.id} {done.status}: {done.message}", done.cure or "")
@@ -358,6 +548,42 @@ def _busy(what: str) -> Iterator[None]:
     with _shown.status(f"{_plain(what)} …"):
         yield
     _shown.print(f"[dim]{_plain(what)}: {time.monotonic() - start:.1f} s[/]", highlight=False)
+
+
+def _say(note: str) -> None:
+    """A remark, apart from the answer on standard output."""
+    _shown.print(f"[dim]{_plain(note)}[/]", highlight=False, soft_wrap=True)
+
+
+def _columns_taken(columns: Mapping[str, str], guessed: Sequence[str] = (), unused: Sequence[str] = ()) -> str:
+    """Which column plays which role, and which none.
+
+    >>> _columns_taken({"input": "text", "label": "tone"}, ["input"], ["id"])
+    "Columns: input 'text' (guessed), label 'tone'; not used: 'id'."
+    """
+    taken = [f"{role} {column!r}{' (guessed)' if role in guessed else ''}" for role, column in columns.items()]
+    left = f"; not used: {', '.join(map(repr, unused))}" if unused else ""
+    return f"Columns: {', '.join(taken)}{left}."
+
+
+def _sizes(row: DatasetRow) -> str:
+    counts = ", ".join(f"{count:,} {split}" for split, count in row.splits.items())
+    return f"{counts} rows, {len(row.labels)} labels"
+
+
+def _dataset_facts(row: DatasetRow) -> dict[str, Any]:
+    names = ("id", "name", "task", "columns", "splits", "labels", "fingerprint", "report")
+    return {name: getattr(row, name) for name in names}
+
+
+def _run_facts(run: RunRow) -> dict[str, Any]:
+    config = run.config
+    return {"id": run.id, "status": run.status, "dataset": config.dataset, "teacher": config.teacher,
+            "student": config.student, "verdict": run.verdict}  # fmt: skip
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
 def _summary(run: RunRow) -> tuple[str, str, str, str]:

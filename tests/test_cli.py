@@ -2,17 +2,21 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
 import zipfile
 
+import pandas as pd
 import pytest
 import yaml
 from transformers import AutoModelForSequenceClassification
 
 from studio import cli
 from studio.config.reading import parse_config
+from studio.data.folder import load
+from studio.home import Home
 from tests.conftest import TINY, reviews
 
 
@@ -60,6 +64,119 @@ def test_data_is_added_a_run_is_trained_shown_and_exported(studio, table, settin
         archive.extractall(tmp_path / "opened")
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "opened", use_safetensors=True)
     assert "overwritten" in studio("export", 1, "--to", exported, status=1).stderr
+
+
+def test_a_run_needs_no_file_its_data_is_shown_and_its_models_answer_a_table(studio, table, tmp_path):
+    added = json.loads(studio("data", "add", table, "--json").stdout)
+    assert added["name"] == "reviews"
+    words = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+    lists = ("--set", "terms=[soft_target, logit_mse]", "--set", "assistants=[]", "--set", "plan=[distill, quantize]")
+    trained = json.loads(studio("train", "--set", "dataset=reviews", *words, *lists, "--json").stdout)
+    assert trained == {"run": 1, "status": "finished"}
+    shown = json.loads(studio("data", "show", "reviews", "--rows", 2, "--json").stdout)
+    assert shown["runs"] == [1]
+    answers = {}
+    for role in ("student", "teacher", "control"):
+        to = tmp_path / f"{role}.csv"
+        told = json.loads(studio("predict", 1, table, "--to", to, "--role", role, "--json").stdout)
+        assert told["rows"] == 120
+        answers[role] = pd.read_csv(to, dtype=str)
+        assert list(answers[role]["text"]) == list(reviews().table["text"])
+    test = load(Home.from_environment().dataset(1)).dict["test"]
+    names = ["bad", "good"]
+    for role, answered in answers.items():
+        chosen = dict(zip(answered["text"], answered["predicted_label"], strict=True))
+        right = sum(chosen[text] == names[label] for text, label in zip(test["text"], test["label"], strict=True))
+        measured = json.loads(studio("show", 1, "--json").stdout)["evaluations"]
+        accuracy = next(row["value"] for row in measured if (row["role"], row["metric"]) == (role, "accuracy"))
+        assert right / len(test) == pytest.approx(accuracy)
+    assert "overwritten" in studio("predict", 1, table, "--to", tmp_path / "student.csv", status=1).stderr
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text('{"text": "a lovely thing", "id": 7}\n{"text": " ", "id": 8}\n')
+    studio("predict", 1, bare, "--to", tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [set(row) for row in rows] == [{"text", "id", "label", "score"}, {"text", "id"}]
+    wrong = studio("predict", 1, bare, "--to", tmp_path / "other.csv", "--input", "body", status=1)
+    assert "no column 'body'; it has 'text', 'id'" in wrong.stderr.replace("\n", " ")
+    assert not (tmp_path / "other.csv").exists()
+
+
+def test_settings_alone_that_lack_something_name_it(studio, table):
+    studio("data", "add", table)
+    done = studio("train", "--set", "dataset=reviews", "--set", "teacher=builtin/mlp-64", status=1)
+    assert "student is missing" in done.stderr
+    done = studio("train", "--set", "epoch=3", status=1)
+    assert "no setting 'epoch'; did you mean epochs?" in done.stderr.replace("\n", " ")
+
+
+def test_what_was_added_tells_which_columns_it_took(studio, tmp_path):
+    path = tmp_path / "films.csv"
+    rows = reviews().table.assign(title="x", id=range(120)).rename(columns={"label": "tone"})
+    rows.to_csv(path, index=False)
+    added = json.loads(studio("data", "add", path, "--label", "tone", "--json").stdout)
+    assert added["columns"] == {"input": "text", "label": "tone"}
+    assert added["guessed"] == ["input"]
+    assert added["unused"] == ["title", "id"]
+    again = studio("data", "add", path, "--label", "tone")
+    assert "input 'text' (guessed), label 'tone'; not used: 'title', 'id'" in again.stderr
+    assert "there already: data set 1, 'films'" in again.stdout
+    shown = studio("data", "show", "films").stdout
+    assert "input 'text', label 'tone'" in shown
+    assert "bad (60), good (60)" in shown
+
+
+def test_given_files_and_shares_make_the_splits_and_leaks_go_unless_they_are_kept(studio, tmp_path):
+    whole = reviews().table
+    whole[:100].to_csv(tmp_path / "train.csv", index=False)
+    whole[90:110].to_csv(tmp_path / "validation.csv", index=False)
+    whole[110:].to_csv(tmp_path / "test.csv", index=False)
+    files = ("data", "add", tmp_path / "train.csv", "--validation", tmp_path / "validation.csv")
+    added = json.loads(studio(*files, "--test", tmp_path / "test.csv", "--name", "clean", "--json").stdout)
+    assert added["splits"] == {"train": 90, "validation": 20, "test": 10}
+    assert (added["removed"], added["report"]["leaked"]) == (10, 0)
+    kept = json.loads(
+        studio(*files, "--test", tmp_path / "test.csv", "--name", "leaky", "--keep-leaked", "--json").stdout
+    )
+    assert kept["splits"] == {"train": 100, "validation": 20, "test": 10}
+    assert (kept["removed"], kept["report"]["leaked"]) == (0, 10)
+    shares = ("--test-share", 0.4, "--validation-share", 0.2, "--seed", 3)
+    cut = json.loads(studio("data", "add", tmp_path / "train.csv", "--name", "cut", *shares, "--json").stdout)
+    assert cut["splits"] == {"train": 40, "validation": 20, "test": 40}
+
+
+def test_a_data_set_is_renamed_and_deleted_but_not_while_a_run_uses_it(studio, store, home, saved):
+    store.request_stop(store.submit(parse_config({"dataset": "reviews", **TINY}), key="k").id)
+    refused = studio("data", "delete", "reviews", status=1)
+    assert "Data set 'reviews' is used by run 1." in refused.stderr
+    assert json.loads(studio("data", "rename", "reviews", "opinions", "--json").stdout) == {"id": 1, "name": "opinions"}
+    assert store.run(1).config.dataset == "opinions"
+    assert load(home.dataset(1)).name == "opinions"
+    studio("delete", 1)
+    freed = json.loads(studio("data", "delete", "opinions", "--json").stdout)["freed_bytes"]
+    assert freed > 0
+    assert not home.dataset(1).exists()
+    assert json.loads(studio("data", "list", "--json").stdout) == []
+
+
+def test_a_list_of_runs_says_when_it_is_a_part(studio, store, saved):
+    for number in range(5):
+        store.submit(parse_config({"dataset": "reviews", **TINY}), key=str(number))
+    part = studio("runs", "--limit", 2, "--json")
+    assert [run["id"] for run in json.loads(part.stdout)] == [5, 4]
+    assert "2 of 5; --limit, --all." in part.stderr
+    whole = studio("runs", "--limit", 2, "--all", "--json")
+    assert len(json.loads(whole.stdout)) == 5
+    assert "--all" not in whole.stderr
+
+
+def test_a_port_that_is_taken_is_told_with_a_free_way_out(studio):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = studio("serve", "--port", port, status=1).stderr.replace("\n", " ")
+    assert f"cannot listen on 127.0.0.1, port {port}" in told
+    assert f"serve --port {port + 1}" in told
 
 
 def test_columns_without_a_header_are_numbers(studio, tmp_path):

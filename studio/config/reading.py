@@ -1,7 +1,8 @@
 """A RunConfig from YAML, `key=value` and plain values, and the sentences where something is wrong with them."""
 
+import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -55,17 +56,36 @@ def parse_yaml(text: str, overrides: Iterable[str] = ()) -> RunConfig:
         key, equals, value = item.partition("=")
         if not equals:
             raise ConfigError(f"--set needs key=value, got {item!r}.", "Write for example `--set epochs=3`.")
-        values[key.strip()] = _scalar(value.strip())
+        values[key.strip()] = _value(key.strip(), value.strip())
     return parse_config({str(key): value for key, value in values.items()})
 
 
-def _scalar(text: str) -> object:
-    """A value from the command line: `true`, `null` and numbers as YAML reads them, everything else as it stands."""
+def _value(name: str, text: str) -> object:
+    """A value from the command line: `true`, `null`, numbers, and lists for settings that hold one, as YAML reads them;
+    everything else as it stands.
+
+    >>> _value("terms", "[soft_target, hint]"), _value("assistants", "[]"), _value("dataset", "[mine]")
+    (['soft_target', 'hint'], [], '[mine]')
+    """
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
+    if _holds_a_list(name) and (isinstance(value, list) or not text):
+        return value or []
     return value if isinstance(value, bool | int | float) or value is None else text
+
+
+def _holds_a_list(name: str) -> bool:
+    field = RunConfig.model_fields.get(name)
+    return field is not None and get_origin(field.annotation) is tuple
+
+
+def _unknown(name: str) -> str:
+    """That there is no such setting, and which one may have been meant."""
+    near = difflib.get_close_matches(name, RunConfig.model_fields, n=1)
+    told = f"did you mean {near[0]}?" if near else f"there are {', '.join(RunConfig.model_fields)}."
+    return f"There is no setting {name!r}; {told}"
 
 
 def _sentences(error: ValidationError) -> list[str]:
@@ -77,7 +97,7 @@ def _sentences(error: ValidationError) -> list[str]:
         if problem["type"] == "missing":
             sentences.append(f"{name} is missing: {RunConfig.model_fields[name].description}")
         elif problem["type"] == "extra_forbidden":
-            sentences.append(f"There is no setting {name!r}; there are {', '.join(RunConfig.model_fields)}.")
+            sentences.append(_unknown(name))
         elif problem["type"] == "value_error":
             prefix = f"{name}: " if name else ""
             sentences.append(f"{prefix}{problem['ctx']['error']}.")

@@ -1,32 +1,195 @@
-"""Save a data set: its rows in the store, its files in the home, both or neither."""
+"""The saved data sets: read one in, save, rename, delete it; its row in the store and its files, both or neither."""
 
-from studio.data.cleaning import Rows, inspect
-from studio.data.columns import Columns
-from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, fingerprint, write
+import itertools
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from studio.data.cleaning import Rows, clean, inspect, keys
+from studio.data.columns import Columns, fitting, guess_columns
+from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, fingerprint, load, write
+from studio.data.uploads import Upload
 from studio.errors import DataError
 from studio.home import Home
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
 
 MAX_NAME = 80
+FREE_NAMES = 10_000
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a data set is read from: the rows, and other files of the same columns.
+
+    `test` and `validation` become those splits; `unlabelled` rows are for training, whatever label they have.
+    """
+
+    rows: Upload
+    test: Upload | None = None
+    validation: Upload | None = None
+    unlabelled: Upload | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the splits that are missing are cut, and whether training rows go that a held-out split has, too."""
+
+    validation_share: float = VALIDATION_SHARE
+    test_share: float = TEST_SHARE
+    drop_leaked: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Added:
+    """A data set that was read in: its row, and what a person should know of how it was read.
+
+    `guessed` are the roles that nobody named a column for; `unused` the columns that no role took; `removed` so many
+    training rows that a held-out split had, too. Not `is_new`: the content was there already.
+    """
+
+    row: DatasetRow
+    notes: tuple[str, ...]
+    guessed: tuple[str, ...]
+    unused: tuple[str, ...]
+    removed: int
+    is_new: bool
+
+
+def add(
+    store: Store,
+    home: Home,
+    files: Files,
+    *,
+    name: str | None,
+    like: str = "data",
+    task: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    split: Split | None = None,
+) -> Added:
+    """Check, split and save what was read. `columns` by their role win over those that are guessed.
+
+    Without a `name` the content decides: a data set that has it already is taken as it is; else it is saved under
+    `like`, with a number behind it where that is taken.
+    Raises `DataError` where the data cannot be used, or the name is taken by other content.
+    """
+    split, wanted = split or Split(), dict(columns or {})
+    possible = fitting(files.rows)
+    kind = task or possible[0]
+    if kind not in possible:
+        raise DataError(f"The file does not hold data for {kind}.", f"It fits {', '.join(possible)}.")
+    chosen = replace(guess_columns(files.rows, kind), **wanted)
+    joined, marked = _with_held_out(files, chosen)
+    rows = clean(joined, marked, kind, None, files.unlabelled)
+    kept = without_leaks(rows) if split.drop_leaked else rows
+    before = {row.id for row in store.datasets()}
+    row = save(
+        store, home, name, kept, chosen,
+        like=like, validation_share=split.validation_share, test_share=split.test_share, seed=split.seed,
+    )  # fmt: skip
+    taken = chosen.as_dict()
+    hidden = {"image", "file", *taken.values()} if files.rows.kind == "images" else set(taken.values())
+    return Added(
+        row=row,
+        notes=files.rows.notes,
+        guessed=tuple(role for role in taken if role not in wanted),
+        unused=tuple(column for column in map(str, files.rows.table.columns) if column not in hidden),
+        removed=len(rows.table) - len(kept.table),
+        is_new=row.id not in before,
+    )
 
 
 def save(
     store: Store,
     home: Home,
-    name: str,
+    name: str | None,
     rows: Rows,
     columns: Columns,
     *,
+    like: str = "data",
     validation_share: float = VALIDATION_SHARE,
     test_share: float = TEST_SHARE,
     drop_leaked: bool = False,
     seed: int = 0,
 ) -> DatasetRow:
-    """Split, write and list a data set. The same content under the same name gives the one that is there.
+    """Split, write and list a data set. The same content under the same name gives the one that is there; so does the
+    same content without a name.
 
     Raises `DataError` where the name is taken by other content or is not a name.
     """
+    name = None if name is None else checked_name(name)
+    splits = build(rows, validation_share=validation_share, test_share=test_share, drop_leaked=drop_leaked, seed=seed)
+    digest = fingerprint(splits, rows.labels)
+    known = None if name else _same_content(store, home, digest, rows.task)
+    if known is not None:
+        return known
+    values: dict[str, Any] = {
+        "task": rows.task,
+        "labels": rows.labels,
+        "splits": {split: len(part) for split, part in splits.items()},
+        "fingerprint": digest,
+        "columns": columns.as_dict(),
+        "report": inspect(rows).model_dump(),
+    }
+    row = store.add_dataset(name=name, **values) if name else _add_under_a_free_name(store, like, values)
+    folder = home.dataset(row.id)
+    if not folder.exists():
+        write(splits, folder, rows, name=row.name, digest=digest)
+        store.dataset_ready(row.id)
+    return row
+
+
+def rename(store: Store, home: Home, reference: str | int, name: str) -> DatasetRow:
+    """Give a data set another name; runs that name it go on naming it. Raises `DataError` where it is taken."""
+    row = store.rename_dataset(store.dataset(reference).id, checked_name(name))
+    about = home.dataset(row.id) / "dataset.json"
+    if about.is_file():
+        part = about.with_suffix(f".part-{os.getpid()}")
+        part.write_text(json.dumps(json.loads(about.read_text()) | {"name": row.name}, ensure_ascii=False))
+        part.replace(about)
+    return row
+
+
+def delete(store: Store, home: Home, reference: str | int) -> int:
+    """Delete a data set with its files; returns the bytes that are free again.
+
+    Raises `StoreError`, which names the runs, where some use it.
+    """
+    row = store.dataset(reference)
+    folder = home.dataset(row.id)
+    freed = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    store.delete_dataset(row.id)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    return freed
+
+
+def head(home: Home, row: DatasetRow, count: int = 5, split: str = "train") -> pd.DataFrame:
+    """The first rows of a split as they were saved, labels by their names; images as bytes."""
+    splits = load(home.dataset(row.id)).dict
+    if split not in splits:
+        raise DataError(f"There is no split {split!r}.", f"Choose one of {', '.join(splits)}.")
+    some = splits[split].select(range(min(count, len(splits[split]))))
+    if "image" in some.column_names:
+        from datasets import Image
+
+        some = some.cast_column("image", Image(decode=False))
+    table = pd.DataFrame(some[:])
+    if "image" in table:
+        table["image"] = [cell["bytes"] for cell in table["image"]]
+    return table.assign(label=[_named(value, row.labels) for value in table["label"]])
+
+
+def checked_name(name: str) -> str:
+    """The name without white space around it; raises `DataError` where it is none."""
     name = name.strip()
     if not name or len(name) > MAX_NAME or not name.isprintable():
         raise DataError(
@@ -34,19 +197,66 @@ def save(
         )
     if name.isdecimal():
         raise DataError(f"A data set's name cannot be a number, got {name!r}.", "Numbers are ids. Choose another name.")
-    splits = build(rows, validation_share=validation_share, test_share=test_share, drop_leaked=drop_leaked, seed=seed)
-    digest = fingerprint(splits, rows.labels)
-    row = store.add_dataset(
-        name=name,
-        task=rows.task,
-        labels=rows.labels,
-        splits={split: len(part) for split, part in splits.items()},
-        fingerprint=digest,
-        columns=columns.as_dict(),
-        report=inspect(rows).model_dump(),
-    )
-    folder = home.dataset(row.id)
-    if not folder.exists():
-        write(splits, folder, rows, name=name, digest=digest)
-        store.dataset_ready(row.id)
-    return row
+    return name
+
+
+def name_like(file: str) -> str:
+    """A name after that of a file.
+
+    >>> name_like("uploads/reviews_2024 (1).csv"), name_like("2024.csv")
+    ('reviews_2024 1', 'data 2024')
+    """
+    stem = PurePosixPath(file.replace("\\", "/")).stem
+    words = " ".join(re.sub(r"[^\w -]+", " ", stem).split())[:60] or "data"
+    return f"data {words}" if words.isdecimal() else words
+
+
+def without_leaks(rows: Rows) -> Rows:
+    """The rows without those for training whose input a given validation or test split has, too."""
+    same, held = keys(rows.table), rows.table["split"].isin(["validation", "test"])
+    leaked = ~held & same.isin(set(same[held]))
+    return replace(rows, table=rows.table[~leaked].reset_index(drop=True)) if leaked.any() else rows
+
+
+def _same_content(store: Store, home: Home, digest: str, task: str) -> DatasetRow | None:
+    """The oldest data set with this content, whatever it is called."""
+    same = [row for row in store.datasets() if (row.fingerprint, row.task) == (digest, task)]
+    return next((row for row in reversed(same) if home.dataset(row.id).is_dir()), None)
+
+
+def _add_under_a_free_name(store: Store, like: str, values: Mapping[str, Any]) -> DatasetRow:
+    """`like`, `like 2`, `like 3` …: the first that no other content has."""
+    for number in itertools.count(1):
+        try:
+            return store.add_dataset(name=checked_name(like if number == 1 else f"{like} {number}"), **values)
+        except DataError:
+            if number == FREE_NAMES:
+                raise
+    raise AssertionError
+
+
+def _with_held_out(files: Files, columns: Columns) -> tuple[Upload, Columns]:
+    """The rows and those of the files for validation and test as one, whose column for the split marks the latter."""
+    given = {"validation": files.validation, "test": files.test}
+    held = {split: upload.table for split, upload in given.items() if upload is not None}
+    if not held:
+        return files.rows, columns
+    needed = [column for column in (columns.input, columns.pair, columns.label) if column is not None]
+    for split, table in held.items():
+        missing = next((column for column in needed if column not in table.columns), None)
+        if missing is not None:
+            there = ", ".join(map(repr, table.columns))
+            raise DataError(f"The {split} file has no column {missing!r}; it has {there}.", "Name the columns alike.")
+    name = columns.split or "split of the files"
+    first = files.rows.table if columns.split else files.rows.table.assign(**{name: ""})
+    table = pd.concat([first, *(rows.assign(**{name: split}) for split, rows in held.items())], ignore_index=True)
+    return replace(files.rows, table=table.fillna("")), replace(columns, split=name)
+
+
+def _named(value: object, labels: list[str]) -> object:
+    """A stored label by its name; several as a list, none as ""."""
+    if isinstance(value, list):
+        return [labels[number] for number in value]
+    if isinstance(value, int):
+        return labels[value] if 0 <= value < len(labels) else ""
+    return "" if value is None or value != value else value  # a number stands for itself

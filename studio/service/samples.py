@@ -2,7 +2,6 @@
 
 import io
 import uuid
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from studio.data.columns import Columns, guess_task
 from studio.data.uploads import Upload
 from studio.home import Home
 from studio.service import library
+from studio.service.program import program_folder
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
 
@@ -25,7 +25,7 @@ LABELLED: dict[Demo, int] = {"text": 400, "images": 120}
 """How many training rows keep their label."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.35, 0.15
-MESSAGES = Path(__file__).parents[2] / "assets" / "demo" / "support_messages.csv"
+MESSAGES = program_folder() / "assets" / "demo" / "support_messages.csv"
 
 NAMES: dict[Demo, str] = {"text": "Demo: support messages", "images": "Demo: handwritten digits"}
 SETTINGS: dict[Demo, dict[str, Any]] = {

@@ -93,6 +93,47 @@ class Store:
             raise StoreError(f"There is no data set {str(reference)!r}.", f"Saved data sets: {names}.")
         return _dataset(found)
 
+    def rename_dataset(self, dataset_id: int, name: str) -> DatasetRow:
+        """Give a data set another name; the runs that name it go on naming it. Raises `DataError` where it is taken."""
+        old = self.dataset_by_id(dataset_id)
+        with self._db.atomic():
+            self._db.execute("DELETE FROM datasets WHERE name = ? AND NOT ready", [name])  # takes the write lock first
+            if self._row("SELECT id FROM datasets WHERE name = ? AND id != ?", [name, old.id]):
+                raise DataError(f"There is a data set named {name!r} already.", "Choose another name.")
+            self._db.execute("UPDATE datasets SET name = ? WHERE id = ?", [name, old.id])
+            for setting, whose in (("dataset", "dataset_id = :id AND"), ("replay", "")):
+                self._db.execute(
+                    f"UPDATE runs SET config = json_set(config, '$.{setting}', :name)"
+                    f" WHERE {whose} json_extract(config, '$.{setting}') = :old",
+                    {"name": name, "id": old.id, "old": old.name},
+                )
+        return self.dataset_by_id(old.id)
+
+    def delete_dataset(self, dataset_id: int) -> None:
+        """Forget a data set; its files are `service.library.delete`'s. Raises `StoreError` where a run uses it."""
+        dataset = self.dataset_by_id(dataset_id)
+        with self._db.atomic():
+            self._db.execute("UPDATE datasets SET ready = ready WHERE id = ?", [dataset.id])  # the write lock first
+            users = self.users_of_dataset(dataset)
+            if users:
+                names = ", ".join(map(str, users[:10])) + (f" and {len(users) - 10:,} more" if len(users) > 10 else "")
+                raise StoreError(
+                    f"Data set {dataset.name!r} is used by run {names}.", "Delete those runs first, or keep it."
+                )
+            self._db.execute("DELETE FROM datasets WHERE id = ?", [dataset.id])
+
+    def users_of_dataset(self, dataset: DatasetRow) -> list[int]:
+        """The runs that learn from it, or repeat it beside new data."""
+        sql = "SELECT id FROM runs WHERE dataset_id = ? OR json_extract(config, '$.replay') IN (?, ?) ORDER BY id"
+        return [row["id"] for row in self._rows(sql, [dataset.id, dataset.name, str(dataset.id)])]
+
+    def dataset_by_id(self, dataset_id: int) -> DatasetRow:
+        """The data set of that id; raises `StoreError` where there is none."""
+        found = self._row("SELECT * FROM datasets WHERE id = ? AND ready", [dataset_id])
+        if found is None:
+            raise StoreError(f"There is no data set {dataset_id}.", "`python -m studio data list` lists them.")
+        return _dataset(found)
+
     # --- runs
 
     def submit(self, config: RunConfig, *, key: str, owner: str | None = None) -> RunRow:
@@ -123,10 +164,15 @@ class Store:
             raise StoreError(f"There is no run {run_id}.", "`python -m studio runs` and the page Runs list them.")
         return _run(found)
 
-    def runs(self, limit: int = 200, archived: bool = False) -> list[RunRow]:
-        """The newest runs first; those that were put into the archive only when asked for."""
+    def runs(self, limit: int | None = 200, archived: bool = False) -> list[RunRow]:
+        """The newest runs first, all of them where `limit` is None; those that were put into the archive only when
+        asked for."""
         sql = "SELECT * FROM runs WHERE archived <= ? ORDER BY id DESC LIMIT ?"
-        return [_run(row) for row in self._rows(sql, [archived, limit])]
+        return [_run(row) for row in self._rows(sql, [archived, -1 if limit is None else limit])]
+
+    def count_runs(self, archived: bool = False) -> int:
+        """How many `runs` would list without a limit."""
+        return int(self._rows("SELECT count(*) AS runs FROM runs WHERE archived <= ?", [archived])[0]["runs"])
 
     def claim(self, owner: str) -> RunRow | None:
         """Take the oldest of the queued runs of the highest priority; one statement, so that none is taken twice."""

@@ -1,0 +1,553 @@
+"""The same product in Python: data in, a distilled student out. docs/api.md shows it by examples.
+
+    from studio import api
+
+    data = api.load_dataset("reviews.csv")
+    run = api.distill(data, teacher="hub:distilbert/distilbert-base-uncased", student="teacher/2-layers")
+    run.verdict
+    run.student.predict(["a fine film", "a waste of time"])
+
+Runs are kept where the pages and the command line keep theirs: in the folder `STUDIO_HOME`, or in `home`. Everything
+that is wrong is raised as a `StudioError`, which says what is wrong and what to do about it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import uuid
+import warnings
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from studio import errors, events
+from studio.config.reading import parse_config
+from studio.config.run import RunConfig
+from studio.errors import ConfigError, DataError, ExportError, ModelError, StoreError, StudioError, WorkerError
+from studio.events import Role
+from studio.home import Home
+from studio.service import runs as service_runs
+from studio.service.runtime import INTERRUPTED, is_gone, new_owner
+from studio.store.rows import DatasetRow, RunRow, Status
+from studio.store.store import Store
+
+if TYPE_CHECKING:
+    import datasets as hf
+    import pandas as pd
+
+    from studio.pipeline.predict import Predictor
+    from studio.service.library import Files
+
+__all__ = [
+    "Dataset",
+    "Model",
+    "Run",
+    "StudioError",
+    "datasets",
+    "distill",
+    "load_dataset",
+    "run",
+    "runs",
+]
+
+
+class Dataset:
+    """A saved data set, split into train, validation and test rows."""
+
+    def __init__(self, place: _Place, row: DatasetRow) -> None:
+        self._place, self._row = place, row
+
+    @property
+    def id(self) -> int:
+        return self._row.id
+
+    @property
+    def name(self) -> str:
+        return self._row.name
+
+    @property
+    def task(self) -> str:
+        """What models learn from it, such as `text-classification`."""
+        return self._row.task
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self._row.labels)
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """How many rows each split has."""
+        return dict(self._row.splits)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Which column of the source became what."""
+        return dict(self._row.columns)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was found in it: copies, conflicts, leaks, rows of each label, warnings."""
+        return dict(self._row.report)
+
+    def head(self, rows: int = 5, split: str = "train") -> pd.DataFrame:
+        """The first rows of a split. Raises `DataError` for a split that there is not."""
+        from studio.service import library
+
+        return library.head(self._place.home, self._row, rows, split)
+
+    def rename(self, name: str) -> Dataset:
+        """The same data set under another name; runs that use it go on using it.
+
+        Raises `DataError` where the name is taken or is not a name.
+        """
+        from studio.service import library
+
+        return Dataset(self._place, library.rename(self._place.store, self._place.home, self.id, name))
+
+    def delete(self) -> None:
+        """Delete it with its files. Raises `StoreError`, which names the runs, where some use it."""
+        from studio.service import library
+
+        library.delete(self._place.store, self._place.home, self.id)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+        labels = ", ".join(self.labels[:5]) + (" …" if len(self.labels) > 5 else "")
+        return f"<Dataset {self.id} {self.name!r}: {self.task}, {counts} rows; labels {labels}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dataset) and (self.id, self._place) == (other.id, other._place)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self._place))
+
+
+class Model:
+    """A model of a run, to be asked: `run.student`, `run.teacher` (all teachers together), `run.control`.
+
+    It is opened when it is asked for the first time, and stays open.
+    """
+
+    def __init__(self, run: Run, role: Role) -> None:
+        self._run, self.role = run, role
+
+    def predict(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+        """An answer for each input, in their order.
+
+        A text is a `str`, a pair a tuple of two, a text by words a list of them; an image the bytes of a file, a path,
+        or Pillow's. An answer is `{"label": …, "score": …}`; `{"labels": [{"label": …, "score": …}, …]}` where a row
+        can have several; `{"score": …}` where it is a number; `{"tags": […], "entities": […]}` where words have tags.
+        Raises `DataError` for what is no input, `ModelError` where the run has no such model (yet).
+        """
+        values = self._as_inputs(inputs)
+        return self._opened.predict(values)
+
+    def predict_file(
+        self, source: str | Path, to: str | Path, *, column: str | None = None, pair: str | None = None
+    ) -> Path:
+        """Write every row of a file (a table, a ZIP of images) with its answer behind it; returns where.
+
+        `to` ends in .csv, .tsv or .jsonl. Raises `ExportError` where it is there already.
+        """
+        from studio.service import predict
+
+        place = self._run._place
+        scored = predict.predict_file(
+            place.store, place.home, self._run.id, Path(source), Path(to), role=self.role, column=column, pair=pair
+        )
+        return scored.file
+
+    @property
+    def evaluations(self) -> pd.DataFrame:
+        """What was measured of it."""
+        found = self._run.evaluations
+        return found[found["role"] == self.role].drop(columns="role").reset_index(drop=True)
+
+    @functools.cached_property
+    def _opened(self) -> Predictor:
+        from studio.service import predict
+
+        return predict.open_model(self._run._place.store, self._run._place.home, self._run.id, self.role)
+
+    def _as_inputs(self, values: Sequence[Any]) -> list[Any]:
+        from studio.service import predict
+
+        return predict.inputs(values, self._run.dataset.task)
+
+    def __repr__(self) -> str:
+        reference = {"student": self._run.config.student, "teacher": self._run.config.teacher}.get(self.role, "")
+        return f"<{self.role} of run {self._run.id}{': ' if reference else ''}{reference}>"
+
+
+class Run:
+    """A run: what it was asked for, how it stands, what came of it. It is read anew whenever it is asked."""
+
+    def __init__(self, place: _Place, run_id: int) -> None:
+        self._place, self.id = place, run_id
+
+    @property
+    def status(self) -> Status:
+        """queued, running, finished, stopped or failed."""
+        return self._row.status
+
+    @property
+    def config(self) -> RunConfig:
+        """Everything that decides its result."""
+        return self._row.config
+
+    @property
+    def dataset(self) -> Dataset:
+        return Dataset(self._place, self._place.store.dataset_by_id(self._row.dataset_id))
+
+    @property
+    def verdict(self) -> str | None:
+        """The result in a sentence; None before the run has finished."""
+        return self._row.verdict
+
+    @property
+    def outcome(self) -> str | None:
+        """The verdict in a word: better, no_difference, worse, no_control."""
+        return self._row.outcome
+
+    @property
+    def error(self) -> StudioError | None:
+        """Why it failed, if it did."""
+        row = self._row
+        return errors.by_name(row.error)(row.message or "", row.cure or "") if row.error else None
+
+    @property
+    def evaluations(self) -> pd.DataFrame:
+        """Every measured number: role, split, metric, value, the ends of its 95 % interval, and how many rows."""
+        import pandas as pd
+
+        columns = ["role", "split", "metric", "value", "low", "high", "n"]
+        rows = [event.model_dump(include=set(columns)) for event in self._place.store.evaluations(self.id)]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """The points of all curves: phase, step, name, value."""
+        import pandas as pd
+
+        rows = [(point.phase, point.step, point.name, point.value) for point in self._place.store.curve(self.id)]
+        return pd.DataFrame(rows, columns=["phase", "step", "name", "value"])
+
+    @property
+    def log(self) -> list[str]:
+        """What it said on the way."""
+        return [row.message for row in self._place.store.logs(self.id)]
+
+    @functools.cached_property
+    def student(self) -> Model:
+        """The student as the verdict measured it: in int8 where the plan ends with that."""
+        return Model(self, "student")
+
+    @functools.cached_property
+    def teacher(self) -> Model:
+        """The teacher; several answer together, as they taught."""
+        return Model(self, "teacher")
+
+    @functools.cached_property
+    def control(self) -> Model:
+        """The same student, trained without the teacher. Raises `ModelError` where the run has none."""
+        if not self.config.control:
+            raise ModelError(f"Run {self.id} was made without a control.", "Train again with control=True.")
+        return Model(self, "control")
+
+    def resume(self, *, progress: bool = True) -> Run:
+        """Let a run that was stopped or failed go on from where it was, here; returns it when it is over.
+
+        Raises `StoreError` for a run that goes on already or has its verdict, else what `distill` raises.
+        """
+        row = self._place.store.resume(self.id, owner=new_owner())
+        return _carried(self._place, row, progress)
+
+    def stop(self) -> None:
+        """Ask a run that goes on elsewhere to stop; it keeps the student so far."""
+        self._place.store.request_stop(self.id)
+
+    def export(self, to: str | Path | None = None, *, onnx: bool = True) -> Path:
+        """Write the student as a Hugging Face folder in a zip, also as ONNX; returns where.
+
+        `to` is student-RUN.zip when left out. Raises `ExportError` where it is there already or there is no student.
+        Where the student cannot be written as ONNX it goes without, with a warning.
+        """
+        from studio.service import export
+        from studio.service.questions import convert
+
+        home, store = self._place.home, self._place.store
+        if onnx and home.model(self.id, "student").is_dir():
+            try:
+                convert(home, store, self.id)
+            except (ExportError, WorkerError) as error:
+                warnings.warn(f"The zip holds no ONNX. {error}", stacklevel=2)
+        return export.student_zip(home, store, self.id, Path(to or f"student-{self.id}.zip"))
+
+    def delete(self) -> None:
+        """Delete a run that is over, with its models. Raises `StoreError` where another run uses one of them."""
+        service_runs.delete(self._place.home, self._place.store, self.id)
+
+    @property
+    def _row(self) -> RunRow:
+        return self._place.store.run(self.id)
+
+    def __repr__(self) -> str:
+        row = self._row
+        told = row.verdict or row.message or f"{row.config.teacher} to {row.config.student} on {row.config.dataset!r}"
+        return f"<Run {self.id}, {row.status}: {told}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and (self.id, self._place) == (other.id, other._place)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self._place))
+
+
+def load_dataset(
+    source: str | Path | pd.DataFrame | hf.Dataset | hf.DatasetDict,
+    *,
+    name: str | None = None,
+    task: str | None = None,
+    input: str | None = None,
+    pair: str | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    separator: str | None = None,
+    test: Any = None,
+    validation: Any = None,
+    unlabelled: Any = None,
+    header: bool | None = None,
+    test_share: float = 0.2,
+    validation_share: float = 0.1,
+    drop_leaked: bool = True,
+    seed: int = 0,
+    home: str | Path | None = None,
+) -> Dataset:
+    """A data set that is ready to train on: read, checked, split, saved; or one that was saved before.
+
+    Args:
+        source: a file (CSV, TSV, JSON lines, Parquet, Excel, a ZIP of images), a folder (a table for each split, image
+            folders, what `save_to_disk` wrote), a DataFrame, a `datasets.Dataset` or `DatasetDict`, or the name of a
+            saved data set.
+        name: what it is called. Left out, content that was saved before is taken from there, and other content gets a
+            name after its source; nothing is overwritten.
+        task, input, pair, label, split, separator: what it is, and which columns play which role; guessed when left
+            out. `pair` is a second text that is read together with the first one, `separator` stands between the
+            labels of a cell, where a row can have several (| where they come as a list of classes).
+        test, validation, unlabelled: further sources of the same columns: the test rows, the validation rows, rows
+            without labels, which the student learns from the teacher alone.
+        header: whether the first line of a text file names the columns; found out when left out.
+        test_share, validation_share, seed: how the splits are cut that the source does not bring.
+        drop_leaked: remove training rows that the given test or validation rows repeat.
+        home: where it is kept; the folder `STUDIO_HOME` when left out.
+
+    Raises:
+        DataError: the source cannot be read or used, or the name is taken by other content.
+    """
+    place = _Place.at(home)
+    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
+    columns = _given({"input": input, "pair": pair, "label": label, "split": split, "separator": separator})
+    saved = _saved(place, source) if isinstance(source, str) else None
+    if saved is not None:
+        asked = [*_given({"name": name, "task": task, "header": header}), *columns, *_given(others)]
+        if asked:
+            raise DataError(
+                f"{source!r} is saved already; {asked[0]} cannot change it.", "Leave it out, or load the file."
+            )
+        return Dataset(place, saved)
+    from studio.service import library
+
+    added = library.add(
+        place.store,
+        place.home,
+        _files(source, others, header),
+        name=name,
+        like=library.name_like(_origin(source)),
+        task=task,
+        columns=columns,
+        split=library.Split(validation_share, test_share, drop_leaked, seed),
+    )
+    return Dataset(place, added.row)
+
+
+def distill(
+    data: Dataset | str | Path | pd.DataFrame | hf.Dataset | hf.DatasetDict,
+    *,
+    teacher: str,
+    student: str,
+    home: str | Path | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Train a small student under a large teacher; returns the run when it is over.
+
+    Training happens in a process of its own, as everywhere in the studio. Ctrl-C, or a notebook's stop button, stops
+    the run and keeps the student so far: the run comes back as stopped, and `run.resume()` goes on.
+
+    Args:
+        data: a `Dataset`, or anything that `load_dataset` takes.
+        teacher: `folder:PATH`, `hub:ORG/NAME`, `run:ID/student` or `builtin/NAME`.
+        student: the same, or `teacher/K-layers`, cut from the teacher.
+        home: where the run is kept; with the data, when left out.
+        progress: show a bar in the terminal or the notebook.
+        settings: every other name of `studio.config.run.RunConfig`, such as `epochs=3` or
+            `terms=["soft_target", "hint"]`.
+
+    Raises:
+        ConfigError: a setting is unknown, out of range, or does not fit the others.
+        StudioError: the run failed; the error says why, and names the run.
+    """
+    if "dataset" in settings:
+        raise ConfigError("dataset is no setting here: the data comes first.", "Write distill(data, …).")
+    if isinstance(data, Dataset):
+        if home is not None and _Place.at(home) != data._place:
+            raise DataError(f"The data is kept in {data._place.home.root}, not in {home}.", "Leave home out.")
+    else:
+        data = load_dataset(data, home=home)
+    store = data._place.store
+    name = store.dataset_by_id(data.id).name  # it may have been renamed since
+    config = parse_config({"dataset": name, "teacher": teacher, "student": student, **settings})
+    row = store.submit(config, key=f"api-{uuid.uuid4()}", owner=new_owner())
+    return _carried(data._place, row, progress)
+
+
+def run(id: int, *, home: str | Path | None = None) -> Run:
+    """The run of that number. Raises `StoreError` where there is none."""
+    place = _Place.at(home)
+    return Run(place, place.store.run(int(id)).id)
+
+
+def runs(limit: int | None = 200, *, archived: bool = False, home: str | Path | None = None) -> list[Run]:
+    """The newest runs first, at most `limit`, all where it is None; with those in the archive if `archived`."""
+    place = _Place.at(home)
+    return [Run(place, row.id) for row in place.store.runs(limit, archived)]
+
+
+def datasets(*, home: str | Path | None = None) -> list[Dataset]:
+    """The saved data sets, the newest first."""
+    place = _Place.at(home)
+    return [Dataset(place, row) for row in place.store.datasets()]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A home and its store."""
+
+    home: Home
+
+    @classmethod
+    def at(cls, home: str | Path | None) -> _Place:
+        """The place, in which no run claims to be running after its process was killed."""
+        chosen = Home.from_environment() if home is None else Home(Path(home).expanduser().resolve())
+        place = cls(chosen)
+        place.store.take_back(is_gone, INTERRUPTED)
+        return place
+
+    @property
+    def store(self) -> Store:
+        return _store(self.home.database)
+
+
+@functools.lru_cache(maxsize=32)
+def _store(path: Path) -> Store:
+    return Store(path)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _saved(place: _Place, name: str) -> DatasetRow | None:
+    """The saved data set that is meant; None where there is a file or a folder instead.
+
+    A file comes before a saved data set of that name, a folder after it.
+    """
+    if Path(name).expanduser().is_file():
+        return None
+    try:
+        return place.store.dataset(name)
+    except StoreError as error:
+        if Path(name).expanduser().is_dir():
+            return None
+        raise DataError(f"There is neither a file nor a saved data set {name!r}.", error.cure) from error
+
+
+def _origin(source: Any) -> str:
+    """What a source is called: its file, the data set that the `datasets` library loaded, else its kind."""
+    if isinstance(source, str | Path):
+        return str(source)
+    first = next(iter(source.values()), None) if isinstance(source, dict) else source
+    named = getattr(getattr(first, "info", None), "dataset_name", None)
+    return str(named or type(source).__name__)
+
+
+def _files(source: Any, others: Mapping[str, Any], header: bool | None) -> Files:
+    from studio.service import library
+
+    more = {role: _upload(other, header) for role, other in others.items() if other is not None}
+    return library.Files(_upload(source, header), **more)
+
+
+def _upload(source: Any, header: bool | None) -> Any:
+    import datasets as hf
+    import pandas as pd
+
+    from studio.service import sources
+
+    if isinstance(source, str | Path):
+        return sources.read(Path(source).expanduser(), header)
+    if isinstance(source, pd.DataFrame):
+        return sources.of_frame(source)
+    if isinstance(source, hf.Dataset | hf.DatasetDict):
+        return sources.of_datasets(source)
+    raise DataError(
+        f"Data cannot be made of {type(source).__name__}.",
+        "Bring a file, a folder, a DataFrame, or a Dataset or DatasetDict of the `datasets` library.",
+    )
+
+
+def _carried(place: _Place, row: RunRow, progress: bool) -> Run:
+    """Drive a claimed run to its end. Raises what made it fail; one that was interrupted comes back as stopped."""
+    said = cast(Generator[events.Event, None, None], service_runs.carry(place.store, place.home, row))
+    try:
+        with contextlib.closing(said):
+            _follow(said, progress)
+    except KeyboardInterrupt:
+        kept = " Its student so far is kept." if place.home.model(row.id, "student").is_dir() else ""
+        print(
+            f"Run {row.id} was stopped.{kept} To go on: run.resume(), or api.run({row.id}).resume().", file=sys.stderr
+        )
+    done = Run(place, row.id)
+    if done.error is not None:
+        error = done.error
+        error.add_note(f"It was run {row.id}: api.run({row.id}).resume() tries again from where it was.")
+        raise error
+    return done
+
+
+def _follow(said: Iterator[events.Event], progress: bool) -> None:
+    """Listen to the end, with a bar for each phase."""
+    if not progress:
+        for _ in said:
+            pass
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    shown = (TextColumn("{task.description:>9}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True)) as bars:
+        bar = None
+        for event in said:
+            if isinstance(event, events.PhaseStarted):
+                bar = bars.add_task(event.phase, total=event.total, note="")
+            elif bar is None:
+                continue
+            elif isinstance(event, events.Progress):
+                bars.update(bar, completed=event.step, total=event.total, note=escape(event.detail))
+            elif isinstance(event, events.PhaseFinished):
+                steps = max(1, event.steps)
+                bars.update(bar, completed=steps, total=steps, note=f"{event.seconds:.1f} s")

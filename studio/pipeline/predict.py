@@ -1,0 +1,123 @@
+"""Ask a run's models about inputs that nobody labelled."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import torch
+from datasets import Dataset
+from transformers import AutoConfig
+
+from studio import tasks
+from studio.config.references import ModelReference
+from studio.config.run import RunConfig
+from studio.distill import teacher_outputs
+from studio.distill.transfer_set import fuse
+from studio.errors import ModelError
+from studio.events import Progress, Role, result_of
+from studio.home import Home
+from studio.machine import devices
+from studio.machine.devices import Device
+from studio.models import opening
+from studio.models.model import Model, Problem, quiet
+from studio.models.onnx import OnnxNetwork
+from studio.tasks.positions import PositionLogits
+
+AT_ONCE = 1_000
+"""So many inputs are held as tensors at a time."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The models of one role of a run, opened; several teachers answer together."""
+
+    models: tuple[Model, ...]
+    config: RunConfig
+    problem: Problem
+    device: Device
+
+    def stream(self, values: Sequence[Any]) -> Iterator[list[dict[str, Any]]]:
+        """The answers to all values in their order, some at a time.
+
+        Raises `DataError` for a value that is no input of the task.
+        """
+        for start in range(0, len(values), AT_ONCE):
+            rows = self.problem.task.unlabelled(values[start : start + AT_ONCE])
+            yield self.problem.task.answers(self._logits(rows), self.problem.labels)
+
+    def predict(self, values: Sequence[Any]) -> list[dict[str, Any]]:
+        """An answer for each value, as the task gives it: `{"label": …, "score": …}` where a row has one class."""
+        return [answer for answers in self.stream(values) for answer in answers]
+
+    def _logits(self, rows: Dataset) -> PositionLogits:
+        found = []
+        for model in self.models:
+            config = model.network.config
+            encoded = self.problem.task.encode(rows, model.processor, config, self.config.max_length)
+            told = teacher_outputs.logits(model, encoded.to(self.device.torch_device), self.device, _silent)
+            found.append(result_of(told))
+        return fuse(found, self.config.fusion, self.problem.task)
+
+
+def open_role(
+    config: RunConfig, run_id: int, role: Role, home: Home, labels: list[str], multi_label: bool
+) -> Predictor:
+    """The models of a role as the verdict measured them: in int8 where the plan ends with that.
+
+    Raises `ModelError` where the run has no such model, or it has not learned the labels.
+    """
+    quiet()
+    assert config.task is not None
+    device = Device(torch.device(devices.available()[0]), torch.float32)
+    nothing = tasks.get(config.task, multi_label).unlabelled([])
+    problem = Problem(config.task, labels, nothing, config.max_length, multi_label)
+    models = tuple(_open(config, run_id, role, home, problem))
+    for model in models:
+        if isinstance(model.network, torch.nn.Module):
+            model.network.to(device.torch_device).eval()
+    return Predictor(models, config, problem, device)
+
+
+def _open(config: RunConfig, run_id: int, role: Role, home: Home, problem: Problem) -> Iterator[Model]:
+    quantized = home.quantized(run_id, role)
+    if role == "teacher":
+        for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
+            saved = home.model(run_id, "teacher" if number == 1 else f"teacher-{number}")
+            if not saved.is_dir() and ModelReference.parse(reference).source == "builtin":
+                raise ModelError(
+                    f"Run {run_id} has no trained teacher yet.", "Let it go on until it has, or choose another run."
+                )
+            yield _trained(
+                result_of(opening.load(f"folder:{saved}" if saved.is_dir() else reference, problem, home)), role
+            )
+    elif quantized.is_dir():
+        yield _open_onnx(quantized, problem)
+    elif home.model(run_id, role).is_dir():
+        yield _trained(opening.open_folder(home.model(run_id, role), problem), role)
+    else:
+        raise ModelError(f"Run {run_id} has no {role} yet.", "Let it go on until it has, or choose another run.")
+
+
+def _open_onnx(folder: Path, problem: Problem) -> Model:
+    """The int8 file that a plan ends with."""
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        network = OnnxNetwork(folder / "model.onnx", SimpleNamespace(config=config))
+        processor = problem.task.load_processor(str(folder))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"The int8 model in {folder} cannot be opened: {error}.", "Train it again.") from error
+    return Model(network, processor, knows_labels=True, pretrained=True, folder=folder)
+
+
+def _trained(model: Model, role: Role) -> Model:
+    if not model.knows_labels:
+        raise ModelError(f"The {role} has not learned the labels yet.", "Let the run go on until it has.")
+    return model
+
+
+def _silent(done: int) -> Progress:
+    return Progress(phase="evaluate", step=done)
