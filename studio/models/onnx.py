@@ -22,8 +22,7 @@ from studio.config.plan import Form
 from studio.errors import ExportError, ModelError
 from studio.models import constraints
 from studio.models.model import Model
-from studio.tasks import Encoded
-from studio.tasks.labels import choices
+from studio.tasks import Encoded, Task
 
 CALIBRATION_ROWS = 200
 """Training rows that show how large activations become, for models of convolutions."""
@@ -120,19 +119,18 @@ def write_int8(source: Path, target: Path, inputs: Encoded, form: Form) -> None:
             quantization.quantize_dynamic(graph, target, weight_type=quantization.QuantType.QInt8)
 
 
-def compare(model: Model, file: Path, inputs: Encoded, multi_label: bool) -> Agreement:
-    """The file's answers beside the model's on all rows of `inputs`, a few at a time."""
+def compare(model: Model, file: Path, inputs: Encoded, task: Task) -> Agreement:
+    """The file's answers beside the model's at all positions of `inputs`, a few rows at a time."""
     session = open_file(file)
     network = model.network.cpu().eval()
     ours, theirs = [], []
     for rows in torch.arange(len(inputs)).split(8):
         batch = inputs.batch(rows)
         with torch.inference_mode():
-            ours.append(network(**batch).logits)
-        theirs.append(torch.from_numpy(run(session, batch)))
+            ours.append(inputs.positions(network(**batch).logits, rows).logits)
+        theirs.append(inputs.positions(torch.from_numpy(run(session, batch)), rows).logits)
     expected, found = torch.cat(ours), torch.cat(theirs)
-    same = choices(found, multi_label) == choices(expected, multi_label)
-    same = same.all(-1) if multi_label else same
+    same = task.agree(found, expected)
     return Agreement(len(inputs), float(same.float().mean()), float((found - expected).abs().max()))
 
 

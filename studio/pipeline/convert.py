@@ -44,9 +44,7 @@ def convert(job: Job) -> Conversion:
     with files.whole(job.home.onnx(job.run_id)) as part:
         onnx.write(model, inputs, part / FILES["float32"])
         onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
-        agreements = {
-            name: onnx.compare(model, part / file, inputs, dataset.multi_label) for name, file in FILES.items()
-        }
+        agreements = {name: onnx.compare(model, part / file, inputs, task) for name, file in FILES.items()}
         times = _times(model, part, inputs)
         forms = [Form(name="torch", size_bytes=weights_bytes(job.home.model(job.run_id, "student")), rows=len(inputs),
                       same=1.0, largest=0.0, latency_ms=times["torch"])]  # fmt: skip

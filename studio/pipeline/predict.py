@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -27,8 +27,6 @@ from studio.tasks.positions import PositionLogits
 
 AT_ONCE = 1_000
 """So many inputs are held as tensors at a time."""
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Classes:
     def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         from studio.tasks import labels as functions
 
-        return functions.single_label_loss(logits, labels)
+        return functions.label_loss(logits, labels)
 
     def known(self, labels: Tensor) -> Tensor:
         return labels != UNLABELLED
@@ -127,7 +127,7 @@ class Classes:
     def certainty(self, logits: Tensor) -> Tensor:
         from studio.tasks import labels as functions
 
-        return functions.certainty(logits, multi_label=False)
+        return functions.certainty(logits)
 
     def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
         labels = encoded.labels.cpu()
@@ -217,7 +217,7 @@ class MultiLabel(Classes):
     def certainty(self, logits: Tensor) -> Tensor:
         from studio.tasks import labels as functions
 
-        return functions.certainty(logits, multi_label=True)
+        return functions.multi_label_certainty(logits)
 
     def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
         return super().scores(logits, encoded).all(-1)

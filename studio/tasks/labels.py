@@ -1,7 +1,7 @@
-"""What a row's label is: one class of several, or any number of labels (multi-label data).
+"""Functions of logits and labels that are classes: one a position, or any number of labels (multi-label data).
 
-One class: (rows,) class numbers, `UNLABELLED` where there is none. Any number: (rows, labels) of 0 and 1, a row full of
-`UNLABELLED` where nobody said. The number of dimensions tells which.
+One class: (p,) class numbers, `UNLABELLED` where there is none. Any number: (p, labels) of 0 and 1, a row full of
+`UNLABELLED` where nobody said.
 """
 
 import math
@@ -14,18 +14,13 @@ from torch import Tensor
 from studio.config.run import UNLABELLED
 
 
-def single_label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
+def label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy with the labels, in nats, mean over the rows that have one; 0 where none has.
 
     Shapes: student_logits (batch, classes), labels (batch,) with `UNLABELLED` for rows without -> scalar.
     """
     total = F.cross_entropy(student_logits, labels, ignore_index=UNLABELLED, reduction="sum")
     return total / (labels != UNLABELLED).sum().clamp(min=1)
-
-
-def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with one class a row, binary cross-entropy with any number of labels."""
-    return multi_label_loss(logits, labels) if labels.ndim == 2 else single_label_loss(logits, labels)
 
 
 def multi_label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
@@ -58,32 +53,19 @@ def as_tensor(values: Sequence[int] | Sequence[list[int]], classes: int) -> Tens
     return table
 
 
-def are_known(labels: Tensor) -> Tensor:
-    """(rows,): whether somebody said what the row is."""
-    return (labels if labels.ndim == 1 else labels[:, 0]) != UNLABELLED
+def certainty(logits: Tensor) -> Tensor:
+    """(p, 1): 1 - entropy over its greatest value: 0 for a model that cannot decide, 1 for one that is quite sure.
 
-
-def choices(logits: Tensor, multi_label: bool) -> Tensor:
-    """What logits (rows, classes) say, in the shape of labels: the largest one, or all above 0, that is above 50 %."""
-    return (logits > 0).long() if multi_label else logits.argmax(-1)
-
-
-def are_right(logits: Tensor, labels: Tensor) -> Tensor:
-    """(rows,): whether the choice is the label; of several labels all must be right and none too many."""
-    same = choices(logits, labels.ndim == 2) == labels
-    return same.all(-1) if labels.ndim == 2 else same
-
-
-def certainty(logits: Tensor, multi_label: bool) -> Tensor:
-    """(rows, 1): 1 - entropy over its greatest value: 0 for a model that cannot decide, 1 for one that is quite sure.
-
-    >>> certainty(torch.tensor([[0.0, 0.0], [90.0, 0.0]]), multi_label=False).flatten().tolist()
+    >>> certainty(torch.tensor([[0.0, 0.0], [90.0, 0.0]])).flatten().tolist()
     [0.0, 1.0]
     """
-    if multi_label:
-        return (1 - _binary_entropy(logits) / math.log(2)).mean(-1, keepdim=True)
     log_p = logits.log_softmax(-1)
     return 1 + (log_p.exp() * log_p).sum(-1, keepdim=True) / math.log(logits.shape[-1])
+
+
+def multi_label_certainty(logits: Tensor) -> Tensor:
+    """(p, 1): the same where every label is a yes or a no of its own, the mean over the labels."""
+    return (1 - _binary_entropy(logits) / math.log(2)).mean(-1, keepdim=True)
 
 
 def _binary_entropy(logits: Tensor) -> Tensor:

@@ -359,7 +359,7 @@ class Tags:
         """Cross-entropy, mean over the words that have a tag."""
         from studio.tasks import labels as functions
 
-        return functions.single_label_loss(logits, labels)
+        return functions.label_loss(logits, labels)
 
     def known(self, labels: Tensor) -> Tensor:
         return labels != UNLABELLED
@@ -373,7 +373,7 @@ class Tags:
     def certainty(self, logits: Tensor) -> Tensor:
         from studio.tasks import labels as functions
 
-        return functions.certainty(logits, multi_label=False)
+        return functions.certainty(logits)
 
     def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
         """Entities that are right, less half of those that are missed or made up."""

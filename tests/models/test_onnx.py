@@ -48,12 +48,12 @@ def built(name: str, problem: Problem):
 def check(name: str, problem: Problem, folder) -> None:
     model, inputs = built(name, problem)
     onnx.write(model, inputs, folder / "model.onnx")
-    found = onnx.compare(model, folder / "model.onnx", inputs, multi_label=False)
+    found = onnx.compare(model, folder / "model.onnx", inputs, problem.task)
     assert found.rows == len(inputs)
     assert found.same == 1.0
     assert found.largest < 1e-4
     onnx.write_int8(folder / "model.onnx", folder / "int8.onnx", inputs, onnx.best_form(model.network))
-    found = onnx.compare(model, folder / "int8.onnx", inputs, multi_label=False)
+    found = onnx.compare(model, folder / "int8.onnx", inputs, problem.task)
     assert found.largest < 0.2
     assert (folder / "int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
 
@@ -85,7 +85,7 @@ def test_a_file_of_another_model_is_told_apart(texts, tmp_path):
     onnx.write(model, inputs, tmp_path / "model.onnx")
     with torch.no_grad():
         model.network.classifier.weight.mul_(-3)
-    assert onnx.compare(model, tmp_path / "model.onnx", inputs, multi_label=False).largest > 0.01
+    assert onnx.compare(model, tmp_path / "model.onnx", inputs, texts.task).largest > 0.01
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ def test_a_runs_student_is_converted_once_checked_and_packed_with_its_card(home,
 def test_an_int8_file_that_does_not_agree_is_left_out_and_it_is_said_why(home, store, finished, monkeypatch):
     real = onnx.compare
 
-    def compare(model, file, inputs, multi_label):
-        found = real(model, file, inputs, multi_label)
+    def compare(model, file, inputs, task):
+        found = real(model, file, inputs, task)
         return onnx.Agreement(found.rows, 0.9, found.largest) if "int8" in file.name else found
 
     monkeypatch.setattr(onnx, "compare", compare)

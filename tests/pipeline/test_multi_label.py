@@ -187,7 +187,7 @@ def test_the_model_card_asks_for_all_labels_above_one_half(home, store, dataset,
 
 def test_what_is_certain_is_a_share_between_nothing_and_everything():
     logits = torch.tensor([[0.0, 0.0, 0.0], [50.0, -50.0, 50.0]])
-    assert labels.certainty(logits, multi_label=True).flatten().tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+    assert labels.multi_label_certainty(logits).flatten().tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
 
 
 def test_a_teacher_that_learned_one_label_a_row_is_taught_anew_for_several(home, store, dataset):
