@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from studio import events, tasks
@@ -17,9 +18,9 @@ from studio.config.reading import parse_config
 from studio.config.run import UNLABELLED
 from studio.data import folder
 from studio.data.cleaning import clean
-from studio.distill import objective, teacher_outputs, transfer_set
+from studio.distill import checkpoints, objective, teacher_outputs, transfer_set
 from studio.distill.fit import batches, fit
-from studio.distill.spec import BestWeights, FitSpec
+from studio.distill.spec import BestWeights, FitSpec, clearly_worse
 from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
 from studio.evaluate import latency
 from studio.machine import devices as device
@@ -30,6 +31,8 @@ from studio.models.saving import save
 from studio.pipeline import distill as trainer
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import distillation
+from studio.tasks import encoded_text
+from studio.tasks.positions import PositionLogits
 from tests.conftest import TINY
 
 CPU = device.Device(torch.device("cpu"), torch.float32)
@@ -176,6 +179,26 @@ def test_a_state_that_is_clearly_worse_than_the_best_is_not_kept_however_slowly_
     assert offered([0] * 20, best, worse[-1]) == 1
 
 
+def test_scores_that_are_numbers_are_compared_by_their_paired_differences():
+    """lost − gained > √(gained + lost) becomes Σd < −√Σd²: for right and wrong they are the same rule."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        now, best = torch.rand(2, 30, generator=generator) < torch.rand(2, 1, generator=generator)
+        gained, lost = int((now & ~best).sum()), int((~now & best).sum())
+        assert clearly_worse(now, best) == (lost - gained > math.sqrt(gained + lost))
+    best = torch.linspace(-1, 0, 20)
+    assert clearly_worse(best - 0.1, best)
+    assert not clearly_worse(best + 0.1, best)
+    assert not clearly_worse(best - 0.1 * torch.tensor([1.0, -1.0]).repeat(10), best)
+
+
+def test_the_best_value_may_be_below_zero():
+    best, network = BestWeights(), torch.nn.Linear(1, 1)
+    best.offer(-0.4, torch.tensor([-2.0, -3.0]), network)
+    best.offer(-0.9, torch.tensor([-9.0, -9.5]), network)
+    assert best.value == -0.4
+
+
 def test_during_a_fit_the_student_is_in_training_mode_also_after_a_look_at_the_validation_data(model, inputs):
     modes = []
 
@@ -272,7 +295,7 @@ def test_the_same_seed_gives_the_same_weights(problem, inputs):
 def test_a_tokenizer_learned_from_the_same_texts_is_the_same_in_every_process(home, saved):
     script = (
         "import sys; from pathlib import Path; from studio.data import folder\n"
-        "from studio.tasks import text as task\n"
+        "from studio.tasks import encoded_text as task\n"
         "rows = folder.load(Path(sys.argv[1])).dict['train']\n"
         "print(task.builtin('fasttext-tiny', rows, {'num_labels': 2}, 16)[1].backend_tokenizer.to_str())"
     )
@@ -337,6 +360,51 @@ def test_a_device_that_the_machine_lacks_is_refused_with_those_it_has():
         device.pick(config)
 
 
+def in_the_first_layout(state: dict) -> dict:
+    """A checkpoint as commit 8aefc57 wrote it."""
+    best = {"accuracy": state["best"]["value"], "weights": state["best"]["weights"], "right": state["best"]["scores"]}
+    old = {"step": state["step"], "is_open": state["validation_due"], "is_done": state["is_done"]}
+    old |= {"told": state["history"], "slowed_at": state["slowed_at"], "best": best}
+    if state["is_done"]:
+        return old
+    return old | state["learner"] | {"curve": state["meter"], "random": state["random"]}
+
+
+@pytest.mark.parametrize("diverges", [False, True])
+@pytest.mark.parametrize("stopped_at", [1, 9, 14, 24])
+def test_a_checkpoint_of_the_first_layout_is_gone_on_with_to_the_same_end(
+    model, inputs, tmp_path, diverges, stopped_at
+):
+    """Also where training went on more slowly before it was stopped."""
+
+    def loss(student, teacher, labels, progress):
+        terms = LABELS_ONLY(student, teacher, labels, progress)
+        broken = diverges and progress == 7 / 24 and not calls
+        calls.extend([progress] if broken else [])
+        return objective.Terms(terms.total * float("nan"), {}) if broken else terms
+
+    calls: list[float] = []
+    start = copy.deepcopy(model.network.state_dict())
+    whole = list(fit(spec(model, inputs, steps=24, objective=loss), CPU, BestWeights()))
+    ended = copy.deepcopy(model.network.state_dict())
+
+    calls.clear()
+    model.network.load_state_dict(start)
+    kept = spec(model, inputs, steps=24, objective=loss, checkpoint=tmp_path / "distill.pt")
+    steps = fit(kept, CPU, BestWeights())
+    for event in steps:
+        if isinstance(event, events.Metrics) and event.step == stopped_at:
+            break
+    steps.close()
+    state = torch.load(kept.checkpoint, weights_only=True)
+    checkpoints.write(kept.checkpoint, in_the_first_layout(state))
+    model.network.load_state_dict(start)
+    again = list(fit(kept, CPU, BestWeights()))
+    points = [[event for event in said if isinstance(event, events.Metrics)] for said in (whole, again)]
+    assert points[0] == points[1]
+    assert all(torch.equal(ended[name], tensor) for name, tensor in model.network.state_dict().items())
+
+
 def run(home, saved, **changes):
     config = parse_config({"dataset": "reviews", **TINY, **changes})
     return list(trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
@@ -354,6 +422,45 @@ def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(ho
     for role in ("teacher", "student", "control"):
         assert AutoModelForSequenceClassification.from_pretrained(home.model(1, role), use_safetensors=True)
         assert AutoTokenizer.from_pretrained(home.model(1, role))
+
+
+def points(said, phase: str) -> list[dict[str, float]]:
+    """What the curves of a phase show, without the looks at the validation data."""
+    shown = [event for event in said if isinstance(event, events.Metrics) and event.phase == phase]
+    return [event.values for event in shown if "loss" in event.values]
+
+
+def weights_of(home, run_id: int, role: str) -> dict[str, torch.Tensor]:
+    return load_file(home.model(run_id, role) / "model.safetensors")
+
+
+def test_the_control_learns_nothing_from_the_teacher(home, saved):
+    """At alpha 0.7 it has no distillation loss, and it is what the student becomes at alpha 0, where the teacher counts
+    nothing."""
+    said = run(home, saved, alpha=0.7)
+    assert all(set(values) == {"loss", "label_loss", "learning_rate"} for values in points(said, "control"))
+    assert all("soft_target_loss" in values for values in points(said, "distill"))
+    assert all(values["loss"] == values["label_loss"] for values in points(said, "control"))
+    config = parse_config({"dataset": "reviews", **TINY, "alpha": 0.0, "control": False})
+    list(trainer.distill(config, run_id=2, dataset=home.dataset(saved.id), home=home))
+    control, student, alone = (
+        weights_of(home, run_id, role) for run_id, role in ((1, "control"), (1, "student"), (2, "student"))
+    )
+    assert all(torch.equal(control[name], alone[name]) for name in control)
+    assert not all(torch.equal(control[name], student[name]) for name in control)
+
+
+def test_the_control_is_the_same_whatever_the_teacher_has_learned(home, saved):
+    """Also where the teacher answers live, names hard labels, and its choices stand in when the student is pruned."""
+    way = {"terms": "soft_target, hint", "hard_epochs": 1, "plan": "prune:0.5, distill"}
+    found = []
+    for run_id, teacher_epochs in ((1, 1), (2, 4)):
+        config = parse_config({"dataset": "reviews", **TINY, **way, "teacher_epochs": teacher_epochs})
+        list(trainer.distill(config, run_id=run_id, dataset=home.dataset(saved.id), home=home))
+        found.append([weights_of(home, run_id, role) for role in ("student", "control")])
+    (first_student, first_control), (second_student, second_control) = found
+    assert all(torch.equal(first_control[name], second_control[name]) for name in first_control)
+    assert not all(torch.equal(first_student[name], second_student[name]) for name in first_student)
 
 
 def test_student_and_control_start_from_the_same_weights_and_take_the_same_number_of_steps(home, saved):
@@ -378,15 +485,14 @@ def test_at_alpha_zero_student_and_control_are_the_same_model(home, saved):
 
 
 def test_the_test_rows_are_read_once_after_all_training(home, saved, monkeypatch):
-    task = tasks.get("text-classification")
     held = set(folder.load(home.dataset(saved.id)).dict["test"]["text"][:])
-    read, encode = [], task._encode
+    read, encode = [], encoded_text._encode
 
     def watching(texts, labels, *others):
         read.append(bool(held & set(texts)))
         return encode(texts, labels, *others)
 
-    monkeypatch.setattr(task, "_encode", watching)
+    monkeypatch.setattr(encoded_text, "_encode", watching)
     config = parse_config({"dataset": "reviews", **TINY})
     for event in trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)):
         if isinstance(event, events.PhaseStarted):
@@ -509,7 +615,7 @@ def test_a_student_from_an_earlier_run_can_be_the_teacher_and_needs_no_teaching(
 
 
 def test_an_image_model_on_texts_is_refused(home, saved):
-    with pytest.raises(ModelError, match="not made for text-classification"):
+    with pytest.raises(ConfigError, match="not made for text-classification"):
         run(home, saved, student="builtin/cnn-tiny")
 
 
@@ -556,7 +662,7 @@ def test_projectors_are_trained_together_with_the_student(problem):
     term = distillation(config, narrow, wide, rows)
     before = [weight.clone() for weight in term.parameters()]
     encoded = rows.whole(narrow)
-    shown = transfer_set.View(encoded, torch.zeros(len(encoded), 2), rows.whole(wide))
+    shown = transfer_set.View(encoded, PositionLogits.per_row(torch.zeros(len(encoded), 2)), rows.whole(wide))
     plan = spec(narrow, encoded, view=lambda epoch: shown, objective=term, live=wide)
     list(fit(plan, CPU, BestWeights()))
     assert before
