@@ -50,7 +50,7 @@ def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, stud
     start_and_wait(page, 1)
     expect(page.get_by_text("Soft targets and hints")).to_be_visible()
     page.get_by_text("See the results").click()
-    expect(page.get_by_text("The student gets")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("The student is")).to_be_visible(timeout=30_000)
 
     page.get_by_text("Continue with new data").click()
     expect(page).to_have_url(re.compile("new_run"))
