@@ -405,9 +405,9 @@ def test_a_checkpoint_of_the_first_layout_is_gone_on_with_to_the_same_end(
     assert all(torch.equal(ended[name], tensor) for name, tensor in model.network.state_dict().items())
 
 
-def run(home, saved, **changes):
-    config = parse_config({"dataset": "reviews", **TINY, **changes})
-    return list(trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
+def run(home, saved, run_id=1, **changes):
+    config = parse_config({"dataset": "reviews"} | TINY | changes)
+    return list(trainer.distill(Job(run_id=run_id, config=config, dataset=home.dataset(saved.id), home=home)))
 
 
 def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(home, saved):
@@ -441,8 +441,7 @@ def test_the_control_learns_nothing_from_the_teacher(home, saved):
     assert all(set(values) == {"loss", "label_loss", "learning_rate"} for values in points(said, "control"))
     assert all("soft_target_loss" in values for values in points(said, "distill"))
     assert all(values["loss"] == values["label_loss"] for values in points(said, "control"))
-    config = parse_config({"dataset": "reviews", **TINY, "alpha": 0.0, "control": False})
-    list(trainer.distill(config, run_id=2, dataset=home.dataset(saved.id), home=home))
+    run(home, saved, run_id=2, alpha=0.0, control=False)
     control, student, alone = (
         weights_of(home, run_id, role) for run_id, role in ((1, "control"), (1, "student"), (2, "student"))
     )
@@ -455,8 +454,7 @@ def test_the_control_is_the_same_whatever_the_teacher_has_learned(home, saved):
     way = {"terms": "soft_target, hint", "hard_epochs": 1, "plan": "prune:0.5, distill"}
     found = []
     for run_id, teacher_epochs in ((1, 1), (2, 4)):
-        config = parse_config({"dataset": "reviews", **TINY, **way, "teacher_epochs": teacher_epochs})
-        list(trainer.distill(config, run_id=run_id, dataset=home.dataset(saved.id), home=home))
+        run(home, saved, run_id, **way, teacher_epochs=teacher_epochs)
         found.append([weights_of(home, run_id, role) for role in ("student", "control")])
     (first_student, first_control), (second_student, second_control) = found
     assert all(torch.equal(first_control[name], second_control[name]) for name in first_control)
