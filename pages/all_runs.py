@@ -45,15 +45,15 @@ def all_runs() -> None:
         table,
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         column_config={
             "Progress": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
             "Verdict": st.column_config.TextColumn(width="large"),
         },
         key="runs",
     )
-    st.caption("Select a row to open the run.")
-    rows = picked["selection"]["rows"]
+    st.caption("Click a row to open the run.")
+    rows = picked["selection"]["rows"] or [row for row, _ in picked["selection"]["cells"]]
     if rows:
         st.switch_page("run.py", query_params={"run": str(runs[rows[0]].id)})
 

@@ -119,6 +119,15 @@ def test_from_a_run_the_navigation_leads_back_to_the_list(page: Page, studio: st
         expect(page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
+def test_a_click_anywhere_in_its_row_opens_a_run(page: Page, studio: str):
+    page.goto(f"{studio}/runs")
+    page.wait_for_selector(READY)
+    table = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert table is not None
+    page.mouse.click(table["x"] + table["width"] / 2, table["y"] + 55)  # the first row, below the header
+    expect(page).to_have_url(re.compile(r"run\?run=1"), timeout=30_000)
+
+
 def zoom_survives_the_next_points(page: Page) -> None:
     """Zoom by hand as Plotly records it, wait for new points, and look whether the range is still there."""
     chart = "[class*='st-key-loss-'] .live-chart"
