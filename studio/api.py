@@ -13,6 +13,7 @@ that is wrong is raised as a `StudioError`, which says what is wrong and what to
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import sys
@@ -20,6 +21,7 @@ import uuid
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,7 +31,9 @@ from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, ExportError, ModelError, StoreError, StudioError, WorkerError
 from studio.events import Role
 from studio.home import Home
+from studio.pipeline.timetable import title
 from studio.service import runs as service_runs
+from studio.service.progress import whole
 from studio.service.runtime import INTERRUPTED, is_gone, new_owner
 from studio.store.rows import DatasetRow, RunRow, Status
 from studio.store.store import Store
@@ -514,11 +518,11 @@ def _carried(place: _Place, row: RunRow, progress: bool) -> Run:
     said = cast(Generator[events.Event, None, None], service_runs.carry(place.store, place.home, row))
     try:
         with contextlib.closing(said):
-            _follow(said, progress)
+            _follow(said, place.store, row.id) if progress else collections.deque(said, maxlen=0)
     except KeyboardInterrupt:
         kept = " Its student so far is kept." if place.home.model(row.id, "student").is_dir() else ""
         print(
-            f"Run {row.id} was stopped.{kept} To go on: run.resume(), or api.run({row.id}).resume().", file=sys.stderr
+            f"Run {row.id} was stopped.{kept} To resume: run.resume(), or api.run({row.id}).resume().", file=sys.stderr
         )
     done = Run(place, row.id)
     if done.error is not None:
@@ -528,26 +532,20 @@ def _carried(place: _Place, row: RunRow, progress: bool) -> Run:
     return done
 
 
-def _follow(said: Iterator[events.Event], progress: bool) -> None:
-    """Listen to the end, with a bar for each phase."""
-    if not progress:
-        for _ in said:
-            pass
-        return
+def _follow(said: Iterator[events.Event], store: Store, run_id: int) -> None:
+    """Listen to the end, with one bar for the whole run."""
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    shown = (TextColumn("{task.description:>9}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    left = TextColumn("{task.fields[left]}")
+    shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), left)
     with Progress(*shown, console=Console(stderr=True)) as bars:
-        bar = None
+        bar = bars.add_task("Starting", total=1.0, left="")
         for event in said:
             if isinstance(event, events.PhaseStarted):
-                bar = bars.add_task(event.phase, total=event.total, note="")
-            elif bar is None:
-                continue
-            elif isinstance(event, events.Progress):
-                bars.update(bar, completed=event.step, total=event.total, note=escape(event.detail))
-            elif isinstance(event, events.PhaseFinished):
-                steps = max(1, event.steps)
-                bars.update(bar, completed=steps, total=steps, note=f"{event.seconds:.1f} s")
+                bars.update(bar, description=title(event.phase))
+            elif isinstance(event, events.Progress | events.PhaseFinished):
+                done = whole(store, store.run(run_id))
+                seconds = done.seconds_left
+                told = "" if seconds is None else f"{timedelta(seconds=round(seconds))} left"
+                bars.update(bar, completed=done.share, left=told)

@@ -173,17 +173,17 @@ def test_a_run_that_fails_raises_its_own_error_and_is_kept(place):
 
 
 def test_an_interrupted_run_comes_back_stopped_with_its_student_and_goes_on(place, monkeypatch, capsys):
-    def impatient(said, progress):
+    def impatient(said, *_):
         for event in said:
             if isinstance(event, events.Metrics) and event.phase == "distill":
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
         interrupted.setattr(api, "_follow", impatient)
-        run = api.distill("reviews.csv", **TINY | {"epochs": 40, "control": False, "progress": False})
+        run = api.distill("reviews.csv", **TINY | {"epochs": 40, "control": False})
     assert run.status == "stopped"
     assert run.verdict is None
-    assert "Its student so far is kept. To go on: run.resume()" in capsys.readouterr().err
+    assert "Its student so far is kept. To resume: run.resume()" in capsys.readouterr().err
     assert len(run.student.predict(["the lovely thing"])) == 1
     with pytest.raises(ModelError, match="made without a control"):
         _ = run.control
