@@ -119,7 +119,15 @@ def test_the_sentence_that_the_readme_shows_is_what_a_verdict_says():
              for metric in ("size_bytes", "latency_ms")]  # fmt: skip
     quality = [found("teacher", "accuracy", 0.9), found("student", "accuracy", 0.8)]
     gained = events.Comparison(
-        first="student", second="control", metric="accuracy", difference=0.02, low=0.01, high=0.03, p_value=0.01, n=100
+        split="test",
+        first="student",
+        second="control",
+        metric="accuracy",
+        difference=0.02,
+        low=0.01,
+        high=0.03,
+        p_value=0.01,
+        n=100,
     )
     said = verdict([*quality, *sizes], gained, tasks.get("text-classification").measures[0]).sentence
     shown = " ".join(line.lstrip("> ") for line in README.splitlines() if line.startswith(">"))
