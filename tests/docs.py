@@ -8,7 +8,6 @@ import ast
 import itertools
 import re
 import textwrap
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -19,6 +18,7 @@ from studio.config.methods import LOSSES
 from studio.config.reading import bounds
 from studio.config.run import RunConfig
 from studio.tasks import Task
+from tests.bench.imports import rows
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 120
@@ -32,24 +32,17 @@ def summary(file: Path) -> str:
     return re.split(r"(?<=\.)\s|\n\n", text, maxsplit=1)[0].replace("\n", " ")
 
 
-def rows() -> list[list[str]]:
-    """What stands in `studio`, from the highest row to the lowest, as import-linter holds it."""
-    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    (layers,) = (contract["layers"] for contract in linter["contracts"] if contract.get("containers") == ["studio"])
-    return [[name.strip() for name in layer.split("|")] for layer in layers]
-
-
 def packages() -> str:
     """One line a package: where it is, what it is for."""
     there = {"app.py": ROOT / "app.py", "pages/": ROOT / "pages" / "__init__.py"}
-    for name in itertools.chain(*rows()):
-        file = ROOT / "studio" / f"{name}.py"
-        package = ROOT / "studio" / name / "__init__.py"
-        there |= {f"studio/{name}.py": file} if file.exists() else {f"studio/{name}/": package}
+    for name in itertools.chain(*rows()[1:]):
+        place = name.replace(".", "/")
+        file = ROOT / f"{place}.py"
+        there |= {f"{place}.py": file} if file.exists() else {f"{place}/": ROOT / place / "__init__.py"}
     told = {place: summary(file) for place, file in there.items()}
     told |= {
         "tests/": "The suite, laid out as the code is; `tests/bench` measures, `tests/mutants` tries the tests.",
-        "docs/": "What would be too long for this page.",
+        "docs/": "What would be too long here; `docs/imports.md` draws which package imports which.",
         "assets/": "Logo, demo data, pictures.",
     }
     width = max(map(len, told)) + 2
@@ -58,10 +51,10 @@ def packages() -> str:
 
 def layers() -> str:
     """The rows of the house as a table."""
-    front = [["`app.py`", "`pages`"]]
-    named = [[f"`{name}`" for name in row] for row in rows()]
-    lines = [(str(number), ", ".join(row)) for number, row in enumerate(front + named, start=1)]
-    return table(("row", "packages and modules of `studio`"), lines)
+    named = [", ".join(f"`{name.removeprefix('studio.')}`" for name in row) for row in rows()]
+    return table(
+        ("row", "packages and modules of `studio`"), [(str(n), names) for n, names in enumerate(named, start=1)]
+    )
 
 
 def libraries() -> str:

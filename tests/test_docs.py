@@ -3,10 +3,11 @@
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 import torch
-import torch.nn.functional as F
 from typer.testing import CliRunner
 
 from studio import events, tasks
@@ -19,9 +20,11 @@ from studio.distill import losses, objective
 from studio.evaluate.verdict import verdict
 from studio.models.features import Outputs
 from studio.pipeline.distill import distill
+from studio.pipeline.job import Job
 from studio.service import library
 from tests import docs
 from tests.conftest import TINY
+from tests.distill import test_response_losses
 
 ROOT = docs.ROOT
 README = (ROOT / "README.md").read_text()
@@ -37,6 +40,13 @@ def section(text: str, title: str) -> str:
 
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def added(code: str, module: ModuleType) -> dict[str, Callable]:
+    """The functions that the code defines where it is put at the end of a module."""
+    names = dict(vars(module))
+    exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    return {name: value for name, value in names.items() if name not in vars(module)}
 
 
 def cells(line: str) -> list[str]:
@@ -169,14 +179,12 @@ def test_the_loss_that_contributing_adds_can_be_trained_with(monkeypatch):
     """The example is run as it stands: function, entry, test, and then the objective with it."""
     code = blocks(section(CONTRIBUTING, "Add a loss"), "python")[0]
     function, entry, test = re.split(r"^# .*\n", code, flags=re.MULTILINE)[1:]
-    names = {"torch": torch, "Tensor": torch.Tensor, "F": F, "Loss": methods.Loss, "losses": losses, "pytest": pytest}
-    exec(compile(function + test, "CONTRIBUTING.md", "exec"), names)
-    for name, loss in eval(f"{{{entry}}}", names).items():
+    for name, body in added(function, losses).items():
+        monkeypatch.setattr(losses, name, body, raising=False)
+    for name, loss in eval(f"{{{entry}}}", dict(vars(methods))).items():
         monkeypatch.setitem(methods.LOSSES, name, loss)
-    monkeypatch.setattr(losses, "logit_cosine_loss", names["logit_cosine_loss"], raising=False)
-    for name, body in list(names.items()):
-        if name.startswith("test_"):
-            body()
+    for body in added(test, test_response_losses).values():
+        body()
     config = parse_config(
         {"dataset": "d", "teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "terms": "logit_cosine"}
     )
@@ -213,7 +221,7 @@ def test_the_task_that_contributing_adds_reaches_a_verdict(grades, store, home):
     saved = library.save(store, home, "essays", clean(grades["essays"](*("ABCDEF" * 20)), columns, "grades"), columns)
     settings = {**TINY, "teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny", "epochs": 1}
     config = tasks.resolved(parse_config({"dataset": "essays", **settings}), tasks.get("grades"), len(saved.labels))
-    said = list(distill(config, run_id=1, dataset=home.dataset(saved.id), home=home))
+    said = list(distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
     measured = {event.metric for event in said if isinstance(event, events.Evaluation) and event.role == "student"}
     assert {"accuracy", "within_one"} <= measured
     assert any(isinstance(event, events.Verdict) for event in said)
