@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run setup setup-dev test lint drawing compare clean
+.PHONY: run setup setup-dev test lint docs drawing compare clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -21,6 +21,10 @@ lint: setup-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# The parts of README.md, CONTRIBUTING.md and docs/ that come from code and data.
+docs: setup-dev drawing
+	@$(BIN)/python -m tests.docs
 
 # Which package imports which, as a drawing in docs/imports.md.
 drawing: setup-dev
