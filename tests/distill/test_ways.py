@@ -54,7 +54,7 @@ def digits(store, home):
 IMAGES = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "epochs": 1, "teacher_epochs": 1}
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "text-classification" in method.tasks])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "text" in method.modality])
 def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(home, saved, name):
     try:
         said = run(home, saved, **TINY, **METHODS[name].values)
@@ -69,7 +69,7 @@ def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(
     assert {f"{term['loss']}_loss" for term in METHODS[name].values["terms"]} <= shown
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "image-classification" in method.tasks])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "image" in method.modality])
 def test_every_method_for_images_reaches_a_verdict(home, digits, name):
     said = run(home, digits, **IMAGES, **METHODS[name].values)
     assert isinstance(said[-2], events.Verdict)
