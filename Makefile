@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run setup setup-dev test lint docs drawing compare clean
+.PHONY: run setup setup-dev test lint mutants docs drawing compare clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -29,6 +29,10 @@ docs: setup-dev drawing
 # Which package imports which, as a drawing in docs/imports.md.
 drawing: setup-dev
 	@$(BIN)/python -m tests.bench.imports
+
+# Faults on purpose, one at a time, in a copy: each must be noticed by a test. `make mutants ONLY=losses` tries a part.
+mutants: setup-dev
+	@$(BIN)/python -m tests.mutants --only "$(ONLY)"
 
 # Our losses beside those of others, which are installed without what they need into a folder of their own.
 compare: setup-dev

@@ -13,8 +13,10 @@ from studio.executors import worker
 
 
 def distill(job):
-    """Writes a file named `saved` into the home when it is closed, as the real one saves its student."""
+    """Writes a file named `saved` into the home when it is closed, as the real one saves its student, and
+    `worker.pid` when it begins."""
     manner = sys.argv[1]
+    (job.home.root / "worker.pid").write_text(str(os.getpid()))
     try:
         yield events.Log(message=f"run {job.run_id} on {job.dataset.name}")
         yield from _teach(manner)

@@ -137,10 +137,9 @@ def zoom_survives_the_next_points(page: Page) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"], steps=8)
     page.mouse.up()
-    page.wait_for_timeout(500)
+    page.wait_for_function(f'() => document.querySelector("{chart}").layout.xaxis.autorange !== true')
     read = f'() => document.querySelector("{chart}").layout.xaxis.range.map(Number)'
     zoomed = page.evaluate(read)
-    assert page.evaluate(f'() => document.querySelector("{chart}").layout.xaxis.autorange') is not True
     page.evaluate(f'() => {{ document.querySelector("{chart}").studioMark = 1 }}')
     total = f'() => document.querySelector("{chart}").data.reduce((sum, trace) => sum + trace.x.length, 0)'
     before = page.evaluate(total)

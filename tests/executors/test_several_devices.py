@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-import time
 
 import psutil
 import pytest
@@ -85,7 +84,6 @@ def test_a_run_that_is_stopped_or_loses_a_process_goes_on_as_if_nothing_had_happ
     for what in ("stop", "studio.executors.worker", "studio.executors.processes"):
         run = submitted(store, devices=2, epochs=12, key=what)
         interrupted(store, home, run, what)
-        assert processes(home) == []
         if what == "stop":
             assert store.run(run.id).status == "stopped"
             list(carry(store, home, store.resume(run.id, owner=new_owner())))
@@ -95,32 +93,31 @@ def test_a_run_that_is_stopped_or_loses_a_process_goes_on_as_if_nothing_had_happ
 
 
 def interrupted(store, home, run, what):
-    """Carry a run and stop it in the middle, or kill one of its processes."""
-    done = False
+    """Carry a run and stop it in the middle, or kill one of its processes; all of them are gone in the end."""
+    started = []
     for event in carry(store, home, run):
-        if isinstance(event, events.Metrics) and (event.phase, event.step) == ("distill", 20) and not done:
-            done = True
+        if isinstance(event, events.Metrics) and (event.phase, event.step) == ("distill", 20) and not started:
+            started = processes()
             if what == "stop":
                 store.request_stop(run.id)
             else:
-                [process] = [process for process in processes(home) if what in process.cmdline()]
+                [process] = [process for process in started if what in process.cmdline()]
                 process.kill()
-    assert done
+    assert len(started) >= 2
+    assert not [process for process in started if is_alive(process)]
 
 
-def processes(home):
-    """Those that train in this home now."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        words = process.info["cmdline"] or ()
-        mine = (process.info["environ"] or {}).get("STUDIO_HOME") == str(home.root)
-        if (
-            mine
-            and {"studio.executors.worker", "studio.executors.processes"} & set(words)
-            and process.status() != psutil.STATUS_ZOMBIE
-        ):
-            found.append(process)
-    return found
+def processes():
+    """Those of ours that train now."""
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if {"studio.executors.worker", "studio.executors.processes"} & set(child.cmdline())
+    ]
+
+
+def is_alive(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_an_error_that_only_another_process_meets_is_told_as_what_it_was(store, home, saved, monkeypatch):
@@ -166,26 +163,33 @@ def test_settings_that_contradict_each_other_are_refused(values, reason):
         parse_config({"dataset": "d", **TINY, **values})
 
 
+def waiting(slots, wanted, taken, stop):
+    """A thread that takes so many slots and notes which; it already waits for them when this returns."""
+    waits = threading.Event()
+
+    def give_up():
+        waits.set()  # asked only while the slots are not there
+        return stop.is_set()
+
+    def take():
+        with slots.take(wanted, give_up) as mine:
+            taken.append(mine)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    assert waits.wait(10)
+    return thread
+
+
 def test_a_run_on_several_slots_waits_until_they_are_free_and_those_behind_it_wait_too():
-    slots, log = Slots(2), []
-    first = slots.take(1, lambda: False)
-    first.__enter__()
-
-    def wait_for(wanted):
-        with slots.take(wanted, lambda: False) as mine:
-            log.append(mine)
-
-    both = threading.Thread(target=wait_for, args=(2,))
-    both.start()
-    time.sleep(0.1)
-    behind = threading.Thread(target=wait_for, args=(1,))
-    behind.start()
-    time.sleep(0.3)
-    assert log == []
-    first.__exit__(None, None, None)
-    both.join(5)
-    behind.join(5)
-    assert log == [[0, 1], [0]]
+    slots, taken, never_stops = Slots(2), [], threading.Event()
+    with slots.take(1, lambda: False):
+        both = waiting(slots, 2, taken, never_stops)
+        behind = waiting(slots, 1, taken, never_stops)
+        assert taken == []
+    both.join(10)
+    behind.join(10)
+    assert taken == [[0, 1], [0]]
 
 
 def test_a_run_that_waits_for_slots_can_be_stopped():
@@ -195,22 +199,15 @@ def test_a_run_that_waits_for_slots_can_be_stopped():
 
 
 def test_a_run_behind_one_that_waits_can_be_stopped_at_once():
-    slots, begun = Slots(2), time.monotonic()
+    slots, taken, stop = Slots(2), [], threading.Event()
     with slots.take(1, lambda: False):
-        stop = threading.Event()
-
-        def wait_for_both():
-            with slots.take(2, stop.is_set):
-                pass
-
-        both = threading.Thread(target=wait_for_both)
-        both.start()
-        time.sleep(0.1)
-        with slots.take(1, lambda: time.monotonic() - begun > 0.3) as mine:
+        both = waiting(slots, 2, taken, stop)
+        with slots.take(1, lambda: True) as mine:
             assert mine == []
+        assert both.is_alive()
         stop.set()
-        both.join(5)
-        assert not both.is_alive()
+        both.join(10)
+        assert taken == [[]]
     assert not slots.would_wait(2)
 
 

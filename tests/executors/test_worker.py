@@ -18,12 +18,11 @@ from tests.conftest import fake, never
 
 
 def listen(job, manner, stop=never):
-    return list(local.execute(job, stop, command=command(job, manner)))
+    return list(local.execute(job, stop, command=command(manner)))
 
 
-def command(job, manner):
-    """Ends with the home of this test, so that its workers can be told from those of other tests."""
-    return (*fake(manner, "trainer"), str(job.home.root))
+def command(manner):
+    return fake(manner, "trainer")
 
 
 def soon(reads=5):
@@ -82,14 +81,14 @@ def test_a_trainer_that_says_nothing_is_ended_when_its_patience_is_over(job, hom
     monkeypatch.setattr(local, "GRACE_SECONDS", 0.3)
     with pytest.raises(Stopped):
         listen(job, "silent", stop=soon())
-    assert workers(job) == []
+    assert not lives(home)
 
 
 @pytest.mark.parametrize("stops", [False, True], ids=["while it trains", "while it stops"])
 @pytest.mark.parametrize("manner", ["go on", "silent"])
-def test_a_worker_whose_studio_is_killed_does_not_live_on(job, manner, stops):
+def test_a_worker_whose_studio_is_killed_does_not_live_on(job, home, manner, stops):
     studio_that_dies(job, manner, stops)
-    wait_until(lambda: workers(job) == [])
+    wait_until(lambda: not lives(home))
 
 
 def test_a_worker_whose_studio_is_killed_saves_its_student(job, home):
@@ -106,15 +105,14 @@ def studio_that_dies(job, manner, stops):
         f"for event in local.execute(job, lambda: {stops} and heard, command=sys.argv[2:]):\n"
         "    heard or die.start(); heard.append(event)\n"
     )
-    died = subprocess.run([sys.executable, "-c", script, job.model_dump_json(), *command(job, manner)], check=False)
+    died = subprocess.run([sys.executable, "-c", script, job.model_dump_json(), *command(manner)], check=False)
     assert died.returncode in (-signal.SIGKILL, 1), "it was killed, or the run had been stopped before"
 
 
-def workers(job) -> list[int]:
-    """The processes of this test's workers."""
-    found = psutil.process_iter(["cmdline", "pid"])
-    mine = [str(job.home.root)]
-    return [process.pid for process in found if (process.info["cmdline"] or [])[-1:] == mine]
+def lives(home) -> bool:
+    """Whether the worker of this test still runs; it wrote its number down."""
+    number = int((home.root / "worker.pid").read_text())
+    return psutil.pid_exists(number) and psutil.Process(number).status() != psutil.STATUS_ZOMBIE
 
 
 def wait_until(condition, seconds=15):

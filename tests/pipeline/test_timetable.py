@@ -63,7 +63,7 @@ def of(dataset, **changes):
 
 
 def said_by(home, dataset, config, run_id=1):
-    return list(pipeline.distill(config, run_id=run_id, dataset=home.dataset(dataset.id), home=home))
+    return list(pipeline.distill(Job(run_id=run_id, config=config, dataset=home.dataset(dataset.id), home=home)))
 
 
 def stages_of(said) -> tuple[events.PlannedStage, ...]:
@@ -83,7 +83,7 @@ def test_generator_and_estimate_know_the_same_stages(home, saved, way, monkeypat
     paces = dict.fromkeys(("teacher", "student"), estimate.Pace(step=1.0, row=1.0))
     monkeypatch.setattr(estimate, "timetable", overheard)
     monkeypatch.setattr(estimate, "_paces", lambda *_: paces)
-    estimate.measure(Job(run_id=1, config=config, dataset=str(home.dataset(saved.id)), home=str(home.root)))
+    estimate.measure(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home))
     said = said_by(home, saved, config)
     carried_out = [event.phase for event in said if isinstance(event, events.PhaseStarted)]
     taken = {event.phase: event.steps for event in said if isinstance(event, events.PhaseFinished)}

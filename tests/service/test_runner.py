@@ -301,7 +301,7 @@ def test_two_slots_train_two_runs_at_once(store, home, saved, monkeypatch):
     runtime.start()
     try:
         wait_for(lambda: [store.run(run.id).status for run in runs] == ["running", "running", "queued", "queued"])
-        time.sleep(1)  # neither thread takes the other's run for one that was left behind
+        assert not store.take_back(is_gone, INTERRUPTED), "neither thread takes the other's run for one left behind"
         assert [store.run(run.id).status for run in runs] == ["running", "running", "queued", "queued"]
         store.request_stop(runs[0].id)
         wait_for(lambda: store.run(runs[2].id).status == "running")

@@ -29,6 +29,15 @@ def test_word_dropout_leaves_out_about_a_tenth_and_never_all():
     assert all(set(new.split()) <= set(old.split()) for new, old in zip(changed, TEXTS, strict=False))
 
 
+def test_about_a_seventh_of_the_words_is_replaced():
+    def shout(texts, places, generator):
+        return [[words[place].upper() for place in chosen] for words, chosen in zip(texts, places, strict=True)]
+
+    changed = augment.change_texts(TEXTS, Changes(("word_replacement",), neighbours=shout), 1)
+    words = [word for text in changed for word in text.split() if word.isalpha()]
+    assert 0.12 < sum(word.isupper() for word in words) / len(words) < 0.18
+
+
 @pytest.fixture(scope="module")
 def bert() -> tuple[BertForMaskedLM, object]:
     """A masked language model with random weights that puts `great` before everything else."""
@@ -101,6 +110,11 @@ def test_about_half_of_the_images_are_mixed_and_the_others_stay_as_they_are(name
     assert 70 < mixed.sum() < 130
     assert torch.equal(changed[~mixed], PIXELS[~mixed])
     assert (changed[mixed] != PIXELS[mixed]).any()
+
+
+def test_two_ways_of_mixing_share_the_images_that_are_mixed():
+    _, mixed = augment.change_images(PIXELS, Changes(("mixup", "cutmix")), 1)
+    assert 65 < mixed.sum() < 110  # 1 - (3/4)² of 200; with half of them each way it would be 150
 
 
 def test_the_same_seed_gives_the_same_images_and_leaves_other_random_numbers_alone():

@@ -1,0 +1,34 @@
+"""When another temperature and alpha are taken than the user's own."""
+
+from studio import tasks
+from studio.distill.tuning import Pilot, decide
+
+ACCURACY = tasks.get("text-classification").measures[0]
+
+
+def pilots(own: float, other: float) -> list[Pilot]:
+    return [Pilot(4.0, 0.7, own), Pilot(2.0, 0.9, other), Pilot(1.0, 0.5, 0.1)]
+
+
+def test_the_users_own_pair_stays_where_another_is_better_by_less_than_a_standard_error():
+    """At 80 % of 100 rows one standard error is 4 points."""
+    chosen, reason = decide(pilots(0.80, 0.83), rows=100, tried=9, measure=ACCURACY)
+    assert (chosen.temperature, chosen.alpha) == (4.0, 0.7)
+    assert reason.startswith("Kept yours")
+
+
+def test_a_pair_that_is_better_by_a_standard_error_is_taken():
+    chosen, _ = decide(pilots(0.80, 0.85), rows=100, tried=9, measure=ACCURACY)
+    assert (chosen.temperature, chosen.alpha) == (2.0, 0.9)
+
+
+def test_the_standard_error_shrinks_with_the_rows():
+    few, _ = decide(pilots(0.80, 0.82), rows=100, tried=9, measure=ACCURACY)
+    many, _ = decide(pilots(0.80, 0.82), rows=10_000, tried=9, measure=ACCURACY)
+    assert few.temperature == 4.0
+    assert many.temperature == 2.0
+
+
+def test_one_row_more_is_chance_also_where_the_own_pair_got_none_right():
+    chosen, _ = decide([Pilot(4.0, 0.7, 0.0), Pilot(2.0, 0.9, 0.004)], rows=200, tried=2, measure=ACCURACY)
+    assert chosen.temperature == 4.0

@@ -1,0 +1,138 @@
+"""Figures against their definitions, at the places where a shortcut would go unnoticed."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from studio import tasks
+from studio.evaluate import intervals, latency, metrics
+from studio.evaluate.verdict import verdict
+from studio.events import Comparison
+from studio.machine.devices import Device
+from studio.models.model import Model
+from studio.tasks import scores
+from tests.evaluate.test_evaluate import TEXT, measured
+
+CPU = Device(torch.device("cpu"), torch.float32)
+
+
+def test_a_class_that_nobody_has_and_nobody_predicts_is_left_out_of_macro_f1():
+    counts = np.array([[3, 1, 0], [1, 5, 0], [0, 0, 0]])
+    assert float(scores.f1_macro(counts)) == pytest.approx((2 * 3 / 8 + 2 * 5 / 12) / 2)
+    labels, predicted = np.array([[1, 0, 0], [1, 1, 0]]), np.array([[1, 0, 0], [0, 1, 0]])
+    assert scores.f1_of_labels(labels, predicted) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_the_interval_of_f1_is_where_95_of_100_draws_of_the_rows_lie():
+    generator = np.random.default_rng(3)
+    labels = generator.integers(0, 3, 300)
+    predicted = np.where(generator.random(300) < 0.7, labels, generator.integers(0, 3, 300))
+    drawn = [generator.integers(0, 300, 300) for _ in range(2000)]
+    found = [float(scores.f1_macro(scores.confusion_matrix(labels[rows], predicted[rows], 3))) for rows in drawn]
+    ends = intervals.f1_interval(scores.confusion_matrix(labels, predicted, 3))
+    assert ends == pytest.approx(tuple(np.quantile(found, [0.025, 0.975])), abs=0.01)
+
+
+def mean(statistics: np.ndarray) -> dict[str, float]:
+    return {"mean": float(statistics[:, 0].mean())}
+
+
+def test_a_bootstrap_interval_of_a_mean_is_as_wide_as_its_standard_error_says():
+    values = np.random.default_rng(4).normal(loc=5.0, size=(400, 1))
+    low, high = intervals.bootstrap(values, mean)["mean"]
+    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.02)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.12)
+
+
+def test_a_paired_bootstrap_is_that_of_the_differences_and_its_p_value_has_two_sides():
+    generator = np.random.default_rng(5)
+    first = generator.normal(scale=10.0, size=(400, 1))
+    difference = generator.normal(size=(400, 1))
+    difference += 0.07 - difference.mean()
+    low, high, p_value = intervals.paired_bootstrap(first + difference, first, mean, "mean")
+    error = difference.std() / 20
+    assert (low, high) == pytest.approx((0.07 - 1.96 * error, 0.07 + 1.96 * error), abs=0.02)
+    assert p_value == pytest.approx(2 * stats.norm.sf(0.07 / error), rel=0.25)
+
+
+def compared(both: int, gained: int, lost: int, neither: int) -> Comparison:
+    first = np.array([1] * (both + gained) + [0] * (lost + neither))
+    second = np.array([1] * both + [0] * gained + [1] * lost + [0] * neither)
+    rows = tuple(np.stack([np.ones_like(right), right], axis=1) for right in (first, second))
+    return metrics.compare(TEXT, ("student", "control"), "test", rows)
+
+
+def test_the_difference_is_the_share_of_all_rows_that_were_gained_less_those_that_were_lost():
+    assert compared(20, 9, 3, 8).difference == pytest.approx(6 / 40)
+    assert compared(20, 3, 9, 8).difference == pytest.approx(-6 / 40)
+
+
+def test_the_paired_interval_is_that_of_agresti_and_min():
+    """Wald's, after 0.5 was added to each of the four cells (2005)."""
+    found = compared(20, 9, 3, 8)
+    b, c, n = 9.5, 3.5, 42
+    middle = (b - c) / n
+    half = stats.norm.ppf(0.975) * math.sqrt(b + c - (b - c) ** 2 / n) / n
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
+
+
+def test_a_difference_that_is_no_share_is_that_of_the_first_model_to_the_second():
+    truth = np.arange(50.0)
+    good, bad = np.stack([truth, truth], axis=1), np.stack([truth, -truth], axis=1)
+    found = metrics.compare(tasks.get("regression"), ("student", "control"), "test", (good, bad))
+    assert found.difference == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("difference", "word"), [(-0.01, "worse"), (0.01, "better")])
+def test_what_may_be_chance_is_called_neither_harm_nor_benefit(difference, word):
+    found = measured("teacher", 0.9, 10_000, 4.0) + measured("student", 0.88, 1_000, 2.0)
+    comparison = Comparison(first="student", second="control", split="test", difference=difference,
+                            low=difference - 0.02, high=difference + 0.02, p_value=0.3, n=500)  # fmt: skip
+    said = verdict(found, comparison, TEXT.measures[0])
+    assert said.outcome == "no_difference"
+    assert f" {word} than without one" in said.sentence
+
+
+def test_a_student_that_is_larger_and_slower_is_called_so():
+    found = measured("teacher", 0.9, 1_000, 2.0) + measured("student", 0.45, 3_000, 5.0)
+    said = verdict(found, None, TEXT.measures[0]).sentence
+    assert "3.0 times larger and 2.5 times slower" in said
+    assert "50 % kept" in said
+
+
+def test_several_teachers_are_as_large_as_all_of_them_together(tmp_path):
+    models = []
+    for width in (2, 3):
+        folder = tmp_path / str(width)
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(bytes(100 * width))
+        models.append(Model(nn.Linear(width, 1, bias=False), None, folder=folder))
+    value = {found.metric: found.value for found in metrics.sizes("teacher", models)}
+    assert value == {"parameters": 5, "size_bytes": 500}
+
+
+def test_latencies_are_medians_and_95th_percentiles_in_milliseconds_after_some_passes_that_do_not_count(monkeypatch):
+    """Two roles in turn; the teacher is two models. The first five passes take a minute each."""
+    turns: dict[tuple[str, int], int] = {}
+    order = []
+
+    def one_pass(model, inputs, rows, device):
+        turn = turns[model, len(rows)] = turns.get((model, len(rows)), -1) + 1
+        order.append(model)
+        return 60.0 if turn < latency.WARM_UP else turn * (0.001 if model == "student" else 0.002)
+
+    monkeypatch.setattr(latency, "_one_pass", one_pass)
+    inputs = range(7)
+    roles = {"teacher": [("first", inputs), ("second", inputs)], "student": [("student", inputs)]}
+    found = {(passes.role, passes.metric): passes for passes in latency.latencies(roles, CPU)}
+    kept = np.arange(latency.WARM_UP, latency.PASSES)
+    for rows in ("latency", "latency_32"):
+        assert found["student", f"{rows}_ms"].value == pytest.approx(np.median(kept))
+        assert found["student", f"{rows}_p95_ms"].value == pytest.approx(np.quantile(kept, 0.95))
+        assert found["teacher", f"{rows}_ms"].value == pytest.approx(4 * np.median(kept))
+        assert found["student", f"{rows}_ms"].n == len(kept)
+    assert order[:6] == ["first", "second", "student"] * 2
