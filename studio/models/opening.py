@@ -17,6 +17,7 @@ from studio.machine import memory
 from studio.models import compact, hub
 from studio.models.model import Model, Problem
 from studio.models.saving import weights_bytes, without_packing
+from studio.tasks import architectures  # noqa: F401  transformers then knows the built-in ones
 
 ONE_CLASS = "single_label_classification"
 """What transformers calls the problem of a model whose config names none."""
