@@ -41,12 +41,13 @@ def test_every_example_of_the_guide_runs_and_keeps_its_promises(place, capsys):
         exec(compile(code, "docs/api.md", "exec"), names)
     run = names["run"]
     assert run.status == "finished"
-    assert run.verdict.startswith("The student gets")
+    assert run.verdict.startswith("The student is")
     assert set(run.evaluations["role"]) == {"teacher", "student", "control"}
     assert names["data"].splits == {"train": 72, "validation": 12, "test": 36}
     assert "did you mean epochs?" in capsys.readouterr().out
     answers = run.student.predict(["a lovely thing", "a dull thing"])
     assert [set(answer) for answer in answers] == [{"label", "score"}] * 2
+    assert [answer["label"] for answer in answers] == ["good", "bad"]
     assert (place / "student.zip").is_file()
     answered = pd.read_csv(place / "answers.csv")
     assert list(answered.columns) == ["text", "label", "predicted_label", "predicted_score"]
