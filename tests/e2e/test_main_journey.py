@@ -94,8 +94,8 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
         expect(page.get_by_role("heading", name=role, exact=True)).to_be_visible()
 
     page.get_by_role("button", name="Build download").click()
-    with page.expect_download(timeout=60_000) as taken:
-        page.get_by_role("button", name="Download the student").click()
+    with page.expect_download(timeout=150_000) as taken:
+        page.get_by_role("button", name="Download the student").click(timeout=120_000)
     taken.value.save_as(tmp_path / "student.zip")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:
         assert {"config.json", "model.safetensors", "README.md", "config.yaml"} <= set(archive.namelist())
