@@ -13,23 +13,9 @@ from studio.errors import StudioError
 
 Result = TypeVar("Result")
 
-STAGES = (
-    "prepare",
-    "teach",
-    "record",
-    "assist",
-    "tune",
-    "prune",
-    "sparsify",
-    "factorize",
-    "distill",
-    "harden",
-    "quantize",
-    "control",
-    "evaluate",
-)
-Phase = Annotated[str, Field(pattern=rf"^({'|'.join(STAGES)})(-[1-9]\d*)?$")]
-"""A stage of a run. One that comes several times is counted: teach, teach-2, teach-3."""
+Phase = Annotated[str, Field(pattern=r"^[a-z]+(_[a-z]+)*(-[1-9]\d*)?$")]
+"""A stage of a run; the steps of a plan bring their own names. One that comes several times is counted: teach, teach-2,
+teach-3."""
 
 OLD_TEST = "test of the old data"
 """The split of an evaluation on data that a student knew before it went on with new data, whose split is `test`."""
