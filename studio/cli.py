@@ -25,6 +25,7 @@ from studio import events, tasks
 from studio.config.reading import parse_yaml
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError
 from studio.events import Role
+from studio.executors import registry
 from studio.home import Home
 from studio.pipeline.timetable import Whole, title
 from studio.service import runs as service_runs
@@ -250,6 +251,7 @@ def train(
     student=teacher/2-layers. A list is written as --set "terms=[soft_target, hint]", an empty one as [].
     """
     home, store = _open()
+    registry.chosen()  # a wrong STUDIO_EXECUTOR is told before there is a run
     wanted = parse_yaml(_text(config) if config else "", settings or ())
     run = store.submit(wanted, key=f"cli-{uuid.uuid4()}", owner=new_owner())
     _carry(store, home, run, as_json)

@@ -2,16 +2,15 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from studio import files
 from studio.events import Progress
 from studio.machine.devices import Device
 from studio.models.model import Model
@@ -130,15 +129,8 @@ def record(
 
 
 def _write(folder: Path, outputs: PositionLogits) -> None:
-    """In one move: another run that needs the same outputs sees all of them or none."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(mkdtemp(prefix="part-", dir=folder.parent))
-    np.save(part / "logits.npy", outputs.values.numpy())
-    if not outputs.one_per_row:
-        np.save(part / "offsets.npy", outputs.offsets.numpy())
-    try:
-        part.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
-        shutil.rmtree(part)  # another run was first, with the same numbers
+    """Whole or not at all: another run that needs the same outputs sees all of them or none."""
+    with files.whole(folder) as part:
+        np.save(part / "logits.npy", outputs.values.numpy())
+        if not outputs.one_per_row:
+            np.save(part / "offsets.npy", outputs.offsets.numpy())

@@ -195,10 +195,8 @@ def _follow(state: RunState, stage: Stage) -> Steps[RunState]:
         state = state.having(stage.role, smaller)
     if not stage.steps:
         return state
-    goes_on = (
-        stage.objective == "hard labels"
-    )  # from the distillation just before it: the best weights of both are kept
-    best = state.best if goes_on else BestWeights()
+    # hard labels go on from the distillation just before them: the best weights of both are kept
+    best = state.best if stage.objective == "hard labels" else BestWeights()
     spec = _spec(state, stage)
     learned = yield from _learn_and_save(state.context, spec, best, stage.role)
     state = replace(state.having(stage.role, learned), best=best)
