@@ -299,7 +299,7 @@ def test_a_tokenizer_learned_from_the_same_texts_is_the_same_in_every_process(ho
     words = [sys.executable, "-c", script, str(home.dataset(saved.id))]
     elsewhere = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     rows = folder.load(home.dataset(saved.id)).dict["train"]
-    here = tasks.of("text-classification").builtin("fasttext-tiny", rows, {"num_labels": 2}, 16)[1]
+    here = encoded_text.builtin("fasttext-tiny", rows, {"num_labels": 2}, 16)[1]
     vocabularies = [json.loads(text)["model"]["vocab"] for text in (elsewhere, here.backend_tokenizer.to_str())]
     assert vocabularies[0] == vocabularies[1]
 
