@@ -305,9 +305,11 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
         return _print_json(found)
     typer.echo(f"Run {run_id}: {found['status']}")
     table = Table("model", "rows", "measure", "value", "95 % interval")
-    for one in store.evaluations(run_id):
-        interval = f"{one.low:.4f} to {one.high:.4f}" if one.low is not None and one.high is not None else ""
-        table.add_row(one.role, one.split, one.metric, f"{one.value:,.4f}", interval)
+    for result in store.evaluations(run_id):
+        interval = (
+            f"{result.low:.4f} to {result.high:.4f}" if result.low is not None and result.high is not None else ""
+        )
+        table.add_row(result.role, result.split, result.metric, f"{result.value:,.4f}", interval)
     Console().print(table)
     if found["error"]:
         typer.echo(_shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
@@ -460,9 +462,9 @@ def _convert(home: Home, store: Store, run_id: int) -> None:
         except (ExportError, WorkerError) as error:
             _shown.print(f"[yellow]No ONNX:[/] {_plain(str(error))}", highlight=False)
             return
-    for one in conversion.forms:
-        told = one.left_out or f"{one.size_bytes / 1e6:.2f} MB, {one.latency_ms:.2f} ms a row"
-        _shown.print(f"[dim]{one.name}: {_plain(told)}[/]", highlight=False)
+    for form in conversion.forms:
+        told = form.left_out or f"{form.size_bytes / 1e6:.2f} MB, {form.latency_ms:.2f} ms a row"
+        _shown.print(f"[dim]{form.name}: {_plain(told)}[/]", highlight=False)
 
 
 def _text(config: Path) -> str:

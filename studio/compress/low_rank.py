@@ -46,12 +46,12 @@ def factorize(model: Model, step: Factorize, sample: Sample) -> Model:
 
 
 def _layers(network: Any, step: Factorize) -> dict[str, Any]:
-    linears = [(name, one) for name, one in network.named_modules() if isinstance(one, nn.Linear)]
-    wide = [(name, one) for name, one in linears[:-1] if min(one.weight.shape) >= SMALLEST]
+    linears = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
+    wide = [(name, layer) for name, layer in linears[:-1] if min(layer.weight.shape) >= SMALLEST]
     found = dict(wide) if step.layers else {}
     if step.embeddings:
         words = _words(network)
-        found |= {name: one for name, one in network.named_modules() if one is words}
+        found |= {name: module for name, module in network.named_modules() if module is words}
     return found
 
 
@@ -137,4 +137,4 @@ def _set(pair: nn.Sequential, layer: nn.Module, vectors: Tensor, seen: Tensor, r
 
 def _largest_rank(layers: dict[str, Any]) -> float:
     """The share of the full rank below which some layer becomes smaller."""
-    return max(one.weight.numel() / sum(one.weight.shape) / min(one.weight.shape) for one in layers.values())
+    return max(layer.weight.numel() / sum(layer.weight.shape) / min(layer.weight.shape) for layer in layers.values())

@@ -68,7 +68,7 @@ def possible_units(network: Any) -> tuple[Unit, ...]:
     """What this network has to take away."""
     attends, kind = bool(_attentions(network)), network.config.model_type
     stack = layer_stack(network, getattr(network.config, "num_hidden_layers", None))
-    convolves = any(isinstance(one, nn.Conv2d) for one in network.modules()) and not attends
+    convolves = any(isinstance(module, nn.Conv2d) for module in network.modules()) and not attends
     there: dict[Unit, bool] = {
         "heads": attends,
         "neurons": _neuron_width(network.config) is not None,
@@ -93,11 +93,11 @@ def find(network: Any, kind: Unit, sample: Sample) -> list[Group]:
 
 def _attentions(network: nn.Module) -> list[tuple[list[nn.Linear], nn.Linear]]:
     """Query, key and value of every attention layer, with the linear layer that reads their heads."""
-    linears = [(name, one) for name, one in network.named_modules() if isinstance(one, nn.Linear)]
+    linears = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
     found = []
     for number, (name, layer) in enumerate(linears):
         if name.rpartition(".")[2] in PROJECTIONS["query"] and number + 3 < len(linears):
-            three = [one for _, one in linears[number : number + 3]]
+            three = [layer for _, layer in linears[number : number + 3]]
             reader = linears[number + 3][1]
             if reader.in_features == layer.out_features == three[2].out_features:
                 found.append((three, reader))
@@ -108,8 +108,8 @@ def _heads(network: Any) -> list[Group]:
     size = head_size(network.config)
     groups = []
     for three, reader in _attentions(network):
-        biases = [(one.bias, 0) for one in three if one.bias is not None]
-        slices = (*((one.weight, 0) for one in three), *biases, (reader.weight, 1))
+        biases = [(layer.bias, 0) for layer in three if layer.bias is not None]
+        slices = (*((layer.weight, 0) for layer in three), *biases, (reader.weight, 1))
         groups.append(Group("heads", reader.in_features // size, slices, reader, _remover(three, reader, size)))
     return groups
 
@@ -120,8 +120,8 @@ def _neuron_width(config: Any) -> str | None:
 
 def _neurons(network: Any) -> list[Group]:
     """Pairs of linear layers that widen and narrow again."""
-    attended = {id(one) for three, reader in _attentions(network) for one in (*three, reader)}
-    linears = [one for one in network.modules() if isinstance(one, nn.Linear) and id(one) not in attended]
+    attended = {id(layer) for three, reader in _attentions(network) for layer in (*three, reader)}
+    linears = [layer for layer in network.modules() if isinstance(layer, nn.Linear) and id(layer) not in attended]
     groups = []
     before: nn.Linear | None = None
     for layer in linears:
@@ -159,12 +159,12 @@ def _channels(network: Any, sample: Sample) -> list[Group]:
         graph = tp.DependencyGraph().build_dependency(network, example_inputs=sample.example, forward_fn=_logits)
         found = list(graph.get_all_groups(ignored_layers=[last], root_module_types=[nn.Conv2d, nn.Linear]))
     groups = []
-    for one in found:
-        root, prune_root = one[0].dep.target.module, one[0].dep.handler
+    for group in found:
+        root, prune_root = group[0].dep.target.module, group[0].dep.handler
         if not graph.is_out_channel_pruning_fn(prune_root):
             continue
-        slices = tuple(_slices(one, graph))
-        units = len(one[0].idxs)
+        slices = tuple(_slices(group, graph))
+        units = len(group[0].idxs)
 
         def remove(units: list[int], root: Any = root, how: Any = prune_root) -> None:
             graph.get_pruning_group(root, how, idxs=units).prune()
@@ -294,7 +294,7 @@ def _weakest(scores: list[Tensor], ratio: float, scope: str) -> list[list[int]]:
     [[0, 2, 1], []]
     """
     if scope == "local":
-        return [one.argsort(stable=True)[: round(len(one) * ratio)].tolist() for one in scores]
+        return [score.argsort(stable=True)[: round(len(score) * ratio)].tolist() for score in scores]
     ranked = sorted(
         (float(score / group.mean()), number, unit)
         for number, group in enumerate(scores)
@@ -321,7 +321,7 @@ def check_share(kind: Unit, units: int, ratio: float) -> None:
         )
     if kind in ("heads", "layers") and abs(lost - round(lost)) > 0.01 * units:
         below, above = math.floor(lost), math.ceil(lost)
-        fits = [one for one in (below, above) if 0 < one < units]
+        fits = [count for count in (below, above) if 0 < count < units]
         raise ModelError(
             f"A ratio of {ratio:.3g} is {lost:.3g} of {units} {kind}, not a whole number.",
             f"Take {' or '.join(f'{one / units:.3g} ({one} of {units})' for one in fits)}.",
@@ -354,13 +354,17 @@ def _layer_scores(network: Any, how: str, sample: Sample, total: int) -> Tensor 
     layers: Any = network.get_submodule(name)
     if how == "taylor":
         _accumulate_gradients(network, sample)
-        scores = [sum(float(_first_order(one).detach().sum().abs()) for one in layer.parameters()) for layer in layers]
+        scores = [
+            sum(float(_first_order(weight).detach().sum().abs()) for weight in layer.parameters()) for layer in layers
+        ]
         network.zero_grad(set_to_none=True)
         return torch.tensor(scores)
     with torch.no_grad():
         batch = next(sample.batches())
         states = network.eval()(**batch, output_hidden_states=True).hidden_states
-    alike = [nn.functional.cosine_similarity(one, other, dim=-1).mean() for one, other in itertools.pairwise(states)]
+    alike = [
+        nn.functional.cosine_similarity(state, other, dim=-1).mean() for state, other in itertools.pairwise(states)
+    ]
     return 1 - torch.stack(alike)
 
 
@@ -385,4 +389,4 @@ def _describe(network: Any) -> None:
 
 
 def _last_convolution(stage: nn.Module) -> int:
-    return next(one for one in reversed(list(stage.modules())) if isinstance(one, nn.Conv2d)).out_channels
+    return next(module for module in reversed(list(stage.modules())) if isinstance(module, nn.Conv2d)).out_channels

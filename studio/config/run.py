@@ -321,9 +321,9 @@ class RunConfig(BaseModel):
         if self.chain == "shrinking":
             self._check_shrinking()
         check_order(self.plan)
-        if self.plan and self.prune_ratio and any(isinstance(one, Prune) and one.ratio for one in self.plan):
+        if self.plan and self.prune_ratio and any(isinstance(step, Prune) and step.ratio for step in self.plan):
             raise ValueError("prune_ratio and the ratio of a step `prune` say the same; leave one of them out")
-        if any(isinstance(one, Prune) and one.ratio is None for one in self.plan) and not self.prune_ratio:
+        if any(isinstance(step, Prune) and step.ratio is None for step in self.plan) and not self.prune_ratio:
             raise ValueError("a step `prune` needs a ratio, as in `prune:0.5`, or prune_ratio, got neither")
         if "masked_word" in self.augment + self.teacher_augment and self.masked_model is None:
             raise ValueError("masked_word needs masked_model, the model that fills in the words, got none")
@@ -344,8 +344,8 @@ class RunConfig(BaseModel):
             pruned = (Prune(ratio=self.prune_ratio),) if self.prune_ratio else ()
             return (*pruned, Distill())
         return tuple(
-            one.model_copy(update={"ratio": self.prune_ratio}) if isinstance(one, Prune) and not one.ratio else one
-            for one in self.plan
+            step.model_copy(update={"ratio": self.prune_ratio}) if isinstance(step, Prune) and not step.ratio else step
+            for step in self.plan
         )
 
     def _check_shrinking(self) -> None:

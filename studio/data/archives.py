@@ -16,18 +16,18 @@ RATIO_FROM_BYTES = 1024**2
 
 def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The files of an archive that is safe to read; raises `DataError` or `LimitError` with the reason."""
-    files = [one for one in archive.infolist() if not one.is_dir()]
+    files = [member for member in archive.infolist() if not member.is_dir()]
     if len(files) > MAX_MEMBERS:
         raise LimitError(f"The archive holds {len(files):,} files; at most {MAX_MEMBERS:,} are read.", "Split it.")
-    total = sum(one.file_size for one in files)
+    total = sum(member.file_size for member in files)
     if total > MAX_UNPACKED_BYTES:
         raise LimitError(
             f"The archive unpacks to {total / 1024**3:.1f} GiB; at most {MAX_UNPACKED_BYTES // 1024**3} GiB are read.",
             "Split it, or make the images smaller.",
         )
-    for one in files:
-        _check(one)
-    return [one for one in files if not _is_clutter(one.filename)]
+    for member in files:
+        _check(member)
+    return [member for member in files if not _is_clutter(member.filename)]
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:

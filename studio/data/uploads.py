@@ -219,7 +219,7 @@ def _json(path: Path) -> Upload:
         return _json_lines(path)
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         value = value["data"]
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
         raise DataError("The JSON file is not a list of objects.", 'Write [{"text": …, "label": …}, …] or JSON lines.')
     return _records(value, "A JSON list.")
 
@@ -287,19 +287,19 @@ def _images(path: Path) -> Upload:
     """Class folders, with or without folders for the splits, or images with a table of file and label."""
     with archives.open_zip(path) as archive:
         files = archives.members(archive)
-        pictures = [one for one in files if PurePosixPath(one.filename).suffix.lower() in IMAGES]
+        pictures = [member for member in files if PurePosixPath(member.filename).suffix.lower() in IMAGES]
         if not pictures:
             raise DataError("The archive holds no images.", f"Put files ending in {', '.join(IMAGES)} into it.")
-        tables = [one for one in files if PurePosixPath(one.filename).suffix.lower() in (".csv", ".tsv")]
+        tables = [member for member in files if PurePosixPath(member.filename).suffix.lower() in (".csv", ".tsv")]
         labels = _label_table(archive, tables[0]) if len(tables) == 1 else {}
         rows, broken = [], 0
-        for one in pictures:
-            data = archive.read(one)
+        for member in pictures:
+            data = archive.read(member)
             if not is_image(data):
                 broken += 1
                 continue
-            split, label = _place(one.filename, labels)
-            rows.append((data, label, split, one.filename))
+            split, label = _place(member.filename, labels)
+            rows.append((data, label, split, member.filename))
     if not rows:
         raise DataError(
             f"None of the {len(pictures):,} images in the archive can be read.", "Save them as PNG or JPEG."

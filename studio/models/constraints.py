@@ -58,7 +58,7 @@ def _in_eight_bits(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor
 
 def weighty(network: nn.Module) -> dict[str, Any]:
     """The layers that hold nearly all numbers, by name."""
-    return {name: one for name, one in network.named_modules() if isinstance(one, WEIGHTY)}
+    return {name: module for name, module in network.named_modules() if isinstance(module, WEIGHTY)}
 
 
 def _let_go(layer: Any) -> None:
@@ -72,8 +72,8 @@ def _let_go(layer: Any) -> None:
 def without_rules(network: Any) -> Any:
     """A copy that no rule holds any more: its weights are what the rules made of them. One without rules is not
     copied."""
-    held = [name for name, one in network.named_modules() if parametrize.is_parametrized(one)]
-    hooked = [name for name, one in network.named_modules() if _in_eight_bits in one._forward_pre_hooks.values()]
+    held = [name for name, module in network.named_modules() if parametrize.is_parametrized(module)]
+    hooked = [name for name, module in network.named_modules() if _in_eight_bits in module._forward_pre_hooks.values()]
     if not held and not hooked:
         return network
     free = copy.deepcopy(network)

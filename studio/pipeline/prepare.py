@@ -53,7 +53,7 @@ class RunContext:
     @property
     def parts(self) -> tuple[Dataset, ...]:
         """The training rows: the new ones, then the old ones."""
-        return tuple(one.dict["train"] for one in (self.dataset, self.old) if one is not None)
+        return tuple(dataset.dict["train"] for dataset in (self.dataset, self.old) if dataset is not None)
 
     @property
     def splits(self) -> dict[str, Dataset]:
@@ -63,7 +63,9 @@ class RunContext:
 
     def validation(self, model: Model, at_most: int | None = None) -> Encoded:
         """The validation rows, new and old, as this model reads them; `at_most` so many of them, by chance."""
-        rows = concatenate_datasets([one.dict["validation"] for one in (self.dataset, self.old) if one is not None])
+        rows = concatenate_datasets(
+            [dataset.dict["validation"] for dataset in (self.dataset, self.old) if dataset is not None]
+        )
         if at_most is not None and len(rows) > at_most:
             rows = rows.shuffle(seed=0).select(range(at_most))
         return self.problem.task.encode(rows, model.processor, model.network.config, self.config.max_length)
@@ -103,10 +105,10 @@ def prepare(
     known = None if old is None else _same_labels(datasets_on_disk.load(old), dataset)
     problem = Problem(dataset.task, dataset.labels, dataset.dict["train"], config.max_length, dataset.multi_label)
     context = RunContext(config, run_id, home, dataset, known, problem, device)
-    for one in (dataset, known):
-        if one is not None:
-            sizes = ", ".join(f"{len(part):,} {name}" for name, part in one.dict.items())
-            yield Log(message=f"Data set {one.name}: {sizes} rows, {len(one.labels)} labels.")
+    for shown in (dataset, known):
+        if shown is not None:
+            sizes = ", ".join(f"{len(part):,} {name}" for name, part in shown.dict.items())
+            yield Log(message=f"Data set {shown.name}: {sizes} rows, {len(shown.labels)} labels.")
     if config.masked_model is not None:
         context = replace(context, masked=(yield from _open_masked(config.masked_model, device)))
     devices.seed_everything(config.seed)
@@ -245,11 +247,11 @@ def _check_labels(context: RunContext, models: Models) -> None:
 def _check_memory(context: RunContext, models: Models) -> None:
     """Raise `DeviceError` where what is sure to be needed at once is more than there is."""
     student = models.line[-1] or cut(context.config.student, models.teachers[0])
-    learners = [student, *(one for one in models.teachers if not one.knows_labels), *filter(None, models.line)]
-    needed = memory.of_learning(max(parameters(one.network) for one in learners))
+    learners = [student, *(model for model in models.teachers if not model.knows_labels), *filter(None, models.line)]
+    needed = memory.of_learning(max(parameters(model.network) for model in learners))
     if context.device.torch_device.type == "cpu":
-        readers = {id(one.processor): one for one in (student, *models.teachers)}
-        needed += sum(data_bytes(context, one) for one in readers.values())
+        readers = {id(model.processor): model for model in (student, *models.teachers)}
+        needed += sum(data_bytes(context, model) for model in readers.values())
     memory.require(needed, context.device.torch_device, "This run")
 
 
@@ -257,7 +259,7 @@ def data_bytes(context: RunContext, model: Model) -> int:
     """About what the training rows take as this model reads them, from some of them."""
     rows = context.parts[0].shuffle(seed=0).select(range(min(WEIGHED_ROWS, len(context.parts[0]))))
     read = context.problem.task.encode(rows, model.processor, model.network.config, context.config.max_length)
-    held = sum(one.nbytes for one in vars(read).values() if isinstance(one, torch.Tensor))
+    held = sum(tensor.nbytes for tensor in vars(read).values() if isinstance(tensor, torch.Tensor))
     return held * sum(map(len, context.parts)) // len(rows)
 
 

@@ -121,7 +121,7 @@ def model_card(
         "",
         "| model | measure | value | 95 % interval |",
         "| --- | --- | --- | --- |",
-        *[_row(one) for one in store.evaluations(run.id)],
+        *[_row(result) for result in store.evaluations(run.id)],
         "",
         *_step_lines(store.milestones(run.id)),
         "## Limits",
@@ -161,9 +161,9 @@ def _step_lines(told: Sequence[StageResult]) -> list[str]:
     if not told:
         return []
     rows = [
-        f"| {one.title} | {one.value:.4f} ({one.low:.4f} to {one.high:.4f}) | {one.parameters:,} | "
-        f"{one.size_bytes / 1e6:.2f} | {one.latency_ms:.2f} |"
-        for one in told
+        f"| {result.title} | {result.value:.4f} ({result.low:.4f} to {result.high:.4f}) | {result.parameters:,} | "
+        f"{result.size_bytes / 1e6:.2f} | {result.latency_ms:.2f} |"
+        for result in told
     ]
     return [
         "## Step by step",
@@ -180,9 +180,9 @@ def _step_lines(told: Sequence[StageResult]) -> list[str]:
 def _onnx_lines(conversion: Conversion) -> list[str]:
     """The forms of the student, side by side."""
     rows = [
-        f"| {one.name} | {one.file or '-'} | {one.size_bytes / 1e6:.2f} | {one.latency_ms:.2f} | {one.same:.0%} | "
-        f"{one.largest:.2g} |"
-        for one in conversion.forms
+        f"| {form.name} | {form.file or '-'} | {form.size_bytes / 1e6:.2f} | {form.latency_ms:.2f} | {form.same:.0%} | "
+        f"{form.largest:.2g} |"
+        for form in conversion.forms
     ]
     return [
         "## As ONNX",
@@ -193,7 +193,7 @@ def _onnx_lines(conversion: Conversion) -> list[str]:
         "| form | file | MB | ms | same choice as torch | largest difference of a logit |",
         "| --- | --- | --- | --- | --- | --- |",
         *rows,
-        *[f"\nThe {one.name} file is left out. {one.left_out}" for one in conversion.forms if one.left_out],
+        *[f"\nThe {form.name} file is left out. {form.left_out}" for form in conversion.forms if form.left_out],
         "",
     ]
 
@@ -203,10 +203,11 @@ def _words(text: str) -> str:
     return re.sub(r"([\\`*<>\[\]|])", r"\\\1", " ".join(text.split()))
 
 
-def _row(one: Evaluation) -> str:
-    interval = f"{one.low:.4f} to {one.high:.4f}" if one.low is not None and one.high is not None else ""
-    value = f"{one.value:.4f}" if one.metric in ("accuracy", "f1_macro") else f"{one.value:,.2f}".removesuffix(".00")
-    return f"| {one.role} | {one.metric} | {value} | {interval} |"
+def _row(result: Evaluation) -> str:
+    if result.low is None or result.high is None:
+        return f"| {result.role} | {result.metric} | {f'{result.value:,.2f}'.removesuffix('.00')} | |"
+    interval = f"{result.low:.4f} to {result.high:.4f}"
+    return f"| {result.role} | {result.metric} | {result.value:.4f} | {interval} |"
 
 
 def _loaders(folder: Path) -> list[str]:

@@ -278,8 +278,8 @@ class Store:
                 return
             order.remove(run_id)
             order.insert(max(0, place), run_id)
-            for number, one in enumerate(reversed(order)):
-                self._db.execute("UPDATE runs SET priority = ? WHERE id = ?", [number, one])
+            for number, run in enumerate(reversed(order)):
+                self._db.execute("UPDATE runs SET priority = ? WHERE id = ?", [number, run])
 
     def archive(self, run_id: int, archived: bool = True) -> None:
         """Put a run that is over out of sight, or back; nothing of it is lost."""
@@ -393,10 +393,12 @@ class Store:
             "id": run.id,
             "status": run.status,
             "config": run.config.model_dump(mode="json"),
-            "phases": [{"name": one.name, "seconds": one.seconds, "steps": one.steps} for one in self.phases(run_id)],
-            "evaluations": [one.model_dump(exclude={"kind"}) for one in self.evaluations(run_id)],
-            "comparisons": [one.model_dump(exclude={"kind"}) for one in self.comparisons(run_id)],
-            "milestones": [one.model_dump(exclude={"kind"}) for one in self.milestones(run_id)],
+            "phases": [
+                {"name": phase.name, "seconds": phase.seconds, "steps": phase.steps} for phase in self.phases(run_id)
+            ],
+            "evaluations": [result.model_dump(exclude={"kind"}) for result in self.evaluations(run_id)],
+            "comparisons": [result.model_dump(exclude={"kind"}) for result in self.comparisons(run_id)],
+            "milestones": [result.model_dump(exclude={"kind"}) for result in self.milestones(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "verdict": run.verdict,
             "error": {"kind": run.error, "message": run.message, "cure": run.cure} if run.error else None,
@@ -463,7 +465,7 @@ class Store:
             if health != "ok":
                 raise sqlite3.DatabaseError(f"it is damaged ({health.splitlines()[-1]})")
             db = Database(connection)
-            applied = [one.name for one in MIGRATIONS.applied(db)]
+            applied = [migration.name for migration in MIGRATIONS.applied(db)]
             if db.table_names() and not applied:
                 raise sqlite3.DatabaseError("it belongs to another program")
         newer = set(applied) - {migration.name for migration in MIGRATIONS.pending(Database(memory=True))}

@@ -61,8 +61,8 @@ def change_texts(texts: Sequence[str], changes: Changes, seed: int) -> list[str]
             assert replace is not None, f"{name} needs a source of words"
             words = _replaced(words, replace, generator)
     if "word_dropout" in changes.names:
-        words = [_thinned(one, generator) for one in words]
-    return [" ".join(one) or text for one, text in zip(words, texts, strict=True)]
+        words = [_thinned(text, generator) for text in words]
+    return [" ".join(kept) or text for kept, text in zip(words, texts, strict=True)]
 
 
 def change_images(pixels: Tensor, changes: Changes, seed: int) -> tuple[Tensor, Tensor]:
@@ -125,7 +125,7 @@ def neighbours(network: Any, tokenizer: Any) -> Replace:
         if row is None:
             return []
         best = (table @ table[row]).topk(min(NEIGHBOURS + 1, len(ids))).indices.tolist()
-        return [whole[int(ids[one])] for one in best if one != row][:NEIGHBOURS]
+        return [whole[int(ids[place])] for place in best if place != row][:NEIGHBOURS]
 
     def replace(texts: list[list[str]], places: list[list[int]], generator: random.Random) -> list[list[str]]:
         return [
@@ -156,7 +156,7 @@ def masked(network: Any, tokenizer: Any) -> Replace:
                 likely = network(**batch).logits.topk(NEIGHBOURS, dim=-1).indices.cpu()
             masks = (batch["input_ids"] == tokenizer.mask_token_id).cpu()
             for row, (words, where) in enumerate(zip(part, chosen, strict=True)):
-                guesses = [_words_of(tokenizer, one) for one in likely[row][masks[row]]]
+                guesses = [_words_of(tokenizer, ids) for ids in likely[row][masks[row]]]
                 filled.append(
                     [
                         generator.choice(guesses[number] or [words[place]]) if number < len(guesses) else words[place]
@@ -189,12 +189,12 @@ def _whole_words(tokenizer: Any) -> dict[int, str]:
 
 
 def _replaced(words: list[list[str]], replace: Replace, generator: random.Random) -> list[list[str]]:
-    places = [[place for place in range(len(one)) if generator.random() < REPLACED] for one in words]
+    places = [[place for place in range(len(text)) if generator.random() < REPLACED] for text in words]
     new = replace(words, places, generator)
     result = []
-    for one, chosen, instead in zip(words, places, new, strict=True):
+    for text, chosen, instead in zip(words, places, new, strict=True):
         swapped = dict(zip(chosen, instead, strict=True))
-        result.append([swapped.get(place, word) for place, word in enumerate(one)])
+        result.append([swapped.get(place, word) for place, word in enumerate(text)])
     return result
 
 

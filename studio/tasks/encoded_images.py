@@ -83,7 +83,7 @@ def encode(rows: Dataset, processor: Any, model_config: Any, labels: Tensor) -> 
     """Decode, crop and resize every image once, with the processor's own steps; normalization comes later."""
     mode = "L" if getattr(model_config, "num_channels", 3) == 1 else "RGB"
     encoded = rows.cast_column("image", Image(decode=False))["image"]
-    pixels = np.concatenate([_pixels(_decode(one["bytes"], mode), processor) for one in encoded])
+    pixels = np.concatenate([_pixels(_decode(image["bytes"], mode), processor) for image in encoded])
     mean, deviation = (torch.tensor(getattr(processor, name)).view(-1, 1, 1) for name in ("image_mean", "image_std"))
     normal = processor.do_normalize
     scale = torch.tensor(processor.rescale_factor if processor.do_rescale else 1.0)
@@ -127,15 +127,15 @@ def _look_at(rows: Dataset) -> tuple[int, int, list[float], list[float]]:
     step = max(1, len(rows) // SAMPLE)
     encoded = rows.select(range(0, len(rows), step)).cast_column("image", Image(decode=False))["image"]
     sides, gray, statistics = [], True, []
-    for one in encoded:
-        with pillow.open(io.BytesIO(one["bytes"])) as image:
+    for cell in encoded:
+        with pillow.open(io.BytesIO(cell["bytes"])) as image:
             gray = gray and image.mode in ("1", "L", "I;16")
             sides.append(max(image.size))
             statistics.append(ImageStat.Stat(image.convert("RGB")))
     median = sorted(sides)[len(sides) // 2]
     side = next((size for size in BUILTIN_SIZES if size >= median), BUILTIN_SIZES[-1])
-    mean = np.mean([one.mean for one in statistics], axis=0) / 255
-    second = np.mean([np.square(one.mean) + one.var for one in statistics], axis=0) / 255**2
+    mean = np.mean([stat.mean for stat in statistics], axis=0) / 255
+    second = np.mean([np.square(stat.mean) + stat.var for stat in statistics], axis=0) / 255**2
     deviation = np.sqrt(np.maximum(second - mean**2, 1e-4))
     channels = 1 if gray else 3
     return side, channels, mean[:channels].tolist(), deviation[:channels].tolist()
