@@ -236,4 +236,4 @@ GAINS: dict[str, dict[str, float]] = {
         "similarity": 4.1,
     },
 }
-"""Points of test accuracy against the control, as in the README's table: `python -m tests.bench.methods`."""
+"""Points of test accuracy against the control, as in the table of docs/measured.md: `python -m tests.bench.methods`."""

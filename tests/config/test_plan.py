@@ -1,11 +1,13 @@
 """The plan: what is written, what is refused, what is carried out."""
 
 import pytest
+from pydantic import ValidationError
 
 from studio.config import plan
 from studio.config.plan import Distill, Factorize, Prune, Quantize, Sparsify
 from studio.config.reading import parse_config, parse_yaml
 from studio.errors import ConfigError
+from studio.events import PhaseStarted
 from tests.conftest import TINY
 
 RUN = {"dataset": "reviews", **TINY}
@@ -96,3 +98,11 @@ def test_a_recipe_takes_the_form_of_int8_that_suits_the_task():
     static = plan.RECIPES["int8"].plan("int8_static", 0.5)
     assert plain == [{"do": "distill"}, {"do": "quantize", "form": "int8"}]
     assert static == [{"do": "prune"}, {"do": "distill"}, {"do": "quantize", "form": "int8_static"}]
+
+
+def test_a_stage_has_the_name_of_any_step_and_is_counted():
+    assert PhaseStarted(phase="clip").phase == "clip"
+    assert PhaseStarted(phase="clip_weights-12").phase == "clip_weights-12"
+    for wrong in ("", "clip-0", "Clip", "clip 2", "clip-"):
+        with pytest.raises(ValidationError):
+            PhaseStarted(phase=wrong)
