@@ -54,7 +54,8 @@ def _run(tests: list[str], log: Path) -> None:
         import pytest
 
         code = int(pytest.main([*PYTEST, *tests]))
-        sys.stdout.flush()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
     finally:
         os._exit(code)
 
