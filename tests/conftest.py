@@ -1,5 +1,7 @@
 """What the tests share: a home of their own, a small data set, the folder of real data."""
 
+import functools
+import io
 import os
 import sys
 
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
@@ -22,8 +25,26 @@ from studio.service import library
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
 
+ONE_WORKER = ("tests/e2e/", "tests/executors/test_ray_executor.py", "tests/executors/test_several_devices.py")
+"""Files whose tests share a server or a cluster, or take all cores: each stays with one worker."""
+
 GOOD = ("lovely", "great", "fine", "superb", "warm")
 BAD = ("awful", "dull", "poor", "cold", "broken")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All other tests go one by one to the worker that is free (`--dist loadgroup`): none is idle at the end."""
+    for item in items:
+        if item.nodeid.startswith(ONE_WORKER):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_passes_on_the_clock() -> None:
+    """Every run ends by timing its models, which takes as long as all the rest of a tiny run."""
+    latency = sys.modules.get("studio.evaluate.latency")
+    if latency is not None:
+        latency.PASSES = latency.FEWEST_PASSES + 1
 
 
 @pytest.fixture
@@ -61,6 +82,29 @@ def saved(store: Store, home: Home) -> DatasetRow:
     """A data set of short reviews, named reviews."""
     columns = Columns("text", "label")
     return library.save(store, home, "reviews", clean(reviews(), columns, "text-classification"), columns)
+
+
+@functools.cache
+def digits(rows: int = 300) -> Upload:
+    """Small images of handwritten digits, in splits; every third one to train on has no label."""
+    from sklearn.datasets import load_digits
+
+    known = load_digits()
+    images, labels, splits = [], [], []
+    for number in range(rows):
+        file = io.BytesIO()
+        Image.fromarray((known.images[number] * 15).astype("uint8")).save(file, "PNG")
+        images.append(file.getvalue())
+        splits.append(("validation", "test", "train", "train", "train")[number % 5])
+        labels.append("" if splits[-1] == "train" and number % 3 == 0 else str(known.target[number]))
+    return Upload("images", pd.DataFrame({"image": images, "label": labels, "split": splits}, dtype=object))
+
+
+@pytest.fixture
+def saved_digits(store: Store, home: Home) -> DatasetRow:
+    """A data set of small images, named digits."""
+    columns = Columns("image", "label", "split")
+    return library.save(store, home, "digits", clean(digits(), columns, "image-classification"), columns)
 
 
 TINY = {

@@ -323,7 +323,7 @@ def test_a_factorized_layer_has_the_smallest_error_on_the_data_that_its_rank_all
     name = "bert.encoder.layer.0.intermediate.dense"
     heard = []
     handle = model.network.get_submodule(name).register_forward_hook(lambda _, inputs, __: heard.append(inputs[0]))
-    logits_of = [model.network(**batch) for batch, _ in sample.batches()]
+    logits_of = [model.network(**batch) for batch in sample.batches()]
     handle.remove()
     x = torch.cat([one.flatten(0, 1) for one in heard]).detach().double().numpy()
     assert logits_of

@@ -13,7 +13,7 @@ from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError, StoreError
 from studio.pipeline import distill as trainer
 from studio.pipeline.job import Job
-from studio.service import library, samples
+from studio.service import library
 from tests.conftest import TINY, reviews
 
 COLUMNS = Columns("text", "label")
@@ -46,11 +46,6 @@ def weights(home, role: str, run_id: int = 1):
     return AutoModelForSequenceClassification.from_pretrained(home.model(run_id, role)).state_dict()
 
 
-@pytest.fixture
-def digits(store, home):
-    return samples.add(store, home, "images")
-
-
 IMAGES = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "epochs": 1, "teacher_epochs": 1}
 
 
@@ -70,8 +65,8 @@ def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "image" in method.modality])
-def test_every_method_for_images_reaches_a_verdict(home, digits, name):
-    said = run(home, digits, **IMAGES, **METHODS[name].values)
+def test_every_method_for_images_reaches_a_verdict(home, saved_digits, name):
+    said = run(home, saved_digits, **IMAGES, **METHODS[name].values)
     assert isinstance(said[-2], events.Verdict)
 
 
@@ -160,8 +155,10 @@ def test_more_texts_make_as_many_views_as_are_asked_for(home, saved):
     assert len(list(home.teacher_outputs.glob("*/logits.npy"))) == 3
 
 
-def test_more_images_are_made_for_student_and_teacher(home, digits):
-    said = run(home, digits, **{**IMAGES, "epochs": 2}, augment="flip,crop,jitter,mixup,cutmix", teacher_augment="crop")
+def test_more_images_are_made_for_student_and_teacher(home, saved_digits):
+    said = run(
+        home, saved_digits, **{**IMAGES, "epochs": 2}, augment="flip,crop,jitter,mixup,cutmix", teacher_augment="crop"
+    )
     assert isinstance(said[-2], events.Verdict)
     assert len(list(home.teacher_outputs.glob("*/logits.npy"))) == 2
 
@@ -191,9 +188,9 @@ def test_a_student_goes_on_with_new_data_and_is_measured_on_old_and_new_apart(ho
     assert any(isinstance(event, events.Log) and "on disk" in event.message for event in said)
 
 
-def test_data_with_other_labels_cannot_be_gone_on_with(home, saved, digits):
+def test_data_with_other_labels_cannot_be_gone_on_with(home, saved, saved_digits):
     with pytest.raises(DataError, match="do not have the same labels"):
-        run(home, saved, replay=home.dataset(digits.id), **TINY)
+        run(home, saved, replay=home.dataset(saved_digits.id), **TINY)
 
 
 def test_replaying_the_new_data_itself_or_what_is_not_there_is_refused_when_it_is_asked_for(store, saved):

@@ -126,6 +126,7 @@ def test_latencies_are_medians_and_95th_percentiles_in_milliseconds_after_some_p
         return 60.0 if turn < latency.WARM_UP else turn * (0.001 if model == "student" else 0.002)
 
     monkeypatch.setattr(latency, "_one_pass", one_pass)
+    monkeypatch.setattr(latency, "PASSES", 45)
     inputs = range(7)
     roles = {"teacher": [("first", inputs), ("second", inputs)], "student": [("student", inputs)]}
     found = {(passes.role, passes.metric): passes for passes in latency.latencies(roles, CPU)}

@@ -17,7 +17,7 @@ from studio.models.opening import build
 from studio.pipeline import distill as trainer
 from studio.pipeline.convert import convert as convert_here
 from studio.pipeline.job import Job
-from studio.service import export, samples
+from studio.service import export
 from studio.service.questions import convert
 from studio.service.runs import job_of
 from studio.service.runtime import new_owner
@@ -34,9 +34,9 @@ def texts(home, saved) -> Problem:
 
 
 @pytest.fixture
-def images(home, store) -> Problem:
-    dataset = load(home.dataset(samples.add(store, home, "images").id))
-    return Problem("image-classification", dataset.labels, dataset.dict["train"].select(range(200)), 16)
+def images(home, saved_digits) -> Problem:
+    dataset = load(home.dataset(saved_digits.id))
+    return Problem("image-classification", dataset.labels, dataset.dict["train"], 16)
 
 
 def built(name: str, problem: Problem):

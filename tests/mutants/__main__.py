@@ -66,11 +66,11 @@ class Copy:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
-    def run(self, tests: Sequence[str], seconds: float = SECONDS) -> int | None:
-        """What pytest ends with: 0 where all tests pass, 1 where one fails."""
+    def run(self, words: Sequence[str], seconds: float = SECONDS) -> int | None:
+        """What pytest, called with these words, ends with: 0 where all tests pass, 1 where one fails."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        request = {"tests": list(tests), "log": str(self.log), "seconds": seconds}
+        request = {"words": list(words), "log": str(self.log), "seconds": seconds}
         print(json.dumps(request), file=self._server.stdin, flush=True)
         code: int | None = json.loads(self._server.stdout.readline())["code"]
         return code
@@ -86,7 +86,7 @@ class Copy:
             return Outcome(fault, STALE, detail=str(error))
         try:
             file.write_text(broken)
-            code = self.run(fault.tests)
+            code = self.run(["-x", *fault.tests])
         finally:
             file.write_text(source)
         result = {0: SURVIVED, 1: KILLED, None: KILLED}.get(code, UNFIT)
@@ -95,7 +95,7 @@ class Copy:
 
     def said(self) -> str:
         """The end of what the tests printed last."""
-        return self.log.read_text(errors="replace")[-1500:].strip() if self.log.exists() else ""
+        return self.log.read_text(errors="replace")[-3000:].strip() if self.log.exists() else ""
 
     def close(self) -> None:
         assert self._server.stdin is not None

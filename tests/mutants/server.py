@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-PYTEST = ["-q", "-x", "-o", "addopts=", "--doctest-modules", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=line"]
+PYTEST = ["-q", "-o", "addopts=", "--doctest-modules", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=line"]
 
 
 def main(libraries: list[str]) -> None:
@@ -22,14 +22,14 @@ def main(libraries: list[str]) -> None:
             importlib.import_module(name)
     for line in sys.stdin:
         request = json.loads(line)
-        print(json.dumps(answer(request["tests"], Path(request["log"]), request["seconds"])), flush=True)
+        print(json.dumps(answer(request["words"], Path(request["log"]), request["seconds"])), flush=True)
 
 
-def answer(tests: list[str], log: Path, seconds: float) -> dict[str, int | None]:
-    """What pytest ends with; None where it took too long."""
+def answer(words: list[str], log: Path, seconds: float) -> dict[str, int | None]:
+    """What pytest, called with these words, ends with; None where it took too long."""
     child = os.fork()
     if child == 0:
-        _run(tests, log)
+        _run(words, log)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -41,7 +41,7 @@ def answer(tests: list[str], log: Path, seconds: float) -> dict[str, int | None]
     return {"code": None}
 
 
-def _run(tests: list[str], log: Path) -> None:
+def _run(words: list[str], log: Path) -> None:
     """In the child: pytest, and nothing after it."""
     code = 3
     try:
@@ -53,8 +53,9 @@ def _run(tests: list[str], log: Path) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         import pytest
 
-        code = int(pytest.main([*PYTEST, *tests]))
-        sys.stdout.flush()
+        code = int(pytest.main([*PYTEST, *words]))
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
     finally:
         os._exit(code)
 

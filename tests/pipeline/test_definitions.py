@@ -165,7 +165,7 @@ def test_the_control_is_cut_from_the_teacher_and_not_from_what_the_teacher_taugh
     teacher = asked["teach"].spec.model
     expected = cut_layers(teacher, 1).network.state_dict()[name]
     assert torch.equal(asked["control"].start[name], expected)
-    assert torch.equal(asked["distill"].start[name], expected + 2)  # both assistants have learned
+    assert torch.allclose(asked["distill"].start[name], expected + 2)  # both assistants have learned
 
 
 def test_the_teachers_choices_help_to_prune_the_student_and_not_the_control(home, partly, asked, monkeypatch):

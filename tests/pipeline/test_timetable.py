@@ -17,7 +17,7 @@ from studio.pipeline import distill as pipeline
 from studio.pipeline import estimate
 from studio.pipeline.job import Job
 from studio.pipeline.timetable import Counts, Seen, planned, progress, timetable
-from studio.service import library, samples
+from studio.service import library
 from tests.conftest import TINY, reviews
 
 ROUNDS = [
@@ -150,12 +150,11 @@ def test_the_control_learns_from_rows_with_a_label_and_from_no_recorded_answer(h
     assert student.view(0).logits is not None and student.live is not None
 
 
-def test_the_control_sees_no_mixed_images(home, store, specs):
-    dataset = samples.add(store, home, "images")
+def test_the_control_sees_no_mixed_images(home, saved_digits, specs):
     images = {"teacher": "builtin/cnn-tiny", "student": "builtin/cnn-tiny", "epochs": 2, "teacher_epochs": 1}
     shown = []
     for run_id, names in ((1, "flip"), (2, "flip, mixup, cutmix")):
-        said_by(home, dataset, of(dataset, **images, augment=names, views=2), run_id)
+        said_by(home, saved_digits, of(saved_digits, **images, augment=names, views=2), run_id)
         shown.append([specs[phase].view(1).inputs.pixels for phase in ("control", "distill")])
     (plain, student_plain), (control, student_mixed) = shown
     assert torch.equal(plain, control)
