@@ -103,7 +103,7 @@ def test_each_row_is_taught_its_own_label_and_what_its_teachers_said_of_it():
         return Terms(student.logits.sum() * 0, {})
 
     view = View(inputs, PositionLogits.per_row(recorded), Points(inputs.values + 1, inputs.labels, inputs.lengths))
-    live = Model(Linear(5, scale=2.0), None)
+    live = Model(Linear(5, scale=2.0).train(), None)
     learner = Learner(learning(inputs, objective=listen, live=live, view=lambda epoch: view), CPU)
     rows = torch.tensor([7, 3, 19])
     before = learner.network(inputs.values[rows]).logits.detach()
@@ -113,6 +113,7 @@ def test_each_row_is_taught_its_own_label_and_what_its_teachers_said_of_it():
     assert torch.equal(labels, inputs.labels[rows])
     assert torch.equal(teacher.logits, recorded[rows])
     assert torch.equal(teacher.hidden[-1], 2 * (inputs.values[rows] + 1))
+    assert not live.network.training, "it answers without dropout"
 
 
 def test_labelled_rows_are_those_whose_label_is_known():

@@ -48,3 +48,9 @@ def test_numbers_are_measured_by_the_correlations_of_scipy():
     assert found["spearman"] == pytest.approx(stats.spearmanr(truth, answers).statistic)
     assert found["pearson"] == pytest.approx(stats.pearsonr(truth, answers).statistic)
     assert abs(found["spearman"] - found["pearson"]) > 0.05
+
+
+def test_a_word_that_was_not_seen_is_outside_whatever_tag_comes_first():
+    logits = PositionLogits(torch.tensor([[torch.nan, torch.nan], [2.0, 1.0]]), torch.tensor([0, 2]))
+    (answer,) = tasks.get("token-classification").answers(logits, ["B-PER", "O"])
+    assert answer["tags"] == ["O", "B-PER"]
