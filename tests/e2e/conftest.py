@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, served
 
@@ -19,3 +20,10 @@ def studio(tmp_path_factory):
     """The address of a studio that is empty."""
     with served(tmp_path_factory.mktemp("e2e") / "home") as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def patience(page: Page) -> None:
+    """Two cores may be busy with a run and a second browser: what is expected comes, but not at once."""
+    page.set_default_timeout(120_000)
+    expect.set_options(timeout=90_000)

@@ -59,8 +59,8 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.goto(f"{studio}/data")
     page.wait_for_selector(READY)
     page.locator(".st-key-upload input[type=file]").set_input_files(table)
-    expect(page.get_by_text("semicolon between columns, with a header")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("Rows per label")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("semicolon between columns, with a header")).to_be_visible()
+    expect(page.get_by_text("Rows per label")).to_be_visible()
     page.get_by_role("button", name="Save data set").click()
     page.get_by_text("Use it in a new run").click()
     expect(page).to_have_url(re.compile("new_run"))
@@ -75,7 +75,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
         slider.press("ArrowRight")
     page.wait_for_selector(READY)
     page.locator(".st-key-start button").click()
-    expect(page).to_have_url(re.compile(r"run\?run=1"), timeout=30_000)
+    expect(page).to_have_url(re.compile(r"run\?run=1"))
 
     first = wait_for_more_points(page, 0)
     second = wait_for_more_points(page, first)
@@ -84,12 +84,12 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     zoom_survives_the_next_points(page)
 
     page.reload()
-    expect(page.get_by_role("heading", name="Run 1")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Run 1")).to_be_visible()
     wait_for_more_points(page, 0)
 
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
     page.get_by_text("See the results").click()
-    expect(page.get_by_text("The student is")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("The student is")).to_be_visible()
     for role in ("Teacher", "Student", "Control"):
         expect(page.get_by_role("heading", name=role, exact=True)).to_be_visible()
 
@@ -113,7 +113,7 @@ def test_a_live_chart_can_be_saved_as_a_picture_and_not_sent_to_anybody(page: Pa
 def test_from_a_run_the_navigation_leads_back_to_the_list(page: Page, studio: str):
     for name in ("All runs", "Runs"):
         page.goto(f"{studio}/runs?run=1")
-        expect(page.get_by_role("heading", name="Run 1")).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("heading", name="Run 1")).to_be_visible()
         page.get_by_role("link", name=name, exact=True).click()
         expect(page).to_have_url(f"{studio}/runs")
         expect(page.get_by_role("heading", name="Runs")).to_be_visible()
@@ -125,7 +125,7 @@ def test_a_click_anywhere_in_its_row_opens_a_run(page: Page, studio: str):
     table = page.locator("[data-testid=stDataFrame]").bounding_box()
     assert table is not None
     page.mouse.click(table["x"] + table["width"] / 2, table["y"] + 55)  # the first row, below the header
-    expect(page).to_have_url(re.compile(r"run\?run=1"), timeout=30_000)
+    expect(page).to_have_url(re.compile(r"run\?run=1"))
 
 
 def zoom_survives_the_next_points(page: Page) -> None:
