@@ -23,13 +23,19 @@ FEWEST_VALUES = 20
 RANGES = 10
 
 SPEARMAN = Measure(
-    "spearman", "Spearman correlation", "How well the order of the answers matches that of the labels: 1 is perfect, "
-    "0 is chance.", unit="number",
-)  # fmt: skip
+    "spearman",
+    "Spearman correlation",
+    "How well the order of the answers matches that of the labels: 1 is perfect, 0 is chance.",
+    unit="number",
+    sentence="has a Spearman correlation of {}",
+)
 PEARSON = Measure(
-    "pearson", "Pearson correlation", "How well the answers match the labels along a straight line: 1 is perfect, 0 is "
-    "chance.", unit="number",
-)  # fmt: skip
+    "pearson",
+    "Pearson correlation",
+    "How well the answers match the labels along a straight line: 1 is perfect, 0 is chance.",
+    unit="number",
+    sentence="has a Pearson correlation of {}",
+)
 
 
 class Numbers:

@@ -136,3 +136,14 @@ def test_a_bootstrap_interval_of_a_correlation_holds_the_true_one_about_nineteen
         low, high = intervals.bootstrap(np.stack([first, second], axis=1), measure)["pearson"]
         held += low <= 0.6 <= high
     assert held / 60 > 0.86
+
+
+def test_a_correlation_is_called_by_the_name_of_the_person():
+    values = {"spearman": 0.7, "size_bytes": 10, "latency_ms": 1.0}
+    found = [
+        Evaluation(role=role, split="test", metric=name, value=value)
+        for role in ("teacher", "student")
+        for name, value in values.items()
+    ]
+    said = verdict(found, None, tasks.get("regression").measures[0]).sentence
+    assert said.startswith("The student has a Spearman correlation of 0.700 (teacher 0.700): 100 % kept.")
