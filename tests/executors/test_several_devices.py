@@ -84,33 +84,36 @@ def test_several_processes_learn_what_one_learns_from_the_same_batches(store, ho
     assert_alike(store, home, alone, carried(store, home, **values))
 
 
-def test_a_run_that_is_stopped_or_loses_a_process_goes_on_as_if_nothing_had_happened(store, home, saved):
+def test_a_run_that_is_stopped_and_loses_each_of_its_processes_goes_on_as_if_nothing_had_happened(store, home, saved):
     """Although each process drops some neurons by chance of its own."""
     unbroken = carried(store, home, devices=2, epochs=12)
-    for what in ("stop", "studio.executors.worker", "studio.executors.processes"):
-        run = submitted(store, devices=2, epochs=12, key=what)
-        interrupted(store, home, run, what)
-        if what == "stop":
-            assert store.run(run.id).status == "stopped"
-            list(carry(store, home, store.resume(run.id, owner=new_owner())))
-        else:
-            assert DIED in [line.message for line in store.logs(run.id)]
-        assert_alike(store, home, unbroken, store.run(run.id), within=1e-7)
+    run = submitted(store, devices=2, epochs=12, key="interrupted")
+    started = interrupted(store, home, run, {("distill", 15): "stop"})
+    assert store.run(run.id).status == "stopped"
+    run = store.resume(run.id, owner=new_owner())
+    deaths = {("distill", 30): "studio.executors.worker", ("control", 30): "studio.executors.processes"}
+    started += interrupted(store, home, run, deaths)
+    assert [line.message for line in store.logs(run.id)].count(DIED) == 2
+    assert not [process for process in started if is_alive(process)]
+    assert_alike(store, home, unbroken, store.run(run.id), within=1e-7)
 
 
-def interrupted(store, home, run, what):
-    """Carry a run and stop it in the middle, or kill one of its processes; all of them are gone in the end."""
+def interrupted(store, home, run, at):
+    """Carry a run; after these steps stop it, or kill one of its processes. Returns those that it had."""
     started = []
     for event in carry(store, home, run):
-        if isinstance(event, events.Metrics) and (event.phase, event.step) == ("distill", 20) and not started:
-            started = processes()
-            if what == "stop":
-                store.request_stop(run.id)
-            else:
-                [process] = [process for process in started if what in process.cmdline()]
-                process.kill()
-    assert len(started) >= 2
-    assert not [process for process in started if is_alive(process)]
+        if not isinstance(event, events.Metrics) or (event.phase, event.step) not in at:
+            continue
+        what, ours = at.pop((event.phase, event.step)), processes()
+        assert len(ours) >= 2
+        started += ours
+        if what == "stop":
+            store.request_stop(run.id)
+        else:
+            [process] = [process for process in ours if what in process.cmdline()]
+            process.kill()
+    assert not at
+    return started
 
 
 def processes():
@@ -152,7 +155,7 @@ def broken_processes(home):
 
 def test_more_devices_than_there_are_is_refused_with_the_number(store, home, saved):
     run = submitted(store, devices=64, batch_size=64)
-    list(carry(store, home, run))
+    list(carry(store, home, run, here))
     assert store.run(run.id).error == "DeviceError"
     assert f"at most the {available_cores()} cores" in store.run(run.id).message
 
