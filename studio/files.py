@@ -8,6 +8,7 @@ A block that fails leaves what was there before. Two that write at the same time
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import shutil
@@ -85,8 +86,10 @@ def _publish(part: Path, target: Path, aside: Path) -> None:
         try:
             part.replace(target)
             break
-        except OSError:
-            if not (part.is_dir() and target.is_dir()):
+        except OSError as error:
+            if not part.is_dir() or error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):
+                raise
+            if error.errno == errno.EACCES and not target.is_dir():  # what Windows says of a folder in the way
                 raise
         with contextlib.suppress(FileNotFoundError):  # another writer has put it aside
             target.rename(aside / f"old-{attempt}")

@@ -32,6 +32,7 @@ GOOD = ("lovely", "great", "fine", "superb", "warm")
 BAD = ("awful", "dull", "poor", "cold", "broken")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All other tests go one by one to the worker that is free (`--dist loadgroup`): none is idle at the end."""
     for item in items:

@@ -32,7 +32,7 @@ def test_the_curve_begins_with_the_student_as_it_is_and_goes_through_the_ratios(
     problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 128)
     student = open_folder(home.model(1, "student"), problem)
     held = problem.task.encode(dataset.dict["validation"], student.processor, student.network.config, 128)
-    right = finish(teacher.logits(student, held, CPU, lambda done: None)).argmax(-1) == held.labels
+    right = finish(teacher.logits(student, held, CPU, lambda done: None)).values.argmax(-1) == held.labels
     assert found.accuracy[0] == pytest.approx(float(right.float().mean()))
     assert found.ratios == sorted(found.ratios)
     assert found.ratios[0] == 0 and found.ratios[-1] == 0.9

@@ -42,7 +42,7 @@ def test_a_whole_run_never_goes_back_and_ends_at_its_end(store, home, run):
     config = parse_config({"dataset": "reviews", **TINY, "hard_epochs": 1})
 
     def execute(job, stop):
-        yield from distill(config, run_id=job.run_id, dataset=home.dataset(1), home=home)
+        yield from distill(job.model_copy(update={"config": config}))
 
     shares = [whole(store, store.run(run.id)).share for _ in carry(store, home, run, execute)]
     assert shares == sorted(shares)

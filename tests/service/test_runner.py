@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -202,7 +203,8 @@ def test_the_server_owns_the_runtime_starts_it_and_ends_it_with_itself(home, mon
             assert started == [state["runtime"]]
             assert state["runtime"].home == home
 
-    asyncio.run(serve())
+    with ThreadPoolExecutor(1) as threads:  # a browser test before this one leaves a running loop here
+        threads.submit(asyncio.run, serve()).result()
     assert started == []
 
 
