@@ -1,6 +1,7 @@
 """What the tests share: a home of their own, a small data set, the folder of real data."""
 
 import functools
+import importlib
 import io
 import os
 import sys
@@ -9,6 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +21,10 @@ from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
+from studio.events import Event
 from studio.home import Home
 from studio.pipeline.job import Job
-from studio.service import library
+from studio.service import library, questions
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
 
@@ -123,6 +126,26 @@ TINY = {
 def job(home: Home, saved: DatasetRow) -> Job:
     config = parse_config({"dataset": "reviews", **TINY})
     return Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)
+
+
+def here(job: Job, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Carries out a job in this process, where it is not the worker that is tested: to open its libraries takes a
+    worker longer than a tiny run."""
+    from studio.pipeline.distill import distill
+
+    return distill(job)
+
+
+@pytest.fixture
+def answered_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page asks a process of its own is answered in this one, where it is the answer that is tested."""
+
+    def ask(program: str, kind: object, job: Job, seconds: float, cure: str) -> object:
+        module = importlib.import_module(f"studio.pipeline.{program}")
+        work = {"estimate": "measure", "preview": "preview", "convert": "convert"}[program]
+        return getattr(module, work)(job)
+
+    monkeypatch.setattr(questions, "_ask", ask)
 
 
 def fake(manner: str, program: str = "worker") -> tuple[str, ...]:

@@ -13,10 +13,9 @@ from studio.config.reading import parse_config
 from studio.errors import ConfigError
 from studio.executors import local
 from studio.machine.slots import Slots, available_cores
-from studio.pipeline import distill as pipeline
 from studio.service.runs import DIED, carry
 from studio.service.runtime import new_owner
-from tests.conftest import TINY
+from tests.conftest import TINY, here
 
 pytestmark = pytest.mark.skipif(available_cores() < 2, reason="two processes need two cores")
 SAME = {"batch_size": 20, "precision": "float32"}
@@ -36,11 +35,6 @@ def still(store, home, saved):
 def submitted(store, key="", **values):
     config = parse_config({"dataset": "reviews", **TINY, **SAME, **values})
     return store.submit(config, key=key or str(values), owner=new_owner())
-
-
-def here(job, stop):
-    """Carry out a job in this process: another one would need seconds to open its libraries."""
-    return pipeline.distill(job)
 
 
 def carried(store, home, execute=None, **values):

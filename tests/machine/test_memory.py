@@ -11,7 +11,7 @@ from studio.pipeline.estimate import measure
 from studio.pipeline.job import Job
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
-from tests.conftest import TINY
+from tests.conftest import TINY, here
 from tests.distill.test_training import CPU
 
 
@@ -80,7 +80,7 @@ def test_a_model_that_is_larger_than_the_machine_is_not_opened(store, home, save
     from studio.models.opening import open_folder
 
     run = store.submit(parse_config({"dataset": "reviews", **TINY, "control": False}), key="k", owner=new_owner())
-    list(carry(store, home, run))
+    list(carry(store, home, run, here))
     dataset = load(home.dataset(1))
     problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 16)
     free(monkeypatch, 1_000)

@@ -10,7 +10,7 @@ from studio.models.opening import open_folder
 from studio.service.questions import estimate, preview
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
-from tests.conftest import TINY
+from tests.conftest import TINY, here
 from tests.distill.test_training import CPU, finish
 
 
@@ -19,7 +19,7 @@ def learned(store, home, saved):
     """Run 1, whose student knows the labels."""
     config = parse_config({"dataset": "reviews", **TINY, "epochs": 8, "control": False})
     run = store.submit(config, key="k", owner=new_owner())
-    list(carry(store, home, run))
+    list(carry(store, home, run, here))
     return run
 
 
@@ -39,7 +39,7 @@ def test_the_curve_begins_with_the_student_as_it_is_and_goes_through_the_ratios(
     assert found.rows == len(held)
 
 
-def test_ratios_that_are_no_whole_number_of_heads_are_left_out(store, home, learned):
+def test_ratios_that_are_no_whole_number_of_heads_are_left_out(store, home, learned, answered_here):
     plan = [{"do": "prune", "ratio": 0.5, "units": ["heads"]}, "distill"]
     config = parse_config({"dataset": "reviews", "teacher": "run:1/teacher", "student": "run:1/student", "plan": plan})
     found = preview(home, store, config)
@@ -54,12 +54,12 @@ def _fit(home):
     return Problem("text-classification", dataset.labels, dataset.dict["train"], 128)
 
 
-def test_a_student_that_has_yet_to_learn_has_no_curve(store, home, saved):
+def test_a_student_that_has_yet_to_learn_has_no_curve(store, home, saved, answered_here):
     with pytest.raises(ModelError, match="this one has yet to learn them"):
         preview(home, store, parse_config({"dataset": "reviews", **TINY}))
 
 
-def test_an_estimate_of_a_plan_tells_the_size_that_the_student_will_have(store, home, saved):
+def test_an_estimate_of_a_plan_tells_the_size_that_the_student_will_have(store, home, saved, answered_here):
     plan = "prune:0.5, distill, factorize:0.2, quantize:int8"
     whole = estimate(home, store, parse_config({"dataset": "reviews", **TINY}))
     small = estimate(home, store, parse_config({"dataset": "reviews", **TINY, "plan": plan}))

@@ -11,15 +11,15 @@ from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ExportError
-from studio.service import export, library, samples
+from studio.service import export, library
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
-from tests.conftest import TINY, reviews
+from tests.conftest import TINY, here, reviews
 
 
 def finished(store, home, **changes):
     run = store.submit(parse_config({"dataset": "reviews", **TINY, **changes}), key="k", owner=new_owner())
-    list(carry(store, home, run))
+    list(carry(store, home, run, here))
     assert store.run(run.id).status == "finished", store.run(run.id).message
     return run
 
@@ -66,12 +66,11 @@ def test_a_student_in_int8_brings_its_file_and_lines_that_ask_it(store, home, sa
 
 
 @pytest.mark.parametrize("student", ["builtin/cnn-tiny", "builtin/mlp-16"])
-def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, tmp_path, student):
-    name = samples.add(store, home, "images").name
+def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, saved_digits, tmp_path, student):
     settings = {"teacher": "builtin/mlp-64", "student": student, "epochs": 1, "teacher_epochs": 1, "control": False}
-    config = parse_config({"dataset": name, **settings})
+    config = parse_config({"dataset": "digits", **settings})
     run = store.submit(config, key="k", owner=new_owner())
-    list(carry(store, home, run))
+    list(carry(store, home, run, here))
     with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
         archive.extractall(tmp_path / "student")
     Image.new("RGB", (20, 30), "white").save(tmp_path / "student" / "image.png")

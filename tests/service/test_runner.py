@@ -24,7 +24,7 @@ from studio.service.questions import estimate
 from studio.service.runs import carry
 from studio.service.runtime import INTERRUPTED, LEASE, Runtime, is_gone, new_owner
 from studio.store.store import MOST_DEATHS
-from tests.conftest import TINY, fake
+from tests.conftest import TINY, fake, here
 
 
 def execute_fake(manner):
@@ -276,7 +276,7 @@ def test_an_owner_that_is_dead_but_not_buried_is_gone():
 def test_an_estimate_gives_the_sizes_that_the_run_then_has(store, home, saved):
     config = parse_config({"dataset": "reviews", **TINY, "prune_ratio": 0.5})
     found = estimate(home, store, config)
-    list(carry(store, home, store.submit(config, key="k", owner=new_owner())))
+    list(carry(store, home, store.submit(config, key="k", owner=new_owner()), here))
     sizes = {one.role: one.value for one in store.evaluations(1) if one.metric == "parameters"}
     assert found.student_parameters == sizes["student"]
     assert found.teacher_parameters == sizes["teacher"]
