@@ -11,7 +11,7 @@ class StudioError(Exception):
     """
 
     def __init__(self, message: str, cure: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message, cure)
         self.message = message
         self.cure = cure
 
