@@ -1,7 +1,8 @@
 """Load or build teachers and students, start a student from its teacher, save them all the same way."""
 
-import json
-from collections.abc import Generator
+import contextlib
+import copy
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from studio.config.references import ModelReference
-from studio.errors import ModelError
+from studio.errors import ModelError, StudioError
 from studio.events import Progress
 from studio.home import Home
 from studio.machine import memory
-from studio.models import compact, hub
-from studio.models.model import Model, Problem
+from studio.models import compact, folders, hub
+from studio.models.model import Model, Problem, parameters
 from studio.models.saving import weights_bytes, without_packing
 from studio.tasks import architectures  # noqa: F401  transformers then knows the built-in ones
 
@@ -58,28 +59,47 @@ def build(name: str, problem: Problem) -> Model:
 
 def open_folder(folder: Path, problem: Problem) -> Model:
     """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `problem`."""
-    check_folder(folder)
-    memory.require(weights_bytes(folder), torch.device("cpu"), f"The model in {folder}")
+    folders.check(folder)
     task = problem.task
-    knows, notes = _compare_labels(folder, problem)
-    try:
+    with _in_words(
+        f"The model in {folder} cannot be opened for {task.name}",
+        "Choose a Hugging Face folder with weights and a tokenizer or image processor of this kind.",
+    ):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        _require_room(folder, config, task.auto_model)
+        knows, notes = _compare_labels(config, problem)
         network, loading = _open_network(folder, task.auto_model, None if knows else problem.head["num_labels"])
         processor = task.load_processor(str(folder))
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError(
-            f"The model in {folder} cannot be opened for {task.name}: {_first_line(error)}.",
-            "Choose a Hugging Face folder with weights and a tokenizer or image processor of this kind.",
-        ) from error
-    fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
-    knows = knows and not fresh_head
-    if knows:
-        _order_head(network, problem.labels)
-    else:
-        notes = ()
-        task.targets.start_head(_last_layer(network), problem.rows["label"])
-    for key, value in problem.head.items():
-        setattr(network.config, key, value)
+        fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
+        knows = knows and not fresh_head
+        if knows:
+            _order_head(network, problem.labels)
+        else:
+            notes = ()
+            task.targets.start_head(_last_layer(network), problem.rows["label"])
+        for key, value in problem.head.items():
+            setattr(network.config, key, value)
     return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes)
+
+
+@contextlib.contextmanager
+def _in_words(sentence: str, cure: str) -> Iterator[None]:
+    """What libraries raise over a folder that is damaged, or made to do harm, is of any kind: a `ModelError` here."""
+    try:
+        yield
+    except StudioError:
+        raise
+    except Exception as error:  # noqa: BLE001  see above; the cause is kept
+        raise ModelError(f"{sentence}: {_first_line(error)}.", cure) from error
+
+
+def _require_room(folder: Path, config: Any, auto_model: Any) -> None:
+    """Raise `DeviceError` where there is no memory for a network of the sizes that the config names, whatever the files
+    hold."""
+    with torch.device("meta"):
+        shapes = auto_model.from_config(copy.deepcopy(config))
+    needed = max(weights_bytes(folder), memory.BYTES * parameters(shapes))
+    memory.require(needed, torch.device("cpu"), f"The model in {folder}")
 
 
 def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[Any, dict[str, Any]]:
@@ -104,18 +124,17 @@ def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[An
 
 def open_masked(folder: Path) -> tuple[Any, Any]:
     """A masked language model and its tokenizer from a Hugging Face folder: safetensors only, no code from it."""
-    check_folder(folder)
+    folders.check(folder)
     safe = {"local_files_only": True, "trust_remote_code": False}
-    try:
+    with _in_words(
+        f"The model in {folder} cannot be opened as a masked language model",
+        "Choose one such as google-bert/bert-base-uncased.",
+    ):
+        _require_room(folder, AutoConfig.from_pretrained(folder, **safe), AutoModelForMaskedLM)
         network, loading = AutoModelForMaskedLM.from_pretrained(
             folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **safe
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError(
-            f"The model in {folder} cannot be opened as a masked language model: {_first_line(error)}.",
-            "Choose one such as google-bert/bert-base-uncased.",
-        ) from error
     if loading["missing_keys"] or tokenizer.mask_token is None:
         raise ModelError(
             f"The model in {folder} was not trained to fill in masked words.",
@@ -124,39 +143,16 @@ def open_masked(folder: Path) -> tuple[Any, Any]:
     return network, tokenizer
 
 
-def check_folder(folder: Path) -> None:
-    """Raise `ModelError` unless the folder holds a config and safetensors weights."""
-    if not folder.is_dir():
-        raise ModelError(
-            f"There is no folder {folder}.", "Check the path; it is read on the machine that serves the studio."
-        )
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} holds no config.json.", "Choose a folder in Hugging Face format.")
-    if not any(folder.glob("*.safetensors")):
-        pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
-        reason = " It has pickled weights (.bin, .pt), which can run code when opened." if pickled else ""
-        raise ModelError(
-            f"{folder} holds no .safetensors weights.{reason}",
-            "Save the model again with `save_pretrained`, which writes safetensors.",
-        )
-
-
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
-def _compare_labels(folder: Path, problem: Problem) -> tuple[bool, tuple[str, ...]]:
-    """Whether the folder's config names the same labels, in any order; unnamed ones count when as many.
+def _compare_labels(config: Any, problem: Problem) -> tuple[bool, tuple[str, ...]]:
+    """Whether a folder's config names the same labels, in any order; unnamed ones count when as many.
 
     Where a row can have several labels, or its label is a number, the head must have learned just that.
     """
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        raise ModelError(
-            f"The config of {folder} cannot be read: {_first_line(error)}.", "Choose a model that transformers knows."
-        ) from error
     wanted = problem.head
     said = config.problem_type or ONE_CLASS
     if said != wanted.get("problem_type", ONE_CLASS) or config.num_labels != wanted["num_labels"]:

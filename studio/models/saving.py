@@ -1,12 +1,11 @@
 """Models as Hugging Face folders, written whole or not at all."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from studio import files
-from studio.models import compact, constraints
+from studio.models import compact, constraints, folders
 from studio.models.compact import Compact
 from studio.models.model import Model
 
@@ -56,8 +55,5 @@ def weights_bytes(folder: Path) -> int:
     """Bytes on disk of the weights that are opened: safetensors, or an ONNX file where there is nothing else."""
     if not any(folder.glob("*.safetensors")):
         return (folder / "model.onnx").stat().st_size
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return (folder / "model.safetensors").stat().st_size
-    names = set(json.loads(index.read_text())["weight_map"].values())
-    return sum((folder / Path(name).name).stat().st_size for name in names)
+    opened = folders.weight_files(folder, compact.is_compact(folder))
+    return sum(file.stat().st_size for file in opened)

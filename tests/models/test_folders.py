@@ -1,0 +1,164 @@
+"""A model folder is looked at before it is opened: it leads neither out of itself nor to code nor to more memory than
+there is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.folder import build as build_rows
+from studio.errors import DeviceError, ModelError
+from studio.models import compact, folders, opening
+from studio.models.model import Problem
+from studio.models.saving import save, weights_bytes
+from tests.conftest import reviews
+
+
+@pytest.fixture(scope="session")
+def problem() -> Problem:
+    rows = clean(reviews(), Columns("text", "label"), "text-classification")
+    return Problem("text-classification", rows.labels, build_rows(rows)["train"], 16)
+
+
+@pytest.fixture(scope="session")
+def saved(problem, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "model"
+    save(opening.build("transformer-tiny", problem), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path) -> Path:
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+def change(folder: Path, file: str, **values: object) -> None:
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def sharded(folder: Path, name: str) -> Path:
+    """The folder with its weights in a file `name`, which the index names."""
+    weights = load_file(folder / folders.WEIGHTS)
+    (folder / folders.WEIGHTS).rename(folder / "kept.safetensors")
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(weights, name)}
+    (folder / folders.INDEX).write_text(json.dumps(index))
+    return folder
+
+
+def test_weights_in_several_files_are_opened_and_measured(folder, problem):
+    opened = opening.open_folder(sharded(folder, "kept.safetensors"), problem)
+    assert opened.knows_labels
+    assert weights_bytes(folder) == (folder / "kept.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("name", ["weights.model", "weights.txt", "../vault/other.safetensors", "/x.safetensors", ""])
+def test_an_index_that_names_anything_but_a_plain_file_of_safetensors_is_refused_unopened(
+    folder, problem, name, monkeypatch
+):
+    (folder.parent / "vault").mkdir()
+    for other in (folder / "weights.model", folder / "weights.txt", folder.parent / "vault" / "other.safetensors"):
+        shutil.copy(folder / folders.WEIGHTS, other)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch.load was called"))
+    with pytest.raises(ModelError, match="only plain names"):
+        opening.open_folder(sharded(folder, name), problem)
+    with pytest.raises(ModelError, match="only plain names"):
+        weights_bytes(folder)
+
+
+def test_a_model_that_names_its_weights_elsewhere_is_refused(folder, problem):
+    change(folder, "config.json", transformers_weights="kept.safetensors")
+    with pytest.raises(ModelError, match="file of another name"):
+        opening.open_folder(folder, problem)
+
+
+def test_an_adapter_which_names_another_model_is_refused(folder, problem):
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "/somewhere"}')
+    with pytest.raises(ModelError, match="adapter"):
+        opening.open_folder(folder, problem)
+
+
+def test_a_config_that_asks_for_a_kernel_from_elsewhere_is_refused(folder, problem):
+    change(folder, "config.json", attn_implementation="somebody/kernels")
+    with pytest.raises(ModelError, match="code from elsewhere"):
+        opening.open_folder(folder, problem)
+
+
+def test_a_tokenizer_that_reads_a_file_outside_its_folder_is_refused(folder, problem):
+    change(folder, "tokenizer_config.json", vocab_file="/etc/hostname")
+    with pytest.raises(ModelError, match="outside"):
+        opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("num_hidden_layers", 10**9), ("num_labels", 10**9), ("depths", [100] * 1000), ("hidden_size", 10**12)],
+)
+def test_sizes_that_no_model_has_are_refused_before_a_network_is_built(folder, problem, key, value):
+    change(folder, "config.json", **{key: value})
+    with pytest.raises(ModelError, match=f"{key} = "):
+        opening.open_folder(folder, problem)
+
+
+def test_a_config_of_more_memory_than_there_is_is_refused_however_small_its_files(folder, problem):
+    config = json.loads((folder / "config.json").read_text())
+    wide = {key: 2_000_000 for key in ("intermediate_size", "hidden_size", "dim", "ffn_dim") if key in config}
+    change(folder, "config.json", **wide)
+    with pytest.raises((DeviceError, ModelError), match="of memory"):
+        opening.open_folder(folder, problem)
+
+
+def header_of(size: int, **tensors: object) -> bytes:
+    text = json.dumps(tensors).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(size)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"short",
+        (2**60).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (200_000).to_bytes(8, "little") + b'{"a":' + b"[" * 200_000,
+        header_of(4, a={"dtype": "F32", "shape": [2**40], "data_offsets": [0, 4]}),
+        header_of(4, a={"dtype": "F32", "shape": [1], "data_offsets": [0, 8]}),
+        header_of(8, a={"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}),
+        header_of(4, a={"dtype": "F32", "shape": [-1, -1], "data_offsets": [0, 4]}),
+        header_of(4, a="no tensor"),
+    ],
+)
+def test_weights_whose_header_does_not_tell_their_bytes_are_refused_unopened(folder, problem, data):
+    (folder / folders.WEIGHTS).write_bytes(data)
+    with pytest.raises(ModelError):
+        folders.check(folder)
+    with pytest.raises(ModelError):
+        opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[]", "\udcff", '{"model_type": 7}', '{"model_type": "bert", "vocab_size": "x"}'])  # fmt: skip
+def test_a_damaged_config_is_told_as_a_model_error(folder, problem, text):
+    (folder / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ModelError):
+        opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize("text", ["{", '{"version": "1.0"}', '{"model": {"type": "BPE", "vocab": 3}}'])
+def test_a_damaged_tokenizer_is_told_as_a_model_error(folder, problem, text):
+    (folder / "tokenizer.json").write_text(text)
+    with pytest.raises(ModelError):
+        opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize("name", ["no.such.layer", "forward", "config.x", ""])
+def test_names_of_weights_that_the_network_lacks_are_told_as_a_model_error(folder, problem, name):
+    change(folder, "config.json", compact={"low_rank": [], "packed": {}})
+    save_file({**load_file(folder / folders.WEIGHTS), name: torch.zeros(2)}, folder / "more.safetensors")
+    assert compact.is_compact(folder)
+    with pytest.raises(ModelError):
+        opening.open_folder(folder, problem)
