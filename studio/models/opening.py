@@ -89,7 +89,7 @@ def _in_words(sentence: str, cure: str) -> Iterator[None]:
         yield
     except StudioError:
         raise
-    except Exception as error:  # noqa: BLE001  see above; the cause is kept
+    except Exception as error:
         raise ModelError(f"{sentence}: {_first_line(error)}.", cure) from error
 
 

@@ -141,7 +141,9 @@ def test_weights_whose_header_does_not_tell_their_bytes_are_refused_unopened(fol
         opening.open_folder(folder, problem)
 
 
-@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[]", "\udcff", '{"model_type": 7}', '{"model_type": "bert", "vocab_size": "x"}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["{", "[" * 100_000, "[]", "\udcff", '{"model_type": 7}', '{"model_type": "bert", "vocab_size": "x"}']
+)
 def test_a_damaged_config_is_told_as_a_model_error(folder, problem, text):
     (folder / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ModelError):
