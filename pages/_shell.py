@@ -12,7 +12,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 st.set_page_config(page_title=NAME, page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
-st.logo(str(ROOT / "assets" / "logo.svg"), icon_image=str(ROOT / "assets" / "icon.svg"), size="large")
+st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
+st.html(ROOT / "assets" / "studio.css")
 
 
 def is_open_to_a_network() -> bool:

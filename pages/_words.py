@@ -2,7 +2,9 @@
 
 import re
 import time
+from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Literal
 
 from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
@@ -18,12 +20,41 @@ STATUS_ICONS = {
     "failed": ":material/error:",
 }
 STATUS_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verdict is called in a word or two, and how it is coloured."""
+
+    words: str
+    kind: Literal["good", "even", "careful", "bad"]
+
+
+OUTCOMES = {
+    "better": Outcome("✓ The teacher helped", "good"),
+    "no_difference": Outcome("≈ No clear benefit from the teacher", "even"),
+    "worse": Outcome("✕ Better without the teacher", "bad"),
+    "not_learned": Outcome("✕ The student did not learn", "bad"),
+    "weak_teacher": Outcome("! The teacher is too weak", "careful"),
+    "no_control": Outcome("? Not compared with a control", "even"),
+}
+
 PAUSED_ICON, PAUSED_COLOUR = ":material/pause_circle:", "orange"
 
 
 def status_word(run: RunRow) -> str:
     """The status as a person reads it: a run that was paused is waiting for its user, not stopped."""
     return "paused" if run.paused and run.is_over else run.status
+
+
+def effect_of(verdict: str) -> str:
+    """What a verdict says of the teacher, without the numbers that stand beside it.
+
+    >>> effect_of("It has 53.7 %: 87 % kept. It is 2.0 times smaller. The teacher helped (0.3 to 8.0).")
+    'The teacher helped (0.3 to 8.0).'
+    """
+    told = re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)
+    return told[-1]
 
 
 def badge(run: RunRow) -> str:
@@ -108,7 +139,17 @@ def duration(seconds: float) -> str:
 
 
 def ago(moment: float) -> str:
-    return f"{duration(time.time() - moment)} ago"
+    """How long it is since then, no finer than a person would say it.
+
+    >>> ago(time.time() - 5), ago(time.time() - 640), ago(time.time() - 3 * 3600), ago(time.time() - 90_000)
+    ('just now', '10 min ago', '3 h ago', '1 day ago')
+    """
+    seconds = max(0.0, time.time() - moment)
+    for least, unit, word in ((86_400, 86_400, "day"), (3_600, 3_600, "h"), (60, 60, "min")):
+        if seconds >= least:
+            number = int(seconds // unit)
+            return f"{number} {word}{'s' if word == 'day' and number > 1 else ''} ago"
+    return "just now"
 
 
 def teachers(config: RunConfig) -> str:

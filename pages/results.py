@@ -1,14 +1,33 @@
-"""The verdict on one run; its models side by side; export."""
+"""The verdict on one run: three numbers, a picture, what to look at, what to do next; details on tabs; export."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
 import streamlit as st
 
 from pages import _charts as charts
+from pages import _pictures as pictures
+from pages._glossary import words_of_results
+from pages._picture_file import picture_button
+from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
 from pages._studio import errors_shown, get_home, get_store, run_in_address, set_title, show_error, task_of
-from pages._words import change, count, escape, measured, model, percent, size, status_word, teachers
+from pages._words import (
+    OUTCOMES,
+    ago,
+    change,
+    count,
+    effect_of,
+    escape,
+    measured,
+    model,
+    percent,
+    size,
+    status_word,
+    teachers,
+)
 from studio import tasks
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
@@ -16,48 +35,29 @@ from studio.pipeline.answers import Conversion, read_conversion
 from studio.service.questions import convert
 from studio.store.rows import RunRow
 
-ROLES = {
-    "teacher": "the large model",
-    "student": "trained by the teacher",
-    "control": "the same student, trained on the labels alone",
-}
-OUTCOMES = {
-    "better": ("The teacher helped", ":material/thumb_up:"),
-    "no_difference": ("No clear benefit from the teacher", ":material/balance:"),
-    "worse": ("Better without the teacher", ":material/thumb_down:"),
-    "no_control": ("Not compared with a control", ":material/help:"),
-}
-
-Found = dict[tuple[str, str], Evaluation]  # by role and metric
+MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX = 8, 6, 20
 
 home, store = get_home(), get_store()
 
 
 def choose() -> RunRow | None:
     """The run in the address, or the newest one with results."""
-    done = [run for run in store.runs() if has_results(run)]
     wanted = run_in_address("run")
     if wanted is not None and not has_results(wanted):
+        st.title("Results", anchor=False)
         st.info(f"Run {wanted.id} is {status_word(wanted)}: it has no results.", icon=":material/info:")
         st.page_link("run.py", label="Open the run", query_params={"run": str(wanted.id)}, icon=":material/timeline:")
         return None
-    if wanted is not None and wanted.id not in [run.id for run in done]:
-        done.append(wanted)  # an archived one
-    if not done:
+    if wanted is not None:
+        return wanted
+    newest = next((run for run in store.runs() if has_results(run)), None)
+    if newest is None:
+        st.title("Results", anchor=False)
         st.info("No run has finished yet.", icon=":material/inbox:")
         st.page_link("home.py", label="Try a demo", icon=":material/play_arrow:")
         return None
-    shown = next((number for number, run in enumerate(done) if wanted is not None and run.id == wanted.id), 0)
-    run = st.selectbox(
-        "Run",
-        done,
-        index=shown,
-        format_func=lambda run: f"Run {run.id} · {run.config.dataset} · {model(run.config.student)}",
-        key=f"run-{wanted.id if wanted else ''}",
-    )
-    if str(run.id) != st.query_params.get("run"):
-        st.query_params["run"] = str(run.id)
-    return run
+    st.query_params["run"] = str(newest.id)
+    return newest
 
 
 def has_results(run: RunRow) -> bool:
@@ -65,107 +65,195 @@ def has_results(run: RunRow) -> bool:
     return run.verdict is not None or (run.is_over and home.model(run.id, "student").is_dir())
 
 
-def headline(run: RunRow) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        teach = "teach" if run.config.more_teachers else "teaches"
-        st.markdown(f"**{escape(teachers(run.config))}** {teach} **{escape(model(run.config.student))}** on "
-                    f"{escape(run.config.dataset)}", width="content")  # fmt: skip
-        st.page_link("run.py", label="Open the run", query_params={"run": str(run.id)}, icon=":material/timeline:")
+def crumbs(run: RunRow) -> None:
+    """Where one is: the run, its data and models, when it ended; the way to other results."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link("run.py", label=f"Run {run.id}", query_params={"run": str(run.id)}, icon=":material/arrow_back:",
+                     width="content")  # fmt: skip
+        ended = run.finished_at or run.created_at
+        date = time.strftime("%-d %B %Y", time.localtime(ended))
+        st.markdown(
+            f":gray[{escape(run.config.dataset)} · {escape(teachers(run.config))} → "
+            f"{escape(model(run.config.student))} · {date}, {ago(ended)}]",
+            width="content",
+        )
+        others = [other for other in store.runs() if other.id != run.id and has_results(other)]
+        if others:
+            with st.popover("Other results", type="tertiary", width="content"):
+                for other in others:
+                    name = f"Run {other.id} · {other.config.dataset} · {model(other.config.student)}"
+                    st.page_link("results.py", label=escape(name), query_params={"run": str(other.id)})
+
+
+def verdict(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: list[Evaluation]) -> None:
+    """The answer: badge, headline and sentence beside the picture; the three numbers below."""
+    measure = task.measures[0]
     if run.verdict is None:
+        st.title(f"Run {run.id} has no verdict", anchor=False)
         st.warning("This run ended before it was evaluated. The student so far can be downloaded.")
         return
-    words, icon = OUTCOMES[run.outcome or "no_control"]
-    st.header(f"{icon} {words}", anchor=False)
-    st.subheader(escape(run.verdict), anchor=False)
+    left, right = st.columns([6, 5], gap="medium", vertical_alignment="top")
+    with left:
+        outcome = OUTCOMES.get(run.outcome or "no_control", OUTCOMES["no_control"])
+        st.html(pictures.badge(outcome.words, outcome.kind))
+        st.title(escape(headline(models, measure)), anchor=False)
+        st.markdown(escape(effect_of(run.verdict) if models else run.verdict))
+        explain(run, models, task, evaluations)
+        actions(run, models, task)
+    with right:
+        if models:
+            st.html(pictures.sizes(models, measure))
+    st.html(pictures.numbers(three(models, measure)) or " ")
+    cautions(run)
 
 
-def side_by_side(found: Found, task: tasks.Task) -> None:
-    first, *others = task.measures
-    roles = [role for role in ROLES if (role, first.name) in found]
-    for column, role in zip(st.columns(max(1, len(roles))), roles, strict=False):
-        with column, st.container(border=True):
-            st.subheader(role.capitalize(), anchor=False)
-            st.caption(ROLES[role])
-            evaluation = found[role, first.name]
-            shown = measured(evaluation.value, first)
-            st.metric(first.title, shown, against(found, role, first), delta_color="off", delta_arrow="off",
-                      help=first.help)  # fmt: skip
-            st.caption(f"95 % interval {interval(evaluation, first)}, {evaluation.n or 0:,} test rows")
-            columns = st.columns(2)
-            for number, (title, value, help_text) in enumerate(numbers(found, role, others)):
-                columns[number % 2].metric(title, value, help=help_text)
+def explain(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: list[Evaluation]) -> None:
+    """Every word of the field behind a click, with this run's numbers."""
+    others = {key: one.value for key, one in on_test(evaluations).items()}
+    effect = next(
+        (one for one in store.comparisons(run.id) if (one.first, one.second) == ("student", "control")
+         and one.metric == task.measures[0].name and one.split == "test"), None)  # fmt: skip
+    words = words_of_results(models, task.measures, others, effect)
+    if not words:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="words"):
+        st.caption("What do these words mean?", width="content")
+        for word, meaning in words.items():
+            with st.popover(word, type="tertiary", width="content"):
+                st.markdown(meaning)
 
 
-def numbers(found: Found, role: str, measures: Sequence[tasks.Measure]) -> list[tuple[str, str, str | None]]:
-    """What else was measured of a model: title, value, help."""
-    also = [
-        (measure.title, measured(found[role, measure.name].value, measure), measure.help)
-        for measure in measures
-        if (role, measure.name) in found
+def actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
+    """What one does with a result."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if home.model(run.id, "student").is_dir():
+            st.button("Get the student", type="primary", icon=":material/download:", key="get", on_click=export_asked)
+        st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
+                     icon=":material/replay:", width="content")  # fmt: skip
+        with st.container(width=190):
+            measure = task.measures[0]
+            picture_button(
+                "Save as a picture",
+                f"run-{run.id}.png",
+                about=f"{run.config.dataset} · {teachers(run.config)} → {model(run.config.student)}",
+                title=headline(models, measure),
+                numbers=three(models, measure),
+                effect=effect_of(run.verdict or ""),
+                foot=f"Distillation Studio · run {run.id} · "
+                + time.strftime("%-d %B %Y", time.localtime(run.finished_at or run.created_at)),
+            )
+
+
+def export_asked() -> None:
+    st.session_state["export"] = True
+
+
+def cautions(run: RunRow) -> None:
+    """Why a number may say less than it seems to, and the one thing to do next."""
+    told = list(getattr(run, "cautions", ()))
+    for caution in told:
+        st.html(
+            pictures.strip("Look at one thing:" if len(told) == 1 else "Look:", f"{caution.sentence} {caution.cure}")
+        )
+    step = getattr(run, "next_step", None)
+    if step is not None:
+        query = {"from": str(run.id)} | ({"next": "1"} if step.changes else {})
+        page = "new_run.py" if step.changes else "data.py"
+        st.page_link(page, label=f"Next: {escape(step.label)}", query_params=query if step.changes else None,
+                     icon=":material/arrow_forward:")  # fmt: skip
+
+
+# --- details
+
+
+def classes(matrices: dict[str, Confusion]) -> None:
+    """What each class lost on the way from teacher to student."""
+    if "teacher" not in matrices or "student" not in matrices:
+        st.caption("There is no teacher to compare with.")
+        return
+    found = pictures.losses(matrices["teacher"], matrices["student"])
+    st.subheader(escape(pictures.lost_and_kept(found)), anchor=False)
+    st.caption(
+        "The share of each class that a model gets right: teacher (orange), student (teal). The largest loss first."
+    )
+    st.html(pictures.class_changes(found[:MOST_CLASSES]))
+    if len(found) > MOST_CLASSES:
+        more = len(found) - MOST_CLASSES
+        with st.expander(f"{more} more class{'' if more == 1 else 'es'}"):
+            st.html(pictures.class_changes(found[MOST_CLASSES:]))
+
+
+def mix_ups(matrices: dict[str, Confusion]) -> None:
+    """What is taken for what; the whole table where it can be read."""
+    roles = list(matrices)
+    role = st.segmented_control("Model", roles, default="student" if "student" in roles else roles[0], key="matrix",
+                                format_func=str.capitalize)  # fmt: skip
+    matrix = matrices[role or roles[0]]
+    wrong = pictures.mix_ups(matrix)
+    for true, guess, number, rows in wrong[:MOST_MIX_UPS]:
+        st.markdown(f"**{number} of {rows}** rows of “{escape(true)}” are taken for “{escape(guess)}”.")
+    if not wrong:
+        st.markdown("No row is taken for another class.")
+    if len(matrix.labels) <= LARGEST_MATRIX:
+        st.html(pictures.confusion(matrix))
+        st.caption("Each row is a true class, each column what the model says. The diagonal is right.")
+    else:
+        st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}")
+
+
+def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks.Task) -> None:
+    """Everything that was measured of every model."""
+    found, names = on_test(evaluations), {model.role: model.name for model in models}
+    rows = [
+        {"": measure.title}
+        | {name: with_interval(found.get((role, measure.name)), measure) for role, name in names.items()}
+        for measure in task.measures
+        if any((role, measure.name) in found for role in names)
     ]
-    costs = [
-        ("Parameters", "parameters", count, None),
-        ("Size on disk", "size_bytes", size, None),
-        ("Latency", "latency_ms", lambda value: f"{value:.2f} ms", latency_help(found, role)),
-    ]
-    return also + [
-        (title, words(found[role, metric].value), help_text)
-        for title, metric, words, help_text in costs
-        if (role, metric) in found
-    ]
+    costs: dict[str, tuple[str, Callable[[float], str]]] = {
+        "Parameters": ("parameters", count),
+        "Size on disk": ("size_bytes", size),
+        "One row at a time, median": ("latency_ms", milliseconds),
+        "One row at a time, 95 % take less than": ("latency_p95_ms", milliseconds),
+        "32 rows at a time, median": ("latency_32_ms", milliseconds),
+    }
+    for title, (metric, words) in costs.items():
+        known = {name: words(found[role, metric].value) for role, name in names.items() if (role, metric) in found}
+        if known:
+            rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
+    st.html(pictures.table(rows))
+    st.caption(
+        f"Measured on {max(model.rows for model in models):,} test rows that no model had seen, in the form in which "
+        "each model is saved. In brackets: 95 % intervals. "
+        + " ".join(f"{model.name}: {ROLES[model.role]}." for model in models)
+    )
 
 
-def latency_help(found: Found, role: str) -> str:
-    """What the one number leaves out; older runs did not measure it."""
-    slow, many = found.get((role, "latency_p95_ms")), found.get((role, "latency_32_ms"))
-    plain = "One row at a time, median, in the form in which it is saved."
-    if slow is None or many is None:
-        return plain
-    return f"{plain} 95 % of passes took less than {slow.value:.2f} ms. A batch of 32 rows: {many.value:.2f} ms."
-
-
-def against(found: Found, role: str, measure: tasks.Measure) -> str:
-    """The share of the teacher's value; of a measure that is no share, the difference."""
-    teacher = found.get(("teacher", measure.name))
-    if role == "teacher" or teacher is None:
-        return "baseline"
-    value = found[role, measure.name].value
-    if measure.unit == "share" and teacher.value > 0:
-        return f"{percent(value / teacher.value)} of the teacher"
-    return f"{change(value - teacher.value, measure.unit)} compared with the teacher"
-
-
-def interval(found: Evaluation, measure: tasks.Measure) -> str:
+def with_interval(found: Evaluation | None, measure: tasks.Measure) -> str:
+    if found is None:
+        return "–"
     if found.low is None or found.high is None:
-        return "unknown"
-    return f"{measured(found.low, measure)} to {measured(found.high, measure)}"
+        return measured(found.value, measure)
+    return f"{measured(found.value, measure)} ({measured(found.low, measure)} to {measured(found.high, measure)})"
 
 
 def old_and_new(run: RunRow, evaluations: list[Evaluation], measure: tasks.Measure) -> None:
     """Where a student continued with new data: what it knows of each."""
-    if not any(found.split == OLD_TEST for found in evaluations):
-        return
-    st.subheader("New and old data", anchor=False)
     st.caption(f"The student continued with **{escape(run.config.dataset)}** and repeated "
                f"**{escape(run.config.replay)}** so as not to forget it. {measure.title} on each:")  # fmt: skip
     table = []
     for words, split in (("New", "test"), ("Old", OLD_TEST)):
         by_role = {found.role: found for found in evaluations if found.split == split and found.metric == measure.name}
-        values = {
-            role.capitalize(): f"{measured(found.value, measure)} ({interval(found, measure)})"
-            for role, found in by_role.items()
-        }
-        table.append({"Data": words, "Test rows": next(iter(by_role.values())).n, **values})
-    st.dataframe(table, hide_index=True)
+        values = {role.capitalize(): with_interval(found, measure) for role, found in by_role.items()}
+        rows = next(iter(by_role.values())).n or 0
+        table.append({"Data": words, **values, "Test rows": f"{rows:,}"})
+    st.html(pictures.table(table))
 
 
 def steps_taken(run: RunRow, task: tasks.Task) -> None:
     """What each step of the plan cost and brought."""
     results = store.milestones(run.id)
-    if not results:
-        return
     measure = next((known for known in task.measures if known.name == results[0].metric), task.measures[0])
-    st.subheader("Step by step", anchor=False)
     st.caption("The student after each step of the plan, on validation rows; the test rows are read once, above.")
     table = []
     for number, result in enumerate(results):
@@ -174,13 +262,13 @@ def steps_taken(run: RunRow, task: tasks.Task) -> None:
         table.append({
             "Step": result.title,
             measure.title: f"{measured(result.value, measure)} ({low} to {high})",
-            "Change": change(result.value - before.value, measure.unit) if before else "",
+            "Change, points" if measure.unit == "share" else "Change":
+                change(result.value - before.value, measure.unit) if before else "",
             "Parameters": count(result.parameters),
             "Size": size(result.size_bytes),
-            "Latency": f"{result.latency_ms:.2f} ms",
+            "Latency": milliseconds(result.latency_ms),
         })  # fmt: skip
-    points = "In percentage points" if measure.unit == "share" else None
-    st.dataframe(table, hide_index=True, column_config={"Change": st.column_config.TextColumn(help=points)})
+    st.html(pictures.table(table))
     st.plotly_chart(charts.stage_results(results, measure), key="stage-results", config={"displayModeBar": False})
 
 
@@ -189,63 +277,66 @@ def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
     choice = store.choice(run.id)
     if choice is None:
         return
-    st.subheader("Temperature and alpha", anchor=False)
     st.markdown(f"T = **{choice.temperature:g}**, alpha = **{choice.alpha:g}**. {escape(choice.reason)}")
-    with st.expander("All trials"):
-        title = f"{measure.title} on validation rows"
-        st.dataframe(
+    title = f"{measure.title} on validation rows"
+    st.html(
+        pictures.table(
             [
-                {"Temperature": temperature, "Alpha": alpha, title: measured(value, measure)}
+                {"Temperature": f"{temperature:g}", "Alpha": f"{alpha:g}", title: measured(value, measure)}
                 for temperature, alpha, value in choice.tried
-            ],
-            hide_index=True,
+            ]
         )
-
-
-def per_class(confusions: list[Confusion]) -> None:
-    """The share of each class that each model gets right."""
-    table = []
-    for number, label in enumerate(confusions[0].labels):
-        rows = sum(confusions[0].counts[number])
-        right = {
-            matrix.role.capitalize(): 100 * matrix.counts[number][number] / rows if rows else None
-            for matrix in confusions
-        }
-        table.append({"Class": label, "Test rows": rows, **right})
-    share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.1f %%")
-    st.dataframe(table, hide_index=True, column_config={matrix.role.capitalize(): share for matrix in confusions})
-    st.caption("The share of each class that a model gets right (recall).")
-
-
-def matrices(confusions: list[Confusion]) -> None:
-    roles = [matrix.role for matrix in confusions]
-    role = st.segmented_control("Model", roles, default="student" if "student" in roles else roles[0], key="matrix",
-                                format_func=str.capitalize)  # fmt: skip
-    shown = next((matrix for matrix in confusions if matrix.role == role), confusions[0])
-    st.plotly_chart(charts.confusion(shown), key=f"confusion-{shown.role}")
+    )
 
 
 def curves(run: RunRow, measure: tasks.Measure) -> None:
     points = store.curve(run.id)
-    left, right = st.columns(2)
-    left.markdown(f"**{measure.title} on validation data**")
-    right.markdown("**Loss**")
-    left.plotly_chart(charts.measure_curves(points, measure), key="measure")
-    right.plotly_chart(charts.loss_curves(points), key="loss")
+    st.markdown(f"**{measure.title} on validation data**")
+    st.plotly_chart(charts.measure_curves(points, measure), key="measure")
+    st.markdown("**Loss**: what training makes small; the losses of two models are not comparable.")
+    st.plotly_chart(charts.loss_curves(points), key="loss")
+
+
+def details(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task: tasks.Task) -> None:
+    """Everything else, on tabs."""
+    measure = task.measures[0]
+    matrices: dict[str, Confusion] = {one.role: one for one in store.confusions(run.id) if one.split == "test"}
+    shown: dict[str, Callable[[], object]] = {}
+    if matrices:
+        shown |= {"Classes": partial(classes, matrices), "Mix-ups": partial(mix_ups, matrices)}
+    if models:
+        shown["All numbers"] = partial(all_numbers, models, evaluations, task)
+    if store.milestones(run.id):
+        shown["Step by step"] = partial(steps_taken, run, task)
+    if any(found.split == OLD_TEST for found in evaluations):
+        shown["New and old data"] = partial(old_and_new, run, evaluations, measure)
+    if store.choice(run.id):
+        shown["Tuning"] = partial(what_was_chosen, run, measure)
+    shown["Curves"] = partial(curves, run, measure)
+    shown["Settings"] = lambda: st.code(run.config.to_yaml(), language="yaml")
+    for tab, show_tab in zip(st.tabs(list(shown)), shown.values(), strict=True):
+        with tab:
+            show_tab()
+
+
+# --- export
 
 
 def show_forms(conversion: Conversion) -> None:
     """The student in torch and as ONNX side by side."""
-    table = [
-        {
-            "Format": form.name,
-            "Size": size(form.size_bytes),
-            "Latency": f"{form.latency_ms:.2f} ms",
-            "Same answer as in torch": percent(form.same),
-        }
-        for form in conversion.forms
-    ]
-    st.dataframe(table, hide_index=True)
+    st.html(
+        pictures.table(
+            [
+                {
+                    "Format": form.name,
+                    "Size": size(form.size_bytes),
+                    "Latency": milliseconds(form.latency_ms),
+                    "Same answer as in torch": percent(form.same),
+                }
+                for form in conversion.forms
+            ]
+        )
+    )
     for form in conversion.forms:
         if form.left_out:
             st.warning(f"The {form.name} file is left out. {escape(form.left_out)}", icon=":material/warning:")
@@ -275,14 +366,16 @@ def push(run: RunRow) -> None:
 
 
 def download(run: RunRow) -> None:
+    """The student as files, made when somebody asks for them."""
     from studio.service import export
 
-    st.subheader("Export", anchor=False)
+    st.subheader("Get the student", anchor=False)
     if not home.model(run.id, "student").is_dir():
         st.caption("This run saved no student.")
         return
     st.caption("A Hugging Face folder with a model card and the settings that produced it, plus ONNX files.")
-    if st.button("Build download", icon=":material/inventory_2:", key="prepare"):
+    asked = st.session_state.pop("export", False)
+    if st.button("Build download", icon=":material/inventory_2:", key="prepare") or asked:
         with errors_shown(), st.spinner("Converting to ONNX and checking it on validation rows …"):
             convert(home, store, run.id)
         with errors_shown(), st.spinner("Packing …"):
@@ -303,47 +396,25 @@ def download(run: RunRow) -> None:
         query_params={"student": f"run:{run.id}/student", "teacher": teacher_of(run)},
         icon=":material/update:",
     )
-    with st.expander("Settings of this run as YAML"):
-        st.code(run.config.to_yaml(), language="yaml")
-
-
-def tabs(run: RunRow, measure: tasks.Measure) -> None:
-    """By class and confusion where each row has one class; the curves of every run."""
-    matrix = [found for found in store.confusions(run.id) if found.split == "test"]
-    by_class, confusion, learning = st.tabs(["By class", "Confusion", "Curves"]) if matrix else (None, None, None)
-    if by_class and confusion:
-        with by_class:
-            per_class(matrix)
-        with confusion:
-            matrices(matrix)
-    with learning or st.container():
-        curves(run, measure)
 
 
 def show(run: RunRow) -> None:
     set_title(f"Results of run {run.id}")
     task = task_of(run)
-    measure = task.measures[0]
-    headline(run)
     evaluations = store.evaluations(run.id)
-    if run.verdict and evaluations:
-        on_test = (found for found in evaluations if found.split in ("", "test"))
-        side_by_side({(found.role, found.metric): found for found in on_test}, task)
-        figure = charts.measures(evaluations, measure)
-        st.plotly_chart(figure, key="measures", config={"displayModeBar": False})
-        steps_taken(run, task)
-        old_and_new(run, evaluations, measure)
-        what_was_chosen(run, measure)
+    models = scored(evaluations, task.measures[0])
+    crumbs(run)
+    verdict(run, models, task, evaluations)
     if evaluations:
-        tabs(run, measure)
+        details(run, models, evaluations, task)
     download(run)
 
 
-st.title("Results", anchor=False)
 try:
     chosen = choose()
     if chosen is not None:
         show(chosen)
 except StudioError as error:
+    st.title("Results", anchor=False)
     show_error(error)
     st.page_link("all_runs.py", label="All runs", icon=":material/arrow_back:")

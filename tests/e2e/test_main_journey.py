@@ -4,6 +4,7 @@ import re
 import zipfile
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.conftest import reviews
@@ -89,9 +90,10 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
 
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
     page.get_by_text("See the results").click()
-    expect(page.get_by_text("The student is")).to_be_visible()
-    for role in ("Teacher", "Student", "Control"):
-        expect(page.get_by_role("heading", name=role, exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="of the teacher’s accuracy")).to_be_visible()
+    for name in ("Teacher", "Student", "Without teacher"):
+        expect(page.locator(".ds-plot .name").filter(has_text=name)).to_be_visible()
+    a_picture_of_the_result_is_saved(page, tmp_path)
 
     page.get_by_role("button", name="Build download").click()
     with page.expect_download(timeout=150_000) as taken:
@@ -99,6 +101,13 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     taken.value.save_as(tmp_path / "student.zip")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:
         assert {"config.json", "model.safetensors", "README.md", "config.yaml"} <= set(archive.namelist())
+
+
+def a_picture_of_the_result_is_saved(page: Page, folder) -> None:
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Save as a picture").click()
+    taken.value.save_as(folder / "card.png")
+    assert Image.open(folder / "card.png").size == (1200, 630)
 
 
 def test_a_live_chart_can_be_saved_as_a_picture_and_not_sent_to_anybody(page: Page, studio: str):
@@ -152,7 +161,7 @@ def test_a_deep_link_opens_its_page_with_the_navigation(page: Page, studio: str)
     page.goto(f"{studio}/results")
     page.wait_for_selector(READY)
     expect(page.get_by_role("link", name="New run")).to_be_visible()
-    expect(page.get_by_role("heading", name="Results")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
 def test_every_answer_carries_the_security_headers(page: Page, studio: str):

@@ -50,7 +50,7 @@ def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, stud
     start_and_wait(page, 1)
     expect(page.get_by_text("Soft targets and hints")).to_be_visible()
     page.get_by_text("See the results").click()
-    expect(page.get_by_text("The student is")).to_be_visible()
+    expect(page.get_by_role("heading", name="of the teacher’s accuracy")).to_be_visible()
 
     page.get_by_text("Continue with new data").click()
     expect(page).to_have_url(re.compile("new_run"))
@@ -58,4 +58,5 @@ def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, stud
     expect(page.get_by_text("Data it already knows")).to_be_visible()
     start_and_wait(page, 2)
     page.get_by_text("See the results").click()
-    expect(page.get_by_role("heading", name="New and old data")).to_be_visible()
+    page.get_by_role("tab", name="New and old data").click()
+    expect(page.get_by_text("so as not to forget it")).to_be_visible()

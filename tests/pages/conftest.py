@@ -1,5 +1,7 @@
 """Pages without a browser: opened, read, on an empty and on a filled store."""
 
+import html
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +36,12 @@ def opened(app: AppTest, page: str, **query: str) -> AppTest:
     app.run()
     assert not app.exception, app.exception
     return app
+
+
+def written(app: AppTest) -> str:
+    """The text of all that is drawn as HTML, but for the stylesheet."""
+    drawn = (element.proto.body for element in app.get("html"))
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)) for body in drawn if not body.startswith("<style>"))
 
 
 def words(app: AppTest) -> str:

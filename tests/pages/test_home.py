@@ -1,14 +1,40 @@
 """Home: the demos, and what runs, waits and is over."""
 
+from studio import events
 from studio.config.reading import parse_config
 from tests.conftest import TINY
-from tests.pages.conftest import opened, words
+from tests.pages.conftest import fresh, opened, words, written
 
 
-def test_home_shows_both_demos_and_the_latest_verdict(app, filled):
+def headings(app):
+    return [heading.value for heading in (*app.header, *app.subheader)]
+
+
+def test_home_shows_both_demos_and_the_latest_verdict_in_three_numbers(app, filled):
     app = opened(app, "home.py")
     assert {button.key for button in app.button} >= {"demo-text", "demo-images"}
-    assert "The student kept 97 % of it" in words(app).replace("\\", "")
+    drawn = " ".join(written(app).split())
+    assert "✓ The teacher helped" in drawn
+    assert "100 % of the teacher’s accuracy kept 1 × no smaller on disk 1 × no faster" in drawn
+
+
+def test_the_picture_has_the_figures_of_the_latest_finished_run_and_none_where_there_is_none(app, store, saved):
+    assert "%" not in written(opened(app, "home.py"))
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
+    told = {"teacher": (0.9, 8e6), "student": (0.6, 2e6)}
+    store.record(run.id, [
+        events.Evaluation(role=role, split="test", metric=metric, value=value, n=50)
+        for role, values in told.items()
+        for metric, value in zip(("accuracy", "size_bytes"), values, strict=True)
+    ])  # fmt: skip
+    store.record(run.id, [events.Verdict(outcome="no_control", sentence="Good.")])
+    store.finish(run.id)
+    app = opened(fresh(), "home.py")
+    (picture,) = [one.proto.body for one in app.get("html") if 'class="ds-shrink"' in one.proto.body]
+    assert "--wide:240;" in picture and "--wide:120;" in picture  # a quarter of the area
+    assert "--level:90%" in picture and "--level:60%" in picture
+    assert "8.0 MB · 90.0 %" in written(app)
+    assert "From run 1, reviews." in written(app)
 
 
 def test_a_click_on_a_demo_queues_its_run(app, store):
@@ -19,17 +45,22 @@ def test_a_click_on_a_demo_queues_its_run(app, store):
     assert [run.config.dataset for run in store.runs()] == ["Demo: handwritten digits"]
 
 
-def test_a_paused_run_waits_to_be_resumed_and_is_not_among_those_that_are_over(app, filled):
+def test_a_paused_run_waits_to_be_resumed_and_is_not_among_the_results(app, filled):
     paused = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="paused", owner="me")
     filled.request_stop(paused.id, True)
     filled.stopped(paused.id)
     app = opened(app, "home.py")
-    assert [header.value for header in app.header] == [
-        "Try a demo", "Active runs", "Paused", "Recent runs", "Your own data"
-    ]  # fmt: skip
+    assert headings(app)[:2] == ["Running now", "Latest results"]
     links = [link.proto.label for link in app.get("page_link")]
-    assert links.count("Resume") == 1
-    assert links.count("See the results") == 1
+    assert f"Resume: run {paused.id}" in links
+    assert [link for link in links if link.startswith("Results of")] == ["Results of run 1"]
+
+
+def test_a_running_run_has_one_bar_for_the_whole(app, filled):
+    app = opened(app, "home.py")
+    assert "Running now" in headings(app)
+    assert [one for one in app.get("html") if 'class="ds-bar"' in one.proto.body]
+    assert "waits for its turn" in words(app).replace("\\", "")
 
 
 def test_own_data_can_be_added_after_the_first_run_too(app, filled):

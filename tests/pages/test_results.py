@@ -5,16 +5,83 @@ import pytest
 from studio import events
 from studio.config.reading import parse_config
 from tests.conftest import TINY
-from tests.pages.conftest import fresh, opened, words
+from tests.pages.conftest import fresh, opened, words, written
 
 
-def test_the_verdict_and_all_three_models_are_on_the_results_page(app, filled):
+def test_three_numbers_come_first_and_the_verdict_says_what_the_teacher_brought(app, filled):
+    app = opened(app, "results.py", run="1")
+    assert app.title[0].value == "Keeps 100 % of the teacher’s accuracy\\."
+    assert "100 % of the teacher’s accuracy kept 90.0 % against 90.0 %" in " ".join(written(app).split())
+    assert "The student kept 97 % of it" in words(app).replace("\\", "")
+
+
+def test_the_picture_names_every_model_beside_its_value(app, filled):
+    drawn = " ".join(written(opened(app, "results.py", run="1")).split())
+    for name in ("Teacher 90.0 %", "Student 90.0 %", "Without teacher 90.0 %"):
+        assert name in drawn
+    assert "Accuracy on 100 test rows" in drawn
+
+
+def test_all_numbers_have_their_intervals(app, filled):
+    drawn = " ".join(written(opened(app, "results.py", run="1")).split())
+    assert "Accuracy 90.0 % (81.0 % to 94.5 %)" in drawn
+    assert "Size on disk 4.0 MB 4.0 MB 4.0 MB" in drawn
+
+
+def test_a_baseline_is_a_model_beside_the_others(app, filled):
+    told = [("baseline", "accuracy", 0.7), ("baseline", "size_bytes", 2e4)]
+    unchecked = [
+        events.Evaluation.model_construct(role=role, split="test", metric=metric, value=value, low=0.6, high=0.8, n=100)
+        for role, metric, value in told
+    ]
+    from pages._scores import scored
+    from studio import tasks
+
+    measure = tasks.get("text-classification").measures[0]
+    models = scored([*filled.evaluations(1), *unchecked], measure)
+    assert [(model.name, model.value) for model in models][-1] == ("Baseline", 0.7)
+
+
+def test_every_word_of_the_field_is_explained_with_the_numbers_of_the_run(app, filled):
+    effect = events.Comparison(first="student", second="control", split="test", difference=0.04, low=0.01, high=0.07,
+                               p_value=0.01, n=100)  # fmt: skip
+    filled.record(1, [effect])
     app = opened(app, "results.py", run="1")
     text = words(app).replace("\\", "")
-    assert "The student kept 97 % of it." in text
-    assert all(role in text for role in ("Teacher", "Student", "Control"))
-    assert [metric.value for metric in app.metric if metric.label == "Accuracy"] == ["90.0 %"] * 3
-    assert "95 % interval 81.0 % to 94.5 %" in text
+    for told in ("**90 of 100**", "**without the teacher**", "**+4.0 points**", "**81.0 % to 94.5 %**", "are 4 rows"):
+        assert told in text
+
+
+def test_the_classes_are_sorted_by_what_was_lost_and_the_largest_loss_is_said(app, filled, store, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="classes", owner="me")
+    counts = {"teacher": [[45, 5], [10, 40]], "student": [[44, 6], [30, 20]]}
+    store.record(run.id, [
+        *(events.Confusion(role=role, split="test", labels=["bad", "good"], counts=of) for role, of in counts.items()),
+        events.Evaluation(role="student", split="test", metric="accuracy", value=0.5, low=0.4, high=0.6, n=10),
+        events.Verdict(outcome="no_control", sentence="Half of it."),
+    ])  # fmt: skip
+    store.finish(run.id)
+    app = opened(app, "results.py", run=str(run.id))
+    assert "“good” lost most: 40 points" in words(app).replace("\\", "")
+    drawn = " ".join(written(app).split())
+    assert drawn.index("80 → 40 %, 50 rows") < drawn.index("90 → 88 %, 50 rows")
+    assert "**30 of 50** rows of “good” are taken for “bad”" in words(app).replace("\\", "")
+
+
+def test_a_label_that_looks_like_html_stays_text(app, store, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="html", owner="me")
+    labels = ["<img src=x onerror=alert(1)>", "good"]
+    store.record(run.id, [
+        *(events.Confusion(role=role, split="test", labels=labels, counts=[[5, 1], [2, 4]])
+          for role in ("teacher", "student")),
+        events.Evaluation(role="student", split="test", metric="accuracy", value=0.5, low=0.4, high=0.6, n=10),
+        events.Verdict(outcome="no_control", sentence="Half of it."),
+    ])  # fmt: skip
+    store.finish(run.id)
+    app = opened(app, "results.py", run=str(run.id))
+    drawn = [element.proto.body for element in app.get("html")]
+    assert [body for body in drawn if "&lt;img src=x" in body]
+    assert not [body for body in drawn if "<img" in body]
 
 
 def test_the_results_show_what_each_step_cost(app, filled):
@@ -28,10 +95,9 @@ def test_the_results_show_what_each_step_cost(app, filled):
         ],
     )  # fmt: skip
     app = opened(app, "results.py", run="1")
-    table = next(table.value for table in app.dataframe if "Step" in table.value.columns)
-    assert table["Step"].tolist() == ["Teacher", "Student at first", "Distil"]
-    assert table["Change"].tolist() == ["", "", "+35.0"]
-    assert table["Size"].tolist() == ["4.0 MB", "1.0 MB", "1.0 MB"]
+    assert "Step by step" in [tab.label for tab in app.tabs]
+    drawn = " ".join(written(app).split())
+    assert "Distil 85.0 % (75.0 % to 95.0 %) +35.0 250.0 K 1.0 MB 1.5 ms" in drawn
 
 
 def test_what_a_run_chose_by_itself_is_told_with_its_reason(app, filled):
@@ -47,9 +113,10 @@ def test_old_and_new_data_are_shown_apart(app, filled, store):
            for role in ("teacher", "student", "control")]  # fmt: skip
     store.record(1, old)
     app = opened(app, "results.py", run="1")
-    tables = [table.value for table in app.dataframe if "Data" in table.value.columns]
-    assert tables[0]["Student"].tolist() == ["90.0 % (81.0 % to 94.5 %)", "70.0 % (60.0 % to 80.0 %)"]
-    assert [metric.value for metric in app.metric if metric.label == "Accuracy"] == ["90.0 %"] * 3
+    assert "New and old data" in [tab.label for tab in app.tabs]
+    drawn = " ".join(written(app).split())
+    assert "New 90.0 % (81.0 % to 94.5 %)" in drawn
+    assert "Old 70.0 % (60.0 % to 80.0 %)" in drawn
 
 
 @pytest.mark.parametrize("number", ["999", "1" * 23])
@@ -77,14 +144,25 @@ def test_a_stopped_run_with_a_student_offers_it(app, filled, home):
 
 
 def test_tabs_of_classes_appear_only_where_a_row_has_one_class(app, filled, store):
-    assert [tab.label for tab in opened(app, "results.py", run="1").tabs] == ["By class", "Confusion", "Curves"]
+    tabs = [tab.label for tab in opened(app, "results.py", run="1").tabs]
+    assert tabs == ["Classes", "Mix-ups", "All numbers", "Curves", "Settings"]
     other = store.submit(parse_config({"dataset": "reviews", **TINY}), key="other", owner="me")
     store.record(other.id, [
         events.Evaluation(role="student", split="test", metric="accuracy", value=0.5, low=0.4, high=0.6, n=10),
         events.Verdict(outcome="no_control", sentence="Half of it."),
     ])  # fmt: skip
     store.finish(other.id)
-    assert not opened(fresh(), "results.py", run=str(other.id)).tabs
+    tabs = [tab.label for tab in opened(fresh(), "results.py", run=str(other.id)).tabs]
+    assert tabs == ["All numbers", "Curves", "Settings"]
+
+
+def test_a_result_leads_back_to_its_run_and_names_models_data_and_day(app, filled):
+    app = opened(app, "results.py", run="1")
+    (back,) = [link.proto for link in app.get("page_link") if link.proto.label == "Run 1"]
+    assert (back.page, back.query_string) == ("run", "run=1")
+    text = words(app).replace("\\", "")
+    assert "reviews · transformer-small → transformer-tiny" in text
+    assert "just now" in text
 
 
 def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measures(app, pairs, store):
@@ -101,16 +179,8 @@ def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measu
     ])  # fmt: skip
     store.finish(run.id)
     app = opened(app, "results.py", run=str(run.id))
-    shown = [(metric.label, metric.value) for metric in app.metric]
-    assert shown == [
-        ("Spearman correlation", "0.900"), ("Pearson correlation", "0.900"),
-        ("Spearman correlation", "0.800"), ("Pearson correlation", "0.800"),
-        ("Spearman correlation", "−0.100"), ("Pearson correlation", "−0.100"),
-    ]  # fmt: skip
-    assert [metric.delta for metric in app.metric][::2] == [
-        "baseline", "−0.100 compared with the teacher", "−1.000 compared with the teacher"
-    ]  # fmt: skip
-    assert "95 % interval 0.700 to 0.850, 9 test rows" in words(app)
-    assert not app.tabs
-    (table,) = [table.value for table in app.dataframe if "Step" in table.value.columns]
-    assert table["Spearman correlation"].tolist() == ["0.900 (0.800 to 0.950)"]
+    assert app.title[0].value.replace("\\", "") == "Spearman correlation 0.800, the teacher’s 0.900."
+    drawn = " ".join(written(app).split())
+    assert "−0.100 in Spearman correlation, against the teacher" in drawn
+    assert "Pearson correlation 0.900 (0.800 to 0.950) 0.800 (0.700 to 0.850) −0.100 (−0.200 to −0.050)" in drawn
+    assert [tab.label for tab in app.tabs] == ["All numbers", "Step by step", "Curves", "Settings"]

@@ -1,0 +1,402 @@
+"""Pictures made of numbers: models by size and quality, a teacher that shrinks, what classes lost, stages of a run."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from pages._markup import Html, element, joined
+from pages._scores import Number, Scored, by_role, small, times
+from pages._words import change, count, duration, measured, size
+from studio.events import Confusion, stage
+from studio.tasks import Measure
+
+HEIGHT = 230
+"""Pixels between the lowest and the highest value of the picture of size and quality."""
+LEFT, RIGHT = 24.0, 78.0
+"""Per cent of its width where the smallest and the largest model stand; beside them is room for their names."""
+SAME_PLACE, APART = 6.0, 9
+"""Models nearer than this, in per cent, are drawn side by side, so many pixels from the middle."""
+LEAST_BALL, LARGEST_BALL = 12, 240
+OWNERS = {"teach": "teacher", "record": "teacher", "control": "control", "prepare": "control", "evaluate": "control",
+          "tune": "control"}  # fmt: skip
+
+
+def numbers(three: Sequence[Number], few: bool = False) -> Html:
+    """Large numbers, each with what it says."""
+    cells = []
+    for number in three:
+        value = element("b", number.value, element("small", number.unit) if number.unit else "")
+        words = element("strong", number.words) if not few else element("span", number.words)
+        detail = element("span", number.detail)
+        cells.append(element("div", value, words, *(() if few else (detail,)), kind="ds-number"))
+    return element("div", *cells, kind=f"ds-numbers{' small' if few else ''}")
+
+
+def badge(words: str, kind: str) -> Html:
+    """A word on a coloured ground; `kind`: good, even, careful or bad."""
+    return element("span", words, kind=f"st-badge-{kind}")
+
+
+def strip(label: str, words: str, kind: str = "careful") -> Html:
+    """One thing to look at."""
+    return element("div", element("b", label), words, kind=f"ds-strip {kind}", role="note")
+
+
+# --- size and quality
+
+
+def sizes(models: Sequence[Scored], measure: Measure) -> Html:
+    """All models of a run by size on disk (across) and the deciding measure (up), each with its name beside it."""
+    placed = [model for model in models if model.size_bytes]
+    low, high = _range([end for model in models for end in (model.low, model.high)], measure)
+    across = _places([model.size_bytes or 1 for model in placed])
+    marks: list[Html] = [_tick(value, low, high, measure) for value in _round_values(low, high)]
+    marks += [_size_tick(bytes_, [model.size_bytes or 1 for model in placed]) for bytes_ in _round_sizes(placed)]
+    for number, model in enumerate(placed):
+        near = [other for other, place in enumerate(across) if abs(place - across[number]) < SAME_PLACE]
+        marks.append(_mark(model, across[number], near.index(number), len(near), (low, high), measure))
+    marks += [_level(model, low, high, measure) for model in models if not model.size_bytes]
+    rows = max((model.rows for model in models), default=0)
+    words = f"{measure.title} on {rows:,} test rows, with the 95 % interval"
+    field = element("div", *marks, kind="ds-field", style=f"height:{HEIGHT}px")
+    return element(
+        "figure",
+        element("p", finding(models, measure), kind="ds-lead"),
+        element("p", words, kind="ds-sub"),
+        field,
+        element("p", "size on disk →", kind="ds-axis"),
+        kind="ds-plot",
+        role="img",
+        style="margin:0",
+        aria_label=f"{words}: " + ", ".join(_told(model, measure) for model in models),
+    )
+
+
+def finding(models: Sequence[Scored], measure: Measure) -> str:
+    """What the picture of size and quality says.
+
+    >>> accuracy = Measure("accuracy", "Accuracy", "")
+    >>> finding([Scored("teacher", 0.9, 0.8, 1, 9, 9e6), Scored("student", 0.85, 0.8, 0.9, 9, 3e6)], accuracy)
+    '3.0 times smaller, 5.0 points below'
+    """
+    known = by_role(models)
+    if "teacher" not in known or "student" not in known:
+        return "Size and quality"
+    teacher, student = known["teacher"], known["student"]
+    apart = student.value - teacher.value
+    points = f"{abs(100 * apart):.1f} points" if measure.unit == "share" else f"{abs(apart):.3f}"
+    quality = "as good" if round(apart, 4) == 0 else f"{points} {'above' if apart > 0 else 'below'}"
+    if not teacher.size_bytes or not student.size_bytes:
+        return quality[0].upper() + quality[1:]
+    ratio = teacher.size_bytes / student.size_bytes
+    word, shown = ("smaller", ratio) if ratio >= 1 else ("larger", 1 / ratio)
+    return f"{times(shown)} times {word}, {quality}"
+
+
+def _told(model: Scored, measure: Measure) -> str:
+    weight = f", {size(model.size_bytes)}" if model.size_bytes else ""
+    return f"{model.name} {measured(model.value, measure)}{weight}"
+
+
+def _range(ends: Sequence[float], measure: Measure) -> tuple[float, float]:
+    """The lowest and the highest value that are drawn: the intervals with room for a name above."""
+    low, high = min(ends), max(ends)
+    room = max(high - low, 0.02)
+    low, high = low - 0.08 * room, high + 0.16 * room
+    return (max(0.0, low), high) if measure.unit == "share" else (low, high)
+
+
+def _round_values(low: float, high: float) -> Iterator[float]:
+    """Three to five round values between two."""
+    step = 10 ** math.floor(math.log10((high - low) / 2))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 5)
+    value = math.ceil(low / step) * step
+    while value <= high:
+        yield round(value, 10)
+        value += step
+
+
+def _places(weights: Sequence[float]) -> list[float]:
+    """Where the models stand, in per cent of the width: by the logarithm of their size."""
+    if not weights:
+        return []
+    low, high = math.log(min(weights)), math.log(max(weights))
+    if high - low < 1e-6:
+        return [50.0 for _ in weights]
+    return [LEFT + (RIGHT - LEFT) * (math.log(weight) - low) / (high - low) for weight in weights]
+
+
+def _round_sizes(placed: Sequence[Scored]) -> list[float]:
+    """Powers of ten around the models; where they are alike, their own sizes."""
+    weights = [model.size_bytes or 1 for model in placed]
+    if not weights:
+        return []
+    powers = [10.0**power for power in range(3, 13) if min(weights) / 2 <= 10**power <= max(weights) * 2]
+    return powers if len(powers) > 1 else sorted({min(weights), max(weights)})
+
+
+def _size_tick(bytes_: float, weights: Sequence[float]) -> Html:
+    low, high = math.log(min(weights)), math.log(max(weights))
+    share = 0.5 if high - low < 1e-6 else (math.log(bytes_) - low) / (high - low)
+    return element("span", size(bytes_), kind="across", style=f"left:{LEFT + (RIGHT - LEFT) * share:.1f}%")
+
+
+def _up(value: float, low: float, high: float) -> float:
+    return HEIGHT * (value - low) / (high - low)
+
+
+def _tick(value: float, low: float, high: float, measure: Measure) -> Html:
+    words = f"{100 * value:.0f} %" if measure.unit == "share" and high - low > 0.03 else measured(value, measure)
+    return element("div", element("span", words), kind="tick", style=f"bottom:{_up(value, low, high):.0f}px")
+
+
+def _mark(model: Scored, across: float, place: int, of: int, ends: tuple[float, float], measure: Measure) -> Html:
+    """One model: its interval, its dot, its name. Models of one size stand side by side, their names outside."""
+    left = f"left:calc({across:.1f}% + {round((place - (of - 1) / 2) * 2 * APART)}px)"
+    bottom, low, high = (_up(value, *ends) for value in (model.value, model.low, model.high))
+    interval = element("span", kind="range", style=f"{left};bottom:{low:.0f}px;height:{max(2, high - low):.0f}px")
+    dot = element("span", kind="dot", style=f"{left};bottom:{bottom:.0f}px")
+    name = (f"{model.name} ", element("i", measured(model.value, measure)))
+    if of == 1:
+        style = f"{left};bottom:{high + 14:.0f}px;translate:-50% 0"
+    elif place == 0:
+        style = f"right:calc({100 - across:.1f}% + {APART * of + 6}px);bottom:{bottom:.0f}px"
+    else:
+        style = f"left:calc({across:.1f}% + {APART * of + 6}px);bottom:{bottom - 20 * (place - 1):.0f}px"
+    return element("div", interval, dot, element("span", *name, kind="name", style=style), kind=model.role)
+
+
+def _level(model: Scored, low: float, high: float, measure: Measure) -> Html:
+    """A model without a size: a line across."""
+    bottom = _up(model.value, low, high)
+    line = element("span", kind="tick", style=f"bottom:{bottom:.0f}px;border-top:2px dashed var(--own)")
+    name = (f"{model.name} ", element("i", measured(model.value, measure)))
+    label = element("span", *name, kind="name", style=f"right:0;bottom:{bottom + 11:.0f}px")
+    return element("div", line, label, kind=model.role)
+
+
+# --- a teacher that shrinks
+
+
+def shrink(
+    teacher: Scored | None = None, student: Scored | None = None, measure: Measure | None = None, source: str = ""
+) -> Html:
+    """The teacher beside its student: areas are sizes, the filled part is the deciding measure. Without a run, an
+    outline without numbers."""
+    if not teacher or not student or not measure or not teacher.size_bytes or not student.size_bytes:
+        return _balls((LARGEST_BALL, 60, 0.3), (LARGEST_BALL // 4, 60, 4.0), ("", ""), "")
+    ratio = math.sqrt(student.size_bytes / teacher.size_bytes)
+    wide = LARGEST_BALL if ratio <= 1 else LARGEST_BALL / ratio
+    diameters = [max(LEAST_BALL, round(wide)), max(LEAST_BALL, round(wide * ratio))]
+    shares = [_level_of(model.value, measure) for model in (teacher, student)]
+    words = [f"{size(model.size_bytes or 0)} · {measured(model.value, measure)}" for model in (teacher, student)]
+    note = f"Area: size on disk. Filled: {small(measure.title)}. {source}"
+    return _balls(
+        (diameters[0], shares[0], 0.3),
+        (diameters[1], shares[1], diameters[0] / diameters[1]),
+        (words[0], words[1]),
+        note,
+    )
+
+
+def _level_of(value: float, measure: Measure) -> float:
+    """How much of a ball is filled, in per cent."""
+    return 100 * min(1.0, max(0.0, value))
+
+
+def _balls(
+    teacher: tuple[float, float, float], student: tuple[float, float, float], words: tuple[str, str], note: str
+) -> Html:
+    parts = []
+    for role, (wide, level, start), told in zip(("teacher", "student"), (teacher, student), words, strict=True):
+        ball = element("div", kind="ball", style=f"--wide:{wide:.0f};--level:{level:.0f}%;--from:{start:.1f}")
+        name = element("div", element("b", role.capitalize()), element("span", told), kind="words")
+        parts.append(element("div", ball, name, kind=f"one {role}"))
+    picture = element("div", parts[0], element("div", kind="way"), parts[1], kind="ds-shrink")
+    told = ", ".join(f"{role} {said}" for role, said in zip(("teacher", "student"), words, strict=True) if said)
+    return element(
+        "figure", picture, element("p", note, kind="ds-note") if note else "", role="img", style="margin:0",
+        aria_label=told or "A large teacher becomes a small student",
+    )  # fmt: skip
+
+
+# --- classes
+
+
+def recalls(confusion: Confusion) -> dict[str, tuple[float | None, int]]:
+    """Of each class the share that the model gets right, and how many rows it has."""
+    found: dict[str, tuple[float | None, int]] = {}
+    for number, label in enumerate(confusion.labels):
+        rows = sum(confusion.counts[number])
+        found[label] = (confusion.counts[number][number] / rows if rows else None, rows)
+    return found
+
+
+def losses(teacher: Confusion, student: Confusion) -> list[tuple[str, float, float, int]]:
+    """Label, teacher's and student's share of right rows, rows: what lost most comes first; a class without test rows
+    is left out."""
+    of_teacher, of_student = recalls(teacher), recalls(student)
+    found = []
+    for label, (value, rows) in of_teacher.items():
+        other = of_student.get(label, (None, 0))[0]
+        if value is not None and other is not None:
+            found.append((label, value, other, rows))
+    return sorted(found, key=lambda one: one[2] - one[1])
+
+
+def lost_and_kept(found: Sequence[tuple[str, float, float, int]]) -> str:
+    """What the classes say, in a sentence.
+
+    >>> lost_and_kept([("refund", 0.8, 0.5, 9), ("other", 0.5, 0.6, 9)])
+    '“refund” lost most: 30 points. 1 of 2 classes lost nothing.'
+    """
+    if not found:
+        return "No class has test rows."
+    label, before, after, _ = found[0]
+    kept = sum(after >= before for _, before, after, _ in found)
+    if after >= before:
+        return f"None of {len(found)} classes lost anything."
+    return f"“{label}” lost most: {100 * (before - after):.0f} points. {kept} of {len(found)} classes lost nothing."
+
+
+def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
+    """Teacher's and student's share of right rows of each class, as two dots on a line."""
+    cells: list[Html] = []
+    for label, before, after, rows in found:
+        low, wide = 100 * min(before, after), 100 * abs(after - before)
+        line = element(
+            "div",
+            element("i", style=f"left:{low:.1f}%;width:{wide:.1f}%"),
+            element("u", kind="teacher", style=f"left:{100 * before:.1f}%"),
+            element("u", kind="student", style=f"left:{100 * after:.1f}%"),
+            kind="pair",
+        )
+        told = f"{100 * before:.0f} → {100 * after:.0f} %, {rows} row{'' if rows == 1 else 's'}"
+        cells += [element("div", label, kind="label", title=label), line, element("div", told, kind="value")]
+    return element("div", *cells, kind="ds-rows")
+
+
+def class_counts(counts: Mapping[str, int]) -> Html:
+    """How often each class comes, as bars with their names."""
+    most = max(counts.values(), default=1) or 1
+    cells: list[Html] = []
+    for label, rows in counts.items():
+        bar = element("div", element("i", style=f"width:{100 * rows / most:.1f}%"), kind="bar")
+        cells += [element("div", label, kind="label", title=label), bar, element("div", f"{rows:,}", kind="value")]
+    return element("div", *cells, kind="ds-rows")
+
+
+def mix_ups(matrix: Confusion) -> list[tuple[str, str, int, int]]:
+    """True class, what it is taken for, how often, of how many rows: the most frequent first."""
+    found = [
+        (true, guess, counts[column], sum(counts))
+        for row, (true, counts) in enumerate(zip(matrix.labels, matrix.counts, strict=True))
+        for column, guess in enumerate(matrix.labels)
+        if row != column and counts[column]
+    ]
+    return sorted(found, key=lambda one: -one[2])
+
+
+def confusion(matrix: Confusion) -> Html:
+    """Rows: the true class; columns: what the model says; the shade is the share of the row."""
+    head = element("tr", element("th", "true ↓ said →"), *(element("th", label, scope="col", title=label)
+                   for label in matrix.labels))  # fmt: skip
+    body = []
+    for label, counts in zip(matrix.labels, matrix.counts, strict=True):
+        rows = max(1, sum(counts))
+        cells = [element("td", cell, style=f"--share:{cell / rows:.2f}") for cell in counts]
+        body.append(element("tr", element("th", label, scope="row", title=label), *cells))
+    return element("div", element("table", head, *body), kind=f"ds-table {matrix.role}", tabindex="0")
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> Html:
+    """A plain table of words; the first column names its row."""
+    names = list(rows[0]) if rows else []
+    head = element("tr", *(element("th", name, scope="col") for name in names))
+    body = [
+        element("tr", element("th", row[names[0]], scope="row"), *(element("td", row[name]) for name in names[1:]))
+        for row in rows
+    ]
+    return element("div", element("table", head, *body), kind="ds-table plain", tabindex="0")
+
+
+# --- a run
+
+
+def stages(names: Sequence[tuple[str, str]], begun: Mapping[str, float | None], now: str | None) -> Html:
+    """The stages of a run in their order, as (phase, title): done with their time, now, to come."""
+    items = []
+    for phase, title in names:
+        seconds = begun.get(phase)
+        kinds = [OWNERS.get(stage(phase), "student")]
+        kinds += ["now"] if phase == now else ["done"] if seconds is not None else []
+        told = "now" if phase == now else duration(seconds) if seconds is not None else ""
+        current = "step" if phase == now else None
+        items.append(element("li", title, element("small", told), kind=" ".join(kinds), aria_current=current))
+    return element("ol", *items, kind="ds-stages", aria_label="Stages of the run")
+
+
+def bar(share: float) -> Html:
+    """How much of something is done."""
+    done = element("i", style=f"width:{100 * share:.0f}%")
+    return element("div", done, kind="ds-bar", role="img", aria_label=f"{100 * share:.0f} % done")
+
+
+# --- what a setting does
+
+
+def softened(temperature: float) -> Html:
+    """What a teacher says of three classes, and what it says at this temperature; the logits are an example."""
+    logits = (6.0, 3.0, 1.0)
+    sides = []
+    for kind, by, words in (("pale", 1.0, "what the teacher says"), ("", temperature, "what the student hears")):
+        powers = [math.exp(logit / by) for logit in logits]
+        bars = [element("i", style=f"height:{100 * power / sum(powers):.0f}%") for power in powers]
+        sides.append(element("div", element("div", *bars, kind=f"bars {kind}"), element("small", words), kind="group"))
+    return element("figure", *sides, kind="ds-knob", role="img",
+                   aria_label=f"An answer of the teacher, plain and at a temperature of {temperature:g}")  # fmt: skip
+
+
+def shared(alpha: float) -> Html:
+    """How much the student listens to whom."""
+    parts = [("t", alpha), ("l", 1 - alpha)]
+    bars = [element("div", kind=kind, style=f"flex:{share:.2f}") for kind, share in parts if share > 0]
+    teacher, labels = (f"{100 * share:.0f} %" for share in (alpha, 1 - alpha))
+    said = element(
+        "div", element("span", f"to the teacher, {teacher}"), element("span", f"to labels, {labels}"), kind="ds-said"
+    )
+    return element("figure", element("div", *bars, kind="ds-split"), said, role="img", style="margin:0;height:5.2rem",
+                   aria_label=f"The student listens to the teacher by {teacher}, to labels by {labels}")  # fmt: skip
+
+
+def thinner(ratio: float) -> Html:
+    """A layer before and after a share of its neurons is gone."""
+    sides = []
+    for kind, wide, words in (("pale", 1.0, "before"), ("", 1 - ratio, f"{100 * (1 - ratio):.0f} % stay")):
+        wires = [element("i", style=f"width:{100 * wide:.0f}%") for _ in range(4)]
+        sides.append(
+            element("div", element("div", *wires, kind=f"wires {kind}"), element("small", words), kind="group")
+        )
+    return element("figure", *sides, kind="ds-knob", role="img",
+                   aria_label=f"A layer of which {100 * ratio:.0f} % is removed")  # fmt: skip
+
+
+def model_card(role: str, over: str, title: str, facts: Mapping[str, str], good_for: str) -> Html:
+    """One model: what it is, what it takes, what it is good for."""
+    lines = joined(*(joined(element("dt", name), element("dd", value)) for name, value in facts.items()))
+    return element(
+        "div", element("small", over), element("p", title, kind="ds-lead"), element("p", good_for, kind="ds-sub"),
+        element("dl", lines), kind=f"ds-model {role}",
+    )  # fmt: skip
+
+
+def parameters(number: float | None) -> str:
+    return "being measured …" if number is None else f"{count(number)} parameters"
+
+
+def in_points(difference: float, measure: Measure) -> str:
+    """A difference with its sign and unit.
+
+    >>> in_points(-0.042, Measure("accuracy", "Accuracy", ""))
+    '−4.2 points'
+    """
+    return change(difference, measure.unit) + (" points" if measure.unit == "share" else "")

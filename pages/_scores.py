@@ -1,0 +1,153 @@
+"""What a run measured of its models, and the three numbers that are said of it: kept, smaller, faster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pages._words import change, measured, signed, size
+from studio.events import Evaluation
+from studio.tasks import Measure
+
+ROLES = {
+    "teacher": "the large model",
+    "student": "the small model that learned from it",
+    "control": "the same small model, trained without the teacher",
+    "baseline": "a simple method to compare with",
+}
+PEOPLE = ("Spearman", "Pearson")
+LEAST_CHANGE = 1.05
+"""A ratio nearer to one than this is no difference."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model of a run: the deciding measure with its interval, and what the model takes."""
+
+    role: str
+    value: float
+    low: float
+    high: float
+    rows: int
+    size_bytes: float | None = None
+    parameters: float | None = None
+    latency_ms: float | None = None
+
+    @property
+    def name(self) -> str:
+        return {"control": "Without teacher"}.get(self.role, self.role.capitalize())
+
+
+@dataclass(frozen=True)
+class Number:
+    """One of the three large numbers: the number, its unit, what it is, what it is made of."""
+
+    value: str
+    unit: str
+    words: str
+    detail: str
+
+
+Found = dict[tuple[str, str], Evaluation]
+"""What was measured, by role and metric."""
+
+
+def on_test(evaluations: Sequence[Evaluation]) -> Found:
+    """What was measured on the test rows, or on no rows at all."""
+    return {(one.role, one.metric): one for one in evaluations if one.split in ("", "test")}
+
+
+def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
+    """The models of a run, teacher first, as the test rows saw them."""
+    found = on_test(evaluations)
+    models = []
+    for role in ROLES:
+        one = found.get((role, measure.name))
+        if one is None:
+            continue
+        costs = {
+            name: found[role, name].value
+            for name in ("size_bytes", "parameters", "latency_ms")
+            if (role, name) in found
+        }
+        low, high = (one.value if end is None else end for end in (one.low, one.high))
+        models.append(Scored(role, one.value, low, high, one.n or 0, **costs))
+    return models
+
+
+def by_role(models: Sequence[Scored]) -> dict[str, Scored]:
+    return {model.role: model for model in models}
+
+
+def three(models: Sequence[Scored], measure: Measure) -> list[Number]:
+    """Kept, smaller, faster, as far as they were measured."""
+    known = by_role(models)
+    if "teacher" not in known or "student" not in known:
+        return []
+    teacher, student = known["teacher"], known["student"]
+    numbers = [_kept(teacher, student, measure)]
+    if teacher.size_bytes and student.size_bytes:
+        detail = f"{size(student.size_bytes)} against {size(teacher.size_bytes)}"
+        numbers.append(_times(teacher.size_bytes, student.size_bytes, ("smaller", "larger"), " on disk", detail))
+    if teacher.latency_ms and student.latency_ms:
+        detail = f"{milliseconds(student.latency_ms)} against {milliseconds(teacher.latency_ms)}, one row at a time"
+        numbers.append(_times(teacher.latency_ms, student.latency_ms, ("faster", "slower"), "", detail))
+    return numbers
+
+
+def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
+    title = small(measure.title)
+    detail = f"{measured(student.value, measure)} against {measured(teacher.value, measure)}"
+    if measure.unit == "share" and teacher.value > 0:
+        return Number(f"{100 * student.value / teacher.value:.0f}", "%", f"of the teacher’s {title} kept", detail)
+    return Number(change(student.value - teacher.value, measure.unit), "", f"in {title}, against the teacher", detail)
+
+
+def _times(teacher: float, student: float, words: tuple[str, str], where: str, detail: str) -> Number:
+    ratio = teacher / student
+    if 1 / LEAST_CHANGE < ratio < LEAST_CHANGE:
+        return Number("1", "×", f"no {words[0]}{where}", detail)
+    word, shown = (words[0], ratio) if ratio > 1 else (words[1], 1 / ratio)
+    return Number(times(shown), "×", f"{word}{where}", detail)
+
+
+def times(ratio: float) -> str:
+    """A ratio in few characters.
+
+    >>> times(47.14), times(3.9), times(812.4)
+    ('47.1', '3.9', '812')
+    """
+    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.1f}"
+
+
+def milliseconds(value: float) -> str:
+    """A short time; two digits that mean something.
+
+    >>> milliseconds(0.0704), milliseconds(1.234), milliseconds(15.2)
+    ('0.07 ms', '1.2 ms', '15 ms')
+    """
+    return f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def small(title: str) -> str:
+    """A title within a sentence; people keep their capitals.
+
+    >>> small("Macro F1"), small("Accuracy"), small("Pearson correlation")
+    ('macro F1', 'accuracy', 'Pearson correlation')
+    """
+    return title if title.startswith(PEOPLE) else title[0].lower() + title[1:]
+
+
+def headline(models: Sequence[Scored], measure: Measure) -> str:
+    """The finding as a title, for which everybody would read on."""
+    known = by_role(models)
+    if "teacher" not in known or "student" not in known:
+        return "Results"
+    kept, *costs = three(models, measure)
+    student, teacher = known["student"], known["teacher"]
+    if measure.unit == "share" and teacher.value > 0:
+        first = f"Keeps {kept.value} % of the teacher’s {small(measure.title)}"
+    else:
+        first = f"{measure.title} {measured(student.value, measure)}, the teacher’s {measured(teacher.value, measure)}"
+    bytes_number = next((number for number in costs if number.words.endswith("on disk")), None)
+    if bytes_number is None or bytes_number.value == "1":
+        return f"{first}."
+    return signed(f"{first}, {bytes_number.value} times {bytes_number.words.removesuffix(' on disk')}.")
