@@ -5,10 +5,12 @@
     # on the disk, and in its place
 
 A block that fails leaves what was there before. Two that write at the same time leave the one that ended last.
+What a disk loses or changes later is found by the checksums that `sealed` puts beside the files.
 """
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import os
 import shutil
@@ -39,6 +41,51 @@ def whole_file(file: Path) -> Iterator[Path]:
         part = room / file.name
         yield part
         _publish(part, file, aside=room)
+
+
+SUMS = "SHA256SUMS"
+"""The checksums of a folder's files, in the form that `sha256sum --check` reads."""
+
+
+@contextlib.contextmanager
+def sealed(folder: Path) -> Iterator[Path]:
+    """As `whole`, with the checksums of all files beside them."""
+    with whole(folder) as part:
+        yield part
+        lines = [f"{known}  {name}\n" for name, known in checksums(part).items()]
+        (part / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def damage(folder: Path) -> str | None:
+    """What is not as it was written, such as "model.safetensors is not what was written"; None where all files are
+    as they were, or nobody wrote down how that is."""
+    listed = folder / SUMS
+    if not listed.is_file():
+        return None
+    for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+        known, _, name = line.partition("  ")
+        file = folder / name
+        if not file.is_file():
+            return f"{name} is gone"
+        if _checksum(file) != known:
+            return f"{name} is empty" if not file.stat().st_size else f"{name} is not what was written"
+    return None
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file by its path in the folder."""
+    return {file.relative_to(folder).as_posix(): _checksum(file) for file in inside(folder)}
+
+
+def sync(path: Path) -> None:
+    """Wait until the file's content, or the folder's list of names, is on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # a folder cannot be opened there
+    opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def is_partial(path: Path) -> bool:
@@ -93,20 +140,14 @@ def _publish(part: Path, target: Path, aside: Path) -> None:
                 raise
         with contextlib.suppress(FileNotFoundError):  # another writer has put it aside
             target.rename(aside / f"old-{attempt}")
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _sync_tree(path: Path) -> None:
     for inner in (*path.rglob("*"), path):
-        _sync(inner)
+        sync(inner)
 
 
-def _sync(path: Path) -> None:
-    """Wait until the file's content, or the folder's list of names, is on the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # a folder cannot be opened there
-    opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+def _checksum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

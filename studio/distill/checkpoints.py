@@ -1,6 +1,9 @@
-"""The state of a fit on disk: whole or not there, whatever kills the process or the machine."""
+"""The state of a fit on disk: whole or not there, whatever kills the process or the machine, and the one before it."""
 
+import pickle
 import time
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +43,56 @@ class Checkpoint:
 
 
 def write(file: Path, state: dict[str, Any]) -> None:
-    """In one move, and on the disk before the call returns: a power cut leaves the old state or the new one."""
-    with files.whole_file(file) as part, part.open("wb") as opened:
-        torch.save(state, opened)
+    """In one move, and on the disk before the call returns: a power cut leaves the old state or the new one. The old
+    one stays beside it, for a disk that loses the new one later."""
+    with files.whole_file(file) as part:
+        with part.open("wb") as opened:
+            torch.save(state, opened)
+        files.sync(part)
+        if file.exists():
+            file.replace(_before(file))
 
 
-def read(file: Path | None) -> dict[str, Any] | None:
-    """The state, or None where there is none. It is the studio's own file; no code in it would be run either."""
-    if file is None or not file.is_file():
-        return None
+@dataclass(frozen=True)
+class Saved:
+    """What is on disk of a fit: its latest state that is whole, None where there is none, and what had to be put away
+    to find it, in sentences."""
+
+    state: dict[str, Any] | None
+    damaged: tuple[str, ...] = ()
+
+
+def read(file: Path | None) -> Saved:
+    """The latest state that is whole; a damaged one is deleted. They are the studio's own files; no code in them would
+    be run either."""
+    damaged: list[str] = []
+    for place in () if file is None else (file, _before(file)):
+        if not place.is_file():
+            continue
+        try:
+            return Saved(_in_todays_names(_whole_state(place)), tuple(damaged))
+        except _DAMAGED as error:
+            damaged.append(f"The checkpoint {place.name} is damaged ({error}): an earlier state is taken.")
+            place.unlink(missing_ok=True)
+    return Saved(None, tuple(damaged))
+
+
+_DAMAGED = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError)
+"""What zipfile and torch raise for files that are cut off or changed. (A letter that is none is a ValueError.)"""
+
+
+def _whole_state(file: Path) -> dict[str, Any]:
+    """Torch writes a checksum beside each part, and does not look at it when it reads."""
+    with zipfile.ZipFile(file) as archive:
+        wrong = archive.testzip()
+    if wrong is not None:
+        raise zipfile.BadZipFile(f"the checksum of {wrong} is another")
     state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    return _in_todays_names(state)
+    return state
+
+
+def _before(file: Path) -> Path:
+    return file.with_name(f"{file.name}.before")
 
 
 _LEARNER = ("parts", "network", "objective", "optimizer", "schedule", "scaler")

@@ -41,8 +41,10 @@ def fit(spec: FitSpec, device: Device, best: BestWeights) -> Generator[Event, No
     state = FitState(spec, device, best)
     kept = Checkpoint(spec.checkpoint if device.group.is_first else None)
     saved = checkpoints.read(spec.checkpoint)
-    if saved is not None:
-        state.load_state_dict(saved)
+    for sentence in saved.damaged:
+        yield Log(level="warning", message=sentence)
+    if saved.state is not None:
+        state.load_state_dict(saved.state)
         yield from state.points()  # what was said shortly before the end may not have been heard
         yield state.progress
     while not state.is_done:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from studio import files
-from studio.events import Progress
+from studio.events import Log, Progress
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded
@@ -110,27 +110,48 @@ def are_numbers(logits: PositionLogits) -> bool:
 
 
 def record(
-    model: Model, inputs: Encoded, device: Device, folder: Path, tell: Callable[[int], Progress]
-) -> Generator[Progress, None, PositionLogits]:
+    model: Model, inputs: Encoded, device: Device, folder: Path, tell: Callable[[int], Progress], found: str
+) -> Generator[Progress | Log, None, PositionLogits]:
     """The teacher's logits over the transfer set, from `folder` when they are there, else computed and put there.
 
-    `folder` is named after `fingerprint`. The values (positions, classes) are memory-mapped.
+    `folder` is named after `fingerprint`; `found` is said where they are read from it. What is damaged is computed
+    anew. The values (positions, classes) are memory-mapped.
     """
-    file = folder / "logits.npy"
-    if not device.group.all_agree(file.exists()):
+    damage = _damage(folder, inputs, model) if folder.exists() else None
+    is_there = folder.exists() and damage is None
+    if damage is not None:
+        yield Log(level="warning", message=f"The teacher's answers on disk are damaged: {damage}. They are made anew.")
+    if device.group.all_agree(is_there):
+        yield Log(message=found)
+    else:
         computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
-        if device.group.writes and not file.exists():
+        if device.group.writes and not is_there:
             _write(folder, computed)
         device.group.wait()
     yield tell(len(inputs))
-    return PositionLogits.arranged(
-        torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False)), inputs.offsets.cpu()
-    )
+    values = np.load(folder / LOGITS, mmap_mode="c", allow_pickle=False)
+    return PositionLogits.arranged(torch.from_numpy(values), inputs.offsets.cpu())
+
+
+LOGITS = "logits.npy"
+
+
+def _damage(folder: Path, inputs: Encoded, model: Model) -> str | None:
+    """Why what is on disk cannot be these outputs; None where it can."""
+    damage = files.damage(folder)
+    if damage is not None:
+        return damage
+    try:
+        shape = np.load(folder / LOGITS, mmap_mode="r", allow_pickle=False).shape
+    except (OSError, ValueError, EOFError) as error:
+        return f"{LOGITS} cannot be read ({error})"
+    wanted = (int(inputs.offsets[-1]), model.network.config.num_labels)
+    return None if shape == wanted else f"{LOGITS} holds {shape} numbers in place of {wanted}"
 
 
 def _write(folder: Path, outputs: PositionLogits) -> None:
     """Whole or not at all: another run that needs the same outputs sees all of them or none."""
-    with files.whole(folder) as part:
-        np.save(part / "logits.npy", outputs.values.numpy())
+    with files.sealed(folder) as part:
+        np.save(part / LOGITS, outputs.values.numpy())
         if not outputs.one_per_row:
             np.save(part / "offsets.npy", outputs.offsets.numpy())

@@ -13,7 +13,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from studio.distill import teacher_outputs
-from studio.events import Event, Log, Phase, Progress
+from studio.events import Event, Phase, Progress
 from studio.home import Home
 from studio.machine.devices import Device
 from studio.models.model import Model
@@ -138,11 +138,9 @@ class _Recorder:
         yield self._progress(view, 0)
         inputs = self.transfer.part(teacher, number, view)
         folder = self.home.teacher_outputs / teacher_outputs.fingerprint(teacher, inputs, self.device.dtype)
-        if folder.exists():
-            which = f" (view {view + 1})" if self.transfer.views > 1 else ""
-            yield Log(message=_FROM_DISK.format(which))
+        found = _FROM_DISK.format(f" (view {view + 1})" if self.transfer.views > 1 else "")
         tell = functools.partial(self._progress, view)
-        logits = yield from teacher_outputs.record(teacher, inputs, self.device, folder, tell)
+        logits = yield from teacher_outputs.record(teacher, inputs, self.device, folder, tell, found)
         self.done += len(inputs)
         return logits
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from studio import events
+from studio import events, files
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 from studio.home import Home
@@ -111,8 +111,8 @@ class Trackers:
         return known
 
     def _remember(self, names: dict[str, str]) -> None:
-        self._names.parent.mkdir(parents=True, exist_ok=True)
-        self._names.write_text(json.dumps(names))
+        with files.whole_file(self._names) as part:
+            part.write_text(json.dumps(names))
 
     @property
     def _names(self) -> Path:

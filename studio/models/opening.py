@@ -17,7 +17,7 @@ from studio.home import Home
 from studio.machine import memory
 from studio.models import compact, folders, hub
 from studio.models.model import Model, Problem, parameters
-from studio.models.saving import weights_bytes, without_packing
+from studio.models.saving import require_undamaged, weights_bytes, without_packing
 from studio.tasks import architectures  # noqa: F401  transformers then knows the built-in ones
 
 ONE_CLASS = "single_label_classification"
@@ -59,6 +59,7 @@ def build(name: str, problem: Problem) -> Model:
 
 def open_folder(folder: Path, problem: Problem) -> Model:
     """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `problem`."""
+    require_undamaged(folder)
     folders.check(folder)
     task = problem.task
     with _in_words(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import files
+from studio.errors import ModelError
 from studio.models import compact, constraints, folders
 from studio.models.compact import Compact
 from studio.models.model import Model
@@ -40,15 +41,25 @@ def without_packing(network: Any) -> Any:
 
 
 def save(model: Model, folder: Path) -> Model:
-    """Write a Hugging Face folder, whole or not at all."""
+    """Write a Hugging Face folder with its checksums, whole or not at all."""
     network = constraints.without_rules(model.network)
-    with files.whole(folder) as part:
+    with files.sealed(folder) as part:
         if Compact.of(network.config) is None:
             network.save_pretrained(part)
         else:
             compact.save(network, part)
         model.processor.save_pretrained(part)
     return replace(model, folder=folder)
+
+
+def require_undamaged(folder: Path) -> None:
+    """Raise `ModelError` where a file that `save` wrote is not as it was."""
+    damage = files.damage(folder)
+    if damage is not None:
+        raise ModelError(
+            f"The model in {folder} is damaged: {damage}.",
+            f"Restore it from a backup, or train it again. Where you changed it yourself, delete {files.SUMS}.",
+        )
 
 
 def weights_bytes(folder: Path) -> int:

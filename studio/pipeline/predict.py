@@ -20,7 +20,7 @@ from studio.events import Progress, Role, result_of
 from studio.home import Home
 from studio.machine import devices
 from studio.machine.devices import Device
-from studio.models import opening
+from studio.models import opening, saving
 from studio.models.model import Model, Problem, quiet
 from studio.models.onnx import OnnxNetwork
 from studio.tasks.positions import PositionLogits
@@ -102,6 +102,7 @@ def _open(config: RunConfig, run_id: int, role: Role, home: Home, problem: Probl
 
 def _open_onnx(folder: Path, problem: Problem) -> Model:
     """The int8 file that a plan ends with."""
+    saving.require_undamaged(folder)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         network = OnnxNetwork(folder / "model.onnx", SimpleNamespace(config=config))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from studio import tasks
+from studio import files, tasks
 from studio.errors import ExportError
 from studio.events import Evaluation, StageResult
 from studio.home import Home
@@ -45,14 +45,26 @@ def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str =
     folder = home.model(run_id, role)
     if not folder.is_dir():
         raise ExportError(f"Run {run_id} has no {role} yet; it is {run.status}.", "Wait for it, or choose another run.")
+    for part in (folder, home.quantized(run_id, role)):
+        _require_undamaged(part, run_id)
     file = _new_file(target)
     try:
         with file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             _fill(archive, folder, home, store, run)
+        files.sync(target)
     except BaseException:
         target.unlink()  # half a zip would look like a whole one
         raise
     return target
+
+
+def _require_undamaged(folder: Path, run_id: int) -> None:
+    damage = files.damage(folder)
+    if damage is not None:
+        raise ExportError(
+            f"What is saved of run {run_id} is damaged: in {folder.name}, {damage}.",
+            "Restore it from a backup, or start the run again.",
+        )
 
 
 def _new_file(target: Path) -> BinaryIO:
@@ -68,7 +80,7 @@ def _new_file(target: Path) -> BinaryIO:
 
 def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run: RunRow) -> None:
     loaders, onnx, int8 = _loaders(folder), home.onnx(run.id), home.quantized(run.id, "student")
-    conversion = read_conversion(onnx)
+    conversion = None if files.damage(onnx) else read_conversion(onnx)  # it can be made anew
     for file in sorted(folder.iterdir()):
         weights = file.suffix == ".safetensors"  # numbers hardly shrink, and trying takes most of the time
         archive.write(file, file.name, zipfile.ZIP_STORED if weights else None)

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from studio.data.columns import Columns, fitting, guess_columns
 from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, fingerprint, load, write
 from studio.data.uploads import Upload
 from studio.errors import DataError
+from studio.files import whole_file
 from studio.home import Home
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
@@ -152,9 +152,8 @@ def rename(store: Store, home: Home, reference: str | int, name: str) -> Dataset
     row = store.rename_dataset(store.dataset(reference).id, checked_name(name))
     about = home.dataset(row.id) / "dataset.json"
     if about.is_file():
-        part = about.with_suffix(f".part-{os.getpid()}")
-        part.write_text(json.dumps(json.loads(about.read_text()) | {"name": row.name}, ensure_ascii=False))
-        part.replace(about)
+        with whole_file(about) as part:
+            part.write_text(json.dumps(json.loads(about.read_text()) | {"name": row.name}, ensure_ascii=False))
     return row
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from studio import files
 from studio.config.run import RunConfig
 from studio.errors import WorkerError
 from studio.executors import local
@@ -27,11 +28,12 @@ def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
 
 
 def convert(home: Home, store: Store, run_id: int) -> Conversion:
-    """The student of a run as ONNX files, checked and timed in a process of its own; made once.
+    """The student of a run as ONNX files, checked and timed in a process of its own; made once, and anew where
+    they are damaged.
 
     Raises `ExportError` where it cannot be written as ONNX.
     """
-    known = read_conversion(home.onnx(run_id))
+    known = None if files.damage(home.onnx(run_id)) else read_conversion(home.onnx(run_id))
     if known is not None:
         return known
     run = store.run(run_id)

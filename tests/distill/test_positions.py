@@ -207,7 +207,7 @@ def test_what_is_recorded_of_words_is_nan_exactly_where_the_teacher_did_not_see_
     assert torch.allclose(recorded.of(torch.tensor([0]))[0], first)
     folder, inputs = tmp_path / "outputs", words(TEACHER_CUTS)
     for _ in range(2):  # computed, then read
-        kept = finish(teacher_outputs.record(teacher, inputs, CPU, folder, lambda done: None))
+        kept = finish(teacher_outputs.record(teacher, inputs, CPU, folder, lambda done: None, "found"))
         assert torch.equal(kept.values.nan_to_num(nan=7.0), recorded.values.nan_to_num(nan=7.0))
         assert torch.equal(kept.offsets, OFFSETS)
     assert np.load(folder / "offsets.npy").tolist() == OFFSETS.tolist()

@@ -107,10 +107,10 @@ def test_recorded_outputs_are_computed_once_and_read_from_disk_after_that(model,
     def tell(done):
         return None
 
-    first = finish(teacher_outputs.record(model, inputs, CPU, folder, tell)).values.clone()
+    first = finish(teacher_outputs.record(model, inputs, CPU, folder, tell, "found")).values.clone()
     with torch.no_grad():
         model.network.classifier.bias += 100
-    assert torch.equal(finish(teacher_outputs.record(model, inputs, CPU, folder, tell)).values, first)
+    assert torch.equal(finish(teacher_outputs.record(model, inputs, CPU, folder, tell, "found")).values, first)
 
 
 def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cut(model, problem, inputs):

@@ -71,7 +71,7 @@ def test_a_fit_that_is_killed_goes_on_from_its_last_state_on_disk(model, inputs,
     kept = spec(model, inputs, steps=20, validations=4, checkpoint=file)
     model.network.load_state_dict(start)
     steps = fit(kept, CPU, BestWeights())
-    while not (file.is_file() and checkpoints.read(file)["step"] >= 11):
+    while not (file.is_file() and checkpoints.read(file).state["step"] >= 11):
         next(steps)
     shutil.copy(file, tmp_path / "as it was")
     steps.close()
@@ -104,7 +104,7 @@ def test_a_state_on_disk_is_the_old_one_or_the_new_one_whole(tmp_path, monkeypat
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space"):
         checkpoints.write(file, {"step": 2})
-    assert checkpoints.read(file) == {"step": 1}
+    assert checkpoints.read(file).state == {"step": 1}
 
 
 PLANS = {
