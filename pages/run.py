@@ -20,7 +20,9 @@ from pages._words import (
 )
 from studio.config import plan
 from studio.errors import StudioError
+from studio.machine.identity import is_here
 from studio.pipeline.timetable import Whole, help_of, title
+from studio.service.ownership import take_back
 from studio.service.progress import whole
 from studio.service.runs import delete, disk_bytes
 from studio.store.rows import RunRow, Status
@@ -98,6 +100,8 @@ def body(run_id: int, shown: Status) -> None:
 
 
 def status(run: RunRow) -> None:
+    if run.unreadable and not run.is_over:
+        st.warning(escape(run.unreadable), icon=":material/warning:")
     st.markdown(f"{badge(run)} {stepper(run)}")
     if run.status == "queued":
         queue = store.queue()
@@ -154,6 +158,15 @@ def confirm_stop(run_id: int) -> None:
         st.rerun()
 
 
+@st.dialog("Take this run back?")
+def confirm_take_back(run_id: int) -> None:
+    st.write("Its process is on another machine, or in another container. The run goes on here from its last "
+             "checkpoint; if that process is alive after all, it ends.")  # fmt: skip
+    if st.button("Take this run back", type="primary", key="take back now"):
+        take_back(store, run_id)
+        st.rerun()
+
+
 @st.dialog("Delete this run?")
 def confirm_delete(run_id: int) -> None:
     users = store.users_of(run_id)
@@ -177,6 +190,12 @@ def buttons(run: RunRow) -> None:
                   disabled=run.stop_requested, on_click=store.request_stop, args=(run.id, True))  # fmt: skip
     if not run.is_over and st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
         confirm_stop(run.id)
+    if (
+        run.status == "running"
+        and not is_here(run.owner)
+        and st.button("Take this run back", icon=":material/settings_backup_restore:", key="take back")
+    ):
+        confirm_take_back(run.id)
     help_text = "From where it was; nothing is repeated."
     if run.can_resume and st.button("Resume", icon=":material/play_circle:", type="primary", key="resume",
                                     help=help_text):  # fmt: skip

@@ -31,10 +31,11 @@ from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, ExportError, ModelError, StoreError, StudioError, WorkerError
 from studio.events import Role
 from studio.home import Home
+from studio.machine.identity import is_gone, new_owner
 from studio.pipeline.timetable import title
 from studio.service import runs as service_runs
+from studio.service.ownership import INTERRUPTED
 from studio.service.progress import whole
-from studio.service.runtime import INTERRUPTED, is_gone, new_owner
 from studio.store.rows import DatasetRow, RunRow, Status
 from studio.store.store import Store
 

@@ -27,12 +27,13 @@ from studio.errors import ConfigError, ExportError, StudioError, WorkerError
 from studio.events import Role
 from studio.executors import registry
 from studio.home import Home
+from studio.machine.identity import is_gone, new_owner
 from studio.pipeline.timetable import Whole, title
+from studio.service import ownership
 from studio.service import runs as service_runs
 from studio.service.progress import whole
 from studio.service.questions import convert
 from studio.service.runs import carry
-from studio.service.runtime import INTERRUPTED, is_gone, new_owner
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
 
@@ -264,6 +265,16 @@ def resume(run_id: RunId, as_json: AsJson = False) -> None:
     _carry(store, home, store.resume(run_id, owner=new_owner()), as_json)
 
 
+@app.command("take-back")
+def take_back(run_id: RunId, as_json: AsJson = False) -> None:
+    """Queue a run again whose machine or container is gone. If its process lives after all, it ends there."""
+    _, store = _open()
+    run = ownership.take_back(store, run_id) if store.run(run_id).status != "queued" else store.run(run_id)
+    if as_json:
+        return _print_json({"run": run.id, "status": run.status})
+    typer.echo(f"Run {run.id} is {run.status}. To carry it here: {_command()} resume {run.id}.")
+
+
 @app.command()
 def delete(run_id: RunId, as_json: AsJson = False) -> None:
     """Delete a run that is over, with its models. Refused where another run uses one of them."""
@@ -450,7 +461,7 @@ def _open() -> tuple[Home, Store]:
     """The home and its store, in which no run claims to be running after its process was killed."""
     home = Home.from_environment()
     store = Store(home.database)
-    store.take_back(is_gone, INTERRUPTED)
+    store.take_back(is_gone, ownership.INTERRUPTED)
     return home, store
 
 
@@ -496,6 +507,8 @@ def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
             f"Run {run.id} was stopped.{kept if home.model(run.id, 'student').is_dir() else ''}",
             f"To resume: {_command()} resume {run.id}.",
         )
+    if not done.is_over:
+        raise StudioError(f"Run {run.id} was taken back and goes on elsewhere.", "`runs` shows how far it is.")
     if done.status != "finished":
         raise StudioError(f"Run {run.id} {done.status}: {done.message}", done.cure or "")
     if not as_json:

@@ -30,6 +30,25 @@ def parse_config(values: dict[str, Any]) -> RunConfig:
         raise ConfigError(" ".join(_sentences(error)), "Change it and try again.") from error
 
 
+def readable_part(values: dict[str, Any]) -> RunConfig:
+    """What this version knows of settings that another one wrote: for showing, never for a run.
+
+    >>> readable_part({"dataset": "reviews", "epochs": -1, "colour": "red"}).dataset
+    'reviews'
+    """
+    known = {name: value for name, value in values.items() if name in RunConfig.model_fields}
+    try:
+        RunConfig.model_validate(known)
+    except ValidationError as error:
+        wrong = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+        known = {name: value for name, value in known.items() if name not in wrong}
+    missing = {name: UNKNOWN for name, field in RunConfig.model_fields.items() if field.is_required()}
+    return RunConfig.model_construct(**(missing | known))
+
+
+UNKNOWN = "unknown"
+
+
 def with_values(config: RunConfig, **values: Any) -> RunConfig:
     """A validated copy with some values changed."""
     return parse_config({**config.model_dump(), **values})

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 
 from studio import events, files
 from studio.config.run import RunConfig
-from studio.errors import StudioError, WorkerDiedError, WorkerError
+from studio.errors import ConfigError, StudioError, WorkerDiedError, WorkerError
 from studio.executors import registry
 from studio.executors.local import Execute
 from studio.home import Home
 from studio.pipeline.job import Job, Stopped
+from studio.service.ownership import Heart
 from studio.store.rows import RunRow
 from studio.store.store import Store
 
@@ -32,17 +33,27 @@ def carry(
 
     `execute` is what carries it out; without one, what `STUDIO_EXECUTOR` names. When its process is killed the run goes
     on in another one, from its last checkpoint.
+    It ends without a word about the run where another process has taken it.
     `leave()` is asked now and then: true means that the studio is closing; the run goes back into the queue.
     """
-    job = job_of(store, home, run.config, run.dataset_id, run.id)
+    heart = Heart(store, run)
+
+    def stop() -> bool:
+        return not heart.beats() or leave() or store.stop_requested(run.id)
+
     try:
+        if run.unreadable:
+            raise ConfigError(run.unreadable, "Start it again with settings that this version knows.")
+        job = job_of(store, home, run.config, run.dataset_id, run.id)
         execute = execute or registry.one_run()
         while True:
             try:
                 before = {"heard": store.last_steps(run.id), "seconds": store.seconds_used(run.id)}
                 job = job.model_copy(update=before)
-                with contextlib.closing(execute(job, lambda: leave() or store.stop_requested(run.id))) as run_events:
+                with contextlib.closing(execute(job, stop)) as run_events:
                     for batch in _batches(run_events):
+                        if not heart.beats():
+                            raise Stopped
                         store.record(run.id, batch)
                         yield from batch
                 break
@@ -53,6 +64,8 @@ def carry(
                 store.record(run.id, [events.Log(level="warning", message=DIED)])
         store.finish(run.id)
     except Stopped:
+        if not heart.is_mine:
+            return  # whoever has taken the run writes about it from now on
         if leave() and not store.stop_requested(run.id):
             store.put_back(run.id)
         else:

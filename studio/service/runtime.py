@@ -2,55 +2,28 @@
 
 import logging
 import math
-import os
-import socket
 import threading
 import time
-import uuid
 
-import psutil
-
-from studio.errors import StudioError, WorkerError
+from studio.errors import StudioError
 from studio.executors import local, registry
 from studio.executors.local import Execute
 from studio.home import Home
+from studio.machine.identity import is_gone, new_owner
 from studio.machine.slots import Slots
 from studio.service import notify
+from studio.service.ownership import INTERRUPTED, Listener, take_back_lost
 from studio.service.runs import carry
 from studio.store.store import Store
 
 WAKE_SECONDS = 0.3
 LEASE = "trainer"
 LEASE_SECONDS = 15.0
+"""A server that holds the lease says three times as often that it lives."""
+
 RETRY_SECONDS = 5.0
-SAME_START_SECONDS = 5.0
-"""How far apart two readings of one process's start may be: the machine's clock is set now and then."""
 
 _log = logging.getLogger(__name__)
-INTERRUPTED = WorkerError(
-    "The studio was closed several times while this run was at the same place.",
-    "Look into the log of the run, then resume it.",
-)
-
-
-def new_owner() -> str:
-    """A name for this process that another one can check: machine, process id, its start time."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time()}:{uuid.uuid4().hex[:8]}"
-
-
-def is_gone(owner: str | None) -> bool:
-    """Whether the process behind an owner's name has ended. One on another machine counts as alive."""
-    if not owner:
-        return True
-    host, pid, started, _ = owner.rsplit(":", 3)
-    if host != socket.gethostname():
-        return False
-    try:
-        process = psutil.Process(int(pid))
-        another = abs(process.create_time() - float(started)) > SAME_START_SECONDS
-        return another or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 class Runtime:
@@ -64,6 +37,7 @@ class Runtime:
         self._closing = threading.Event()
         self._renewed = -math.inf
         self._renewing = threading.Lock()
+        self._listener = Listener()
         count = slots or registry.wanted_slots()
         self.owners = [new_owner() for _ in range(count)]
         """Each thread by its name in the store."""
@@ -112,6 +86,7 @@ class Runtime:
         if not self._keep_lease(store):
             return
         store.take_back(lambda other: other == owner or is_gone(other), INTERRUPTED)
+        take_back_lost(store, self._listener)
         run = store.claim(owner)
         if run is None:
             return
@@ -127,12 +102,14 @@ class Runtime:
             notify.run_is_over(done)
 
     def _keep_lease(self, store: Store) -> bool:
-        """Take or renew the lease when it is time to, at once where its owner is dead; whether it is held."""
+        """Take or renew the lease when it is time to, at once where its holder is dead, else when it has been silent;
+        whether it is held."""
         with self._renewing:
             if time.monotonic() - self._renewed > LEASE_SECONDS / 3:
-                holder = store.lease_owner(LEASE)
-                if holder is not None and is_gone(holder):
-                    store.release_lease(LEASE, holder)
-                self.trains = store.hold_lease(LEASE, self.owner, LEASE_SECONDS)
+                holder = store.lease(LEASE)
+                gone = holder is not None and (
+                    is_gone(holder.owner) or self._listener.is_silent(holder.owner, holder.beat, LEASE_SECONDS)
+                )
+                self.trains = store.hold_lease(LEASE, self.owner, holder.owner if holder and gone else None)
                 self._renewed = time.monotonic()
             return self.trains

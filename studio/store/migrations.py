@@ -30,6 +30,15 @@ def m003_where_a_phase_was_taken_up(db: Database) -> None:
     db.conn.execute("ALTER TABLE phases ADD COLUMN first_step INTEGER")
 
 
+@MIGRATIONS()
+def m004_heartbeats(db: Database) -> None:
+    """`beat` is counted up by the owner for as long as it lives; `parts`: into how many parts batches are cut from the
+    start, since memory ran out."""
+    for column in ("beat INTEGER NOT NULL DEFAULT 0", "parts INTEGER NOT NULL DEFAULT 1"):
+        db.conn.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+    db.conn.execute("ALTER TABLE leases ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

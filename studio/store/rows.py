@@ -31,7 +31,11 @@ class DatasetRow:
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run as it stands. Times are seconds since 1970; `total` is None where a phase does not know its length."""
+    """One run as it stands. Times are seconds since 1970; `total` is None where a phase does not know its length.
+
+    `owner` is the process that carries it, or did last, and `beat` its heartbeat; batches are cut into `parts`.
+    `unreadable` says why this version cannot read the run's settings; `config` is then what it can read of them.
+    """
 
     id: int
     status: Status
@@ -54,6 +58,10 @@ class RunRow:
     priority: int = 0
     archived: bool = False
     paused: bool = False
+    owner: str | None = None
+    beat: int = 0
+    parts: int = 1
+    unreadable: str = ""
 
     @property
     def can_resume(self) -> bool:
@@ -63,6 +71,24 @@ class RunRow:
     @property
     def is_over(self) -> bool:
         return self.status in OVER
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A run that goes on, and who carries it."""
+
+    id: int
+    owner: str | None
+    beat: int
+    stop_requested: bool
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who holds a lease, and the holder's heartbeat."""
+
+    owner: str
+    beat: int
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Any
 from sqlite_utils import Database
 
 from studio import events, tasks
-from studio.config.reading import parse_config
+from studio.config.reading import parse_config, readable_part
 from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, StoreError, StudioError
 from studio.store.migrations import MIGRATIONS
-from studio.store.rows import Cursor, DatasetRow, LogRow, PhaseRow, Point, RunRow
+from studio.store.rows import Carried, Cursor, DatasetRow, Lease, LogRow, PhaseRow, Point, RunRow
 
 BUSY_MILLISECONDS = 15_000
 MOST_DEATHS = 15
@@ -104,7 +104,7 @@ class Store:
             for setting, whose in (("dataset", "dataset_id = :id AND"), ("replay", "")):
                 self._db.execute(
                     f"UPDATE runs SET config = json_set(config, '$.{setting}', :name)"
-                    f" WHERE {whose} json_extract(config, '$.{setting}') = :old",
+                    f" WHERE {whose} json_valid(config) AND json_extract(config, '$.{setting}') = :old",
                     {"name": name, "id": old.id, "old": old.name},
                 )
         return self.dataset_by_id(old.id)
@@ -124,7 +124,8 @@ class Store:
 
     def users_of_dataset(self, dataset: DatasetRow) -> list[int]:
         """The runs that learn from it, or repeat it beside new data."""
-        sql = "SELECT id FROM runs WHERE dataset_id = ? OR json_extract(config, '$.replay') IN (?, ?) ORDER BY id"
+        sql = "SELECT id FROM runs WHERE dataset_id = ? OR json_valid(config) AND json_extract(config, '$.replay')"
+        sql += " IN (?, ?) ORDER BY id"
         return [row["id"] for row in self._rows(sql, [dataset.id, dataset.name, str(dataset.id)])]
 
     def dataset_by_id(self, dataset_id: int) -> DatasetRow:
@@ -225,25 +226,48 @@ class Store:
         """
         run = self.run(run_id)
         if not (run.can_resume or (owner and run.status == "queued")):
-            raise StoreError(f"Run {run_id} is {run.status}.", "Only a run that was stopped or failed can be resumed.")
+            cure = "Only a run that was stopped or failed can be resumed."
+            if run.status == "running":
+                cure += f" If its machine is gone, take it back: `python -m studio take-back {run_id}`."
+            raise StoreError(f"Run {run_id} is {run.status}.", cure)
         self._begin_again(run_id, run.status, owner)
         return self.run(run_id)
+
+    def carried(self) -> list[Carried]:
+        """The runs that go on."""
+        rows = self._rows("SELECT id, owner, beat, stop_requested FROM runs WHERE status = 'running'")
+        return [Carried(**row | {"stop_requested": bool(row["stop_requested"])}) for row in rows]
+
+    def beat(self, run_id: int, owner: str | None) -> bool:
+        """The owner of a run lives; False where the run is not its own any more."""
+        sql = "UPDATE runs SET beat = beat + 1 WHERE id = ? AND owner IS ? AND status = 'running'"
+        return bool(self._db.execute(sql, [run_id, owner]).rowcount)
 
     def take_back(self, owner_is_gone: Callable[[str | None], bool], error: StudioError) -> list[int]:
         """Queue the running runs whose owner is gone again; returns their ids.
 
         One that has died too often at the same place fails with `error`.
         """
-        running = self._rows("SELECT id, owner, stop_requested FROM runs WHERE status = 'running'")
-        lost = [row for row in running if owner_is_gone(row["owner"])]
-        for row in lost:
-            if row["stop_requested"]:
-                self.stopped(row["id"])
-            elif self.may_go_on(row["id"]):
-                self._begin_again(row["id"], "running", None)
+        lost = [run for run in self.carried() if owner_is_gone(run.owner)]
+        return [run.id for run in lost if self.take_from(run.id, run.owner, error)]
+
+    def take_from(self, run_id: int, owner: str | None, error: StudioError) -> bool:
+        """Queue a run again that this owner has left, or end it as was asked for; False where it has another owner by
+        now. One that has died too often at the same place fails with `error`."""
+        with self._db.atomic():
+            taken = self._row(
+                "UPDATE runs SET owner = NULL WHERE id = ? AND owner IS ? AND status = 'running' RETURNING *",
+                [run_id, owner],
+            )
+            if taken is None:
+                return False
+            if taken["stop_requested"]:
+                self.stopped(run_id)
+            elif self.may_go_on(run_id):
+                self._begin_again(run_id, "running", None)
             else:
-                self.fail(row["id"], error)
-        return [row["id"] for row in lost]
+                self.fail(run_id, error)
+        return True
 
     def put_back(self, run_id: int) -> None:
         """A running run into the queue again, because the studio closes; this is no death."""
@@ -406,20 +430,19 @@ class Store:
 
     # --- the lease
 
-    def hold_lease(self, name: str, owner: str, seconds: float) -> bool:
-        """Take or renew a lease; False while another owner's has not run out."""
-        now = time.time()
+    def hold_lease(self, name: str, owner: str, instead_of: str | None = None) -> bool:
+        """Take a lease, or say that its holder lives; False while it is another's, except one that is gone."""
         self._db.execute(
-            "INSERT INTO leases (name, owner, expires_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-            " SET owner = excluded.owner, expires_at = excluded.expires_at"
-            " WHERE leases.owner = excluded.owner OR leases.expires_at < ?",
-            [name, owner, now + seconds, now],
+            "INSERT INTO leases (name, owner, expires_at) VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE"
+            " SET owner = excluded.owner, beat = beat + 1 WHERE leases.owner IN (excluded.owner, ?)",
+            [name, owner, instead_of],
         )
-        return self.lease_owner(name) == owner
+        held = self.lease(name)
+        return held is not None and held.owner == owner
 
-    def lease_owner(self, name: str) -> str | None:
-        found = self._row("SELECT owner FROM leases WHERE name = ? AND expires_at >= ?", [name, time.time()])
-        return found["owner"] if found else None
+    def lease(self, name: str) -> Lease | None:
+        found = self._row("SELECT owner, beat FROM leases WHERE name = ?", [name])
+        return Lease(**found) if found else None
 
     def release_lease(self, name: str, owner: str) -> None:
         self._db.execute("DELETE FROM leases WHERE name = ? AND owner = ?", [name, owner])
@@ -566,7 +589,20 @@ def _dataset(row: dict[str, Any]) -> DatasetRow:
 
 
 def _run(row: dict[str, Any]) -> RunRow:
-    values = {name: value for name, value in row.items() if name not in ("request_key", "owner", "deaths", "died_at")}
-    values["config"] = parse_config(json.loads(row["config"]))
+    values = {name: value for name, value in row.items() if name not in ("request_key", "deaths", "died_at")}
+    values["config"], values["unreadable"] = _config(row["id"], row["config"])
+    values["message"] = row["message"] or values["unreadable"] or None
     values |= {name: bool(row[name]) for name in ("stop_requested", "archived", "paused")}
     return RunRow(**values)
+
+
+def _config(run_id: int, text: str) -> tuple[RunConfig, str]:
+    """The settings of a run; where this version cannot read them, what it can read of them, and why."""
+    stored: Any = None
+    try:
+        stored = json.loads(text)
+        return parse_config(stored), ""
+    except (ConfigError, ValueError) as error:
+        told = error.message if isinstance(error, ConfigError) else f"They are damaged: {error}."
+        reason = f"This version of the studio cannot read the settings of run {run_id}. {told}"
+        return readable_part(stored if isinstance(stored, dict) else {}), reason

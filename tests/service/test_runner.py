@@ -4,7 +4,6 @@ import asyncio
 import functools
 import itertools
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,10 +18,12 @@ from studio.config.reading import parse_config
 from studio.errors import ConfigError, ModelError
 from studio.executors import local, registry, work
 from studio.executors.registry import EXECUTORS, Executor, wanted_slots
+from studio.machine.identity import is_gone, new_owner
 from studio.service import runtime as the_runtime
+from studio.service.ownership import INTERRUPTED
 from studio.service.questions import estimate
 from studio.service.runs import carry
-from studio.service.runtime import INTERRUPTED, LEASE, Runtime, is_gone, new_owner
+from studio.service.runtime import LEASE, Runtime
 from studio.store.store import MOST_DEATHS
 from tests.conftest import TINY, fake, here
 
@@ -151,7 +152,7 @@ def test_a_server_that_closes_ends_its_worker_and_the_run_waits_for_the_next_one
     runtime.stop()
     assert store.run(run.id).status == "queued"
     assert workers() == []
-    assert store.lease_owner(LEASE) is None
+    assert store.lease(LEASE) is None
 
 
 def test_a_run_that_this_server_could_not_end_is_carried_at_its_next_turn(store, home, saved):
@@ -247,30 +248,13 @@ def test_a_run_that_gets_further_between_deaths_never_fails_of_them(store, home,
 
 
 def test_a_server_does_not_wait_for_the_lease_of_a_dead_one(store, home, saved, dead_owner):
-    store.hold_lease(LEASE, dead_owner, 3600)
+    store.hold_lease(LEASE, dead_owner)
     lost, queued = submit(store, "lost", owner=dead_owner), submit(store, "queued")
     runtime = Runtime(home, execute_fake("finish"))
     runtime.start()
     wait_for(lambda: store.run(queued.id).status == "finished")
     runtime.stop()
     assert store.run(lost.id).status == "finished"
-
-
-def test_an_owner_is_gone_when_its_process_has_ended_or_is_another_one_by_now():
-    host, pid, started, name = new_owner().rsplit(":", 3)
-    assert not is_gone(f"{host}:{pid}:{started}:{name}")
-    assert not is_gone(f"{host}:{pid}:{float(started) + 1}:{name}"), "the clock was set"
-    assert is_gone(f"{host}:{pid}:{float(started) - 3600}:{name}")
-    assert not is_gone(f"elsewhere-{host}:{pid}:{started}:{name}")
-    assert is_gone(None)
-
-
-def test_an_owner_that_is_dead_but_not_buried_is_gone():
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    wait_for(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
-    started = psutil.Process(ended.pid).create_time()
-    assert is_gone(f"{socket.gethostname()}:{ended.pid}:{started}:name")
-    ended.wait()
 
 
 def test_an_estimate_gives_the_sizes_that_the_run_then_has(store, home, saved):

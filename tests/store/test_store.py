@@ -239,16 +239,36 @@ def test_show_gives_what_other_programs_rely_on(store, config):
 
 
 def test_a_lease_belongs_to_one_owner_until_it_is_released(store):
-    assert store.hold_lease("trainer", "first", 60)
-    assert not store.hold_lease("trainer", "second", 60)
-    assert store.hold_lease("trainer", "first", 60)
+    assert store.hold_lease("trainer", "first")
+    assert not store.hold_lease("trainer", "second")
+    assert store.hold_lease("trainer", "first")
+    assert store.lease("trainer").beat == 1
     store.release_lease("trainer", "first")
-    assert store.hold_lease("trainer", "second", 60)
+    assert store.hold_lease("trainer", "second")
 
 
-def test_a_lease_that_ran_out_can_be_taken(store):
-    store.hold_lease("trainer", "first", -1)
-    assert store.hold_lease("trainer", "second", 60)
+def test_a_lease_is_taken_from_one_that_is_gone_and_from_nobody_else(store):
+    store.hold_lease("trainer", "first")
+    assert not store.hold_lease("trainer", "third", instead_of="second")
+    assert store.hold_lease("trainer", "third", instead_of="first")
+    assert not store.hold_lease("trainer", "fourth", instead_of="first")
+
+
+@pytest.mark.parametrize(
+    "stored", ['{"dataset": "reviews", "epochs": -3, "colour": "red"}', "[1, 2]", "not JSON", "{}"]
+)
+def test_settings_that_cannot_be_read_are_told_in_their_own_row_and_hurt_no_other(store, config, stored):
+    broken, sound = (store.submit(config, key=key).id for key in ("broken", "sound"))
+    store._db.execute("UPDATE runs SET config = ? WHERE id = ?", [stored, broken])
+    other, row = store.runs()
+    assert (other.id, other.unreadable, other.config.epochs) == (sound, "", config.epochs)
+    assert f"cannot read the settings of run {broken}" in row.unreadable == row.message
+    assert row.config.dataset in ("reviews", "unknown")
+    assert store.show(broken)["error"] is None
+    assert store.users_of_dataset(store.dataset("reviews")) == [broken, sound]
+    store.rename_dataset(1, "renamed")
+    assert store.run(sound).config.dataset == "renamed"
+    assert store.claim("me").id == broken
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
