@@ -51,6 +51,14 @@ class WorkerDiedError(WorkerError):
     """The process that trains was killed: the run can go on from its last checkpoint."""
 
 
+class WorkerOutOfMemoryError(WorkerDiedError):
+    """The system killed the process that trains because memory ran out."""
+
+
+class WorkerStuckError(WorkerDiedError):
+    """The process that trains said nothing for so long that it was ended."""
+
+
 class StoreError(StudioError):
     """The database is missing, damaged, newer than this version, or has no such row."""
 

@@ -48,11 +48,11 @@ SUMS = "SHA256SUMS"
 
 
 @contextlib.contextmanager
-def sealed(folder: Path) -> Iterator[Path]:
-    """As `whole`, with the checksums of all files beside them."""
+def sealed(folder: Path, *endings: str) -> Iterator[Path]:
+    """As `whole`, with the checksums of the files that end so (of all, where nothing is said) beside them."""
     with whole(folder) as part:
         yield part
-        lines = [f"{known}  {name}\n" for name, known in checksums(part).items()]
+        lines = [f"{known}  {name}\n" for name, known in checksums(part, endings or ("",)).items()]
         (part / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
@@ -72,9 +72,10 @@ def damage(folder: Path) -> str | None:
     return None
 
 
-def checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file by its path in the folder."""
-    return {file.relative_to(folder).as_posix(): _checksum(file) for file in inside(folder)}
+def checksums(folder: Path, endings: tuple[str, ...] = ("",)) -> dict[str, str]:
+    """SHA-256 of every file with such an ending by its path in the folder."""
+    found = [file for file in inside(folder) if file.name.endswith(endings)]
+    return {file.relative_to(folder).as_posix(): _checksum(file) for file in found}
 
 
 def sync(path: Path) -> None:

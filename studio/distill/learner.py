@@ -12,6 +12,7 @@ from studio.distill.objective import Terms
 from studio.distill.spec import FitSpec
 from studio.distill.transfer_set import View
 from studio.events import Event, Log
+from studio.machine import memory
 from studio.machine.devices import Device
 from studio.models import features
 from studio.models.features import Outputs
@@ -32,7 +33,7 @@ class Learner:
     HELD = ("network", "objective", "optimizer", "schedule", "scaler")
 
     def __init__(self, spec: FitSpec, device: Device) -> None:
-        self.spec, self.device, self.parts = spec, device, 1
+        self.spec, self.device, self.parts = spec, device, device.parts
         self.network = spec.model.network.to(device.torch_device)
         self.objective = _projectors(spec).to(device.torch_device)
         if spec.live is not None:
@@ -46,7 +47,7 @@ class Learner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Of a learner that has been slowed down call `slow_down` first."""
-        self.parts = state["parts"]
+        self.parts = max(state["parts"], self.device.parts)
         for name in self.HELD:
             getattr(self, name).load_state_dict(state[name])
 
@@ -72,8 +73,8 @@ class Learner:
         while True:
             try:
                 return self._in_parts(view, rows, progress)
-            except (torch.OutOfMemoryError, MemoryError):
-                if 2 * self.parts > len(rows):
+            except (RuntimeError, MemoryError) as error:
+                if not memory.ran_out(error) or 2 * self.parts > len(rows):
                     raise
             self.parts *= 2
             self.optimizer.zero_grad(set_to_none=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from studio import files
 from studio.events import Log, Progress
+from studio.machine import memory
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded
@@ -66,12 +67,13 @@ def logits(
     was_training = network.training
     network.eval()
     order = torch.argsort(inputs.lengths.cpu(), stable=True)
+    batch = max(1, BATCH // device.parts)
     offsets = inputs.offsets.cpu()
     one_per_row, group = is_one_per_row(offsets), device.group
     result: Tensor | None = None
-    for start in range(group.rank * BATCH, len(order), group.size * BATCH):
-        rows = order[start : start + BATCH]
-        found = _answered(network, inputs, rows, device)
+    for start in range(group.rank * batch, len(order), group.size * batch):
+        rows = order[start : start + batch]
+        found = _answered_in_parts(network, inputs, rows, device)
         result = torch.zeros(int(offsets[-1]), found.shape[-1]) if result is None else result
         result[rows if one_per_row else places_of(rows, offsets)] = found
         yield tell(start + len(rows))
@@ -80,6 +82,16 @@ def logits(
     group.add_up([result])
     network.train(was_training)
     return PositionLogits(result, offsets, one_per_row)
+
+
+def _answered_in_parts(network: Any, inputs: Encoded, rows: Tensor, device: Device) -> Tensor:
+    """As `_answered`, in as many parts as memory asks for."""
+    try:
+        return _answered(network, inputs, rows, device)
+    except (RuntimeError, MemoryError) as error:
+        if not memory.ran_out(error) or len(rows) == 1:
+            raise
+    return torch.cat([_answered_in_parts(network, inputs, half, device) for half in rows.tensor_split(2)])
 
 
 def _answered(network: Any, inputs: Encoded, rows: Tensor, device: Device) -> Tensor:

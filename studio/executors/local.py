@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from studio import events
-from studio.errors import WorkerDiedError, WorkerError
+from studio.errors import WorkerDiedError, WorkerError, WorkerOutOfMemoryError, WorkerStuckError
+from studio.machine import cgroups
 from studio.machine import gpus as machine_gpus
 from studio.machine.slots import Slots, available_cores
 from studio.pipeline.job import Job, Stopped
@@ -149,6 +150,7 @@ def _listen(
     asked: float | None = None
     failure: events.Failed | None = None
     looked, heard = -math.inf, time.monotonic()
+    killed_before = cgroups.oom_kills()
     while (line := _next(worker, lines)) != END:
         now = time.monotonic()
         if asked is None and now - looked >= POLL_SECONDS:
@@ -163,7 +165,7 @@ def _listen(
             heard = now
         elif now - heard > SILENT_SECONDS:
             _force(worker)
-            raise WorkerError(
+            raise WorkerStuckError(
                 f"The training process said nothing for {SILENT_SECONDS / 60:.0f} minutes: it was stuck and was ended.",
                 "Look into the log of the run, then resume it from its last checkpoint.",
             )
@@ -180,7 +182,7 @@ def _listen(
     if asked is not None:
         raise Stopped
     if status != 0:
-        raise _death(status, log)
+        raise _death(status, log, killed_before)
 
 
 def _next(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> bytes:
@@ -202,17 +204,27 @@ def _read(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
     lines.put(END)
 
 
-def _death(status: int, log: Path) -> WorkerError:
-    """Why a worker ended without an error of its own, as far as its exit status and the end of its log show."""
+def _death(status: int, log: Path, killed_before: int | None) -> WorkerError:
+    """Why a worker ended without an error of its own, as far as its exit status, the end of its log and what the kernel
+    counts show."""
     last = " / ".join(log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:])
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return WorkerDiedError(
-            "The training process was killed again and again, most likely because the machine ran out of memory.",
-            "Choose a smaller model, batch size or maximum length.",
-        )
+        killed = cgroups.oom_kills()
+        if killed is None:
+            return WorkerDiedError(f"{_KILLED}, most likely because the machine ran out of memory.", _LESS_MEMORY)
+        if killed == killed_before:
+            return WorkerDiedError(
+                f"{_KILLED} from outside; the machine had not run out of memory.",
+                "Find out what ends processes on this machine, then resume the run.",
+            )
+        return WorkerOutOfMemoryError(f"{_KILLED} because the machine ran out of memory.", _LESS_MEMORY)
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     kind = WorkerDiedError if status < 0 else WorkerError
     return kind(f"The training process ended unexpectedly ({how}).", f"The end of its log: {last or 'empty'}")
+
+
+_KILLED = "The training process was killed"
+_LESS_MEMORY = "Choose a smaller model, batch size or maximum length."
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

@@ -15,11 +15,15 @@ from studio.machine.slots import available_cores
 
 @dataclass(frozen=True)
 class Device:
-    """Where tensors live, the number format of the forward pass, and who trains along on other devices."""
+    """Where tensors live, the number format of the forward pass, and who trains along on other devices.
+
+    `parts`: into how many a batch is cut from the start, where memory is known to run out.
+    """
 
     torch_device: torch.device
     dtype: torch.dtype
     group: ProcessGroup = ALONE
+    parts: int = 1
 
     @property
     def name(self) -> str:
@@ -58,7 +62,7 @@ def pick(config: RunConfig) -> Device:
 
 def alone(device: Device) -> Device:
     """The same device in float32, without the others: as models are measured and as others will use them."""
-    return Device(device.torch_device, torch.float32)
+    return Device(device.torch_device, torch.float32, parts=device.parts)
 
 
 def available() -> list[str]:

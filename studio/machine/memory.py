@@ -1,20 +1,18 @@
 """Whether there is room for what a run is about to do: asked before, since a machine that runs out kills processes."""
 
 import sys
-from pathlib import Path
 
 import psutil
 import torch
 
 from studio.errors import DeviceError
+from studio.machine import cgroups
 
 COPIES = 4
 """Beside its weights a model that learns has gradients, two moments of AdamW, and its best state so far."""
 
 BYTES = 4
 """Of a number in float32, in which weights are kept whatever the precision of the forward pass."""
-
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def of_learning(parameters: int) -> int:
@@ -45,17 +43,18 @@ def free_bytes(device: torch.device) -> int:
     """What a process can still take: of the GPU, or of the machine and of the container that it may be in."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min([psutil.virtual_memory().available, *_of_container()])
+    return min([psutil.virtual_memory().available, *cgroups.left()])
 
 
-def _of_container() -> list[int]:
-    """What is left of the limit of a control group, files that can be dropped counted as free; nothing where there is
-    no limit."""
-    limit = _CGROUP / "memory.max"
-    if not limit.is_file() or not limit.read_text().strip().isdecimal():
-        return []
-    dropped = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())["inactive_file"]
-    return [int(limit.read_text()) - int((_CGROUP / "memory.current").read_text()) + int(dropped)]
+def ran_out(error: BaseException) -> bool:
+    """Whether it says that memory ran out: torch has a class of its own for a GPU's, and only words for the
+    machine's."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 def require(needed: int, device: torch.device, what: str, held: int = 0) -> None:

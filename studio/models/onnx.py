@@ -177,7 +177,7 @@ def quantized(model: Model, form: Form, inputs: Encoded, folder: Path) -> Model:
             "Take the form int8_static for this student.",
         )
     plain = replace(model, network=constraints.without_rules(model.network))
-    with files.sealed(folder) as part:
+    with files.sealed(folder, ".onnx") as part:
         try:
             write(plain, inputs, part / "float32.onnx")
         except ExportError as error:

@@ -41,9 +41,10 @@ def without_packing(network: Any) -> Any:
 
 
 def save(model: Model, folder: Path) -> Model:
-    """Write a Hugging Face folder with its checksums, whole or not at all."""
+    """Write a Hugging Face folder with the checksums of its weights, whole or not at all. What can be written by hand,
+    such as the names of its labels, may be changed later."""
     network = constraints.without_rules(model.network)
-    with files.sealed(folder) as part:
+    with files.sealed(folder, ".safetensors") as part:
         if Compact.of(network.config) is None:
             network.save_pretrained(part)
         else:
@@ -53,7 +54,7 @@ def save(model: Model, folder: Path) -> Model:
 
 
 def require_undamaged(folder: Path) -> None:
-    """Raise `ModelError` where a file that `save` wrote is not as it was."""
+    """Raise `ModelError` where weights that were saved are not as they were."""
     damage = files.damage(folder)
     if damage is not None:
         raise ModelError(

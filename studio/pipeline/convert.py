@@ -41,7 +41,7 @@ def convert(job: Job) -> Conversion:
     train = dataset.dict["train"].select(range(min(onnx.CALIBRATION_ROWS, len(dataset.dict["train"]))))
     calibration = task.encode(train, model.processor, model.network.config, job.config.max_length)
 
-    with files.sealed(job.home.onnx(job.run_id)) as part:
+    with files.sealed(job.home.onnx(job.run_id), ".onnx") as part:
         onnx.write(model, inputs, part / FILES["float32"])
         onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
         agreements = {name: onnx.compare(model, part / file, inputs, task) for name, file in FILES.items()}

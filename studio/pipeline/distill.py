@@ -29,7 +29,7 @@ from studio.events import Event, Log, PhaseFinished, PhaseStarted, Progress, Rol
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation, prepare, stage_results
+from studio.pipeline import final_evaluation, origins, prepare, stage_results
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
@@ -70,8 +70,9 @@ def distill(job: Job) -> Iterator[Event]:
     `job.home.run(job.run_id)`. Raises a `StudioError` where it cannot go on.
     """
     quiet()
-    opening = prepare.prepare(job.config, job.run_id, job.dataset, job.replay, job.home)
+    opening = prepare.prepare(job.config, job.run_id, job.dataset, job.replay, job.home, job.parts)
     context, opened = yield from _phase("prepare", opening)
+    origins.require_unchanged(job.config, opened, job.home.checkpoints(job.run_id), context.device.group.writes)
     config, rows = context.config, prepare.counts(context)
     first, *stages, last = timetable(config, rows, [teacher.knows_labels for teacher in opened.teachers])
     yield planned([first, *stages, last], config, rows)

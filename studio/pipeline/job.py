@@ -18,8 +18,8 @@ Result = TypeVar("Result", bound=BaseModel)
 class Job(BaseModel):
     """What a worker needs to know: the config, and where things are on disk.
 
-    Of a run that goes on also which points of its curves were heard already, {phase/name: step}, and for how many
-    seconds it has been watched.
+    Of a run that goes on also which points of its curves were heard already, {phase/name: step}, for how many
+    seconds it has been watched, and into how many parts its batches are cut since memory ran out.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +31,7 @@ class Job(BaseModel):
     home: Home
     heard: dict[str, int] = {}
     seconds: int = 0
+    parts: int = 1
 
 
 class Stopped(Exception):

@@ -93,10 +93,11 @@ class Models:
 
 
 def prepare(
-    config: RunConfig, run_id: int, folder: Path, old: Path | None, home: Home
+    config: RunConfig, run_id: int, folder: Path, old: Path | None, home: Home, parts: int = 1
 ) -> Generator[Event, None, tuple[RunContext, Models]]:
-    """Open the data sets and the models; those that are cut from the teacher come later."""
-    device = devices.pick(config)
+    """Open the data sets and the models; those that are cut from the teacher come later. `parts`: into how many a batch
+    is cut from the start."""
+    device = replace(devices.pick(config), parts=parts)
     yield Log(message=f"Training on {device.name} in {str(device.dtype).removeprefix('torch.')}.")
     dataset = datasets_on_disk.load(folder)
     if config.task not in (None, dataset.task):

@@ -1,23 +1,32 @@
 """One run from its claim to its end."""
 
 import contextlib
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
 
 from studio import events, files
 from studio.config.run import RunConfig
-from studio.errors import ConfigError, StudioError, WorkerDiedError, WorkerError
+from studio.errors import (
+    ConfigError,
+    StudioError,
+    WorkerDiedError,
+    WorkerError,
+    WorkerOutOfMemoryError,
+    WorkerStuckError,
+)
 from studio.executors import registry
 from studio.executors.local import Execute
 from studio.home import Home
 from studio.pipeline.job import Job, Stopped
 from studio.service.ownership import Heart
 from studio.store.rows import RunRow
-from studio.store.store import Store
+from studio.store.store import GOES_ON, MOST_DEATHS, Store
 
 FLUSH_SECONDS = 0.4
-DIED = "The training process was killed; the run goes on from its last checkpoint."
+MOST_STUCK = 3
+"""So often a worker may be stuck in one place: each time takes as long as its silence."""
 
 
 def job_of(store: Store, home: Home, config: RunConfig, dataset_id: int, run_id: int = 0) -> Job:
@@ -44,7 +53,7 @@ def carry(
     try:
         if run.unreadable:
             raise ConfigError(run.unreadable, "Start it again with settings that this version knows.")
-        job = job_of(store, home, run.config, run.dataset_id, run.id)
+        job = job_of(store, home, run.config, run.dataset_id, run.id).model_copy(update={"parts": run.parts})
         execute = execute or registry.one_run()
         while True:
             try:
@@ -57,11 +66,8 @@ def carry(
                         store.record(run.id, batch)
                         yield from batch
                 break
-            except WorkerDiedError:
-                if not store.may_go_on(run.id):
-                    raise
-                store.go_on(run.id)
-                store.record(run.id, [events.Log(level="warning", message=DIED)])
+            except WorkerDiedError as error:
+                job = _after_death(store, job, error)
         store.finish(run.id)
     except Stopped:
         if not heart.is_mine:
@@ -78,6 +84,26 @@ def carry(
     except BaseException:  # Ctrl-C, or the reader had enough: the worker has saved its student and ended
         store.stopped(run.id)
         raise
+
+
+def _after_death(store: Store, job: Job, error: WorkerDiedError) -> Job:
+    """The job as it goes on; raises the error again where its process has died too often in one place.
+
+    When memory has run out for the second time in one place, batches are cut into twice as many parts.
+    """
+    run, deaths, whole = job.run_id, store.died(job.run_id), job.config.batch_size
+    if deaths >= (MOST_STUCK if isinstance(error, WorkerStuckError) else MOST_DEATHS):
+        again = f" It happened {deaths} times at {store.place(run)}."
+        raise type(error)(error.message + again, error.cure) from error
+    often = "" if deaths == 1 else f" This was number {deaths} in this place."
+    store.tell(run, f"At {store.place(run)}: {error.message}{often} {GOES_ON}")
+    store.go_on(run)
+    if not isinstance(error, WorkerOutOfMemoryError) or deaths == 1 or job.parts >= whole:
+        return job
+    parts = store.halve(run)
+    few = math.ceil(whole / parts)
+    store.tell(run, f"{few} examples at a time from now on; corrections are still made from {whole}.")
+    return job.model_copy(update={"parts": parts})
 
 
 def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]:

@@ -28,6 +28,9 @@ MOST_DEATHS = 15
 run several times in a row while it starts, so it is no small number."""
 
 
+GOES_ON = "The run goes on from its last checkpoint."
+
+
 class Store:
     """The database at `path`, made when it is not there. Safe to share between threads."""
 
@@ -264,6 +267,7 @@ class Store:
             if taken["stop_requested"]:
                 self.stopped(run_id)
             elif self.may_go_on(run_id):
+                self.tell(run_id, f"The process that carried this run ended at {self.place(run_id)}. {GOES_ON}")
                 self._begin_again(run_id, "running", None)
             else:
                 self.fail(run_id, error)
@@ -275,6 +279,10 @@ class Store:
 
     def may_go_on(self, run_id: int) -> bool:
         """Count a death of a run's process; False where it has died `MOST_DEATHS` times without getting any further."""
+        return self.died(run_id) < MOST_DEATHS
+
+    def died(self, run_id: int) -> int:
+        """Count a death of a run's process; returns how many there were without its getting any further."""
         place = "SELECT count(*) || ' ' || coalesce((SELECT sum(seconds) FROM phases WHERE run_id = :id), '')"
         place += " || ' ' || (SELECT coalesce(phase, '') || ' ' || step FROM runs WHERE id = :id) AS place"
         here = self._rows(f"{place} FROM metrics WHERE run_id = :id AND phase != 'device'", {"id": run_id})[0]["place"]
@@ -282,7 +290,24 @@ class Store:
             "UPDATE runs SET deaths = CASE WHEN died_at = ? THEN deaths + 1 ELSE 1 END, died_at = ? WHERE id = ?",
             [str(here), str(here), run_id],
         )
-        return bool(self._rows("SELECT deaths FROM runs WHERE id = ?", [run_id])[0]["deaths"] < MOST_DEATHS)
+        return int(self._rows("SELECT deaths FROM runs WHERE id = ?", [run_id])[0]["deaths"])
+
+    def place(self, run_id: int) -> str:
+        """Where a run stands, in words."""
+        run = self.run(run_id)
+        return f"step {run.step:,} of {run.phase}" if run.phase else "its start"
+
+    def halve(self, run_id: int) -> int:
+        """Cut the batches of a run into twice as many parts from now on; returns how many."""
+        self._db.execute("UPDATE runs SET parts = parts * 2 WHERE id = ?", [run_id])
+        return self.run(run_id).parts
+
+    def tell(self, run_id: int, message: str) -> None:
+        """A warning in the run's log, also where the same one stands there already."""
+        self._db.execute(
+            "INSERT INTO logs (run_id, time, level, message) VALUES (?, ?, 'warning', ?)",
+            [run_id, time.time(), message],
+        )
 
     def go_on(self, run_id: int) -> None:
         """What a run measured at its end is measured anew: its process died, and it goes on in another one."""

@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -238,7 +239,15 @@ def test_a_fit_that_diverges_once_goes_on_more_slowly_from_the_last_good_weights
     assert all(tensor.isfinite().all() for tensor in model.network.state_dict().values())
 
 
-def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_same(model, inputs):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried 9"),
+    ],
+    ids=["GPU", "CPU"],
+)
+def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_same(model, inputs, error):
     for layer in model.network.modules():
         if isinstance(layer, torch.nn.Dropout):
             layer.p = 0.0  # chance would fall otherwise on other examples
@@ -247,7 +256,7 @@ def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_sam
 
     def small_memory(student, teacher, labels, progress):
         if len(labels) > 5:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return LABELS_ONLY(student, teacher, labels, progress)
 
     said = list(fit(spec(model, inputs, objective=small_memory, steps=6), CPU, BestWeights()))
@@ -259,6 +268,45 @@ def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_sam
     batch = inputs.batch(torch.arange(len(inputs)))
     with torch.no_grad():
         assert torch.allclose(model.network(**batch).logits, plain.eval()(**batch).logits, atol=1e-4)
+
+
+def test_rows_that_do_not_fit_into_memory_at_once_are_answered_in_parts(model, inputs, monkeypatch):
+    whole = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values
+    answered, asked = teacher_outputs._answered, []
+
+    def small_memory(network, encoded, rows, device):
+        asked.append(len(rows))
+        if len(rows) > 20:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+        return answered(network, encoded, rows, device)
+
+    monkeypatch.setattr(teacher_outputs, "_answered", small_memory)
+    parts = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values
+    assert max(asked) > 20
+    assert torch.allclose(parts, whole, atol=1e-5)
+    asked.clear()
+    finish(teacher_outputs.logits(model, inputs, replace(CPU, parts=16), lambda done: None))
+    assert max(asked) == teacher_outputs.BATCH // 16
+
+
+def test_a_fit_begins_with_as_many_parts_as_memory_is_known_to_ask_for_and_learns_the_same(model, inputs):
+    for layer in model.network.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = 0.0  # chance would fall otherwise on other examples
+    start = copy.deepcopy(model.network.state_dict())
+    list(fit(spec(model, inputs, steps=6), CPU, BestWeights()))
+    whole = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    model.network.load_state_dict(start)
+    most = 0
+
+    def watched(student, teacher, labels, progress):
+        nonlocal most
+        most = max(most, len(labels))
+        return LABELS_ONLY(student, teacher, labels, progress)
+
+    list(fit(spec(model, inputs, objective=watched, steps=6), replace(CPU, parts=4), BestWeights()))
+    assert most == 4
+    assert all(torch.allclose(model.network.state_dict()[name], one, atol=1e-4) for name, one in whole.items())
 
 
 def test_a_single_example_that_does_not_fit_ends_the_run(model, inputs):

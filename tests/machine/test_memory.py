@@ -6,7 +6,7 @@ import torch
 
 from studio.config.reading import parse_config
 from studio.errors import DeviceError
-from studio.machine import memory
+from studio.machine import cgroups, memory
 from studio.pipeline.estimate import measure
 from studio.pipeline.job import Job
 from studio.service.runs import carry
@@ -36,13 +36,62 @@ def test_what_the_machine_has_left_is_what_the_system_says():
     assert 0 < left <= psutil.virtual_memory().total
 
 
+def system(monkeypatch, root, mountinfo, cgroup, groups):
+    """A machine whose control groups are `groups`: {folder: {file: text}}."""
+    (root / "self").mkdir()
+    (root / "self" / "mountinfo").write_text(mountinfo.format(root=root))
+    (root / "self" / "cgroup").write_text(cgroup)
+    for folder, written in groups.items():
+        (root / folder).mkdir(parents=True)
+        for name, text in written.items():
+            (root / folder / name).write_text(text)
+    monkeypatch.setattr(cgroups, "PROC", root)
+
+
+def v2(limit, used, droppable=0):
+    return {"memory.max": f"{limit}\n", "memory.current": f"{used}\n", "memory.stat": f"inactive_file {droppable}\n"}
+
+
+def v1(limit, used, droppable=0):
+    return {"memory.limit_in_bytes": f"{limit}\n", "memory.usage_in_bytes": f"{used}\n",
+            "memory.stat": f"inactive_file 0\ntotal_inactive_file {droppable}\n"}  # fmt: skip
+
+
+V2_MOUNT = "30 24 0:26 / {root}/fs rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+V1_MOUNT = "31 24 0:27 /docker/x {root}/fs rw,nosuid - cgroup cgroup rw,memory\n"
+V1_MOUNT += "32 24 0:28 / {root}/c rw - cgroup cgroup rw,cpu\n"
+
+
 def test_the_limit_of_a_container_counts(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    for name, text in {"max": "1000", "current": "700", "stat": "anon 500\ninactive_file 150\n"}.items():
-        (tmp_path / f"memory.{name}").write_text(text)
+    system(monkeypatch, tmp_path, V2_MOUNT, "0::/\n", {"fs": v2(1000, 700, 150)})
     assert memory.free_bytes(torch.device("cpu")) == 450
-    (tmp_path / "memory.max").write_text("max")
+    (tmp_path / "fs" / "memory.max").write_text("max\n")
     assert memory.free_bytes(torch.device("cpu")) > 1_000_000
+
+
+def test_of_nested_groups_the_one_with_the_least_left_counts(monkeypatch, tmp_path):
+    """As of a service with MemoryMax= in a slice that has a limit of its own; the root has no files."""
+    groups = {"fs": {}, "fs/app.slice": v2(5000, 4000), "fs/app.slice/studio.service": v2(2000, 100), "fs/o": v2(9, 1)}
+    system(monkeypatch, tmp_path, V2_MOUNT, "0::/app.slice/studio.service\n", groups)
+    assert memory.free_bytes(torch.device("cpu")) == 1000
+    (tmp_path / "fs/app.slice/studio.service/memory.max").write_text("600")
+    assert memory.free_bytes(torch.device("cpu")) == 500
+
+
+def test_the_limit_of_the_first_version_counts_also_where_the_mount_begins_inside(monkeypatch, tmp_path):
+    groups = {"fs": v1(9000, 5000), "fs/job": v1(1000, 800, 50)}
+    system(monkeypatch, tmp_path, V1_MOUNT, "5:cpu:/docker/x\n4:memory:/docker/x/job\n0::/\n", groups)
+    assert memory.free_bytes(torch.device("cpu")) == 250
+    (tmp_path / "fs/job/memory.limit_in_bytes").write_text(str(2**63 - 4096))
+    assert memory.free_bytes(torch.device("cpu")) == 4000
+
+
+def test_a_system_without_control_groups_has_no_limit(monkeypatch, tmp_path):
+    monkeypatch.setattr(cgroups, "PROC", tmp_path)
+    assert cgroups.left() == []
+    assert cgroups.oom_kills() is None
+    (tmp_path / "vmstat").write_text("pgfault 9\noom_kill 3\n")
+    assert cgroups.oom_kills() == 3
 
 
 def test_what_does_not_fit_is_told_with_both_numbers_and_what_fits_goes_on(monkeypatch):

@@ -8,14 +8,18 @@ import pytest
 import torch
 
 from studio import files
+from studio.config.reading import parse_config
 from studio.distill import checkpoints, teacher_outputs
 from studio.distill.fit import fit
 from studio.distill.spec import BestWeights
 from studio.errors import ExportError, ModelError
-from studio.events import Log
+from studio.events import Log, Progress
 from studio.models import saving
 from studio.models.opening import open_folder
+from studio.pipeline import distill as trainer
+from studio.pipeline.job import Job
 from studio.service import export
+from tests.conftest import TINY
 from tests.distill.test_training import CPU, inputs, model, problem, spec  # noqa: F401  fixtures
 from tests.pipeline.test_resume import learned
 from tests.service.test_export import finished
@@ -120,6 +124,34 @@ def test_damaged_weights_are_not_opened_and_the_file_is_named(model, problem, tm
     damage(saved.folder / "model.safetensors")
     with pytest.raises(ModelError, match=r"student is damaged: model\.safetensors is .* Restore it"):
         open_folder(saved.folder, problem)
+
+
+def test_a_teacher_folder_that_changed_since_the_checkpoint_is_refused_with_the_difference(
+    model,  # noqa: F811
+    store,
+    home,
+    saved,
+    tmp_path,
+):
+    folder = saving.save(model, tmp_path / "teacher").folder
+    config = parse_config({"dataset": "reviews", **TINY, "teacher": f"folder:{folder}", "control": False})
+    job = Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)
+
+    def until_checkpoint():
+        steps = trainer.distill(job)
+        for event in steps:
+            if isinstance(event, Progress) and event.phase == "distill" and event.step:
+                steps.close()  # which saves where it stands
+
+    until_checkpoint()
+    assert list(home.checkpoints(1).glob("*.pt"))
+    with torch.no_grad():
+        model.network.classifier.bias += 1
+    saving.save(model, folder)
+    with pytest.raises(ModelError, match=r"has changed since this run began: model\.safetensors is another\. Put"):
+        until_checkpoint()
+    shutil.rmtree(home.checkpoints(1))
+    until_checkpoint()
 
 
 def test_a_damaged_student_is_not_exported(store, home, saved, tmp_path):

@@ -15,14 +15,15 @@ import pytest
 
 from studio import events
 from studio.config.reading import parse_config
-from studio.errors import ConfigError, ModelError
+from studio.errors import ConfigError, ModelError, WorkerDiedError, WorkerOutOfMemoryError, WorkerStuckError
 from studio.executors import local, registry, work
 from studio.executors.registry import EXECUTORS, Executor, wanted_slots
 from studio.machine.identity import is_gone, new_owner
+from studio.pipeline.job import Job
 from studio.service import runtime as the_runtime
 from studio.service.ownership import INTERRUPTED
 from studio.service.questions import estimate
-from studio.service.runs import carry
+from studio.service.runs import MOST_STUCK, carry
 from studio.service.runtime import LEASE, Runtime
 from studio.store.store import MOST_DEATHS
 from tests.conftest import TINY, fake, here
@@ -354,3 +355,83 @@ def test_what_a_run_uses_of_the_machine_goes_on_where_it_was_when_the_run_does(s
     store.record(run.id, [events.DeviceUse(seconds=10, values={"cpu_percent": 50.0})])
     list(carry(store, home, run, execute))
     assert {point.step for point in store.device_use(run.id)} == {10, 12}
+
+
+def dying(*deaths):
+    """Carries out a run whose process ends with each of these, one after the other, and then does not."""
+    left, jobs = list(deaths), []
+
+    def execute(job, stop):
+        jobs.append(job)
+        yield events.PhaseStarted(phase="distill")
+        yield events.Progress(phase="distill", step=7, total=20)
+        if left:
+            raise left.pop(0)
+        yield events.Verdict(outcome="better", sentence="Done.")
+
+    return execute, jobs
+
+
+def test_every_death_is_told_with_its_place_also_the_same_one_again(store, home, run):
+    died = WorkerDiedError("It was killed.")
+    execute, jobs = dying(died, died, died)
+    list(carry(store, home, run, execute))
+    told = [line.message for line in store.logs(run.id)]
+    assert len(told) == 3
+    assert all(line.startswith("At step 7 of distill: It was killed.") for line in told)
+    assert "number 3 in this place. The run goes on from its last checkpoint." in told[2]
+    assert store.run(run.id).status == "finished"
+    assert [job.parts for job in jobs] == [1, 1, 1, 1], "nobody knows that memory was the reason"
+
+
+def test_a_second_kill_for_memory_in_one_place_halves_the_batch_and_says_so(store, home, run):
+    memory = WorkerOutOfMemoryError("Memory ran out.")
+    execute, jobs = dying(memory, memory, memory)
+    list(carry(store, home, run, execute))
+    assert [job.parts for job in jobs] == [1, 1, 2, 4]
+    told = [line.message for line in store.logs(run.id)]
+    assert "8 examples at a time from now on; corrections are still made from 16." in told
+    assert store.run(run.id).parts == 4
+    execute, jobs = dying()
+    store._db.execute("UPDATE runs SET status = 'stopped' WHERE id = ?", [run.id])
+    list(carry(store, home, store.resume(run.id, owner=new_owner()), execute))
+    assert [job.parts for job in jobs] == [4], "it is known the next time, too"
+
+
+def test_a_stuck_worker_is_started_again_but_not_for_ever(store, home, run):
+    stuck = WorkerStuckError("It was stuck.")
+    execute, jobs = dying(stuck, stuck, stuck, stuck)
+    list(carry(store, home, run, execute))
+    assert len(jobs) == MOST_STUCK
+    assert store.run(run.id).message == "It was stuck. It happened 3 times at step 7 of distill."
+
+
+def test_a_worker_that_says_nothing_is_ended_and_the_run_goes_on(store, home, run, monkeypatch):
+    monkeypatch.setattr(local, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.1)
+    tries = itertools.count()
+
+    def execute(job, stop):
+        return execute_fake("obey" if next(tries) == 0 else "finish")(job, stop)
+
+    list(carry(store, home, run, execute))
+    assert store.run(run.id).status == "finished"
+    assert any("it was stuck and was ended" in line.message for line in store.logs(run.id))
+    assert workers() == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "words"),
+    [
+        ((3, 4), WorkerOutOfMemoryError, "because the machine ran out"),
+        ((3, 3), WorkerDiedError, "from outside"),
+        ((None, None), WorkerDiedError, "most likely"),
+    ],
+)
+def test_a_kill_is_one_for_memory_where_the_kernel_counts_it(home, run, monkeypatch, counts, kind, words):
+    told = iter(counts)
+    monkeypatch.setattr(local.cgroups, "oom_kills", lambda: next(told))
+    job = Job(run_id=1, config=run.config, dataset=home.dataset(1), home=home)
+    with pytest.raises(WorkerDiedError, match=words) as met:
+        list(execute_fake("killed")(job, lambda: False))
+    assert type(met.value) is kind
