@@ -40,6 +40,7 @@ def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, No
         if not folder.is_dir():
             missing = f"Run {wanted.run} has no saved {wanted.role}."
             raise ModelError(missing, "Choose a run that finished, or another model.")
+        require_undamaged(folder)
         return open_folder(folder, problem)
     if wanted.source == "folder":
         return open_folder(wanted.path, problem)
@@ -59,7 +60,6 @@ def build(name: str, problem: Problem) -> Model:
 
 def open_folder(folder: Path, problem: Problem) -> Model:
     """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `problem`."""
-    require_undamaged(folder)
     folders.check(folder)
     task = problem.task
     with _in_words(

@@ -89,12 +89,14 @@ def _open(config: RunConfig, run_id: int, role: Role, home: Home, problem: Probl
                 raise ModelError(
                     f"Run {run_id} has no trained teacher yet.", "Let it go on until it has, or choose another run."
                 )
+            saving.require_undamaged(saved)
             yield _trained(
                 result_of(opening.load(f"folder:{saved}" if saved.is_dir() else reference, problem, home)), role
             )
     elif quantized.is_dir():
         yield _open_onnx(quantized, problem)
     elif home.model(run_id, role).is_dir():
+        saving.require_undamaged(home.model(run_id, role))
         yield _trained(opening.open_folder(home.model(run_id, role), problem), role)
     else:
         raise ModelError(f"Run {run_id} has no {role} yet.", "Let it go on until it has, or choose another run.")

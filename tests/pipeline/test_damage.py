@@ -13,9 +13,9 @@ from studio.distill import checkpoints, teacher_outputs
 from studio.distill.fit import fit
 from studio.distill.spec import BestWeights
 from studio.errors import ExportError, ModelError
-from studio.events import Log, Progress
+from studio.events import Log, Progress, result_of
 from studio.models import saving
-from studio.models.opening import open_folder
+from studio.models.opening import load
 from studio.pipeline import distill as trainer
 from studio.pipeline.job import Job
 from studio.service import export
@@ -118,12 +118,12 @@ def test_a_fit_whose_checkpoints_are_all_damaged_ends_as_if_there_had_been_none(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_weights_are_not_opened_and_the_file_is_named(model, problem, tmp_path, damage):  # noqa: F811
-    saved = saving.save(model, tmp_path / "student")
-    open_folder(saved.folder, problem)
-    damage(saved.folder / "model.safetensors")
+def test_damaged_weights_of_a_run_are_not_opened_and_the_file_is_named(model, problem, home, damage):  # noqa: F811
+    folder = saving.save(model, home.model(1, "student")).folder
+    result_of(load("run:1/student", problem, home))
+    damage(folder / "model.safetensors")
     with pytest.raises(ModelError, match=r"student is damaged: model\.safetensors is .* Restore it"):
-        open_folder(saved.folder, problem)
+        result_of(load("run:1/student", problem, home))
 
 
 def test_a_teacher_folder_that_changed_since_the_checkpoint_is_refused_with_the_difference(
