@@ -1,5 +1,7 @@
-"""The command line as other programs use it: real processes, exit statuses, JSON on standard output alone."""
+"""The command line as other programs use it: exit statuses, JSON on standard output alone."""
 
+import contextlib
+import io
 import json
 import signal
 import socket
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -16,21 +19,56 @@ from transformers import AutoModelForSequenceClassification
 from studio import cli
 from studio.config.reading import parse_config
 from studio.data.folder import load
+from studio.executors import registry
 from studio.home import Home
-from tests.conftest import TINY, reviews
+from tests.conftest import TINY, here, reviews
+
+
+class Done(NamedTuple):
+    """How a call of the command line ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture
-def studio(home, tmp_path):
-    def call(*words, status=0):
-        done = subprocess.run(
+def program(home):
+    """The command line in a process of its own."""
+
+    def call(*words):
+        return subprocess.run(
             [sys.executable, "-m", "studio", *map(str, words)], capture_output=True, text=True, check=False, timeout=200
         )
+
+    return expecting(call)
+
+
+@pytest.fixture
+def studio(home, monkeypatch):
+    """The command line in the test's own process, which has opened the libraries; its runs train there, too."""
+    monkeypatch.setattr(registry, "one_run", lambda: here)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["studio", *map(str, words)])
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Done(ended.value.code or 0, out.getvalue(), err.getvalue())
+
+    return expecting(call)
+
+
+def expecting(call):
+    """A call that must end with a certain status."""
+
+    def checked(*words, status=0):
+        done = call(*words)
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr
         return done
 
-    return call
+    return checked
 
 
 @pytest.fixture
@@ -47,11 +85,11 @@ def settings(tmp_path):
     return path
 
 
-def test_data_is_added_a_run_is_trained_shown_and_exported(studio, table, settings, tmp_path):
+def test_data_is_added_a_run_is_trained_shown_and_exported(program, studio, table, settings, tmp_path):
     added = json.loads(studio("data", "add", table, "--name", "mine", "--json").stdout)
     assert added["id"] == 1
     assert json.loads(studio("data", "list", "--json").stdout)[0]["name"] == "mine"
-    trained = json.loads(studio("train", "--config", settings, "--set", "epochs=1", "--json").stdout)
+    trained = json.loads(program("train", "--config", settings, "--set", "epochs=1", "--json").stdout)
     assert trained == {"run": 1, "status": "finished"}
     shown = json.loads(studio("show", 1, "--json").stdout)
     assert {"id", "status", "config", "phases", "evaluations", "verdict"} <= set(shown)
@@ -59,7 +97,7 @@ def test_data_is_added_a_run_is_trained_shown_and_exported(studio, table, settin
     assert {one["role"] for one in shown["evaluations"]} == {"teacher", "student", "control"}
     assert "1" in studio("runs").stdout
     exported = tmp_path / "out.zip"
-    studio("export", 1, "--to", exported)
+    program("export", 1, "--to", exported)
     with zipfile.ZipFile(exported) as archive:
         archive.extractall(tmp_path / "opened")
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "opened", use_safetensors=True)
@@ -241,7 +279,7 @@ def test_a_run_that_is_interrupted_is_stopped_and_keeps_its_student(studio, stor
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as training:
         wait_until(lambda: any(point.phase == "distill" for point in store.curve(1)), training)
         training.send_signal(sign)
-        out, err = training.communicate(timeout=30)
+        out, err = training.communicate(timeout=120)
     assert training.returncode == 1
     assert json.loads(out) == {"run": 1, "status": "stopped"}
     assert "Its student so far is kept" in err
@@ -249,7 +287,7 @@ def test_a_run_that_is_interrupted_is_stopped_and_keeps_its_student(studio, stor
     studio("export", 1, "--to", tmp_path / "student.zip")
 
 
-def wait_until(done, training, seconds=90):
+def wait_until(done, training, seconds=240):
     deadline = time.monotonic() + seconds
     while not done():
         assert training.poll() is None, training.stderr.read()

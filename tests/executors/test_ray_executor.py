@@ -19,6 +19,7 @@ from studio.executors import registry
 from studio.service.runs import DIED, carry
 from studio.service.runtime import new_owner
 from tests.conftest import TINY
+from tests.conftest import here as in_this_process
 
 ray = pytest.importorskip("ray", reason="ray is not installed: it is an optional extra")
 
@@ -138,7 +139,7 @@ def test_a_cluster_that_does_not_answer_is_named(home, saved, store):
 
 def test_a_run_can_take_a_model_of_an_earlier_run_along(store, home, saved, execute):
     first = submitted(store, "first", control=False)
-    list(carry(store, home, first))
+    list(carry(store, home, first, in_this_process))
     second = submitted(store, "second", teacher=f"run:{first.id}/teacher", control=False)
     list(carry(store, home, second, execute))
     assert store.run(second.id).status == "finished", store.run(second.id).message
@@ -191,7 +192,7 @@ def test_a_run_whose_node_is_lost_goes_on_elsewhere_without_a_doubled_point(stor
 TWO = {
     "teacher": "builtin/fasttext-small",
     "student": "builtin/fasttext-tiny",
-    "epochs": 400,
+    "epochs": 200,
     "batch_size": 20,
     "precision": "float32",
 }
@@ -201,7 +202,7 @@ def test_a_run_on_two_nodes_is_stopped_leaves_nothing_behind_and_goes_on_though_
     store, home, saved, execute, cluster
 ):
     here = submitted(store, "here", **TWO)
-    list(carry(store, home, here))
+    list(carry(store, home, here, in_this_process))
     cluster.add_node()
     run = submitted(store, "there", **TWO, devices=2)
     carried_to(store, home, run, execute, 20, lambda: store.request_stop(run.id))
