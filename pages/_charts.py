@@ -16,7 +16,13 @@ MAX_POINTS = 2_000
 HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20
 """Pixels: a figure without its legend, its axis with the title, one line of the legend."""
 
-COLOURS = {"teacher": "#d97706", "student": "#0d9488", "control": "#7c8794", "assistant": "#8b5cf6"}
+COLOURS = {
+    "teacher": "#d97706",
+    "student": "#0d9488",
+    "control": "#7c8794",
+    "baseline": "#475569",
+    "assistant": "#8b5cf6",
+}
 ROLE_OF_STAGE = {
     "teach": "teacher",
     "assist": "assistant",

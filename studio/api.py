@@ -29,7 +29,7 @@ from studio import errors, events
 from studio.config.reading import parse_config
 from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, ExportError, ModelError, StoreError, StudioError, WorkerError
-from studio.events import Role
+from studio.events import Caution, NextStep, TrainedRole
 from studio.home import Home
 from studio.machine.identity import is_gone, new_owner
 from studio.pipeline.timetable import title
@@ -136,7 +136,7 @@ class Model:
     It is opened when it is asked for the first time, and stays open.
     """
 
-    def __init__(self, run: Run, role: Role) -> None:
+    def __init__(self, run: Run, role: TrainedRole) -> None:
         self._run, self.role = run, role
 
     def predict(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
@@ -214,8 +214,18 @@ class Run:
 
     @property
     def outcome(self) -> str | None:
-        """The verdict in a word: better, no_difference, worse, no_control."""
+        """The verdict in a word: better, no_difference, worse, not_learned, weak_teacher, no_control."""
         return self._row.outcome
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Why the verdict may say less than it seems to: code, sentence and cure of each."""
+        return self._row.cautions
+
+    @property
+    def next_step(self) -> NextStep | None:
+        """What to do after the verdict; its `changes` are settings for another run."""
+        return self._row.next_step
 
     @property
     def error(self) -> StudioError | None:

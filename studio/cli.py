@@ -24,7 +24,7 @@ from rich.table import Table
 from studio import events, tasks
 from studio.config.reading import parse_yaml
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError
-from studio.events import Role
+from studio.events import TrainedRole
 from studio.executors import registry
 from studio.home import Home
 from studio.machine.identity import is_gone, new_owner
@@ -331,7 +331,7 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
         chosen = found["choice"]
         typer.echo(f"Chosen: temperature {chosen['temperature']:g}, alpha {chosen['alpha']:g}. {chosen['reason']}")
     if found["verdict"]:
-        typer.echo(found["verdict"])
+        _tell_verdict(store.run(run_id))
 
 
 @app.command()
@@ -361,7 +361,7 @@ def predict(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, or a ZIP of images.")],
     to: Annotated[Path, typer.Option(help="The file to write: .csv, .tsv or .jsonl. Nothing is overwritten.")],
     role: Annotated[
-        Role,
+        TrainedRole,
         typer.Option(
             help="Whose answers. Student and control are the models that the verdict measured: where the plan "
             "ends with int8, those in int8."
@@ -512,7 +512,8 @@ def _carry(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
     if done.status != "finished":
         raise StudioError(f"Run {run.id} {done.status}: {done.message}", done.cure or "")
     if not as_json:
-        typer.echo(f"Run {done.id}: {done.verdict}")
+        typer.echo(f"Run {done.id}:")
+        _tell_verdict(done)
 
 
 @contextlib.contextmanager
@@ -570,6 +571,16 @@ def _busy(what: str) -> Iterator[None]:
 def _say(note: str) -> None:
     """A remark, apart from the answer on standard output."""
     _shown.print(f"[dim]{_plain(note)}[/]", highlight=False, soft_wrap=True)
+
+
+def _tell_verdict(run: RunRow) -> None:
+    """The sentence, what it may hide, and what to do next."""
+    typer.echo(_shown_safely(run.verdict or ""))
+    for caution in run.cautions:
+        typer.echo(_shown_safely(f"Caution ({caution.code}): {caution.sentence} {caution.cure}"))
+    if run.next_step:
+        settings = "".join(f" --set {name}={value}" for name, value in run.next_step.changes.items())
+        typer.echo(_shown_safely(f"Next: {run.next_step.label}.{f' ({settings.strip()})' if settings else ''}"))
 
 
 def _columns_taken(columns: Mapping[str, str], guessed: Sequence[str] = (), unused: Sequence[str] = ()) -> str:

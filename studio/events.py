@@ -20,7 +20,24 @@ teach-3."""
 OLD_TEST = "test of the old data"
 """The split of an evaluation on data that a student knew before it went on with new data, whose split is `test`."""
 
-Role = Literal["teacher", "student", "control"]
+TrainedRole = Literal["teacher", "student", "control"]
+Role = Literal[TrainedRole, "baseline"]
+"""`baseline`: a linear model on plain features, which costs seconds; it is measured beside the others."""
+
+Outcome = Literal["better", "no_difference", "worse", "not_learned", "weak_teacher", "no_control"]
+"""What the comparison of student and control allows to say, or why it allows nothing."""
+
+CautionCode = Literal[
+    "not_learned",
+    "undertrained",
+    "weak_teacher",
+    "few_test_rows",
+    "imbalance",
+    "leak",
+    "test_only_labels",
+    "one_seed",
+    "noisy_timing",
+]
 
 
 class _Event(BaseModel):
@@ -122,7 +139,10 @@ class Evaluation(_Event):
 
 
 class Comparison(_Event):
-    """`first` minus `second` in `metric` on the same rows, with the 95 % interval of the paired difference."""
+    """`first` minus `second` in `metric` on the same rows, with the 95 % interval of the paired difference.
+
+    `gained` and `lost`: rows that the first alone, and the second alone, got right, where the metric counts rows.
+    """
 
     kind: Literal["comparison"] = "comparison"
     first: Role
@@ -134,6 +154,8 @@ class Comparison(_Event):
     high: float
     p_value: float
     n: int
+    gained: int | None = None
+    lost: int | None = None
 
 
 class Confusion(_Event):
@@ -181,12 +203,34 @@ class StageResult(_Event):
         return values
 
 
+class Caution(BaseModel):
+    """Why a number of the verdict may say less than it seems to, and what to do about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: CautionCode
+    sentence: str
+    cure: str
+
+
+class NextStep(BaseModel):
+    """What to do after this verdict. `changes` are fields of a `RunConfig`, where another run is what helps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    label: str
+    changes: dict[str, Any] = {}
+
+
 class Verdict(_Event):
-    """The one-sentence result. `outcome` compares the student with the control."""
+    """The one-sentence result. `outcome` compares the student with the control, or says why that means nothing."""
 
     kind: Literal["verdict"] = "verdict"
-    outcome: Literal["better", "no_difference", "worse", "no_control"]
+    outcome: Outcome
     sentence: str
+    cautions: tuple[Caution, ...] = ()
+    next_step: NextStep | None = None
 
 
 class Failed(_Event):

@@ -17,6 +17,7 @@ from studio.config.reading import parse_config, parse_yaml
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.distill import losses, objective
+from studio.evaluate.measured import Facts
 from studio.evaluate.verdict import verdict
 from studio.models.features import Outputs
 from studio.pipeline.distill import distill
@@ -139,7 +140,9 @@ def test_the_sentence_that_the_readme_shows_is_what_a_verdict_says():
         p_value=0.01,
         n=100,
     )
-    said = verdict([*quality, *sizes], gained, tasks.get("text-classification").measures[0]).sentence
+    config = parse_config({"dataset": "d", "teacher": "builtin/fasttext-large", "student": "builtin/fasttext-small"})
+    facts = Facts(reference=tasks.Reference({"accuracy": 0.5}, {"accuracy": 0.5}), config=config)
+    said = verdict([*quality, *sizes], [gained], tasks.get("text-classification").measures, facts).sentence
     shown = " ".join(line.lstrip("> ") for line in README.splitlines() if line.startswith(">"))
     assert shown == re.sub(r"[\d.]*\d", "…", said.replace("95 % interval", "NINETY")).replace("NINETY", "95 % interval")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from studio.events import Evaluation, Role
+from studio.events import Evaluation, TrainedRole
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded
@@ -16,7 +16,7 @@ TIMING_SECONDS = 4.0
 """How long the clock runs for one batch size, all models together."""
 
 
-def latencies(roles: dict[Role, list[tuple[Model, Encoded]]], device: Device) -> list[Evaluation]:
+def latencies(roles: dict[TrainedRole, list[tuple[Model, Encoded]]], device: Device) -> list[Evaluation]:
     """Milliseconds of a forward pass through all models of a role: median and 95th percentile, one row at a time
     (`latency_ms`, `latency_p95_ms`) and 32 together (`latency_32_ms`, `latency_32_p95_ms`).
 
@@ -38,9 +38,11 @@ def latency(members: Sequence[tuple[Model, Encoded]], device: Device) -> float:
     return 1000 * float(np.median(_in_turns({"student": list(members)}, 1, device)["student"]))
 
 
-def _in_turns(roles: dict[Role, list[tuple[Model, Encoded]]], rows: int, device: Device) -> dict[Role, list[float]]:
+def _in_turns(
+    roles: dict[TrainedRole, list[tuple[Model, Encoded]]], rows: int, device: Device
+) -> dict[TrainedRole, list[float]]:
     """The seconds of each pass with so many rows."""
-    seconds: dict[Role, list[float]] = {role: [] for role in roles}
+    seconds: dict[TrainedRole, list[float]] = {role: [] for role in roles}
     begun = time.perf_counter()
     for turn in range(PASSES):
         for role, members in roles.items():

@@ -66,20 +66,29 @@ def _interval(task: Task, measure: Measure, statistics: np.ndarray, classes: int
     return intervals.bootstrap(statistics, task.targets.measure)[measure.name]
 
 
-def compare(task: Task, roles: tuple[Role, Role], split: str, statistics: tuple[np.ndarray, np.ndarray]) -> Comparison:
-    """The difference of two models in the measure that decides, on the same rows.
+def compare(
+    task: Task,
+    roles: tuple[Role, Role],
+    split: str,
+    statistics: tuple[np.ndarray, np.ndarray],
+    measure: Measure | None = None,
+) -> Comparison:
+    """The difference of two models on the same rows, by default in the measure that decides.
 
-    A share of right rows: Agresti & Min's interval and the exact McNemar test. Any other: the paired bootstrap.
+    A share of right rows: Agresti & Min's interval and the exact McNemar test. Any other: the paired bootstrap and a
+    permutation test.
     """
-    measure, (mine, theirs) = task.measures[0], statistics
-    values = [task.targets.measure(rows)[measure.name] for rows in statistics]
+    measure, (mine, theirs) = measure or task.measures[0], statistics
+    gained = lost = None
     if measure.interval == "share":
         mine_right, their_right = (task.targets.right(rows) for rows in statistics)
         gained, lost = int((mine_right & ~their_right).sum()), int((~mine_right & their_right).sum())
         low, high = intervals.paired_difference(len(mine), gained, lost)
         p_value, difference = intervals.mcnemar(gained, lost), (gained - lost) / len(mine)
     else:
-        low, high, p_value = intervals.paired_bootstrap(mine, theirs, task.targets.measure, measure.name)
+        low, high = intervals.paired_bootstrap(mine, theirs, task.targets.measure, measure.name)
+        p_value = intervals.permutation_test(mine, theirs, task.targets.measure, measure.name)
+        values = [task.targets.measure(rows)[measure.name] for rows in statistics]
         difference = values[0] - values[1]
     return Comparison(
         first=roles[0],
@@ -91,6 +100,8 @@ def compare(task: Task, roles: tuple[Role, Role], split: str, statistics: tuple[
         high=high,
         p_value=p_value,
         n=len(mine),
+        gained=gained,
+        lost=lost,
     )
 
 

@@ -1,24 +1,56 @@
-"""What the numbers of a run mean, in one sentence."""
+"""What the numbers of a run mean: one sentence, the cautions that stand beside it, and what to do next."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-from studio.events import Comparison, Evaluation, Verdict
+from studio.config.references import ModelReference
+from studio.config.run import RunConfig
+from studio.evaluate import cautions
+from studio.evaluate.measured import Facts, Measured, is_at_floor, is_clear
+from studio.evaluate.next_step import next_step
+from studio.events import Comparison, Evaluation, Outcome, Verdict
 from studio.tasks import Measure
 
-Outcome = Literal["better", "no_difference", "worse", "no_control"]
+
+def verdict(
+    evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], measures: Sequence[Measure], facts: Facts
+) -> Verdict:
+    """How much was kept, how much smaller and faster, what the teacher brought, and how far that can be trusted.
+
+    `measures` are those of the task; the first one decides, the second one where the first misleads.
+    """
+    found = Measured.of_run(evaluations, comparisons, measures, facts)
+    outcome, effect = _effect(found)
+    told = cautions.all_of(found, outcome)
+    return Verdict(
+        outcome=outcome,
+        sentence=" ".join(filter(None, (_kept(found), _rare(found), _costs(found), effect, _baseline(found)))),
+        cautions=told,
+        next_step=next_step(found, outcome, [caution.code for caution in told]),
+    )
 
 
-def verdict(evaluations: Sequence[Evaluation], comparison: Comparison | None, measure: Measure) -> Verdict:
-    """How much was kept, how much smaller and faster, what the teacher brought. `measure` is the one that decides."""
-    found = {(result.role, result.metric): result.value for result in evaluations}
-    teacher, student = found["teacher", measure.name], found["student", measure.name]
+def _kept(found: Measured) -> str:
+    teacher, student, measure = found.value("teacher"), found.value("student"), found.lead
     kept = f": {student / teacher:.0%} kept".replace("%", " %") if teacher > 0 else ""
-    smaller = _times(found["teacher", "size_bytes"], found["student", "size_bytes"], "smaller", "larger")
-    faster = _times(found["teacher", "latency_ms"], found["student", "latency_ms"], "faster", "slower")
-    outcome, effect = _effect(comparison, measure)
-    good = f"The student {measure.said(student)} (teacher {measure.written(teacher)}){kept}"
-    return Verdict(outcome=outcome, sentence=f"{good}. It is {smaller} and {faster}. {effect}")
+    return f"The student {measure.said(student)} (teacher {measure.written(teacher)}){kept}."
+
+
+def _rare(found: Measured) -> str:
+    """Where accuracy misleads, how many rows of the rarest class are found."""
+    rare = found.facts.rare
+    if rare is None or not found.facts.reference.misleads:
+        return ""
+    return f"It finds {rare.found['student']} of {rare.rows} rows of {rare.label!r} (teacher {rare.found['teacher']})."
+
+
+def _costs(found: Measured) -> str:
+    smaller = _times(*_pair(found, "size_bytes"), "smaller", "larger")
+    faster = _times(*_pair(found, "latency_ms"), "faster", "slower")
+    return f"It is {smaller} and {faster}."
+
+
+def _pair(found: Measured, metric: str) -> tuple[float, float]:
+    return found.evaluations["teacher", metric].value, found.evaluations["student", metric].value
 
 
 def _times(teacher: float, student: float, better: str, worse: str) -> str:
@@ -28,16 +60,61 @@ def _times(teacher: float, student: float, better: str, worse: str) -> str:
     return f"{ratio:.1f} times {better}" if ratio > 1 else f"{1 / ratio:.1f} times {worse}"
 
 
-def _effect(comparison: Comparison | None, measure: Measure) -> tuple[Outcome, str]:
-    if comparison is None:
+def _effect(found: Measured) -> tuple[Outcome, str]:
+    """What the teacher brought, or what stands in the way of saying so."""
+    measure, floor = found.lead, found.facts.reference.floor(found.lead.name)
+    floor_words = f"one and the same answer to every row, or guesses ({measure.written(floor)})"
+    if found.not_learned:
+        return "not_learned", f"The student did not learn: it is not clearly better than {floor_words}."
+    if found.teacher_taught_nothing:
+        if is_at_floor(found.of("teacher"), found.facts.reference):
+            why = f"it is not clearly better than {floor_words}"
+        else:
+            why = "training did not make it better than it was at its start"
+        return "weak_teacher", f"The teacher is too weak to learn from: {why}."
+    if found.effect is None:
         return "no_control", "Without a control nobody can tell what the teacher brought."
-    size = measure.difference(abs(comparison.difference))
-    interval = f"95 % interval {measure.bound(comparison.low)} to {measure.bound(comparison.high)}"
-    if comparison.low > 0:
-        return "better", f"Learning from the teacher was worth it: {size} better than without a teacher ({interval})."
-    if comparison.high < 0:
-        return "worse", f"Learning from the teacher did harm: {size} worse than without a teacher ({interval})."
-    if comparison.difference == 0:
-        return "no_difference", f"No clear benefit from the teacher: without it the result is the same ({interval})."
-    direction = "better" if comparison.difference > 0 else "worse"
-    return "no_difference", f"No clear benefit from the teacher: {size} {direction} than without one ({interval})."
+    return _compared(found, found.effect)
+
+
+def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
+    measure, against = found.lead, _control_words(found.facts.config)
+    size = measure.difference(abs(effect.difference))
+    interval = f"95 % interval {measure.bound(effect.low)} to {measure.bound(effect.high)}"
+    clear = 1 if is_clear(effect, 1) else -1 if is_clear(effect, -1) else 0
+    direction = "better" if effect.difference > 0 else "worse"
+    if clear and found.unfinished:
+        who = " and ".join(found.unfinished)
+        reason = f"the {who} would have gone on improving, so the two cannot be compared yet"
+        return "no_difference", f"What the teacher brought cannot be told: {reason} ({size} {direction}, {interval})."
+    if clear > 0:
+        return (
+            "better",
+            f"In this run learning from the teacher was worth it: {size} better than {against} ({interval}).",
+        )
+    if clear < 0:
+        return "worse", f"In this run learning from the teacher did harm: {size} worse than {against} ({interval})."
+    if effect.difference == 0:
+        return "no_difference", f"No clear benefit from the teacher: {against} the score is the same ({interval})."
+    return "no_difference", f"No clear benefit from the teacher: {size} {direction} than {against} ({interval})."
+
+
+def _control_words(config: RunConfig) -> str:
+    """What the control is. A student that is cut from its teacher shares the layers with its control: only what the
+    teacher answers sets the two apart."""
+    if ModelReference.parse(config.student).layers is not None:
+        return "with the same layers of the teacher and labels alone"
+    return "without a teacher"
+
+
+def _baseline(found: Measured) -> str:
+    """What a linear model does that costs seconds."""
+    if not found.has("baseline"):
+        return ""
+    value = found.lead.written(found.value("baseline"))
+    against = found.comparisons.get("baseline")
+    if against is not None and is_clear(against, -1):
+        return f"A linear baseline is better ({value}): this task may not need a network."
+    if found.baseline_suffices:
+        return f"A linear baseline is about as good ({value}): this task may not need a network."
+    return ""

@@ -25,7 +25,7 @@ from studio.distill.fit import fit
 from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
-from studio.events import Event, Log, PhaseFinished, PhaseStarted, Progress, Role
+from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, TrainedRole
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
@@ -76,11 +76,19 @@ def distill(job: Job) -> Iterator[Event]:
     config, rows = context.config, prepare.counts(context)
     first, *stages, last = timetable(config, rows, [teacher.knows_labels for teacher in opened.teachers])
     yield planned([first, *stages, last], config, rows)
-    state = yield from _walk(stages, context, opened)
+    curves = ValidationCurves(context.problem.task.measures[0].name)
+    state = yield from curves.heard(_walk(stages, context, opened))
     context.device.group.disband()
     if not context.device.group.is_first:
         return
-    tests = FinalEvaluation(config, context.problem, devices.alone(context.device), context.splits)
+    tests = FinalEvaluation(
+        config=config,
+        problem=context.problem,
+        device=devices.alone(context.device),
+        splits=context.splits,
+        training=context.parts,
+        curves=curves.by_role(stages),
+    )
     yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
     shutil.rmtree(context.home.checkpoints(job.run_id), ignore_errors=True)
 
@@ -111,6 +119,32 @@ def _added_up(body: Iterator[Event], total: int) -> Steps[None]:
             latest = event.step
             event = event.model_copy(update={"step": min(total, before + latest), "total": total})
         yield event
+
+
+class ValidationCurves:
+    """Listens to what stages say of validation rows. A run that goes on says again what its stages said before."""
+
+    def __init__(self, measure: str) -> None:
+        self.measure = measure
+        self.points: dict[str, dict[int, float]] = {}
+
+    def heard(self, body: Steps[Result]) -> Steps[Result]:
+        """`body`, unchanged; closing this closes it."""
+        with contextlib.closing(body):
+            while True:
+                try:
+                    event = next(body)
+                except StopIteration as stop:
+                    result: Result = stop.value
+                    return result
+                if isinstance(event, Metrics) and self.measure in event.values:
+                    self.points.setdefault(event.phase, {})[event.step] = event.values[self.measure]
+                yield event
+
+    def by_role(self, stages: Sequence[Stage]) -> dict[str, list[tuple[int, float]]]:
+        """The curve of each role's last training."""
+        learned = {stage.role: stage.phase for stage in stages if stage.phase in self.points and stage.kind != "tune"}
+        return {role: sorted(self.points[phase].items()) for role, phase in learned.items()}
 
 
 # --- the walk
@@ -245,10 +279,10 @@ def _learn_and_save(context: RunContext, spec: FitSpec, best: BestWeights, role:
     return context.save(replace(model, knows_labels=True, pretrained=True), role)
 
 
-def _trained(state: RunState) -> dict[Role, tuple[Model, ...]]:
+def _trained(state: RunState) -> dict[TrainedRole, tuple[Model, ...]]:
     """What is tested: teachers, student and, where there is one, the control."""
-    trained: dict[Role, tuple[Model, ...]] = {"teacher": state.teachers}
-    roles: tuple[Role, ...] = ("student", "control")
+    trained: dict[TrainedRole, tuple[Model, ...]] = {"teacher": state.teachers}
+    roles: tuple[TrainedRole, ...] = ("student", "control")
     for role in roles:
         if role in state.models:
             model = state.models[role]

@@ -2,29 +2,42 @@
 
 import functools
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from datasets import Dataset
 
 from studio.config.run import RunConfig
+from studio.data import overlap
 from studio.distill import teacher_outputs, transfer_set
-from studio.events import Comparison, Evaluation, Event, Progress, Role
+from studio.events import Comparison, Evaluation, Event, Progress, Role, TrainedRole
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
 from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits
 
+if TYPE_CHECKING:
+    from studio.evaluate.measured import Facts, Rare
+
+Curve = Sequence[tuple[int, float]]
+"""Validation values of a training, (step, value) each."""
+
 
 @dataclass(frozen=True)
 class FinalEvaluation:
     """What is evaluated on: test rows by name, `test`, and where a student went on with new data `test of the old
-    data`."""
+    data`.
+
+    `training` are the rows that were learned, `curves` what validation rows said of each role while it learned.
+    """
 
     config: RunConfig
     problem: Problem
     device: Device
     splits: dict[str, Dataset]
+    training: tuple[Dataset, ...] = ()
+    curves: Mapping[str, Curve] = field(default_factory=dict)
 
     def encode(self, model: Model, rows: Dataset) -> Encoded:
         """The rows as this model reads them, on the device."""
@@ -33,7 +46,7 @@ class FinalEvaluation:
         return encoded.to(self.device.torch_device)
 
 
-def evaluate(tests: FinalEvaluation, trained: Mapping[Role, Sequence[Model]]) -> Generator[Event, None, None]:
+def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]]) -> Generator[Event, None, None]:
     """Measure quality on every split, then sizes and latencies; ends with the verdict.
 
     Several teachers are one role: their answers are fused, their sizes and times added.
@@ -42,8 +55,10 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[Role, Sequence[Model]]) ->
 
     found: list[Evaluation] = []
     comparisons: list[Comparison] = []
+    statistics: dict[str, dict[Role, np.ndarray]] = {}
     for split, rows in tests.splits.items():
-        for event in _quality(tests, split, rows, trained):
+        statistics[split] = yield from _statistics(tests, rows, trained)
+        for event in _quality(tests, split, statistics[split]):
             found += [event] if isinstance(event, Evaluation) else []
             comparisons += [event] if isinstance(event, Comparison) else []
             if not isinstance(event, Comparison):
@@ -52,29 +67,77 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[Role, Sequence[Model]]) ->
         found.append(event)
         yield event
     yield from comparisons
-    control = (pair for pair in comparisons if pair.second == "control" and pair.split == "test")
     shown = [result for result in found if result.split in ("", "test")]
-    yield verdict(shown, next(control, None), tests.problem.task.measures[0])
+    pairs = [pair for pair in comparisons if pair.split == "test"]
+    yield verdict(shown, pairs, tests.problem.task.measures, _facts(tests, statistics["test"]))
 
 
-def _quality(
-    tests: FinalEvaluation, split: str, rows: Dataset, trained: Mapping[Role, Sequence[Model]]
-) -> Generator[Event, None, None]:
-    """Every role on one split, then the student against each other one."""
-    from studio.evaluate import metrics
-
-    task, statistics = tests.problem.task, dict[Role, np.ndarray]()
+def _statistics(
+    tests: FinalEvaluation, rows: Dataset, trained: Mapping[TrainedRole, Sequence[Model]]
+) -> Generator[Event, None, dict[Role, np.ndarray]]:
+    """What every role answers to the rows of a split, as its measures read it."""
+    found: dict[Role, np.ndarray] = {}
     for role, members in trained.items():
         logits, encoded = yield from _answers(tests, members, rows)
-        statistics[role] = task.targets.statistics(logits, encoded)
-        yield from metrics.quality(task, role, split, statistics[role], tests.problem.labels)
-    for role in statistics:
-        if role != "student":
-            pair = statistics["student"], statistics[role]
-            yield metrics.compare(task, ("student", role), split, pair)
+        found[role] = tests.problem.task.targets.statistics(logits, encoded)
+    return found
 
 
-def _costs(tests: FinalEvaluation, trained: Mapping[Role, Sequence[Model]]) -> Generator[Evaluation, None, None]:
+def _quality(tests: FinalEvaluation, split: str, statistics: Mapping[Role, np.ndarray]) -> Generator[Event, None, None]:
+    """Every role on one split, then the student against each other one: in the measure that decides, and in the one
+    that is told first where that is another."""
+    from studio.evaluate import measured, metrics
+
+    task, labels = tests.problem.task, tests.problem.labels
+    for role, rows in statistics.items():
+        yield from metrics.quality(task, role, split, rows, labels)
+    reference = task.targets.reference(statistics["student"], len(labels))
+    lead = measured.leading(task.measures, reference)
+    for role, rows in statistics.items():
+        for measure in dict.fromkeys((task.measures[0], lead)):
+            if role != "student":
+                yield metrics.compare(task, ("student", role), split, (statistics["student"], rows), measure)
+
+
+def _facts(tests: FinalEvaluation, statistics: Mapping[Role, np.ndarray]) -> "Facts":
+    """What the verdict has to know besides the measured numbers."""
+    from studio.evaluate import convergence
+    from studio.evaluate.measured import Facts
+
+    labels, test, taught = tests.problem.labels, tests.splits["test"], tests.curves.get("teacher", ())
+    return Facts(
+        reference=tests.problem.task.targets.reference(statistics["student"], len(labels)),
+        config=tests.config,
+        improving=tuple(role for role, curve in tests.curves.items() if convergence.still_improving(curve)),
+        teacher_start=(taught[0][1], max(value for _, value in taught)) if taught else None,
+        leaked=overlap.leaked(tests.training, test),
+        unseen=overlap.unseen_labels(tests.training, test, labels),
+        rare=_rare(tests, statistics),
+    )
+
+
+def _rare(tests: FinalEvaluation, statistics: Mapping[Role, np.ndarray]) -> "Rare | None":
+    """The class with the fewest test rows, where a row has one class."""
+    from studio.evaluate.measured import Rare
+
+    labels = tests.problem.labels
+    counts = {role: tests.problem.task.targets.confusion(rows, len(labels)) for role, rows in statistics.items()}
+    known = {role: matrix for role, matrix in counts.items() if matrix is not None}
+    if not known:
+        return None
+    rows = known["student"].sum(1)
+    number = int(np.where(rows > 0, rows, rows.max() + 1).argmin())
+    training = [label for part in tests.training for label in part["label"][:]]
+    return Rare(
+        label=labels[number],
+        rows=int(rows[number]),
+        found={role: int(matrix[number, number]) for role, matrix in known.items()},
+        training=training.count(number),
+        even_share=len(training) // len(labels),
+    )
+
+
+def _costs(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]]) -> Generator[Evaluation, None, None]:
     """Sizes, and the latencies of all roles in turn."""
     from studio.evaluate import latency, metrics
 

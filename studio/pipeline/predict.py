@@ -16,7 +16,7 @@ from studio.config.run import RunConfig
 from studio.distill import teacher_outputs
 from studio.distill.transfer_set import fuse
 from studio.errors import ModelError
-from studio.events import Progress, Role, result_of
+from studio.events import Progress, TrainedRole, result_of
 from studio.home import Home
 from studio.machine import devices
 from studio.machine.devices import Device
@@ -62,7 +62,7 @@ class Predictor:
 
 
 def open_role(
-    config: RunConfig, run_id: int, role: Role, home: Home, labels: list[str], multi_label: bool
+    config: RunConfig, run_id: int, role: TrainedRole, home: Home, labels: list[str], multi_label: bool
 ) -> Predictor:
     """The models of a role as the verdict measured them: in int8 where the plan ends with that.
 
@@ -80,7 +80,7 @@ def open_role(
     return Predictor(models, config, problem, device)
 
 
-def _open(config: RunConfig, run_id: int, role: Role, home: Home, problem: Problem) -> Iterator[Model]:
+def _open(config: RunConfig, run_id: int, role: TrainedRole, home: Home, problem: Problem) -> Iterator[Model]:
     quantized = home.quantized(run_id, role)
     if role == "teacher":
         for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
@@ -114,7 +114,7 @@ def _open_onnx(folder: Path, problem: Problem) -> Model:
     return Model(network, processor, knows_labels=True, pretrained=True, folder=folder)
 
 
-def _trained(model: Model, role: Role) -> Model:
+def _trained(model: Model, role: TrainedRole) -> Model:
     if not model.knows_labels:
         raise ModelError(f"The {role} has not learned the labels yet.", "Let the run go on until it has.")
     return model

@@ -11,7 +11,7 @@ import pandas as pd
 
 from studio import tasks
 from studio.errors import DataError, ExportError, ModelError
-from studio.events import Role
+from studio.events import TrainedRole
 from studio.home import Home
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
@@ -39,7 +39,7 @@ class Scored:
     columns: tuple[str, ...]
 
 
-def open_model(store: Store, home: Home, run_id: int, role: Role) -> "Predictor":
+def open_model(store: Store, home: Home, run_id: int, role: TrainedRole) -> "Predictor":
     """The model (the teachers) of a run, ready to answer. Raises `ModelError` where the run has none."""
     run = store.run(run_id)
     if role == "control" and not run.config.control:
@@ -73,7 +73,7 @@ def predict_file(
     source: Path,
     to: Path,
     *,
-    role: Role = "student",
+    role: TrainedRole = "student",
     column: str | None = None,
     pair: str | None = None,
     header: bool | None = None,

@@ -39,6 +39,13 @@ def m004_heartbeats(db: Database) -> None:
     db.conn.execute("ALTER TABLE leases ADD COLUMN beat INTEGER NOT NULL DEFAULT 0")
 
 
+@MIGRATIONS()
+def m005_what_stands_beside_a_verdict(db: Database) -> None:
+    """`cautions` is a list of JSON, `next_step` an object or NULL."""
+    db.conn.execute("ALTER TABLE runs ADD COLUMN cautions TEXT NOT NULL DEFAULT '[]'")
+    db.conn.execute("ALTER TABLE runs ADD COLUMN next_step TEXT")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studio.config.run import RunConfig
+from studio.events import Caution, NextStep
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
 OVER: tuple[Status, ...] = ("finished", "stopped", "failed")
@@ -62,6 +63,8 @@ class RunRow:
     beat: int = 0
     parts: int = 1
     unreadable: str = ""
+    cautions: tuple[Caution, ...] = ()
+    next_step: NextStep | None = None
 
     @property
     def can_resume(self) -> bool:

@@ -449,7 +449,10 @@ class Store:
             "comparisons": [result.model_dump(exclude={"kind"}) for result in self.comparisons(run_id)],
             "milestones": [result.model_dump(exclude={"kind"}) for result in self.milestones(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
+            "outcome": run.outcome,
             "verdict": run.verdict,
+            "cautions": [caution.model_dump() for caution in run.cautions],
+            "next_step": run.next_step.model_dump() if run.next_step else None,
             "error": {"kind": run.error, "message": run.message, "cure": run.cure} if run.error else None,
         }
 
@@ -595,8 +598,11 @@ class Store:
                 run("INSERT INTO results (run_id, kind, position, event)"
                     " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",
                     [run_id, event.kind, events.to_json(event), run_id, event.kind])  # fmt: skip
-            case events.Verdict(outcome=outcome, sentence=sentence):
-                run("UPDATE runs SET outcome = ?, verdict = ? WHERE id = ?", [outcome, sentence, run_id])
+            case events.Verdict(outcome=outcome, sentence=sentence, cautions=cautions, next_step=next_step):
+                told = json.dumps([caution.model_dump() for caution in cautions])
+                after = next_step.model_dump_json() if next_step else None
+                run("UPDATE runs SET outcome = ?, verdict = ?, cautions = ?, next_step = ? WHERE id = ?",
+                    [outcome, sentence, told, after, run_id])  # fmt: skip
             case events.Failed(error=error, message=message, cure=cure):
                 run("UPDATE runs SET error = ?, message = ?, cure = ? WHERE id = ?", [error, message, cure, run_id])
 
@@ -618,6 +624,8 @@ def _run(row: dict[str, Any]) -> RunRow:
     values["config"], values["unreadable"] = _config(row["id"], row["config"])
     values["message"] = row["message"] or values["unreadable"] or None
     values |= {name: bool(row[name]) for name in ("stop_requested", "archived", "paused")}
+    values["cautions"] = tuple(events.Caution(**caution) for caution in json.loads(row["cautions"]))
+    values["next_step"] = events.NextStep.model_validate_json(row["next_step"]) if row["next_step"] else None
     return RunRow(**values)
 
 

@@ -9,9 +9,9 @@ from studio.errors import ConfigError
 from studio.tasks import images, pairs, regression, text, tokens
 from studio.tasks.encoded import Encoded
 from studio.tasks.resolving import resolved
-from studio.tasks.task import Column, Measure, Task
+from studio.tasks.task import Column, Measure, Reference, Task
 
-__all__ = ["TASKS", "Column", "Encoded", "Measure", "Task", "get", "resolved"]
+__all__ = ["TASKS", "Column", "Encoded", "Measure", "Reference", "Task", "get", "resolved"]
 
 TASKS: dict[str, Task] = {
     task.name: task

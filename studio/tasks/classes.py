@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
-from studio.tasks.task import Column, Kind, Labels, Measure
+from studio.tasks.task import MISLEADING, Column, Kind, Labels, Measure, Reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,6 +154,16 @@ class Classes:
         found: np.ndarray = true == predicted
         return found
 
+    def reference(self, statistics: np.ndarray, classes: int) -> Reference:
+        """A class that is guessed with 1 / classes has the F1 2p / (1 + classes · p), p being its share of the rows."""
+        import numpy as np
+
+        true = statistics[:, 0]
+        shares = np.bincount(true, minlength=classes) / len(true)
+        majority = self.measure(np.stack([true, np.full_like(true, shares.argmax())], axis=1))
+        f1 = float((2 * shares / (1 + classes * shares)).mean())
+        return Reference({"accuracy": 1 / classes, "f1_macro": f1}, majority, majority["accuracy"] >= MISLEADING)
+
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         from studio.tasks import scores
 
@@ -241,6 +251,17 @@ class MultiLabel(Classes):
         true, predicted = _halves(statistics)
         found: np.ndarray = (true == predicted).all(1)
         return found
+
+    def reference(self, statistics: np.ndarray, classes: int) -> Reference:
+        """Guessed by a coin, a label that a share p of the rows has gets the F1 p / (p + 1/2)."""
+        import numpy as np
+
+        true, _ = _halves(statistics)
+        answers, counts = np.unique(true, axis=0, return_counts=True)
+        majority = self.measure(np.concatenate([true, np.tile(answers[counts.argmax()], (len(true), 1))], axis=1))
+        shares = true.mean(0)[true.any(0)]
+        chance = {"accuracy": 0.5**classes, "f1_macro": float((shares / (shares + 0.5)).mean()) if len(shares) else 0.0}
+        return Reference(chance, majority, majority["accuracy"] >= MISLEADING)
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
-from studio.tasks.task import Column, Kind, Labels, Measure, Task
+from studio.tasks.task import Column, Kind, Labels, Measure, Reference, Task
 from studio.tasks.text import TextInputs
 
 if TYPE_CHECKING:
@@ -164,6 +164,11 @@ class Numbers:
 
     def right(self, statistics: np.ndarray) -> np.ndarray:
         raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")
+
+    def reference(self, statistics: np.ndarray, classes: int) -> Reference:
+        """Numbers at random, or the mean every time, go along with nothing."""
+        nothing = dict.fromkeys((measure.name for measure in self.measures), 0.0)
+        return Reference(nothing, nothing)
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None

@@ -83,6 +83,31 @@ class Measure:
         return text.replace("-", "−")
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What a model gets that has learned nothing, measure by measure. `chance`: it guesses all answers equally often.
+    `majority`: it gives every row the one answer that is right most often.
+
+    `misleads`: whether the measure that decides looks good for such a model; then the second one is told first.
+    """
+
+    chance: dict[str, float]
+    majority: dict[str, float]
+    misleads: bool = False
+
+    def floor(self, measure: str) -> float:
+        """The better of the two.
+
+        >>> Reference({"accuracy": 0.5}, {"accuracy": 0.868}).floor("accuracy")
+        0.868
+        """
+        return max(self.chance.get(measure, self.majority[measure]), self.majority[measure])
+
+
+MISLEADING = 0.8
+"""Where one answer is right for so many of the rows, a share of right rows says little about the others."""
+
+
 class Inputs(Protocol):
     """What a model reads of a row.
 
@@ -250,6 +275,10 @@ class Targets(Protocol):
 
     def right(self, statistics: np.ndarray) -> np.ndarray:
         """(rows,): which rows are right; asked where the first measure is their share."""
+        ...
+
+    def reference(self, statistics: np.ndarray, classes: int) -> Reference:
+        """What models that learned nothing get on these rows; of `statistics` only what is true is read."""
         ...
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:

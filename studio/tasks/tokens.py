@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
-from studio.tasks.task import Column, Kind, Labels, Measure, Modality, Task
+from studio.tasks.task import Column, Kind, Labels, Measure, Modality, Reference, Task
 from studio.tasks.text import TextInputs
 
 if TYPE_CHECKING:
@@ -407,6 +407,11 @@ class Tags:
 
     def right(self, statistics: np.ndarray) -> np.ndarray:
         raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")
+
+    def reference(self, statistics: np.ndarray, classes: int) -> Reference:
+        """O for every word finds nothing; whole entities are hardly ever met by chance."""
+        nothing = dict.fromkeys((measure.name for measure in self.measures), 0.0)
+        return Reference(nothing, nothing)
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None

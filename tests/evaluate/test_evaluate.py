@@ -5,8 +5,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from studio import tasks
 from studio.evaluate import intervals, metrics
-from studio.evaluate.verdict import verdict
-from studio.events import Comparison, Evaluation
+from studio.events import Comparison
 from studio.tasks import scores
 
 TEXT = tasks.get("text-classification")
@@ -76,35 +75,6 @@ def test_the_p_value_is_the_exact_mcnemar_test():
     assert compared(first, second).p_value == pytest.approx(expected)
 
 
-def measured(role: str, accuracy: float, size: int, latency: float) -> list[Evaluation]:
-    values = {"accuracy": accuracy, "size_bytes": size, "latency_ms": latency}
-    return [Evaluation(role=role, split="test", metric=name, value=value) for name, value in values.items()]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "outcome", "words"),
-    [
-        (0.01, 0.03, "better", "worth it"),
-        (-0.03, -0.01, "worse", "harm"),
-        (-0.01, 0.03, "no_difference", "No clear benefit"),
-    ],
-)
-def test_the_verdict_says_what_the_interval_allows_and_no_more(low, high, outcome, words):
-    found = measured("teacher", 0.9, 10_000, 4.0) + measured("student", 0.88, 1_000, 2.0)
-    comparison = Comparison(first="student", second="control", split="test", difference=(low + high) / 2, low=low,
-                            high=high, p_value=0.1, n=500)  # fmt: skip
-    said = verdict(found, comparison, TEXT.measures[0])
-    assert said.outcome == outcome
-    assert words in said.sentence
-    assert "is 88.0 % accurate (teacher 90.0 %): 98 % kept" in said.sentence
-    assert "10.0 times smaller and 2.0 times faster" in said.sentence
-
-
-def test_without_a_control_the_verdict_claims_nothing_about_the_teacher():
-    found = measured("teacher", 0.9, 10_000, 4.0) + measured("student", 0.88, 1_000, 2.0)
-    assert verdict(found, None, TEXT.measures[0]).outcome == "no_control"
-
-
 def test_a_measure_that_is_no_share_of_rows_gets_a_paired_bootstrap():
     generator = np.random.default_rng(3)
     truth = generator.normal(size=400)
@@ -136,14 +106,3 @@ def test_a_bootstrap_interval_of_a_correlation_holds_the_true_one_about_nineteen
         low, high = intervals.bootstrap(np.stack([first, second], axis=1), measure)["pearson"]
         held += low <= 0.6 <= high
     assert held / 60 > 0.86
-
-
-def test_a_correlation_is_called_by_the_name_of_the_person():
-    values = {"spearman": 0.7, "size_bytes": 10, "latency_ms": 1.0}
-    found = [
-        Evaluation(role=role, split="test", metric=name, value=value)
-        for role in ("teacher", "student")
-        for name, value in values.items()
-    ]
-    said = verdict(found, None, tasks.get("regression").measures[0]).sentence
-    assert said.startswith("The student has a Spearman correlation of 0.700 (teacher 0.700): 100 % kept.")

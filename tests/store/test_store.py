@@ -222,7 +222,12 @@ def test_show_gives_what_other_programs_rely_on(store, config):
             events.PhaseStarted(phase="distill"),
             events.PhaseFinished(phase="distill", seconds=1.5, steps=7),
             events.Evaluation(role="student", split="test", metric="accuracy", value=0.9, low=0.8, high=0.95, n=100),
-            events.Verdict(outcome="better", sentence="It was worth it."),
+            events.Verdict(
+                outcome="better",
+                sentence="It was worth it.",
+                cautions=(events.Caution(code="leak", sentence="Rows leak.", cure="Remove them."),),
+                next_step=events.NextStep(code="train_longer", label="Train twice as long", changes={"epochs": 8}),
+            ),
         ],
     )
     store.finish(run.id)
@@ -234,7 +239,9 @@ def test_show_gives_what_other_programs_rely_on(store, config):
     assert shown["evaluations"] == [
         {"role": "student", "split": "test", "metric": "accuracy", "value": 0.9, "low": 0.8, "high": 0.95, "n": 100}
     ]
-    assert shown["verdict"] == "It was worth it."
+    assert (shown["outcome"], shown["verdict"]) == ("better", "It was worth it.")
+    assert shown["cautions"] == [{"code": "leak", "sentence": "Rows leak.", "cure": "Remove them."}]
+    assert shown["next_step"] == {"code": "train_longer", "label": "Train twice as long", "changes": {"epochs": 8}}
     assert json.loads(json.dumps(shown)) == shown
 
 

@@ -1,0 +1,175 @@
+"""Why the numbers of a verdict may say less than they seem to: one function a caution, each with its cure."""
+
+import math
+from collections.abc import Callable
+
+from scipy import stats
+
+from studio.evaluate.measured import Measured, is_at_floor
+from studio.events import Caution, Comparison, Outcome
+
+POWER = 0.8
+FEW_ROWS = 100
+"""With fewer test rows the interval of an accuracy is some 10 points wide to either side."""
+
+WITHIN_REACH = 20
+"""A gain that only 20 times the rows would show is as good as none: more rows are not what is missing."""
+
+NOISY = 1.15
+"""Student and control are one network: their times may differ by this factor."""
+
+SAME_GAIN = 0.05
+"""What is looked for where no gain was found: 5 points."""
+
+
+def all_of(found: Measured, outcome: Outcome) -> tuple[Caution, ...]:
+    """Every caution that applies, the gravest first."""
+    return tuple(caution for look in LOOKS if (caution := look(found, outcome)) is not None)
+
+
+def rows_needed(comparison: Comparison) -> int:
+    """How many test rows would show a gain of this size four times in five (80 % power, two-sided 5 %).
+
+    Of a share of right rows: n = ((z₁ √d + z₂ √(d − g²)) / g)², the sample size of McNemar's test (Connor, 1987), with
+    d the share of rows on which exactly one model is right, g the gain, z₁ = 1.96, z₂ = 0.84. Of any other measure:
+    n = rows · ((z₁ + z₂) · e / g)², with e the standard error, a 3.92th of the interval's width.
+
+    >>> pair = Comparison(first="student", second="control", split="test", difference=4 / 12, low=0.01, high=0.56,
+    ...                   p_value=0.125, n=12, gained=4, lost=0)
+    >>> rows_needed(pair)
+    22
+    """
+    confident, powerful = stats.norm.ppf(0.975), stats.norm.ppf(POWER)
+    gain = abs(comparison.difference) or SAME_GAIN
+    if comparison.gained is not None and comparison.lost is not None:
+        apart = max((comparison.gained + comparison.lost) / comparison.n, gain)
+        return math.ceil(((confident * math.sqrt(apart) + powerful * math.sqrt(apart - gain**2)) / gain) ** 2)
+    error = (comparison.high - comparison.low) / (2 * confident)
+    return math.ceil(comparison.n * ((confident + powerful) * error / gain) ** 2)
+
+
+def _not_learned(found: Measured, outcome: Outcome) -> Caution | None:
+    if not found.not_learned:
+        return None
+    value, floor = found.value("student"), found.facts.reference.floor(found.lead.name)
+    sentence = f"{_compared(found, 'student', value, floor)}: the student learned nothing that shows."
+    return Caution(code="not_learned", sentence=sentence, cure="Train it longer, or with a lower learning rate.")
+
+
+def _weak_teacher(found: Measured, outcome: Outcome) -> Caution | None:
+    value, floor = found.value("teacher"), found.facts.reference.floor(found.lead.name)
+    cure = "Train the teacher longer or at another learning rate, or choose a larger, pretrained one."
+    if is_at_floor(found.of("teacher"), found.facts.reference):
+        sentence = f"{_compared(found, 'teacher', value, floor)}: there is nothing to learn from it."
+    elif found.teacher_taught_nothing:
+        sentence = "The teacher did not get better on validation rows than it was before it was trained."
+    elif found.has("baseline") and value < found.value("baseline"):
+        written, better = found.lead.written(value), found.lead.written(found.value("baseline"))
+        sentence = f"The teacher ({written}) is below the linear baseline ({better}), which takes seconds to train."
+    else:
+        return None
+    return Caution(code="weak_teacher", sentence=sentence, cure=cure)
+
+
+def _compared(found: Measured, role: str, value: float, floor: float) -> str:
+    written = found.lead.written
+    return f"The {role} has {written(value)}, and the most common answer alone, or guesses, {written(floor)}"
+
+
+def _undertrained(found: Measured, outcome: Outcome) -> Caution | None:
+    roles = [role for role in ("teacher", "student", "control") if role in found.facts.improving]
+    if not roles:
+        return None
+    who = " and ".join(f"the {role}" for role in roles)
+    is_were = "was" if len(roles) == 1 else "were"
+    sentence = f"On validation rows {who} {is_were} still improving when training ended."
+    return Caution(code="undertrained", sentence=sentence, cure="Train longer: about twice as many epochs.")
+
+
+def _few_test_rows(found: Measured, outcome: Outcome) -> Caution | None:
+    effect, rows = found.effect, found.rows
+    is_open = effect is not None and outcome == "no_difference" and not found.unfinished
+    needed = rows_needed(effect) if effect is not None else 0
+    if rows >= FEW_ROWS and not (is_open and rows < needed <= WITHIN_REACH * rows):
+        return None
+    sentence = f"There are only {rows:,} test rows."
+    cure = f"Bring at least {FEW_ROWS} test rows."
+    if effect is not None and needed > rows:
+        gain = found.lead.difference(abs(effect.difference) or SAME_GAIN)
+        sentence += f" To see a difference of {gain}, about {needed:,} would be needed."
+        cure = f"Bring about {max(needed, FEW_ROWS):,} test rows."
+    return Caution(code="few_test_rows", sentence=sentence, cure=cure)
+
+
+def _imbalance(found: Measured, outcome: Outcome) -> Caution | None:
+    reference, rare = found.facts.reference, found.facts.rare
+    if not reference.misleads:
+        return None
+    share = next(iter(reference.majority.values()))
+    sentence = f"One answer alone is right for {100 * share:.1f} % of the test rows: accuracy says little here."
+    if rare is None:
+        return Caution(code="imbalance", sentence=sentence, cure="Label more rows with the rare answers.")
+    sentence += f" The rarest class, {rare.label!r}, has {rare.rows} test rows."
+    return Caution(
+        code="imbalance", sentence=sentence, cure=f"Label more rows of {rare.label!r}, for training and test."
+    )
+
+
+def _leak(found: Measured, outcome: Outcome) -> Caution | None:
+    leaked = found.facts.leaked
+    if not leaked:
+        return None
+    sentence = f"{leaked:,} of {found.rows:,} test rows are training rows, too: the results look better than they are."
+    return Caution(code="leak", sentence=sentence, cure="Save the data again without them (`--drop-leaked`).")
+
+
+def _test_only_labels(found: Measured, outcome: Outcome) -> Caution | None:
+    unseen = found.facts.unseen
+    if not unseen:
+        return None
+    named = ", ".join(map(repr, unseen[:5])) + (f" and {len(unseen) - 5} more" if len(unseen) > 5 else "")
+    sentence = f"No training row has the label {named}: no model can get those test rows right."
+    cure = "Write labels alike in all files, or bring training rows for them."
+    return Caution(code="test_only_labels", sentence=sentence, cure=cure)
+
+
+def _one_seed(found: Measured, outcome: Outcome) -> Caution | None:
+    if found.effect is None or outcome not in ("better", "worse", "no_difference"):
+        return None
+    sentence = (
+        "This is one run with one seed: with another seed student and control end a little elsewhere, and the interval "
+        "does not count that."
+    )
+    return Caution(code="one_seed", sentence=sentence, cure="Train again with another seed and see whether it holds.")
+
+
+def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:
+    student, control = (found.evaluations.get((role, "latency_ms")) for role in ("student", "control"))
+    if student is None or control is None or not _same_network(found):
+        return None
+    ratio = control.value / student.value
+    if 1 / NOISY < ratio < NOISY:
+        return None
+    factor = max(ratio, 1 / ratio)
+    sentence = f"Student and control are the same network, and yet their times differ by a factor of {factor:.2f}."
+    cure = "Do not rely on smaller differences in speed; measure again while the machine does nothing else."
+    return Caution(code="noisy_timing", sentence=sentence, cure=cure)
+
+
+def _same_network(found: Measured) -> bool:
+    """A plan may prune student and control into different shapes."""
+    sizes = [found.evaluations.get((role, "parameters")) for role in ("student", "control")]
+    return sizes[0] is not None and sizes[1] is not None and sizes[0].value == sizes[1].value
+
+
+LOOKS: tuple[Callable[[Measured, Outcome], Caution | None], ...] = (
+    _leak,
+    _test_only_labels,
+    _not_learned,
+    _weak_teacher,
+    _undertrained,
+    _imbalance,
+    _few_test_rows,
+    _noisy_timing,
+    _one_seed,
+)

@@ -1,0 +1,138 @@
+"""The numbers of a run on its test rows as a verdict reads them, and what it knows besides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from studio.config.run import RunConfig
+from studio.events import Comparison, Evaluation
+from studio.tasks import Measure, Reference
+
+SIGNIFICANT = 0.05
+"""Better and worse need an exact test below this, beside an interval without 0."""
+
+CLOSE = 0.05
+"""A model that made less than this share of the way from the floor to perfect, and whose interval holds the floor,
+cannot be told from one that learned nothing."""
+
+
+@dataclass(frozen=True)
+class Rare:
+    """The class with the fewest test rows, how many of them each role finds, and its training rows; `even_share` is
+    what every class would have if all had the same."""
+
+    label: str
+    rows: int
+    found: dict[str, int]
+    training: int = 0
+    even_share: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run knows besides its measured numbers; all of the test rows.
+
+    `improving`: roles whose validation value still rose when their training ended. `teacher_start`: the teacher's
+    validation value before it learned, and its best. `leaked`: test rows that are training rows, too. `unseen`: labels
+    that only test rows have. `rare`: the class with the fewest rows.
+    """
+
+    reference: Reference
+    config: RunConfig
+    improving: tuple[str, ...] = ()
+    teacher_start: tuple[float, float] | None = None
+    leaked: int = 0
+    unseen: tuple[str, ...] = ()
+    rare: Rare | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The numbers of a run on its test rows, found by role and measure. `lead` is the measure that is told first: the
+    one that decides, or the next one where that misleads."""
+
+    lead: Measure
+    facts: Facts
+    evaluations: dict[tuple[str, str], Evaluation] = field(repr=False)
+    comparisons: dict[str, Comparison] = field(repr=False)
+
+    @classmethod
+    def of_run(
+        cls,
+        evaluations: Sequence[Evaluation],
+        comparisons: Sequence[Comparison],
+        measures: Sequence[Measure],
+        facts: Facts,
+    ) -> "Measured":
+        """`measures` are those of the task; the first one decides, the second one where the first misleads."""
+        lead = leading(measures, facts.reference)
+        return cls(
+            lead=lead,
+            facts=facts,
+            evaluations={(result.role, result.metric): result for result in evaluations},
+            comparisons={pair.second: pair for pair in comparisons if pair.metric == lead.name},
+        )
+
+    def value(self, role: str) -> float:
+        return self.evaluations[role, self.lead.name].value
+
+    def has(self, role: str) -> bool:
+        return (role, self.lead.name) in self.evaluations
+
+    def of(self, role: str) -> Evaluation:
+        return self.evaluations[role, self.lead.name]
+
+    @property
+    def rows(self) -> int:
+        return self.of("student").n or 0
+
+    @property
+    def not_learned(self) -> bool:
+        return is_at_floor(self.of("student"), self.facts.reference)
+
+    @property
+    def teacher_taught_nothing(self) -> bool:
+        """At the floor, or no better than before it learned."""
+        start = self.facts.teacher_start
+        return is_at_floor(self.of("teacher"), self.facts.reference) or (start is not None and start[1] <= start[0])
+
+    @property
+    def effect(self) -> Comparison | None:
+        """The student against the control."""
+        return self.comparisons.get("control")
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Who of student and control would have learned more."""
+        return tuple(role for role in ("student", "control") if role in self.facts.improving)
+
+    @property
+    def baseline_suffices(self) -> bool:
+        """The student is not clearly better than a linear model."""
+        against = self.comparisons.get("baseline")
+        return against is not None and not is_clear(against, 1)
+
+
+def leading(measures: Sequence[Measure], reference: Reference) -> Measure:
+    """The measure that is told first."""
+    return measures[1] if reference.misleads and len(measures) > 1 else measures[0]
+
+
+def is_at_floor(result: Evaluation, reference: Reference) -> bool:
+    """Whether a model cannot be told from one that learned nothing.
+
+    >>> reference = Reference({"accuracy": 1 / 150}, {"accuracy": 30 / 4500})
+    >>> weak = Evaluation(role="teacher", split="test", metric="accuracy", value=31 / 4500, low=0.005, high=0.01)
+    >>> is_at_floor(weak, reference), is_at_floor(weak.model_copy(update={"value": 0.75, "low": 0.73}), reference)
+    (True, False)
+    """
+    floor = reference.floor(result.metric)
+    if not result.value > floor:  # also a value that is no number
+        return True
+    is_close = result.value - floor < CLOSE * (1 - floor)
+    return is_close and (result.low is None or result.low <= floor)
+
+
+def is_clear(comparison: Comparison, sign: int) -> bool:
+    """Whether the first model is better (1) or worse (-1): its interval is without 0, and so says the exact test."""
+    end = comparison.low if sign > 0 else -comparison.high
+    return end > 0 and comparison.p_value < SIGNIFICANT

@@ -1,0 +1,310 @@
+"""The verdict: what it says, what it refuses to say, the cautions beside it and the next step."""
+
+import math
+
+import numpy as np
+import pytest
+
+from studio import tasks
+from studio.config.reading import parse_config
+from studio.evaluate import intervals
+from studio.evaluate.cautions import rows_needed
+from studio.evaluate.convergence import still_improving
+from studio.evaluate.measured import Facts, Rare
+from studio.evaluate.verdict import verdict
+from studio.events import Comparison, Evaluation, Verdict
+from studio.tasks import Reference
+
+MEASURES = tasks.get("text-classification").measures
+CONFIG = parse_config({"dataset": "d", "teacher": "builtin/transformer-base", "student": "builtin/transformer-tiny"})
+HALF = Reference({"accuracy": 0.5, "f1_macro": 0.5}, {"accuracy": 0.5, "f1_macro": 0.33})
+
+
+def measured(role: str, value: float, rows: int = 1000, metric: str = "accuracy", **costs: float) -> list[Evaluation]:
+    """A model's value with its interval, its size and its time."""
+    low, high = intervals.accuracy_interval(round(value * rows), rows)
+    quality = Evaluation(role=role, split="test", metric=metric, value=value, low=low, high=high, n=rows)
+    values = {"size_bytes": 1_000.0, "latency_ms": 2.0, "parameters": 250.0} | costs
+    return [quality, *(Evaluation(role=role, split="", metric=name, value=cost) for name, cost in values.items())]
+
+
+def against(second: str, gained: int, lost: int, rows: int = 1000, metric: str = "accuracy") -> Comparison:
+    """The student, which alone is right on `gained` rows, and the other on `lost`."""
+    low, high = intervals.paired_difference(rows, gained, lost)
+    return Comparison(
+        first="student", second=second, split="test", metric=metric, difference=(gained - lost) / rows, low=low,
+        high=high, p_value=intervals.mcnemar(gained, lost), n=rows, gained=gained, lost=lost,
+    )  # fmt: skip
+
+
+def told(
+    teacher: float = 0.9,
+    student: float = 0.88,
+    control: float | None = 0.85,
+    pairs: tuple[Comparison, ...] = (against("control", 40, 10),),
+    rows: int = 1000,
+    baseline: float | None = None,
+    config=CONFIG,
+    reference: Reference = HALF,
+    **facts,
+) -> Verdict:
+    """The verdict on a run that went well, but for what a test says."""
+    found = measured("teacher", teacher, rows, size_bytes=10_000, latency_ms=4) + measured("student", student, rows)
+    found += [] if control is None else measured("control", control, rows)
+    found += [] if baseline is None else measured("baseline", baseline, rows)
+    return verdict(found, pairs, MEASURES, Facts(reference=reference, config=config, **facts))
+
+
+def codes(said: Verdict) -> list[str]:
+    return [caution.code for caution in said.cautions]
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "outcome", "words"),
+    [
+        (40, 10, "better", "was worth it: 3.0 points better than without a teacher"),
+        (10, 40, "worse", "did harm: 3.0 points worse than without a teacher"),
+        (25, 20, "no_difference", "No clear benefit from the teacher: 0.5 points better"),
+        (20, 25, "no_difference", "No clear benefit from the teacher: 0.5 points worse"),
+        (20, 20, "no_difference", "without a teacher the score is the same"),
+    ],
+)
+def test_the_verdict_says_what_interval_and_exact_test_allow_and_no_more(gained, lost, outcome, words):
+    said = told(pairs=(against("control", gained, lost),))
+    assert said.outcome == outcome
+    assert words in said.sentence
+    assert "is 88.0 % accurate (teacher 90.0 %): 98 % kept" in said.sentence
+    assert "10.0 times smaller and 2.0 times faster" in said.sentence
+    assert "exactly as well" not in said.sentence
+
+
+def test_better_and_worse_are_told_of_this_run_and_beside_the_caution_that_it_is_one_seed():
+    said = told()
+    assert "In this run" in said.sentence
+    assert "one_seed" in codes(said)
+
+
+def test_four_rows_gained_of_twelve_are_no_clear_benefit_though_their_interval_is_above_0():
+    said = told(0.95, 0.9, 0.6, pairs=(against("control", 4, 0, 12),), rows=12)
+    assert against("control", 4, 0, 12).low > 0
+    assert said.outcome == "no_difference"
+    (caution,) = (one for one in said.cautions if one.code == "few_test_rows")
+    assert "only 12 test rows" in caution.sentence
+    assert "22 would be needed" in caution.sentence
+    assert said.next_step.code == "more_test_rows"
+
+
+def test_a_teacher_at_chance_earns_no_praise_however_much_better_than_the_control_the_student_is():
+    """150 classes: teacher 0.7 %, student 75.1 %, control 61.2 %."""
+    chance = {"accuracy": 1 / 150, "f1_macro": 1 / 150}
+    said = told(0.0069, 0.751, 0.612, pairs=(against("control", 900, 275, 4500),), rows=4500,
+                reference=Reference(chance, chance), improving=("control",))  # fmt: skip
+    assert said.outcome == "weak_teacher"
+    assert "worth it" not in said.sentence
+    assert {"weak_teacher", "undertrained"} <= set(codes(said))
+    assert said.next_step.code == "lower_teacher_learning_rate"
+    assert said.next_step.changes == {"teacher_learning_rate": 0.0003}
+
+
+def test_a_teacher_at_the_majority_class_does_no_harm_either():
+    """Teacher 86.8 %, which is the majority class; student above it, control 98.7 %."""
+    said = told(0.868, 0.93, 0.987, pairs=(against("control", 5, 62),), reference=majority(0.868, misleads=False))
+    assert said.outcome == "weak_teacher"
+    assert "harm" not in said.sentence
+
+
+def test_a_teacher_that_is_no_better_than_at_its_start_is_too_weak():
+    said = told(teacher_start=(0.7, 0.7))
+    assert (said.outcome, said.next_step.code) == ("weak_teacher", "lower_teacher_learning_rate")
+    assert told(teacher_start=(0.5, 0.9)).outcome == "better"
+
+
+def majority(share: float, misleads: bool) -> Reference:
+    return Reference({"accuracy": 0.5, "f1_macro": 0.4}, {"accuracy": share, "f1_macro": share / (1 + share)}, misleads)
+
+
+@pytest.mark.parametrize(("student", "floor"), [(0.683, 0.683), (0.188, 0.276), (0.014, 0.013), (0.0, 0.25)])
+def test_a_student_at_or_below_the_majority_class_did_not_learn(student, floor):
+    reference = Reference({"accuracy": 0.01}, {"accuracy": floor})
+    said = told(0.9, student, student, pairs=(against("control", 0, 0),), reference=reference)
+    assert said.outcome == "not_learned"
+    assert "not_learned" in codes(said)
+    assert said.next_step.changes == {"learning_rate": 0.0003}
+
+
+@pytest.mark.parametrize("who", ["student", "control"])
+def test_a_student_or_a_control_that_still_improves_is_no_yardstick(who):
+    said = told(improving=(who,))
+    assert said.outcome == "no_difference"
+    assert f"the {who} would have gone on improving" in said.sentence
+    assert "worth it" not in said.sentence
+    assert said.next_step.changes == {"epochs": 2 * CONFIG.epochs}
+
+
+def test_a_teacher_that_still_improved_is_told_and_does_not_take_the_praise():
+    said = told(improving=("teacher",))
+    assert said.outcome == "better"
+    assert "the teacher was still improving" in said.cautions[0].sentence
+
+
+def test_without_a_control_the_verdict_claims_nothing_about_the_teacher():
+    said = told(control=None, pairs=())
+    assert said.outcome == "no_control"
+    assert "one_seed" not in codes(said)
+    assert said.next_step.changes == {"control": True}
+
+
+def test_ninety_nine_to_one_is_told_by_macro_f1_and_by_the_rows_of_the_rare_class_that_are_found():
+    """99.0 % right, 0 of 9 frauds found."""
+    reference = Reference({"accuracy": 0.5, "f1_macro": 0.343}, {"accuracy": 0.991, "f1_macro": 0.4977}, misleads=True)
+    found = [
+        *measured("teacher", 0.995, 1000),
+        *measured("teacher", 0.8, 1000, "f1_macro"),
+        *measured("student", 0.991, 1000),
+        *measured("student", 0.4977, 1000, "f1_macro"),
+    ]
+    rare = Rare("fraud", rows=9, found={"teacher": 6, "student": 0}, training=36, even_share=2000)
+    said = verdict(found, (), MEASURES, Facts(reference=reference, config=CONFIG, rare=rare))
+    assert said.outcome == "not_learned"
+    assert said.sentence.startswith("The student has a macro F1 of 49.8 % (teacher 80.0 %)")
+    assert "It finds 0 of 9 rows of 'fraud' (teacher 6)." in said.sentence
+    assert "accurate" not in said.sentence
+    assert "imbalance" in codes(said)
+
+
+def test_where_the_rare_class_is_learned_the_next_step_is_to_label_more_of_it():
+    reference = Reference({"accuracy": 0.5, "f1_macro": 0.343}, {"accuracy": 0.991, "f1_macro": 0.4977}, misleads=True)
+    found = [one for role in ("teacher", "student", "control") for one in measured(role, 0.8, 1000, "f1_macro")]
+    rare = Rare("fraud", rows=9, found={"teacher": 6, "student": 6}, training=36, even_share=2000)
+    pair = against("control", 30, 5, metric="f1_macro")
+    said = verdict(found, (against("control", 5, 30), pair), MEASURES,
+                   Facts(reference=reference, config=CONFIG, rare=rare))  # fmt: skip
+    assert said.outcome == "better", "the comparison in the measure that leads counts"
+    assert said.next_step.label == "Label 170 more rows of fraud"
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "words"),
+    [
+        ({"leaked": 7}, "leak", "7 of 1,000 test rows"),
+        ({"unseen": ("neg", "pos")}, "test_only_labels", "'neg', 'pos'"),
+    ],
+)
+def test_data_and_models_that_mislead_are_cautions_and_come_first(facts, code, words):
+    said = told(**facts)
+    assert codes(said)[0] == code
+    assert words in said.cautions[0].sentence
+    assert said.cautions[0].cure
+    assert said.next_step.code in ("remove_leaks", "mend_labels")
+
+
+def test_times_of_one_network_that_differ_are_noise():
+    found = measured("teacher", 0.9) + measured("student", 0.88) + measured("control", 0.85, latency_ms=2.8)
+    said = verdict(found, (against("control", 40, 10),), MEASURES, Facts(reference=HALF, config=CONFIG))
+    assert "noisy_timing" in codes(said)
+    assert "a factor of 1.40" in next(one.sentence for one in said.cautions if one.code == "noisy_timing")
+    assert "noisy_timing" not in codes(told())
+
+
+def test_a_teacher_below_the_baseline_is_told_without_taking_the_praise():
+    pairs = (against("control", 40, 10), against("baseline", 10, 30))
+    said = told(baseline=0.92, pairs=pairs)
+    assert said.outcome == "better"
+    assert "below the linear baseline (92.0 %)" in next(o.sentence for o in said.cautions if o.code == "weak_teacher")
+    assert "A linear baseline is better (92.0 %)" in said.sentence
+
+
+@pytest.mark.parametrize(("gained", "lost", "is_said"), [(80, 20, False), (30, 28, True), (20, 80, True)])
+def test_a_baseline_that_is_as_good_as_the_student_says_that_a_network_may_not_be_needed(gained, lost, is_said):
+    said = told(baseline=0.8, pairs=(against("control", 40, 10), against("baseline", gained, lost)))
+    assert ("may not need a network" in said.sentence) is is_said
+    assert (said.next_step.code == "try_the_baseline") is is_said
+
+
+def test_a_student_cut_from_its_teacher_is_compared_with_the_same_layers_and_not_with_no_teacher():
+    config = CONFIG.model_copy(update={"student": "teacher/2-layers"})
+    said = told(config=config)
+    assert "than with the same layers of the teacher and labels alone" in said.sentence
+    assert "without a teacher" not in said.sentence
+
+
+def test_a_student_built_from_nothing_may_take_layers_of_a_teacher_that_came_with_some():
+    config = CONFIG.model_copy(update={"teacher": "folder:/models/m"})
+    said = told(config=config, pairs=(against("control", 20, 20),))
+    assert said.next_step.changes == {"student": "teacher/2-layers"}
+    assert parse_config(CONFIG.model_dump() | said.next_step.changes).student == "teacher/2-layers"
+
+
+def test_a_student_that_is_larger_and_slower_is_called_so():
+    found = measured("teacher", 0.9) + measured("student", 0.75, size_bytes=3_000, latency_ms=5)
+    said = verdict(found, (), MEASURES, Facts(reference=HALF, config=CONFIG)).sentence
+    assert "3.0 times larger and 2.5 times slower" in said
+    assert "83 % kept" in said
+
+
+def test_a_correlation_is_called_by_the_name_of_the_person():
+    nothing = {"spearman": 0.0}
+    found = [one for role in ("teacher", "student") for one in measured(role, 0.7, metric="spearman")]
+    facts = Facts(reference=Reference(nothing, nothing), config=CONFIG)
+    said = verdict(found, (), tasks.get("regression").measures, facts).sentence
+    assert said.startswith("The student has a Spearman correlation of 0.700 (teacher 0.700): 100 % kept.")
+
+
+def test_with_as_many_rows_as_are_needed_four_tests_in_five_see_the_gain():
+    pair = against("control", 120, 80)
+    needed = rows_needed(pair)
+    generator = np.random.default_rng(0)
+    gained, lost, _ = generator.multinomial(needed, [0.12, 0.08, 0.8], size=2000).T
+    seen = [intervals.mcnemar(int(up), int(down)) < 0.05 for up, down in zip(gained[:400], lost[:400], strict=True)]
+    assert 0.7 < np.mean(seen) < 0.87
+
+
+def test_a_curve_rises_at_its_end_only_by_more_than_its_scatter():
+    generator = np.random.default_rng(1)
+    flat = [(step, 0.8 + generator.normal(scale=0.02)) for step in range(40)]
+    assert not still_improving(flat)
+    rising = [(step, value + 0.01 * step) for step, value in flat]
+    assert still_improving(rising)
+    assert not still_improving([(0, math.nan)])
+
+
+REFERENCES = {
+    "text-classification": (np.array([[0, 1]] * 6 + [[1, 1]] * 3 + [[2, 0]]), 3, 1 / 3, 0.6),
+    "regression": (np.array([[0.1, 3.0], [0.5, 2.0], [0.9, 1.0]]), 1, 0.0, 0.0),
+    "token-classification": (np.array([[1, 2, 2], [0, 0, 1]]), 3, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_task_knows_what_guessing_and_one_answer_for_every_row_get(name):
+    statistics, classes, chance, most_common = REFERENCES[name]
+    task = tasks.get(name)
+    reference = task.targets.reference(statistics, classes)
+    measure = task.measures[0].name
+    assert reference.chance[measure] == pytest.approx(chance)
+    assert reference.majority[measure] == pytest.approx(most_common)
+    assert not reference.misleads
+
+
+def test_of_several_labels_the_most_common_set_is_the_one_answer_and_a_coin_the_guess():
+    targets = tasks.get("text-classification", multi_label=True).targets
+    true = np.array([[1, 0]] * 5 + [[1, 1]] * 3)
+    reference = targets.reference(np.concatenate([true, 1 - true], axis=1), 2)
+    assert (reference.chance["accuracy"], reference.majority["accuracy"]) == (0.25, 5 / 8)
+    assert reference.majority["f1_macro"] == pytest.approx((1 + 0) / 2)
+
+
+def test_accuracy_misleads_where_one_class_has_four_rows_of_five():
+    targets = tasks.get("text-classification").targets
+    true = np.array([0] * 99 + [1])
+    assert targets.reference(np.stack([true, true], axis=1), 2).misleads
+    assert not targets.reference(np.stack([np.arange(100) % 2] * 2, axis=1), 2).misleads
+
+
+def test_guessing_gets_the_macro_f1_that_the_reference_says():
+    generator = np.random.default_rng(2)
+    true = generator.choice(3, 30_000, p=[0.7, 0.2, 0.1])
+    targets = tasks.get("text-classification").targets
+    guessed = np.stack([true, generator.integers(0, 3, len(true))], axis=1)
+    reference = targets.reference(guessed, 3)
+    assert reference.chance == pytest.approx(targets.measure(guessed), abs=0.01)

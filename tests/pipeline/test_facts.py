@@ -1,0 +1,48 @@
+"""What a run tells its verdict besides the measured numbers."""
+
+from collections.abc import Iterator
+
+from studio import events
+from studio.events import Metrics
+from studio.pipeline.distill import ValidationCurves
+from studio.pipeline.timetable import Stage
+
+
+def test_the_curve_of_a_role_is_that_of_its_last_training_and_losses_are_none():
+    stages = [
+        Stage("teach", "teach", "teacher"),
+        Stage("distill", "follow", "student"),
+        Stage("harden", "follow", "student"),
+        Stage("control", "follow", "control"),
+        Stage("quantize", "follow", "student"),
+    ]
+    said = [
+        Metrics(phase=phase, step=step, values={"accuracy": step / 10, "loss": 1.0})
+        for phase in ("distill", "harden", "control")
+        for step in (2, 1)
+    ] + [Metrics(phase="teach", step=1, values={"loss": 2.0})]
+    curves = ValidationCurves("accuracy")
+
+    def body() -> Iterator[events.Event]:
+        yield from said
+        return "done"
+
+    steps = curves.heard(body())
+    assert list(steps) == said
+    curves.points["harden"] = {4: 0.4}
+    assert curves.by_role(stages) == {"student": [(4, 0.4)], "control": [(1, 0.1), (2, 0.2)]}
+
+
+def test_closing_what_listens_closes_what_is_listened_to():
+    closed = []
+
+    def body() -> Iterator[events.Event]:
+        try:
+            yield events.Log(message="one")
+        finally:
+            closed.append(True)
+
+    steps = ValidationCurves("accuracy").heard(body())
+    next(steps)
+    steps.close()
+    assert closed == [True]
