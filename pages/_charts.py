@@ -63,7 +63,11 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
             line_dash="dash",
             line_color=COLOURS["teacher"],
             line_width=1,
-            annotation={"text": "teacher", "font": {"color": COLOURS["teacher"]}},
+            annotation={
+                "text": f"the teacher’s best: {measure.written(level)}",
+                "font": {"color": COLOURS["teacher"]},
+                "xanchor": "right",
+            },
         )
     return _with_room_for_legend(figure)
 
@@ -219,14 +223,6 @@ def confusion(matrix: Confusion) -> go.Figure:
     figure.update_yaxes(autorange="reversed", title="true", type="category", showgrid=False)
     figure.update_xaxes(title="predicted", type="category", showgrid=False)
     return figure
-
-
-def label_counts(counts: dict[str, int]) -> go.Figure:
-    """How often each label, range of numbers or kind of entity occurs; every bar has its name."""
-    figure = _figure("rows", "")
-    figure.add_bar(x=list(counts.values()), y=list(counts), orientation="h", marker_color=COLOURS["student"])
-    figure.update_yaxes(autorange="reversed", type="category", dtick=1)
-    return figure.update_layout(height=70 + 24 * len(counts), bargap=0.35, showlegend=False, hovermode="closest")
 
 
 def downsample(steps: np.ndarray, values: np.ndarray, most: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:

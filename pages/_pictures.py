@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pages._markup import Html, element, joined
 from pages._scores import Number, Scored, by_role, small, times
-from pages._words import change, count, duration, measured, size
+from pages._words import change, duration, measured, size
 from studio.events import Confusion, stage
 from studio.tasks import Measure
 
@@ -348,7 +348,7 @@ def softened(temperature: float) -> Html:
     """What a teacher says of three classes, and what it says at this temperature; the logits are an example."""
     logits = (6.0, 3.0, 1.0)
     sides = []
-    for kind, by, words in (("pale", 1.0, "what the teacher says"), ("", temperature, "what the student hears")):
+    for kind, by, words in (("pale", 1.0, "teacher says"), ("", temperature, "student hears")):
         powers = [math.exp(logit / by) for logit in logits]
         bars = [element("i", style=f"height:{100 * power / sum(powers):.0f}%") for power in powers]
         sides.append(element("div", element("div", *bars, kind=f"bars {kind}"), element("small", words), kind="group"))
@@ -361,10 +361,8 @@ def shared(alpha: float) -> Html:
     parts = [("t", alpha), ("l", 1 - alpha)]
     bars = [element("div", kind=kind, style=f"flex:{share:.2f}") for kind, share in parts if share > 0]
     teacher, labels = (f"{100 * share:.0f} %" for share in (alpha, 1 - alpha))
-    said = element(
-        "div", element("span", f"to the teacher, {teacher}"), element("span", f"to labels, {labels}"), kind="ds-said"
-    )
-    return element("figure", element("div", *bars, kind="ds-split"), said, role="img", style="margin:0;height:5.2rem",
+    said = element("div", element("span", f"teacher {teacher}"), element("span", f"labels {labels}"), kind="ds-said")
+    return element("figure", element("div", *bars, kind="ds-split"), said, role="img", style="margin:0",
                    aria_label=f"The student listens to the teacher by {teacher}, to labels by {labels}")  # fmt: skip
 
 
@@ -380,17 +378,18 @@ def thinner(ratio: float) -> Html:
                    aria_label=f"A layer of which {100 * ratio:.0f} % is removed")  # fmt: skip
 
 
-def model_card(role: str, over: str, title: str, facts: Mapping[str, str], good_for: str) -> Html:
+def model_card(role: str, over: str, title: str, known: Mapping[str, str], good_for: str) -> Html:
     """One model: what it is, what it takes, what it is good for."""
-    lines = joined(*(joined(element("dt", name), element("dd", value)) for name, value in facts.items()))
     return element(
         "div", element("small", over), element("p", title, kind="ds-lead"), element("p", good_for, kind="ds-sub"),
-        element("dl", lines), kind=f"ds-model {role}",
+        facts(known), kind=f"ds-model {role}",
     )  # fmt: skip
 
 
-def parameters(number: float | None) -> str:
-    return "being measured …" if number is None else f"{count(number)} parameters"
+def facts(known: Mapping[str, str]) -> Html:
+    """Names and values, a line each."""
+    lines = (joined(element("dt", name), element("dd", value)) for name, value in known.items())
+    return element("dl", joined(*lines), kind="ds-facts")
 
 
 def in_points(difference: float, measure: Measure) -> str:

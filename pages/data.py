@@ -8,17 +8,19 @@ from typing import Any
 
 import streamlit as st
 
-from pages import _charts as charts
+from pages import _pictures as pictures
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import ago, escape
 from studio import tasks
 from studio.errors import StudioError
+from studio.store.rows import DatasetRow
 
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
 NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
 CHUNK = 1024**2
-MOST_BARS, BARS_HEIGHT = 15, 420
+MOST_BARS, FEWEST, BARS_HEIGHT = 12, 3, 420
+PREVIEWED = 5
 HEADERS = {"Auto-detect": None, "First row is the header": True, "No header": False}
 
 home, store = get_home(), get_store()
@@ -146,25 +148,48 @@ def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str)
 
 
 def show_report(report: Any, task: tasks.Task) -> None:
-    with st.container(horizontal=True):
-        st.metric("Rows", f"{report.rows:,}", border=True)
-        if task.kind != "number":
-            st.metric("Labels", f"{len(report.classes):,}", border=True)
-        st.metric("Unlabelled", f"{report.unlabelled:,}", border=True)
-        st.metric("Duplicates", f"{report.duplicates:,}", border=True)
-        st.metric("In train and test", f"{report.leaked:,}", border=True)
-    for warning in report.warnings:
-        st.warning(escape(warning), icon=":material/warning:")
-    left, right = st.columns([3, 2])
+    """What it is in a sentence, what is wrong as a list, how often each class comes."""
+    st.markdown(f"**{escape(in_a_sentence(report, task))}**")
+    if report.warnings:
+        for warning in report.warnings:
+            st.warning(escape(warning), icon=":material/warning:")
+    else:
+        st.caption("✓ Nothing wrong was found: no copies in both training and test data, no conflicting labels.")
+    left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("**Rows per range**" if task.kind == "number" else "**Rows per label**")
-        many = len(report.classes) > MOST_BARS
-        with st.container(height=BARS_HEIGHT if many else "content", border=many):
-            st.plotly_chart(charts.label_counts(report.classes), key="labels", config={"displayModeBar": False})
+        show_classes(report.classes, task)
     with right:
         if report.words:
             st.markdown("**Words per text**")
-            st.dataframe([{"": name, "words": value} for name, value in report.words.items()], hide_index=True)
+            st.html(pictures.facts({name: f"{value:,}" for name, value in report.words.items()}))
+
+
+def in_a_sentence(report: Any, task: tasks.Task) -> str:
+    """What somebody would say who was asked what is in the file."""
+    parts = [f"{report.rows:,} rows"]
+    if task.kind != "number":
+        parts.append(f"{len(report.classes):,} labels")
+    parts += [
+        f"{number:,} {words}"
+        for number, words in ((report.unlabelled, "unlabelled"), (report.duplicates, "copies"))
+        if number
+    ]
+    return f"{task.title}: {', '.join(parts)}."
+
+
+def show_classes(classes: dict[str, int], task: tasks.Task) -> None:
+    """Every class while they fit; of many the most and the least frequent ones, the rest at a click."""
+    if len(classes) <= MOST_BARS or task.kind == "number":
+        st.html(pictures.class_counts(classes))
+        return
+    ordered = dict(sorted(classes.items(), key=lambda one: -one[1]))
+    names = list(ordered)
+    few = [*names[: MOST_BARS - FEWEST], *names[-FEWEST:]]
+    st.html(pictures.class_counts({name: ordered[name] for name in few}))
+    st.caption(f"The {MOST_BARS - FEWEST} most frequent and the {FEWEST} least frequent of {len(classes):,}.")
+    with st.expander(f"All {len(classes):,}"), st.container(height=BARS_HEIGHT):
+        st.html(pictures.class_counts(ordered))
 
 
 def split_settings(report: Any) -> dict[str, Any]:
@@ -230,10 +255,13 @@ def add_data() -> None:
         return show_error(error)
     st.subheader("Data check", anchor=False)
     show_report(report, task)
-    st.subheader("Split and save", anchor=False)
-    values = split_settings(report)
-    name = st.text_input("Name", value=suggested_name(st.session_state["upload"].name), max_chars=80, key=f"name-{key}")
-    if st.button("Save data set", type="primary", icon=":material/save:"):
+    with st.expander("Split into training, validation and test rows"):
+        values = split_settings(report)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="savebar"):
+        first = suggested_name(st.session_state["upload"].name)
+        name = st.text_input("Name", value=first, max_chars=80, key=f"name-{key}")
+        wanted = st.button("Save data set", type="primary", icon=":material/save:")
+    if wanted:
         save(name, rows, columns, values)
 
 
@@ -256,17 +284,66 @@ def saved_data() -> None:
     if not rows:
         st.info("No data sets yet. Upload a file above.", icon=":material/inbox:")
         return
-    table = []
-    for row in rows:
-        task = tasks.get(row.task, row.multi_label)
-        splits = {name.capitalize(): row.splits.get(name, 0) for name in ("train", "validation", "test")}
-        labels = None if task.kind == "number" else len(row.labels)
-        table.append({"Id": row.id, "Name": row.name, "Task": task.title, "Labels": labels, **splits,
-                      "Added": ago(row.created_at)})  # fmt: skip
-    st.dataframe(table, hide_index=True)
+    for start in range(0, len(rows), 2):
+        for column, row in zip(st.columns(2), rows[start : start + 2], strict=False):
+            with column:
+                data_card(row)
+
+
+def data_card(row: DatasetRow) -> None:
+    """A data set: what it is, what used it, what can be done with it."""
+    task = tasks.get(row.task, row.multi_label)
+    users = store.users_of_dataset(row)
+    with st.container(border=True, height="stretch", key=f"card-data-{row.id}"):
+        st.subheader(escape(row.name), anchor=False)
+        labels = "" if task.kind == "number" else f" · {len(row.labels):,} labels"
+        parts = " · ".join(f"{number:,} {split}" for split, number in row.splits.items())
+        st.caption(f"{task.title}{labels} · {parts} rows · {ago(row.created_at)}")
+        st.caption(f"Used by {len(users)} run{'s' if len(users) > 1 else ''}." if users else "Not used yet.")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.page_link("new_run.py", label="New run", query_params={"dataset": str(row.id)},
+                         icon=":material/add_circle:", width="content")  # fmt: skip
+            if st.button("Preview", key=f"preview-{row.id}", type="tertiary"):
+                show_rows(row)
+            rename(row)
+            delete(row, users)
+
+
+@st.dialog("The first rows", width="large")
+def show_rows(row: DatasetRow) -> None:
+    from studio.service import library
+
+    with errors_shown():
+        some = library.head(home, row, PREVIEWED)
+        if "image" in some:
+            st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=96)
+            return
+        st.html(pictures.table([{name: str(cell) for name, cell in one.items()} for one in some.to_dict("records")]))
+
+
+def rename(row: DatasetRow) -> None:
+    from studio.service import library
+
+    with st.popover("Rename", type="tertiary"):
+        name = st.text_input("Name", row.name, max_chars=80, key=f"new-name-{row.id}")
+        if st.button("Rename", type="primary", key=f"rename-{row.id}"):
+            with errors_shown():
+                library.rename(store, home, row.id, name)
+                st.rerun()
+
+
+def delete(row: DatasetRow, users: list[int]) -> None:
+    from studio.service import library
+
+    with st.popover("Delete", type="tertiary", disabled=bool(users)):
+        st.write("It and its files go for good.")
+        if st.button("Delete permanently", type="primary", key=f"delete-{row.id}", disabled=bool(users)):
+            with errors_shown():
+                library.delete(store, home, row.id)
+                st.rerun()
 
 
 st.title("Data", anchor=False)
 add_data()
-st.header("Saved data sets", anchor=False, divider="gray")
+st.header("Saved data sets", anchor=False)
 saved_data()

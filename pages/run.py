@@ -6,6 +6,7 @@ from functools import partial
 import streamlit as st
 
 from pages import _charts as charts
+from pages import _pictures as pictures
 from pages._live_chart import live_chart
 from pages._studio import get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._watched import watched
@@ -76,72 +77,87 @@ def body(run_id: int, shown: Status) -> None:
     if run.status != shown:
         st.rerun()
     status(run)
+    curves(run)
+    below(run)
+
+
+def curves(run: RunRow) -> None:
+    """The deciding measure first; losses, whose sizes cannot be compared between models, behind a click."""
     held = watched(run)
     points = held.points()
     measure = task_of(run).measures[0]
     losses = [point for point in points if point.name.endswith("loss")]
     measures = [point for point in points if point.name == measure.name]
-    left, right = st.columns(2)
-    with left:
-        st.markdown(f"**{measure.title} on validation data**")
+    first, second = measure.title, "Loss"
+    shown = st.segmented_control("Curves", [first, second], default=first, key=f"curves-{run.id}",
+                                 label_visibility="collapsed") or first  # fmt: skip
+    if shown == first:
+        st.caption(
+            f"{measure.title} on validation data: how good each model is after every look at it. Higher is better."
+        )
         if measures:
             figure = held.figure("measure", measures, partial(charts.measure_curves, measure=measure))
-            live_chart(figure, alt=f"{measure.title} on validation data", key=f"measure-{run_id}")
+            live_chart(figure, alt=f"{measure.title} on validation data", key=f"measure-{run.id}")
         else:
-            st.caption("The first point appears after the first validation.")
-    with right:
-        st.markdown("**Loss**")
-        if losses:
-            figure = held.figure("loss", losses, charts.loss_curves)
-            live_chart(figure, alt="Loss of teacher, student and control", key=f"loss-{run_id}")
-        else:
-            st.caption("The first point appears after the first step.")
-    below(run)
+            st.info("The first point appears after the first validation.", icon=":material/hourglass_empty:")
+        return
+    st.caption(
+        "What training makes small. Compare a curve with itself: teacher, student and control have other losses."
+    )
+    if losses:
+        figure = held.figure("loss", losses, charts.loss_curves)
+        live_chart(figure, alt="Loss of teacher, student and control", key=f"loss-{run.id}")
+    else:
+        st.info("The first point appears after the first step.", icon=":material/hourglass_empty:")
 
 
 def status(run: RunRow) -> None:
+    """Where the run is, in one sentence, one bar and one time; what to do when it is over."""
     if run.unreadable and not run.is_over:
         st.warning(escape(run.unreadable), icon=":material/warning:")
-    st.markdown(f"{badge(run)} {stepper(run)}")
     if run.status == "queued":
         queue = store.queue()
         before = queue.index(run.id) if run.id in queue else 0
         ahead = before + sum(other.status == "running" for other in store.runs())
-        st.caption(f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment.")
+        waits = f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment."
+        st.markdown(f"{badge(run)} {waits}")
     elif run.status == "running":
         done, phase = whole(store, run), run.phase or ""
         note = run.detail or help_of(phase)
-        st.progress(done.share, text=f"{title(phase)}: {escape(note)} {remaining(done)}")
+        st.markdown(f"{badge(run)} **{title(phase)}**: {escape(note)}")
+        st.progress(done.share, text=f"{100 * done.share:.0f} % of the run {remaining(done)}")
         if run.stop_requested:
             doing = "Pausing" if run.paused else "Stopping"
             st.caption(f"{doing}: saving what the student has learned so far.")
-    elif run.status == "failed":
+    else:
+        ended(run)
+    timeline(run)
+
+
+def ended(run: RunRow) -> None:
+    """What came of it, and one button."""
+    if run.status == "failed":
         show_error(StudioError(run.message or "The run failed.", run.cure or ""))
     else:
-        if run.verdict:
-            st.success(escape(run.verdict), icon=":material/fact_check:")
+        st.markdown(f"{badge(run)} {escape(run.verdict or 'It can be resumed from where it was.')}")
+    with st.container(horizontal=True, vertical_alignment="center"):
         if run.verdict or home.model(run.id, "student").is_dir():
             label = "See the results" if run.verdict else "Download the student so far"
-            st.page_link("results.py", label=label, query_params={"run": str(run.id)},
-                         icon=":material/arrow_forward:")  # fmt: skip
-    if run.is_over:
+            if st.button(label, key="results", icon=":material/arrow_forward:",
+                         type="primary" if run.verdict else "secondary"):  # fmt: skip
+                st.switch_page("results.py", query_params={"run": str(run.id)})
         st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
-                     icon=":material/replay:")  # fmt: skip
+                     icon=":material/replay:", width="content")  # fmt: skip
 
 
-def stepper(run: RunRow) -> str:
-    """The stages as a line of words: done, now, to come. Runs of earlier versions show what they have been through."""
+def timeline(run: RunRow) -> None:
+    """The stages: done, now, to come. Runs of earlier versions show what they have been through."""
     begun = {row.name: row.seconds for row in store.phases(run.id)}
-    stages = [stage.phase for stage in store.timetable(run.id)]
-    names = stages if set(begun) <= set(stages) else list(begun)
-    return " › ".join(_word(run, name, begun) for name in names if name in begun or not run.is_over)
-
-
-def _word(run: RunRow, name: str, begun: dict[str, float | None]) -> str:
-    if name == run.phase and run.status == "running":
-        return f"**{title(name)}**"
-    seconds = begun.get(name)
-    return f"{title(name)} :gray[{duration(seconds)}]" if seconds is not None else f":gray[{title(name)}]"
+    planned = [stage.phase for stage in store.timetable(run.id)]
+    names = planned if set(begun) <= set(planned) else list(begun)
+    shown = [(name, title(name)) for name in names if name in begun or not run.is_over]
+    if shown:
+        st.html(pictures.stages(shown, begun, run.phase if run.status == "running" else None))
 
 
 def remaining(done: Whole) -> str:

@@ -3,10 +3,12 @@
 import importlib.metadata
 import platform
 import shutil
+from collections.abc import Iterable, Mapping
 
 import psutil
 import streamlit as st
 
+from pages import _pictures as pictures
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import escape, size
 from studio.data import archives
@@ -28,6 +30,10 @@ def folder_size(path: str) -> int:
     return sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
 
 
+def table(rows: Iterable[Mapping[str, object]]) -> None:
+    st.html(pictures.table([{name: str(value) for name, value in row.items()} for row in rows]))
+
+
 st.title("Settings", anchor=False)
 st.header("This machine", anchor=False)
 with st.container(horizontal=True):
@@ -41,7 +47,7 @@ st.caption(
 
 cards = gpus.found()
 if cards:
-    st.dataframe(
+    table(
         [
             {
                 "GPU": f"cuda:{number}",
@@ -52,21 +58,20 @@ if cards:
             }
             for number, card in enumerate(cards)
         ],
-        hide_index=True,
     )
 
 executor = registry.chosen()
 if executor.nodes:
     st.header(executor.title, anchor=False)
     with errors_shown():
-        st.dataframe(executor.nodes(), hide_index=True)
+        table(executor.nodes())
         st.caption("Runs are sent to these machines together with their data and models.")
 
 st.header("Experiment trackers", anchor=False)
 with errors_shown():
     chosen = trackers.wanted()
     ready = [name for name in trackers.PACKAGES if trackers.is_installed(name)]
-    st.dataframe(
+    table(
         [
             {
                 "Tracker": title,
@@ -75,7 +80,6 @@ with errors_shown():
             }
             for name, title in trackers.TITLES.items()
         ],
-        hide_index=True,
     )
     st.caption("Set `STUDIO_TRACKERS`, for example to `tensorboard, mlflow`, to send the curves of every run there.")
 
@@ -87,9 +91,7 @@ parts = {
     "Teacher outputs": "teacher-outputs",
     "Uploads": "uploads",
 }
-st.dataframe(
-    [{"What": what, "Size": size(folder_size(str(home.root / name)))} for what, name in parts.items()], hide_index=True
-)
+table([{"What": what, "Size": size(folder_size(str(home.root / name)))} for what, name in parts.items()])
 
 st.header("Limits", anchor=False)
 limits = {
@@ -97,7 +99,7 @@ limits = {
     "Unpacked size of a ZIP": size(archives.MAX_UNPACKED_BYTES),
     "Upload": f"{st.get_option('server.maxUploadSize'):,} MB",
 }
-st.dataframe([{"What": what, "Limit": limit} for what, limit in limits.items()], hide_index=True)
+table([{"What": what, "Limit": limit} for what, limit in limits.items()])
 
 st.header("Versions", anchor=False)
-st.dataframe([{"Package": name, "Version": importlib.metadata.version(name)} for name in PACKAGES], hide_index=True)
+table([{"Package": name, "Version": importlib.metadata.version(name)} for name in PACKAGES])

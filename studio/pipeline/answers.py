@@ -22,6 +22,14 @@ class Estimate(BaseModel):
     notes: list[str] = []
 
 
+class Sizes(BaseModel):
+    """Parameters of the built-in models as they are for a data set: its classes and its words decide with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parameters: dict[str, int]
+
+
 class Preview(BaseModel):
     """`ratios` that this student allows, and the share of `rows` validation rows that is right at each; 0 is
     unpruned."""

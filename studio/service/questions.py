@@ -9,7 +9,7 @@ from studio.errors import WorkerError
 from studio.executors import local
 from studio.home import Home
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import Conversion, Estimate, Preview, read_conversion
+from studio.pipeline.answers import Conversion, Estimate, Preview, Sizes, read_conversion
 from studio.pipeline.job import Answer, Job, Result
 from studio.service.runs import job_of
 from studio.store.store import Store
@@ -25,6 +25,12 @@ def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
     """
     job = job_of(store, home, config, store.dataset(config.dataset).id)
     return _ask("estimate", Estimate, job, ESTIMATE_SECONDS, "The run can start without it.")
+
+
+def sizes(home: Home, store: Store, config: RunConfig) -> Sizes:
+    """How large the built-in models are for the data set of this config."""
+    job = job_of(store, home, config, store.dataset(config.dataset).id)
+    return _ask("sizes", Sizes, job, ESTIMATE_SECONDS, "The run can start without it.")
 
 
 def convert(home: Home, store: Store, run_id: int) -> Conversion:

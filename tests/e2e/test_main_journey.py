@@ -68,8 +68,10 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.wait_for_selector(READY)
     expect(page.get_by_text("Text classification")).to_be_visible()
 
+    page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
+    page.get_by_text("Training · ").click()
     slider = page.locator(".st-key-setting-epochs").get_by_role("slider")
     slider.focus()
     for _ in range(30):
@@ -78,6 +80,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=1"))
 
+    page.get_by_role("button", name="Loss").click()
     first = wait_for_more_points(page, 0)
     second = wait_for_more_points(page, first)
     wait_for_more_points(page, second)
@@ -86,6 +89,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
 
     page.reload()
     expect(page.get_by_role("heading", name="Run 1")).to_be_visible()
+    page.get_by_role("button", name="Loss").click()
     wait_for_more_points(page, 0)
 
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
@@ -112,7 +116,7 @@ def a_picture_of_the_result_is_saved(page: Page, folder) -> None:
 
 def test_a_live_chart_can_be_saved_as_a_picture_and_not_sent_to_anybody(page: Page, studio: str):
     page.goto(f"{studio}/run?run=1")
-    page.wait_for_selector("[class*='st-key-loss-'] .modebar-btn")
+    page.wait_for_selector("[class*='st-key-measure-'] .modebar-btn")
     titles = [button.get_attribute("data-title") for button in page.query_selector_all(".modebar-btn")]
     assert any("PNG" in title.upper() for title in titles)
     assert not [title for title in titles if "Share" in title]
@@ -131,9 +135,9 @@ def test_from_a_run_the_navigation_leads_back_to_the_list(page: Page, studio: st
 def test_a_click_anywhere_in_its_row_opens_a_run(page: Page, studio: str):
     page.goto(f"{studio}/runs")
     page.wait_for_selector(READY)
-    table = page.locator("[data-testid=stDataFrame]").bounding_box()
-    assert table is not None
-    page.mouse.click(table["x"] + table["width"] / 2, table["y"] + 55)  # the first row, below the header
+    row = page.locator(".st-key-row-1").bounding_box()
+    assert row is not None
+    page.mouse.click(row["x"] + row["width"] - 20, row["y"] + row["height"] - 10)
     expect(page).to_have_url(re.compile(r"run\?run=1"))
 
 

@@ -34,8 +34,10 @@ def studio(tmp_path_factory):
 def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page, studio: str, tmp_path: Path):
     page.goto(f"{studio}/new_run?dataset=1")
     page.wait_for_selector(READY)
+    page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
+    page.get_by_text("Steps that make it small").click()
     choose(page, "plan-text-classification", "Custom steps")
     page.locator(".st-key-step-add button").click()  # prune, at the end
     page.wait_for_selector(READY)
@@ -73,8 +75,10 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
 def test_a_run_is_paused_and_goes_on_to_its_verdict(page: Page, studio: str):
     page.goto(f"{studio}/new_run?dataset=1")
     page.wait_for_selector(READY)
+    page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-tiny")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
+    page.get_by_text("Training · ").click()
     slider = page.locator(".st-key-setting-epochs input[type=range]")
     slider.press("End")
     page.wait_for_selector(READY)

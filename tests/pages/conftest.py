@@ -2,16 +2,20 @@
 
 import html
 import re
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages import _asked
 from studio import events
 from studio.config.reading import parse_config
 from studio.data.uploads import Upload
-from studio.errors import ModelError
+from studio.errors import ModelError, StudioError
+from studio.pipeline.answers import Estimate, Sizes
+from studio.service import questions
 from tests.conftest import TINY
 
 SHELL = str(Path(__file__).parents[2] / "pages" / "_shell.py")
@@ -25,6 +29,27 @@ def fresh() -> AppTest:
 @pytest.fixture
 def app(home, store) -> AppTest:
     return fresh()
+
+
+class AtOnce(Executor):
+    """Answers before anybody can wait."""
+
+    def submit(self, question, /, *args, **kwargs):
+        answer = Future()
+        try:
+            answer.set_result(question())
+        except StudioError as error:
+            answer.set_exception(error)
+        return answer
+
+
+@pytest.fixture(autouse=True)
+def answers(monkeypatch) -> None:
+    """What the pages ask in the background is answered at once, by nobody who opens a model."""
+    asked = _asked.Asked(AtOnce())
+    monkeypatch.setattr(_asked, "_asked", lambda: asked)
+    monkeypatch.setattr(questions, "estimate", lambda home, store, config: Estimate())
+    monkeypatch.setattr(questions, "sizes", lambda home, store, config: Sizes(parameters={}))
 
 
 def opened(app: AppTest, page: str, **query: str) -> AppTest:

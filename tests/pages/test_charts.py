@@ -36,12 +36,6 @@ def test_a_measure_that_is_no_share_keeps_its_numbers():
     assert figure.layout.yaxis.ticksuffix is None
 
 
-def test_every_label_of_many_has_its_name_in_the_chart():
-    figure = charts.label_counts({f"class {number}": number for number in range(77)})
-    assert figure.layout.yaxis.dtick == 1
-    assert figure.layout.height > 77 * 20
-
-
 def test_no_points_make_an_empty_chart_and_no_error():
     assert len(charts.loss_curves([]).data) == 0
     assert len(charts.measure_curves([], ACCURACY).data) == 0

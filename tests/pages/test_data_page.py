@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import reviews
-from tests.pages.conftest import fresh, opened, scored, words
+from tests.pages.conftest import fresh, opened, scored, words, written
 
 
 @pytest.fixture
@@ -64,9 +64,41 @@ def test_among_the_tasks_that_fit_the_likeliest_is_proposed_and_another_can_be_c
     next(button for button in app.button if button.label == "Save data set").click().run()
     (row,) = store.datasets()
     assert (row.task, row.columns["pair"]) == ("regression", "sentence2")
-    assert fresh_table(app)["Task"].tolist() == ["Regression"]
+    assert "Regression · 50 train" in words(opened(fresh(), "data.py"))
 
 
-def fresh_table(app):
-    """The saved data sets as a new window lists them."""
-    return opened(fresh(), "data.py").dataframe[-1].value
+def test_of_many_classes_the_most_and_the_least_frequent_are_drawn_and_all_at_a_click(app):
+    rows = [f"text {number} {copy},class {number}" for number in range(77) for copy in range(3 + number % 5)]
+    app = opened(app, "data.py")
+    content = "\n".join(["text,label", *rows]).encode()
+    app.file_uploader(key="upload").set_value(("many.csv", content, "text/csv")).run()
+    assert not app.exception
+    few, every = (one.proto.body for one in app.get("html") if 'class="bar"' in one.proto.body)
+    assert few.count('class="bar"') == 12
+    assert every.count('class="bar"') == 77
+    assert "The 9 most frequent and the 3 least frequent of 77." in words(app)
+
+
+def test_what_was_brought_is_said_in_a_sentence(uploaded):
+    assert "Text classification: 120 rows, 2 labels" in words(uploaded).replace("\\", "")
+
+
+def test_a_data_set_is_renamed_on_its_card(app, saved, store):
+    app = opened(app, "data.py")
+    app.text_input(key=f"new-name-{saved.id}").set_value("better name").run()
+    app.button(key=f"rename-{saved.id}").click().run()
+    assert [row.name for row in store.datasets()] == ["better name"]
+
+
+def test_a_data_set_that_a_run_uses_cannot_be_deleted_and_another_one_can(app, filled, saved, pairs, store):
+    app = opened(app, "data.py")
+    assert app.button(key=f"delete-{saved.id}").disabled
+    app.button(key=f"delete-{pairs.id}").click().run()
+    assert [row.name for row in store.datasets()] == ["reviews"]
+    assert "Used by 3 runs." in words(opened(fresh(), "data.py"))
+
+
+def test_the_first_rows_of_a_data_set_can_be_looked_at(app, saved):
+    app = opened(app, "data.py")
+    app.button(key=f"preview-{saved.id}").click().run()
+    assert "thing number" in written(app)

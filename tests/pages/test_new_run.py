@@ -6,9 +6,9 @@ from studio import tasks
 from studio.config.plan import KINDS, Distill, Prune, Quantize
 from studio.config.reading import parse_config
 from studio.errors import ModelError
-from studio.pipeline.answers import Preview
+from studio.pipeline.answers import Estimate, Preview, Sizes
 from tests.conftest import TINY
-from tests.pages.conftest import fresh, opened, words
+from tests.pages.conftest import fresh, opened, words, written
 
 
 def test_start_twice_with_the_same_draft_makes_one_run(app, saved, store):
@@ -115,7 +115,12 @@ def test_a_run_with_a_named_method_and_an_earlier_students_model_is_started_agai
 def checked(monkeypatch):
     """The configs whose plans were checked; checking is another module's test."""
     seen = []
-    monkeypatch.setattr("studio.service.questions.estimate", lambda home, store, config: seen.append(config))
+
+    def estimate(home, store, config):
+        seen.append(config)
+        return Estimate()
+
+    monkeypatch.setattr("studio.service.questions.estimate", estimate)
     return seen
 
 
@@ -126,7 +131,7 @@ def test_a_plan_by_its_name_becomes_steps_and_is_checked_before_the_start(app, s
     app.button(key="start").click().run()
     config = store.runs()[0].config
     assert config.steps == (Prune(ratio=0.5), Distill(), Quantize(form="int8"))
-    assert [config.steps for config in checked] == [config.steps]
+    assert checked[-1].steps == config.steps
 
 
 def test_steps_of_ones_own_are_added_moved_and_taken_away(app, saved, store, checked):
@@ -257,3 +262,66 @@ def test_a_task_brings_its_own_loss_models_and_methods(app, pairs, store):
     config = store.runs()[0].config
     assert config.task == task.name
     assert [term.loss for term in config.terms] == list(task.terms)
+
+
+SIZES = {"transformer-base": 4_000_000, "transformer-small": 1_000_000, "transformer-tiny": 200_000,
+         "fasttext-large": 190_000, "fasttext-small": 16_000, "fasttext-tiny": 4_000}  # fmt: skip
+
+
+def test_the_goals_are_the_students_that_are_smaller_with_counted_sizes(app, saved, store, monkeypatch):
+    monkeypatch.setattr("studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES))
+    app = opened(app, "new_run.py", draft="d")
+    (goal,) = [pills for pills in app.button_group if pills.key.startswith("goal-")]
+    assert goal.options[:2] == ["4.0 times smaller", "20.0 times smaller"]
+    assert goal.value == "20.0 times smaller"  # the usual student
+    goal.set_value("250 times smaller").run()
+    assert "16.0 K parameters" in written(app)
+    app.button(key="start").click().run()
+    assert store.runs()[0].config.student == "builtin/fasttext-small"
+
+
+def test_a_student_chosen_by_name_wins_over_the_goals(app, saved, store, monkeypatch):
+    monkeypatch.setattr("studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES))
+    app = opened(app, "new_run.py", draft="d")
+    app.button_group(key="student-source").set_value("Cut from teacher").run()
+    app.button(key="start").click().run()
+    assert store.runs()[0].config.student == "teacher/2-layers"
+
+
+def test_time_memory_and_sizes_are_shown_by_themselves(app, saved, monkeypatch):
+    found = Estimate(seconds=95, memory_bytes=5e8, teacher_parameters=4000, student_parameters=1000, device="cpu",
+                     teacher_is_taught=True)  # fmt: skip
+    monkeypatch.setattr("studio.service.questions.estimate", lambda home, store, config: found)
+    app = opened(app, "new_run.py", draft="d")
+    drawn = " ".join(written(app).split())
+    assert "Time about 1 min 35 s Memory at least 500.0 MB" in drawn.replace("  ", " ")
+    assert "1.0 K, 4.0 times smaller" in drawn
+    assert "it is trained on them first" in words(app)
+
+
+def test_pasted_yaml_is_the_run_that_starts(app, saved, store):
+    text = parse_config({"dataset": "reviews", **TINY, "temperature": 7.5, "seed": 12}).to_yaml()
+    app = opened(app, "new_run.py", draft="d")
+    app.text_area(key="yaml").set_value(text).run()
+    app.button(key="use-yaml").click().run()
+    assert "Settings from YAML" in words(app)
+    app.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert (config.temperature, config.seed) == (7.5, 12)
+
+
+def test_wrong_yaml_is_told_and_the_form_stays(app, saved):
+    app = opened(app, "new_run.py", draft="d")
+    app.text_area(key="yaml").set_value("dataset: reviews\nalpha: 7").run()
+    app.button(key="use-yaml").click().run()
+    assert "alpha must be between 0 and 1, got 7" in app.error[0].value.replace("\\", "")
+    assert [slider for slider in app.slider if slider.key == "setting-alpha"]
+
+
+def test_the_three_settings_have_pictures_that_follow_them(app, saved):
+    app = opened(app, "new_run.py", draft="d")
+    app.slider(key="setting-alpha").set_value(0.25).run()
+    drawn = " ".join(written(app).split())
+    assert "teacher 25 % labels 75 %" in drawn
+    app.slider(key="setting-prune_ratio").set_value(0.4).run()
+    assert "60 % stay" in written(app)

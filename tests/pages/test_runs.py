@@ -5,7 +5,7 @@ import pytest
 from studio import events
 from studio.config.reading import parse_config
 from tests.conftest import TINY
-from tests.pages.conftest import fresh, opened
+from tests.pages.conftest import fresh, opened, words, written
 
 
 def test_a_failed_run_shows_message_and_cure_and_no_html(app, filled):
@@ -23,8 +23,27 @@ def test_a_run_that_does_not_exist_is_told_in_words(app, filled):
 
 def test_the_runs_page_lists_every_run_with_its_state(app, filled):
     app = opened(app, "all_runs.py")
-    (table,) = app.dataframe
-    assert sorted(table.value["Status"]) == ["failed", "finished", "queued"]
+    text = words(app)
+    assert all(state in text for state in ("failed]", "finished]", "queued]"))
+    links = [link.proto.label for link in app.get("page_link")]
+    assert links == ["**reviews** · run 3", "**reviews** · run 2", "**reviews** · run 1"]
+
+
+def test_runs_are_found_by_what_they_are_called_and_by_their_state(app, filled):
+    app = opened(app, "all_runs.py")
+    app.button_group(key="states").set_value(["failed"]).run()
+    assert [link.proto.label for link in app.get("page_link")] == ["**reviews** · run 2"]
+    app.text_input(key="search").set_value("nothing like it").run()
+    assert "No run fits" in app.info[0].value
+
+
+def test_a_long_list_shows_its_newest_runs_and_more_at_a_click(app, filled):
+    for number in range(40):
+        filled.submit(parse_config({"dataset": "reviews", **TINY}), key=f"run {number}")
+    app = opened(app, "all_runs.py")
+    assert len(app.get("page_link")) == 25
+    app.button(key="more").click().run()
+    assert len(app.get("page_link")) == 43
 
 
 def test_a_run_that_goes_on_can_be_paused_and_one_that_waits_moved_to_the_front(app, filled):
@@ -50,9 +69,9 @@ def test_a_run_is_archived_and_found_again(app, filled):
     assert filled.run(1).archived
     again = fresh()
     again = opened(again, "all_runs.py")
-    assert 1 not in again.dataframe[0].value["Run"].tolist()
+    assert "**reviews** · run 1" not in [link.proto.label for link in again.get("page_link")]
     again.toggle(key="archived").set_value(True).run()
-    assert 1 in again.dataframe[0].value["Run"].tolist()
+    assert "**reviews** · run 1" in [link.proto.label for link in again.get("page_link")]
 
 
 def test_an_old_address_of_a_run_opens_its_page(app, filled):
@@ -79,8 +98,8 @@ def test_a_paused_run_is_called_paused_and_offers_to_resume(app, filled):
     filled.stopped(paused.id)
     app = opened(app, "run.py", run=str(paused.id))
     assert app.button(key="resume").label == "Resume"
-    assert not [link for link in app.get("page_link") if link.proto.label == "See the results"]
-    assert "paused" in opened(fresh(), "all_runs.py").dataframe[0].value["Status"].tolist()
+    assert not [button for button in app.button if button.label == "See the results"]
+    assert "paused]" in words(opened(fresh(), "all_runs.py"))
 
 
 def test_a_run_shows_one_bar_one_time_and_its_own_stages(app, store, saved):
@@ -103,8 +122,7 @@ def test_a_run_shows_one_bar_one_time_and_its_own_stages(app, store, saved):
     (bar,) = app.get("progress")
     assert bar.proto.value == 66
     assert "about 10 min 0 s left" in bar.proto.text.replace("\\", "")
-    (line,) = (one.value for one in app.markdown if " › " in one.value)
-    assert line.endswith("Prepare :gray[3 s] › Distil :gray[10 min 0 s] › **Train control**")
+    assert "Prepare 3 s Distil 10 min 0 s Train control now" in " ".join(written(app).split())
 
 
 def test_a_run_of_an_earlier_version_shows_the_stages_that_it_went_through(app, store, saved):
@@ -112,5 +130,21 @@ def test_a_run_of_an_earlier_version_shows_the_stages_that_it_went_through(app, 
     said = [events.PhaseStarted(phase="prepare"), events.PhaseFinished(phase="prepare", seconds=3, steps=0)]
     store.record(running.id, [*said, events.PhaseStarted(phase="distill")])
     app = opened(app, "run.py", run=str(running.id))
-    (line,) = (one.value for one in app.markdown if " › " in one.value)
-    assert line.endswith("Prepare :gray[3 s] › **Distil**")
+    assert "Prepare 3 s Distil now" in " ".join(written(app).split())
+
+
+def test_the_deciding_measure_comes_first_and_losses_at_a_click(app, filled):
+    app = opened(app, "run.py", run="1")
+    curves = app.button_group(key="curves-1")
+    assert (curves.value, curves.options) == ("Accuracy", ["Accuracy", "Loss"])
+    assert "Higher is better" in words(app)
+    curves.set_value("Loss").run()
+    assert "What training makes small" in words(app)
+
+
+def test_a_finished_run_has_one_primary_button_and_it_leads_to_the_results(app, filled):
+    app = opened(app, "run.py", run="1")
+    (primary,) = [button for button in app.button if button.proto.type == "primary"]
+    assert primary.label == "See the results"
+    primary.click().run()
+    assert "teacher’s accuracy" in app.title[0].value
