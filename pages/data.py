@@ -154,7 +154,7 @@ def show_report(report: Any, task: tasks.Task) -> None:
         for warning in report.warnings:
             st.warning(escape(warning), icon=":material/warning:")
     else:
-        st.caption("✓ Nothing wrong was found: no copies in both training and test data, no conflicting labels.")
+        st.caption("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels.")
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("**Rows per range**" if task.kind == "number" else "**Rows per label**")
