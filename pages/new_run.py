@@ -43,7 +43,7 @@ def started_again() -> RunConfig | None:
         run = run_in_address("from")
         if run is None:
             return None
-        step = getattr(run, "next_step", None) if "next" in st.query_params else None
+        step = run.next_step if "next" in st.query_params else None
         return with_values(run.config, **step.changes) if step else run.config
     except (StoreError, ConfigError) as error:
         show_error(error)

@@ -35,7 +35,7 @@ from studio.pipeline.answers import Conversion, read_conversion
 from studio.service.questions import convert
 from studio.store.rows import RunRow
 
-MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX = 8, 6, 20
+MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX, MOST_CAUTIONS = 8, 6, 20, 2
 
 home, store = get_home(), get_store()
 
@@ -150,17 +150,19 @@ def export_asked() -> None:
 
 def cautions(run: RunRow) -> None:
     """Why a number may say less than it seems to, and the one thing to do next."""
-    told = list(getattr(run, "cautions", ()))
-    for caution in told:
-        st.html(
-            pictures.strip("Look at one thing:" if len(told) == 1 else "Look:", f"{caution.sentence} {caution.cure}")
-        )
-    step = getattr(run, "next_step", None)
-    if step is not None:
-        query = {"from": str(run.id)} | ({"next": "1"} if step.changes else {})
-        page = "new_run.py" if step.changes else "data.py"
-        st.page_link(page, label=f"Next: {escape(step.label)}", query_params=query if step.changes else None,
-                     icon=":material/arrow_forward:")  # fmt: skip
+    first, rest = run.cautions[:MOST_CAUTIONS], run.cautions[MOST_CAUTIONS:]
+    for caution in first:
+        st.html(pictures.strip("Look at this:", f"{caution.sentence} {caution.cure}"))
+    if rest:
+        with st.expander(f"{len(rest)} more"):
+            for caution in rest:
+                st.html(pictures.strip("Look at this:", f"{caution.sentence} {caution.cure}"))
+    step = run.next_step
+    if step is not None and step.changes:
+        st.page_link("new_run.py", label=f"Next: {escape(step.label)}",
+                     query_params={"from": str(run.id), "next": "1"}, icon=":material/arrow_forward:")  # fmt: skip
+    elif step is not None:
+        st.markdown(f"**Next:** {escape(step.label)}")
 
 
 # --- details

@@ -30,15 +30,15 @@ def test_all_numbers_have_their_intervals(app, filled):
 
 def test_a_baseline_is_a_model_beside_the_others(app, filled):
     told = [("baseline", "accuracy", 0.7), ("baseline", "size_bytes", 2e4)]
-    unchecked = [
-        events.Evaluation.model_construct(role=role, split="test", metric=metric, value=value, low=0.6, high=0.8, n=100)
+    measured = [
+        events.Evaluation(role=role, split="test", metric=metric, value=value, low=0.6, high=0.8, n=100)
         for role, metric, value in told
     ]
     from pages._scores import scored
     from studio import tasks
 
     measure = tasks.get("text-classification").measures[0]
-    models = scored([*filled.evaluations(1), *unchecked], measure)
+    models = scored([*filled.evaluations(1), *measured], measure)
     assert [(model.name, model.value) for model in models][-1] == ("Baseline", 0.7)
 
 
@@ -117,6 +117,19 @@ def test_old_and_new_data_are_shown_apart(app, filled, store):
     drawn = " ".join(written(app).split())
     assert "New 90.0 % (81.0 % to 94.5 %)" in drawn
     assert "Old 70.0 % (60.0 % to 80.0 %)" in drawn
+
+
+def test_cautions_stand_below_the_numbers_and_the_next_step_opens_the_run_that_it_proposes(app, filled, store):
+    caution = events.Caution(code="few_test_rows", sentence="Only <9> test rows.", cure="Label more.")
+    step = events.NextStep(code="longer", label="Train twice as long", changes={"epochs": 7})
+    told = events.Verdict(outcome="better", sentence="Good.", cautions=(caution,), next_step=step)
+    filled.record(1, [told])
+    app = opened(app, "results.py", run="1")
+    assert "Only <9> test rows. Label more." in written(app)
+    (link,) = [link.proto for link in app.get("page_link") if link.proto.label.startswith("Next:")]
+    assert (link.page, link.query_string) == ("new_run", "from=1&next=1")
+    app = opened(fresh(), "new_run.py", draft="d", **{"from": "1", "next": "1"})
+    assert app.slider(key="setting-epochs").value == 7
 
 
 @pytest.mark.parametrize("number", ["999", "1" * 23])
