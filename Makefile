@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := run
 
 run: setup
-	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
+	@exec $(BIN)/python -m studio serve --port $(PORT)
 
 setup: $(BIN)/pip
 	@$(call install,requirements.txt)

@@ -45,7 +45,7 @@ def login() -> None:
 if is_open_to_a_network() and not st.user.get("is_logged_in", False):
     st.navigation([st.Page(login, title="Sign in")], position="hidden").run()
 else:
-    from pages._studio import set_title
+    from pages._studio import set_title, show_trouble
 
     folder = ROOT / "pages"
     page = st.navigation(
@@ -61,4 +61,5 @@ else:
         position="top",
     )
     set_title(page.title)
+    show_trouble()
     page.run()

@@ -34,6 +34,14 @@ def get_store() -> Store:
         st.stop()
 
 
+def show_trouble() -> None:
+    """Say on every page where nothing can be written any more."""
+    get_store()  # it makes a home that is new
+    trouble = get_home().trouble()
+    if trouble is not None:
+        st.error(escape(trouble), icon=":material/warning:")
+
+
 def run_in_address(name: str) -> RunRow | None:
     """The run whose number the address gives under this name; None where it gives no number.
 

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from studio import events, tasks
 from studio.config.reading import parse_yaml
-from studio.errors import ConfigError, ExportError, StudioError, WorkerError
+from studio.errors import ConfigError, ExportError, StudioError, WorkerError, of_system
 from studio.events import TrainedRole
 from studio.executors import registry
 from studio.home import Home
@@ -63,7 +63,8 @@ def main() -> None:
     try:
         app()
     except (StudioError, OSError) as error:
-        _shown.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        told = of_system(error) if isinstance(error, OSError) else None
+        _shown.print(f"[bold red]Error:[/] {_plain(str(told or error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  whatever it is, a user gets a sentence and the place of the details
         told = f"Something unexpected happened: {type(error).__name__}: {error}. {_kept_details()}"
@@ -252,7 +253,7 @@ def train(
     student=teacher/2-layers. A list is written as --set "terms=[soft_target, hint]", an empty one as [].
     """
     home, store = _open()
-    registry.chosen()  # a wrong STUDIO_EXECUTOR is told before there is a run
+    registry.one_run()  # a wrong STUDIO_EXECUTOR, STUDIO_RAY_CORES … is told before there is a run
     wanted = parse_yaml(_text(config) if config else "", settings or ())
     run = store.submit(wanted, key=f"cli-{uuid.uuid4()}", owner=new_owner())
     _carry(store, home, run, as_json)
@@ -429,6 +430,7 @@ def serve(
     """Start the studio in the browser; Ctrl-C ends it, and runs go on when it is started again."""
     from studio.service.program import program_folder
 
+    registry.wanted_slots(), registry.one_run()  # what is wrong in the environment is told here, in one sentence
     _require_free(port, address or "127.0.0.1")
     words = [sys.executable, "-m", "streamlit", "run", str(program_folder() / "app.py"), "--server.port", str(port)]
     words += ["--server.address", address] if address else []
@@ -448,7 +450,8 @@ def _require_free(port: int, address: str) -> None:
         except OSError as error:
             raise StudioError(
                 f"The studio cannot listen on {address}, port {port}: {error.strerror or error}.",
-                f"End what is there, or take another port: {_command()} serve --port {port % 65535 + 1}.",
+                f"End what is there, or take another port: {_command()} serve --port {port % 65535 + 1}, or "
+                f"make run PORT={port % 65535 + 1}.",
             ) from error
 
 

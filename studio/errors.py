@@ -3,6 +3,8 @@
 A message says what is wrong, names the value, and `cure` says what to do about it.
 """
 
+import errno
+
 
 class StudioError(Exception):
     """Something a person can understand and mend.
@@ -63,8 +65,28 @@ class StoreError(StudioError):
     """The database is missing, damaged, newer than this version, or has no such row."""
 
 
+class DiskError(StoreError):
+    """Nothing can be written: the disk is full, or the folder is read-only or gone. What was written is not lost."""
+
+
 class ExportError(StudioError):
     """A student cannot be exported as asked."""
+
+
+def of_system(error: OSError) -> StudioError | None:
+    """What the system says of a disk or a folder; None where it speaks of something else."""
+    place = f" {error.filename}" if error.filename else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return DeviceError("The disk is full.", MORE_SPACE)
+        case errno.EROFS:
+            return DeviceError(f"The disk of{place or ' the studio'} is read-only.", "Make it writable.")
+        case errno.EACCES | errno.EPERM:
+            return DeviceError(f"The studio may not use{place or ' a file'}.", "Give it the right to, or move it.")
+    return None
+
+
+MORE_SPACE = "Free some space, for example by deleting runs; then resume this one from its last checkpoint."
 
 
 def _family(kind: type[StudioError]) -> list[type[StudioError]]:

@@ -2,12 +2,16 @@
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_HOME = "~/.distillation-studio"
 SHARED_HOME = "STUDIO_SHARED_HOME"
 """Set in the processes of a run that keep their files in one home: the first one writes them."""
+
+LEAST_BYTES = 20 * 1024**2
+"""With less than this on its disk a home is called full: checkpoints and the database need some room."""
 
 _ROLE = re.compile(r"student|control|teacher(-[1-9]\d*)?|assistant-[1-9]\d*")
 
@@ -34,6 +38,19 @@ class Home:
     @property
     def teacher_outputs(self) -> Path:
         return self.root / "teacher-outputs"
+
+    def trouble(self) -> str | None:
+        """Why nothing can be written here any more, in a sentence; None where it can."""
+        if not self.root.is_dir():
+            return f"The studio's folder {self.root} is gone. Bring it back, or set STUDIO_HOME to another one."
+        if not os.access(self.root, os.W_OK) or _is_read_only(self.root):
+            return f"The studio's folder {self.root} is read-only: nothing is saved, and no run goes on."
+        free = shutil.disk_usage(self.root).free
+        if free < LEAST_BYTES:
+            return (
+                f"The disk that holds {self.root} is full ({free / 1e6:.0f} MB left): free some space, and runs go on."
+            )
+        return None
 
     def dataset(self, dataset_id: int) -> Path:
         return self.root / "datasets" / str(int(dataset_id))
@@ -67,3 +84,7 @@ class Home:
 
     def log(self, run_id: int) -> Path:
         return self.run(run_id) / "worker.log"
+
+
+def _is_read_only(folder: Path) -> bool:
+    return hasattr(os, "statvfs") and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

@@ -1,7 +1,6 @@
 """A run inside the process that carries it out: its events, what it uses of the machine, and its end in words."""
 
 import contextlib
-import errno
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -10,7 +9,7 @@ import psutil
 import pynvml
 
 from studio import events
-from studio.errors import DeviceError, StudioError, WorkerError
+from studio.errors import DeviceError, StudioError, WorkerError, of_system
 from studio.executors.trackers import Trackers
 from studio.pipeline.job import Job
 
@@ -60,14 +59,13 @@ def _in_words(error: Exception) -> StudioError:
     """What a library or a bug raised, as an error that a person can understand."""
     if memory := _memory_that_ran_out(error):
         return DeviceError(f"The {memory} ran out of memory.", _LESS_MEMORY)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return DeviceError("The disk is full.", _MORE_SPACE)
+    if isinstance(error, OSError) and (told := of_system(error)) is not None:
+        return told
     message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}."
     return WorkerError(message, "The log of the run has the details.")
 
 
 _LESS_MEMORY = "Choose a smaller batch size, maximum length or model."
-_MORE_SPACE = "Free some space, for example by deleting runs; then resume this one from its last checkpoint."
 
 
 def _memory_that_ran_out(error: Exception) -> str | None:

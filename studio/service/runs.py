@@ -10,6 +10,7 @@ from studio import events, files
 from studio.config.run import RunConfig
 from studio.errors import (
     ConfigError,
+    DiskError,
     StudioError,
     WorkerDiedError,
     WorkerError,
@@ -76,6 +77,8 @@ def carry(
             store.put_back(run.id)
         else:
             store.stopped(run.id)
+    except DiskError:
+        raise  # nothing can be written now: the run is taken back and goes on when it can
     except StudioError as error:
         store.fail(run.id, error)
     except Exception as error:

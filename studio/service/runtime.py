@@ -64,8 +64,9 @@ class Runtime:
         while not self._closing.is_set():
             try:
                 self._one_turn(store, owner, execute)
-            except StudioError as error:
+            except StudioError as error:  # of the store: the disk is full, the folder is gone …
                 _log.error("%s", error)
+                self._closing.wait(RETRY_SECONDS)
             except Exception:  # noqa: BLE001  the thread must outlive a full disk or a locked database, and say so
                 _log.exception("The training thread met an error and goes on.")
             self._closing.wait(WAKE_SECONDS)

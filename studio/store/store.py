@@ -19,6 +19,7 @@ from studio import events, tasks
 from studio.config.reading import parse_config, readable_part
 from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, StoreError, StudioError
+from studio.store.connection import connect, file_number, gone, in_words
 from studio.store.migrations import MIGRATIONS
 from studio.store.rows import Carried, Cursor, DatasetRow, Lease, LogRow, PhaseRow, Point, RunRow
 
@@ -479,12 +480,19 @@ class Store:
 
     @property
     def _db(self) -> Database:
-        """This thread's connection."""
+        """This thread's connection, a new one where the file was put back meanwhile. Raises `DiskError` where it is
+        gone: SQLite would go on writing into what nobody can open any more."""
+        known = getattr(self._local, "file", None)
+        if known is not None and known != (now := file_number(self.path)):
+            if now is None:
+                raise gone(self.path)
+            self._local.db.close()
+            del self._local.db, self._local.file
         if not hasattr(self._local, "db"):
-            connection = sqlite3.connect(self.path, timeout=BUSY_MILLISECONDS / 1000)
+            connection = connect(self.path, BUSY_MILLISECONDS / 1000)
             for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
-            self._local.db = Database(connection)
+            self._local.db, self._local.file = Database(connection), file_number(self.path)
         db: Database = self._local.db
         return db
 
@@ -503,7 +511,7 @@ class Store:
                 "Set STUDIO_HOME to a folder that you can write to.",
             ) from error
         except sqlite3.DatabaseError as error:
-            raise StoreError(
+            raise in_words(error, self.path) or StoreError(
                 f"{self.path} cannot be opened as the studio's database: {error}.",
                 "Restore it from a backup, or set STUDIO_HOME to another folder. Nothing was changed.",
             ) from error
