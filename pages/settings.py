@@ -10,15 +10,17 @@ import streamlit as st
 
 from pages import _pictures as pictures
 from pages._studio import errors_shown, get_home, get_store
-from pages._words import escape, size
+from pages._words import ago, escape, size
 from studio.data import archives
 from studio.executors import registry, trackers
 from studio.machine import gpus
 from studio.machine.slots import available_cores
+from studio.service import housekeeping
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
 
 UNKNOWN = "unknown"
+MOST_OUTPUTS = 20
 
 home, store = get_home(), get_store()
 
@@ -92,6 +94,14 @@ parts = {
     "Uploads": "uploads",
 }
 table([{"What": what, "Size": size(folder_size(str(home.root / name)))} for what, name in parts.items()])
+
+for outputs in sorted(housekeeping.teacher_outputs(home), key=lambda one: -one.bytes)[:MOST_OUTPUTS]:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{outputs.title}, {size(outputs.bytes)}, read {ago(outputs.used_at)}")
+        if st.button("Delete", icon=":material/delete:", key=f"delete-{outputs.name}", help="Made anew when needed."):
+            with errors_shown():
+                housekeeping.delete_teacher_outputs(store, home, outputs.name)
+                st.rerun()
 
 st.header("Limits", anchor=False)
 limits = {

@@ -1,6 +1,7 @@
 """The same product without a browser: `distillation-studio`, or `python -m studio` in a checkout."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -29,7 +30,7 @@ from studio.executors import registry
 from studio.home import Home
 from studio.machine.identity import is_gone, new_owner
 from studio.pipeline.timetable import Whole, title
-from studio.service import ownership
+from studio.service import housekeeping, ownership
 from studio.service import runs as service_runs
 from studio.service.progress import whole
 from studio.service.questions import convert
@@ -63,8 +64,8 @@ def main() -> None:
     try:
         app()
     except (StudioError, OSError) as error:
-        told = of_system(error) if isinstance(error, OSError) else None
-        _shown.print(f"[bold red]Error:[/] {_plain(str(told or error))}", highlight=False, soft_wrap=True)
+        meant = of_system(error) if isinstance(error, OSError) else None
+        _shown.print(f"[bold red]Error:[/] {_plain(str(meant or error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  whatever it is, a user gets a sentence and the place of the details
         told = f"Something unexpected happened: {type(error).__name__}: {error}. {_kept_details()}"
@@ -284,6 +285,32 @@ def delete(run_id: RunId, as_json: AsJson = False) -> None:
     if as_json:
         return _print_json({"run": run_id, "freed_bytes": freed})
     typer.echo(f"Deleted run {run_id}; {freed / 1e6:.1f} MB are free again.")
+
+
+@app.command()
+def disk(
+    tidy: Annotated[
+        bool, typer.Option("--tidy", help="Delete uploads and teacher outputs that had their time.")
+    ] = False,
+    delete_outputs: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Delete these teacher outputs; they are made anew when needed.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what is kept on disk, the largest first, and what uses it."""
+    home, store = _open()
+    freed = housekeeping.delete_teacher_outputs(store, home, delete_outputs) if delete_outputs else 0
+    freed += housekeeping.tidy(store, home) if tidy else 0
+    found = housekeeping.kept(store, home)
+    if as_json:
+        return _print_json({"freed_bytes": freed, "kept": [dataclasses.asdict(one) for one in found]})
+    table = Table("kind", "name", "what", "MB", "last used", "used by")
+    for one in found:
+        day = time.strftime("%Y-%m-%d", time.localtime(one.used_at))
+        table.add_row(one.kind, one.name, _plain(one.title), f"{one.bytes / 1e6:.1f}", day, ", ".join(one.used_by))
+    Console().print(table)
+    if freed:
+        _say(f"{freed / 1e6:.1f} MB are free again.")
 
 
 @app.command()

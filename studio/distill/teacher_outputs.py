@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def record(
         yield Log(level="warning", message=f"The teacher's answers on disk are damaged: {damage}. They are made anew.")
     if device.group.all_agree(is_there):
         yield Log(message=found)
+        os.utime(folder)  # what is read stays longest
     else:
         computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
         if device.group.writes and not is_there:

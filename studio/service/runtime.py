@@ -11,7 +11,7 @@ from studio.executors.local import Execute
 from studio.home import Home
 from studio.machine.identity import is_gone, new_owner
 from studio.machine.slots import Slots
-from studio.service import notify
+from studio.service import housekeeping, notify
 from studio.service.ownership import INTERRUPTED, Listener, take_back_lost
 from studio.service.runs import carry
 from studio.store.store import Store
@@ -22,6 +22,7 @@ LEASE_SECONDS = 15.0
 """A server that holds the lease says three times as often that it lives."""
 
 RETRY_SECONDS = 5.0
+TIDY_SECONDS = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Runtime:
         self._renewed = -math.inf
         self._renewing = threading.Lock()
         self._listener = Listener()
+        self._tidied = -math.inf
         count = slots or registry.wanted_slots()
         self.owners = [new_owner() for _ in range(count)]
         """Each thread by its name in the store."""
@@ -90,6 +92,7 @@ class Runtime:
         take_back_lost(store, self._listener)
         run = store.claim(owner)
         if run is None:
+            self._tidy(store)
             return
 
         def leave() -> bool:
@@ -101,6 +104,14 @@ class Runtime:
         done = store.run(run.id)
         if done.is_over:
             notify.run_is_over(done)
+
+    def _tidy(self, store: Store) -> None:
+        """Now and then, while nothing is to be done."""
+        if time.monotonic() - self._tidied > TIDY_SECONDS:
+            self._tidied = time.monotonic()
+            freed = housekeeping.tidy(store, self.home)
+            if freed:
+                _log.info("%.1f MB that nobody uses any more were deleted.", freed / 1e6)
 
     def _keep_lease(self, store: Store) -> bool:
         """Take or renew the lease when it is time to, at once where its holder is dead, else when it has been silent;

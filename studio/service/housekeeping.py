@@ -1,0 +1,130 @@
+"""What the studio keeps on disk: how much, who uses it, and what goes by itself when nobody does.
+
+Uploads go a day after they came: by then they are saved as a data set or forgotten. Teacher outputs can always be made
+anew; they go when nobody has read them for `STUDIO_TEACHER_OUTPUTS_DAYS` (90), and the longest unread ones first when
+they take more than `STUDIO_TEACHER_OUTPUTS_GB` (20).
+"""
+
+import math
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from studio import files
+from studio.errors import ConfigError, StoreError
+from studio.home import Home
+from studio.store.store import Store
+
+Kind = Literal["data sets", "models", "teacher outputs", "uploads"]
+
+DAY = 24 * 3600.0
+UPLOAD_DAYS = 1
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One thing on disk. `name` is its number or fingerprint, `used_at` when it was last read or written, as far as is
+    known, and `used_by` what would miss it."""
+
+    kind: Kind
+    name: str
+    title: str
+    bytes: int
+    used_at: float
+    used_by: tuple[str, ...] = ()
+
+
+def kept(store: Store, home: Home) -> list[Kept]:
+    """Everything on disk, the largest first."""
+    found = [*_datasets(store, home), *_models(store, home), *teacher_outputs(home), *_uploads(home)]
+    return sorted(found, key=lambda one: -one.bytes)
+
+
+def teacher_outputs(home: Home) -> list[Kept]:
+    folders = home.teacher_outputs.iterdir() if home.teacher_outputs.is_dir() else ()
+    return [
+        Kept("teacher outputs", folder.name, f"Answers of a teacher, {folder.name[:8]}", size(folder), _used_at(folder))
+        for folder in folders
+        if _FINGERPRINT.fullmatch(folder.name)
+    ]
+
+
+def delete_teacher_outputs(store: Store, home: Home, name: str) -> int:
+    """Returns the bytes that are free again. Raises `StoreError` where there are none of that name, or while a run goes
+    on that may read them."""
+    folder = home.teacher_outputs / name
+    if not _FINGERPRINT.fullmatch(name) or not folder.is_dir():
+        raise StoreError(f"There are no teacher outputs {name!r}.", "`python -m studio disk` lists what there is.")
+    if store.carried():
+        raise StoreError("A run goes on, and may read them.", "Wait for its end, or stop it.")
+    freed = size(folder)
+    shutil.rmtree(folder)
+    return freed
+
+
+def tidy(store: Store, home: Home) -> int:
+    """Delete what has had its time; returns the bytes that are free again. Teacher outputs stay while a run goes on.
+
+    Raises `ConfigError` where a limit is no number.
+    """
+    days, most = (_limit("STUDIO_TEACHER_OUTPUTS_DAYS", 90.0), _limit("STUDIO_TEACHER_OUTPUTS_GB", 20.0) * 1e9)
+    now, freed = time.time(), 0
+    for upload in _uploads(home):
+        if now - upload.used_at > UPLOAD_DAYS * DAY:
+            shutil.rmtree(home.uploads / upload.name, ignore_errors=True)
+            freed += upload.bytes
+    if store.carried():
+        return freed
+    held = 0
+    for outputs in sorted(teacher_outputs(home), key=lambda one: -one.used_at):
+        held += outputs.bytes
+        if held > most or now - outputs.used_at > days * DAY:
+            freed += delete_teacher_outputs(store, home, outputs.name)
+    return freed
+
+
+def size(folder: Path) -> int:
+    """The bytes of all files in a folder."""
+    return sum(file.stat().st_size for file in files.inside(folder))
+
+
+def _datasets(store: Store, home: Home) -> list[Kept]:
+    return [
+        Kept("data sets", str(row.id), row.name, size(home.dataset(row.id)), row.created_at,
+             tuple(f"run {run}" for run in store.users_of_dataset(row)))
+        for row in store.datasets()
+    ]  # fmt: skip
+
+
+def _models(store: Store, home: Home) -> list[Kept]:
+    return [
+        Kept("models", str(run.id), f"Run {run.id}", size(home.run(run.id)), run.finished_at or run.created_at,
+             tuple(f"run {user}" for user in store.users_of(run.id)))
+        for run in store.runs(None, archived=True)
+        if home.run(run.id).is_dir()
+    ]  # fmt: skip
+
+
+def _uploads(home: Home) -> list[Kept]:
+    folders = home.uploads.iterdir() if home.uploads.is_dir() else ()
+    return [Kept("uploads", folder.name, "An upload", size(folder), _used_at(folder)) for folder in folders]
+
+
+def _used_at(folder: Path) -> float:
+    return folder.stat().st_mtime
+
+
+def _limit(name: str, usual: float) -> float:
+    text = os.environ.get(name, "")
+    try:
+        found = float(text) if text else usual
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < math.inf:
+        raise ConfigError(f"{name} must be a number from 0 on, got {text!r}.", "Correct it or leave it out.")
+    return found

@@ -1,0 +1,78 @@
+"""What is on disk is listed with who uses it, and goes when it has had its time."""
+
+import os
+import time
+
+import pytest
+
+from studio.config.reading import parse_config
+from studio.errors import ConfigError, StoreError
+from studio.machine.identity import new_owner
+from studio.service import housekeeping
+from tests.conftest import TINY
+
+DAY = 24 * 3600
+
+
+def outputs(home, letter, size, days_ago=0.0):
+    folder = home.teacher_outputs / (letter * 32)
+    folder.mkdir(parents=True)
+    (folder / "logits.npy").write_bytes(bytes(size))
+    os.utime(folder, (0, time.time() - days_ago * DAY))
+    return folder
+
+
+def test_what_is_on_disk_is_listed_by_size_with_what_uses_it(store, home, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
+    home.model(run.id, "student").mkdir(parents=True)
+    (home.model(run.id, "student") / "model.safetensors").write_bytes(bytes(10**7))
+    outputs(home, "a", 10**6)
+    found = housekeeping.kept(store, home)
+    assert [one.kind for one in found] == ["models", "teacher outputs", "data sets"]
+    assert (found[0].title, found[0].bytes) == (f"Run {run.id}", 10**7)
+    assert found[2].used_by == (f"run {run.id}",)
+
+
+def test_teacher_outputs_that_nobody_has_read_for_long_go_and_others_stay(store, home):
+    old, young = outputs(home, "a", 1000, days_ago=91), outputs(home, "b", 1000, days_ago=89)
+    assert housekeeping.tidy(store, home) == 1000
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_over_the_quota_those_go_first_that_were_not_read_for_longest(store, home, monkeypatch):
+    monkeypatch.setenv("STUDIO_TEACHER_OUTPUTS_GB", "0.0000025")
+    kept = [outputs(home, letter, 1000, days_ago) for letter, days_ago in (("a", 3), ("b", 1), ("c", 2))]
+    housekeeping.tidy(store, home)
+    assert [folder.exists() for folder in kept] == [False, True, True]
+
+
+def test_while_a_run_goes_on_no_teacher_outputs_go(store, home, saved):
+    folder = outputs(home, "a", 1000, days_ago=1000)
+    store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=new_owner())
+    assert housekeeping.tidy(store, home) == 0
+    with pytest.raises(StoreError, match="A run goes on"):
+        housekeeping.delete_teacher_outputs(store, home, folder.name)
+    assert folder.exists()
+
+
+def test_uploads_go_a_day_after_they_came(store, home):
+    for name, days_ago in (("old", 1.1), ("young", 0.9)):
+        folder = home.uploads / name
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(bytes(500))
+        os.utime(folder, (0, time.time() - days_ago * DAY))
+    assert housekeeping.tidy(store, home) == 500
+    assert [folder.name for folder in home.uploads.iterdir()] == ["young"]
+
+
+@pytest.mark.parametrize("name", ["../datasets", "zz", "a" * 32, ""])
+def test_only_teacher_outputs_are_deleted_by_name(store, home, saved, name):
+    with pytest.raises(StoreError, match="There are no teacher outputs"):
+        housekeeping.delete_teacher_outputs(store, home, name)
+    assert home.dataset(saved.id).is_dir()
+
+
+def test_a_limit_that_is_no_number_is_named(store, home, monkeypatch):
+    monkeypatch.setenv("STUDIO_TEACHER_OUTPUTS_GB", "lots")
+    with pytest.raises(ConfigError, match="STUDIO_TEACHER_OUTPUTS_GB must be a number from 0 on, got 'lots'"):
+        housekeeping.tidy(store, home)
