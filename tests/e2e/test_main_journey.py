@@ -80,7 +80,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=1"))
 
-    page.get_by_role("button", name="Loss").click()
+    page.locator("[class*='st-key-curves-']").get_by_text("Loss", exact=True).click()
     first = wait_for_more_points(page, 0)
     second = wait_for_more_points(page, first)
     wait_for_more_points(page, second)
@@ -89,7 +89,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
 
     page.reload()
     expect(page.get_by_role("heading", name="Run 1")).to_be_visible()
-    page.get_by_role("button", name="Loss").click()
+    page.locator("[class*='st-key-curves-']").get_by_text("Loss", exact=True).click()
     wait_for_more_points(page, 0)
 
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
