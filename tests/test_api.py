@@ -42,7 +42,7 @@ def test_every_example_of_the_guide_runs_and_keeps_its_promises(place, capsys):
     run = names["run"]
     assert run.status == "finished"
     assert run.verdict.startswith("The student is")
-    assert set(run.evaluations["role"]) == {"teacher", "student", "control"}
+    assert set(run.evaluations["role"]) == {"teacher", "student", "control", "baseline"}
     assert names["data"].splits == {"train": 72, "validation": 12, "test": 36}
     assert "did you mean epochs?" in capsys.readouterr().out
     answers = run.student.predict(["a lovely thing", "a dull thing"])

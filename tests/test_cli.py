@@ -94,7 +94,7 @@ def test_data_is_added_a_run_is_trained_shown_and_exported(program, studio, tabl
     shown = json.loads(studio("show", 1, "--json").stdout)
     assert {"id", "status", "config", "phases", "evaluations", "verdict"} <= set(shown)
     assert shown["config"]["epochs"] == 1
-    assert {one["role"] for one in shown["evaluations"]} == {"teacher", "student", "control"}
+    assert {one["role"] for one in shown["evaluations"]} == {"teacher", "student", "control", "baseline"}
     assert "1" in studio("runs").stdout
     exported = tmp_path / "out.zip"
     program("export", 1, "--to", exported)

@@ -1,19 +1,23 @@
 """How fast a model is: forward passes on the clock, all roles in turn."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from studio.events import Evaluation, TrainedRole
+from studio.events import Evaluation, Role, TrainedRole
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded
 
 WARM_UP, PASSES, FEWEST_PASSES = 5, 45, 5
+CALL_SECONDS = 1.0
 TIMING_SECONDS = 4.0
 """How long the clock runs for one batch size, all models together."""
+
+
+ROWS: tuple[tuple[int, str], ...] = ((1, "latency"), (32, "latency_32"))
 
 
 def latencies(roles: dict[TrainedRole, list[tuple[Model, Encoded]]], device: Device) -> list[Evaluation]:
@@ -24,12 +28,33 @@ def latencies(roles: dict[TrainedRole, list[tuple[Model, Encoded]]], device: Dev
     often, at least 5 times.
     """
     found = []
-    for rows, name in ((1, "latency"), (32, "latency_32")):
+    for rows, name in ROWS:
         for role, seconds in _in_turns(roles, rows, device).items():
-            for metric, quantile in ((f"{name}_ms", 0.5), (f"{name}_p95_ms", 0.95)):
-                value = 1000 * float(np.quantile(seconds, quantile))
-                found.append(Evaluation(role=role, split="", metric=metric, value=value, n=len(seconds)))
+            found += _told(role, name, seconds)
     return found
+
+
+def of_calls(role: Role, answer: Callable[[Sequence[int]], object], rows: int) -> list[Evaluation]:
+    """The same of something that is no network: `answer` gets the numbers of the rows, of which there are `rows`."""
+    found = []
+    for count, name in ROWS:
+        seconds: list[float] = []
+        begun = time.perf_counter()
+        while len(seconds) < PASSES and (len(seconds) <= FEWEST_PASSES or time.perf_counter() - begun < CALL_SECONDS):
+            numbers = [(len(seconds) * count + place) % rows for place in range(count)]
+            start = time.perf_counter()
+            answer(numbers)
+            seconds.append(time.perf_counter() - start)
+        found += _told(role, name, _warm(seconds))
+    return found
+
+
+def _told(role: Role, name: str, seconds: Sequence[float]) -> list[Evaluation]:
+    """Median and 95th percentile of some passes."""
+    return [
+        Evaluation(role=role, split="", metric=metric, value=1000 * float(np.quantile(seconds, share)), n=len(seconds))
+        for metric, share in ((f"{name}_ms", 0.5), (f"{name}_p95_ms", 0.95))
+    ]
 
 
 def latency(members: Sequence[tuple[Model, Encoded]], device: Device) -> float:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from studio.config.run import RunConfig
 from studio.data import overlap
 from studio.distill import teacher_outputs, transfer_set
-from studio.events import Comparison, Evaluation, Event, Progress, Role, TrainedRole
+from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
 from studio.tasks import Encoded
@@ -19,6 +19,7 @@ from studio.tasks.positions import PositionLogits
 
 if TYPE_CHECKING:
     from studio.evaluate.measured import Facts, Rare
+    from studio.tasks.baseline import Baseline
 
 Curve = Sequence[tuple[int, float]]
 """Validation values of a training, (step, value) each."""
@@ -56,14 +57,15 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     found: list[Evaluation] = []
     comparisons: list[Comparison] = []
     statistics: dict[str, dict[Role, np.ndarray]] = {}
+    baseline = yield from _baseline(tests)
     for split, rows in tests.splits.items():
-        statistics[split] = yield from _statistics(tests, rows, trained)
+        statistics[split] = yield from _statistics(tests, rows, trained, baseline)
         for event in _quality(tests, split, statistics[split]):
             found += [event] if isinstance(event, Evaluation) else []
             comparisons += [event] if isinstance(event, Comparison) else []
             if not isinstance(event, Comparison):
                 yield event
-    for event in _costs(tests, trained):
+    for event in _costs(tests, trained, baseline):
         found.append(event)
         yield event
     yield from comparisons
@@ -72,14 +74,34 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     yield verdict(shown, pairs, tests.problem.task.measures, _facts(tests, statistics["test"]))
 
 
+def _baseline(tests: FinalEvaluation) -> Generator[Event, None, "Baseline | None"]:
+    """A linear model of the training rows, where one can be fitted."""
+    from studio.tasks import baseline  # scikit-learn takes a second to open
+
+    if not tests.training:
+        return None
+    config, problem = tests.config, tests.problem
+    try:
+        return baseline.fit(problem.task, concatenate_datasets(tests.training), len(problem.labels), config.seed)
+    except ValueError as error:
+        yield Log(level="warning", message=f"There is no baseline: {error}")
+        return None
+
+
 def _statistics(
-    tests: FinalEvaluation, rows: Dataset, trained: Mapping[TrainedRole, Sequence[Model]]
+    tests: FinalEvaluation,
+    rows: Dataset,
+    trained: Mapping[TrainedRole, Sequence[Model]],
+    baseline: "Baseline | None",
 ) -> Generator[Event, None, dict[Role, np.ndarray]]:
     """What every role answers to the rows of a split, as its measures read it."""
     found: dict[Role, np.ndarray] = {}
+    targets = tests.problem.task.targets
     for role, members in trained.items():
         logits, encoded = yield from _answers(tests, members, rows)
-        found[role] = tests.problem.task.targets.statistics(logits, encoded)
+        found[role] = targets.statistics(logits, encoded)
+    if baseline is not None:  # labels and positions are the same for all
+        found["baseline"] = targets.statistics(baseline.logits(rows), encoded)
     return found
 
 
@@ -137,8 +159,10 @@ def _rare(tests: FinalEvaluation, statistics: Mapping[Role, np.ndarray]) -> "Rar
     )
 
 
-def _costs(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]]) -> Generator[Evaluation, None, None]:
-    """Sizes, and the latencies of all roles in turn."""
+def _costs(
+    tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]], baseline: "Baseline | None"
+) -> Generator[Evaluation, None, None]:
+    """Sizes, and the latencies of all roles in turn; the baseline for itself, from the text or image to the answer."""
     from studio.evaluate import latency, metrics
 
     for role, members in trained.items():
@@ -146,6 +170,10 @@ def _costs(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]
     rows = tests.splits["test"]
     encoded = {role: [(model, tests.encode(model, rows)) for model in members] for role, members in trained.items()}
     yield from latency.latencies(encoded, tests.device)
+    if baseline is not None:
+        yield Evaluation(role="baseline", split="", metric="parameters", value=baseline.parameters)
+        yield Evaluation(role="baseline", split="", metric="size_bytes", value=baseline.size_bytes)
+        yield from latency.of_calls("baseline", lambda numbers: baseline.logits(rows.select(numbers)), len(rows))
 
 
 def _answers(

@@ -21,6 +21,8 @@ BETWEEN = "\x1f"
 """Stands between the labels of one cell."""
 
 MAX_LABELS = 1_000
+LINEAR_C = 3.0
+"""How freely the baseline fits: the inverse of its regularization."""
 
 ACCURACY = Measure(
     "accuracy", "Accuracy", "The share of rows whose answer is right.", interval="share", sentence="is {} accurate"
@@ -170,6 +172,19 @@ class Classes:
         true, predicted = statistics.T
         return scores.confusion_matrix(true, predicted, classes)
 
+    def linear_model(self, steps: int, seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=LINEAR_C, max_iter=steps, random_state=seed)
+
+    def linear_labels(self, rows: Any, classes: int) -> Any:
+        return rows["label"][:]
+
+    def linear_logits(self, model: Any, matrix: Any, classes: int) -> np.ndarray:
+        from studio.tasks import baseline
+
+        return baseline.class_logits(model, matrix, classes)
+
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         best = logits.values.softmax(-1).max(-1)
         return [
@@ -265,6 +280,18 @@ class MultiLabel(Classes):
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None
+
+    def linear_model(self, steps: int, seed: int) -> Any:
+        from sklearn.multiclass import OneVsRestClassifier
+
+        return OneVsRestClassifier(super().linear_model(steps, seed))
+
+    def linear_labels(self, rows: Any, classes: int) -> Any:
+        return self.tensor(rows["label"][:], classes).numpy()
+
+    def linear_logits(self, model: Any, matrix: Any, classes: int) -> np.ndarray:
+        found: np.ndarray = model.decision_function(matrix)
+        return found.reshape(matrix.shape[0], -1)
 
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         chosen = logits.values > 0

@@ -20,6 +20,7 @@ from studio.tasks.positions import OnePositionPerRow
 BUILTIN_SIZES = (28, 32, 64, 96, 128, 224)
 """Image sides that built-in models are made for; the next one above the data's median side is taken."""
 
+SMALL = 28
 SAMPLE = 500
 """How many training images tell the size, the channels and the brightness of a data set."""
 
@@ -102,6 +103,13 @@ def changed(plain: EncodedImages, changes: augment.Changes, seed: int) -> Encode
     labels = plain.labels.clone()
     labels[mixed] = UNLABELLED
     return replace(plain, pixels=pixels, labels=labels)
+
+
+def small(rows: Dataset) -> np.ndarray:
+    """Every image as (28, 28, 3) bytes, for the baseline."""
+    encoded = rows.cast_column("image", Image(decode=False))["image"]
+    images = (_decode(image["bytes"], "RGB").resize((SMALL, SMALL), pillow.Resampling.BILINEAR) for image in encoded)
+    return np.stack([np.asarray(image) for image in images])
 
 
 def _decode(data: bytes, mode: str) -> pillow.Image:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
 from studio.tasks.classes import Classes, MultiLabel
-from studio.tasks.task import Column, Modality, Task
+from studio.tasks.task import Column, Features, Modality, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +74,16 @@ class ImageInputs:
         from studio.tasks import encoded_images
 
         return encoded_images.changed(plain, changes, seed)
+
+    def plain(self, rows: Any) -> tuple[Any, Any]:
+        from studio.tasks import encoded_images
+
+        return encoded_images.small(rows), range(len(rows) + 1)
+
+    def plain_features(self) -> Features:
+        from studio.tasks import baseline
+
+        return baseline.PixelFeatures()
 
     def usage(self, form: str, auto_model: str) -> list[str]:
         if form == "int8":

@@ -173,6 +173,18 @@ class Numbers:
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None
 
+    def linear_model(self, steps: int, seed: int) -> Any:
+        from sklearn.linear_model import Ridge
+
+        return Ridge(solver="sparse_cg", max_iter=steps, random_state=seed)
+
+    def linear_labels(self, rows: Any, classes: int) -> Any:
+        return rows["label"][:]
+
+    def linear_logits(self, model: Any, matrix: Any, classes: int) -> np.ndarray:
+        found: np.ndarray = model.predict(matrix)
+        return found.reshape(-1, 1)
+
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         return [{"score": value} for value in self.choices(logits.values).tolist()]
 

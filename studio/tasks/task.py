@@ -108,6 +108,19 @@ MISLEADING = 0.8
 """Where one answer is right for so many of the rows, a share of right rows says little about the others."""
 
 
+class Features(Protocol):
+    """Turns what `Inputs.plain` gives into a matrix for a linear model, a row for each position."""
+
+    def fit(self, values: Sequence[Any]) -> None: ...
+
+    def transform(self, values: Sequence[Any]) -> Any: ...
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes to keep what was learned."""
+        ...
+
+
 class Inputs(Protocol):
     """What a model reads of a row.
 
@@ -168,6 +181,14 @@ class Inputs(Protocol):
     def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
         """The same rows after `changes`; `plain` is what `encode` gave. A row that was mixed with another one has no
         label any more. The same seed gives the same rows."""
+        ...
+
+    def plain(self, rows: Any) -> tuple[Any, Any]:
+        """(what a linear model reads of each position, the offsets of the rows' positions); for the baseline."""
+        ...
+
+    def plain_features(self) -> Features:
+        """What makes a matrix of that."""
         ...
 
     def usage(self, form: str, auto_model: str) -> list[str]:
@@ -283,6 +304,19 @@ class Targets(Protocol):
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         """Counts [true, predicted], where a row has one class."""
+        ...
+
+    def linear_model(self, steps: int, seed: int) -> Any:
+        """A linear model of scikit-learn for such labels, whose solver takes at most so many steps; for the
+        baseline."""
+        ...
+
+    def linear_labels(self, rows: Any, classes: int) -> Any:
+        """The labels of these rows as that model learns them."""
+        ...
+
+    def linear_logits(self, model: Any, matrix: Any, classes: int) -> np.ndarray:
+        """(positions, classes): what it answers."""
         ...
 
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:

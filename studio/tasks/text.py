@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
 from studio.tasks.classes import Classes, MultiLabel
-from studio.tasks.task import Column, Modality, Task
+from studio.tasks.task import Column, Features, Modality, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +115,17 @@ class TextInputs:
         from studio.tasks import encoded_text
 
         return encoded_text.changed(rows, plain, model, max_length, changes, seed)
+
+    def plain(self, rows: Any) -> tuple[Any, Any]:
+        columns = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
+        if not any(columns[-1]):  # a second text that nobody has
+            columns = columns[:1]
+        return list(zip(*columns, strict=True)), range(len(rows) + 1)
+
+    def plain_features(self) -> Features:
+        from studio.tasks import baseline
+
+        return baseline.TextFeatures()
 
     def usage(self, form: str, auto_model: str) -> list[str]:
         texts = '"Write a text here."' if self.pairs == "never" else '"Write a text here.", "And the second one here."'

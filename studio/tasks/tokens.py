@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
-from studio.tasks.task import Column, Kind, Labels, Measure, Modality, Reference, Task
+from studio.tasks.task import Column, Features, Kind, Labels, Measure, Modality, Reference, Task
 from studio.tasks.text import TextInputs
 
 if TYPE_CHECKING:
@@ -219,6 +219,20 @@ class WordInputs:
     def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
         return plain  # there are no changes yet that keep the words in their places
 
+    def plain(self, rows: Any) -> tuple[Any, Any]:
+        import numpy as np
+
+        from studio.tasks import baseline
+
+        texts = rows["words"][:]
+        words = [baseline.of_word(text, place) for text in texts for place in range(len(text))]
+        return words, np.cumsum([0, *map(len, texts)])
+
+    def plain_features(self) -> Features:
+        from studio.tasks import baseline
+
+        return baseline.WordFeatures()
+
     def usage(self, form: str, auto_model: str) -> list[str]:
         words = 'words = "Write a text here , word by word .".split()'
         if form == "int8":
@@ -415,6 +429,19 @@ class Tags:
 
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None
+
+    def linear_model(self, steps: int, seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=3.0, max_iter=steps, random_state=seed)
+
+    def linear_labels(self, rows: Any, classes: int) -> Any:
+        return [tag for row in rows["label"][:] for tag in row]
+
+    def linear_logits(self, model: Any, matrix: Any, classes: int) -> np.ndarray:
+        from studio.tasks import baseline
+
+        return baseline.class_logits(model, matrix, classes)
 
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         tags, offsets = _tags(logits, labels), logits.offsets.tolist()

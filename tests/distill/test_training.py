@@ -465,7 +465,7 @@ def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(ho
     found = {(event.role, event.metric) for event in said if isinstance(event, events.Evaluation)}
     metrics = {"accuracy", "f1_macro", "parameters", "size_bytes", "latency_ms", "latency_p95_ms"}
     metrics |= {"latency_32_ms", "latency_32_p95_ms"}
-    assert found == {(role, metric) for role in ("teacher", "student", "control") for metric in metrics}
+    assert found == {(role, metric) for role in ("teacher", "student", "control", "baseline") for metric in metrics}
     for role in ("teacher", "student", "control"):
         assert AutoModelForSequenceClassification.from_pretrained(home.model(1, role), use_safetensors=True)
         assert AutoTokenizer.from_pretrained(home.model(1, role))
