@@ -16,8 +16,9 @@ from studio import events
 from studio.config.reading import parse_config
 from studio.executors import ray as remote
 from studio.executors import registry
-from studio.service.runs import DIED, carry
+from studio.service.runs import carry
 from studio.service.runtime import new_owner
+from studio.store.store import GOES_ON
 from tests.conftest import TINY
 from tests.conftest import here as in_this_process
 
@@ -215,7 +216,7 @@ def test_a_run_on_two_nodes_is_stopped_leaves_nothing_behind_and_goes_on_though_
 
     again = store.resume(run.id, owner=new_owner())
     carried_to(store, home, again, execute, 200, lose_a_node)
-    assert DIED in [line.message for line in store.logs(run.id)]
+    assert any(GOES_ON in line.message for line in store.logs(run.id))
     assert store.run(run.id).status == "finished", store.run(run.id).message
     assert points(store, run) == pytest.approx(points(store, here), abs=1e-4)
 
