@@ -346,7 +346,9 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     table = Table("model", "rows", "measure", "value", "95 % interval")
     for result in store.evaluations(run_id):
         interval = (
-            f"{result.low:.4f} to {result.high:.4f}" if result.low is not None and result.high is not None else ""
+            f"{result.low:.4f} to {result.high:.4f}"
+            if result.low is not None and result.high is not None
+            else _shown_safely(result.note)
         )
         table.add_row(result.role, result.split, result.metric, f"{result.value:,.4f}", interval)
     Console().print(table)

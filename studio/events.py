@@ -121,7 +121,8 @@ class PhaseFinished(_Event):
 
 
 class Evaluation(_Event):
-    """One measured number. `low` and `high` are the ends of its 95 % interval where it has one.
+    """One measured number. `low` and `high` are the ends of its 95 % interval where it has one; `note` says why it has
+    none.
 
     Metrics: the measures of the task, such as accuracy and f1_macro (shares of 1); parameters, size_bytes, and
     milliseconds of a forward pass: latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and
@@ -136,6 +137,7 @@ class Evaluation(_Event):
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    note: str = ""
 
 
 class Comparison(_Event):

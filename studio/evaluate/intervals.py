@@ -16,6 +16,9 @@ ROW_DRAWS = BOOTSTRAP // 4
 
 SWAPS = 1_000
 
+FEWEST_OF_A_CLASS = 5
+"""With fewer test rows of a class nobody can tell how well it is found: no interval of a mean over the classes."""
+
 Measured = Callable[[np.ndarray], dict[str, float]]
 """Statistics of rows (n, s) -> the value of each measure; see `studio.tasks.task.Targets.measure`."""
 
@@ -36,12 +39,18 @@ def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
 
 
 def f1_interval(counts: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap 95 % interval of the macro F1: rows drawn anew with replacement."""
-    n = int(counts.sum())
-    draws = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=BOOTSTRAP)
-    scores = f1_macro(draws.reshape(BOOTSTRAP, *counts.shape))
-    low, high = np.quantile(scores, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return float(low), float(high)
+    """Bootstrap 95 % interval of the macro F1: rows drawn anew, after each cell got 1 / classes of a row more.
+
+    Without that an error that did not happen can never be drawn, and the interval of a model with few errors is too
+    narrow: at 97 % of 50 rows it held the true value in 74 of 100 cases. What the extra rows move is taken out again.
+    `python -m tests.bench.coverage` simulates how often it holds; it needs `FEWEST_OF_A_CLASS` rows of each class.
+    """
+    n, classes = int(counts.sum()), len(counts)
+    more = counts + 1 / classes
+    draws = np.random.default_rng(seed).multinomial(n, more.ravel() / more.sum(), size=BOOTSTRAP)
+    scores = f1_macro(draws.reshape(BOOTSTRAP, *counts.shape)) - f1_macro(more) + f1_macro(counts)
+    low, high = _ends(np.asarray(scores))
+    return max(0.0, low), min(1.0, high)
 
 
 def bootstrap(statistics: np.ndarray, measure: Measured, seed: int = 0) -> dict[str, tuple[float, float]]:

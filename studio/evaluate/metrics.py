@@ -19,19 +19,24 @@ def quality(
     `statistics` (rows, s) as `task.targets.statistics` makes them.
     """
     values = task.targets.measure(statistics)
-    ends = _intervals(task, statistics, len(labels))
-    found: list[Evaluation | Confusion] = [
-        Evaluation(
-            role=role,
-            split=split,
-            metric=measure.name,
-            value=values[measure.name],
-            low=ends[measure.name][0],
-            high=ends[measure.name][1],
-            n=len(statistics),
+    note = _too_few(task, statistics, labels)
+    kept = [measure for measure in task.measures if measure.interval == "share" or not note]
+    ends = _intervals(task, kept, statistics, len(labels))
+    found: list[Evaluation | Confusion] = []
+    for measure in task.measures:
+        low, high = ends.get(measure.name, (None, None))
+        found.append(
+            Evaluation(
+                role=role,
+                split=split,
+                metric=measure.name,
+                value=values[measure.name],
+                low=low,
+                high=high,
+                n=len(statistics),
+                note="" if measure in kept else note,
+            )
         )
-        for measure in task.measures
-    ]
     counts = task.targets.confusion(statistics, len(labels))
     if counts is not None:
         found.append(Confusion(role=role, split=split, labels=labels, counts=counts.tolist()))
@@ -42,28 +47,41 @@ def first_measure(task: Task, statistics: np.ndarray) -> tuple[float, float, flo
     """(value, low, high) of the measure that decides."""
     measure = task.measures[0]
     value = task.targets.measure(statistics)[measure.name]
-    low, high = _interval(task, measure, statistics, 0)
+    low, high = _intervals(task, [measure], statistics, 0)[measure.name]
     return value, low, high
 
 
-def _intervals(task: Task, statistics: np.ndarray, classes: int) -> dict[str, tuple[float, float]]:
-    drawn = [measure for measure in task.measures if measure.interval == "rows"]
-    found = intervals.bootstrap(statistics, task.targets.measure) if drawn else {}
-    others = {
-        measure.name: _interval(task, measure, statistics, classes) for measure in task.measures if measure not in drawn
+def _too_few(task: Task, statistics: np.ndarray, labels: list[str]) -> str:
+    """Why a mean over the classes gets no interval, where a class has too few rows for one."""
+    rarest = task.targets.rarest(statistics, len(labels))
+    if rarest is None or rarest[1] >= intervals.FEWEST_OF_A_CLASS:
+        return ""
+    number, rows = rarest
+    return f"{rows} test rows of {labels[number]!r} are too few for an interval."
+
+
+def _intervals(
+    task: Task, measures: Sequence[Measure], statistics: np.ndarray, classes: int
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each of these measures."""
+    drawn = any(measure.interval == "rows" for measure in measures)
+    by_rows = intervals.bootstrap(statistics, task.targets.measure) if drawn else {}
+    return {
+        measure.name: by_rows[measure.name]
+        if measure.interval == "rows"
+        else _counted(task, measure, statistics, classes)
+        for measure in measures
     }
-    return found | others
 
 
-def _interval(task: Task, measure: Measure, statistics: np.ndarray, classes: int) -> tuple[float, float]:
+def _counted(task: Task, measure: Measure, statistics: np.ndarray, classes: int) -> tuple[float, float]:
+    """Of a share of right rows, or from the confusion matrix."""
     if measure.interval == "share":
         value = task.targets.measure(statistics)[measure.name]
         return intervals.accuracy_interval(round(value * len(statistics)), len(statistics))
-    if measure.interval == "confusion":
-        counts = task.targets.confusion(statistics, classes)
-        assert counts is not None
-        return intervals.f1_interval(counts)
-    return intervals.bootstrap(statistics, task.targets.measure)[measure.name]
+    counts = task.targets.confusion(statistics, classes)
+    assert counts is not None
+    return intervals.f1_interval(counts)
 
 
 def compare(

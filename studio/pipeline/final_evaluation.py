@@ -145,14 +145,14 @@ def _rare(tests: FinalEvaluation, statistics: Mapping[Role, np.ndarray]) -> "Rar
     labels = tests.problem.labels
     counts = {role: tests.problem.task.targets.confusion(rows, len(labels)) for role, rows in statistics.items()}
     known = {role: matrix for role, matrix in counts.items() if matrix is not None}
-    if not known:
+    rarest = tests.problem.task.targets.rarest(statistics["student"], len(labels))
+    if not known or rarest is None:
         return None
-    rows = known["student"].sum(1)
-    number = int(np.where(rows > 0, rows, rows.max() + 1).argmin())
+    number, rows = rarest
     training = [label for part in tests.training for label in part["label"][:]]
     return Rare(
         label=labels[number],
-        rows=int(rows[number]),
+        rows=rows,
         found={role: int(matrix[number, number]) for role, matrix in known.items()},
         training=training.count(number),
         even_share=len(training) // len(labels),

@@ -166,6 +166,11 @@ class Classes:
         f1 = float((2 * shares / (1 + classes * shares)).mean())
         return Reference({"accuracy": 1 / classes, "f1_macro": f1}, majority, majority["accuracy"] >= MISLEADING)
 
+    def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
+        import numpy as np
+
+        return _fewest(np.bincount(statistics[:, 0], minlength=classes))
+
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         from studio.tasks import scores
 
@@ -278,6 +283,9 @@ class MultiLabel(Classes):
         chance = {"accuracy": 0.5**classes, "f1_macro": float((shares / (shares + 0.5)).mean()) if len(shares) else 0.0}
         return Reference(chance, majority, majority["accuracy"] >= MISLEADING)
 
+    def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
+        return _fewest(_halves(statistics)[0].sum(0))
+
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None
 
@@ -313,3 +321,17 @@ def _halves(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is true, and what was predicted."""
     labels = statistics.shape[1] // 2
     return statistics[:, :labels], statistics[:, labels:]
+
+
+def _fewest(rows: np.ndarray) -> tuple[int, int] | None:
+    """Where there is the least but 0, and how much.
+
+    >>> import numpy as np
+    >>> _fewest(np.array([7, 0, 3]))
+    (2, 3)
+    """
+    there = rows.nonzero()[0]
+    if not len(there):
+        return None
+    number = there[rows[there].argmin()]
+    return int(number), int(rows[number])

@@ -302,6 +302,11 @@ class Targets(Protocol):
         """What models that learned nothing get on these rows; of `statistics` only what is true is read."""
         ...
 
+    def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
+        """(number, rows) of the class or label that the fewest of these rows have, of those that any has; None where
+        no measure is a mean over classes."""
+        ...
+
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         """Counts [true, predicted], where a row has one class."""
         ...

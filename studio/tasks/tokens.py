@@ -427,6 +427,9 @@ class Tags:
         nothing = dict.fromkeys((measure.name for measure in self.measures), 0.0)
         return Reference(nothing, nothing)
 
+    def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
+        return None
+
     def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
         return None
 

@@ -5,8 +5,9 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from studio import tasks
 from studio.evaluate import intervals, metrics
-from studio.events import Comparison
+from studio.events import Comparison, Evaluation
 from studio.tasks import scores
+from tests.bench import coverage
 
 TEXT = tasks.get("text-classification")
 
@@ -106,3 +107,32 @@ def test_a_bootstrap_interval_of_a_correlation_holds_the_true_one_about_nineteen
         low, high = intervals.bootstrap(np.stack([first, second], axis=1), measure)["pearson"]
         held += low <= 0.6 <= high
     assert held / 60 > 0.86
+
+
+@pytest.mark.parametrize("world", ["two even classes, 97 %", "9:1", "five classes"])
+def test_the_interval_of_macro_f1_holds_the_true_value_about_nineteen_times_in_twenty_on_few_rows(world, monkeypatch):
+    monkeypatch.setattr(intervals, "BOOTSTRAP", 300)
+    told, held = coverage.coverage(coverage.cells(*coverage.WORLDS[world]), 60, repeats=250)
+    assert told > 100
+    assert 0.9 < held < 0.995
+
+
+def test_with_few_rows_of_a_class_macro_f1_has_no_interval_and_says_which_class_it_is():
+    rows = np.array([[0, 0]] * 60 + [[1, 1]] * 4)
+    found = {one.metric: one for one in metrics.quality(TEXT, "student", "test", rows, ["fine", "fraud"])
+             if isinstance(one, Evaluation)}  # fmt: skip
+    assert (found["f1_macro"].low, found["f1_macro"].high) == (None, None)
+    assert found["f1_macro"].note == "4 test rows of 'fraud' are too few for an interval."
+    assert found["accuracy"].low is not None
+    assert found["accuracy"].note == ""
+
+
+def test_a_label_that_few_rows_have_among_others_takes_the_interval_of_macro_f1_too():
+    task = tasks.get("text-classification", multi_label=True)
+    true = np.array([[1, 0]] * 40 + [[1, 1]] * 3)
+    statistics = np.concatenate([true, true], axis=1)
+    found = [
+        one for one in metrics.quality(task, "student", "test", statistics, ["a", "b"]) if one.metric == "f1_macro"
+    ]
+    assert found[0].low is None
+    assert "'b'" in found[0].note

@@ -237,7 +237,16 @@ def test_show_gives_what_other_programs_rely_on(store, config):
     assert shown["config"]["task"] == "text-classification"
     assert shown["phases"] == [{"name": "distill", "seconds": 1.5, "steps": 7}]
     assert shown["evaluations"] == [
-        {"role": "student", "split": "test", "metric": "accuracy", "value": 0.9, "low": 0.8, "high": 0.95, "n": 100}
+        {
+            "role": "student",
+            "split": "test",
+            "metric": "accuracy",
+            "value": 0.9,
+            "low": 0.8,
+            "high": 0.95,
+            "n": 100,
+            "note": "",
+        }
     ]
     assert (shown["outcome"], shown["verdict"]) == ("better", "It was worth it.")
     assert shown["cautions"] == [{"code": "leak", "sentence": "Rows leak.", "cure": "Remove them."}]

@@ -1,0 +1,65 @@
+"""How often the 95 % interval of the macro F1 holds the true value: simulated for few rows, rare classes, few errors.
+
+python -m tests.bench.coverage --json
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from studio.evaluate import intervals
+from studio.tasks import scores
+
+WORLDS: dict[str, tuple[Sequence[float], Sequence[float]]] = {
+    "two even classes, 85 %": ([0.5, 0.5], [0.85, 0.85]),
+    "two even classes, 97 %": ([0.5, 0.5], [0.97, 0.97]),
+    "9:1": ([0.9, 0.1], [0.97, 0.6]),
+    "99:1": ([0.99, 0.01], [0.995, 0.6]),
+    "five classes": ([0.2] * 5, [0.8] * 5),
+    "five skewed classes": ([0.5, 0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6, 0.5]),
+    "twenty classes": ([0.05] * 20, [0.8] * 20),
+}
+"""The share of each class, and the share of its rows that a model finds."""
+
+ROWS = (50, 200, 1000)
+
+
+def cells(shares: Sequence[float], found: Sequence[float]) -> np.ndarray:
+    """The probability of each pair of true and predicted class; errors go evenly to the other classes."""
+    count = len(shares)
+    world = np.empty((count, count))
+    for number, (share, right) in enumerate(zip(shares, found, strict=True)):
+        world[number] = share * (1 - right) / (count - 1)
+        world[number, number] = share * right
+    return world
+
+
+def coverage(world: np.ndarray, rows: int, repeats: int, seed: int = 0) -> tuple[int, float | None]:
+    """How many of so many test sets get an interval, and the share of those that hold the true macro F1."""
+    truth = float(scores.f1_macro(world))
+    drawn = np.random.default_rng(seed).multinomial(rows, world.ravel(), size=repeats).reshape(repeats, *world.shape)
+    told = [counts for counts in drawn if counts.sum(1).min() >= intervals.FEWEST_OF_A_CLASS]
+    held = [low <= truth <= high for low, high in map(intervals.f1_interval, told)]
+    return len(told), float(np.mean(held)) if held else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=1000)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    found = []
+    for name, world in WORLDS.items():
+        for rows in ROWS:
+            told, held = coverage(cells(*world), rows, asked.repeats)
+            found.append({"world": name, "rows": rows, "test_sets": asked.repeats, "with_interval": told, "held": held})
+            if not asked.json:
+                print(f"{name}, {rows} rows: {told} of {asked.repeats} get an interval, held {held}")
+    if asked.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
