@@ -51,7 +51,7 @@ def wait_for_more_points(page: Page, than: int) -> int:
     page.wait_for_function(
         "least => Number(document.querySelector(\"[class*='st-key-loss-'] .live-chart\")?.dataset.points ?? 0) > least",
         arg=than,
-        timeout=60_000,
+        timeout=120_000,
     )
     return points(page)
 
@@ -156,7 +156,7 @@ def zoom_survives_the_next_points(page: Page) -> None:
     page.evaluate(f'() => {{ document.querySelector("{chart}").studioMark = 1 }}')
     total = f'() => document.querySelector("{chart}").data.reduce((sum, trace) => sum + trace.x.length, 0)'
     before = page.evaluate(total)
-    page.wait_for_function(f"before => ({total})() > before", arg=before, timeout=60_000)
+    page.wait_for_function(f"before => ({total})() > before", arg=before, timeout=120_000)
     assert page.evaluate(read) == pytest.approx(zoomed)
     assert page.evaluate(f'() => document.querySelector("{chart}").studioMark') == 1
 
