@@ -98,7 +98,7 @@ class Dataset:
         return dict(self._row.report)
 
     def head(self, rows: int = 5, split: str = "train") -> pd.DataFrame:
-        """The first rows of a split. Raises `DataError` for a split that there is not."""
+        """Some rows of a split, drawn by chance. Raises `DataError` for a split that there is not."""
         from studio.service import library
 
         return library.head(self._place.home, self._row, rows, split)

@@ -111,6 +111,12 @@ def load(folder: Path) -> DataSet:
     return DataSet(splits, about["labels"], about["task"], about["fingerprint"], about["name"], multi_label)
 
 
+def drawn(rows: Dataset, count: int, seed: int = 0) -> Dataset:
+    """So many rows by chance, or all: data often stands in the order of its classes, and the first rows are then of
+    one class alone."""
+    return rows if len(rows) <= count else rows.shuffle(seed=seed).select(range(count))
+
+
 def _bytes(labels: list[Any]) -> bytes:
     """Labels as bytes to be hashed."""
     if labels and isinstance(labels[0], list):

@@ -25,7 +25,7 @@ from studio.models.model import Model
 from studio.tasks import Encoded, Task
 
 CALIBRATION_ROWS = 200
-"""Training rows that show how large activations become, for models of convolutions."""
+"""Training rows, drawn by chance, that show how large activations become, for models of convolutions."""
 
 LEAST_AGREEMENT = 0.99
 TOLERANCE = 1e-3
@@ -103,7 +103,7 @@ def best_form(network: nn.Module) -> Form:
 
 def write_int8(source: Path, target: Path, inputs: Encoded, form: Form) -> None:
     """The same in int8. `int8`: weights rounded, activations as they come (dynamic). `int8_static`: both, with ranges
-    that are measured on rows of `inputs`."""
+    that are measured on rows of `inputs`, drawn by chance."""
     graph = onnx.load(source)
     del graph.graph.value_info[:]  # shapes as the exporter noted them stop the quantizer
     with _quietly():
@@ -193,7 +193,8 @@ class _Rows(quantization.CalibrationDataReader):
     """Rows of the data, one batch after the other, as the quantizer asks for them."""
 
     def __init__(self, inputs: Encoded) -> None:
-        numbers = torch.arange(min(CALIBRATION_ROWS, len(inputs)))
+        generator = torch.Generator().manual_seed(0)
+        numbers = torch.randperm(len(inputs), generator=generator)[:CALIBRATION_ROWS]
         self._batches = iter([inputs.batch(rows) for rows in numbers.split(8)])
 
     def get_next(self) -> dict[str, np.ndarray] | None:

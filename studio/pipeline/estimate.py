@@ -10,7 +10,7 @@ import torch
 from studio import tasks
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
-from studio.data.folder import load
+from studio.data.folder import drawn, load
 from studio.distill import objective, teacher_outputs
 from studio.events import Progress, result_of
 from studio.machine import devices, memory
@@ -53,7 +53,7 @@ def measure(job: Job) -> Estimate:
     config = tasks.resolved(config, tasks.get(dataset.task, dataset.multi_label), len(dataset.labels))
     old = None if job.replay is None else load(job.replay)
     rows = dataset.dict["train"]
-    sample = rows.shuffle(seed=0).select(range(min(SAMPLE_ROWS, len(rows))))
+    sample = drawn(rows, SAMPLE_ROWS)
     problem = Problem(dataset.task, dataset.labels, sample, config.max_length, dataset.multi_label)
     context = RunContext(config, job.run_id, job.home, dataset, old, problem, device)
     models = prepare.opened(context)
@@ -129,7 +129,7 @@ def _like(role: str) -> str:
 
 def _few_rows(context: RunContext, model: Model) -> Encoded:
     problem = context.problem
-    few = problem.rows.select(range(min(len(problem.rows), TIMED_ROWS)))
+    few = drawn(problem.rows, TIMED_ROWS)
     inputs = problem.task.encode(few, model.processor, model.network.config, problem.max_length)
     return inputs.to(context.device.torch_device)
 

@@ -66,8 +66,8 @@ class RunContext:
         rows = concatenate_datasets(
             [dataset.dict["validation"] for dataset in (self.dataset, self.old) if dataset is not None]
         )
-        if at_most is not None and len(rows) > at_most:
-            rows = rows.shuffle(seed=0).select(range(at_most))
+        if at_most is not None:
+            rows = datasets_on_disk.drawn(rows, at_most)
         return self.problem.task.encode(rows, model.processor, model.network.config, self.config.max_length)
 
     def save(self, model: Model, role: str) -> Model:
@@ -153,8 +153,8 @@ def sample(context: RunContext, model: Model, count: int) -> "Sample":
     """Some training rows on which a compression step looks at a model, apart from a run."""
     from studio import compress
 
-    rows = context.parts[0].shuffle(seed=context.config.seed)
-    few = replace(context.transfer(NO_CHANGES, 1), parts=(rows.select(range(min(count, len(rows)))),))
+    rows = datasets_on_disk.drawn(context.parts[0], count, context.config.seed)
+    few = replace(context.transfer(NO_CHANGES, 1), parts=(rows,))
     inputs = few.whole(model)
     return compress.draw(context.problem.task, inputs, torch.arange(len(inputs)), None, context.config.seed)
 
@@ -258,7 +258,7 @@ def _check_memory(context: RunContext, models: Models) -> None:
 
 def data_bytes(context: RunContext, model: Model) -> int:
     """About what the training rows take as this model reads them, from some of them."""
-    rows = context.parts[0].shuffle(seed=0).select(range(min(WEIGHED_ROWS, len(context.parts[0]))))
+    rows = datasets_on_disk.drawn(context.parts[0], WEIGHED_ROWS)
     read = context.problem.task.encode(rows, model.processor, model.network.config, context.config.max_length)
     held = sum(tensor.nbytes for tensor in vars(read).values() if isinstance(tensor, torch.Tensor))
     return held * sum(map(len, context.parts)) // len(rows)

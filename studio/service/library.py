@@ -13,7 +13,7 @@ import pandas as pd
 
 from studio.data.cleaning import Rows, clean, inspect, keys
 from studio.data.columns import Columns, fitting, guess_columns
-from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, fingerprint, load, write
+from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, drawn, fingerprint, load, write
 from studio.data.uploads import Upload
 from studio.errors import DataError
 from studio.files import whole_file
@@ -172,11 +172,11 @@ def delete(store: Store, home: Home, reference: str | int) -> int:
 
 
 def head(home: Home, row: DatasetRow, count: int = 5, split: str = "train") -> pd.DataFrame:
-    """The first rows of a split as they were saved, labels by their names; images as bytes."""
+    """Some rows of a split, drawn by chance, as they were saved, labels by their names; images as bytes."""
     splits = load(home.dataset(row.id)).dict
     if split not in splits:
         raise DataError(f"There is no split {split!r}.", f"Choose one of {', '.join(splits)}.")
-    some = splits[split].select(range(min(count, len(splits[split]))))
+    some = drawn(splits[split], count)
     if "image" in some.column_names:
         from datasets import Image
 

@@ -1,26 +1,37 @@
 """The student as ONNX files: they answer as the model does, open anywhere, and what does not agree is left out."""
 
+import io
 import json
 import zipfile
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 import torch
+from datasets import Dataset
+from onnx import TensorProto, helper, save
+from PIL import Image
 
 from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.data.folder import load
+from studio.data.uploads import Upload
 from studio.errors import ExportError
-from studio.models import onnx
+from studio.models import onnx, saving
 from studio.models.model import Problem
 from studio.models.opening import build
+from studio.pipeline import convert as convert_module
 from studio.pipeline import distill as trainer
 from studio.pipeline.convert import convert as convert_here
 from studio.pipeline.job import Job
-from studio.service import export
+from studio.service import export, library
 from studio.service.questions import convert
 from studio.service.runs import job_of
 from studio.service.runtime import new_owner
+from studio.store.rows import DatasetRow
+from studio.tasks import Encoded
 from tests.conftest import TINY
 
 TEXT_MODELS = ("transformer-small", "fasttext-small")
@@ -140,3 +151,63 @@ def test_a_float32_file_that_does_not_agree_is_an_error_and_leaves_nothing(home,
     with pytest.raises(ExportError, match="does not answer as the student"):
         convert_here(job)
     assert not home.onnx(finished.id).exists()
+
+
+def in_the_order_of_classes(home, store) -> tuple[DatasetRow, Dataset]:
+    """A data set whose dark images come first, all of one class."""
+    generator, rows = np.random.default_rng(0), []
+    for split, count in (("train", 250), ("validation", 600), ("test", 4)):
+        for label, brightness in (("dark", 8), ("light", 255)):
+            for _ in range(count):
+                file = io.BytesIO()
+                Image.fromarray(generator.integers(0, brightness, (8, 8), dtype=np.uint8)).save(file, "PNG")
+                rows.append((file.getvalue(), label, split))
+    upload = Upload("images", pd.DataFrame(rows, columns=["image", "label", "split"], dtype=object))
+    columns = Columns("image", "label", "split")
+    saved = library.save(store, home, "shades", clean(upload, columns, "image-classification"), columns)
+    return saved, load(home.dataset(saved.id)).dict["train"]
+
+
+def test_where_classes_come_one_after_the_other_int8_is_measured_on_all_of_them(home, store, tmp_path, monkeypatch):
+    _, rows = in_the_order_of_classes(home, store)
+    _, inputs = built("cnn-tiny", Problem("image-classification", ["dark", "light"], rows, 16))
+    assert set(inputs.labels[: onnx.CALIBRATION_ROWS].tolist()) == {0}
+    same = helper.make_node("Identity", ["pixel_values"], ["logits"])
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("pixel_values", "logits")]
+    save(helper.make_model(helper.make_graph([same], "same", ends[:1], ends[1:])), tmp_path / "model.onnx")
+    seen = []
+
+    def quantize(source, target, reader, **settings):
+        seen.extend(image for batch in iter(reader.get_next, None) for image in batch["pixel_values"])
+
+    monkeypatch.setattr(onnx.quantization, "quantize_static", quantize)
+    onnx.write_int8(tmp_path / "model.onnx", tmp_path / "int8.onnx", inputs, "int8_static")
+    light = np.mean([image.max() > inputs.batch(torch.arange(8))["pixel_values"].max() for image in seen])
+    assert len(seen) == onnx.CALIBRATION_ROWS
+    assert 0.3 < light < 0.7
+
+
+def test_where_classes_come_one_after_the_other_an_export_is_checked_on_rows_of_all(home, store, monkeypatch):
+    saved, rows = in_the_order_of_classes(home, store)
+    names = {"teacher": "builtin/cnn-tiny", "student": "builtin/cnn-tiny"}
+    model, _ = built("cnn-tiny", Problem("image-classification", ["dark", "light"], rows, 16))
+    saving.save(model, home.model(1, "student"))
+    looked: dict[str, Encoded] = {}
+
+    def compare(model, file, inputs, task):
+        looked["checked"] = inputs
+        return onnx.Agreement(len(inputs), 1.0, 0.0)
+
+    def write_int8(source, target, inputs, form):
+        looked["measured"] = inputs
+        target.touch()
+
+    monkeypatch.setattr(onnx, "write", lambda model, inputs, file: file.touch())
+    monkeypatch.setattr(onnx, "write_int8", write_int8)
+    monkeypatch.setattr(onnx, "compare", compare)
+    monkeypatch.setattr(convert_module, "_times", lambda *asked: dict.fromkeys(("torch", *convert_module.FILES), 1.0))
+    config = parse_config({"dataset": "shades", **names})
+    conversion = convert_here(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home))
+    assert conversion.forms[1].rows == 500
+    for inputs in looked.values():
+        assert 0.3 < float(inputs.labels.float().mean()) < 0.7
