@@ -65,11 +65,16 @@ def _device(value: str, key: str, words: dict[str, Any]) -> str:
 
 
 def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
+    """A slider; of a setting that may be left open 0 is "automatic"."""
     low, high = bounds(name)
-    extra = _extra(name)
+    extra, annotation = _extra(name), RunConfig.model_fields[name].annotation
+    if annotation == int | None:
+        words["help"] = f"{words['help']} On the slider 0 is empty."
+        shown: dict[str, Any] = {} if key in st.session_state else {"value": value or 0}
+        return st.slider(**words, **shown, min_value=0, max_value=max(extra["slider_max"], value or 0), key=key) or None
     start = extra.get("slider_min", low) or 0
     end = max(extra.get("slider_max", high) or 0, value)
-    kind = int if RunConfig.model_fields[name].annotation is int else float
+    kind = int if annotation is int else float
     step = 1 if kind is int else extra.get("step", 0.01)
-    shown: dict[str, Any] = {} if key in st.session_state else {"value": kind(value)}  # a preset has set it already
+    shown = {} if key in st.session_state else {"value": kind(value)}  # a preset has set it already
     return st.slider(**words, **shown, min_value=kind(start), max_value=kind(end), step=step, key=key)

@@ -159,7 +159,7 @@ def first_values(start: RunConfig | None) -> dict[str, Any]:
     if st.session_state.get("preset-shown") != preset:
         st.session_state["preset-shown"] = preset
         for name, value in PRESETS[preset].items():
-            st.session_state[f"setting-{name}"] = value
+            st.session_state[f"setting-{name}"] = 0 if value is None else value
     plain = {name: field.default for name, field in RunConfig.model_fields.items()}
     return (start.model_dump() if start else plain) | PRESETS[preset]
 

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 
+CHOSEN: dict[str, Any] = {"epochs": None, "teacher_epochs": None}
 PRESETS: dict[str, dict[str, Any]] = {
-    "Fast": {"epochs": 2, "teacher_epochs": 1, "batch_size": 64, "max_length": 64},
-    "Balanced": {"epochs": 4, "teacher_epochs": 3, "batch_size": 32, "max_length": 128},
-    "Best": {"epochs": 12, "teacher_epochs": 5, "batch_size": 32, "max_length": 256},
+    "Fast": CHOSEN | {"training_length": 0.3, "batch_size": 64, "max_length": 64},
+    "Balanced": CHOSEN | {"training_length": 1.0, "batch_size": 32, "max_length": 128},
+    "Best": CHOSEN | {"training_length": 3.0, "batch_size": 32, "max_length": 256},
 }
 PRESET_HELP = {
     "Fast": "A first look in minutes.",

@@ -76,21 +76,31 @@ class RunConfig(BaseModel):
         description="Steps that make the student small, in order: prune, sparsify, factorize, distill, quantize. "
         "Empty: prune by the prune ratio, then distil.",
     )
-    epochs: int = Field(
-        4,
+    epochs: int | None = Field(
+        None,
         ge=1,
         le=1000,
         title="Epochs",
-        description="How many times the student sees all the data.",
+        description="How many times the student sees all the data. Empty: as often as suits the number of rows and the "
+        "model; the control learns for as many steps.",
         json_schema_extra={"unit": "epochs", "slider_max": 50},
     )
-    teacher_epochs: int = Field(
-        3,
+    teacher_epochs: int | None = Field(
+        None,
         ge=1,
         le=1000,
         title="Teacher epochs",
-        description="How many times the teacher sees the data, if it has to learn your labels first.",
+        description="How many times the teacher sees the data, if it has to learn your labels first. Empty: as often "
+        "as suits the number of labelled rows and the model.",
         json_schema_extra={"unit": "epochs", "slider_max": 50},
+    )
+    training_length: float = Field(
+        1.0,
+        ge=0.01,
+        le=100,
+        title="Training length",
+        description="Where epochs are empty: how long all models learn, as a multiple of what suits them.",
+        json_schema_extra={"step": 0.5, "expert": True},
     )
     batch_size: int = Field(
         32,
@@ -106,7 +116,7 @@ class RunConfig(BaseModel):
         le=1,
         title="Learning rate",
         description="How large each update of the student's weights is. Empty: 1e-4 for pretrained weights, "
-        "1e-3 for an untrained model.",
+        "for an untrained model what suits its kind and width.",
         json_schema_extra={"expert": True},
     )
     teacher_learning_rate: float | None = Field(
@@ -114,7 +124,8 @@ class RunConfig(BaseModel):
         gt=0,
         le=1,
         title="Teacher learning rate",
-        description="The same for the teacher. Empty: 5e-5 for pretrained weights, 1e-3 for an untrained model.",
+        description="The same for the teacher. Empty: 5e-5 for pretrained weights, for an untrained model what "
+        "suits its kind and width.",
         json_schema_extra={"expert": True},
     )
     max_length: int = Field(

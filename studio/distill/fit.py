@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from studio.distill import checkpoints, teacher_outputs
+from studio.distill.chance import ChanceMeter
 from studio.distill.checkpoints import Checkpoint
-from studio.distill.learner import SLOWER, Learner
+from studio.distill.learner import AT_CHANCE, SLOWER, Learner
 from studio.distill.objective import Terms
 from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.transfer_set import View
@@ -66,23 +67,26 @@ class FitState:
     """All that changes while a model learns.
 
     `validation_due`: the weights have been corrected at `step`, and the look at the validation data that belongs to it
-    is still to be taken. `slowed_at`: the step at which training diverged and went on with a lower learning rate.
-    `history` are the points of the curves so far, (step, values) each.
+    is still to be taken. `slowed_at`: the step at which training diverged, or was found at chance, and went on with a
+    learning rate that is `slower` by this factor. `history` are the points of the curves so far, (step, values) each.
     """
 
-    RESULT = ("step", "validation_due", "is_done", "slowed_at", "history", "best")
+    RESULT = ("step", "validation_due", "is_done", "slowed_at", "slower", "history", "best")
     """What a checkpoint holds of a fit that is done."""
 
-    LEARNING = ("learner", "meter", "random")
+    LEARNING = ("learner", "meter", "chance", "random")
     """What it holds besides while the fit goes on."""
 
     def __init__(self, spec: FitSpec, device: Device, best: BestWeights) -> None:
         self.spec, self.device, self.best = spec, device, best
         self.step, self.validation_due, self.is_done = 0, True, False
         self.slowed_at: int | None = None
+        self.slower = SLOWER
         self.history: list[tuple[int, dict[str, float]]] = []
         self.learner = Learner(spec, device)
         self.meter = LossMeter(spec.steps, device.torch_device)
+        self.chance = ChanceMeter(spec)
+        self.start = _weights(self.learner.network) if spec.rate_is_chosen and self.chance.due else None
         self.random = RandomState(device.torch_device)
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,7 +95,7 @@ class FitState:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["slowed_at"] is not None and not state["is_done"]:
-            self.learner.slow_down(state["slowed_at"])
+            self.learner.slow_down(state["slowed_at"], state.get("slower", SLOWER))
         for name, value in state.items():
             if _is_stateful(getattr(self, name)):
                 getattr(self, name).load_state_dict(value)
@@ -127,7 +131,7 @@ class FitState:
         """Back to the last weights that did well, once, with a lower learning rate from here on."""
         if self.slowed_at is not None:
             raise error
-        self.slowed_at = self.step
+        self.slowed_at, self.slower = self.step, SLOWER
         self.best.restore(self.learner.network)
         self.learner.slow_down(self.step)
         self.meter, self.validation_due = LossMeter(self.spec.steps, self.device.torch_device), False
@@ -135,6 +139,23 @@ class FitState:
         return Log(
             level="warning", message=f"{error.message} It goes on from the last good weights at a rate of {rate:g}."
         )
+
+    def _begin_again(self) -> Log:
+        """From the first weights at a lower rate, once, with the steps that are left; at a rate that was set it goes on
+        as it is."""
+        found, constant = self.chance.loss, self.chance.constant
+        said = (
+            f"After {self.step:,} steps of {self.spec.phase} the loss with the labels is {found:.2f}; an answer that "
+            f"is always the same gets {constant:.2f}: nothing has been learned yet."
+        )
+        if self.start is None or self.slowed_at is not None:
+            return Log(level="warning", message=f"{said} It goes on; a lower learning rate may help.")
+        self.slowed_at, self.slower = self.step, AT_CHANCE
+        self.learner.network.load_state_dict(self.start)
+        self.learner.slow_down(self.step, AT_CHANCE)
+        self.meter = LossMeter(self.spec.steps, self.device.torch_device)
+        rate = self.spec.learning_rate * AT_CHANCE
+        return Log(level="warning", message=f"{said} It begins again from its first weights at a rate of {rate:.2g}.")
 
     def _step(self, view: View, rows: Tensor) -> Generator[Event, None, None]:
         spec, step = self.spec, self.step + 1
@@ -147,6 +168,9 @@ class FitState:
             if not math.isfinite(means["loss"]):
                 raise self._diverged(f"the loss is {means['loss']}")
             yield self._point(means | {"learning_rate": rate})
+        self.chance.add(step, terms)
+        if self.chance.is_at_chance(step):
+            yield self._begin_again()
 
     def _validate(self) -> Generator[Event, None, None]:
         """One look at the validation data; it may stop anywhere, and leaves the network in the mode that it came in."""
@@ -169,6 +193,10 @@ class FitState:
             f"At step {self.step} of {self.spec.phase} {what}: training diverged.",
             "Start again with a lower learning rate, or with precision float32.",
         )
+
+
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 
 def _is_stateful(value: object) -> bool:

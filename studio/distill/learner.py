@@ -23,6 +23,9 @@ CLIP_NORM = 1.0
 SLOWER = 0.1
 """What a learning rate at which training diverged is multiplied with."""
 
+AT_CHANCE = 0.2
+"""What one at which a model did not leave chance is multiplied with."""
+
 
 class Learner:
     """The network with what corrects its weights; `objective` are the projectors that some losses learn beside it.
@@ -51,9 +54,9 @@ class Learner:
         for name in self.HELD:
             getattr(self, name).load_state_dict(state[name])
 
-    def slow_down(self, step: int) -> None:
+    def slow_down(self, step: int, slower: float = SLOWER) -> None:
         """From this step on a lower learning rate; the optimizer begins anew."""
-        self.optimizer, self.schedule = self._optimizer(step, SLOWER)
+        self.optimizer, self.schedule = self._optimizer(step, slower)
 
     def step(self, view: View, rows: Tensor, progress: float) -> Generator[Event, None, tuple[Terms, float]]:
         """One step on these rows; returns the means of the losses, and the learning rate that it was made with."""

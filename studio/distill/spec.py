@@ -14,8 +14,9 @@ from studio.events import Phase
 from studio.models.model import Model
 from studio.tasks import Encoded, Task
 
-VALIDATIONS = 10
-"""At least this many times a phase looks at the validation data; at least once an epoch."""
+VALIDATIONS, MOST_VALIDATIONS = 10, 100
+"""At least this many times a phase looks at the validation data; once an epoch where that is more, but not above the
+second number: of few rows an epoch is a few steps."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class FitSpec:
 
     `rows` (n,) are the numbers of the training rows; `view(epoch)` gives the rows as an epoch sees them, with the
     teachers' logits where there is a teacher; `live` is the teacher that answers while the student learns.
-    `checkpoint` is the file in which the fit is kept.
+    `checkpoint` is the file in which the fit is kept. `rate_is_chosen`: nobody has set the learning rate, so that a
+    model that stays at chance may begin again at a lower one.
     """
 
     phase: Phase
@@ -42,6 +44,7 @@ class FitSpec:
     live: Model | None = None
     validations: int = VALIDATIONS
     checkpoint: Path | None = None
+    rate_is_chosen: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -50,7 +53,7 @@ class FitSpec:
     @property
     def validate_every(self) -> int:
         """Steps between two looks at the validation data."""
-        return min(self.steps_per_epoch, max(1, self.steps // self.validations))
+        return max(min(self.steps_per_epoch, max(1, self.steps // self.validations)), self.steps // MOST_VALIDATIONS)
 
 
 class BestWeights:

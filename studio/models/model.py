@@ -1,5 +1,6 @@
 """A network with what belongs to it, and what it is to learn."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,20 @@ def quiet() -> None:
     transformers.utils.logging.set_verbosity_error()
 
 
+SCALES = {"studio-fasttext": 0.08, "studio-mlp": 0.03, "resnet": 0.04}
+"""Learning rate times √width at which an untrained model of a kind learns well; wide models need smaller steps."""
+
+TRANSFORMER_SCALE = 0.006
+
+
 def learning_rate(config: RunConfig, model: Model, role: str) -> float:
-    """What the config says, else a rate that suits weights that are learned already, or random ones."""
+    """What the config says, else a rate that suits weights that are learned already, or random ones of this kind."""
     asked = config.teacher_learning_rate if role == "teacher" else config.learning_rate
     if asked is not None:
         return asked
     if model.pretrained:
         return 5e-5 if role == "teacher" else 1e-4
-    return 1e-3
+    shape = model.network.config
+    width = max(getattr(shape, "hidden_sizes", None) or [shape.hidden_size])
+    rate = SCALES.get(shape.model_type, TRANSFORMER_SCALE) / math.sqrt(width)
+    return float(f"{rate:.1e}")

@@ -312,6 +312,7 @@ def _spec(state: RunState, stage: Stage) -> FitSpec:
         weight_decay=config.weight_decay,
         seed=config.seed + number - 1 if stage.kind == "teach" else config.seed,  # several teachers differ
         live=_outputs(state).live if stage.objective == "distillation" else None,
+        rate_is_chosen=(config.teacher_learning_rate if stage.kind == "teach" else config.learning_rate) is None,
         checkpoint=None if stage.kind == "tune" else context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
     )
 

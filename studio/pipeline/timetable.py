@@ -4,7 +4,6 @@ estimate sums them, pages and command line show how far a run is.
 Nothing here opens a model or needs torch.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from studio.config import plan
 from studio.config.plan import Distill, RoundWhileLearning
 from studio.config.run import RunConfig
 from studio.events import Phase, Planned, PlannedStage
+from studio.pipeline import budget
 
 WORDS: dict[str, tuple[str, str]] = {
     "prepare": ("Prepare", "opening the data and the models"),
@@ -79,7 +79,7 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
     The control goes the student's own way, as long and cut alike, with one difference: it learns from labels alone.
 
     >>> names = {"dataset": "d", "teacher": "builtin/cnn-large", "student": "builtin/cnn-tiny"}
-    >>> config = RunConfig(**names, epochs=4, hard_epochs=1, plan="prune:0.5, distill, quantize")
+    >>> config = RunConfig(**names, teacher_epochs=3, epochs=4, hard_epochs=1, plan="prune:0.5, distill, quantize")
     >>> for stage in timetable(config, Counts(training=100, labelled=40, validation=10, test=10), known=[False]):
     ...     print(stage.phase, stage.role, stage.steps, stage.rows, stage.objective, sep=" | ")
     prepare |  | 0 | none | none
@@ -141,16 +141,16 @@ def help_of(phase: str) -> str:
 
 def _teachers(config: RunConfig, rows: Counts, known: Sequence[bool]) -> Iterator[Stage]:
     """Every teacher whose head does not know the labels yet learns them first."""
-    for number, knows in enumerate(known, start=1):
+    references = (config.teacher, *config.more_teachers)
+    for number, (reference, knows) in enumerate(zip(references, known, strict=True), start=1):
         if not knows:
-            epochs = config.teacher_epochs
-            steps = epochs * math.ceil(rows.labelled / config.batch_size)
+            steps, epochs = budget.length(config, config.teacher_epochs, rows.labelled, reference)
             role = counted("teacher", number)
             yield Stage(counted("teach", number), "teach", role, "labelled", "labels", steps, epochs, views=None)
 
 
 def _record(config: RunConfig, rows: Counts, role: str, number: int, members: int) -> Stage:
-    views = _views(config)
+    views = _views(config, rows)
     steps = views * members * rows.training
     return Stage(counted("record", number), "record", role, "all", steps=steps, epochs=views, views=views)
 
@@ -160,7 +160,7 @@ def _assistants(config: RunConfig, rows: Counts) -> Iterator[Stage]:
     chain the next model is cut from it, and the teacher teaches all."""
     for number in range(1, len(config.assistants) + 1):
         role = f"assistant-{number}"
-        yield _learning(config, rows, counted("assist", number), role, config.epochs)
+        yield _learning(config, rows, counted("assist", number), role, config.epochs, config.assistants[number - 1])
         if config.chain == "assistants":
             yield _record(config, rows, role, number + 1, 1)
 
@@ -182,25 +182,25 @@ def _student(config: RunConfig, rows: Counts) -> Iterator[Stage]:
             continue
         if config.auto and seen["distill"] == 1:
             yield _tuning(config, rows)
-        stage = _learning(config, rows, phase, "student", step.epochs or config.epochs)
+        stage = _learning(config, rows, phase, "student", step.epochs or config.epochs, config.student)
         stage, rounding = replace(stage, compression=rounding, title=title), ()
         if not (config.hard_epochs and number == last):
             yield stage
             continue
         yield replace(stage, title="")
-        hard = _learning(config, rows, "harden", "student", config.hard_epochs)
+        hard = _learning(config, rows, "harden", "student", config.hard_epochs, config.student)
         yield replace(hard, objective="hard labels", title=title)
 
 
-def _learning(config: RunConfig, rows: Counts, phase: Phase, role: str, epochs: int) -> Stage:
-    """So many epochs under a teacher, on all training rows."""
-    steps = epochs * math.ceil(rows.training / config.batch_size)
-    return Stage(phase, "follow", role, "recorded", "distillation", steps, epochs, _views(config))
+def _learning(config: RunConfig, rows: Counts, phase: Phase, role: str, asked: int | None, reference: str) -> Stage:
+    """So many epochs under a teacher, on all training rows; None: as long as suits the model of that reference."""
+    steps, epochs = budget.length(config, asked, rows.training, reference)
+    return Stage(phase, "follow", role, "recorded", "distillation", steps, epochs, _views(config, rows))
 
 
 def _tuning(config: RunConfig, rows: Counts) -> Stage:
     """Two rounds of short trials, each for half of the budget."""
-    whole = _learning(config, rows, "tune", "student", config.epochs)
+    whole = _learning(config, rows, "tune", "student", config.epochs, config.student)
     return replace(whole, kind="tune", steps=2 * max(1, round(whole.steps * TUNING_SHARE / 2)))
 
 
@@ -233,8 +233,9 @@ def _has_distilled(block: Sequence[Stage]) -> bool:
     return any(stage.role == "student" and stage.objective == "distillation" for stage in block)
 
 
-def _views(config: RunConfig) -> int:
-    return min(config.views, config.epochs) if config.augment else 1
+def _views(config: RunConfig, rows: Counts) -> int:
+    _, epochs = budget.length(config, config.epochs, rows.training, config.student)
+    return min(config.views, epochs) if config.augment else 1
 
 
 # --- how far a run is
@@ -246,8 +247,8 @@ _SIZES = {"teacher": 3.0, "assistant": 2.0}
 """How much longer larger models take, before anything is measured."""
 
 _READING = "reading"
-_LOOKS = 10
-"""At least so often a stage looks at the validation rows."""
+_LOOKS, _MOST_LOOKS = 10, 100
+"""At least and at most so often a stage looks at the validation rows."""
 
 
 class Seen(NamedTuple):
@@ -284,7 +285,7 @@ def planned(stages: Sequence[Stage], config: RunConfig, rows: Counts) -> Planned
 
 def _first_guess(stage: Stage, config: RunConfig, rows: Counts) -> float:
     row = _A_ROW * _SIZES.get(stage.role.partition("-")[0], 1.0)
-    looks = max(_LOOKS, stage.epochs) * rows.validation
+    looks = min(max(_LOOKS, stage.epochs), _MOST_LOOKS) * rows.validation
     match stage.kind:
         case "prepare" | "evaluate":
             return 3.0 + row * stage.steps

@@ -257,3 +257,65 @@ def cut_off_after(steps: int, fit_spec) -> None:
         if isinstance(event, events.Metrics) and event.step == steps:
             break
     said.close()
+
+
+# --- chance
+
+
+class Fragile(Linear):
+    """Learns slowly, and answers nothing any more once a correction has changed a weight by more than a half."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed, scale=0.01)
+        self.register_buffer("before", self.head.weight.detach().clone())
+        self.register_buffer("alive", torch.ones(()))
+
+    def forward(self, values: Tensor, output_hidden_states: bool = False) -> SimpleNamespace:
+        weight = self.head.weight.detach()
+        self.alive *= ((weight - self.before).abs().max() <= 0.5).float()
+        self.before.copy_(weight)
+        said = super().forward(values, output_hidden_states)
+        return SimpleNamespace(logits=said.logits * self.alive, hidden_states=said.hidden_states)
+
+
+FRAGILE = {"steps": 1000, "learning_rate": 1.0, "rate_is_chosen": True}
+
+
+def warnings(said: list[events.Event]) -> list[str]:
+    return [event.message for event in said if isinstance(event, events.Log)]
+
+
+def test_a_model_that_stays_at_chance_begins_again_at_a_lower_rate_once_and_says_so():
+    best, network = BestWeights(), Fragile(seed=5)
+    said = run(learning(network=network, **FRAGILE), best)
+    (told,) = warnings(said)
+    assert told.startswith("After 200 steps of distill the loss with the labels is 1.10")
+    assert told.endswith("begins again from its first weights at a rate of 0.2.")
+    assert best.value > 0.7
+    rates = {event.step: event.values["learning_rate"] for event in said
+             if isinstance(event, events.Metrics) and "learning_rate" in event.values}  # fmt: skip
+    assert rates[202] == pytest.approx(0.2 * 799 / 940)
+    assert max(rates) == 1000
+    assert network.alive
+
+
+def test_at_a_rate_that_was_set_a_model_that_stays_at_chance_goes_on_and_says_so():
+    best, network = BestWeights(), Fragile(seed=5)
+    (told,) = warnings(run(learning(network=network, **FRAGILE | {"rate_is_chosen": False}), best))
+    assert told.endswith("It goes on; a lower learning rate may help.")
+    assert not network.alive
+
+
+def test_a_model_that_leaves_chance_is_left_alone():
+    assert not warnings(run(learning(network=Linear(seed=5), **FRAGILE | {"learning_rate": 0.05})))
+
+
+@pytest.mark.parametrize("steps", [180, 420])
+def test_a_fit_that_began_again_goes_on_after_a_stop_as_if_nothing_had_happened(steps, tmp_path):
+    whole, part = Fragile(seed=5), Fragile(seed=5)
+    run(learning(network=whole, **FRAGILE))
+    changes = FRAGILE | {"checkpoint": tmp_path / "distill.pt"}
+    cut_off_after(steps, learning(network=part, **changes))
+    again = Fragile(seed=5)
+    run(learning(network=again, **changes))
+    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in whole.state_dict().items())

@@ -200,7 +200,8 @@ def test_a_run_with_a_plan_of_its_own_is_started_again_with_it(app, saved, store
 def test_a_preset_sets_the_sliders(app, saved):
     app = opened(app, "new_run.py", draft="d")
     app.button_group(key="preset").set_value("Fast").run()
-    assert app.slider(key="setting-epochs").value == 2
+    assert app.slider(key="setting-batch_size").value == 64
+    assert app.number_input(key="setting-training_length").value == 0.3
 
 
 def test_a_wrong_setting_is_told_with_name_range_and_value(app, saved):
