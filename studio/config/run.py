@@ -277,6 +277,13 @@ class RunConfig(BaseModel):
         description="When a student continues with new data: the data set it learned before. It is repeated "
         "alongside the new one so that it is not forgotten.",
     )
+    allow_weak_teacher: bool = Field(
+        False,
+        title="Allow a weak teacher",
+        description="Go on where the teacher is no better than the same answer for every row. Otherwise the run stops "
+        "before the student learns and says what to do.",
+        json_schema_extra={"expert": True},
+    )
     control: bool = Field(
         True,
         title="Train a control",

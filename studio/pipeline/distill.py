@@ -29,7 +29,7 @@ from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Prog
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation, origins, prepare, stage_results
+from studio.pipeline import final_evaluation, origins, prepare, stage_results, teacher_check
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
@@ -205,6 +205,8 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
     the next model learns from."""
     context, config = state.context, state.context.config
     models = state.teachers if stage.role == "teacher" else (state.models[stage.role],)
+    if stage.role == "teacher":
+        yield from teacher_check.check(context, models)
     rows = state.transfer or context.transfer(context.changes(config.augment, models[0]), stage.views or 1)
     logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase)
     live = models[0] if objective.is_deep(config.terms) else None

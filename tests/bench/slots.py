@@ -29,6 +29,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_length": 16,
         "epochs": 40,
         "teacher_epochs": 10,
+        "allow_weak_teacher": True,
     },
     "large": {
         "teacher": "builtin/transformer-base",
@@ -36,6 +37,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_length": 64,
         "epochs": 3,
         "teacher_epochs": 3,
+        "allow_weak_teacher": True,
     },
 }
 

@@ -31,7 +31,13 @@ from studio.store.rows import Point
 from studio.store.store import Store
 from tests.conftest import reviews
 
-TINY = {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny", "epochs": 30, "teacher_epochs": 2}
+TINY = {
+    "teacher": "builtin/fasttext-small",
+    "student": "builtin/fasttext-tiny",
+    "epochs": 30,
+    "teacher_epochs": 2,
+    "allow_weak_teacher": True,
+}
 SERVER = "import time; from studio.service.runtime import Runtime; from studio.home import Home\n" \
          "Runtime(Home.from_environment()).start()\nwhile True: time.sleep(1)"  # fmt: skip
 EVERY_SECONDS = (2.0, 6.0)

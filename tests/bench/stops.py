@@ -33,6 +33,7 @@ SETTINGS = {
     "plan": "prune:0.5, distill, quantize:int8",
     "epochs": 8,
     "teacher_epochs": 4,
+    "allow_weak_teacher": True,
     "hard_epochs": 2,
     "auto": True,
     "max_length": 32,

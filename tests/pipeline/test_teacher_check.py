@@ -1,0 +1,52 @@
+"""A teacher that has learned nothing is told before a student learns from it."""
+
+import pytest
+import torch
+
+from studio import events
+from studio.errors import ModelError
+from studio.pipeline import distill as pipeline
+from tests.pipeline.test_timetable import of, said_by
+
+WEAK = {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny", "allow_weak_teacher": False}
+TAUGHT = WEAK | {"teacher_epochs": 20, "teacher_learning_rate": 0.05}
+
+
+@pytest.fixture
+def unlearned(monkeypatch):
+    """Whoever learns ends with weights of nothing, and gives every row one answer."""
+    learned = []
+
+    def fit(spec, device, best):
+        learned.append(spec.phase)
+        with torch.no_grad():
+            for weight in spec.model.network.parameters():
+                weight.zero_()
+        yield from ()
+
+    monkeypatch.setattr(pipeline, "fit", fit)
+    return learned
+
+
+@pytest.mark.parametrize("data", ["saved", "saved_digits"])
+def test_a_run_stops_before_the_student_learns_from_a_teacher_at_the_majority_class(home, request, unlearned, data):
+    dataset = request.getfixturevalue(data)
+    models = {"teacher": "builtin/mlp-64", "student": "builtin/mlp-16"} if data == "saved_digits" else {}
+    with pytest.raises(ModelError, match="the same answer for every row gets") as told:
+        said_by(home, dataset, of(dataset, **WEAK | models))
+    assert "allow_weak_teacher" in told.value.cure
+    assert unlearned == ["teach"]
+
+
+def test_it_goes_on_when_it_is_asked_to_and_says_what_it_found(home, saved, unlearned):
+    said = said_by(home, saved, of(saved, **WEAK | {"allow_weak_teacher": True}))
+    (told,) = [event.message for event in said if isinstance(event, events.Log) and event.level == "warning"]
+    assert told.startswith("The teacher gets ")
+    assert told.endswith("The run goes on, as allow_weak_teacher asks.")
+    assert unlearned == ["teach", "distill", "control"]
+
+
+def test_a_teacher_that_has_learned_something_passes_without_a_word(home, saved):
+    said = said_by(home, saved, of(saved, **TAUGHT))
+    assert not [event for event in said if isinstance(event, events.Log) and event.level == "warning"]
+    assert any(isinstance(event, events.Verdict) for event in said)
