@@ -12,8 +12,8 @@ USUAL_BATCH = 32
 
 @dataclass(frozen=True)
 class Budget:
-    """So many `epochs`, but at least so many steps, however few rows there are, and above `enough` steps only as many
-    as `least_epochs` ask for.
+    """So many `epochs`, but at least so many steps where rows are few, and above `enough` steps only as many as
+    `least_epochs` ask for. No row is seen more than `most_epochs` times.
 
     What makes a model good is how often it is corrected: few rows are therefore seen more often (Mosbach et al., 2021;
     Beyer et al., 2022), and the weights that do best on validation rows are the ones that are kept.
@@ -23,18 +23,19 @@ class Budget:
     least: int
     enough: int
     least_epochs: int
+    most_epochs: int = 100
 
     def steps(self, rows: int, batch_size: int) -> int:
         """How many corrections of weights for so many rows.
 
         >>> budget = Budget(epochs=10, least=2_000, enough=6_000, least_epochs=3)
-        >>> [budget.steps(rows, batch_size=32) for rows in (0, 600, 9_000, 32_000, 320_000)]
-        [0, 2000, 2820, 6000, 30000]
+        >>> [budget.steps(rows, batch_size=32) for rows in (0, 60, 900, 9_000, 32_000, 320_000)]
+        [0, 200, 2000, 2820, 6000, 30000]
         """
         an_epoch = math.ceil(rows / batch_size)
         larger = min(1.0, math.sqrt(USUAL_BATCH / batch_size))  # a step of a large batch does more
         steps = max(self.least * larger, min(self.epochs * an_epoch, self.enough * larger))
-        return max(round(steps), self.least_epochs * an_epoch) if rows else 0
+        return min(max(round(steps), self.least_epochs * an_epoch), self.most_epochs * an_epoch)
 
 
 UNTRAINED = Budget(epochs=10, least=2_000, enough=6_000, least_epochs=3)
