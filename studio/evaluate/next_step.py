@@ -9,9 +9,12 @@ from studio.evaluate.measured import Measured
 from studio.events import NextStep, Outcome
 
 MOST_EPOCHS = 1_000
+LONGEST = 100.0
 SLOWER = 0.3
-USUAL_RATE = 1e-3
-"""Where a run named none: that of an untrained model, which is the one that fails to leave chance."""
+USUAL_RATES = {"fasttext": 1e-2, "cnn": 5e-3, "mlp": 2e-3, "transformer": 5e-4}
+"""About what a built-in model learns at where a run names no rate."""
+
+PRETRAINED_RATE = 1e-4
 
 TEACHER_LAYERS = 2
 
@@ -61,12 +64,19 @@ def _longer_teacher(found: Measured) -> NextStep:
 
 
 def _doubled(found: Measured, name: str) -> dict[str, Any]:
-    return {name: min(MOST_EPOCHS, 2 * getattr(found.facts.config, name))}
+    """Twice the epochs; where the run chose them, twice its length."""
+    config = found.facts.config
+    epochs = getattr(config, name)
+    if epochs is None:
+        return {"training_length": min(LONGEST, 2 * config.training_length)}
+    return {name: min(MOST_EPOCHS, 2 * epochs)}
 
 
 def _lower_rate(found: Measured, whose: str) -> NextStep:
-    name = f"{whose}learning_rate"
-    rate = float(f"{SLOWER * (getattr(found.facts.config, name) or USUAL_RATE):.1g}")
+    config, name = found.facts.config, f"{whose}learning_rate"
+    kind = ModelReference.parse(config.teacher if whose else config.student).name.partition("-")[0]
+    usual = USUAL_RATES.get(kind, PRETRAINED_RATE)
+    rate = float(f"{SLOWER * (getattr(config, name) or usual):.2g}")
     who = "the teacher" if whose else "the student"
     return NextStep(code=f"lower_{name}", label=f"Train {who} at a lower learning rate", changes={name: rate})
 

@@ -2,16 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-import torch
-
 from studio.errors import ModelError
 from studio.events import Log
 from studio.models.model import Model
 from studio.pipeline import stage_results
 from studio.pipeline.prepare import RunContext
-from studio.tasks import Encoded
-from studio.tasks.positions import PositionLogits
 
 ROWS = 2_000
 """At most so many validation rows are read."""
@@ -34,8 +29,9 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Iterator[Log]:
     if not bool(task.known(inputs[0].labels).any()):
         return
     moved = [rows.to(context.device.torch_device) for rows in inputs]
-    found = task.targets.measure(stage_results.statistics(context, teachers, moved, context.device))
-    constant = _of_one_answer(context, inputs[0])
+    statistics = stage_results.statistics(context, teachers, moved, context.device)
+    found = task.targets.measure(statistics)
+    constant = task.targets.reference(statistics, len(context.problem.labels)).majority
     if any(found[name] - constant[name] >= LEAST_GAIN for name in found):
         return
     first = task.measures[0]
@@ -47,19 +43,3 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Iterator[Log]:
     if not context.config.allow_weak_teacher:
         raise ModelError(message, CURE)
     yield Log(level="warning", message=f"{message} The run goes on, as allow_weak_teacher asks.")
-
-
-def _of_one_answer(context: RunContext, inputs: Encoded) -> dict[str, float]:
-    """What the answer that is right most often gets where every row is given it."""
-    task, labels = context.problem.task, inputs.labels.cpu()
-    if task.kind == "number":
-        return dict.fromkeys((measure.name for measure in task.measures), 0.0)  # it goes along with nothing
-    known = labels[task.known(labels)]
-    if task.kind == "multi_label":
-        answer = known.float().mean(0) - 0.5
-    else:
-        answer = torch.zeros(context.problem.head["num_labels"])
-        answer[known.long().mode().values] = 1.0
-    same = PositionLogits.arranged(answer.expand(len(labels), -1).clone(), inputs.offsets.cpu())
-    statistics: np.ndarray = task.targets.statistics(same, inputs)
-    return task.targets.measure(statistics)

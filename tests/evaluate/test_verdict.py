@@ -103,7 +103,7 @@ def test_a_teacher_at_chance_earns_no_praise_however_much_better_than_the_contro
     assert "worth it" not in said.sentence
     assert {"weak_teacher", "undertrained"} <= set(codes(said))
     assert said.next_step.code == "lower_teacher_learning_rate"
-    assert said.next_step.changes == {"teacher_learning_rate": 0.0003}
+    assert said.next_step.changes == {"teacher_learning_rate": 0.00015}
 
 
 def test_a_teacher_at_the_majority_class_does_no_harm_either():
@@ -129,7 +129,7 @@ def test_a_student_at_or_below_the_majority_class_did_not_learn(student, floor):
     said = told(0.9, student, student, pairs=(against("control", 0, 0),), reference=reference)
     assert said.outcome == "not_learned"
     assert "not_learned" in codes(said)
-    assert said.next_step.changes == {"learning_rate": 0.0003}
+    assert said.next_step.changes == {"learning_rate": 0.00015}
 
 
 @pytest.mark.parametrize("who", ["student", "control"])
@@ -138,7 +138,7 @@ def test_a_student_or_a_control_that_still_improves_is_no_yardstick(who):
     assert said.outcome == "no_difference"
     assert f"the {who} would have gone on improving" in said.sentence
     assert "worth it" not in said.sentence
-    assert said.next_step.changes == {"epochs": 2 * CONFIG.epochs}
+    assert said.next_step.changes == {"training_length": 2.0}
 
 
 def test_a_teacher_that_still_improved_is_told_and_does_not_take_the_praise():
