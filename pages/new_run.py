@@ -192,8 +192,8 @@ def three_knobs(defaults: dict[str, Any]) -> dict[str, Any]:
 
 def training(defaults: dict[str, Any]) -> dict[str, Any]:
     values = {}
-    epochs, taught = (now(name, defaults) for name in ("epochs", "teacher_epochs"))
-    with st.expander(f"**Training** · {epochs} epochs, teacher {taught}", key="fold-training"):
+    epochs, taught = (now(name, defaults) or "automatic" for name in ("epochs", "teacher_epochs"))
+    with st.expander(f"**Training** · epochs: {epochs}, of the teacher: {taught}", key="fold-training"):
         for column, name in zip(st.columns(3), TRAINING, strict=True):
             with column:
                 values[name] = parameter(name, defaults[name])
