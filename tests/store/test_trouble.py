@@ -34,6 +34,22 @@ def run(store, saved):
     return store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=new_owner())
 
 
+def test_a_run_that_was_submitted_and_one_that_finished_are_on_the_disk_before_anybody_is_told(store, saved):
+    """What SQLite syncs of its log at a commit, it says by this number; 2 is all, 1 is nothing."""
+    levels, execute = [], store._db.execute
+
+    def watched(sql, *values):
+        if sql.startswith(("INSERT INTO runs", "UPDATE runs SET status = ?, finished_at")):
+            levels.append(execute("PRAGMA synchronous").fetchone()[0])
+        return execute(sql, *values)
+
+    store._db.execute = watched
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=new_owner())
+    store.finish(run.id)
+    assert levels == [2, 2]
+    assert execute("PRAGMA synchronous").fetchone()[0] == 1
+
+
 def test_a_full_disk_is_called_one_and_what_was_recorded_stays(store, run):
     store.record(run.id, [events.Log(message="before")])
     fill(store)
