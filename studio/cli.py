@@ -611,8 +611,8 @@ def _tell_verdict(run: RunRow) -> None:
     for caution in run.cautions:
         typer.echo(_shown_safely(f"Caution ({caution.code}): {caution.sentence} {caution.cure}"))
     if run.next_step:
-        settings = "".join(f" --set {name}={value}" for name, value in run.next_step.changes.items())
-        typer.echo(_shown_safely(f"Next: {run.next_step.label}.{f' ({settings.strip()})' if settings else ''}"))
+        settings = " ".join(f"--set {name}={value}" for name, value in run.next_step.changes.items())
+        typer.echo(_shown_safely(f"Next: {run.next_step.label}{f' ({settings})' if settings else ''}."))
 
 
 def _columns_taken(columns: Mapping[str, str], guessed: Sequence[str] = (), unused: Sequence[str] = ()) -> str:
