@@ -1,4 +1,4 @@
-"""The server: starts and ends the training threads, sets the headers; nothing else.
+"""The server: starts and ends the training threads, sets the headers, keeps foreign names out; nothing else.
 
 The pages live in `pages/`, the navigation in `pages/_shell.py`: a page that is asked for directly goes through it too.
 """
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import plotly
 import streamlit as st
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pages._access import Door, content_policy
 from studio.home import Home
 from studio.service.runtime import Runtime
 
@@ -25,12 +26,11 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": "frame-ancestors 'none'; object-src 'none'; base-uri 'self'",
 }
 
 
 class SecurityHeaders:
-    """Adds `HEADERS` to every answer."""
+    """Adds `HEADERS` and the policy of what a page may load to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -39,7 +39,8 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                policy = content_policy(Headers(scope=scope).get("host"))
+                for name, value in (HEADERS | {"Content-Security-Policy": policy}).items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -66,5 +67,5 @@ app = st.App(
     ROOT / "pages" / "_shell.py",
     lifespan=lifespan,
     routes=[Route("/studio-assets/plotly.min.js", plotly_script)],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[Middleware(SecurityHeaders), Middleware(Door)],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
-from studio import tasks
+from studio import harmless, tasks
 from studio.config.methods import LOSSES
 from studio.events import Confusion, Evaluation, StageResult, stage
 from studio.store.rows import Point
@@ -207,8 +207,8 @@ def confusion(matrix: Confusion) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=shares,
-            x=matrix.labels,
-            y=matrix.labels,
+            x=harmless.in_charts(matrix.labels),
+            y=harmless.in_charts(matrix.labels),
             customdata=counts,
             text=None if many else counts,
             texttemplate=None if many else "%{text}",

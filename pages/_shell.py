@@ -4,29 +4,17 @@ import sys
 from pathlib import Path
 
 import streamlit as st
-from streamlit.errors import StreamlitSecretNotFoundError
 
 NAME = "Distillation Studio"
 ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from pages._access import has_login, needs_login  # noqa: E402  the path must be known first
+
 st.set_page_config(page_title=NAME, page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
 st.html(ROOT / "assets" / "studio.css")
-
-
-def is_open_to_a_network() -> bool:
-    """Whether the server listens on more than this machine's own address."""
-    return st.get_option("server.address") not in ("127.0.0.1", "localhost", "::1")
-
-
-def has_login() -> bool:
-    """Whether a login provider is set up in `.streamlit/secrets.toml`."""
-    try:
-        return "auth" in st.secrets
-    except StreamlitSecretNotFoundError:
-        return False
 
 
 def login() -> None:
@@ -42,7 +30,7 @@ def login() -> None:
     st.button("Sign in", type="primary", on_click=st.login)
 
 
-if is_open_to_a_network() and not st.user.get("is_logged_in", False):
+if needs_login() and not st.user.get("is_logged_in", False):
     st.navigation([st.Page(login, title="Sign in")], position="hidden").run()
 else:
     from pages._studio import set_title, show_trouble

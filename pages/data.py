@@ -15,7 +15,7 @@ from studio import tasks
 from studio.errors import StudioError
 from studio.store.rows import DatasetRow
 
-TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
+TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "arrow", "feather", "gz", "bz2", "xz", "zst", "zip"]
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
 NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
 CHUNK = 1024**2
@@ -31,6 +31,7 @@ def on_disk(file: Any) -> Path:
     folder = home.uploads / hashlib.sha256(file.file_id.encode()).hexdigest()[:16]
     path = folder / "file"
     if not path.exists():
+        home.make()
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / "part"
         with part.open("wb") as to:
@@ -42,9 +43,9 @@ def on_disk(file: Any) -> Path:
 
 @st.cache_data(show_spinner="Reading the file …", max_entries=4)
 def read(path: str, name: str, header: bool | None) -> Any:
-    from studio.data import uploads
+    from studio.data import apart
 
-    return uploads.read(Path(path), name=name, header=header)
+    return apart.read(Path(path), name=name, header=header)
 
 
 @st.cache_data(show_spinner="Checking the data …", max_entries=4)

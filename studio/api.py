@@ -335,6 +335,8 @@ def load_dataset(
     validation: Any = None,
     unlabelled: Any = None,
     header: bool | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
     test_share: float = 0.2,
     validation_share: float = 0.1,
     drop_leaked: bool = True,
@@ -354,7 +356,7 @@ def load_dataset(
             labels of a cell, where a row can have several (| where they come as a list of classes).
         test, validation, unlabelled: further sources of the same columns: the test rows, the validation rows, rows
             without labels, which the student learns from the teacher alone.
-        header: whether the first line of a text file names the columns; found out when left out.
+        header, encoding, delimiter: how a text file is to be read; found out when left out.
         test_share, validation_share, seed: how the splits are cut that the source does not bring.
         drop_leaked: remove training rows that the given test or validation rows repeat.
         home: where it is kept; the folder `STUDIO_HOME` when left out.
@@ -367,7 +369,8 @@ def load_dataset(
     columns = _given({"input": input, "pair": pair, "label": label, "split": split, "separator": separator})
     saved = _saved(place, source) if isinstance(source, str) else None
     if saved is not None:
-        asked = [*_given({"name": name, "task": task, "header": header}), *columns, *_given(others)]
+        how = {"name": name, "task": task, "header": header, "encoding": encoding, "delimiter": delimiter}
+        asked = [*_given(how), *columns, *_given(others)]
         if asked:
             raise DataError(
                 f"{source!r} is saved already; {asked[0]} cannot change it.", "Leave it out, or load the file."
@@ -378,7 +381,7 @@ def load_dataset(
     added = library.add(
         place.store,
         place.home,
-        _files(source, others, header),
+        _files(source, others, {"header": header, "encoding": encoding, "delimiter": delimiter}),
         name=name,
         like=library.name_like(_origin(source)),
         task=task,
@@ -499,21 +502,21 @@ def _origin(source: Any) -> str:
     return str(named or type(source).__name__)
 
 
-def _files(source: Any, others: Mapping[str, Any], header: bool | None) -> Files:
+def _files(source: Any, others: Mapping[str, Any], how: Mapping[str, Any]) -> Files:
     from studio.service import library
 
-    more = {role: _upload(other, header) for role, other in others.items() if other is not None}
-    return library.Files(_upload(source, header), **more)
+    more = {role: _upload(other, how) for role, other in others.items() if other is not None}
+    return library.Files(_upload(source, how), **more)
 
 
-def _upload(source: Any, header: bool | None) -> Any:
+def _upload(source: Any, how: Mapping[str, Any]) -> Any:
     import datasets as hf
     import pandas as pd
 
     from studio.service import sources
 
     if isinstance(source, str | Path):
-        return sources.read(Path(source).expanduser(), header)
+        return sources.read(Path(source).expanduser(), **how)
     if isinstance(source, pd.DataFrame):
         return sources.of_frame(source)
     if isinstance(source, hf.Dataset | hf.DatasetDict):

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from studio import events, tasks
+from studio import events, harmless, tasks
 from studio.config.reading import parse_yaml
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError, of_system
 from studio.events import TrainedRole
@@ -38,6 +38,10 @@ from studio.service.runs import carry
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
 
+if TYPE_CHECKING:
+    from studio.data.uploads import Upload
+    from studio.service.library import Files
+
 app = typer.Typer(
     help="Shrink a model: distil a large teacher into a small student.",
     no_args_is_help=True,
@@ -48,11 +52,42 @@ app.add_typer(data_app, name="data")
 
 _shown = Console(stderr=True)
 _log = logging.getLogger(__name__)
-_CONTROL_CHARACTERS = dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 LARGEST_ID = 2**63 - 1  # what SQLite can count to
 MOST_LABELS, MOST_LETTERS = 50, 200
 DataName = Annotated[str, typer.Argument(metavar="DATA", help="The name of the data set, or its number.")]
 RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, max=LARGEST_ID, help="The number of the run.")]
+DataPath = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip), a ZIP of images, or a folder "
+        "with a file a split."
+    ),
+]
+TaskName = Annotated[str | None, typer.Option(help=f"{', '.join(tasks.TASKS)}. Guessed when left out.")]
+InputColumn = Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")]
+PairColumn = Annotated[str | None, typer.Option(help="Column with the second text, where two are read together.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column with the label. Guessed.")]
+SplitColumn = Annotated[
+    str | None,
+    typer.Option(help="Column that says train, validation or test. Taken when it is called split; none: no column."),
+]
+TestFile = Annotated[Path | None, typer.Option(help="A second file, to be the test set.")]
+ValidationFile = Annotated[Path | None, typer.Option(help="A file that is the validation set.")]
+UnlabelledFile = Annotated[
+    Path | None, typer.Option(help="A file of inputs without labels, which the teacher alone will label.")
+]
+Separator = Annotated[
+    str | None, typer.Option(help="What stands between the labels of one cell, such as |, if a row has several.")
+]
+Header = Annotated[bool | None, typer.Option("--header/--no-header", help="Guessed when left out.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Such as utf-8, gb18030 or cp1252: bytes that do not fit are replaced. Guessed.")
+]
+Delimiter = Annotated[str | None, typer.Option(help="What stands between columns: one character, or tab. Guessed.")]
+DropLeaked = Annotated[
+    bool,
+    typer.Option("--drop-leaked/--keep-leaked", help="Remove training rows that given test rows repeat, or not."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on standard output, and nothing else.")]
 
 
@@ -75,9 +110,10 @@ def main() -> None:
 
 def _kept_details() -> str:
     """Write the error being handled into the log of the home; a sentence that says where, or that it could not be."""
-    file = Home.from_environment().root / "cli.log"
+    home = Home.from_environment()
+    file = home.root / "cli.log"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        home.make()
         _log.addHandler(logging.FileHandler(file, encoding="utf-8"))
     except OSError:
         return f"The details could not be written to {file}."
@@ -97,31 +133,64 @@ def demo(kind: Annotated[Literal["text", "images"], typer.Argument()] = "text", 
     _carry(store, home, run, as_json)
 
 
+@data_app.command("check")
+def data_check(
+    path: DataPath,
+    task: TaskName = None,
+    input_column: InputColumn = None,
+    pair: PairColumn = None,
+    label: LabelColumn = None,
+    split: SplitColumn = None,
+    test: TestFile = None,
+    validation: ValidationFile = None,
+    separator: Separator = None,
+    unlabelled: UnlabelledFile = None,
+    header: Header = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read and check a data set without saving it: what was taken, and what was found."""
+    from studio.service import library
+
+    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
+    columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
+    with _busy(f"Reading {path.name}"):
+        files = _files(path, others, header, encoding, delimiter)
+        found = library.check(files, task=task, columns=_wanted(columns))
+    if as_json:
+        return _print_json(found.facts)
+    report = found.report
+    for note in found.notes:
+        typer.echo(_shown_safely(note))
+    if files.rows.kind != "images":
+        typer.echo(_shown_safely(_columns_taken(found.columns.as_dict(), found.guessed, found.unused)))
+    counts = ", ".join(f"{count:,} {name}" for name, count in report.splits.items())
+    typer.echo(_shown_safely(f"{report.read:,} rows read, {report.rows:,} kept: {counts}. Task: {found.rows.task}."))
+    for warning in report.warnings:
+        typer.echo(_shown_safely(warning))
+    if not report.warnings:
+        typer.echo("Nothing was found that speaks against training on it.")
+
+
 @data_app.command("add")
 def data_add(
-    path: Annotated[
-        Path,
-        typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, a ZIP of images, or a folder with a file a split."),
-    ],
+    path: DataPath,
     name: Annotated[
         str | None, typer.Option(help="The name under which it is saved; the file's when left out.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help=f"{', '.join(tasks.TASKS)}. Guessed when left out.")] = None,
-    input_column: Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")] = None,
-    pair: Annotated[str | None, typer.Option(help="Column with the second text, where two are read together.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column with the label. Guessed.")] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Column that says train, validation or test. Taken when it is called split.")
-    ] = None,
-    test: Annotated[Path | None, typer.Option(help="A second file, to be the test set.")] = None,
-    validation: Annotated[Path | None, typer.Option(help="A file that is the validation set.")] = None,
-    separator: Annotated[
-        str | None, typer.Option(help="What stands between the labels of one cell, such as |, if a row has several.")
-    ] = None,
-    unlabelled: Annotated[
-        Path | None, typer.Option(help="A file of inputs without labels, which the teacher alone will label.")
-    ] = None,
-    header: Annotated[bool | None, typer.Option("--header/--no-header", help="Guessed when left out.")] = None,
+    task: TaskName = None,
+    input_column: InputColumn = None,
+    pair: PairColumn = None,
+    label: LabelColumn = None,
+    split: SplitColumn = None,
+    test: TestFile = None,
+    validation: ValidationFile = None,
+    separator: Separator = None,
+    unlabelled: UnlabelledFile = None,
+    header: Header = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     test_share: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of the rows for testing, where none are given.")
     ] = 0.2,
@@ -129,37 +198,33 @@ def data_add(
         float, typer.Option(min=0.01, max=0.9, help="Share of the rows for validation, where none are given.")
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
-    drop_leaked: Annotated[
-        bool,
-        typer.Option("--drop-leaked/--keep-leaked", help="Remove training rows that given test rows repeat, or not."),
-    ] = True,
+    drop_leaked: DropLeaked = True,
     as_json: AsJson = False,
 ) -> None:
     """Read, check, split and save a data set; say which columns it took."""
-    from studio.service import library, sources
+    from studio.service import library
 
     home, store = _open()
     others = {"test": test, "validation": validation, "unlabelled": unlabelled}
     columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
     with _busy(f"Reading {path.name}"):
-        rows = sources.read(path, header)
-        more = {role: sources.read(file, header) for role, file in others.items() if file is not None}
+        files = _files(path, others, header, encoding, delimiter)
     with _busy("Saving"):
         added = library.add(
             store,
             home,
-            library.Files(rows, **more),
+            files,
             name=name,
             like=library.name_like(path.name),
             task=task,
-            columns={role: column for role, column in columns.items() if column is not None},
+            columns=_wanted(columns),
             split=library.Split(validation_share, test_share, drop_leaked, seed),
         )
     saved = added.row
     if as_json:
-        told = {"guessed": added.guessed, "unused": added.unused, "removed": added.removed}
+        told = {"guessed": added.guessed, "unused": added.unused, "removed": added.removed, "notes": added.notes}
         return _print_json(_dataset_facts(saved) | told)
-    if rows.kind != "images":
+    if files.rows.kind != "images":
         _say(_columns_taken(saved.columns, added.guessed, added.unused))
     if added.removed:
         _say(f"Removed {added.removed:,} training rows that the given test or validation rows repeat (--keep-leaked).")
@@ -167,6 +232,24 @@ def data_add(
         _say(note)
     where = "Saved as" if added.is_new else "The same content is there already:"
     typer.echo(_shown_safely(f"{where} data set {saved.id}, {saved.name!r}: {_sizes(saved)}."))
+
+
+def _files(
+    path: Path, others: Mapping[str, Path | None], header: bool | None, encoding: str | None, delimiter: str | None
+) -> "Files":
+    """The file and those beside it, read."""
+    from studio.service import library, sources
+
+    def read(file: Path) -> "Upload":
+        return sources.read(file, header, encoding=encoding, delimiter=delimiter)
+
+    return library.Files(read(path), **{role: read(file) for role, file in others.items() if file is not None})
+
+
+def _wanted(columns: Mapping[str, str | None]) -> dict[str, str]:
+    """The columns that were named; a split called none is no column."""
+    named = {role: column for role, column in columns.items() if column is not None}
+    return named | ({"split": ""} if named.get("split") == "none" else {})
 
 
 @data_app.command("list")
@@ -662,4 +745,4 @@ def _plain(text: str) -> str:
 
 def _shown_safely(text: str) -> str:
     """A user's text whose control characters cannot steer the terminal."""
-    return text.translate(_CONTROL_CHARACTERS)
+    return harmless.in_terminal(text)

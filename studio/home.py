@@ -26,6 +26,12 @@ class Home:
     def from_environment(cls) -> "Home":
         return cls(Path(os.environ.get("STUDIO_HOME") or DEFAULT_HOME).expanduser().resolve())
 
+    def make(self) -> None:
+        """Create the folder, for its owner alone: it holds data and models."""
+        if not self.root.is_dir():
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)
+
     @property
     def database(self) -> Path:
         return self.root / "studio.db"

@@ -20,6 +20,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from studio.config.reading import parse_config
+from studio.data import apart, uploads
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
@@ -55,6 +56,13 @@ def _few_passes_on_the_clock() -> None:
     latency = sys.modules.get("studio.evaluate.latency")
     if latency is not None:
         latency.PASSES = latency.FEWEST_PASSES + 1
+
+
+@pytest.fixture(autouse=True)
+def _uploads_read_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not the reader's process that is tested, no time is lost on starting one."""
+    if "apart" not in request.path.stem:
+        monkeypatch.setattr(apart, "read", uploads.read)
 
 
 @pytest.fixture

@@ -163,6 +163,24 @@ def test_what_was_added_tells_which_columns_it_took(studio, tmp_path):
     assert "bad (60), good (60)" in shown
 
 
+def test_a_check_tells_people_and_programs_alike_what_was_taken_and_found_and_saves_nothing(studio, store, tmp_path):
+    path = tmp_path / "films.csv"
+    rows = reviews().table.assign(split=["train"] * 80 + ["dev"] * 20 + ["eval_test"] * 20)
+    rows.loc[3, "text"] = " "
+    path.write_bytes(rows.to_csv(index=False, sep=";").replace("cold", "kühl").encode("cp1252"))
+    facts = json.loads(studio("data", "check", path, "--split", "none", "--json").stdout)
+    assert facts["columns"] == {"input": "text", "label": "label"}
+    assert facts["unused"] == ["split"]
+    assert (facts["report"]["read"], facts["report"]["rows"]) == (120, 119)
+    assert facts["report"]["refused"] == [{"reason": "no input", "count": 1, "lines": [5]}]
+    told = studio("data", "check", path, "--split", "none", "--encoding", "cp1252", "--delimiter", ";").stdout
+    assert "Encoding cp1252, semicolon between columns, with a header." in told
+    assert "120 rows read, 119 kept" in told
+    for finding in facts["report"]["findings"]:
+        assert finding["message"] in told.replace("\n", " ")
+    assert not store.datasets()
+
+
 def test_given_files_and_shares_make_the_splits_and_leaks_go_unless_they_are_kept(studio, tmp_path):
     whole = reviews().table
     whole[:100].to_csv(tmp_path / "train.csv", index=False)

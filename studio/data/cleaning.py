@@ -8,19 +8,21 @@ from datasets import disable_progress_bars
 from pydantic import BaseModel
 
 from studio import tasks
+from studio.data import findings, splits
+from studio.data.cells import Refused
 from studio.data.columns import Columns, guess_columns
-from studio.data.uploads import SPLITS, Upload
+from studio.data.findings import Finding
+from studio.data.uploads import Upload
 from studio.errors import DataError
 from studio.tasks.classes import BETWEEN
 from studio.tasks.task import Task
 
 MIN_ROWS = 10
-FEW_ROWS = 10
-"""A class with fewer rows is hard to learn."""
+NO_INPUT, NO_LABEL = "no input", "for testing, without a label"
 
 
 class Report(BaseModel):
-    """What was found in a data set before it is saved."""
+    """What was found in a data set before it is saved. `read` = `rows` + those that were `refused`."""
 
     rows: int
     labelled: int
@@ -32,6 +34,9 @@ class Report(BaseModel):
     conflicts: int
     leaked: int
     splits: dict[str, int]
+    read: int = 0
+    refused: list[Refused] = []
+    findings: list[Finding] = []
     warnings: list[str]
 
 
@@ -41,6 +46,7 @@ class Rows:
     ("" = none) and split ("" = not said).
 
     `multi_label`: a row can have any number of labels; they stand in one cell, with `BETWEEN` between them.
+    `refused` says which rows of the files are not among them, and why; `hints` what their other columns tell.
     """
 
     task: str
@@ -48,6 +54,8 @@ class Rows:
     empty: int
     labels: list[str] = field(default_factory=list)
     multi_label: bool = False
+    refused: tuple[Refused, ...] = ()
+    hints: tuple[Finding, ...] = ()
 
     @property
     def learns(self) -> Task:
@@ -68,14 +76,29 @@ def clean(
     if unlabelled is not None:
         parts.append(_part(unlabelled, _input_columns(unlabelled, columns, task), learns).assign(split="train"))
     table = pd.concat(parts, ignore_index=True)
-    blank = table["input"].map(lambda value: not value if isinstance(value, bytes) else not str(value).strip())
-    unlabelled_test = (table["split"] == "test") & (table["label"] == "")
-    table = table[~blank & ~unlabelled_test].reset_index(drop=True)
+    table, refused = _usable(table)
     learns.inputs.check(table)
     labels = learns.targets.names(list(table["label"]), columns.label)
     if len(table) < MIN_ROWS:
         raise DataError(f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed.", "Bring more data.")
-    return Rows(task, table, int(blank.sum()), labels, multi_label=columns.separator is not None)
+    earlier = [each for given in (upload, test, unlabelled) if given is not None for each in given.refused]
+    empty = next((each.count for each in refused if each.reason == NO_INPUT), 0)
+    return Rows(
+        task, table, empty, labels, multi_label=columns.separator is not None, refused=(*earlier, *refused),
+        hints=findings.of_columns(upload.table, columns, learns),
+    )  # fmt: skip
+
+
+def _usable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Refused]]:
+    """The rows that have an input and, where they are for testing, a label; the others are counted."""
+    blank = table["input"].map(lambda value: not value if isinstance(value, bytes) else not str(value).strip())
+    unlabelled_test = (table["split"] == "test") & (table["label"] == "") & ~blank
+    refused = [
+        Refused.of(reason, table.loc[rows, "line"].tolist())
+        for reason, rows in ((NO_INPUT, blank), (NO_LABEL, unlabelled_test))
+        if rows.any()
+    ]
+    return table[~blank & ~unlabelled_test].drop(columns="line").reset_index(drop=True), refused
 
 
 def inspect(rows: Rows) -> Report:
@@ -96,9 +119,12 @@ def inspect(rows: Rows) -> Report:
         conflicts=int((different > 1).sum()),
         leaked=leaked,
         splits={split or "not said": int(count) for split, count in table["split"].value_counts().items()},
+        read=len(table) + sum(each.count for each in rows.refused),
+        refused=list(rows.refused),
         warnings=[],
     )
-    return report.model_copy(update={"warnings": _warnings(report, rows.learns)})
+    found = [*_counted(report), *findings.of_rows(table, same, rows.learns, report.classes), *rows.hints]
+    return report.model_copy(update={"findings": found, "warnings": [each.message for each in found]})
 
 
 def _input_columns(upload: Upload, like: Columns, task: str) -> Columns:
@@ -122,12 +148,18 @@ def _part(upload: Upload, columns: Columns, task: Task) -> pd.DataFrame:
         raise DataError(f"Both texts are the same column, {columns.input!r}.", "Choose two different ones.")
     empty = pd.Series([""] * len(table), index=table.index, dtype=object)
     label = table[columns.label].map(lambda cell: _label(cell, columns.separator, task)) if columns.label else empty
-    split = (
-        table[columns.split].map(lambda value: SPLITS.get(str(value).strip().lower(), "")) if columns.split else empty
-    )
+    split = _splits(table[columns.split], columns.split) if columns.split else empty
     pair = table[columns.pair] if columns.pair else empty
-    values = {"input": table[columns.input], "pair": pair, "label": label, "split": split}
+    lines = upload.lines if len(upload.lines) == len(table) else range(1, len(table) + 1)
+    values = {"input": table[columns.input], "pair": pair, "label": label, "split": split, "line": list(lines)}
     return pd.DataFrame(values, dtype=object)
+
+
+def _splits(cells: pd.Series, column: str) -> pd.Series:
+    """The split that each cell names; "" where it names none. A name that is no split's is asked for."""
+    named = cells.map(lambda cell: str(cell).strip())
+    splits.require_known(set(named) - {""}, f"A split in the column {column!r}")
+    return named.map(lambda name: splits.of(name) or "")
 
 
 def _label(cell: object, separator: str | None, task: Task) -> str:
@@ -164,24 +196,36 @@ def _word_counts(table: pd.DataFrame) -> dict[str, int]:
     return {name: int(counts.quantile(share)) for name, share in shares.items()}
 
 
-def _warnings(report: Report, task: Task) -> list[str]:
-    warnings = []
-    small = [label for label, count in report.classes.items() if count < FEW_ROWS and task.kind != "number"]
-    if small:
-        more = f" and {len(small) - 5} more" if len(small) > 5 else ""
-        warnings.append(f"Fewer than 10 rows for {', '.join(map(repr, small[:5]))}{more}: these are hard to learn.")
+def _counted(report: Report) -> list[Finding]:
+    """What the counts alone tell."""
+    told = []
     if report.leaked:
-        warnings.append(
-            f"{report.leaked:,} rows appear in both training and validation or test data: "
-            "the results will look better than they are."
+        told.append(
+            Finding(
+                kind="leaks",
+                count=report.leaked,
+                message=f"{report.leaked:,} rows appear in both training and validation or test data: "
+                "the results will look better than they are.",
+            )
         )
     if report.conflicts:
-        warnings.append(f"{report.conflicts:,} identical inputs have conflicting labels.")
+        message = f"{report.conflicts:,} identical inputs have conflicting labels."
+        told.append(Finding(kind="conflicts", count=report.conflicts, message=message))
+    if report.duplicates:
+        message = f"{report.duplicates:,} rows repeat the input of another row."
+        told.append(Finding(kind="copies", count=report.duplicates, message=message))
     if report.empty:
-        warnings.append(f"{report.empty:,} rows have no input and are left out.")
+        message = f"{report.empty:,} rows have no input and are left out."
+        told.append(Finding(kind="empty", count=report.empty, message=message))
+    told += [
+        Finding(kind="refused", count=each.count, message=str(each))
+        for each in report.refused
+        if each.reason != NO_INPUT
+    ]
     if report.unlabelled:
-        warnings.append(f"{report.unlabelled:,} rows have no label: the student learns them from the teacher alone.")
-    return warnings
+        message = f"{report.unlabelled:,} rows have no label: the student learns them from the teacher alone."
+        told.append(Finding(kind="unlabelled", count=report.unlabelled, message=message))
+    return told
 
 
 disable_progress_bars()  # its bars would end up in the log of the server

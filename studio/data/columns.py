@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio import tasks
+from studio.data import splits
 from studio.data.uploads import Upload
 
 SEPARATORS = ("|", ";", ",")
@@ -24,6 +25,8 @@ _LABEL_NAMES = (
     "similarity",
     "rating",
 )
+_ID_NAMES = ("id", "index", "idx", "uid", "uuid", "guid", "row", "number", "key")
+_SPLIT_NAMES = ("split", "subset", "partition", "fold", "set")
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,7 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     inputs = tasks.get(task).inputs
     roles = inputs.guess(upload.kind, upload.table) or {}
     names = {str(name).strip().lower(): str(name) for name in upload.table.columns}
-    split = roles.get("split") or next(
-        (names[name] for name in ("split", "subset", "partition") if name in names), None
-    )
+    split = roles.get("split") or next((names[name] for name in _SPLIT_NAMES if _says_split(upload, names, name)), None)
     left = [str(name) for name in upload.table.columns if str(name) != split]
     label = roles.get("label") or next((names[name] for name in _LABEL_NAMES if name in names), None)
     text = roles.get("input") or _longest(upload, [name for name in left if name != label] or left)
@@ -94,16 +95,23 @@ def _looks_like(upload: Upload, name: str) -> bool:
     return label is not None and task.targets.fits([str(cell) for cell in upload.table[label].head(SAMPLE)])
 
 
+def _says_split(upload: Upload, names: dict[str, str], name: str) -> bool:
+    """Whether there is a column of that name, and one of its first cells names a split."""
+    return name in names and any(splits.of(str(cell)) for cell in upload.table[names[name]].head(SAMPLE))
+
+
 def _longest(upload: Upload, names: Sequence[str]) -> str:
     sample = upload.table.head(SAMPLE)
     return max(names, key=lambda name: sample[name].astype(str).str.len().mean())
 
 
 def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
-    """The column with the fewest different values, if it has few; else the first one."""
+    """The column with the fewest different values, if it has few; else the first one in which some come again."""
     sample = upload.table.head(SAMPLE)
-    few = [name for name in names if 1 < sample[name].nunique() <= max(2, min(200, len(sample) // 2))]
-    return min(few, key=lambda name: sample[name].nunique(), default=names[0] if names else None)
+    kinds = {name: sample[name].nunique() for name in names}
+    few = [name for name in names if 1 < kinds[name] <= max(2, min(200, len(sample) // 2))]
+    others = [name for name in names if kinds[name] < len(sample) and name.strip().lower() not in _ID_NAMES]
+    return min(few, key=lambda name: kinds[name], default=others[0] if others else None)
 
 
 def guess_separator(upload: Upload, label: str | None) -> str | None:

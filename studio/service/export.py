@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from studio import files, tasks
+from studio import files, harmless, tasks
 from studio.errors import ExportError
 from studio.events import Evaluation, StageResult
 from studio.home import Home
@@ -17,6 +17,7 @@ from studio.store.rows import RunRow
 from studio.store.store import Store
 from studio.tasks import Task
 
+MOST_LABELS = 20
 _PACKAGE = Path(__file__).parents[1]
 _LOADERS = {
     "studio_architectures": _PACKAGE / "tasks" / "architectures.py",
@@ -125,9 +126,10 @@ def model_card(
         *(_onnx_lines(conversion) if conversion else []),
         "## Data",
         "",
-        f"{_words(dataset.name)}: "
+        f"{harmless.in_markdown(dataset.name)}: "
         + ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
-        + f" rows; labels: {', '.join(map(_words, dataset.labels[:20]))}{' …' if len(dataset.labels) > 20 else ''}.",
+        + f" rows; labels: {', '.join(map(harmless.in_markdown, dataset.labels[:MOST_LABELS]))}"
+        + f"{' …' if len(dataset.labels) > MOST_LABELS else ''}.",
         "",
         "## Results on the test rows",
         "",
@@ -208,11 +210,6 @@ def _onnx_lines(conversion: Conversion) -> list[str]:
         *[f"\nThe {form.name} file is left out. {form.left_out}" for form in conversion.forms if form.left_out],
         "",
     ]
-
-
-def _words(text: str) -> str:
-    """A user's text as words of Markdown: on one line, and without meaning."""
-    return re.sub(r"([\\`*<>\[\]|])", r"\\\1", " ".join(text.split()))
 
 
 def _row(result: Evaluation) -> str:

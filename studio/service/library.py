@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from studio.data.cleaning import Rows, clean, inspect, keys
+from studio.data.cleaning import Report, Rows, clean, inspect, keys
 from studio.data.columns import Columns, fitting, guess_columns
 from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, drawn, fingerprint, load, write
 from studio.data.uploads import Upload
@@ -49,6 +49,30 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What would be saved, and what was found in it before leaks were removed: `removed` so many training rows that a
+    held-out split had, too.
+
+    `guessed` are the roles that nobody named a column for; `unused` the columns that no role took.
+    """
+
+    rows: Rows
+    report: Report
+    columns: Columns
+    notes: tuple[str, ...]
+    guessed: tuple[str, ...]
+    unused: tuple[str, ...]
+    removed: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {"task": self.rows.task, "columns": self.columns.as_dict(), "guessed": self.guessed,
+                "unused": self.unused, "removed": self.removed, "notes": self.notes,
+                "report": self.report.model_dump()}  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Added:
     """A data set that was read in: its row, and what a person should know of how it was read.
 
@@ -81,29 +105,42 @@ def add(
     `like`, with a number behind it where that is taken.
     Raises `DataError` where the data cannot be used, or the name is taken by other content.
     """
-    split, wanted = split or Split(), dict(columns or {})
+    split = split or Split()
+    found = check(files, task=task, columns=columns, drop_leaked=split.drop_leaked)
+    before = {row.id for row in store.datasets()}
+    row = save(
+        store, home, name, found.rows, found.columns,
+        like=like, validation_share=split.validation_share, test_share=split.test_share, seed=split.seed,
+    )  # fmt: skip
+    return Added(row, found.notes, found.guessed, found.unused, found.removed, is_new=row.id not in before)
+
+
+def check(
+    files: Files, *, task: str | None = None, columns: Mapping[str, str] | None = None, drop_leaked: bool = True
+) -> Checked:
+    """What was read, cleaned and looked at; nothing is saved. A role whose column is "" has none.
+
+    Raises `DataError` where the data cannot be used.
+    """
+    wanted = {role: column or None for role, column in (columns or {}).items()}
     possible = fitting(files.rows)
     kind = task or possible[0]
     if kind not in possible:
         raise DataError(f"The file does not hold data for {kind}.", f"It fits {', '.join(possible)}.")
-    chosen = replace(guess_columns(files.rows, kind), **wanted)
+    chosen = replace(guess_columns(files.rows, kind), **wanted)  # type: ignore[arg-type]
     joined, marked = _with_held_out(files, chosen)
     rows = clean(joined, marked, kind, None, files.unlabelled)
-    kept = without_leaks(rows) if split.drop_leaked else rows
-    before = {row.id for row in store.datasets()}
-    row = save(
-        store, home, name, kept, chosen,
-        like=like, validation_share=split.validation_share, test_share=split.test_share, seed=split.seed,
-    )  # fmt: skip
+    kept = without_leaks(rows) if drop_leaked else rows
     taken = chosen.as_dict()
     hidden = {"image", "file", *taken.values()} if files.rows.kind == "images" else set(taken.values())
-    return Added(
-        row=row,
+    return Checked(
+        rows=kept,
+        report=inspect(rows),
+        columns=chosen,
         notes=files.rows.notes,
         guessed=tuple(role for role in taken if role not in wanted),
         unused=tuple(column for column in map(str, files.rows.table.columns) if column not in hidden),
         removed=len(rows.table) - len(kept.table),
-        is_new=row.id not in before,
     )
 
 
@@ -249,7 +286,14 @@ def _with_held_out(files: Files, columns: Columns) -> tuple[Upload, Columns]:
     name = columns.split or "split of the files"
     first = files.rows.table if columns.split else files.rows.table.assign(**{name: ""})
     table = pd.concat([first, *(rows.assign(**{name: split}) for split, rows in held.items())], ignore_index=True)
-    return replace(files.rows, table=table.fillna("")), replace(columns, split=name)
+    lines = (*_lines(files.rows), *([0] * sum(map(len, held.values()))))
+    refused = tuple(each for upload in (files.rows, *given.values()) if upload is not None for each in upload.refused)
+    joined = replace(files.rows, table=table.fillna(""), lines=lines, refused=refused)
+    return joined, replace(columns, split=name)
+
+
+def _lines(upload: Upload) -> tuple[int, ...]:
+    return upload.lines if len(upload.lines) == len(upload.table) else tuple(range(1, len(upload.table) + 1))
 
 
 def _named(value: object, labels: list[str]) -> object:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from studio import tasks
+from studio import harmless, tasks
 from studio.errors import DataError, ExportError, ModelError
 from studio.events import TrainedRole
 from studio.home import Home
@@ -201,8 +201,8 @@ def _writer(file: TextIO, to: Path, columns: list[str], separator: str) -> Calla
     if to.suffix.lower() in LINES:
         return lambda row: print(json.dumps(row, ensure_ascii=False), file=file)
     table = csv.writer(file, delimiter=DELIMITERS[to.suffix.lower()], lineterminator="\n")
-    table.writerow(columns)
-    return lambda row: table.writerow([_cell(row.get(name, ""), separator) for name in columns])
+    table.writerow([harmless.in_table(name) for name in columns])
+    return lambda row: table.writerow([harmless.in_table(_cell(row.get(name, ""), separator)) for name in columns])
 
 
 def _cell(value: Any, separator: str) -> Any:

@@ -4,6 +4,7 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Image, List, load_from_disk
 from PIL import Image as pillow
 
-from studio.data import uploads
-from studio.data.uploads import IMAGES, SPLITS, TABLES, Upload
+from studio.data import apart, cells, splits, uploads
+from studio.data.uploads import IMAGES, TABLES, Upload
 from studio.errors import DataError
 
 UNLABELLED_SPLITS = ("unsupervised", "unlabelled", "unlabeled")
@@ -24,18 +25,27 @@ SEPARATOR = "|"
 _IMAGE_ROLES = ("label", "split", "file")
 
 
-def read(source: Path, header: bool | None = None) -> Upload:
+def read(
+    source: Path, header: bool | None = None, *, encoding: str | None = None, delimiter: str | None = None
+) -> Upload:
     """A file, or a folder: one that `save_to_disk` of the `datasets` library wrote, one with a table for each split
-    (train.csv, test.csv …), or one of image folders. Raises `DataError` where it holds none of these."""
+    (train.csv, test.csv …), or one of image folders. Raises `DataError` where it holds none of these.
+
+    Files are read by a process of its own, with limits of memory and time.
+    """
+    how: dict[str, Any] = {"header": header, "encoding": encoding, "delimiter": delimiter}
     if not source.is_dir():
-        return uploads.read(source, header=header)
+        return apart.read(source, **how)
     if any((source / name).is_file() for name in ("dataset_dict.json", "state.json")):
         return of_datasets(_opened(source))
-    tables = {file: SPLITS[file.stem.lower()] for file in sorted(source.iterdir()) if _is_table_of_a_split(file)}
-    if not tables:
+    tables = [file for file in sorted(source.iterdir()) if file.suffix.lower().removeprefix(".") in TABLES]
+    marked = [file for file in tables if file.is_file() and splits.of(file.stem)]
+    if not marked:
         return _images(source)
-    parts = [(split, uploads.read(file, header=header).table) for file, split in tables.items()]
-    return Upload("table", _joined(parts), (f"Splits from {', '.join(file.name for file in tables)}.",))
+    joined = uploads.joined([(file.name, apart.read(file, **how)) for file in marked])
+    left = [file.name for file in tables if file not in marked]
+    notes = (f"Not read, for its name says no split: {', '.join(left)}.",) if left else ()
+    return replace(joined, notes=(*joined.notes, *notes))
 
 
 def of_frame(frame: pd.DataFrame) -> Upload:
@@ -46,10 +56,10 @@ def of_frame(frame: pd.DataFrame) -> Upload:
     frame = frame.rename(columns=str).reset_index(drop=True)
     image = next((name for name in frame.columns if _holds_images(frame[name])), None)
     if image is None:
-        return uploads._limited(Upload("table", uploads._as_text(frame)))
+        return uploads.limited(Upload("table", cells.as_text(frame)))
     pictures = [image_bytes(cell, f"Row {number}") for number, cell in enumerate(frame[image])]
-    table = uploads._as_text(frame.drop(columns=image)).assign(image=pd.Series(pictures, dtype=object))
-    return uploads._limited(Upload("images", table.assign(**{name: "" for name in _IMAGE_ROLES if name not in table})))
+    table = cells.as_text(frame.drop(columns=image)).assign(image=pd.Series(pictures, dtype=object))
+    return uploads.limited(Upload("images", table.assign(**{name: "" for name in _IMAGE_ROLES if name not in table})))
 
 
 def of_datasets(data: Dataset | DatasetDict) -> Upload:
@@ -62,7 +72,7 @@ def of_datasets(data: Dataset | DatasetDict) -> Upload:
     parts = []
     for name, rows in data.items():
         without_labels = name.lower() in UNLABELLED_SPLITS
-        split = "train" if without_labels else SPLITS.get(name.lower())
+        split = "train" if without_labels else splits.of(name)
         if split is None:
             raise DataError(
                 f"The split {name!r} is neither for training nor for validation nor for test.",
@@ -129,10 +139,6 @@ def _joined(parts: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
     return pd.concat(marked, ignore_index=True).astype(object).fillna("")
 
 
-def _is_table_of_a_split(file: Path) -> bool:
-    return file.stem.lower() in SPLITS and file.suffix.lower().removeprefix(".") in TABLES
-
-
 def _holds_images(cells: pd.Series) -> bool:
     first = cells.iloc[0]
     return isinstance(first, bytes | pillow.Image) or (isinstance(first, dict) and {"bytes", "path"} <= set(first))
@@ -152,4 +158,4 @@ def _images(folder: Path) -> Upload:
         with zipfile.ZipFile(packed, "w") as archive:
             for file in pictures:
                 archive.write(file, file.relative_to(folder))
-        return uploads.read(packed)
+        return apart.read(packed)

@@ -19,6 +19,7 @@ from studio import events, tasks
 from studio.config.reading import parse_config, readable_part
 from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, StoreError, StudioError
+from studio.home import Home
 from studio.store.connection import connect, file_number, gone, in_words
 from studio.store.migrations import MIGRATIONS
 from studio.store.rows import Carried, Cursor, DatasetRow, Lease, LogRow, PhaseRow, Point, RunRow
@@ -511,7 +512,7 @@ class Store:
     def _open(self) -> None:
         """Look at what is there without touching it, then bring it to today's shape."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            Home(self.path.parent).make()
             if self.path.exists() and self.path.stat().st_size:
                 self._check()
             self._db.conn.execute("BEGIN IMMEDIATE")

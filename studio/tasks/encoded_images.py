@@ -1,6 +1,5 @@
 """Images as tensors: decoded once, normalized batch by batch; and the built-in architectures for them."""
 
-import io
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import ImageStat
 from torch import Tensor
 from transformers import AutoImageProcessor, ResNetConfig, ViTImageProcessorPil
 
+from studio import pictures
 from studio.config.run import UNLABELLED
 from studio.tasks import augment
 from studio.tasks.architectures import MlpConfig
@@ -113,8 +113,8 @@ def small(rows: Dataset) -> np.ndarray:
 
 
 def _decode(data: bytes, mode: str) -> pillow.Image:
-    with pillow.open(io.BytesIO(data)) as image:
-        return image.convert(mode)
+    with pictures.opened(data) as image:
+        return pictures.upright(image).convert(mode)
 
 
 def _pixels(image: pillow.Image, processor: Any) -> np.ndarray:
@@ -136,7 +136,7 @@ def _look_at(rows: Dataset) -> tuple[int, int, list[float], list[float]]:
     encoded = rows.select(range(0, len(rows), step)).cast_column("image", Image(decode=False))["image"]
     sides, gray, statistics = [], True, []
     for cell in encoded:
-        with pillow.open(io.BytesIO(cell["bytes"])) as image:
+        with pictures.opened(cell["bytes"]) as image:
             gray = gray and image.mode in ("1", "L", "I;16")
             sides.append(max(image.size))
             statistics.append(ImageStat.Stat(image.convert("RGB")))

@@ -387,3 +387,8 @@ def test_a_run_that_waits_can_be_put_at_any_place_of_the_queue(store, config):
     assert store.claim("me").id == three
     store.move(three, 0)
     assert store.queue() == [two, one, late]
+
+
+def test_a_home_is_made_for_its_owner_alone(home):
+    Store(home.database)
+    assert home.root.stat().st_mode & 0o777 == 0o700

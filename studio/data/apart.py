@@ -1,0 +1,144 @@
+"""Read an upload in a process of its own, which has so much memory and time and no more: whatever a file does to its
+reader, the studio goes on.
+
+The rows come back as an Arrow file, so nothing that a reader says is code.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pyarrow as pa
+
+from studio import errors
+from studio.data import uploads
+from studio.data.cells import Refused
+from studio.data.uploads import Upload
+from studio.errors import DataError, LimitError, StudioError
+
+LEAST_BYTES, MEMORY_SHARE = 2 * 1024**3, 0.5
+SECONDS, SECONDS_PER_MB = 60.0, 1.0
+ROWS_A_BATCH = 4_096
+TOO_LARGE = "The file takes more memory to read than it may."
+_TABLE, _ABOUT = "table.arrow", "about.json"
+
+
+def read(
+    path: Path,
+    *,
+    name: str = "",
+    header: bool | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Upload:
+    """What `uploads.read` gives, read by another process.
+
+    Raises `DataError`, also where the reader took too long, too much memory, or did not survive the file.
+    """
+    asked = {"path": str(path.absolute()), "name": name or path.name, "header": header, "encoding": encoding,
+             "delimiter": delimiter, "memory": _memory()}  # fmt: skip
+    seconds = SECONDS + SECONDS_PER_MB * (path.stat().st_size / 1e6 if path.is_file() else 0)
+    with tempfile.TemporaryDirectory(prefix="reading-") as place:
+        folder = Path(place)
+        command = [sys.executable, "-m", "studio.data.apart", str(folder)]
+        try:
+            done = subprocess.run(
+                command, input=json.dumps(asked), text=True, capture_output=True, timeout=seconds,
+                cwd=Path(__file__).parents[2], env=_environment(), check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise LimitError(f"The file took more than {seconds:.0f} seconds to read.", "Split it.") from error
+        if not (folder / _ABOUT).is_file():
+            raise _of_a_dead_reader(done)
+        return _received(folder)
+
+
+def _memory() -> int:
+    """Bytes that a reader may take."""
+    return max(LEAST_BYTES, int(psutil.virtual_memory().total * MEMORY_SHARE))
+
+
+def _environment() -> dict[str, str]:
+    """Threads of libraries that a reader has no use for take memory of their own."""
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_IO_THREADS"), "1")
+    return {**os.environ, **single, "PYTHONUTF8": "1"}
+
+
+def _of_a_dead_reader(done: "subprocess.CompletedProcess[str]") -> DataError:
+    if "MemoryError" in done.stderr or "bad_alloc" in done.stderr or "realloc" in done.stderr:
+        return LimitError(TOO_LARGE, "Split it.")
+    last = (done.stderr.strip().splitlines() or [""])[-1][:200]
+    return DataError(
+        f"The file ended the process that read it (status {done.returncode}): {last}.",
+        "It is damaged, or takes too much memory. Save it again, or split it.",
+    )
+
+
+def _received(folder: Path) -> Upload:
+    about: dict[str, Any] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    if "error" in about:
+        raise errors.by_name(about["error"])(about["message"], about["cure"])
+    with pa.OSFile(str(folder / _TABLE)) as file:
+        table = pa.ipc.open_file(file).read_all()
+    frame = pd.DataFrame({name: table[name].to_pylist() for name in table.column_names}, dtype=object)
+    refused = tuple(Refused(each["reason"], each["count"], tuple(each["lines"])) for each in about["refused"])
+    return Upload(about["kind"], frame, tuple(about["notes"]), tuple(about["lines"]), refused)
+
+
+def _write(upload: Upload, folder: Path) -> None:
+    table = pa.table(
+        {
+            name: pa.array(
+                upload.table[name].tolist(),
+                pa.large_binary() if upload.kind == "images" and name == "image" else pa.large_string(),
+            )
+            for name in upload.table.columns
+        }
+    )
+    with pa.OSFile(str(folder / _TABLE), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=ROWS_A_BATCH)
+    about = {
+        "kind": upload.kind,
+        "notes": upload.notes,
+        "lines": upload.lines,
+        "refused": list(map(asdict, upload.refused)),
+    }
+    _say(folder, about)
+
+
+def _say(folder: Path, about: dict[str, Any]) -> None:
+    """Written last: without it the reader did not come to its end."""
+    (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def _limit(memory: int) -> None:
+    if sys.platform != "linux":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main() -> None:
+    """The reader: what to read stands on standard input, what was read goes into the folder."""
+    folder, asked = Path(sys.argv[1]), json.loads(sys.stdin.read())
+    _limit(asked.pop("memory"))
+    path = Path(asked.pop("path"))
+    try:
+        _write(uploads.read(path, **asked), folder)
+    except StudioError as error:
+        _say(folder, {"error": type(error).__name__, "message": error.message, "cure": error.cure})
+    except MemoryError:
+        _say(folder, {"error": "LimitError", "message": TOO_LARGE, "cure": "Split it."})
+
+
+if __name__ == "__main__":
+    main()

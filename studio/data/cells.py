@@ -1,0 +1,130 @@
+"""What every reader gives back: rows of texts, and what was found out while they were read."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from studio.errors import DataError, LimitError
+
+MAX_ROWS = 2_000_000
+MAX_COLUMNS = 500
+MAX_CELL = 10 * 1024**2
+MOST_LINES = 20
+"""So many line numbers are told of a kind of refused rows."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Rows that were not taken: why, how many, and the numbers of the first lines; line 0 is one of another file."""
+
+    reason: str
+    count: int
+    lines: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, reason: str, lines: Sequence[int]) -> "Refused":
+        known = [int(line) for line in lines if line]
+        return cls(reason, len(lines), tuple(known[:MOST_LINES]))
+
+    def __str__(self) -> str:
+        lines = ", ".join(map(str, self.lines))
+        more = f" and {self.count - len(self.lines):,} more" if self.count > len(self.lines) > 0 else ""
+        where = f" (line{'s' if self.count > 1 else ''} {lines}{more})" if self.lines else ""
+        return f"{self.count:,} row{'s' if self.count > 1 else ''} left out: {self.reason}{where}."
+
+
+@dataclass(frozen=True)
+class Found:
+    """A table of texts. `lines` are the numbers of its rows' lines in the file, where it has lines."""
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+
+def names_of(first: Sequence[str], width: int) -> tuple[list[str], list[str]]:
+    """Column names, each one once, and a note where that took something; unnamed columns get their number.
+
+    >>> names_of(["text", "", "text"], 3)[0]
+    ['text', '1', 'text_2']
+    """
+    names: list[str] = []
+    doubled = []
+    taken: set[str] = set()
+    for index in range(width):
+        name = (first[index].strip() if index < len(first) else "") or str(index)
+        if name in taken:
+            doubled.append(name)
+        while name in taken:
+            name += "_2"
+        names.append(name)
+        taken.add(name)
+    notes = [f"Two columns are called {name!r}; the second is {name + '_2'!r} here." for name in doubled[:3]]
+    return names, notes
+
+
+def require_few(rows: int, columns: int) -> None:
+    """Raise `LimitError` where a table is larger than what is read."""
+    if rows > MAX_ROWS:
+        raise LimitError(f"The table has {rows:,} rows; at most {MAX_ROWS:,} are read.", "Split it.")
+    if columns > MAX_COLUMNS:
+        raise LimitError(
+            f"The table has {columns:,} columns; at most {MAX_COLUMNS:,} are read.", "Keep the ones you need."
+        )
+
+
+def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> Found:
+    """Rows given as dictionaries, fields within fields by their path. Raises `DataError` where they hold nothing."""
+    columns: dict[str, None] = {}
+    rows = []
+    for record in records:
+        row = dict(_flat(record))
+        columns |= dict.fromkeys(row)
+        rows.append(row)
+        require_few(len(rows), len(columns))
+    if not rows:
+        raise DataError("The file holds no rows.", "Choose another one.")
+    if not columns:
+        raise DataError(f"The {len(rows):,} rows of the file are all empty.", "Write the fields text and label.")
+    table = pd.DataFrame({name: [cell(row.get(name)) for row in rows] for name in columns}, dtype=object)
+    return Found(table, lines=tuple(lines))
+
+
+def _flat(record: dict[str, Any], before: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
+    for name, value in record.items():
+        path = clean_text(f"{before}{name}")
+        if isinstance(value, dict) and value and depth < 4 and not {"bytes", "path"} <= set(value):
+            yield from _flat(value, f"{path}.", depth + 1)
+        else:
+            yield path, value
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Every cell as a person would write it; a missing one is empty, a whole number has no point."""
+    names, _ = names_of([clean_text(str(name)) for name in table.columns], len(table.columns))
+    columns = [[cell(value) for value in table.iloc[:, place]] for place in range(len(names))]
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), dtype=object)
+
+
+def cell(value: object) -> str:
+    """A value as a text that UTF-8 can hold."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list | dict):
+        return clean_text(json.dumps(value, ensure_ascii=False, default=str))
+    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return str(int(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return clean_text(str(value))
+
+
+def clean_text(text: str) -> str:
+    """The text; halves of characters, which no file can hold, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,120 @@
+"""Parquet, Arrow and Excel: what they say of their size is looked at before their rows, and what comes is counted."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from studio.data import archives
+from studio.data.cells import MAX_CELL, Found, as_text, cell, names_of, require_few
+from studio.errors import DataError, LimitError
+
+MAX_TABLE_BYTES = 2 * 1024**3
+BATCH_ROWS = 1_024
+MAX_CELLS = 50_000_000
+BLANK_ROWS = 10_000
+"""After so many rows without a cell a sheet is over."""
+
+
+def parquet(path: Path) -> Found:
+    with pq.ParquetFile(path) as file:
+        about = file.metadata
+        require_few(about.num_rows, about.num_columns)
+        size = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
+        _require_small(size)
+        return _arrow(file.iter_batches(BATCH_ROWS), "Parquet.")
+
+
+def arrow(path: Path) -> Found:
+    """What `datasets` and pandas (Feather) write; as a file or as a stream."""
+    with pa.memory_map(str(path)) as source:
+        try:
+            file = pa.ipc.open_file(source)
+            batches: Iterable[Any] = (file.get_batch(place) for place in range(file.num_record_batches))
+            schema = file.schema
+        except pa.ArrowInvalid:
+            source.seek(0)
+            stream = pa.ipc.open_stream(source)
+            batches, schema = stream, stream.schema
+        require_few(0, len(schema))
+        return _arrow(batches, "Arrow.")
+
+
+def _arrow(batches: Iterable[Any], note: str) -> Found:
+    """Batches one by one, as texts, as long as they stay below the limits."""
+    parts, rows, size = [], 0, 0
+    for batch in batches:
+        batch.validate(full=True)
+        table = pa.Table.from_batches([batch])
+        for _ in range(4):
+            if not any(pa.types.is_struct(kind) for kind in table.schema.types):
+                break
+            table = table.flatten()
+        rows, size = rows + table.num_rows, size + table.nbytes
+        require_few(rows, table.num_columns)
+        _require_small(size)
+        part = as_text(table.to_pandas(types_mapper=None, integer_object_nulls=True, date_as_object=True))
+        _require_small(size := size + sum(int(part[name].str.len().sum()) for name in part))
+        parts.append(part)
+    if not rows:
+        raise DataError("The file holds no rows.", "Choose another one.")
+    return Found(pd.concat(parts, ignore_index=True), (note,))
+
+
+def _require_small(size: int) -> None:
+    if size > MAX_TABLE_BYTES:
+        raise LimitError(
+            f"The rows take {size / 1024**3:.1f} GiB of memory; at most {MAX_TABLE_BYTES >> 30} GiB are read.",
+            "Split it.",
+        )
+
+
+def excel(path: Path, header: bool | None = None) -> Found:
+    """The first sheet that holds rows."""
+    with archives.open_zip(path) as archive:
+        archives.members(archive)  # a workbook is an archive, and is held to the same limits
+        archives.require_true_sizes(archive)
+    import openpyxl
+
+    with warnings.catch_warnings(action="ignore"):
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        try:
+            numbers, rows = _sheet(book.worksheets[0]) if book.worksheets else ([], [])
+        finally:
+            book.close()
+    if len(rows) < (1 if header is False else 2):
+        raise DataError("The first sheet of the Excel file holds no rows below its header.", "Add rows.")
+    width = max(map(len, rows))
+    first = [] if header is False else rows[0]
+    names, notes = names_of(first, width)
+    body = rows if header is False else rows[1:]
+    table = pd.DataFrame([row + [""] * (width - len(row)) for row in body], columns=names, dtype=object)
+    note = f"The first sheet of an Excel file, {'without' if header is False else 'with'} a header."
+    return Found(table, (note, *notes), tuple(numbers[-len(body) :]))
+
+
+def _sheet(sheet: Any) -> tuple[list[int], list[list[str]]]:
+    """(numbers of the rows that hold something, their cells)."""
+    sheet.reset_dimensions()  # what a file says of its size need not be so
+    numbers: list[int] = []
+    rows: list[list[str]] = []
+    count = 0
+    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        row = [cell(value) for value in values]
+        while row and not row[-1]:
+            row.pop()
+        if number - (numbers[-1] if numbers else 0) > BLANK_ROWS:
+            break
+        if not any(map(str.strip, row)):
+            continue
+        count += len(row)
+        require_few(len(rows), len(row))
+        if count > MAX_CELLS or max(map(len, row)) > MAX_CELL:
+            raise LimitError(f"The sheet has more than is read, in row {number:,}.", "Save it as CSV, and split it.")
+        numbers.append(number)
+        rows.append(row)
+    return numbers, rows

@@ -1,0 +1,230 @@
+"""Tables as text: delimiter, header and quotation marks are found out, and no line disappears in silence."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from studio.data.cells import MAX_CELL, Found, Refused, clean_text, names_of, require_few
+from studio.errors import DataError
+
+SNIFF_LETTERS = 64 * 1024
+SNIFF_ROWS = 50
+DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+EVEN = 0.9
+"""A delimiter that cuts so many lines alike is one."""
+
+SWALLOWED = 3
+"""A cell over so many lines, each of which is a whole row by itself, was opened by a stray quotation mark."""
+
+_FASTTEXT = re.compile(r"(?:__label__\S+\s+)+\S")
+_HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
+                 "sentiment", "message", "review", "content", "question", "sentence1", "score"}  # fmt: skip
+_Row = tuple[int, list[str]]
+"""The number of its first line, and its cells."""
+
+
+def read(text: str, encoding: str, header: bool | None = None, delimiter: str | None = None) -> Found:
+    """The table in a text; `header` and `delimiter` are found out where they are not given.
+
+    Raises `DataError` where it is none, or its quotation marks cannot be understood.
+    """
+    if "\x00" in text[:SNIFF_LETTERS]:
+        raise DataError("The file holds binary data, not a table.", "Bring CSV, TSV, JSON lines, Parquet or Excel.")
+    labelled = None if delimiter else _label_first(text)
+    if labelled is not None:
+        note = f"Encoding {encoding}, a label and then the text in every line."
+        return _found(labelled, ["label", "text"], [note])
+    given = delimiter
+    delimiter = _checked(delimiter) if delimiter else guess_delimiter(text)
+    rows, notes = _rows(text, delimiter)
+    if not rows:
+        raise DataError("The file holds no rows.", "Choose another one.")
+    cells = [row for _, row in rows]
+    has_header = looks_like_header(cells) if header is None else header
+    body = rows[1:] if has_header else rows
+    if not body:
+        raise DataError("The file holds a header and no rows.", "Add rows, or say that it has no header.")
+    width = len(cells[0]) if has_header else Counter(map(len, cells)).most_common(1)[0][0]
+    names, doubled = names_of(cells[0] if has_header else [], width)
+    between = DELIMITERS.get(delimiter, repr(delimiter)) if width > 1 or given else "nothing"
+    told = f"Encoding {encoding}, {between} between columns, {'with' if has_header else 'without'} a header."
+    return _even(body, names, delimiter, [told, *doubled, *notes])
+
+
+def _even(body: list[_Row], names: list[str], delimiter: str, notes: list[str]) -> Found:
+    """Rows of the table's width: what is missing at the end is empty, a row with more cells is left out and told."""
+    width = len(names)
+    short, long, kept = [], [], []
+    for line, row in body:
+        if len(row) > width and not any(cell.strip() for cell in row[width:]):
+            row = row[:width]
+        if len(row) > width:
+            long.append(line)
+            continue
+        if len(row) < width:
+            short.append(line)
+        kept.append((line, row + [""] * (width - len(row))))
+    if len(long) > len(kept):
+        raise DataError(
+            f"{len(long):,} of {len(body):,} rows have more cells than the {width} columns, the first in line "
+            f"{long[0]:,}; {DELIMITERS.get(delimiter, repr(delimiter))} was taken to stand between columns.",
+            "Name the right delimiter, or put cells that hold it into quotation marks.",
+        )
+    if short:
+        lines = ", ".join(map(str, short[:10])) + (" …" if len(short) > 10 else "")
+        told = f"{len(short):,} of {len(body):,} lines have fewer columns than the others; the missing cells are empty"
+        notes.append(f"{told}: line {lines}.")
+    refused = (Refused.of(f"more cells than the {width} columns", long),) if long else ()
+    return _found(kept, names, notes, refused)
+
+
+def _found(rows: list[_Row], names: list[str], notes: list[str], refused: tuple[Refused, ...] = ()) -> Found:
+    require_few(len(rows), len(names))
+    table = pd.DataFrame([[clean_text(cell) for cell in row] for _, row in rows], columns=names, dtype=object)
+    return Found(table, tuple(notes), tuple(line for line, _ in rows), refused)
+
+
+def _checked(delimiter: str) -> str:
+    delimiter = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(delimiter.lower(), delimiter)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise DataError(f"A delimiter is one character, got {delimiter!r}.", "Name one such as , or ; or tab.")
+    return delimiter
+
+
+def _label_first(text: str) -> list[_Row] | None:
+    """Lines of a label, white space and a text, as fastText and many collections have them; None for other files."""
+    lines = [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)]
+    lines = [(number, line) for number, line in lines if line]
+    some = [line for _, line in lines[:2_000]]
+    if some and sum(bool(_FASTTEXT.match(line)) for line in some) > EVEN * len(some):
+        return [(number, _fasttext(line)) for number, line in lines]
+    pairs = [line.split(None, 1) for line in some]
+    if len(some) < 10 or any(len(pair) < 2 for pair in pairs) or any("\t" in line for line in some):
+        return None
+    labels = Counter(label for label, _ in pairs)
+    few = len(labels) <= max(2, len(some) // 10) and min(labels.values()) > 1
+    plain = all(re.fullmatch(r"[\w:+-]+", label) for label in labels)
+    _, share, width = _best_delimiter(text)
+    if not few or not plain or len(labels) < 2 or (share >= EVEN and width > 1):
+        return None
+    return [(number, [*line.split(None, 1), ""][:2]) for number, line in lines]
+
+
+def _fasttext(line: str) -> list[str]:
+    words = line.split()
+    labels = [word.removeprefix("__label__") for word in words if word.startswith("__label__")]
+    return ["|".join(labels), " ".join(word for word in words if not word.startswith("__label__"))]
+
+
+def guess_delimiter(text: str) -> str:
+    """The one that cuts the first lines into the same number of columns, more columns first; a comma where none does.
+
+    >>> guess_delimiter("a;b\\nc, d;e"), guess_delimiter("one\\ntwo")
+    (';', ',')
+    """
+    best, _, width = _best_delimiter(text)
+    return best if width > 1 else ","
+
+
+def _best_delimiter(text: str) -> tuple[str, float, int]:
+    """A delimiter, the share of the first lines that it cuts alike, and into how many columns."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        reader = csv.reader(io.StringIO(text[:SNIFF_LETTERS], newline=""), delimiter=delimiter)
+        widths = [len(row) for row, _ in zip(_until_error(reader), range(SNIFF_ROWS), strict=False) if row]
+        if not widths or max(widths) == 1:
+            return 0.0, 0
+        common = max(set(widths), key=widths.count)
+        return (widths.count(common) / len(widths), common) if common > 1 else (0.0, 0)
+
+    best = max(DELIMITERS, key=score)
+    return (best, *score(best))
+
+
+def _until_error(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error:
+        return
+
+
+def _rows(text: str, delimiter: str) -> tuple[list[_Row], list[str]]:
+    """All rows that hold something; rows that a stray quotation mark swallowed are set free, and that is told."""
+    csv.field_size_limit(MAX_CELL)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    rows: list[tuple[int, int, list[str]]] = []
+    before = 0
+    try:
+        for row in reader:
+            if any(row):
+                rows.append((before + 1, reader.line_num, row))
+            before = reader.line_num
+    except csv.Error as error:
+        return _without_quotes(text, delimiter, error, before + 1), []
+    return _freed(text, delimiter, rows)
+
+
+def _freed(text: str, delimiter: str, rows: list[tuple[int, int, list[str]]]) -> tuple[list[_Row], list[str]]:
+    if all(last - first + 1 < SWALLOWED for first, last, _ in rows):
+        return [(first, row) for first, _, row in rows], []
+    physical = io.StringIO(text, newline="").readlines()
+    width = Counter(len(row) for _, _, row in rows).most_common(1)[0][0]
+    freed: list[_Row] = []
+    stray = []
+    for first, last, row in rows:
+        plain = _plain(physical[first - 1 : last], delimiter) if last - first + 1 >= SWALLOWED and width > 1 else []
+        if plain and all(len(cells) == width for cells in plain):
+            freed += [(first + place, cells) for place, cells in enumerate(plain)]
+            stray.append(f"{first} to {last}")
+        else:
+            freed.append((first, row))
+    notes = (
+        [f"Quotation marks in lines {', '.join(stray[:5])} do not match and are read as they stand."] if stray else []
+    )
+    return freed, notes
+
+
+def _plain(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    return list(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
+
+
+def _without_quotes(text: str, delimiter: str, error: csv.Error, line: int) -> list[_Row]:
+    """A file whose quotes do not match, read with quotes as plain characters when that gives even lines."""
+    plain = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    rows = []
+    try:
+        rows = [(plain.line_num, row) for row in plain if any(row)]
+    except csv.Error as too_long:
+        error = too_long
+    if rows and len({len(row) for _, row in rows}) == 1:
+        return rows
+    near = io.StringIO(text, newline="").readlines()[line - 1 : line]
+    raise DataError(
+        f"The table cannot be read from line {line:,} on: {error}: {''.join(near).strip()[:80]!r}.",
+        "Check the quotation marks there, or save it again as CSV.",
+    ) from error
+
+
+def looks_like_header(rows: list[list[str]]) -> bool:
+    """A first line of short, different names whose words do not come up again in the same columns below."""
+    first, below = rows[0], rows[1:201]
+    names = [cell.strip() for cell in first]
+    if not below or any(len(name) > 40 for name in names) or sum(map(bool, names)) * 2 < len(names):
+        return False
+    if any(name.replace(".", "", 1).lstrip("-").isdigit() for name in names):
+        return False
+    columns = [[row[place].strip() for row in below if place < len(row)] for place in range(len(names))]
+    if any(name and name in cells for name, cells in zip(names, columns, strict=True)):
+        return False
+    if {name.lower() for name in names} & _HEADER_WORDS:
+        return True
+    if not all(names) or len(set(names)) < len(names):
+        return False
+    if any(cells and all(cell.isdigit() for cell in cells) for cells in columns):
+        return True
+    return all(" " not in name or len(name) < 20 for name in names)

@@ -1,0 +1,160 @@
+"""What a person should know of a data set before training on it, beyond its counts."""
+
+import math
+from collections import Counter
+
+import pandas as pd
+from pydantic import BaseModel
+
+from studio.data.columns import Columns
+from studio.tasks.task import Task
+
+FEW_ROWS = 10
+"""A class with fewer rows is hard to learn."""
+
+FEW_TEST_ROWS = 200
+TEST_SHARE = 0.2
+MAJORITY = 0.8
+GIVEN_AWAY = 0.99
+SAMPLE = 5_000
+MOST_NAMED = 5
+
+
+class Finding(BaseModel):
+    """One thing that was found: its kind for programs, how many rows or labels it concerns, a sentence for people."""
+
+    kind: str
+    message: str
+    count: int = 0
+    examples: list[str] = []
+
+
+def of_rows(table: pd.DataFrame, same: pd.Series, task: Task, classes: dict[str, int]) -> list[Finding]:
+    """What the cleaned rows tell; `same` is what makes two inputs equal, `classes` counts the labelled rows."""
+    found = [*_few_rows(table), *_near_copies(table, same)]
+    if task.kind == "class":
+        found += [
+            *_labels_in_test_only(table),
+            *_spellings(classes),
+            *_ids(classes),
+            *_majority(classes),
+            *_in_text(table),
+        ]
+    if task.kind != "number":
+        found += _rare(classes)
+    return found
+
+
+def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Finding, ...]:
+    """Other columns of the file that tell the label by themselves."""
+    if columns.label is None or task.kind != "class":
+        return ()
+    sample = table.head(SAMPLE)
+    label = sample[columns.label].map(lambda cell: str(cell).strip())
+    sample, label = sample[label != ""], label[label != ""]
+    if len(label) < 2 * FEW_ROWS or label.nunique() < 2:
+        return ()
+    used = {*columns.as_dict().values(), "image", "file"}
+    told = []
+    for name in (name for name in sample.columns if name not in used):
+        cells = sample[name].astype(str)
+        if cells.nunique() > len(cells) / 5 or cells.nunique() < 2:
+            continue
+        best = label.groupby(cells).agg(lambda group: group.value_counts().iloc[0]).sum() / len(label)
+        if best >= GIVEN_AWAY > label.value_counts(normalize=True).iloc[0]:
+            message = f"The column {name!r} gives the label away: it is not read, and must not be part of the input."
+            told.append(Finding(kind="gives_away", message=message, examples=[str(name)]))
+    return tuple(told)
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(repr, names[:MOST_NAMED])) + more
+
+
+def _rare(classes: dict[str, int]) -> list[Finding]:
+    small = [label for label, count in classes.items() if count < FEW_ROWS]
+    if not small:
+        return []
+    message = f"Fewer than {FEW_ROWS} rows for {_named(small)}: these are hard to learn."
+    return [Finding(kind="rare", message=message, count=len(small), examples=small[:MOST_NAMED])]
+
+
+def _labels_in_test_only(table: pd.DataFrame) -> list[Finding]:
+    held = table["split"].isin(["validation", "test"])
+    known = set(table.loc[~held, "label"])
+    unknown = Counter(label for label in table.loc[held, "label"] if label and label not in known)
+    if not unknown or not known - {""}:
+        return []
+    rows, names = sum(unknown.values()), list(unknown)
+    message = f"{rows:,} validation or test rows have labels that no training row has: {_named(names)}."
+    return [Finding(kind="labels_in_test_only", message=message, count=rows, examples=names[:MOST_NAMED])]
+
+
+def _spellings(classes: dict[str, int]) -> list[Finding]:
+    groups: dict[str, list[str]] = {}
+    for label in classes:
+        groups.setdefault("".join(label.casefold().split()), []).append(label)
+    alike = [label for group in groups.values() if len(group) > 1 for label in group]
+    if not alike:
+        return []
+    message = f"Labels differ by capitals or spaces alone: {_named(alike)}. They are learned as different ones."
+    return [Finding(kind="label_spelling", message=message, count=len(alike), examples=alike[:MOST_NAMED])]
+
+
+def _ids(classes: dict[str, int]) -> list[Finding]:
+    rows = sum(classes.values())
+    if len(classes) <= max(20, rows / 3):
+        return []
+    message = f"{len(classes):,} different labels in {rows:,} rows: the column looks like an id or a text, not a class."
+    return [Finding(kind="id_as_label", message=message, count=len(classes))]
+
+
+def _majority(classes: dict[str, int]) -> list[Finding]:
+    rows = sum(classes.values())
+    label, count = max(classes.items(), key=lambda item: item[1])
+    if count < MAJORITY * rows:
+        return []
+    message = f"{count / rows:.0%} of the rows are {label!r}: a model that always says so is right as often."
+    return [Finding(kind="imbalance", message=message, count=count, examples=[label])]
+
+
+def _few_rows(table: pd.DataFrame) -> list[Finding]:
+    labelled = table[table["label"] != ""]
+    given = int((labelled["split"] == "test").sum())
+    rows = given or round(TEST_SHARE * len(labelled))
+    if rows >= FEW_TEST_ROWS or rows == 0:
+        return []
+    points = 196 * math.sqrt(0.25 / rows)
+    about = "" if given else "about "
+    message = (
+        f"With {about}{rows} test rows a share can be off by {points:.0f} points: small differences will not show."
+    )
+    return [Finding(kind="few_test_rows", message=message, count=rows)]
+
+
+def _near_copies(table: pd.DataFrame, same: pd.Series) -> list[Finding]:
+    """Texts that are equal but for punctuation."""
+    if table["input"].map(lambda value: isinstance(value, bytes)).any():
+        return []
+    first = ~same.duplicated()
+    plain = same[first].str.replace(r"[^\w\x1e]+", "", regex=True)
+    count = int(plain[plain != ""].duplicated().sum())
+    if not count:
+        return []
+    return [
+        Finding(kind="near_copies", message=f"{count:,} inputs differ from another by punctuation alone.", count=count)
+    ]
+
+
+def _in_text(table: pd.DataFrame) -> list[Finding]:
+    """Inputs that hold their own label as a word of at least three letters."""
+    rows = table[table["label"] != ""].head(SAMPLE)
+    if len(rows) < 2 * FEW_ROWS or isinstance(rows["input"].iloc[0], bytes):
+        return []
+    pairs = zip(rows["input"], rows["label"], strict=True)
+    share = sum(len(label) > 2 and label.casefold() in str(text).casefold() for text, label in pairs) / len(rows)
+    if share < GIVEN_AWAY:
+        return []
+    message = "Nearly every input holds its own label as a word: the models will look for it and learn nothing else."
+    return [Finding(kind="label_in_input", message=message, count=len(rows))]

@@ -1,0 +1,99 @@
+"""JSON: a list of objects, one object a line, columns, or a dictionary of splits."""
+
+import json
+from typing import Any
+
+from studio.data import splits
+from studio.data.cells import Found, of_records
+from studio.errors import DataError
+
+CURE = 'Write [{"text": …, "label": …}, …], or one such object in every line.'
+
+
+def read(text: str, encoding: str) -> Found:
+    """A whole file; one that holds an object a line is read so, too."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip().startswith("{") and "\n" in text.strip():
+            return read_lines(text, encoding)
+        raise DataError(f"The JSON cannot be read: {_place(error)}.", CURE) from error
+    if isinstance(value, dict):
+        return _object_of(value)
+    if isinstance(value, list):
+        return _noted(of_records(_records(value, "The list")), "A JSON list.")
+    raise DataError(f"The JSON file holds {type(value).__name__}, not a list of objects.", CURE)
+
+
+def read_lines(text: str, encoding: str) -> Found:
+    """An object in every line. A line ends with a line feed: other signs that end lines may stand in a text."""
+    records, numbers = [], []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            records.append(_object_in(line, number))
+            numbers.append(number)
+    return _noted(of_records(records, numbers), f"JSON lines, encoding {encoding}.")
+
+
+def _object_of(value: dict[str, Any]) -> Found:
+    """An object: rows under a name such as data, a list for each split, or a list for each column."""
+    inner = next((value[name] for name in ("data", "rows", "examples") if isinstance(value.get(name), list)), None)
+    if inner is not None:
+        return _noted(of_records(_records(inner, "The list")), "A JSON list.")
+    if value and all(isinstance(rows, list) for rows in value.values()):
+        if any(splits.of(name) for name in value):
+            splits.require_known(value, "A part of the file")
+            rows = [
+                row | {"split": splits.of(name)}
+                for name, part in value.items()
+                for row in _records(part, f"The list {name!r}")
+            ]
+            return _noted(of_records(rows), f"JSON with the splits {', '.join(map(repr, value))}.")
+        return _noted(of_records(_turned(value)), "JSON, a list for each column.")
+    if value and all(isinstance(cells, dict) for cells in value.values()):
+        columns = {name: list(cells.values()) for name, cells in value.items()}
+        return _noted(of_records(_turned(columns)), "JSON, an object for each column.")
+    return _noted(of_records([value]), "One JSON object.")
+
+
+def _turned(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    lengths = {len(cells) for cells in columns.values()}
+    if len(lengths) > 1:
+        raise DataError(f"The lists of the JSON file have {min(lengths)} to {max(lengths)} entries.", CURE)
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def _records(rows: list[Any], where: str) -> list[dict[str, Any]]:
+    """Objects as they are; lists by the place of their values."""
+    found = []
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, list):
+            row = {str(place): value for place, value in enumerate(row)}
+        if not isinstance(row, dict):
+            raise DataError(f"{where} holds no object as entry {number:,}: {row!r:.60}.", CURE)
+        found.append(row)
+    return found
+
+
+def _object_in(line: str, number: int) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"The JSON in line {number:,} is broken: {_place(error)}: {line.strip()[:60]!r}.",
+            "Every line must be one object.",
+        ) from error
+    if not isinstance(value, dict):
+        raise DataError(
+            f"The JSON in line {number:,} is not an object: {line.strip()[:60]!r}.",
+            'Write {"text": …, "label": …} in every line.',
+        )
+    return value
+
+
+def _place(error: Exception) -> str:
+    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _noted(found: Found, note: str) -> Found:
+    return Found(found.table, (note,), found.lines)

@@ -1,0 +1,65 @@
+"""Text that a user brings, written where something would read more into it: no link, no markup, no formula.
+
+Pages escape for Streamlit with `pages/_words.py` and `pages/_markup.py`.
+"""
+
+import re
+
+_CONTROL = dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)([eE][+-]?\d+)?%?")
+MOST_IN_CHART = 60
+
+
+def in_chart(text: object) -> str:
+    """For Plotly, which reads HTML in the names of classes and columns.
+
+    >>> in_chart('<a href="https://x.example">win</a> & more')
+    '&lt;a href="https://x.example"&gt;win&lt;/a&gt; &amp; more'
+    """
+    shown = " ".join(str(text).split())
+    shown = shown if len(shown) <= MOST_IN_CHART else shown[: MOST_IN_CHART - 1] + "…"
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def in_charts(texts: list[str]) -> list[str]:
+    """Several that stay different ones after they were shortened.
+
+    >>> in_charts(["x" * 70, "x" * 71, "y"])[1][-5:]
+    '… (2)'
+    """
+    seen: dict[str, int] = {}
+    written = []
+    for text in texts:
+        shown = in_chart(text)
+        seen[shown] = seen.get(shown, 0) + 1
+        written.append(shown if seen[shown] == 1 else f"{shown} ({seen[shown]})")
+    return written
+
+
+def in_markdown(text: object) -> str:
+    """For a model card or another page of Markdown: nothing in it is a link, an image, HTML, a formula or an emoji.
+
+    >>> in_markdown("[x](https://y.example) $a$ :skull:")
+    '\\\\[x\\\\]\\\\(https\\\\:\\\\/\\\\/y\\\\.example\\\\) \\\\$a\\\\$ \\\\:skull\\\\:'
+    """
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&/@^])", r"\\\1", " ".join(str(text).split()))
+
+
+def in_terminal(text: str) -> str:
+    """For a terminal: control characters cannot steer it; lines stay lines.
+
+    >>> in_terminal("a\\x1b[31mb\\nc")
+    'a\ufffd[31mb\\nc'
+    """
+    return text.translate(_CONTROL)
+
+
+def in_table(cell: object) -> object:
+    """For a CSV that may be opened in a spreadsheet: a text that would be a formula begins with an apostrophe.
+
+    >>> in_table("=1+1"), in_table("-5.2"), in_table("@SUM(A1)"), in_table("- well"), in_table(3)
+    ("'=1+1", '-5.2', "'@SUM(A1)", "'- well", 3)
+    """
+    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.fullmatch(cell):
+        return "'" + cell
+    return cell

@@ -1,0 +1,59 @@
+"""Uploads are read by a process of its own, with limits of memory and time."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from studio.data import apart, uploads
+from studio.errors import DataError, LimitError
+from tests.data.test_uploads import png, zipped
+
+
+def test_what_comes_back_is_what_was_read(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\none,a\ntwo, three,b\nfour,b\nfive,\n")
+    here, there = uploads.read(path), apart.read(path)
+    assert there.table.equals(here.table)
+    assert (there.kind, there.notes, there.lines, there.refused) == (here.kind, here.notes, here.lines, here.refused)
+    assert there.refused
+
+
+def test_images_come_back_to_the_byte(tmp_path):
+    path = zipped(tmp_path / "images.zip", {"cat/1.png": png(1), "dog/2.png": png(200)})
+    assert apart.read(path).table["image"].tolist() == [png(1), png(200)]
+
+
+def test_an_error_of_the_reader_keeps_its_class_its_message_and_its_cure(tmp_path):
+    path = tmp_path / "rows.pkl"
+    path.write_bytes(b"\x80\x04.")
+    with pytest.raises(DataError, match="can run code") as told:
+        apart.read(path)
+    assert "CSV" in told.value.cure
+
+
+def test_a_file_that_takes_more_memory_than_it_may_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "some words in a row,a\n" * 3_000_000)
+    monkeypatch.setattr(apart, "_memory", lambda: 500 * 1024**2)
+    with pytest.raises(DataError, match="memory"):
+        apart.read(path)
+
+
+def test_a_file_that_takes_too_long_is_given_up(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n")
+    monkeypatch.setattr(apart, "SECONDS", 0.01)
+    with pytest.raises(LimitError, match="seconds to read"):
+        apart.read(path)
+
+
+def test_a_file_that_kills_its_reader_is_a_data_error(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n")
+    killed = subprocess.CompletedProcess(["reader"], -signal.SIGSEGV, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: killed)
+    with pytest.raises(DataError, match=f"status -{int(signal.SIGSEGV)}"):
+        apart.read(path)
+    assert os.getpid()

@@ -1,0 +1,68 @@
+"""The data check finds what would make a result worthless."""
+
+import pytest
+
+from studio.data.cleaning import clean, inspect
+from studio.data.columns import Columns, guess_columns
+from tests.data.test_data import table
+
+TEXTS = [f"a text with the number {number} in it" for number in range(300)]
+AB = ["a", "b"] * 150
+
+
+def kinds(upload, columns=None, test=None):
+    rows = clean(upload, columns or Columns("text", "label"), "text-classification", test)
+    return {finding.kind: finding for finding in inspect(rows).findings}
+
+
+def test_a_plain_balanced_set_has_few_findings():
+    assert set(kinds(table(TEXTS * 4, AB * 4))) <= {"copies"}
+    assert not kinds(table([f"{text} {part}" for part in "xyzv" for text in TEXTS], AB * 4))
+
+
+def test_labels_that_only_test_rows_have_are_named():
+    found = kinds(table(TEXTS, AB), test=table(["new one", "new two", "new three"], ["A", "b", "A"]))
+    assert found["labels_in_test_only"].count == 2
+    assert found["labels_in_test_only"].examples == ["A"]
+
+
+def test_labels_that_differ_by_capitals_or_spaces_are_named():
+    found = kinds(table(TEXTS, ["Good", "bad", "good ", "g ood"] * 75))
+    assert sorted(found["label_spelling"].examples) == ["Good", "g ood", "good"]
+
+
+def test_an_id_as_label_is_told_and_is_not_guessed():
+    upload = table(TEXTS, [f"id-{number}" for number in range(300)])
+    assert "id_as_label" in kinds(upload)
+    numbered = table(TEXTS, AB).table.rename(columns={"label": "amount"}).assign(id=list(map(str, range(300))))
+    assert guess_columns(type(upload)("table", numbered[["id", "amount", "text"]])).label == "amount"
+
+
+def test_a_column_that_gives_the_label_away_is_named():
+    upload = table(TEXTS, AB)
+    upload.table["code"] = [{"a": "17", "b": "18"}[label] for label in AB]
+    upload.table["noise"] = ["x", "x", "y"] * 100
+    assert kinds(upload)["gives_away"].examples == ["code"]
+
+
+def test_inputs_that_hold_their_label_are_told():
+    labels = ["sports", "politics"] * 150
+    found = kinds(table([f"{label}: {text}" for label, text in zip(labels, TEXTS, strict=True)], labels))
+    assert "label_in_input" in found
+
+
+def test_a_class_that_is_nearly_everything_is_told_with_its_share():
+    found = kinds(table(TEXTS, ["yes"] * 295 + ["no"] * 5))
+    assert "98% of the rows are 'yes'" in found["imbalance"].message
+    assert found["rare"].examples == ["no"]
+
+
+@pytest.mark.parametrize(("rows", "told"), [(300, True), (1200, False)])
+def test_too_few_rows_for_a_verdict_are_told_before_saving(rows, told):
+    upload = table([f"text {number}" for number in range(rows)], ["a", "b"] * (rows // 2))
+    assert ("few_test_rows" in kinds(upload)) == told
+
+
+def test_copies_near_copies_and_conflicts_are_counted_apart():
+    found = kinds(table(["Same text", "same  text", "same text!", *TEXTS[:297]], ["a", "b", "a", *AB[:297]]))
+    assert (found["copies"].count, found["near_copies"].count, found["conflicts"].count) == (1, 1, 1)

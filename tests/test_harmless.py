@@ -1,0 +1,46 @@
+"""What users write is shown as they wrote it, and nothing more is read into it."""
+
+import csv
+
+import pytest
+
+from pages import _charts as charts
+from studio import harmless
+from studio.events import Confusion
+from studio.service import predict
+
+LINK = '<a href="https://x.example">win</a>'
+
+
+def test_labels_are_no_markup_in_charts():
+    drawn = charts.label_counts({LINK: 3, "plain": 4})
+    confusion = charts.confusion(
+        Confusion(role="student", split="test", labels=[LINK, "plain"], counts=[[1, 0], [0, 1]])
+    )
+    for figure in (drawn, confusion):
+        assert "<a" not in figure.to_json().replace("\\u003c", "<").replace("<extra>", "").replace("</extra>", "")
+
+
+def test_long_labels_stay_bars_of_their_own():
+    drawn = charts.label_counts({"x" * 100: 1, "x" * 101: 2})
+    assert len(set(drawn.data[0].y)) == 2
+
+
+@pytest.mark.parametrize(
+    "label", ["[a](https://b.example)", "$x$", ":skull:", "<b>", "https://b.example", "www.b.example"]
+)
+def test_labels_are_no_markup_in_model_cards(label):
+    written = harmless.in_markdown(label)
+    assert label not in written
+    assert written.replace("\\", "") == label
+
+
+def test_cells_that_would_be_formulas_are_texts_in_tables(tmp_path):
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        put = predict._writer(file, tmp_path / "a.csv", ["=name", "text"], " ")
+        put({"=name": "@SUM(A1)", "text": "=HYPERLINK(1)"})
+        put({"=name": "-3.5", "text": "plain - text"})
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["'=name", "text"], ["'@SUM(A1)", "'=HYPERLINK(1)"], ["-3.5", "plain - text"]
+        ]  # fmt: skip
