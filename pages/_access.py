@@ -10,7 +10,6 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit import config
 from streamlit.errors import StreamlitSecretNotFoundError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -20,7 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 def is_open_to_a_network() -> bool:
     """Whether the server listens on more than this machine's own address."""
-    return config.get_option("server.address") not in LOOPBACK
+    return st.get_option("server.address") not in LOOPBACK
 
 
 def has_login() -> bool:
@@ -43,7 +42,7 @@ def allowed_hosts() -> Iterable[str] | None:
     On this machine alone it is asked under another name only by a page of another site (DNS rebinding), or by a proxy,
     whose name stands in `server.allowedHosts`.
     """
-    named: list[str] = config.get_option("server.allowedHosts")
+    named: list[str] = st.get_option("server.allowedHosts")
     if named:
         return [*named, *LOOPBACK]
     return None if is_open_to_a_network() else LOOPBACK

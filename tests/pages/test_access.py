@@ -37,7 +37,7 @@ def status(path="/", host="127.0.0.1:8501", kind="http", method="GET", cookie=""
 def options(monkeypatch):
     """The options of the server, and whether a login is set up."""
     values = {"server.address": "127.0.0.1", "server.allowedHosts": []}
-    monkeypatch.setattr(_access.config, "get_option", values.get)
+    monkeypatch.setattr(_access.st, "get_option", values.get)
     monkeypatch.setattr(_access, "has_login", lambda: values.get("login", False))
     return values
 
