@@ -95,8 +95,8 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
     page.get_by_text("See the results").click()
     expect(page.get_by_role("heading", name="of the teacher’s accuracy")).to_be_visible()
-    for name in ("Teacher", "Student", "Without teacher"):
-        expect(page.locator(".ds-plot .name").filter(has_text=name)).to_be_visible()
+    for role in ("teacher", "student", "control"):
+        expect(page.locator(f".ds-plot .{role} .name")).to_be_visible()
     a_picture_of_the_result_is_saved(page, tmp_path)
 
     page.get_by_role("button", name="Build download").click()
