@@ -30,6 +30,7 @@ class Scored:
     size_bytes: float | None = None
     parameters: float | None = None
     latency_ms: float | None = None
+    runtime: str = ""
 
     @property
     def name(self) -> str:
@@ -69,7 +70,8 @@ def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
             if (role, name) in found
         }
         low, high = (one.value if end is None else end for end in (one.low, one.high))
-        models.append(Scored(role, one.value, low, high, one.n or 0, **costs))
+        timed = found.get((role, "latency_ms"))
+        models.append(Scored(role, one.value, low, high, one.n or 0, **costs, runtime=timed.runtime if timed else ""))
     return models
 
 
@@ -87,8 +89,10 @@ def three(models: Sequence[Scored], measure: Measure) -> list[Number]:
     if teacher.size_bytes and student.size_bytes:
         detail = f"{size(student.size_bytes)} against {size(teacher.size_bytes)}"
         numbers.append(_times(teacher.size_bytes, student.size_bytes, ("smaller", "larger"), " on disk", detail))
-    if teacher.latency_ms and student.latency_ms:
-        detail = f"{milliseconds(student.latency_ms)} against {milliseconds(teacher.latency_ms)}, one row at a time"
+    if teacher.latency_ms and student.latency_ms and teacher.runtime == student.runtime:
+        where = f" in {student.runtime}" if student.runtime else ""
+        times = f"{milliseconds(student.latency_ms)} against {milliseconds(teacher.latency_ms)}"
+        detail = f"{times}, one row at a time{where}"
         numbers.append(_times(teacher.latency_ms, student.latency_ms, ("faster", "slower"), "", detail))
     return numbers
 

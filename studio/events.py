@@ -122,11 +122,12 @@ class PhaseFinished(_Event):
 
 class Evaluation(_Event):
     """One measured number. `low` and `high` are the ends of its 95 % interval where it has one; `note` says why it has
-    none.
+    none; `runtime` is what a model ran in where it was timed.
 
     Metrics: the measures of the task, such as accuracy and f1_macro (shares of 1); parameters, size_bytes, and
     milliseconds of a forward pass: latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and
-    latency_32_p95_ms (32 rows).
+    latency_32_p95_ms (32 rows); latency_ratio and latency_32_ratio: how many times as long as the student it takes in
+    the same runtime.
     """
 
     kind: Literal["evaluation"] = "evaluation"
@@ -138,6 +139,7 @@ class Evaluation(_Event):
     high: float | None = None
     n: int | None = None
     note: str = ""
+    runtime: str = ""
 
 
 class Comparison(_Event):

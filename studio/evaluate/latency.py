@@ -12,6 +12,7 @@ from studio.models.model import Model
 from studio.tasks import Encoded
 
 WARM_UP, PASSES, FEWEST_PASSES = 5, 45, 5
+BOOTSTRAP = 2_000
 CALL_SECONDS = 1.0
 TIMING_SECONDS = 4.0
 """How long the clock runs for one batch size, all models together."""
@@ -22,16 +23,45 @@ ROWS: tuple[tuple[int, str], ...] = ((1, "latency"), (32, "latency_32"))
 
 def latencies(roles: dict[TrainedRole, list[tuple[Model, Encoded]]], device: Device) -> list[Evaluation]:
     """Milliseconds of a forward pass through all models of a role: median and 95th percentile, one row at a time
-    (`latency_ms`, `latency_p95_ms`) and 32 together (`latency_32_ms`, `latency_32_p95_ms`).
+    (`latency_ms`, `latency_p95_ms`) and 32 together (`latency_32_ms`, `latency_32_p95_ms`); and how many times as long
+    as the student each other role takes, where both run in the same runtime (`latency_ratio`, `latency_32_ratio`).
 
     The roles take turns, so that all see the same machine; the first passes do not count. What is slow is timed less
     often, at least 5 times.
     """
     found = []
+    runtimes = {role: " and ".join(sorted({runtime(model) for model, _ in pairs})) for role, pairs in roles.items()}
     for rows, name in ROWS:
-        for role, seconds in _in_turns(roles, rows, device).items():
-            found += _told(role, name, seconds)
+        seconds = _in_turns(roles, rows, device)
+        for role, taken in seconds.items():
+            found += _told(role, name, taken, runtimes[role])
+            if role != "student" and runtimes[role] == runtimes.get("student"):
+                found.append(_ratio(role, name, taken, seconds["student"], runtimes[role]))
     return found
+
+
+def runtime(model: Model) -> str:
+    """What carries out its forward pass."""
+    return str(getattr(model.network, "runtime", "PyTorch"))
+
+
+def _ratio(role: Role, name: str, taken: Sequence[float], student: Sequence[float], runtime: str) -> Evaluation:
+    """The ratio of two medians, with the 95 % interval of a bootstrap that draws whole turns anew (Efron, 1979)."""
+    turns = np.array([taken, student])
+    drawn = np.random.default_rng(0).integers(0, turns.shape[1], (BOOTSTRAP, turns.shape[1]))
+    medians = np.median(turns[:, drawn], axis=2)
+    low, high = np.quantile(medians[0] / medians[1], [0.025, 0.975])
+    value = float(np.median(turns[0]) / np.median(turns[1]))
+    return Evaluation(
+        role=role,
+        split="",
+        metric=f"{name}_ratio",
+        value=value,
+        low=float(low),
+        high=float(high),
+        n=turns.shape[1],
+        runtime=runtime,
+    )
 
 
 def of_calls(role: Role, answer: Callable[[Sequence[int]], object], rows: int) -> list[Evaluation]:
@@ -45,16 +75,17 @@ def of_calls(role: Role, answer: Callable[[Sequence[int]], object], rows: int) -
             start = time.perf_counter()
             answer(numbers)
             seconds.append(time.perf_counter() - start)
-        found += _told(role, name, _warm(seconds))
+        found += _told(role, name, _warm(seconds), "scikit-learn")
     return found
 
 
-def _told(role: Role, name: str, seconds: Sequence[float]) -> list[Evaluation]:
+def _told(role: Role, name: str, seconds: Sequence[float], runtime: str) -> list[Evaluation]:
     """Median and 95th percentile of some passes."""
-    return [
-        Evaluation(role=role, split="", metric=metric, value=1000 * float(np.quantile(seconds, share)), n=len(seconds))
-        for metric, share in ((f"{name}_ms", 0.5), (f"{name}_p95_ms", 0.95))
-    ]
+    n, found = len(seconds), []
+    for metric, share in ((f"{name}_ms", 0.5), (f"{name}_p95_ms", 0.95)):
+        value = 1000 * float(np.quantile(seconds, share))
+        found.append(Evaluation(role=role, split="", metric=metric, value=value, n=n, runtime=runtime))
+    return found
 
 
 def latency(members: Sequence[tuple[Model, Encoded]], device: Device) -> float:

@@ -44,17 +44,27 @@ def _rare(found: Measured) -> str:
 
 
 def _costs(found: Measured) -> str:
-    smaller = _times(*_pair(found, "size_bytes"), "smaller", "larger")
-    faster = _times(*_pair(found, "latency_ms"), "faster", "slower")
-    return f"It is {smaller} and {faster}."
+    sizes = [found.evaluations[role, "size_bytes"].value for role in ("teacher", "student")]
+    return f"It is {_times(sizes[0] / sizes[1], 'smaller', 'larger')}{_speed(found)}."
 
 
-def _pair(found: Measured, metric: str) -> tuple[float, float]:
-    return found.evaluations["teacher", metric].value, found.evaluations["student", metric].value
+def _speed(found: Measured) -> str:
+    """How much faster than its teacher, where both were timed in the same runtime: another one alone makes the same
+    model several times faster or slower."""
+    teacher, student = (found.evaluations[role, "latency_ms"] for role in ("teacher", "student"))
+    if teacher.runtime != student.runtime:
+        return ""
+    faster = _times(teacher.value / student.value, "faster", "slower")
+    ratio = found.evaluations.get(("teacher", "latency_ratio"))
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return f" and {faster}"
+    if ratio.low <= 1 <= ratio.high:
+        return f", and not clearly faster or slower ({ratio.low:.1f} to {ratio.high:.1f} times)"
+    low, high = (ratio.low, ratio.high) if ratio.value > 1 else (1 / ratio.high, 1 / ratio.low)
+    return f" and {faster} ({low:.1f} to {high:.1f}; {ratio.runtime}, one row at a time)"
 
 
-def _times(teacher: float, student: float, better: str, worse: str) -> str:
-    ratio = teacher / student
+def _times(ratio: float, better: str, worse: str) -> str:
     if 0.95 < ratio < 1.05:
         return f"no {better}"
     return f"{ratio:.1f} times {better}" if ratio > 1 else f"{1 / ratio:.1f} times {worse}"

@@ -155,6 +155,8 @@ class OnnxNetwork(nn.Module):
     """An ONNX file that answers as the network it was made from, which lies inside and gives its parameters and
     config."""
 
+    runtime = "ONNX Runtime"
+
     def __init__(self, file: Path, source: Any) -> None:
         super().__init__()
         self.source = source
@@ -164,6 +166,18 @@ class OnnxNetwork(nn.Module):
     def forward(self, **batch: Tensor) -> SimpleNamespace:
         logits = run(self._session, {name: tensor.cpu() for name, tensor in batch.items()})
         return SimpleNamespace(logits=torch.from_numpy(logits).to(next(iter(batch.values())).device))
+
+
+def in_onnx_runtime(model: Model, inputs: Encoded, folder: Path) -> Model:
+    """The same model in float32 as a file in this folder; one that is a file already stays as it is.
+
+    Raises `ExportError` where an operator has no counterpart.
+    """
+    if isinstance(model.network, OnnxNetwork):
+        return model
+    plain = replace(model, network=constraints.without_rules(model.network))
+    write(plain, inputs, folder / "model.onnx")
+    return replace(plain, network=OnnxNetwork(folder / "model.onnx", plain.network))
 
 
 def quantized(model: Model, form: Form, inputs: Encoded, folder: Path) -> Model:

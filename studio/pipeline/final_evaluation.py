@@ -1,16 +1,21 @@
 """The final evaluation: all models on the test rows, which nothing has read before, and on the clock."""
 
+import contextlib
 import functools
-from collections.abc import Generator, Mapping, Sequence
+import tempfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from datasets import Dataset, concatenate_datasets
 
 from studio.config.run import RunConfig
 from studio.data import overlap
 from studio.distill import teacher_outputs, transfer_set
+from studio.errors import ExportError
 from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
 
 Curve = Sequence[tuple[int, float]]
 """Validation values of a training, (step, value) each."""
+
+Timed = dict[TrainedRole, list[tuple[Model, Encoded]]]
+"""The models of each role with the rows as each reads them."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +177,43 @@ def _costs(
         yield from metrics.sizes(role, members)
     rows = tests.splits["test"]
     encoded = {role: [(model, tests.encode(model, rows)) for model in members] for role, members in trained.items()}
-    yield from latency.latencies(encoded, tests.device)
+    with _in_one_runtime(encoded) as alike:
+        yield from latency.latencies(alike, tests.device)
     if baseline is not None:
         yield Evaluation(role="baseline", split="", metric="parameters", value=baseline.parameters)
         yield Evaluation(role="baseline", split="", metric="size_bytes", value=baseline.size_bytes)
         yield from latency.of_calls("baseline", lambda numbers: baseline.logits(rows.select(numbers)), len(rows))
+
+
+@contextlib.contextmanager
+def _in_one_runtime(roles: Timed) -> Iterator[Timed]:
+    """Where a model is an ONNX file, the others are written as such for a moment, in float32: another program that
+    runs a student does not make the student faster. All as they are where one of them has no such form."""
+    from studio.evaluate.latency import runtime
+
+    pairs = [pair for members in roles.values() for pair in members]
+    if len({runtime(model) for model, _ in pairs}) < 2:
+        yield roles
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            alike = _as_files(roles, Path(folder))
+        except ExportError:
+            alike = roles
+        yield alike
+
+
+def _as_files(roles: Timed, folder: Path) -> Timed:
+    """Every model as an ONNX file. Raises `ExportError` where one cannot be written."""
+    from studio.models import onnx
+
+    alike: Timed = {role: [] for role in roles}
+    for role, members in roles.items():
+        for number, (model, inputs) in enumerate(members):
+            place = folder / f"{role}-{number}"
+            place.mkdir()
+            alike[role].append((onnx.in_onnx_runtime(model, inputs.to(torch.device("cpu")), place), inputs))
+    return alike
 
 
 def _answers(

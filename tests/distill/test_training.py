@@ -465,7 +465,9 @@ def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(ho
     found = {(event.role, event.metric) for event in said if isinstance(event, events.Evaluation)}
     metrics = {"accuracy", "f1_macro", "parameters", "size_bytes", "latency_ms", "latency_p95_ms"}
     metrics |= {"latency_32_ms", "latency_32_p95_ms"}
-    assert found == {(role, metric) for role in ("teacher", "student", "control", "baseline") for metric in metrics}
+    expected = {(role, metric) for role in ("teacher", "student", "control", "baseline") for metric in metrics}
+    ratios = {(role, name) for role in ("teacher", "control") for name in ("latency_ratio", "latency_32_ratio")}
+    assert found == expected | ratios
     for role in ("teacher", "student", "control"):
         assert AutoModelForSequenceClassification.from_pretrained(home.model(1, role), use_safetensors=True)
         assert AutoTokenizer.from_pretrained(home.model(1, role))
@@ -593,6 +595,9 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
     measured = {(event.role, event.metric): event.value for event in said if isinstance(event, events.Evaluation)}
     assert measured["student", "size_bytes"] == results[-1].size_bytes == measured["control", "size_bytes"]
     assert (home.quantized(1, "student") / "model.onnx").stat().st_size == results[-1].size_bytes
+    timed = [event for event in said if isinstance(event, events.Evaluation) and event.metric.startswith("latency")]
+    assert {event.runtime for event in timed if event.role != "baseline"} == {"ONNX Runtime"}, "like with like"
+    assert ("teacher", "latency_ratio") in {(event.role, event.metric) for event in timed}
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,7 @@ def test_latencies_are_medians_and_95th_percentiles_in_milliseconds_after_some_p
 
     monkeypatch.setattr(latency, "_one_pass", one_pass)
     monkeypatch.setattr(latency, "PASSES", 45)
+    monkeypatch.setattr(latency, "runtime", lambda model: "PyTorch")
     inputs = range(7)
     roles = {"teacher": [("first", inputs), ("second", inputs)], "student": [("student", inputs)]}
     found = {(passes.role, passes.metric): passes for passes in latency.latencies(roles, CPU)}
@@ -129,3 +130,26 @@ def test_latencies_are_medians_and_95th_percentiles_in_milliseconds_after_some_p
         assert found["teacher", f"{rows}_ms"].value == pytest.approx(4 * np.median(kept))
         assert found["student", f"{rows}_ms"].n == len(kept)
     assert order[:6] == ["first", "second", "student"] * 2
+
+
+def timed(monkeypatch, runtimes):
+    """The latencies of two roles, of which the teacher takes two to four times as long, in these runtimes."""
+    seconds = {"teacher": [0.02, 0.03, 0.04] * 10, "student": [0.01] * 30}
+    monkeypatch.setattr(latency, "_in_turns", lambda roles, rows, device: seconds)
+    monkeypatch.setattr(latency, "runtime", runtimes.get)
+    found = latency.latencies({role: [(role, None)] for role in seconds}, CPU)
+    return {(one.role, one.metric): one for one in found}
+
+
+def test_the_ratio_of_two_latencies_is_that_of_their_medians_with_an_interval_over_turns(monkeypatch):
+    found = timed(monkeypatch, {"teacher": "PyTorch", "student": "PyTorch"})
+    ratio = found["teacher", "latency_ratio"]
+    assert (ratio.value, ratio.n, ratio.runtime) == (pytest.approx(3), 30, "PyTorch")
+    assert 2 <= ratio.low < 3 < ratio.high <= 4
+    assert ("student", "latency_ratio") not in found
+
+
+def test_models_in_two_runtimes_have_no_ratio(monkeypatch):
+    found = timed(monkeypatch, {"teacher": "PyTorch", "student": "ONNX Runtime"})
+    assert ("teacher", "latency_ratio") not in found
+    assert found["student", "latency_ms"].runtime == "ONNX Runtime"

@@ -242,6 +242,30 @@ def test_a_student_that_is_larger_and_slower_is_called_so():
     assert "83 % kept" in said
 
 
+SPEEDS = {
+    (2.0, 1.9, 2.1): "It is 10.0 times smaller and 2.0 times faster (1.9 to 2.1; PyTorch, one row at a time).",
+    (0.5, 0.4, 0.625): "It is 10.0 times smaller and 2.0 times slower (1.6 to 2.5; PyTorch, one row at a time).",
+    (1.2, 0.9, 1.4): "It is 10.0 times smaller, and not clearly faster or slower (0.9 to 1.4 times).",
+}
+
+
+@pytest.mark.parametrize("ratio", SPEEDS)
+def test_a_speed_is_told_with_its_interval_and_its_runtime(ratio):
+    value, low, high = ratio
+    found = measured("teacher", 0.9, size_bytes=10_000, latency_ms=value) + measured("student", 0.75, latency_ms=1)
+    found.append(Evaluation(role="teacher", split="", metric="latency_ratio", value=value, low=low, high=high,
+                            runtime="PyTorch"))  # fmt: skip
+    assert SPEEDS[ratio] in verdict(found, (), MEASURES, Facts(reference=HALF, config=CONFIG)).sentence
+
+
+def test_of_two_models_in_different_runtimes_none_is_called_faster():
+    found = measured("teacher", 0.9, size_bytes=10_000, latency_ms=9) + measured("student", 0.75)
+    found = [one.model_copy(update={"runtime": "PyTorch"}) if one.role == "teacher" else one for one in found]
+    said = verdict(found, (), MEASURES, Facts(reference=HALF, config=CONFIG)).sentence
+    assert "It is 10.0 times smaller. " in said
+    assert "faster" not in said
+
+
 def test_a_correlation_is_called_by_the_name_of_the_person():
     nothing = {"spearman": 0.0}
     found = [one for role in ("teacher", "student") for one in measured(role, 0.7, metric="spearman")]
