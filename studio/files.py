@@ -104,6 +104,15 @@ def inside(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
+def size(folder: Path) -> int:
+    """The bytes of all files in a folder; one that is taken away meanwhile counts nothing."""
+    total = 0
+    for file in inside(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
 @contextlib.contextmanager
 def _room_beside(target: Path) -> Iterator[Path]:
     """A folder of this writer alone, on the target's file system."""

@@ -161,3 +161,9 @@ def test_a_name_that_is_a_pattern_deletes_nobody_elses_parts(tmp_path):
     with whole(tmp_path / "model[a]"):
         pass
     assert other.exists()
+
+
+def test_a_file_that_is_taken_away_while_a_folder_is_weighed_counts_nothing(tmp_path, monkeypatch):
+    (tmp_path / "there").write_text("four")
+    monkeypatch.setattr(files, "inside", lambda folder: [folder / "there", folder / "gone"])
+    assert files.size(tmp_path) == 4

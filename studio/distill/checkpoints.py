@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from studio import files
+from studio.machine import memory
 
 SHARE = 0.02
 """How much of the training time saving may cost."""
@@ -72,6 +73,8 @@ def read(file: Path | None) -> Saved:
         try:
             return Saved(_in_todays_names(_whole_state(place)), tuple(damaged))
         except _DAMAGED as error:
+            if isinstance(error, PermissionError) or memory.ran_out(error):
+                raise  # this says nothing about the file, which holds all that was learned
             damaged.append(f"The checkpoint {place.name} is damaged ({error}): an earlier state is taken.")
             place.unlink(missing_ok=True)
     return Saved(None, tuple(damaged))

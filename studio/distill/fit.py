@@ -162,15 +162,17 @@ class FitState:
         self.device.group.seed(spec.seed, step)
         terms, rate = yield from self.learner.step(view, rows.to(self.device.torch_device), self.step / spec.steps)
         self.meter.add(terms)
+        self.chance.add(step, terms)
         self.step, self.validation_due = step, step % spec.validate_every == 0 or step == spec.steps
+        point: list[Event] = []
         if self.meter.is_due(step):
             means = self.meter.read()
             if not math.isfinite(means["loss"]):
                 raise self._diverged(f"the loss is {means['loss']}")
-            yield self._point(means | {"learning_rate": rate})
-        self.chance.add(step, terms)
+            point = [self._point(means | {"learning_rate": rate})]
         if self.chance.is_at_chance(step):
             yield self._begin_again()
+        yield from point  # last: a fit that is closed here has done all of this step, and tells the point again
 
     def _validate(self) -> Generator[Event, None, None]:
         """One look at the validation data; it may stop anywhere, and leaves the network in the mode that it came in."""

@@ -89,12 +89,13 @@ def _undertrained(found: Measured, outcome: Outcome) -> Caution | None:
 def _few_test_rows(found: Measured, outcome: Outcome) -> Caution | None:
     effect, rows = found.effect, found.rows
     is_open = effect is not None and outcome == "no_difference" and not found.unfinished
-    needed = rows_needed(effect) if effect is not None else 0
-    if rows >= FEW_ROWS and not (is_open and rows < needed <= WITHIN_REACH * rows):
+    needed = rows_needed(effect) if effect is not None and is_open else 0
+    is_within_reach = rows < needed <= WITHIN_REACH * rows
+    if rows >= FEW_ROWS and not is_within_reach:
         return None
     sentence = f"There are only {rows:,} test rows."
     cure = f"Bring at least {FEW_ROWS} test rows."
-    if effect is not None and needed > rows:
+    if effect is not None and is_within_reach:
         gain = found.lead.difference(abs(effect.difference) or SAME_GAIN)
         sentence += f" To see a difference of {gain}, about {needed:,} would be needed."
         cure = f"Bring about {max(needed, FEW_ROWS):,} test rows."
@@ -120,7 +121,8 @@ def _leak(found: Measured, outcome: Outcome) -> Caution | None:
     if not leaked:
         return None
     sentence = f"{leaked:,} of {found.rows:,} test rows are training rows, too: the results look better than they are."
-    return Caution(code="leak", sentence=sentence, cure="Save the data again without them (`--drop-leaked`).")
+    cure = "Save the data again without them, as is usual (no `--keep-leaked`)."
+    return Caution(code="leak", sentence=sentence, cure=cure)
 
 
 def _test_only_labels(found: Measured, outcome: Outcome) -> Caution | None:

@@ -104,7 +104,7 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
         )
     if clear < 0:
         return "worse", f"In this run learning from the teacher did harm: {size} worse than {against} ({interval})."
-    if effect.difference == 0:
+    if size == measure.difference(0):
         return "no_difference", f"No clear benefit from the teacher: {against} the score is the same ({interval})."
     return "no_difference", f"No clear benefit from the teacher: {size} {direction} than {against} ({interval})."
 

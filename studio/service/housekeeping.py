@@ -48,7 +48,13 @@ def kept(store: Store, home: Home) -> list[Kept]:
 def teacher_outputs(home: Home) -> list[Kept]:
     folders = home.teacher_outputs.iterdir() if home.teacher_outputs.is_dir() else ()
     return [
-        Kept("teacher outputs", folder.name, f"Answers of a teacher, {folder.name[:8]}", size(folder), _used_at(folder))
+        Kept(
+            "teacher outputs",
+            folder.name,
+            f"Answers of a teacher, {folder.name[:8]}",
+            files.size(folder),
+            _used_at(folder),
+        )
         for folder in folders
         if _FINGERPRINT.fullmatch(folder.name)
     ]
@@ -62,7 +68,7 @@ def delete_teacher_outputs(store: Store, home: Home, name: str) -> int:
         raise StoreError(f"There are no teacher outputs {name!r}.", "`python -m studio disk` lists what there is.")
     if store.carried():
         raise StoreError("A run goes on, and may read them.", "Wait for its end, or stop it.")
-    freed = size(folder)
+    freed = files.size(folder)
     shutil.rmtree(folder)
     return freed
 
@@ -88,14 +94,9 @@ def tidy(store: Store, home: Home) -> int:
     return freed
 
 
-def size(folder: Path) -> int:
-    """The bytes of all files in a folder."""
-    return sum(file.stat().st_size for file in files.inside(folder))
-
-
 def _datasets(store: Store, home: Home) -> list[Kept]:
     return [
-        Kept("data sets", str(row.id), row.name, size(home.dataset(row.id)), row.created_at,
+        Kept("data sets", str(row.id), row.name, files.size(home.dataset(row.id)), row.created_at,
              tuple(f"run {run}" for run in store.users_of_dataset(row)))
         for row in store.datasets()
     ]  # fmt: skip
@@ -103,7 +104,7 @@ def _datasets(store: Store, home: Home) -> list[Kept]:
 
 def _models(store: Store, home: Home) -> list[Kept]:
     return [
-        Kept("models", str(run.id), f"Run {run.id}", size(home.run(run.id)), run.finished_at or run.created_at,
+        Kept("models", str(run.id), f"Run {run.id}", files.size(home.run(run.id)), run.finished_at or run.created_at,
              tuple(f"run {user}" for user in store.users_of(run.id)))
         for run in store.runs(None, archived=True)
         if home.run(run.id).is_dir()
@@ -112,7 +113,7 @@ def _models(store: Store, home: Home) -> list[Kept]:
 
 def _uploads(home: Home) -> list[Kept]:
     folders = home.uploads.iterdir() if home.uploads.is_dir() else ()
-    return [Kept("uploads", folder.name, "An upload", size(folder), _used_at(folder)) for folder in folders]
+    return [Kept("uploads", folder.name, "An upload", files.size(folder), _used_at(folder)) for folder in folders]
 
 
 def _used_at(folder: Path) -> float:

@@ -29,7 +29,14 @@ class Heart:
 
     def beats(self) -> bool:
         """Whether the run is still this process's."""
-        if self.is_mine and time.monotonic() - self._beaten >= BEAT_SECONDS:
+        if time.monotonic() - self._beaten >= BEAT_SECONDS:
+            self.asks()
+        return self.is_mine
+
+    def asks(self) -> bool:
+        """The same, from the store, whenever it was last asked: this clock stands still while the machine sleeps, and
+        who has slept may have lost its run meanwhile. For whoever is about to write."""
+        if self.is_mine:
             self._beaten = time.monotonic()
             self.is_mine = self._store.beat(self._run.id, self._run.owner)
         return self.is_mine

@@ -62,16 +62,19 @@ def carry(
                 job = job.model_copy(update=before)
                 with contextlib.closing(execute(job, stop)) as run_events:
                     for batch in _batches(run_events):
-                        if not heart.beats():
+                        if not heart.asks():
                             raise Stopped
                         store.record(run.id, batch)
                         yield from batch
                 break
             except WorkerDiedError as error:
+                if not heart.asks():
+                    raise Stopped from error
                 job = _after_death(store, job, error)
-        store.finish(run.id)
+        if heart.asks():
+            store.finish(run.id)
     except Stopped:
-        if not heart.is_mine:
+        if not heart.asks():
             return  # whoever has taken the run writes about it from now on
         if leave() and not store.stop_requested(run.id):
             store.put_back(run.id)
@@ -80,12 +83,15 @@ def carry(
     except DiskError:
         raise  # nothing can be written now: the run is taken back and goes on when it can
     except StudioError as error:
-        store.fail(run.id, error)
+        if heart.asks():
+            store.fail(run.id, error)
     except Exception as error:
-        store.fail(run.id, WorkerError(f"The run was cut off: {type(error).__name__}: {error}.", "Start it again."))
+        if heart.asks():
+            store.fail(run.id, WorkerError(f"The run was cut off: {type(error).__name__}: {error}.", "Start it again."))
         raise
     except BaseException:  # Ctrl-C, or the reader had enough: the worker has saved its student and ended
-        store.stopped(run.id)
+        if heart.asks():
+            store.stopped(run.id)
         raise
 
 
@@ -129,7 +135,7 @@ def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]
 
 def disk_bytes(home: Home, run_id: int) -> int:
     """What the models, checkpoints and logs of a run take on disk."""
-    return sum(file.stat().st_size for file in files.inside(home.run(run_id)))
+    return files.size(home.run(run_id))
 
 
 def delete(home: Home, store: Store, run_id: int) -> int:

@@ -310,7 +310,7 @@ def test_a_model_that_leaves_chance_is_left_alone():
     assert not warnings(run(learning(network=Linear(seed=5), **FRAGILE | {"learning_rate": 0.05})))
 
 
-@pytest.mark.parametrize("steps", [180, 420])
+@pytest.mark.parametrize("steps", [180, 200, 420])
 def test_a_fit_that_began_again_goes_on_after_a_stop_as_if_nothing_had_happened(steps, tmp_path):
     whole, part = Fragile(seed=5), Fragile(seed=5)
     run(learning(network=whole, **FRAGILE))

@@ -1,11 +1,14 @@
 """The verdict: what it says, what it refuses to say, the cautions beside it and the next step."""
 
 import math
+import re
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
 from studio import tasks
+from studio.cli import app
 from studio.config.reading import parse_config
 from studio.evaluate import intervals
 from studio.evaluate.cautions import rows_needed
@@ -92,6 +95,34 @@ def test_four_rows_gained_of_twelve_are_no_clear_benefit_though_their_interval_i
     assert "only 12 test rows" in caution.sentence
     assert "22 would be needed" in caution.sentence
     assert said.next_step.code == "more_test_rows"
+
+
+def test_where_the_benefit_is_clear_no_more_rows_are_asked_for_to_see_it():
+    said = told(0.95, 0.9, 0.6, pairs=(against("control", 8, 1, 60),), rows=60)
+    assert said.outcome == "better"
+    (caution,) = (one for one in said.cautions if one.code == "few_test_rows")
+    assert "would be needed" not in caution.sentence
+
+
+def test_a_gain_that_only_many_times_the_rows_would_show_is_no_reason_to_bring_so_many():
+    said = told(0.95, 0.9, 0.6, pairs=(against("control", 21, 20, 80),), rows=80)
+    (caution,) = (one for one in said.cautions if one.code == "few_test_rows")
+    assert caution.cure == "Bring at least 100 test rows."
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_direction():
+    pair = against("control", 25, 20).model_copy(update={"difference": 0.0004})
+    said = told(pairs=(pair,))
+    assert "without a teacher the score is the same" in said.sentence
+    assert "0.0 points" not in said.sentence
+
+
+def test_the_cure_of_a_leak_names_a_flag_that_there_is():
+    (caution,) = (one for one in told(leaked=7).cautions if one.code == "leak")
+    (flag,) = re.findall("--[a-z-]+", caution.cure)
+    assert flag == "--keep-leaked", "without it leaked rows are taken out"
+    assert flag in [name for option in get_command(app).commands["data"].commands["add"].params
+                    for name in (*option.opts, *option.secondary_opts)]  # fmt: skip
 
 
 def test_a_teacher_at_chance_earns_no_praise_however_much_better_than_the_control_the_student_is():

@@ -93,6 +93,17 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(tmp_path, damage):
     assert checkpoints.read(file).state["step"] == 3, "what was damaged is not kept as the state before"
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), RuntimeError("can't allocate memory: 9")])
+def test_a_checkpoint_that_cannot_be_read_for_another_reason_than_damage_stays(tmp_path, monkeypatch, error):
+    file = tmp_path / "distill.pt"
+    checkpoints.write(file, {"step": 1})
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints.torch, "load", lambda *_, **__: (_ for _ in ()).throw(error))
+        with pytest.raises(type(error)):
+            checkpoints.read(file)
+    assert checkpoints.read(file).state == {"step": 1}
+
+
 def test_a_writer_that_is_killed_between_its_two_moves_leaves_a_state(tmp_path, monkeypatch):
     file = tmp_path / "distill.pt"
     checkpoints.write(file, {"step": 1})

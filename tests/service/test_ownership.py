@@ -7,7 +7,7 @@ import pytest
 
 from studio import events
 from studio.config.reading import parse_config
-from studio.errors import StoreError
+from studio.errors import StoreError, WorkerDiedError
 from studio.machine import identity
 from studio.machine.identity import is_gone, new_owner
 from studio.pipeline.job import Stopped
@@ -168,6 +168,27 @@ def test_who_has_lost_its_run_stops_and_writes_nothing_more_about_it(store, home
     list(carry(store, home, run, execute))
     assert asked == [True]
     assert "not mine any more" not in [line.message for line in store.logs(run.id)]
+    assert (store.run(run.id).status, store.run(run.id).owner) == ("running", "another")
+
+
+@pytest.mark.parametrize("end", [events.Log(message="more"), None, Stopped(), WorkerDiedError("Killed.", "")])
+def test_who_wakes_on_a_machine_that_slept_and_has_lost_its_run_writes_nothing_more(store, home, saved, clock, end):
+    """The clock stood still meanwhile: by it the heart has only just beaten."""
+    run = submit(store, ELSEWHERE)
+
+    def execute(job, stop):
+        assert not stop()
+        store.take_from(run.id, ELSEWHERE, INTERRUPTED)
+        store.claim("another")
+        store.record(run.id, [events.Verdict(outcome="better", sentence="The other's.")])
+        if isinstance(end, Exception):
+            raise end
+        if end is not None:
+            yield end
+
+    before = len(store.logs(run.id))
+    list(carry(store, home, run, execute))
+    assert len(store.logs(run.id)) == before + 1, "that it was taken back, and nothing else"
     assert (store.run(run.id).status, store.run(run.id).owner) == ("running", "another")
 
 
