@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,6 +16,9 @@ from studio.store.rows import Point
 MAX_POINTS = 2_000
 HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20
 """Pixels: a figure without its legend, its axis with the title, one line of the legend."""
+NAME_LINE, NAME_ROOM, SHORT_NAME, NEAR_END = 18, 72, 9, 0.1
+"""Pixels between the names of two curves, and beside the plot; the letters that fit there; the share of the width from
+its right end where a curve's name still stands beside the plot."""
 
 COLOURS = {
     "teacher": "#d97706",
@@ -66,10 +70,10 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
             annotation={
                 "text": f"the teacher’s best: {measure.written(level)}",
                 "font": {"color": COLOURS["teacher"]},
-                "xanchor": "right",
             },
+            annotation_position="top left",
         )
-    return _with_room_for_legend(figure)
+    return _named_at_their_ends(figure)
 
 
 def _scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
@@ -88,6 +92,44 @@ def _with_room_for_legend(figure: go.Figure) -> go.Figure:
     """Two names stand beside each other in the legend below; the plot keeps its height, however many there are."""
     lines = (len(figure.data) + 1) // 2
     return figure.update_layout(height=HEIGHT + LEGEND_LINE * lines, margin_b=AXIS + LEGEND_LINE * lines)
+
+
+def _named_at_their_ends(figure: go.Figure) -> go.Figure:
+    """Each curve's name beside its end, in its colour; one that ends early, or whose name is long, has it above."""
+    ends = sorted(figure.data, key=lambda curve: curve.y[-1])
+    last = max((curve.x[-1] for curve in ends), default=0)
+    beside = [curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and len(curve.name) <= SHORT_NAME]
+    heights = [height for curve in ends for height in curve.y]
+    pixel = (max(heights, default=1) - min(heights, default=0)) / (HEIGHT - AXIS) or 1
+    wanted = [curve.y[-1] / pixel for curve in beside]
+    shifts = [place - height for place, height in zip(_apart(wanted), wanted, strict=True)]
+    for curve, shift in zip(beside, shifts, strict=True):
+        _name(figure, curve, x=1, xref="paper", xanchor="left", xshift=4, yshift=shift)
+    for curve in ends:
+        if curve not in beside:
+            _name(figure, curve, x=curve.x[-1], xanchor="right", yshift=NAME_LINE / 2)
+    return figure.update_layout(showlegend=False, margin_r=NAME_ROOM)
+
+
+def _name(figure: go.Figure, curve: go.Scatter, **place: object) -> None:
+    figure.add_annotation(
+        text=curve.name, y=curve.y[-1], font={"color": curve.line.color, "size": 13}, showarrow=False, **place
+    )
+
+
+def _apart(wanted: Sequence[float]) -> list[float]:
+    """Places, from low to high, at least a line apart and otherwise as near to the wanted ones as can be.
+
+    >>> _apart([0, 2, 100])
+    [-8.0, 10.0, 100.0]
+    """
+    groups: list[list[float]] = []
+    for number, place in enumerate(wanted):
+        groups.append([place - number * NAME_LINE])
+        while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    lowest = [fmean(group) for group in groups for _ in group]
+    return [place + number * NAME_LINE for number, place in enumerate(lowest)]
 
 
 def _starts(points: Sequence[Point]) -> dict[str, int]:
@@ -190,7 +232,7 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
                 "thickness": 1,
             },
             name=role.capitalize(),
-            text=[result.title for result in shown],
+            text=harmless.in_charts([result.title for result in shown]),
             mode="lines+markers",
             marker={"size": 9},
             line={"color": COLOURS[role], "dash": "dot"},
@@ -264,6 +306,6 @@ def _figure(across: str, up: str) -> go.Figure:
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         showlegend=True,
     )
-    figure.update_xaxes(title=across, automargin=True)
+    figure.update_xaxes(title={"text": across, "font": {"size": 12}, "standoff": 4}, automargin=True)
     figure.update_yaxes(title=up, automargin=True)
     return figure

@@ -6,11 +6,13 @@ import streamlit as st
 
 from pages._scores import Number
 
-_HTML = """<button type="button" class="picture-file"></button>"""
+_HTML = """<button type="button" class="picture-file"><i aria-hidden="true">image</i><span></span></button>"""
 _CSS = """
-.picture-file { font: inherit; font-weight: 400; color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius, 0.5rem); padding: 0.35rem 0.8rem;
-  min-height: 2.5rem; cursor: pointer; width: 100%; }
+.picture-file { font: 400 0.875rem/1.6 var(--st-font); color: var(--st-text-color);
+  background: var(--st-background-color); border: 1px solid var(--st-border-color); padding: 0.25rem 0.75rem;
+  border-radius: var(--st-button-radius, 0.5rem); height: 2.5rem; box-sizing: border-box; margin: 0; cursor: pointer; white-space: nowrap;
+  display: inline-flex; align-items: center; gap: 0.5rem; }
+.picture-file i { font: 400 1.25rem/1 "Material Symbols Rounded"; font-feature-settings: "liga"; }
 .picture-file:hover, .picture-file:focus-visible { border-color: var(--st-primary-color); }
 """
 _SCRIPT = """
@@ -64,7 +66,7 @@ async function drawn(card) {
 
 export default function ({ data, parentElement }) {
   const button = parentElement.querySelector(".picture-file");
-  button.textContent = data.label;
+  button.querySelector("span").textContent = data.label;
   button.onclick = async () => {
     const canvas = await drawn(data.card);
     canvas.toBlob((blob) => {
@@ -90,4 +92,4 @@ def picture_button(
         for number in numbers
     ]
     card = {"about": about, "title": title, "numbers": plain, "effect": effect, "foot": foot}
-    _component(data={"label": label, "file": file, "card": card}, key=f"picture-{file}", height=44)
+    _component(data={"label": label, "file": file, "card": card}, key=f"picture-{file}", width="content")

@@ -15,7 +15,8 @@ LEFT, RIGHT = 24.0, 78.0
 """Per cent of its width where the smallest and the largest model stand; beside them is room for their names."""
 SAME_PLACE, APART = 6.0, 9
 """Models nearer than this, in per cent, are drawn side by side, so many pixels from the middle."""
-LEAST_BALL, LARGEST_BALL = 12, 240
+LEAST_BALL, LARGEST_BALL, LEAST_ROOM = 12, 240, 130
+"""Pixels: a model's circle, and what its name takes below it, however small the circle is."""
 OWNERS = {"teach": "teacher", "record": "teacher", "control": "control", "prepare": "control", "evaluate": "control",
           "tune": "control"}  # fmt: skip
 
@@ -206,15 +207,17 @@ def _level_of(value: float, measure: Measure) -> float:
 def _balls(
     teacher: tuple[float, float, float], student: tuple[float, float, float], words: tuple[str, str], note: str
 ) -> Html:
-    parts = []
+    balls, names = [], []
     for role, (wide, level, start), told in zip(("teacher", "student"), (teacher, student), words, strict=True):
-        ball = element("div", kind="ball", style=f"--wide:{wide:.0f};--level:{level:.0f}%;--from:{start:.1f}")
-        name = element("div", element("b", role.capitalize()), element("span", told), kind="words")
-        parts.append(element("div", ball, name, kind=f"one {role}"))
-    picture = element("div", parts[0], element("div", kind="way"), parts[1], kind="ds-shrink")
+        style = f"--wide:{wide:.0f};--level:{level:.0f}%;--from:{start:.1f}"
+        balls.append(element("div", kind=f"ball {role}", style=style))
+        names.append(element("div", element("b", role.capitalize()), element("span", told), kind=f"words {role}"))
+    both = sum(max(one[0], LEAST_ROOM) for one in (teacher, student))
+    picture = element("div", balls[0], element("div", kind="way"), balls[1], *names,
+                      kind="ds-shrink", style=f"--both:{both:.0f}")  # fmt: skip
     told = ", ".join(f"{role} {said}" for role, said in zip(("teacher", "student"), words, strict=True) if said)
     return element(
-        "figure", picture, element("p", note, kind="ds-note") if note else "", role="img", style="margin:0",
+        "figure", picture, element("p", note, kind="ds-note") if note else "", role="img", kind="ds-shrinks",
         aria_label=told or "A large teacher becomes a small student",
     )  # fmt: skip
 

@@ -150,7 +150,8 @@ def headline(models: Sequence[Scored], measure: Measure) -> str:
     if measure.unit == "share" and teacher.value > 0:
         first = f"Keeps {kept.value} % of the teacher’s {small(measure.title)}"
     else:
-        first = f"{measure.title} {measured(student.value, measure)}, the teacher’s {measured(teacher.value, measure)}"
+        values = f"{measured(student.value, measure)} in {small(measure.title)}"
+        first = f"Reaches {values} (teacher\N{NO-BREAK SPACE}{measured(teacher.value, measure)})"
     bytes_number = next((number for number in costs if number.words.endswith("on disk")), None)
     if bytes_number is None or bytes_number.value == "1":
         return f"{first}."

@@ -21,7 +21,12 @@ NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of 
 CHUNK = 1024**2
 MOST_BARS, FEWEST, BARS_HEIGHT = 12, 3, 420
 PREVIEWED = 5
-HEADERS = {"Auto-detect": None, "First row is the header": True, "No header": False}
+AUTO = "Auto-detect"
+HEADERS = {AUTO: None, "First row is the header": True, "No header": False}
+TYPED = (".parquet", ".arrow", ".feather")  # nothing about these is left open
+NAMED_CELLS, SHEETS = (".json", ".jsonl"), (".xlsx",)
+ENCODING = "Such as utf-8, cp1252 or gb18030. With a named one the file is read even where bytes do not fit it."
+DELIMITER = "One character such as ; or |, or the word tab."
 
 home, store = get_home(), get_store()
 
@@ -42,10 +47,10 @@ def on_disk(file: Any) -> Path:
 
 
 @st.cache_data(show_spinner="Reading the file …", max_entries=4)
-def read(path: str, name: str, header: bool | None) -> Any:
+def read(path: str, name: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Any:
     from studio.data import apart
 
-    return apart.read(Path(path), name=name, header=header)
+    return apart.read(Path(path), name=name, header=header, encoding=encoding, delimiter=delimiter)
 
 
 @st.cache_data(show_spinner="Checking the data …", max_entries=4)
@@ -61,17 +66,31 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
     file = st.file_uploader(label, type=TYPES, key=key, help=help_text)
     if file is None:
         return None
-    header = None
-    if not file.name.lower().endswith((".zip", ".parquet", ".xlsx", ".json", ".jsonl")):
-        word = st.segmented_control("Header", list(HEADERS), default="Auto-detect", key=f"{key}-header")
-        header = HEADERS[word or "Auto-detect"]
+    how = reading_options(file.name.lower(), key)
     try:
-        upload = read(str(on_disk(file)), file.name, header)
+        upload = read(str(on_disk(file)), file.name, *how)
     except StudioError as error:
         show_error(error)
         return None
     st.caption(" ".join(escape(note) for note in upload.notes))
-    return upload, (file.file_id, header)
+    return upload, (file.file_id, *how)
+
+
+def reading_options(name: str, key: str) -> tuple[bool | None, str | None, str | None]:
+    """Header, encoding and delimiter as far as they can be named for a file of this name; None: find it out."""
+    if name.endswith(TYPED):
+        return None, None, None
+    header, encoding, delimiter = None, "", ""
+    with st.expander("Reading options"):
+        left, middle, right = st.columns([2, 1, 1])
+        if not name.endswith(NAMED_CELLS):
+            word = left.segmented_control("Header", list(HEADERS), default=AUTO, key=f"{key}-header")
+            header = HEADERS[word or AUTO]
+        if not name.endswith(SHEETS):
+            encoding = middle.text_input("Encoding", placeholder=AUTO, key=f"{key}-encoding", help=ENCODING)
+        if not name.endswith((*NAMED_CELLS, *SHEETS)):
+            delimiter = right.text_input("Delimiter", placeholder=AUTO, key=f"{key}-delimiter", help=DELIMITER)
+    return header, encoding.strip() or None, delimiter or None
 
 
 def preview(upload: Any) -> None:

@@ -116,8 +116,8 @@ def explain(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
     words = words_of_results(models, task.measures, others, effect)
     if not words:
         return
+    st.caption("What do these words mean?")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="words"):
-        st.caption("What do these words mean?", width="content")
         for word, meaning in words.items():
             with st.popover(word, type="tertiary", width="content"):
                 st.markdown(meaning)
@@ -125,23 +125,22 @@ def explain(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
 
 def actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
     """What one does with a result."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="actions"):
         if home.model(run.id, "student").is_dir():
             st.button("Get the student", type="primary", icon=":material/download:", key="get", on_click=export_asked)
-        st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
-                     icon=":material/replay:", width="content")  # fmt: skip
-        with st.container(width=190):
-            measure = task.measures[0]
-            picture_button(
-                "Save as a picture",
-                f"run-{run.id}.png",
-                about=f"{run.config.dataset} · {teachers(run.config)} → {model(run.config.student)}",
-                title=headline(models, measure),
-                numbers=three(models, measure),
-                effect=effect_of(run.verdict or ""),
-                foot=f"Distillation Studio · run {run.id} · "
-                + time.strftime("%-d %B %Y", time.localtime(run.finished_at or run.created_at)),
-            )
+        if st.button("Change and start again", icon=":material/replay:", key="again"):
+            st.switch_page("new_run.py", query_params={"from": str(run.id)})
+        measure = task.measures[0]
+        picture_button(
+            "Save as a picture",
+            f"run-{run.id}.png",
+            about=f"{run.config.dataset} · {teachers(run.config)} → {model(run.config.student)}",
+            title=headline(models, measure),
+            numbers=three(models, measure),
+            effect=effect_of(run.verdict or ""),
+            foot=f"Distillation Studio · run {run.id} · "
+            + time.strftime("%-d %B %Y", time.localtime(run.finished_at or run.created_at)),
+        )
 
 
 def export_asked() -> None:

@@ -1,7 +1,7 @@
 """Pictures of every page for the README, from a running studio with real results.
 
-`python -m tests.bench.screenshots http://127.0.0.1:8501 RUN` writes into assets/screenshots; a text demo is started for
-the live view.
+`python -m tests.bench.screenshots http://127.0.0.1:8501 RUN` writes into assets/screenshots; a text demo is started,
+and its page is taken when it is over, with all of its curve.
 """
 
 import sys
@@ -13,6 +13,8 @@ from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, READY, ROOT
 
 FOLDER = ROOT / "assets" / "screenshots"
 WIDTH, LEAST, MOST = 1280, 720, 1500
+LONGEST_RUN = 15 * 60_000
+"""Milliseconds that the demo may take."""
 
 
 def take(page: Page, name: str) -> None:
@@ -39,10 +41,7 @@ def main(address: str, run: str) -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": LEAST})
         page.goto(address)
         page.locator(".st-key-demo-text button").click()
-        page.wait_for_function(
-            "[...document.querySelectorAll('.live-chart')].some(e => Number(e.dataset.points) > 600)", timeout=90_000
-        )
-        page.wait_for_timeout(2_500)
+        page.wait_for_selector(".st-key-results button", timeout=LONGEST_RUN)
         take(page, "live")
         browser.close()
 

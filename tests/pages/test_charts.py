@@ -3,7 +3,7 @@ import pytest
 
 from pages import _charts as charts
 from studio import tasks
-from studio.events import Confusion, Evaluation
+from studio.events import Confusion, Evaluation, StageResult
 from studio.store.rows import Point
 
 ACCURACY = tasks.Measure("accuracy", "Accuracy", "")
@@ -26,6 +26,27 @@ def test_curves_of_a_measure_show_all_three_and_the_teachers_level_in_per_cent()
     assert [trace.name for trace in figure.data] == ["teacher", "student", "control"]
     assert figure.layout.shapes[0].y0 == 100.0
     assert figure.layout.yaxis.ticksuffix == " %"
+
+
+def named(ends):
+    """The names on curves that end at these places: phase, step, value."""
+    said = [Point(phase, step, "spearman", value * step / last) for phase, last, value in ends
+            for step in (0, last)]  # fmt: skip
+    return {note.text: note for note in charts.measure_curves(said, SPEARMAN).layout.annotations}
+
+
+def test_each_curve_is_named_in_its_colour_where_it_ends_and_names_do_not_lie_on_each_other():
+    notes = named([("teach", 40, 0.9), ("distill", 100, 0.7), ("control", 100, 0.7)])
+    assert [(notes[name].x, notes[name].xref) for name in ("teacher", "student")] == [(40, "x"), (1, "paper")]
+    assert [notes[name].y for name in ("teacher", "student", "control")] == [0.9, 0.7, 0.7]
+    assert [notes[name].font.color for name in ("teacher", "student")] == ["#d97706", "#0d9488"]
+    assert abs(notes["student"].yshift - notes["control"].yshift) == 18
+
+
+def test_steps_named_by_a_user_stay_text():
+    step = StageResult(title="<b>x</b>", value=0.9, n=9, low=0.8, high=0.95, parameters=9, size_bytes=36,
+                       latency_ms=1.0)  # fmt: skip
+    assert charts.stage_results([step], ACCURACY).data[0].text == ("&lt;b&gt;x&lt;/b&gt;",)
 
 
 def test_a_measure_that_is_no_share_keeps_its_numbers():

@@ -33,6 +33,28 @@ def test_the_header_is_detected_unless_a_person_says_otherwise(uploaded):
     assert "topic" in uploaded.dataframe[0].value.iloc[0].tolist()
 
 
+def test_a_file_with_a_bad_byte_is_read_when_its_encoding_is_named(app):
+    app = opened(app, "data.py")
+    rows = [f"größer {number},{'grün' if number % 2 else 'rot'}".encode() for number in range(60)]
+    content = b"\n".join([b"text,label", *rows, b"kaputt \xff,gr\xc3\xbcn"])
+    app.file_uploader(key="upload").set_value(("umlauts.csv", content, "text/csv")).run()
+    assert "naming the encoding" in " ".join(error.value for error in app.error)
+    app.text_input(key="upload-encoding").set_value("utf-8").run()
+    assert not app.exception and not app.error
+    assert "1 lines hold bytes that are not utf-8" in words(app).replace("\\", "")
+
+
+def test_a_delimiter_that_is_named_is_taken(app):
+    app = opened(app, "data.py")
+    content = "\n".join(
+        ["text~label", *(f"a, b and c {n}~{'yes' if n % 2 else 'no'}, sure" for n in range(60))]
+    ).encode()
+    app.file_uploader(key="upload").set_value(("odd.csv", content, "text/csv")).run()
+    app.text_input(key="upload-delimiter").set_value("~").run()
+    assert not app.exception and not app.error
+    assert list(app.dataframe[0].value.columns) == ["text", "label"]
+
+
 def test_without_a_split_column_the_studio_splits(uploaded):
     split = next(box for box in uploaded.selectbox if box.label.startswith("Split"))
     assert (split.value, split.options[0]) == (None, "Let the studio split")

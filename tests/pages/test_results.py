@@ -2,6 +2,7 @@
 
 import pytest
 
+from pages import _pictures as pictures
 from studio import events
 from studio.config.reading import parse_config
 from tests.conftest import TINY
@@ -82,6 +83,19 @@ def test_a_label_that_looks_like_html_stays_text(app, store, saved):
     drawn = [element.proto.body for element in app.get("html")]
     assert [body for body in drawn if "&lt;img src=x" in body]
     assert not [body for body in drawn if "<img" in body]
+
+
+def test_a_data_sets_label_that_looks_like_html_stays_text_in_its_bar():
+    drawn = pictures.class_counts({'<a href="javascript:alert(1)">x</a>': 3})
+    assert "<a" not in drawn
+    assert 'title="&lt;a href=&quot;javascript:alert(1)&quot;&gt;x&lt;/a&gt;"' in drawn
+
+
+def test_a_result_is_changed_and_started_again_with_one_click(app, filled):
+    app = opened(app, "results.py", run="1")
+    app.button(key="again").click().run()
+    assert not app.exception
+    assert app.title[0].value == "New run"
 
 
 def test_the_results_show_what_each_step_cost(app, filled):
@@ -192,7 +206,10 @@ def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measu
     ])  # fmt: skip
     store.finish(run.id)
     app = opened(app, "results.py", run=str(run.id))
-    assert app.title[0].value.replace("\\", "") == "Spearman correlation 0.800, the teacher’s 0.900."
+    assert (
+        app.title[0].value.replace("\\", "")
+        == "Reaches 0.800 in Spearman correlation (teacher\N{NO-BREAK SPACE}0.900)."
+    )
     drawn = " ".join(written(app).split())
     assert "−0.100 in Spearman correlation, against the teacher" in drawn
     assert "Pearson correlation 0.900 (0.800 to 0.950) 0.800 (0.700 to 0.850) −0.100 (−0.200 to −0.050)" in drawn
