@@ -16,7 +16,7 @@ from studio.store.rows import Point
 MAX_POINTS = 2_000
 HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20
 """Pixels: a figure without its legend, its axis with the title, one line of the legend."""
-NAME_LINE, NAME_ROOM, SHORT_NAME, NEAR_END = 18, 72, 9, 0.1
+NAME_LINE, NAME_ROOM, SHORT_NAME, NEAR_END = 18, 84, 9, 0.1
 """Pixels between the names of two curves, and beside the plot; the letters that fit there; the share of the width from
 its right end where a curve's name still stands beside the plot."""
 
@@ -95,7 +95,7 @@ def _with_room_for_legend(figure: go.Figure) -> go.Figure:
 
 
 def _named_at_their_ends(figure: go.Figure) -> go.Figure:
-    """Each curve's name beside its end, in its colour; one that ends early, or whose name is long, has it above."""
+    """Each curve's name beside its end; one that ends early, or whose name is long, has it above."""
     ends = sorted(figure.data, key=lambda curve: curve.y[-1])
     last = max((curve.x[-1] for curve in ends), default=0)
     beside = [curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and len(curve.name) <= SHORT_NAME]
@@ -112,9 +112,9 @@ def _named_at_their_ends(figure: go.Figure) -> go.Figure:
 
 
 def _name(figure: go.Figure, curve: go.Scatter, **place: object) -> None:
-    figure.add_annotation(
-        text=curve.name, y=curve.y[-1], font={"color": curve.line.color, "size": 13}, showarrow=False, **place
-    )
+    """A dot has the curve's colour; the name has that of text, which can be read on either background."""
+    dot = f'<span style="color:{curve.line.color}">●</span>'
+    figure.add_annotation(text=f"{dot} {curve.name}", y=curve.y[-1], font_size=13, showarrow=False, **place)
 
 
 def _apart(wanted: Sequence[float]) -> list[float]:

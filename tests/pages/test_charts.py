@@ -32,14 +32,14 @@ def named(ends):
     """The names on curves that end at these places: phase, step, value."""
     said = [Point(phase, step, "spearman", value * step / last) for phase, last, value in ends
             for step in (0, last)]  # fmt: skip
-    return {note.text: note for note in charts.measure_curves(said, SPEARMAN).layout.annotations}
+    return {note.text.split("</span> ")[-1]: note for note in charts.measure_curves(said, SPEARMAN).layout.annotations}
 
 
 def test_each_curve_is_named_in_its_colour_where_it_ends_and_names_do_not_lie_on_each_other():
     notes = named([("teach", 40, 0.9), ("distill", 100, 0.7), ("control", 100, 0.7)])
-    assert [(notes[name].x, notes[name].xref) for name in ("teacher", "student")] == [(40, "x"), (1, "paper")]
+    assert [(notes[name].x, notes[name].xref) for name in ("teacher", "student")] == [(40, None), (1, "paper")]
     assert [notes[name].y for name in ("teacher", "student", "control")] == [0.9, 0.7, 0.7]
-    assert [notes[name].font.color for name in ("teacher", "student")] == ["#d97706", "#0d9488"]
+    assert "#d97706" in notes["teacher"].text and "#0d9488" in notes["student"].text
     assert abs(notes["student"].yshift - notes["control"].yshift) == 18
 
 

@@ -28,7 +28,7 @@ def test_columns_are_guessed_and_the_checked_table_is_saved_under_a_name_from_th
 def test_the_header_is_detected_unless_a_person_says_otherwise(uploaded):
     header = uploaded.button_group(key="upload-header")
     assert header.value == "Auto-detect"
-    header.set_value("No header").run()
+    header.set_value("None").run()
     assert not uploaded.exception
     assert "topic" in uploaded.dataframe[0].value.iloc[0].tolist()
 
