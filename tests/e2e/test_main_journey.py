@@ -42,6 +42,17 @@ def choose(page: Page, key: str, option: str) -> None:
     page.wait_for_selector(READY)
 
 
+def train_for(page: Page, **epochs: int) -> None:
+    """So many epochs, where the studio would choose some hundreds for data this small."""
+    page.get_by_text("Training · ").click()
+    for name, number in epochs.items():
+        slider = page.locator(f".st-key-setting-{name}").get_by_role("slider")
+        slider.focus()
+        for _ in range(number):
+            slider.press("ArrowRight")
+        page.wait_for_selector(READY)
+
+
 def points(page: Page) -> int:
     chart = page.locator("[class*='st-key-loss-'] .live-chart")
     return int(chart.get_attribute("data-points") or 0)
@@ -71,12 +82,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
-    page.get_by_text("Training · ").click()
-    slider = page.locator(".st-key-setting-epochs").get_by_role("slider")
-    slider.focus()
-    for _ in range(30):
-        slider.press("ArrowRight")
-    page.wait_for_selector(READY)
+    train_for(page, epochs=30, teacher_epochs=2)
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=1"))
 

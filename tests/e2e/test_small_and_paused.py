@@ -14,7 +14,7 @@ from studio.home import Home
 from studio.service import library
 from studio.store.store import Store
 from tests.conftest import reviews
-from tests.e2e.test_main_journey import choose
+from tests.e2e.test_main_journey import choose, train_for
 from tests.server import READY, served
 
 pytestmark = pytest.mark.e2e
@@ -37,6 +37,7 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
     page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
+    train_for(page, epochs=4, teacher_epochs=3)
     page.get_by_text("Steps that make it small").click()
     choose(page, "plan-text-classification", "Custom steps")
     page.locator(".st-key-step-add button").click()  # prune, at the end
@@ -78,10 +79,7 @@ def test_a_run_is_paused_and_goes_on_to_its_verdict(page: Page, studio: str):
     page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-tiny")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
-    page.get_by_text("Training · ").click()
-    slider = page.locator(".st-key-setting-epochs input[type=range]")
-    slider.press("End")
-    page.wait_for_selector(READY)
+    train_for(page, epochs=60, teacher_epochs=3)
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run="))
     page.wait_for_function(

@@ -44,8 +44,17 @@ def test_a_worker_that_ends_without_a_word_is_reported_with_the_end_of_its_log(j
         list(local.execute(job, never, command=fake("crash")))
 
 
-def test_a_killed_worker_is_taken_for_one_that_ran_out_of_memory(job):
-    with pytest.raises(WorkerError, match="ran out of memory"):
+@pytest.mark.parametrize(
+    ("kills", "reason"),
+    [
+        ([3, 4], "killed because the machine ran out of memory"),
+        ([3, 3], "killed from outside; the machine had not run out of memory"),
+        ([None, None], "most likely because the machine ran out of memory"),
+    ],
+)
+def test_a_killed_worker_ran_out_of_memory_where_the_machine_counted_that(job, monkeypatch, kills, reason):
+    monkeypatch.setattr(local.cgroups, "oom_kills", iter(kills).__next__)
+    with pytest.raises(WorkerError, match=reason):
         list(local.execute(job, never, command=fake("killed")))
 
 
