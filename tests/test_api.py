@@ -94,8 +94,8 @@ def test_classes_of_the_datasets_library_come_by_their_names_and_splits_stay(pla
     assert saved.splits == {"train": 46, "validation": 10, "test": 10}
     assert saved.labels == ["bad", "good"]
     assert saved.report["unlabelled"] == 6
-    with pytest.raises(DataError, match="'holdout' is neither for training"):
-        api.load_dataset(datasets.DatasetDict(train=part(40, 0), holdout=part(10, 100)))
+    with pytest.raises(DataError, match="'oddments' is neither for training"):
+        api.load_dataset(datasets.DatasetDict(train=part(40, 0), oddments=part(10, 100)))
 
 
 def test_a_folder_with_a_table_for_each_split_keeps_the_splits(place):

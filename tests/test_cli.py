@@ -292,7 +292,7 @@ def test_what_is_no_number_of_a_run_is_a_wrong_use(studio, run):
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_interrupted_is_stopped_and_keeps_its_student(studio, store, home, saved, tmp_path, sign):
     config = tmp_path / "run.yaml"
-    config.write_text(yaml.safe_dump({"dataset": "reviews", **TINY, "epochs": 200}))
+    config.write_text(yaml.safe_dump({"dataset": "reviews", **TINY, "epochs": 1000}))
     words = [sys.executable, "-m", "studio", "train", "--config", str(config), "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as training:
         wait_until(lambda: any(point.phase == "distill" for point in store.curve(1)), training)

@@ -82,7 +82,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
-    train_for(page, epochs=30, teacher_epochs=2)
+    train_for(page, epochs=30, teacher_epochs=15)
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=1"))
 

@@ -44,7 +44,7 @@ def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, stud
     page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-small")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
-    train_for(page, epochs=3, teacher_epochs=3)
+    train_for(page, epochs=3, teacher_epochs=15)
     page.get_by_text("what the student imitates").click()
     choose(page, "method-text-classification", "Soft targets and hints")
     page.get_by_text("Data augmentation").click()

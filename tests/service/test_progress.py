@@ -9,6 +9,7 @@ from rich.console import Console
 from studio import cli, events
 from studio.config.reading import parse_config
 from studio.pipeline.distill import distill
+from studio.service import runs
 from studio.service.progress import whole
 from studio.service.runs import carry
 from tests.conftest import TINY
@@ -38,7 +39,8 @@ def at(step, phase="distill"):
     return events.Progress(phase=phase, step=step, total=100)
 
 
-def test_a_whole_run_never_goes_back_and_ends_at_its_end(store, home, run):
+def test_a_whole_run_never_goes_back_and_ends_at_its_end(store, home, run, monkeypatch):
+    monkeypatch.setattr(runs, "FLUSH_SECONDS", 0)  # every event is looked at
     config = parse_config({"dataset": "reviews", **TINY, "hard_epochs": 1})
 
     def execute(job, stop):
