@@ -30,6 +30,7 @@ class ChanceMeter:
 
     def __init__(self, spec: FitSpec) -> None:
         known = spec.task.kind == "class" and spec.steps >= 2 * LEAST_STEPS
+        known = known and getattr(spec.objective, "teaches_answers", True)
         self.due = max(LEAST_STEPS, round(spec.steps * SHARE)) if known else None
         self.constant = _of_a_constant_answer(spec) if known else 0.0
         self.total, self.count = torch.zeros(()), 0

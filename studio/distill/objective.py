@@ -115,6 +115,12 @@ class Distillation(nn.Module):
                 raise ValueError("losses on features need an example of both models' outputs")
             self._fit(*example)
 
+    @property
+    def teaches_answers(self) -> bool:
+        """Whether anything corrects the logits; hidden layers alone do not."""
+        alphas = (self.config.alpha, self.config.alpha_end if self.config.alpha_schedule != "constant" else 1.0)
+        return min(alphas) < 1 or any("student_logits" in reads(term.loss) for term in self.terms)
+
     def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor, progress: float = 0.0) -> Terms:
         if teacher is None:
             raise ValueError("distillation needs the teacher's logits")

@@ -1,7 +1,7 @@
 """What a model is taught, row by row and step by step, on a network small enough to say what must come out."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,18 +10,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from studio import events, tasks
+from studio.config.reading import parse_config
 from studio.config.run import UNLABELLED
 from studio.distill import fit as fitting
 from studio.distill import objective
 from studio.distill import transfer_set as transfer
+from studio.distill.chance import ChanceMeter
 from studio.distill.fit import LossMeter, batches, fit
 from studio.distill.learner import CLIP_NORM, WARM_UP_SHARE, Learner
-from studio.distill.objective import Terms
+from studio.distill.objective import Distillation, Terms
 from studio.distill.spec import BestWeights
 from studio.distill.transfer_set import View
 from studio.models.features import Outputs
 from studio.models.model import Model
 from studio.tasks.positions import OnePositionPerRow, PositionLogits
+from tests.conftest import TINY
 from tests.distill.test_training import CPU, spec
 
 TASK = tasks.get("text-classification")
@@ -304,6 +307,22 @@ def test_at_a_rate_that_was_set_a_model_that_stays_at_chance_goes_on_and_says_so
     (told,) = warnings(run(learning(network=network, **FRAGILE | {"rate_is_chosen": False}), best))
     assert told.endswith("It goes on; a lower learning rate may help.")
     assert not network.alive
+
+
+@pytest.mark.parametrize(
+    ("values", "is_judged"),
+    [
+        ({"alpha": 1.0, "terms": ["hint"]}, False),
+        ({"alpha": 0.9, "terms": ["hint"]}, True),
+        ({"alpha": 1.0, "terms": ["hint", "soft_target"]}, True),
+    ],
+)
+def test_a_model_whose_answers_nothing_corrects_is_not_found_at_chance(monkeypatch, values, is_judged):
+    monkeypatch.setattr(Distillation, "_fit", lambda self, *example: None)
+    config = parse_config({"dataset": "d", **TINY, **values})
+    mixed = Distillation(config, tasks.get("text-classification"), example=(None, None))
+    spec = replace(learning(network=Fragile(seed=5), **FRAGILE), objective=mixed)
+    assert (ChanceMeter(spec).due is not None) == is_judged
 
 
 def test_a_model_that_leaves_chance_is_left_alone():
