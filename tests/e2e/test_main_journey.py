@@ -42,15 +42,16 @@ def choose(page: Page, key: str, option: str) -> None:
     page.wait_for_selector(READY)
 
 
-def train_for(page: Page, **epochs: int) -> None:
-    """So many epochs, where the studio would choose some hundreds for data this small."""
+def train_for(page: Page, epochs: int, teacher_epochs: int) -> None:
+    """So many epochs, where the studio would choose up to a hundred for data this small."""
     page.get_by_text("Training · ").click()
-    for name, number in epochs.items():
+    for name, number in (("epochs", epochs), ("teacher_epochs", teacher_epochs)):
         slider = page.locator(f".st-key-setting-{name}").get_by_role("slider")
         slider.focus()
         for _ in range(number):
             slider.press("ArrowRight")
-        page.wait_for_selector(READY)
+    expect(page.get_by_text(f"epochs: {epochs}, of the teacher: {teacher_epochs}")).to_be_visible()
+    page.wait_for_selector(READY)
 
 
 def points(page: Page) -> int:
