@@ -79,7 +79,7 @@ def test_a_run_is_paused_and_goes_on_to_its_verdict(page: Page, studio: str):
     page.get_by_text("Another teacher or student").click()
     choose(page, "teacher-builtin-text-classification", "transformer-tiny")
     choose(page, "student-builtin-text-classification", "transformer-tiny")
-    train_for(page, epochs=60, teacher_epochs=15)
+    train_for(page, epochs=50, teacher_epochs=15)
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run="))
     page.wait_for_function(
