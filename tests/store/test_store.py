@@ -246,6 +246,7 @@ def test_show_gives_what_other_programs_rely_on(store, config):
             "high": 0.95,
             "n": 100,
             "note": "",
+            "runtime": "",
         }
     ]
     assert (shown["outcome"], shown["verdict"]) == ("better", "It was worth it.")
