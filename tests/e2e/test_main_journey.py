@@ -36,10 +36,13 @@ def table(tmp_path_factory):
 
 def choose(page: Page, key: str, option: str) -> None:
     box = page.locator(f".st-key-{key} input")
-    box.click()
-    box.fill(option)
-    box.press("Enter")
-    page.wait_for_selector(READY)
+    for _ in range(3):  # a page that is drawn anew meanwhile takes away what was typed
+        box.click()
+        box.fill(option)
+        box.press("Enter")
+        page.wait_for_selector(READY)
+        if box.input_value() == option:
+            return
 
 
 def train_for(page: Page, epochs: int, teacher_epochs: int) -> None:
