@@ -40,7 +40,7 @@ class Asked:
 
 @st.cache_resource(show_spinner=False)
 def _asked() -> Asked:
-    return Asked(ThreadPoolExecutor(1, thread_name_prefix="asked"))
+    return Asked(ThreadPoolExecutor(2, thread_name_prefix="asked"))
 
 
 def estimate(config: RunConfig) -> Future[Estimate]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import ago, escape
@@ -290,6 +291,7 @@ def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
 
     with errors_shown(), st.spinner("Saving …"):
         saved = library.save(store, home, name, rows, columns, **values)
+        asked.sizes(saved, tasks.get(saved.task, saved.multi_label).builtins[0])  # what a new run will show first
         st.success(f"Saved as **{escape(saved.name)}**.", icon=":material/check_circle:")
         st.page_link(
             "new_run.py",

@@ -232,18 +232,18 @@ def choose_all(dataset: DatasetRow, start: RunConfig | None) -> tuple[str | None
 # --- start
 
 
-@st.fragment(run_every="1s")
-def until_estimated(config: RunConfig) -> None:
-    if asked.estimate(config).done():
-        st.rerun()
-    st.html(pictures.facts({"Time": "being worked out …", "Memory": "…"}))
-
-
 def cost(config: RunConfig) -> None:
-    """Time, memory and sizes, measured beside the page."""
+    """Time, memory and sizes, measured beside the page. The answer takes its place alone: nothing else is drawn anew,
+    so that a list that is open stays open."""
+    again = None if asked.estimate(config).done() else "1s"
+    st.fragment(show_cost, run_every=again)(config)
+
+
+def show_cost(config: RunConfig) -> None:
     answer = asked.estimate(config)
     if not answer.done():
-        return until_estimated(config)
+        st.html(pictures.facts({"Time": "being worked out …", "Memory": "…"}))
+        return
     with errors_shown():
         found = answer.result()
         known = {}
