@@ -16,7 +16,6 @@ from studio import tasks
 from studio.errors import StudioError
 from studio.store.rows import DatasetRow
 
-TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "arrow", "feather", "gz", "bz2", "xz", "zst", "zip"]
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
 NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
 CHUNK = 1024**2
@@ -64,7 +63,9 @@ def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: Any, k
 
 def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ...]] | None:
     """The upload as a table, and what identifies it; None while there is none or it cannot be read."""
-    file = st.file_uploader(label, type=TYPES, key=key, help=help_text)
+    from studio.data.uploads import ENDINGS
+
+    file = st.file_uploader(label, type=list(ENDINGS), key=key, help=help_text)
     if file is None:
         return None
     how = reading_options(file.name.lower(), key)
@@ -245,7 +246,7 @@ def suggested_name(file_name: str) -> str:
 
 def add_data() -> None:
     found = upload_box(
-        "A table (CSV, TSV, JSON lines, Parquet, Excel) or a ZIP of image folders",
+        "A table (CSV, JSON lines, Parquet, Excel), tagged words (CoNLL) or a ZIP of image folders",
         "upload",
         "Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/….",
     )
@@ -254,7 +255,8 @@ def add_data() -> None:
         return
     upload, identity = found
     preview(upload)
-    st.subheader("Columns", anchor=False)
+    if upload.kind == "table":
+        st.subheader("Columns", anchor=False)
     key = hashlib.sha1(repr(identity).encode(), usedforsecurity=False).hexdigest()[:8]
     task = choose_task(upload, key)
     columns = map_columns(upload, task, key)

@@ -17,9 +17,11 @@ TABLES = ("csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "arrow", "fea
 PLAIN = (".csv", ".tsv", ".txt", ".tab", "")
 LINES = (".jsonl", ".ndjson")
 ARROW = (".arrow", ".feather", ".ipc")
+ENDINGS = (*filter(None, PLAIN), *LINES, ".json", ".parquet", ".xlsx", *ARROW, *CONLL, *compressed.OPENERS, ".zip")
+"""All that can be read, as their names end."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".npy", ".npz", ".joblib", ".ckpt")
 
-__all__ = ["IMAGES", "TABLES", "Upload", "is_image", "limited", "read"]
+__all__ = ["ENDINGS", "IMAGES", "TABLES", "Upload", "is_image", "limited", "read"]
 
 
 @dataclass(frozen=True)

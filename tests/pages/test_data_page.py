@@ -2,6 +2,7 @@
 
 import pytest
 
+from studio.data.uploads import ENDINGS
 from tests.conftest import reviews
 from tests.pages.conftest import fresh, opened, scored, words, written
 
@@ -124,3 +125,16 @@ def test_the_first_rows_of_a_data_set_can_be_looked_at(app, saved):
     app = opened(app, "data.py")
     app.button(key=f"preview-{saved.id}").click().run()
     assert "thing number" in written(app)
+
+
+def test_words_with_tags_are_uploaded_as_a_conll_file(app):
+    app = opened(app, "data.py")
+    sentences = [f"Anna B-person\nlives O\nin O\nBonn{number} B-place\n" for number in range(60)]
+    app.file_uploader(key="upload").set_value(("people.conll", "\n".join(sentences).encode(), "")).run()
+    assert not app.exception
+    assert "Token classification\\: 60 rows" in words(app)
+
+
+def test_the_page_takes_every_file_that_can_be_read(app):
+    box = opened(app, "data.py").file_uploader(key="upload")
+    assert {*ENDINGS} <= {*box.proto.type}
