@@ -14,7 +14,7 @@ from studio.home import Home
 from studio.service import library
 from studio.store.store import Store
 from tests.conftest import reviews
-from tests.e2e.test_main_journey import choose, train_for
+from tests.e2e.test_main_journey import choose, slide, train_for
 from tests.server import READY, served
 
 pytestmark = pytest.mark.e2e
@@ -47,13 +47,11 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
     expect(page.get_by_text("Distil → Prune 50 % of neurons and heads")).to_be_visible()
     page.get_by_role("button", name="Feed-forward neurons").click()
     expect(page.get_by_text("Distil → Prune 50 % of heads")).to_be_visible()
-    slider = page.locator("[class*='st-key-ratio-'] input[type=range]")
-    slider.press("Home")
+    page.locator("[class*='st-key-ratio-'] input[type=range]").press("Home")
     expect(page.get_by_text("Distil → Prune 5 % of heads")).to_be_visible()
     page.locator(".st-key-start button").click()
     expect(page.get_by_text("not a whole number").first).to_be_visible(timeout=90_000)  # 5 % of the heads
-    for _ in range(9):
-        slider.press("ArrowRight")
+    slide(page, "[class*='st-key-ratio-']", below=0.45)
     expect(page.get_by_text("Distil → Prune 50 % of heads")).to_be_visible()
     choose(page, "step-kind", "Quantize")
     page.locator(".st-key-step-add button").click()
