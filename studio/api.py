@@ -25,7 +25,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from studio import errors, events
+from studio import errors, events, files
 from studio.config.reading import parse_config
 from studio.config.run import RunConfig
 from studio.errors import ConfigError, DataError, ExportError, ModelError, StoreError, StudioError, WorkerError
@@ -471,6 +471,7 @@ class _Place:
 
 @functools.lru_cache(maxsize=32)
 def _store(path: Path) -> Store:
+    files.recover(path.parent)
     return Store(path)
 
 

@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from studio import events, harmless, tasks
+from studio import events, files, harmless, tasks
 from studio.config.reading import parse_yaml
 from studio.errors import ConfigError, ExportError, StudioError, WorkerError, of_system
 from studio.events import TrainedRole
@@ -576,6 +576,7 @@ def _open() -> tuple[Home, Store]:
     """The home and its store, in which no run claims to be running after its process was killed."""
     home = Home.from_environment()
     store = Store(home.database)
+    files.recover(home.root)
     store.take_back(is_gone, ownership.INTERRUPTED)
     return home, store
 

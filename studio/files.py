@@ -9,19 +9,25 @@ What a disk loses or changes later is found by the checksums that `sealed` puts 
 """
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 MARK = ".part-"
+_OLD = "old-"
 LEFTOVER_SECONDS = 24 * 3600
 """What a killed process left behind is deleted when the same target is written so much later."""
+
+_RENAME_EXCHANGE, _HERE = 2, -100
+"""`renameat2` of Linux: change places; names from the working directory on."""
 
 
 @contextlib.contextmanager
@@ -67,7 +73,7 @@ def damage(folder: Path) -> str | None:
         file = folder / name
         if not file.is_file():
             return f"{name} is gone"
-        if _checksum(file) != known:
+        if checksum(file) != known:
             return f"{name} is empty" if not file.stat().st_size else f"{name} is not what was written"
     return None
 
@@ -75,7 +81,13 @@ def damage(folder: Path) -> str | None:
 def checksums(folder: Path, endings: tuple[str, ...] = ("",)) -> dict[str, str]:
     """SHA-256 of every file with such an ending by its path in the folder."""
     found = [file for file in inside(folder) if file.name.endswith(endings)]
-    return {file.relative_to(folder).as_posix(): _checksum(file) for file in found}
+    return {file.relative_to(folder).as_posix(): checksum(file) for file in found}
+
+
+def checksum(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:
@@ -87,6 +99,18 @@ def sync(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def recover(root: Path) -> list[Path]:
+    """Take back what a killed writer had put aside two or three folders below `root`; returns what is there again."""
+    back = []
+    for old in (*root.glob(f"*/*{MARK}*/{_OLD}*"), *root.glob(f"*/*/*{MARK}*/{_OLD}*")):
+        target = old.parent.with_name(old.parent.name.rpartition(MARK)[0])
+        if not target.exists():
+            with contextlib.suppress(OSError):  # the writer lives, and was first
+                old.rename(target)
+                back.append(target)
+    return back
 
 
 def is_partial(path: Path) -> bool:
@@ -137,7 +161,8 @@ def _literal(name: str) -> str:
 
 def _publish(part: Path, target: Path, aside: Path) -> None:
     """Move `part` to `target`, both sides of the move on the disk. A folder cannot be moved onto one that is not empty:
-    the old one is put into `aside` first."""
+    the two change places in one step; where the system has no such step the old one is put into `aside` first, from
+    where `recover` takes it back."""
     _sync_tree(part)
     for attempt in itertools.count():
         try:
@@ -148,16 +173,22 @@ def _publish(part: Path, target: Path, aside: Path) -> None:
                 raise
             if error.errno == errno.EACCES and not target.is_dir():  # what Windows says of a folder in the way
                 raise
+        if _exchange(part, target):
+            break
         with contextlib.suppress(FileNotFoundError):  # another writer has put it aside
-            target.rename(aside / f"old-{attempt}")
+            target.rename(aside / f"{_OLD}{attempt}")
     sync(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; False where the system or its disk cannot, or `other` is gone."""
+    swap = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if swap is None:
+        return False
+    names = (_HERE, os.fsencode(one), _HERE, os.fsencode(other))
+    return bool(swap(*names, ctypes.c_uint(_RENAME_EXCHANGE)) == 0)
 
 
 def _sync_tree(path: Path) -> None:
     for inner in (*path.rglob("*"), path):
         sync(inner)
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

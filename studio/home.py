@@ -45,6 +45,11 @@ class Home:
     def teacher_outputs(self) -> Path:
         return self.root / "teacher-outputs"
 
+    @property
+    def checksums(self) -> Path:
+        """What is known of model files elsewhere, so that they are not read through at each start."""
+        return self.root / "checksums.json"
+
     def trouble(self) -> str | None:
         """Why nothing can be written here any more, in a sentence; None where it can."""
         if not self.root.is_dir():

@@ -139,6 +139,58 @@ with whole(Path(sys.argv[1])) as part:
 """
 
 
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from studio import files
+target, moment, exchanges = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "exchanges"
+passed = 0
+def counted(step):
+    def called(*values):
+        global passed
+        for part in (None, step):
+            if passed == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            passed += 1
+            answer = part and part(*values)
+        return answer
+    return called
+if not exchanges:
+    files._exchange = lambda one, other: False
+os.rename, os.replace, files._exchange = map(counted, (os.rename, os.replace, files._exchange))
+with files.whole(target) as part:
+    (part / "first.txt").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("manner", ["exchanges", "puts aside"])
+def test_a_writer_killed_at_any_step_of_the_move_leaves_one_of_the_two_folders(tmp_path, manner):
+    gone, ended = 0, False
+    for moment in range(12):
+        root = tmp_path / str(moment)
+        target = root / "runs" / "model"
+        target.mkdir(parents=True)
+        (target / "first.txt").write_text("old")
+        done = subprocess.run([sys.executable, "-c", KILLED_AT, str(target), str(moment), manner], check=False)
+        gone += not target.exists()
+        files.recover(root)
+        assert content(target) in ({"first.txt": "old"}, {"first.txt": "new"}), moment
+        ended = done.returncode == 0
+        if ended:
+            break
+    assert ended, "there was a moment after the last step"
+    assert gone == 0 or manner == "puts aside"
+
+
+def test_nothing_is_taken_back_over_what_is_there(tmp_path):
+    target, room = tmp_path / "runs" / "model", tmp_path / "runs" / f"model{files.MARK}x"
+    (room / "old-0").mkdir(parents=True)
+    assert files.recover(tmp_path) == [target]
+    (room / "old-1").mkdir()
+    assert files.recover(tmp_path) == []
+    assert (room / "old-1").exists()
+
+
 def test_what_a_killed_writer_left_is_no_target_and_is_deleted_a_day_later(tmp_path):
     target = tmp_path / "model"
     subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 
+from studio import files
 from studio.errors import StudioError
 from studio.executors import local, registry
 from studio.executors.local import Execute
@@ -78,7 +79,9 @@ class Runtime:
         """The store, as soon as it can be opened: until then the pages show why it cannot."""
         while not self._closing.is_set():
             try:
-                return Store(self.home.database)
+                store = Store(self.home.database)
+                files.recover(self.home.root)
+                return store
             except StudioError as error:
                 _log.error("%s", error)
                 self._closing.wait(RETRY_SECONDS)
