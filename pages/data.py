@@ -17,6 +17,7 @@ from studio.errors import StudioError
 from studio.store.rows import DatasetRow
 
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
+JOINED = ("input", "pair")
 NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
 CHUNK = 1024**2
 MOST_BARS, FEWEST, BARS_HEIGHT = 12, 3, 420
@@ -131,7 +132,8 @@ def map_columns(upload: Any, task: tasks.Task, key: str) -> Any:
     if upload.kind == "table":
         for place, column in zip(st.columns(len(task.columns)), task.columns, strict=True):
             with place:
-                roles[column.role] = choose_column(upload, column, roles[column.role], f"{task.name}-{key}")
+                choose = choose_texts if column.role in JOINED and task.modality == "text" else choose_column
+                roles[column.role] = choose(upload, column, roles[column.role], f"{task.name}-{key}")
     missing = [column.title.lower() for column in task.columns if column.required and roles[column.role] is None]
     if missing:
         st.info(f"Choose a column for: {', '.join(missing)}.", icon=":material/info:")
@@ -151,6 +153,21 @@ def choose_column(upload: Any, column: tasks.Column, guess: str | None, key: str
         help=column.help or None,
         key=f"{column.role}-{key}",
     )
+
+
+def choose_texts(upload: Any, column: tasks.Column, guess: str | None, key: str) -> str | None:
+    """The column of a text, or several that are read as one; None where there is none."""
+    from studio.data import joining
+
+    picked = st.multiselect(
+        f"{column.title} column",
+        list(upload.table.columns),
+        default=[] if guess is None else [guess],
+        placeholder="None",
+        help=f"{column.help} Several columns are read as one text.".strip(),
+        key=f"{column.role}-{key}",
+    )
+    return joining.name_of(picked) or None
 
 
 def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str) -> str | None:
@@ -240,6 +257,25 @@ def split_settings(report: Any) -> dict[str, Any]:
     return values
 
 
+def offer_refused(rows: Any, values: dict[str, Any], key: str) -> None:
+    """The rows of the files that will not be in the data set, as a file."""
+    from studio.data.refused import as_csv
+    from studio.service import library
+
+    refused = (library.without_leaks(rows) if values.get("drop_leaked") else rows).refused
+    count = sum(each.count for each in refused)
+    if count:
+        st.download_button(
+            f"{count:,} row{'s' if count > 1 else ''} left out: lines and reasons",
+            as_csv(refused),
+            "rows left out.csv",
+            "text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            key=f"refused-{key}",
+        )
+
+
 def suggested_name(file_name: str) -> str:
     return re.sub(r"[^\w -]+", " ", Path(file_name.replace("\\", "/")).stem).strip()[:60] or "data"
 
@@ -280,6 +316,7 @@ def add_data() -> None:
     show_report(report, task)
     with st.expander("Split into training, validation and test rows"):
         values = split_settings(report)
+    offer_refused(rows, values, key)
     with st.container(horizontal=True, vertical_alignment="bottom", key="savebar"):
         first = suggested_name(st.session_state["upload"].name)
         name = st.text_input("Name", value=first, max_chars=80, key=f"name-{key}")

@@ -326,8 +326,8 @@ def load_dataset(
     *,
     name: str | None = None,
     task: str | None = None,
-    input: str | None = None,
-    pair: str | None = None,
+    input: str | Sequence[str] | None = None,
+    pair: str | Sequence[str] | None = None,
     label: str | None = None,
     split: str | None = None,
     separator: str | None = None,
@@ -340,6 +340,7 @@ def load_dataset(
     test_share: float = 0.2,
     validation_share: float = 0.1,
     drop_leaked: bool = True,
+    refused: str | Path | None = None,
     seed: int = 0,
     home: str | Path | None = None,
 ) -> Dataset:
@@ -352,13 +353,15 @@ def load_dataset(
         name: what it is called. Left out, content that was saved before is taken from there, and other content gets a
             name after its source; nothing is overwritten.
         task, input, pair, label, split, separator: what it is, and which columns play which role; guessed when left
-            out. `pair` is a second text that is read together with the first one, `separator` stands between the
-            labels of a cell, where a row can have several (| where they come as a list of classes).
+            out. Several columns for `input` or `pair` are read as one text. `pair` is a second text that is read
+            together with the first one, `separator` stands between the labels of a cell, where a row can have several
+            (| where they come as a list of classes).
         test, validation, unlabelled: further sources of the same columns: the test rows, the validation rows, rows
             without labels, which the student learns from the teacher alone.
         header, encoding, delimiter: how a text file is to be read; found out when left out.
         test_share, validation_share, seed: how the splits are cut that the source does not bring.
         drop_leaked: remove training rows that the given test or validation rows repeat.
+        refused: a CSV to be written: the rows that were left out, with their line and the reason.
         home: where it is kept; the folder `STUDIO_HOME` when left out.
 
     Raises:
@@ -366,7 +369,7 @@ def load_dataset(
     """
     place = _Place.at(home)
     others = {"test": test, "validation": validation, "unlabelled": unlabelled}
-    columns = _given({"input": input, "pair": pair, "label": label, "split": split, "separator": separator})
+    columns = _given({"input": _one(input), "pair": _one(pair), "label": label, "split": split, "separator": separator})
     saved = _saved(place, source) if isinstance(source, str) else None
     if saved is not None:
         how = {"name": name, "task": task, "header": header, "encoding": encoding, "delimiter": delimiter}
@@ -388,6 +391,8 @@ def load_dataset(
         columns=columns,
         split=library.Split(validation_share, test_share, drop_leaked, seed),
     )
+    if refused is not None:
+        library.write_refused(added.refused, Path(refused))
     return Dataset(place, added.row)
 
 
@@ -477,6 +482,13 @@ def _store(path: Path) -> Store:
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _one(columns: str | Sequence[str] | None) -> str | None:
+    """The name of one column, or of several that are read as one."""
+    from studio.data import joining
+
+    return columns if columns is None or isinstance(columns, str) else joining.name_of(columns)
 
 
 def _saved(place: _Place, name: str) -> DatasetRow | None:

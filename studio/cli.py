@@ -39,6 +39,7 @@ from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
 
 if TYPE_CHECKING:
+    from studio.data.refused import Refused
     from studio.data.uploads import Upload
     from studio.service.library import Files
 
@@ -64,7 +65,10 @@ DataPath = Annotated[
     ),
 ]
 TaskName = Annotated[str | None, typer.Option(help=f"{', '.join(tasks.TASKS)}. Guessed when left out.")]
-InputColumn = Annotated[str | None, typer.Option("--input", help="Column with the text. Guessed.")]
+InputColumn = Annotated[
+    str | None,
+    typer.Option("--input", help="Column with the text; several as one with a plus: 'title + body'. Guessed."),
+]
 PairColumn = Annotated[str | None, typer.Option(help="Column with the second text, where two are read together.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column with the label. Guessed.")]
 SplitColumn = Annotated[
@@ -87,6 +91,9 @@ Delimiter = Annotated[str | None, typer.Option(help="What stands between columns
 DropLeaked = Annotated[
     bool,
     typer.Option("--drop-leaked/--keep-leaked", help="Remove training rows that given test rows repeat, or not."),
+]
+RefusedFile = Annotated[
+    Path | None, typer.Option("--refused", help="Write the rows that are left out into this CSV: line, reason, row.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on standard output, and nothing else.")]
 
@@ -148,6 +155,7 @@ def data_check(
     header: Header = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
+    refused: RefusedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Read and check a data set without saving it: what was taken, and what was found."""
@@ -158,6 +166,8 @@ def data_check(
     with _busy(f"Reading {path.name}"):
         files = _files(path, others, header, encoding, delimiter)
         found = library.check(files, task=task, columns=_wanted(columns))
+    if refused:
+        _write_refused(found.rows.refused, refused)
     if as_json:
         return _print_json(found.facts)
     report = found.report
@@ -199,6 +209,7 @@ def data_add(
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
     drop_leaked: DropLeaked = True,
+    refused: RefusedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Read, check, split and save a data set; say which columns it took."""
@@ -221,13 +232,13 @@ def data_add(
             split=library.Split(validation_share, test_share, drop_leaked, seed),
         )
     saved = added.row
+    if refused:
+        _write_refused(added.refused, refused)
     if as_json:
         told = {"guessed": added.guessed, "unused": added.unused, "removed": added.removed, "notes": added.notes}
         return _print_json(_dataset_facts(saved) | told)
     if files.rows.kind != "images":
         _say(_columns_taken(saved.columns, added.guessed, added.unused))
-    if added.removed:
-        _say(f"Removed {added.removed:,} training rows that the given test or validation rows repeat (--keep-leaked).")
     for note in [*added.notes, *saved.report["warnings"]]:
         _say(note)
     where = "Saved as" if added.is_new else "The same content is there already:"
@@ -244,6 +255,13 @@ def _files(
         return sources.read(file, header, encoding=encoding, delimiter=delimiter)
 
     return library.Files(read(path), **{role: read(file) for role, file in others.items() if file is not None})
+
+
+def _write_refused(refused: "Sequence[Refused]", to: Path) -> None:
+    from studio.service import library
+
+    count = library.write_refused(refused, to)
+    _say(f"{count:,} rows that were left out are in {to}.")
 
 
 def _wanted(columns: Mapping[str, str | None]) -> dict[str, str]:

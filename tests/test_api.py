@@ -36,6 +36,16 @@ def place(home, tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_several_columns_are_one_input_and_what_was_left_out_is_written(place, home):
+    rows = reviews().table.assign(title="film")
+    rows.loc[3, ["title", "text"]] = ""
+    rows.to_csv("films.csv", index=False)
+    data = api.load_dataset("films.csv", input=["title", "text"], refused="out.csv")
+    assert data.columns["input"] == "title + text"
+    assert all(text.startswith("film\n") for text in data.head()["text"])
+    assert Path("out.csv").read_text().splitlines()[1].startswith("5,no input,")
+
+
 def test_every_example_of_the_guide_runs_and_keeps_its_promises(place, capsys):
     names = {}
     for code in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL):

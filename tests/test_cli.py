@@ -181,6 +181,27 @@ def test_a_check_tells_people_and_programs_alike_what_was_taken_and_found_and_sa
     assert not store.datasets()
 
 
+def test_rows_that_are_left_out_are_written_into_a_file_once(studio, tmp_path):
+    rows = reviews().table
+    rows.loc[3, "text"] = " "
+    rows.to_csv(tmp_path / "films.csv", index=False)
+    for words in (("check",), ("add", "--name", "films")):
+        out = tmp_path / f"{words[0]}.csv"
+        assert "1 rows that were left out" in studio("data", *words, tmp_path / "films.csv", "--refused", out).stderr
+        assert out.read_text().splitlines() == ["line,reason,row", f'5,no input," ,,{rows["label"][3]},"']
+    again = studio("data", "check", tmp_path / "films.csv", "--refused", out, status=1)
+    assert "is there already" in again.stderr
+
+
+def test_columns_joined_by_a_plus_are_one_input(studio, tmp_path):
+    rows = reviews().table.assign(title=[f"film {number}" for number in range(120)])
+    rows.to_csv(tmp_path / "films.csv", index=False)
+    added = json.loads(studio("data", "add", tmp_path / "films.csv", "--input", "title + text", "--json").stdout)
+    assert added["columns"] == {"input": "title + text", "label": "label"}
+    shown = json.loads(studio("data", "show", added["id"], "--json").stdout)
+    assert all(row["text"].startswith("film ") and "\n" in row["text"] for row in shown["rows"])
+
+
 def test_given_files_and_shares_make_the_splits_and_leaks_go_unless_they_are_kept(studio, tmp_path):
     whole = reviews().table
     whole[:100].to_csv(tmp_path / "train.csv", index=False)

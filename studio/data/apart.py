@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from studio import errors
 from studio.data import uploads
-from studio.data.cells import Refused
+from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import DataError, LimitError, StudioError
 
@@ -88,7 +88,7 @@ def _received(folder: Path) -> Upload:
     with pa.OSFile(str(folder / _TABLE)) as file:
         table = pa.ipc.open_file(file).read_all()
     frame = pd.DataFrame({name: table[name].to_pylist() for name in table.column_names}, dtype=object)
-    refused = tuple(Refused(each["reason"], each["count"], tuple(each["lines"])) for each in about["refused"])
+    refused = tuple(Refused(each["reason"], tuple(each["lines"]), tuple(each["rows"])) for each in about["refused"])
     return Upload(about["kind"], frame, tuple(about["notes"]), tuple(about["lines"]), refused)
 
 

@@ -7,33 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
 
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 500
 MAX_CELL = 10 * 1024**2
-MOST_LINES = 20
-"""So many line numbers are told of a kind of refused rows."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Rows that were not taken: why, how many, and the numbers of the first lines; line 0 is one of another file."""
-
-    reason: str
-    count: int
-    lines: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, reason: str, lines: Sequence[int]) -> "Refused":
-        known = [int(line) for line in lines if line]
-        return cls(reason, len(lines), tuple(known[:MOST_LINES]))
-
-    def __str__(self) -> str:
-        lines = ", ".join(map(str, self.lines))
-        more = f" and {self.count - len(self.lines):,} more" if self.count > len(self.lines) > 0 else ""
-        where = f" (line{'s' if self.count > 1 else ''} {lines}{more})" if self.lines else ""
-        return f"{self.count:,} row{'s' if self.count > 1 else ''} left out: {self.reason}{where}."
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from datasets import disable_progress_bars
 from pydantic import BaseModel
 
 from studio import tasks
-from studio.data import findings, splits
-from studio.data.cells import Refused
+from studio.data import findings, joining, refused, splits
 from studio.data.columns import Columns, guess_columns
 from studio.data.findings import Finding
+from studio.data.refused import Refused, Told
 from studio.data.uploads import Upload
 from studio.errors import DataError
 from studio.tasks.classes import BETWEEN
@@ -35,7 +35,7 @@ class Report(BaseModel):
     leaked: int
     splits: dict[str, int]
     read: int = 0
-    refused: list[Refused] = []
+    refused: list[Told] = []
     findings: list[Finding] = []
     warnings: list[str]
 
@@ -43,7 +43,7 @@ class Report(BaseModel):
 @dataclass(frozen=True)
 class Rows:
     """The rows of an upload, cleaned: `table` has the columns input, pair ("" where it is no pair of texts), label
-    ("" = none) and split ("" = not said).
+    ("" = none), split ("" = not said) and line (its number in the file, 0 in another file).
 
     `multi_label`: a row can have any number of labels; they stand in one cell, with `BETWEEN` between them.
     `refused` says which rows of the files are not among them, and why; `hints` what their other columns tell.
@@ -76,15 +76,15 @@ def clean(
     if unlabelled is not None:
         parts.append(_part(unlabelled, _input_columns(unlabelled, columns, task), learns).assign(split="train"))
     table = pd.concat(parts, ignore_index=True)
-    table, refused = _usable(table)
+    table, unusable = _usable(table)
     learns.inputs.check(table)
     labels = learns.targets.names(list(table["label"]), columns.label)
     if len(table) < MIN_ROWS:
         raise DataError(f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed.", "Bring more data.")
     earlier = [each for given in (upload, test, unlabelled) if given is not None for each in given.refused]
-    empty = next((each.count for each in refused if each.reason == NO_INPUT), 0)
+    empty = next((each.count for each in unusable if each.reason == NO_INPUT), 0)
     return Rows(
-        task, table, empty, labels, multi_label=columns.separator is not None, refused=(*earlier, *refused),
+        task, table, empty, labels, multi_label=columns.separator is not None, refused=(*earlier, *unusable),
         hints=findings.of_columns(upload.table, columns, learns),
     )  # fmt: skip
 
@@ -93,12 +93,18 @@ def _usable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Refused]]:
     """The rows that have an input and, where they are for testing, a label; the others are counted."""
     blank = table["input"].map(lambda value: not value if isinstance(value, bytes) else not str(value).strip())
     unlabelled_test = (table["split"] == "test") & (table["label"] == "") & ~blank
-    refused = [
-        Refused.of(reason, table.loc[rows, "line"].tolist())
+    found = [
+        as_refused(reason, table[rows])
         for reason, rows in ((NO_INPUT, blank), (NO_LABEL, unlabelled_test))
         if rows.any()
     ]
-    return table[~blank & ~unlabelled_test].drop(columns="line").reset_index(drop=True), refused
+    return table[~blank & ~unlabelled_test].reset_index(drop=True), found
+
+
+def as_refused(reason: str, rows: pd.DataFrame) -> Refused:
+    """Rows of a cleaned table that are left out."""
+    cells = rows[["input", "pair", "label", "split"]].itertuples(index=False, name=None)
+    return Refused.of(reason, rows["line"], map(refused.as_line, cells))
 
 
 def inspect(rows: Rows) -> Report:
@@ -120,7 +126,7 @@ def inspect(rows: Rows) -> Report:
         leaked=leaked,
         splits={split or "not said": int(count) for split, count in table["split"].value_counts().items()},
         read=len(table) + sum(each.count for each in rows.refused),
-        refused=list(rows.refused),
+        refused=[each.told for each in rows.refused],
         warnings=[],
     )
     found = [*_counted(report), *findings.of_rows(table, same, rows.learns, report.classes), *rows.hints]
@@ -131,27 +137,34 @@ def _input_columns(upload: Upload, like: Columns, task: str) -> Columns:
     """Where a file without labels has its inputs: in columns of the same names, else where they are guessed."""
     guessed = guess_columns(upload, task)
     there = upload.table.columns
-    text = like.input if like.input in there else guessed.input
-    return Columns(text, None, pair=like.pair if like.pair in there else guessed.pair)
+    text = like.input if joining.parts(like.input, there) else guessed.input
+    return Columns(text, None, pair=like.pair if joining.parts(like.pair or "", there) else guessed.pair)
 
 
 def _part(upload: Upload, columns: Columns, task: Task) -> pd.DataFrame:
     """One upload as columns input, pair, label, split."""
     table = upload.table
     for role, column in columns.as_dict().items():
-        if role != "separator" and column not in table.columns:
+        if role != "separator" and not joining.parts(column, table.columns):
             there = ", ".join(map(repr, table.columns))
             raise DataError(f"There is no column {column!r} for the {role}; there are {there}.", "Choose one of them.")
-    if columns.label in (columns.input, columns.pair) and columns.label is not None:
+    first, second = (joining.parts(name or "", table.columns) for name in (columns.input, columns.pair))
+    if columns.label in (*first, *second):
         raise DataError(f"Input and label are the same column, {columns.label!r}.", "Choose two different ones.")
-    if columns.pair == columns.input:
+    if set(first) & set(second):
         raise DataError(f"Both texts are the same column, {columns.input!r}.", "Choose two different ones.")
     empty = pd.Series([""] * len(table), index=table.index, dtype=object)
     label = table[columns.label].map(lambda cell: _label(cell, columns.separator, task)) if columns.label else empty
     split = _splits(table[columns.split], columns.split) if columns.split else empty
-    pair = table[columns.pair] if columns.pair else empty
+    pair = joining.cells(table, columns.pair) if columns.pair else empty
     lines = upload.lines if len(upload.lines) == len(table) else range(1, len(table) + 1)
-    values = {"input": table[columns.input], "pair": pair, "label": label, "split": split, "line": list(lines)}
+    values = {
+        "input": joining.cells(table, columns.input),
+        "pair": pair,
+        "label": label,
+        "split": split,
+        "line": list(lines),
+    }
     return pd.DataFrame(values, dtype=object)
 
 

@@ -1,11 +1,11 @@
 """Which task an upload is for, and which column is the input, which the label: guessed, so that a person only has to
 look."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from studio import tasks
-from studio.data import splits
+from studio.data import joining, splits
 from studio.data.uploads import Upload
 
 SEPARATORS = ("|", ";", ",")
@@ -34,7 +34,8 @@ class Columns:
     """Which column is the input, which the label (None: there is none), which names the split (None: likewise), and
     which is the second text of a pair.
 
-    `separator` stands between the labels of one cell, where a row can have several.
+    `input` and `pair` may be several columns that are read as one text, such as `title + body`. `separator` stands
+    between the labels of one cell, where a row can have several.
     """
 
     input: str
@@ -53,6 +54,11 @@ class Columns:
             "separator": self.separator,
         }
         return {role: column for role, column in named.items() if column is not None}
+
+    def taken(self, there: Iterable[str]) -> set[str]:
+        """The columns of a table that have a role."""
+        known = list(there)
+        return {part for name in self.as_dict().values() for part in joining.parts(name, known)}
 
 
 def fitting(upload: Upload) -> list[str]:

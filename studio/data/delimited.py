@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from studio.data.cells import MAX_CELL, Found, Refused, clean_text, names_of, require_few
+from studio.data.cells import MAX_CELL, Found, clean_text, names_of, require_few
+from studio.data.refused import Refused, as_line
 from studio.errors import DataError
 
 SNIFF_LETTERS = 64 * 1024
@@ -63,7 +64,7 @@ def _even(body: list[_Row], names: list[str], delimiter: str, notes: list[str]) 
         if len(row) > width and not any(cell.strip() for cell in row[width:]):
             row = row[:width]
         if len(row) > width:
-            long.append(line)
+            long.append((line, row))
             continue
         if len(row) < width:
             short.append(line)
@@ -71,15 +72,19 @@ def _even(body: list[_Row], names: list[str], delimiter: str, notes: list[str]) 
     if len(long) > len(kept):
         raise DataError(
             f"{len(long):,} of {len(body):,} rows have more cells than the {width} columns, the first in line "
-            f"{long[0]:,}; {DELIMITERS.get(delimiter, repr(delimiter))} was taken to stand between columns.",
+            f"{long[0][0]:,}; {DELIMITERS.get(delimiter, repr(delimiter))} was taken to stand between columns.",
             "Name the right delimiter, or put cells that hold it into quotation marks.",
         )
     if short:
         lines = ", ".join(map(str, short[:10])) + (" …" if len(short) > 10 else "")
         told = f"{len(short):,} of {len(body):,} lines have fewer columns than the others; the missing cells are empty"
         notes.append(f"{told}: line {lines}.")
-    refused = (Refused.of(f"more cells than the {width} columns", long),) if long else ()
-    return _found(kept, names, notes, refused)
+    if not long:
+        return _found(kept, names, notes)
+    told = Refused.of(
+        f"more cells than the {width} columns", [line for line, _ in long], [as_line(row) for _, row in long]
+    )
+    return _found(kept, names, notes, (told,))
 
 
 def _found(rows: list[_Row], names: list[str], notes: list[str], refused: tuple[Refused, ...] = ()) -> Found:

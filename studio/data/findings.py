@@ -54,7 +54,7 @@ def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Findi
     sample, label = sample[label != ""], label[label != ""]
     if len(label) < 2 * FEW_ROWS or label.nunique() < 2:
         return ()
-    used = {*columns.as_dict().values(), "image", "file"}
+    used = {"image", "file", *columns.taken(table.columns)}
     told = []
     for name in (name for name in sample.columns if name not in used):
         cells = sample[name].astype(str)

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from studio.data import columnar, compressed, conll, delimited, json_files, splits, text_files, zipped
-from studio.data.cells import Found, Refused, require_few
+from studio.data.cells import Found, require_few
+from studio.data.refused import Refused
 from studio.data.zipped import IMAGES, is_image
 from studio.errors import DataError, LimitError, StudioError
 

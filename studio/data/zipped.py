@@ -9,7 +9,8 @@ import pandas as pd
 
 from studio import pictures
 from studio.data import archives, delimited, splits, text_files
-from studio.data.cells import Found, Refused
+from studio.data.cells import Found
+from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
@@ -52,7 +53,7 @@ def images(path: Path) -> Found:
         notes.append(f"{len(broken):,} files could not be read as images and were left out: {named}.")
     if others:
         notes.append(f"{others:,} files in the archive are no images.")
-    refused = (Refused("not an image that can be read", len(broken)),) if broken else ()
+    refused = (Refused.of("not an image that can be read", [0] * len(broken), broken),) if broken else ()
     return Found(table, tuple(notes), refused=refused)
 
 

@@ -4,18 +4,20 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
-from studio.data.cleaning import Report, Rows, clean, inspect, keys
+from studio.data import joining
+from studio.data.cleaning import Report, Rows, as_refused, clean, inspect, keys
 from studio.data.columns import Columns, fitting, guess_columns
 from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, drawn, fingerprint, load, write
+from studio.data.refused import Refused, as_csv
 from studio.data.uploads import Upload
-from studio.errors import DataError
+from studio.errors import DataError, ExportError
 from studio.files import whole_file
 from studio.home import Home
 from studio.store.rows import DatasetRow
@@ -23,6 +25,7 @@ from studio.store.store import Store
 
 MAX_NAME = 80
 FREE_NAMES = 10_000
+LEAKED = "for training, and among the given validation or test rows, too"
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Added:
     """A data set that was read in: its row, and what a person should know of how it was read.
 
     `guessed` are the roles that nobody named a column for; `unused` the columns that no role took; `removed` so many
-    training rows that a held-out split had, too. Not `is_new`: the content was there already.
+    training rows that a held-out split had, too. Not `is_new`: the content was there already. `refused` are the rows of
+    the files that are not in it.
     """
 
     row: DatasetRow
@@ -86,6 +90,7 @@ class Added:
     unused: tuple[str, ...]
     removed: int
     is_new: bool
+    refused: tuple[Refused, ...]
 
 
 def add(
@@ -112,7 +117,7 @@ def add(
         store, home, name, found.rows, found.columns,
         like=like, validation_share=split.validation_share, test_share=split.test_share, seed=split.seed,
     )  # fmt: skip
-    return Added(row, found.notes, found.guessed, found.unused, found.removed, is_new=row.id not in before)
+    return Added(row, found.notes, found.guessed, found.unused, found.removed, row.id not in before, found.rows.refused)
 
 
 def check(
@@ -132,14 +137,15 @@ def check(
     rows = clean(joined, marked, kind, None, files.unlabelled)
     kept = without_leaks(rows) if drop_leaked else rows
     taken = chosen.as_dict()
-    hidden = {"image", "file", *taken.values()} if files.rows.kind == "images" else set(taken.values())
+    there = list(map(str, files.rows.table.columns))
+    hidden = chosen.taken(there) | ({"image", "file"} if files.rows.kind == "images" else set())
     return Checked(
         rows=kept,
         report=inspect(rows),
         columns=chosen,
         notes=files.rows.notes,
         guessed=tuple(role for role in taken if role not in wanted),
-        unused=tuple(column for column in map(str, files.rows.table.columns) if column not in hidden),
+        unused=tuple(column for column in there if column not in hidden),
         removed=len(rows.table) - len(kept.table),
     )
 
@@ -163,7 +169,8 @@ def save(
     Raises `DataError` where the name is taken by other content or is not a name.
     """
     name = None if name is None else checked_name(name)
-    splits = build(rows, validation_share=validation_share, test_share=test_share, drop_leaked=drop_leaked, seed=seed)
+    rows = without_leaks(rows) if drop_leaked else rows
+    splits = build(rows, validation_share=validation_share, test_share=test_share, seed=seed)
     digest = fingerprint(splits, rows.labels)
     known = None if name else _same_content(store, home, digest, rows.task)
     if known is not None:
@@ -182,6 +189,21 @@ def save(
         write(splits, folder, rows, name=row.name, digest=digest)
         store.dataset_ready(row.id)
     return row
+
+
+def write_refused(refused: Sequence[Refused], to: Path) -> int:
+    """Write the rows that were not taken as CSV: line, reason, row; returns how many there are.
+
+    Raises `ExportError` where the file is there already or cannot be written.
+    """
+    try:
+        with to.open("x", encoding="utf-8", newline="") as file:
+            file.write(as_csv(refused))
+    except FileExistsError as error:
+        raise ExportError(f"{to} is there already.", "Choose another name: nothing is overwritten.") from error
+    except OSError as error:
+        raise ExportError(f"{to} cannot be written: {error.strerror}.", "Choose another place.") from error
+    return sum(each.count for each in refused)
 
 
 def rename(store: Store, home: Home, reference: str | int, name: str) -> DatasetRow:
@@ -248,10 +270,13 @@ def name_like(file: str) -> str:
 
 
 def without_leaks(rows: Rows) -> Rows:
-    """The rows without those for training whose input a given validation or test split has, too."""
+    """The rows without those for training whose input a given validation or test split has, too; these are refused."""
     same, held = keys(rows.table), rows.table["split"].isin(["validation", "test"])
     leaked = ~held & same.isin(set(same[held]))
-    return replace(rows, table=rows.table[~leaked].reset_index(drop=True)) if leaked.any() else rows
+    if not leaked.any():
+        return rows
+    refused = (*rows.refused, as_refused(LEAKED, rows.table[leaked]))
+    return replace(rows, table=rows.table[~leaked].reset_index(drop=True), refused=refused)
 
 
 def _same_content(store: Store, home: Home, digest: str, task: str) -> DatasetRow | None:
@@ -279,7 +304,7 @@ def _with_held_out(files: Files, columns: Columns) -> tuple[Upload, Columns]:
         return files.rows, columns
     needed = [column for column in (columns.input, columns.pair, columns.label) if column is not None]
     for split, table in held.items():
-        missing = next((column for column in needed if column not in table.columns), None)
+        missing = next((column for column in needed if not joining.parts(column, table.columns)), None)
         if missing is not None:
             there = ", ".join(map(repr, table.columns))
             raise DataError(f"The {split} file has no column {missing!r}; it has {there}.", "Name the columns alike.")

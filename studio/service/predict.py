@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pandas as pd
 
 from studio import harmless, tasks
+from studio.data import joining
 from studio.errors import DataError, ExportError, ModelError
 from studio.events import TrainedRole
 from studio.home import Home
@@ -119,7 +120,7 @@ def _input_columns(
         named = ["image"]
     elif len(there) == len(named) == 1 and column is None:
         return there
-    missing = next((name for name in named if name not in there), None)
+    missing = next((name for name in named if not joining.parts(name, there)), None)
     if missing is not None:
         told = f"{source.name} has no column {missing!r}; it has {', '.join(map(repr, there))}."
         raise DataError(told, "Name the one to read: --input COLUMN, and --pair COLUMN for a second text.")
@@ -128,7 +129,9 @@ def _input_columns(
 
 def _values(table: pd.DataFrame, columns: Sequence[str], task: str) -> list[Any]:
     """The inputs as the task reads cells: texts, pairs of them, words, images' bytes; None where there is none."""
-    cells = pd.DataFrame({role: table[column] for role, column in zip(("input", "pair"), columns, strict=False)})
+    cells = pd.DataFrame(
+        {role: joining.cells(table, column) for role, column in zip(("input", "pair"), columns, strict=False)}
+    )
     blank = [not cell if isinstance(cell, bytes) else not str(cell).strip() for cell in cells["input"]]
     if tasks.get(task).modality == "image":
         values = cells["input"].tolist()

@@ -26,6 +26,27 @@ def test_columns_are_guessed_and_the_checked_table_is_saved_under_a_name_from_th
     assert sum(row.splits.values()) == 120
 
 
+def test_several_columns_can_be_read_as_one_text(app, store):
+    app = opened(app, "data.py")
+    rows = reviews(120).table.assign(title=[f"film {number}" for number in range(120)])
+    app.file_uploader(key="upload").set_value(("films.csv", rows.to_csv(index=False).encode(), "text/csv")).run()
+    next(box for box in app.multiselect if box.label == "Text column").set_value(["title", "text"]).run()
+    assert not app.exception
+    next(button for button in app.button if button.label == "Save data set").click().run()
+    (row,) = store.datasets()
+    assert row.columns == {"input": "title + text", "label": "label"}
+
+
+def test_rows_that_are_left_out_can_be_downloaded(app):
+    app = opened(app, "data.py")
+    rows = reviews(120).table
+    rows.loc[3, "text"] = " "
+    app.file_uploader(key="upload").set_value(("films.csv", rows.to_csv(index=False).encode(), "text/csv")).run()
+    assert not app.exception
+    (button,) = app.get("download_button")
+    assert button.proto.label == "1 row left out: lines and reasons"
+
+
 def test_the_header_is_detected_unless_a_person_says_otherwise(uploaded):
     header = uploaded.button_group(key="upload-header")
     assert header.value == "Auto-detect"
@@ -77,9 +98,10 @@ def test_among_the_tasks_that_fit_the_likeliest_is_proposed_and_another_can_be_c
     task = next(box for box in app.selectbox if box.label == "Task")
     assert (task.value, "Text classification" in task.options) == ("regression", True)
     assert "Rows per range" in words(app)
-    columns = {box.label: box.value for box in app.selectbox if box.label.endswith(" column")}
+    boxes = [*app.multiselect, *app.selectbox]
+    columns = {box.label: box.value for box in boxes if box.label.endswith(" column")}
     assert columns == {
-        "Text column": "sentence1", "Second text column": "sentence2", "Score column": "score", "Split column": None
+        "Text column": ["sentence1"], "Second text column": ["sentence2"], "Score column": "score", "Split column": None
     }  # fmt: skip
     task.set_value("sentence-pair-classification").run()
     assert "Label column" in [box.label for box in app.selectbox]

@@ -1,0 +1,74 @@
+"""Rows of a file that were not taken: why, where they stand, what stands in them. Rows in are rows kept and these."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from studio import harmless
+
+MOST_LINES = 20
+"""So many line numbers are told of a kind of refused rows; all of them stand in the file of these rows."""
+
+MOST_LETTERS = 2_000
+"""So much is kept of a refused row."""
+
+COLUMNS = ("line", "reason", "row")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a report says of rows that were not taken: why, how many, and the numbers of the first lines."""
+
+    reason: str
+    count: int
+    lines: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        lines = ", ".join(map(str, self.lines))
+        more = f" and {self.count - len(self.lines):,} more" if self.count > len(self.lines) > 0 else ""
+        where = f" (line{'s' if self.count > 1 else ''} {lines}{more})" if self.lines else ""
+        return f"{self.count:,} row{'s' if self.count > 1 else ''} left out: {self.reason}{where}."
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Rows that were not taken for one reason: the number of each one's line, 0 where it has none or stands in another
+    file, and what stood there."""
+
+    reason: str
+    lines: tuple[int, ...]
+    rows: tuple[str, ...]
+
+    @classmethod
+    def of(cls, reason: str, lines: Iterable[int], rows: Iterable[str]) -> "Refused":
+        return cls(reason, tuple(map(int, lines)), tuple(row[:MOST_LETTERS] for row in rows))
+
+    @property
+    def count(self) -> int:
+        return len(self.lines)
+
+    @property
+    def told(self) -> Told:
+        return Told(self.reason, self.count, tuple(line for line in self.lines if line)[:MOST_LINES])
+
+
+def as_line(cells: Sequence[object]) -> str:
+    """Cells as they would stand in a CSV file; what is no text, such as an image, is left empty.
+
+    >>> as_line(["one, two", "a", b"..."])
+    '"one, two",a,'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([cell if isinstance(cell, str) else "" for cell in cells])
+    return line.getvalue()
+
+
+def as_csv(refused: Iterable[Refused]) -> str:
+    """All of them, in the order of the file's lines, as a table that a spreadsheet can open without harm."""
+    found = [(line, each.reason, row) for each in refused for line, row in zip(each.lines, each.rows, strict=True)]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([line or "", reason, harmless.in_table(row)] for line, reason, row in sorted(found))
+    return file.getvalue()
