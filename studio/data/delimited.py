@@ -81,10 +81,10 @@ def _even(body: list[_Row], names: list[str], delimiter: str, notes: list[str]) 
         notes.append(f"{told}: line {lines}.")
     if not long:
         return _found(kept, names, notes)
-    told = Refused.of(
+    refused = Refused.of(
         f"more cells than the {width} columns", [line for line, _ in long], [as_line(row) for _, row in long]
     )
-    return _found(kept, names, notes, (told,))
+    return _found(kept, names, notes, (refused,))
 
 
 def _found(rows: list[_Row], names: list[str], notes: list[str], refused: tuple[Refused, ...] = ()) -> Found:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from studio import tasks
 from studio.data import joining
 from studio.data.cleaning import Report, Rows, as_refused, clean, inspect, keys
 from studio.data.columns import Columns, fitting, guess_columns
@@ -129,10 +130,12 @@ def check(
     """
     wanted = {role: column or None for role, column in (columns or {}).items()}
     possible = fitting(files.rows)
-    kind = task or possible[0]
+    kind = task or _likeliest(possible, wanted, files.rows)
     if kind not in possible:
         raise DataError(f"The file does not hold data for {kind}.", f"It fits {', '.join(possible)}.")
     chosen = replace(guess_columns(files.rows, kind), **wanted)  # type: ignore[arg-type]
+    if "pair" not in wanted and chosen.pair in joining.parts(chosen.input, files.rows.table.columns):
+        chosen = replace(chosen, pair=None)
     joined, marked = _with_held_out(files, chosen)
     rows = clean(joined, marked, kind, None, files.unlabelled)
     kept = without_leaks(rows) if drop_leaked else rows
@@ -189,6 +192,15 @@ def save(
         write(splits, folder, rows, name=row.name, digest=digest)
         store.dataset_ready(row.id)
     return row
+
+
+def _likeliest(possible: Sequence[str], wanted: Mapping[str, str | None], upload: Upload) -> str:
+    """The task that the file looks like; who reads several columns as one text, and names no other, means no pair."""
+    joined = len(joining.parts(wanted.get("input") or "", upload.table.columns)) > 1 and not wanted.get("pair")
+    pairs = [
+        name for name in possible if any(each.role == "pair" and each.required for each in tasks.get(name).columns)
+    ]
+    return next((name for name in possible if not joined or name not in pairs), possible[0])
 
 
 def write_refused(refused: Sequence[Refused], to: Path) -> int:

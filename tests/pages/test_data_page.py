@@ -30,6 +30,7 @@ def test_several_columns_can_be_read_as_one_text(app, store):
     app = opened(app, "data.py")
     rows = reviews(120).table.assign(title=[f"film {number}" for number in range(120)])
     app.file_uploader(key="upload").set_value(("films.csv", rows.to_csv(index=False).encode(), "text/csv")).run()
+    next(box for box in app.selectbox if box.label == "Task").set_value("text-classification").run()
     next(box for box in app.multiselect if box.label == "Text column").set_value(["title", "text"]).run()
     assert not app.exception
     next(button for button in app.button if button.label == "Save data set").click().run()
