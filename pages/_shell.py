@@ -44,6 +44,7 @@ else:
             st.Page(folder / "all_runs.py", title="Runs", icon=":material/timeline:", url_path="runs"),
             st.Page(folder / "run.py", title="Run", icon=":material/timeline:", visibility="hidden"),
             st.Page(folder / "results.py", title="Results", icon=":material/fact_check:"),
+            st.Page(folder / "playground.py", title="Playground", icon=":material/experiment:"),
             st.Page(folder / "settings.py", title="Settings", icon=":material/settings:"),
         ],
         position="top",

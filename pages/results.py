@@ -128,6 +128,8 @@ def actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="actions"):
         if home.model(run.id, "student").is_dir():
             st.button("Get the student", type="primary", icon=":material/download:", key="get", on_click=export_asked)
+            if st.button("Try it", icon=":material/experiment:", key="try"):
+                st.switch_page("playground.py", query_params={"run": str(run.id)})
         if st.button("Change and start again", icon=":material/replay:", key="again"):
             st.switch_page("new_run.py", query_params={"from": str(run.id)})
         measure = task.measures[0]

@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from studio.config.plan import Prune
+from studio.config.run import RunConfig
+from studio.events import TrainedRole
+from studio.home import Home
 
 
 class Estimate(BaseModel):
@@ -71,3 +75,39 @@ def read_conversion(folder: Path) -> Conversion | None:
     """What an earlier conversion left in the folder."""
     file = folder / "forms.json"
     return Conversion.model_validate(json.loads(file.read_text())) if file.is_file() else None
+
+
+class Question(BaseModel):
+    """One input, asked of some models of a run. Of an image `image` holds its file, of all else `value` what it is."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+    home: Home
+    run_id: int
+    config: RunConfig
+    roles: list[TrainedRole]
+    labels: list[str]
+    multi_label: bool = False
+    value: Any = None
+    image: bytes | None = None
+
+
+class Said(BaseModel):
+    """What a model answers, as `predict` gives it; `shares`: how likely each label is, the likeliest first, empty where
+    the answer is no choice of labels. `milliseconds`: the median time of this one row."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: TrainedRole
+    answer: dict[str, Any]
+    shares: dict[str, float]
+    milliseconds: float
+
+
+class Replies(BaseModel):
+    """What each model that was asked says, on this device."""
+
+    model_config = ConfigDict(frozen=True)
+
+    said: list[Said]
+    device: str

@@ -51,6 +51,12 @@ class Predictor:
         """An answer for each value, as the task gives it: `{"label": …, "score": …}` where a row has one class."""
         return [answer for answers in self.stream(values) for answer in answers]
 
+    def one(self, value: Any) -> tuple[dict[str, Any], dict[str, float]]:
+        """The answer to one value, and how likely each label is for it."""
+        task, labels = self.problem.task, self.problem.labels
+        logits = self._logits(task.unlabelled([value]))
+        return task.answers(logits, labels)[0], task.shares(logits, labels)[0]
+
     def _logits(self, rows: Dataset) -> PositionLogits:
         found = []
         for model in self.models:

@@ -197,6 +197,9 @@ class Classes:
             for number, score in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
 
+    def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
+        return _ranked(logits.values.softmax(-1), labels)
+
     def usage(self, form: str) -> list[str]:
         if form == "int8":
             return ['print(config["id2label"][str(logits[0].argmax())])']
@@ -308,6 +311,9 @@ class MultiLabel(Classes):
             for row, share in zip(chosen.tolist(), logits.values.sigmoid().tolist(), strict=True)
         ]
 
+    def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
+        return _ranked(logits.values.sigmoid(), labels)
+
     def usage(self, form: str) -> list[str]:
         if form == "int8":
             return ['print([config["id2label"][str(n)] for n, logit in enumerate(logits[0]) if logit > 0])']
@@ -315,6 +321,15 @@ class MultiLabel(Classes):
             "scores = logits.sigmoid()[0]",
             "print([(model.config.id2label[n], float(s)) for n, s in enumerate(scores) if s > 0.5])",
         ]
+
+
+def _ranked(shares: Tensor, labels: Labels) -> list[dict[str, float]]:
+    """(r, c) as the labels of each row by their share, the largest first."""
+    ranked = shares.sort(-1, descending=True)
+    return [
+        {labels[number]: share for number, share in zip(numbers, values, strict=True)}
+        for numbers, values in zip(ranked.indices.tolist(), ranked.values.tolist(), strict=True)
+    ]
 
 
 def _halves(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -191,6 +191,9 @@ class Numbers:
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         return [{"score": value} for value in self.choices(logits.values).tolist()]
 
+    def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
+        return [{} for _ in range(len(logits.offsets) - 1)]
+
     def usage(self, form: str) -> list[str]:
         return ["print(float(logits[0][0]))"]
 

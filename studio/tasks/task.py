@@ -328,6 +328,10 @@ class Targets(Protocol):
         """What each row gets for an answer, as plain values."""
         ...
 
+    def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
+        """How likely each label is for each row, the likeliest first; {} where an answer is no choice of labels."""
+        ...
+
     def usage(self, form: str) -> list[str]:
         """Lines of Python that print the answer from `logits`, `model` (torch) or `config` (int8)."""
         ...
@@ -453,6 +457,9 @@ class Task:
 
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         return self.targets.answers(logits, labels)
+
+    def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
+        return self.targets.shares(logits, labels)
 
     def usage(self, form: str) -> list[str]:
         """Lines of Python for an export's README; `form` is torch or int8."""

@@ -457,6 +457,9 @@ class Tags:
             for row in rows
         ]
 
+    def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
+        return [{} for _ in range(len(logits.offsets) - 1)]
+
     def usage(self, form: str) -> list[str]:
         named = 'config["id2label"][str(number)]' if form == "int8" else "model.config.id2label[int(number)]"
         return [

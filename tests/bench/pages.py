@@ -16,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, READY, ROOT, served
 
-PAGES = ("", "data", "new_run", "runs", "results", "settings")
+PAGES = ("", "data", "new_run", "runs", "results", "playground", "settings")
 TIMES = 20
 
 

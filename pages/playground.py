@@ -1,0 +1,169 @@
+"""Try a run's models: one input, what teacher, student and control say of it, side by side."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages import _answers as answers
+from pages._markup import joined
+from pages._studio import errors_shown, get_home, get_store, run_in_address, set_title, show_error, task_of
+from pages._words import escape, model
+from studio import tasks
+from studio.config.reading import bounds
+from studio.errors import StudioError
+from studio.pipeline.answers import Replies
+from studio.service.playground import Playground
+from studio.store.rows import DatasetRow, RunRow
+
+TEST_ROWS = 50
+PICTURES = ["png", "jpg", "jpeg", "bmp", "webp"]
+LARGEST_MB = 20
+ASKED, NUMBER = "playground-asked", "playground-number"
+
+home, store = get_home(), get_store()
+
+
+@st.cache_resource(show_spinner=False)
+def playground(path: str) -> Playground:
+    """One for all pages of this server; `path` is the home's."""
+    return Playground(home)
+
+
+@st.cache_data(show_spinner=False, max_entries=4, ttl=3600)
+def test_rows(path: str, row: DatasetRow) -> list[dict[str, Any]]:
+    """Some rows that no model has learned from, with what a person said of them."""
+    from studio.service import library
+
+    found: list[dict[str, Any]] = library.head(home, row, TEST_ROWS, "test").to_dict("records")
+    return found
+
+
+def choose() -> RunRow | None:
+    """The run in the address, or the newest whose student can be asked."""
+    can = [run for run in store.runs() if run.verdict is not None and home.model(run.id, "student").is_dir()]
+    wanted = run_in_address("run")
+    if not can and wanted is None:
+        st.info("No run has finished yet.", icon=":material/inbox:")
+        st.page_link("home.py", label="Try a demo", icon=":material/play_arrow:")
+        return None
+    numbers = [run.id for run in can]
+    if wanted is not None and wanted.id not in numbers:
+        st.info(f"Run {wanted.id} has no student that can be asked yet.", icon=":material/info:")
+        return None
+    index = numbers.index(wanted.id) if wanted is not None else 0
+    return st.selectbox("Run", can, index=index, format_func=name, key="playground-run", on_change=forget)
+
+
+def name(run: RunRow) -> str:
+    config = run.config
+    return f"Run {run.id} · {config.dataset} · {model(config.teacher)} → {model(config.student)}"
+
+
+def forget() -> None:
+    """What was asked belongs to another run."""
+    for key in (ASKED, "playground-text", "playground-pair"):
+        st.session_state.pop(key, None)
+
+
+def take_row(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
+    """The next test row, asked at once."""
+    number = st.session_state.get(NUMBER, -1) + 1
+    st.session_state[NUMBER] = number
+    row = rows[number % len(rows)]
+    if task.modality == "image":
+        value: Any = row["image"]
+    elif "words" in row:
+        value = list(row["words"])
+        st.session_state["playground-text"] = " ".join(value)
+    else:
+        st.session_state["playground-text"] = row["text"]
+        value = row["text"]
+        if "text_pair" in row:
+            st.session_state["playground-pair"] = row["text_pair"]
+            value = [row["text"], row["text_pair"]]
+    st.session_state[ASKED] = (value, row["label"])
+
+
+def own_input(task: tasks.Task) -> Any:
+    """What a person writes or brings; None while there is nothing."""
+    if task.modality == "image":
+        file = st.file_uploader("A picture", type=PICTURES, key="playground-image", max_upload_size=LARGEST_MB)
+        return None if file is None else file.getvalue()
+    pair = next((column for column in task.inputs.columns if column.role == "pair"), None)
+    left = st.text_area("Text", key="playground-text", placeholder="Write or paste something …", height=110)
+    second = "" if pair is None else st.text_area(pair.title, key="playground-pair", height=110)
+    if not left.strip() or (pair is not None and pair.required and not second.strip()):
+        return None
+    return left if pair is None else [left, second]
+
+
+def ask(run: RunRow, task: tasks.Task) -> None:
+    """The input, and the models' answers to it."""
+    row = next((row for row in store.datasets() if row.id == run.dataset_id), None)
+    value = own_input(task)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Ask the models", type="primary", icon=":material/play_arrow:", key="playground-ask",
+                     disabled=value is None):  # fmt: skip
+            st.session_state[ASKED] = (value, None)
+        if row is not None and row.splits.get("test"):
+            rows = test_rows(str(home.root), row)
+            st.button("Take a test row", icon=":material/casino:", key="playground-row",
+                      on_click=take_row, args=(task, rows))  # fmt: skip
+    if ASKED not in st.session_state:
+        st.caption("Test rows are rows that no model of this run has learned from.")
+        return
+    asked, label = st.session_state[ASKED]
+    with errors_shown():
+        with st.spinner("Asking the models; they are opened the first time …"):
+            found = playground(str(home.root)).ask(store, run.id, asked)
+        show(found, asked, label, run, task)
+
+
+def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) -> None:
+    """All answers side by side."""
+    words = asked.split() if isinstance(asked, str) else [str(part) for part in asked]
+    if isinstance(asked, bytes):
+        st.image(asked, width=160)
+        words = []
+    st.subheader(escape(answers.agreement(found.said, words)), anchor=False)
+    if label is not None:
+        st.caption(f"In the data it is: {escape(answers.meant(label, words))}")
+    for place, said in zip(st.columns(len(found.said)), found.said, strict=True):
+        with place:
+            st.html(answers.card(said, words))
+    where = "the GPU" if found.device.startswith("cuda") else "the processor"
+    st.caption(f"Timed on {where} of this machine, from the input to the answer, this one alone.")
+    teacher = found.said[0]
+    if task.kind == "class" and len(teacher.shares) > 1:
+        hear(teacher.shares, run)
+
+
+def hear(shares: dict[str, float], run: RunRow) -> None:
+    """What a temperature makes of the teacher's answer."""
+    with st.expander("What the student hears of this", key="fold-hears"):
+        low, high = bounds("temperature")
+        temperature = st.slider("Temperature", max(1.0, float(low or 1)), min(20.0, float(high or 20)),
+                                min(20.0, max(1.0, float(run.config.temperature))), step=0.5,
+                                key=f"playground-temperature-{run.id}")  # fmt: skip
+        soft = answers.softened(shares, temperature)
+        for place, (title, said) in zip(
+            st.columns(2), (("The teacher says", shares), (f"At T = {temperature:g}", soft)), strict=True
+        ):
+            with place:
+                st.markdown(f"**{title}** · {answers.entropy(said):.2f} bits of doubt")
+                st.html(joined(answers.bars(said)))
+        st.caption("A higher temperature shows the student more of what the teacher thinks of the other labels.")
+
+
+st.title("Playground", anchor=False)
+st.caption(
+    "Ask the large model, the small one, and the small one that learned without a teacher, about the same thing."
+)
+try:
+    chosen = choose()
+    if chosen is not None:
+        set_title(f"Playground of run {chosen.id}")
+        ask(chosen, task_of(chosen))
+except StudioError as error:
+    show_error(error)
+    st.page_link("all_runs.py", label="All runs", icon=":material/arrow_back:")

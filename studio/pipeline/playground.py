@@ -1,0 +1,95 @@
+"""A process that keeps models open and answers one input at a time: questions come as lines on standard input, answers
+go as lines to standard output."""
+
+import os
+import statistics
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from torch import nn
+
+from studio.errors import StudioError
+from studio.events import Failed, TrainedRole
+from studio.models.model import Model
+from studio.pipeline.answers import Question, Replies, Said
+from studio.pipeline.job import Answer
+from studio.pipeline.predict import Predictor, open_role
+
+MOST_BYTES = 2 * 1024**3
+"""Models that take more together are not kept open; the one that was not asked for longest goes first."""
+
+TIMED = 3
+
+
+class Opened:
+    """The models that were asked last."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.most_bytes = most_bytes
+        self.known: OrderedDict[tuple[str, int, TrainedRole], Predictor] = OrderedDict()
+
+    def of(self, question: Question, role: TrainedRole) -> Predictor:
+        """The models of this role, opened now or before."""
+        key = (str(question.home.root), question.run_id, role)
+        if key not in self.known:
+            self.known[key] = open_role(
+                question.config, question.run_id, role, question.home, question.labels, question.multi_label
+            )
+        self.known.move_to_end(key)
+        while len(self.known) > 1 and sum(map(_weight, self.known.values())) > self.most_bytes:
+            self.known.popitem(last=False)
+        return self.known[key]
+
+
+def _weight(predictor: Predictor) -> int:
+    """Bytes of the weights; of ONNX files what they take on disk."""
+    return sum(_bytes(model) for model in predictor.models)
+
+
+def _bytes(model: Model) -> int:
+    if isinstance(model.network, nn.Module):
+        return sum(weights.numel() * weights.element_size() for weights in model.network.parameters())
+    return sum(file.stat().st_size for file in model.folder.iterdir()) if model.folder else 0
+
+
+def reply(question: Question, opened: Opened) -> Replies:
+    """What each of the models says. Raises `ModelError` where one cannot be opened, `DataError` for no input."""
+    value = question.value if question.image is None else question.image
+    device, said = "", []
+    for role in question.roles:
+        predictor = opened.of(question, role)
+        answer, shares = predictor.one(value)
+        milliseconds = 1000 * statistics.median(_seconds(predictor, value))
+        device = str(predictor.device.torch_device)
+        said.append(Said(role=role, answer=answer, shares=shares, milliseconds=milliseconds))
+    return Replies(said=said, device=device)
+
+
+def _seconds(predictor: Predictor, value: object) -> Iterator[float]:
+    for _ in range(TIMED):
+        begun = time.perf_counter()
+        predictor.one(value)
+        yield time.perf_counter() - begun
+
+
+def answered(line: str, opened: Opened) -> Answer[Replies]:
+    """The answer to a question as a line of JSON."""
+    try:
+        return Answer(result=reply(Question.model_validate_json(line), opened))
+    except StudioError as error:
+        return Answer(failed=Failed.of(error))
+
+
+def main() -> None:
+    """Until standard input is closed."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    opened = Opened()
+    for line in sys.stdin:
+        print(answered(line, opened).model_dump_json(), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Try the models of a run: one input, asked of teacher, student and control in a process that keeps them open."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from studio.errors import WorkerError
+from studio.events import TrainedRole
+from studio.executors import local
+from studio.home import Home
+from studio.machine.slots import available_cores
+from studio.pipeline.answers import Question, Replies
+from studio.pipeline.job import Answer
+from studio.store.store import Store
+
+PROGRAM = (sys.executable, "-m", "studio.pipeline.playground")
+ANSWER_SECONDS = 120.0
+IDLE_SECONDS = 600.0
+"""A process that nobody asks for so long ends and gives its memory back."""
+
+
+def roles(home: Home, run_id: int, has_control: bool) -> list[TrainedRole]:
+    """The models of a run that can be asked: the teacher, and what the run has saved."""
+    wanted: list[TrainedRole] = ["student", "control"] if has_control else ["student"]
+    there = [role for role in wanted if home.model(run_id, role).is_dir() or home.quantized(run_id, role).is_dir()]
+    return ["teacher", *there]
+
+
+class Playground:
+    """One process for all who ask, started by the first question."""
+
+    def __init__(self, home: Home, seconds: float = ANSWER_SECONDS, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.home, self.seconds, self.idle_seconds = home, seconds, idle_seconds
+        self._asking = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._idle: threading.Timer | None = None
+
+    def ask(self, store: Store, run_id: int, value: Any) -> Replies:
+        """What the models of a run say of a value; bytes are an image's file.
+
+        Raises what the process met: `ModelError`, `DataError`; or `WorkerError` where it gave no answer.
+        """
+        run = store.run(run_id)
+        row = store.dataset_by_id(run.dataset_id)
+        is_image = isinstance(value, bytes)
+        question = Question(
+            home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label,
+            roles=roles(self.home, run_id, run.config.control),
+            value=None if is_image else value, image=value if is_image else None,
+        )  # fmt: skip
+        with self._asking:
+            line = self._exchange(question.model_dump_json())
+        return Answer[Replies].model_validate_json(line).result_or_raise()
+
+    def close(self) -> None:
+        """End the process; the next question starts another."""
+        with self._asking:
+            self._end()
+
+    def _exchange(self, line: str) -> str:
+        process = self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        late = threading.Timer(self.seconds, process.kill)
+        late.start()
+        try:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        finally:
+            late.cancel()
+        if not answer:
+            self._end()
+            told = f"The models gave no answer within {self.seconds:g} s, or their process ended."
+            raise WorkerError(told, f"Ask again; {self._log} has the details.")
+        self._idle = threading.Timer(self.idle_seconds, self.close)
+        self._idle.daemon = True
+        self._idle.start()
+        return answer
+
+    @property
+    def _log(self) -> Path:
+        return self.home.root / "playground.log"
+
+    def _started(self) -> "subprocess.Popen[str]":
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._process is None or self._process.poll() is not None:
+            with self._log.open("w", encoding="utf-8") as log:
+                self._process = subprocess.Popen(
+                    PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
+                    cwd=local.PROJECT, env=local.environment(available_cores()),
+                )  # fmt: skip
+        return self._process
+
+    def _end(self) -> None:
+        """The process ends by itself when nobody can ask it any more."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            return  # what was not sent has nobody to read it

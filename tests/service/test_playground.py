@@ -1,0 +1,91 @@
+"""The playground: one process that keeps a run's models open, and what it does when that process does not answer."""
+
+import sys
+
+import pytest
+
+from studio.config.reading import parse_config
+from studio.errors import DataError, WorkerError
+from studio.pipeline import playground as program
+from studio.pipeline.answers import Question
+from studio.pipeline.distill import distill
+from studio.service import playground
+from studio.service.playground import Playground
+from studio.service.predict import open_model
+from studio.service.runs import carry
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def run(store, home, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
+    for _ in carry(store, home, run, lambda job, stop: distill(job)):
+        pass
+    return store.run(run.id)
+
+
+@pytest.fixture
+def here(home, monkeypatch):
+    """A playground whose process is this one."""
+    opened = program.Opened()
+    monkeypatch.setattr(Playground, "_exchange", lambda self, line: program.answered(line, opened).model_dump_json())
+    return Playground(home)
+
+
+def talking(home, monkeypatch, code, seconds=20.0):
+    """A playground whose process is this little program."""
+    monkeypatch.setattr(playground, "PROGRAM", (sys.executable, "-c", code))
+    return Playground(home, seconds)
+
+
+def test_all_models_of_a_run_answer_as_predict_does(here, store, home, run):
+    found = here.ask(store, run.id, "a wonderful film")
+    assert [said.role for said in found.said] == ["teacher", "student", "control"]
+    for said in found.said:
+        (answer,) = open_model(store, home, run.id, said.role).predict(["a wonderful film"])
+        assert said.answer["label"] == answer["label"]
+        label, share = next(iter(said.shares.items()))
+        assert (label, share) == (answer["label"], pytest.approx(answer["score"]))
+        assert sum(said.shares.values()) == pytest.approx(1)
+
+
+def test_an_input_of_another_kind_is_refused_in_words(here, store, run):
+    with pytest.raises(DataError, match="text"):
+        here.ask(store, run.id, 7)
+
+
+def test_a_model_stays_open_until_others_need_its_room(home, run, store, saved):
+    question = Question(home=home, run_id=run.id, config=run.config, roles=[], labels=saved.labels)
+    opened = program.Opened()
+    assert opened.of(question, "student") is opened.of(question, "student")
+    opened.of(question, "control")
+    assert len(opened.known) == 2
+    opened.most_bytes = 1
+    opened.of(question, "control")
+    assert [role for _, _, role in opened.known] == ["control"]
+
+
+def test_a_process_that_ended_is_told_and_the_next_question_starts_another(home, store, run, monkeypatch):
+    ending = talking(home, monkeypatch, "raise SystemExit(3)")
+    with pytest.raises(WorkerError, match=r"process ended.*playground\.log"):
+        ending.ask(store, run.id, "good")
+    reply = '{"result": {"said": [], "device": "cpu"}}'
+    monkeypatch.setattr(
+        playground, "PROGRAM", (sys.executable, "-c", f"input(); print({reply!r}, flush=True); input()")
+    )
+    assert ending.ask(store, run.id, "good").device == "cpu"
+    ending.close()
+
+
+def test_a_process_that_hangs_is_ended(home, store, run, monkeypatch):
+    hanging = talking(home, monkeypatch, "import time; time.sleep(600)", seconds=0.2)
+    with pytest.raises(WorkerError, match=r"no answer within 0\.2 s"):
+        hanging.ask(store, run.id, "good")
+    assert hanging._process is None
+
+
+def test_an_image_travels_as_its_bytes(home, run):
+    question = Question(
+        home=home, run_id=1, config=run.config, roles=["student"], labels=["a", "b"], image=b"\x89PNG\xff\x00"
+    )
+    assert Question.model_validate_json(question.model_dump_json()).image == b"\x89PNG\xff\x00"
