@@ -35,7 +35,12 @@ def main(address: str, run: str) -> None:
         for scheme, suffix in (("light", ""), ("dark", "-dark")):
             context = browser.new_context(viewport={"width": WIDTH, "height": LEAST}, color_scheme=scheme)
             page = context.new_page()
-            for name in ("", "new_run", f"results?run={run}", *(("data", "runs", f"playground?run={run}", "settings") if not suffix else ())):
+            for name in (
+                "",
+                "new_run",
+                f"results?run={run}",
+                *(("data", "runs", f"playground?run={run}", "settings") if not suffix else ()),
+            ):
                 page.goto(f"{address}/{name}")
                 take(page, (name.split("?")[0] or "home") + suffix)
         page = browser.new_page(viewport={"width": WIDTH, "height": LEAST})
