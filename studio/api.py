@@ -235,12 +235,18 @@ class Run:
 
     @property
     def evaluations(self) -> pd.DataFrame:
-        """Every measured number: role, split, metric, value, the ends of its 95 % interval, and how many rows."""
+        """Every measured number: role, split, metric, value, the ends of its 95 % interval, and how many rows.
+
+        Under several seeds a number of one of them names its `seed`; one without is the mean over the seeds, and
+        `spread` their standard deviation.
+        """
         import pandas as pd
 
-        columns = ["role", "split", "metric", "value", "low", "high", "n"]
-        rows = [event.model_dump(include=set(columns)) for event in self._place.store.evaluations(self.id)]
-        return pd.DataFrame(rows, columns=columns)
+        columns = ["role", "split", "metric", "value", "low", "high", "n", "seed", "spread"]
+        store = self._place.store
+        found = [*store.evaluations(self.id), *store.evaluations_of_seeds(self.id)]
+        rows = [event.model_dump(include=set(columns)) for event in found]
+        return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
 
     @property
     def curves(self) -> pd.DataFrame:

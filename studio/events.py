@@ -128,6 +128,9 @@ class Evaluation(_Event):
     milliseconds of a forward pass: latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and
     latency_32_p95_ms (32 rows); latency_ratio and latency_32_ratio: how many times as long as the student it takes in
     the same runtime.
+
+    Where student and control were trained under several seeds, a number of one of these models names its `seed`; one
+    without is the mean over the seeds, and `spread` the standard deviation.
     """
 
     kind: Literal["evaluation"] = "evaluation"
@@ -140,12 +143,15 @@ class Evaluation(_Event):
     n: int | None = None
     note: str = ""
     runtime: str = ""
+    seed: int | None = None
+    spread: float | None = None
 
 
 class Comparison(_Event):
     """`first` minus `second` in `metric` on the same rows, with the 95 % interval of the paired difference.
 
     `gained` and `lost`: rows that the first alone, and the second alone, got right, where the metric counts rows.
+    `seed` and `spread` are as those of an `Evaluation`.
     """
 
     kind: Literal["comparison"] = "comparison"
@@ -160,6 +166,8 @@ class Comparison(_Event):
     n: int
     gained: int | None = None
     lost: int | None = None
+    seed: int | None = None
+    spread: float | None = None
 
 
 class Confusion(_Event):
@@ -170,6 +178,18 @@ class Confusion(_Event):
     split: str
     labels: list[str]
     counts: list[list[int]]
+
+
+class SeedResult(_Event):
+    """One seed of a run that has several: the best `metric` that student and control reached on validation rows. The
+    student that did best there is the one that is exported."""
+
+    kind: Literal["seed"] = "seed"
+    seed: int
+    metric: str
+    student: float | None
+    control: float | None = None
+    exported: bool = False
 
 
 class Choice(_Event):
@@ -207,24 +227,26 @@ class StageResult(_Event):
         return values
 
 
-class Caution(BaseModel):
-    """Why a number of the verdict may say less than it seems to, and what to do about it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: CautionCode
-    sentence: str
-    cure: str
-
-
 class NextStep(BaseModel):
-    """What to do after this verdict. `changes` are fields of a `RunConfig`, where another run is what helps."""
+    """What to do after a verdict. `changes` are fields of a `RunConfig`, where another run is what helps."""
 
     model_config = ConfigDict(frozen=True)
 
     code: str
     label: str
     changes: dict[str, Any] = {}
+
+
+class Caution(BaseModel):
+    """Why a number of the verdict may say less than it seems to, and what to do about it: `next_step`, where that is
+    another run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: CautionCode
+    sentence: str
+    cure: str
+    next_step: NextStep | None = None
 
 
 class Verdict(_Event):
@@ -270,6 +292,7 @@ Event = Annotated[
     | Evaluation
     | Comparison
     | Confusion
+    | SeedResult
     | Choice
     | StageResult
     | Verdict

@@ -152,6 +152,15 @@ class RunConfig(BaseModel):
         description="The same seed gives the same run again.",
         json_schema_extra={"expert": True},
     )
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=10,
+        title="Seeds",
+        description="Under how many seeds student and control are trained; teacher and its answers are shared. With "
+        "three or more the verdict is about the method rather than about one run.",
+        json_schema_extra={"slider_max": 5},
+    )
     device: str = Field(
         "auto",
         title="Device",
@@ -338,6 +347,8 @@ class RunConfig(BaseModel):
             raise ValueError(f"terms must name each loss once, got {', '.join(names)}")
         if self.chain == "shrinking":
             self._check_shrinking()
+        if self.chain == "shrinking" and self.seeds > 1:
+            raise ValueError(f"seeds must be 1 for a shrinking chain, which is cut step by step, got {self.seeds}")
         check_order(self.plan)
         if self.plan and self.prune_ratio and any(isinstance(step, Prune) and step.ratio for step in self.plan):
             raise ValueError("prune_ratio and the ratio of a step `prune` say the same; leave one of them out")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from scipy import stats
 
 from studio.evaluate.measured import Measured, is_at_floor
-from studio.events import Caution, Comparison, Outcome
+from studio.events import Caution, Comparison, NextStep, Outcome
 
 POWER = 0.8
 FEW_ROWS = 100
@@ -17,6 +17,9 @@ WITHIN_REACH = 20
 
 NOISY = 1.15
 """Student and control are one network: their times may differ by this factor."""
+
+SEEDS = 3
+"""So many show how much a result owes to chance."""
 
 SAME_GAIN = 0.05
 """What is looked for where no gain was found: 5 points."""
@@ -50,10 +53,18 @@ def rows_needed(comparison: Comparison) -> int:
 
 def _not_learned(found: Measured, outcome: Outcome) -> Caution | None:
     if not found.not_learned:
-        return None
+        return _seeds_not_learned(found) if found.failed_seeds else None
     value, floor = found.value("student"), found.facts.reference.floor(found.lead.name)
     sentence = f"{_compared(found, 'student', value, floor)}: the student learned nothing that shows."
     return Caution(code="not_learned", sentence=sentence, cure="Train it longer, or with a lower learning rate.")
+
+
+def _seeds_not_learned(found: Measured) -> Caution:
+    """Some of several students learned nothing: the mean describes none of them."""
+    failed = found.failed_seeds
+    seeds = f"seed{'' if len(failed) == 1 else 's'} {', '.join(map(str, failed))}"
+    sentence = f"{len(failed)} of {found.seeds} students learned nothing that shows ({seeds}): the mean describes none."
+    return Caution(code="not_learned", sentence=sentence, cure="Train longer, or with a lower learning rate.")
 
 
 def _weak_teacher(found: Measured, outcome: Outcome) -> Caution | None:
@@ -88,7 +99,7 @@ def _undertrained(found: Measured, outcome: Outcome) -> Caution | None:
 
 def _few_test_rows(found: Measured, outcome: Outcome) -> Caution | None:
     effect, rows = found.effect, found.rows
-    is_open = effect is not None and outcome == "no_difference" and not found.unfinished
+    is_open = effect is not None and outcome == "no_difference" and not found.unfinished and found.seeds == 1
     needed = rows_needed(effect) if effect is not None and is_open else 0
     is_within_reach = rows < needed <= WITHIN_REACH * rows
     if rows >= FEW_ROWS and not is_within_reach:
@@ -136,13 +147,21 @@ def _test_only_labels(found: Measured, outcome: Outcome) -> Caution | None:
 
 
 def _one_seed(found: Measured, outcome: Outcome) -> Caution | None:
-    if found.effect is None or outcome not in ("better", "worse", "no_difference"):
+    if found.effect is None or outcome not in ("better", "worse", "no_difference") or found.seeds > 1:
         return None
     sentence = (
         "This is one run with one seed: with another seed student and control end a little elsewhere, and the interval "
         "does not count that."
     )
-    return Caution(code="one_seed", sentence=sentence, cure="Train again with another seed and see whether it holds.")
+    cure = f"Train with {SEEDS} seeds and see whether it holds."
+    changes = {"seeds": SEEDS} if found.facts.config.chain == "assistants" else {"seed": found.facts.config.seed + 1}
+    label = f"Train with {SEEDS} seeds" if "seeds" in changes else "Train again with another seed"
+    return Caution(
+        code="one_seed",
+        sentence=sentence,
+        cure=cure,
+        next_step=NextStep(code="more_seeds", label=label, changes=changes),
+    )
 
 
 def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:

@@ -48,12 +48,14 @@ class Facts:
 @dataclass(frozen=True)
 class Measured:
     """The numbers of a run on its test rows, found by role and measure. `lead` is the measure that is told first: the
-    one that decides, or the next one where that misleads."""
+    one that decides, or the next one where that misleads. Over several seeds they are means; `of_seeds` are those of
+    each seed."""
 
     lead: Measure
     facts: Facts
     evaluations: dict[tuple[str, str], Evaluation] = field(repr=False)
     comparisons: dict[str, Comparison] = field(repr=False)
+    of_seeds: tuple[Evaluation, ...] = field(default=(), repr=False)
 
     @classmethod
     def of_run(
@@ -65,11 +67,13 @@ class Measured:
     ) -> "Measured":
         """`measures` are those of the task; the first one decides, the second one where the first misleads."""
         lead = leading(measures, facts.reference)
+        pairs = [pair for pair in comparisons if pair.metric == lead.name and pair.seed is None]
         return cls(
             lead=lead,
             facts=facts,
-            evaluations={(result.role, result.metric): result for result in evaluations},
-            comparisons={pair.second: pair for pair in comparisons if pair.metric == lead.name},
+            evaluations={(result.role, result.metric): result for result in evaluations if result.seed is None},
+            comparisons={pair.second: pair for pair in pairs},
+            of_seeds=tuple(result for result in evaluations if result.seed is not None and result.metric == lead.name),
         )
 
     def value(self, role: str) -> float:
@@ -84,6 +88,16 @@ class Measured:
     @property
     def rows(self) -> int:
         return self.of("student").n or 0
+
+    @property
+    def seeds(self) -> int:
+        return self.facts.config.seeds
+
+    @property
+    def failed_seeds(self) -> tuple[int, ...]:
+        """Of several, the seeds under which the student learned nothing."""
+        students = [result for result in self.of_seeds if result.role == "student"]
+        return tuple(result.seed or 0 for result in students if is_at_floor(result, self.facts.reference))
 
     @property
     def not_learned(self) -> bool:

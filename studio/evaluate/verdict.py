@@ -32,7 +32,9 @@ def verdict(
 def _kept(found: Measured) -> str:
     teacher, student, measure = found.value("teacher"), found.value("student"), found.lead
     kept = f": {student / teacher:.0%} kept".replace("%", " %") if teacher > 0 else ""
-    return f"The student {measure.said(student)} (teacher {measure.written(teacher)}){kept}."
+    spread = found.of("student").spread
+    seeds = "" if spread is None else f"; mean of {found.seeds} seeds, ± {measure.difference(spread)}"
+    return f"The student {measure.said(student)} (teacher {measure.written(teacher)}{seeds}){kept}."
 
 
 def _rare(found: Measured) -> str:
@@ -91,6 +93,9 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     measure, against = found.lead, _control_words(found.facts.config)
     size = measure.difference(abs(effect.difference))
     interval = f"95 % interval {measure.bound(effect.low)} to {measure.bound(effect.high)}"
+    if effect.spread is not None:
+        interval = f"± {measure.difference(effect.spread)} over {found.seeds} seeds, {interval}"
+    where = "In this run" if effect.spread is None else f"Over {found.seeds} seeds"
     clear = 1 if is_clear(effect, 1) else -1 if is_clear(effect, -1) else 0
     direction = "better" if effect.difference > 0 else "worse"
     if clear and found.unfinished:
@@ -100,10 +105,10 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     if clear > 0:
         return (
             "better",
-            f"In this run learning from the teacher was worth it: {size} better than {against} ({interval}).",
+            f"{where} learning from the teacher was worth it: {size} better than {against} ({interval}).",
         )
     if clear < 0:
-        return "worse", f"In this run learning from the teacher did harm: {size} worse than {against} ({interval})."
+        return "worse", f"{where} learning from the teacher did harm: {size} worse than {against} ({interval})."
     if size == measure.difference(0):
         return "no_difference", f"No clear benefit from the teacher: {against} the score is the same ({interval})."
     return "no_difference", f"No clear benefit from the teacher: {size} {direction} than {against} ({interval})."

@@ -29,7 +29,7 @@ from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Prog
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation, origins, prepare, stage_results, teacher_check
+from studio.pipeline import final_evaluation, origins, prepare, seeds, stage_results, teacher_check
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
@@ -82,13 +82,16 @@ def distill(job: Job) -> Iterator[Event]:
     context.device.group.disband()
     if not context.device.group.is_first:
         return
+    found = curves.by_role(stages)
+    exported = yield from seeds.export_the_best(context, found)
     tests = FinalEvaluation(
         config=config,
         problem=context.problem,
         device=devices.alone(context.device),
         splits=context.splits,
         training=context.parts,
-        curves=curves.by_role(stages),
+        curves=seeds.means(found),
+        exported=exported,
     )
     yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
     shutil.rmtree(context.home.checkpoints(job.run_id), ignore_errors=True)
@@ -159,17 +162,18 @@ def _walk(stages: Sequence[Stage], context: RunContext, opened: Models) -> Steps
     is_measured = any(stage.title for stage in stages)
     for stage in stages:
         if stage.role not in state.models:
-            state = yield from _begin(state, stage.role, is_measured)
+            state = yield from _begin(state, stage, is_measured)
         state = yield from _phase(stage.phase, _STAGES[stage.kind](state, stage))
         if stage.title:
             yield from stage_results.measure(context, stage.title, (state.models[stage.role],))
     return state
 
 
-def _begin(state: RunState, role: str, is_measured: bool) -> Steps[RunState]:
+def _begin(state: RunState, stage: Stage, is_measured: bool) -> Steps[RunState]:
     """The model of a role as it is before its first stage; where a plan is measured, student and teachers first."""
+    role = stage.role
     needed = {name: model for name, model in state.models.items() if not name.startswith("assistant")}
-    state = replace(state, models=needed | {role: _at_first(state, role)})
+    state = replace(state, models=needed | {role: _at_first(state, stage)})
     if role == "student" and is_measured:
         student = state.models[role]
         state = state.having(role, student if student.folder else state.context.save(student, role))
@@ -178,15 +182,17 @@ def _begin(state: RunState, role: str, is_measured: bool) -> Steps[RunState]:
     return state
 
 
-def _at_first(state: RunState, role: str) -> Model:
-    """A model of the line. The control begins as the student does; where that is cut from a model that the teacher has
-    taught on the way, the control is cut from the teacher itself."""
-    config = state.context.config
+def _at_first(state: RunState, stage: Stage) -> Model:
+    """A model of the line. The control begins as the student of its seed does; where that is cut from a model that the
+    teacher has taught on the way, the control is cut from the teacher itself."""
+    config, role = state.context.config, stage.role
     references = (*config.assistants, config.student)
     place = int(role.removeprefix("assistant-")) - 1 if role.startswith("assistant") else len(config.assistants)
     model = state.opened.line[place]
     if model is None:
-        return prepare.cut(references[place], state.teachers[0] if role == "control" else state.origin)
+        return prepare.cut(references[place], state.teachers[0] if role.startswith("control") else state.origin)
+    if stage.seed:
+        return prepare.open_again(state.context, references[place], model, config.seed + stage.seed)
     # the student learns in a copy, so that the control finds it as it was
     return replace(model, network=copy.deepcopy(model.network)) if role == "student" else model
 
@@ -261,7 +267,7 @@ def _compress(state: RunState, stage: Stage, step: Any) -> Steps[Model]:
     has_answers = stage.rows == "recorded"
     rows = torch.arange(len(inputs)) if has_answers else transfer_set.labelled(inputs, context.problem.task)
     logits = _outputs(state).logits[0] if has_answers else None
-    sample = compress.draw(context.problem.task, inputs, rows, logits, context.config.seed)
+    sample = compress.draw(context.problem.task, inputs, rows, logits, context.config.seed + stage.seed)
     smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, stage.role))
     if isinstance(step, RoundWhileLearning):
         return smaller
@@ -283,13 +289,13 @@ def _learn_and_save(context: RunContext, spec: FitSpec, best: BestWeights, role:
 
 
 def _trained(state: RunState) -> dict[TrainedRole, tuple[Model, ...]]:
-    """What is tested: teachers, student and, where there is one, the control."""
+    """What is tested: teachers, students and, where there are some, controls; of both one for each seed."""
     trained: dict[TrainedRole, tuple[Model, ...]] = {"teacher": state.teachers}
     roles: tuple[TrainedRole, ...] = ("student", "control")
     for role in roles:
-        if role in state.models:
-            model = state.models[role]
-            trained[role] = (replace(model, network=constraints.without_rules(model.network)),)
+        models = [model for name, model in state.models.items() if name.partition("-")[0] == role]
+        if models:
+            trained[role] = tuple(replace(model, network=constraints.without_rules(model.network)) for model in models)
     return trained
 
 
@@ -313,7 +319,7 @@ def _spec(state: RunState, stage: Stage) -> FitSpec:
         batch_size=config.batch_size,
         learning_rate=learning_rate(config, model, "teacher" if stage.kind == "teach" else "student"),
         weight_decay=config.weight_decay,
-        seed=config.seed + number - 1 if stage.kind == "teach" else config.seed,  # several teachers differ
+        seed=config.seed + (number - 1 if stage.kind == "teach" else stage.seed),  # several teachers differ
         live=_outputs(state).live if stage.objective == "distillation" else None,
         rate_is_chosen=(config.teacher_learning_rate if stage.kind == "teach" else config.learning_rate) is None,
         checkpoint=None if stage.kind == "tune" else context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
@@ -323,7 +329,9 @@ def _spec(state: RunState, stage: Stage) -> FitSpec:
 def _objective(state: RunState, stage: Stage, model: Model) -> Objective:
     match stage.objective:
         case "distillation":
-            return prepare.distillation(state.context.config, model, _outputs(state).live, _transfer(state))
+            config = state.context.config
+            config = config.model_copy(update={"seed": config.seed + stage.seed})
+            return prepare.distillation(config, model, _outputs(state).live, _transfer(state))
         case "hard labels":
             return objective.hard_labels(state.context.problem.task)
     return objective.labels_only(state.context.problem.task)

@@ -20,7 +20,7 @@ from studio.pipeline import prepare
 from studio.pipeline.answers import Estimate
 from studio.pipeline.job import Job, respond
 from studio.pipeline.prepare import Models, RunContext
-from studio.pipeline.timetable import Stage, counted, timetable
+from studio.pipeline.timetable import Stage, counted, like, timetable
 from studio.tasks import Encoded
 
 SAMPLE_ROWS = 2_000
@@ -91,7 +91,7 @@ def _seconds(stages: Sequence[Stage], config: RunConfig, paces: dict[str, Pace])
     teachers = [pace for role, pace in paces.items() if role.startswith("teacher")]
     seconds, live, is_deep = START_SECONDS, 0.0, objective.is_deep(config.terms)
     for stage in stages:
-        pace = paces.get(_like(stage.role), Pace())
+        pace = paces.get(like(stage.role), Pace())
         if stage.kind == "record":
             readers = teachers if stage.role == "teacher" else [pace]
             seconds += stage.steps * sum(reader.row for reader in readers) / len(readers)
@@ -109,7 +109,7 @@ def _paces(context: RunContext, models: Models, student: Model, stages: Sequence
     for number, reference in enumerate(context.config.assistants, start=1):
         members[f"assistant-{number}"] = models.line[number - 1] or prepare.cut(reference, models.teachers[0])
     members["student"] = student
-    learning = {_like(stage.role) for stage in stages if stage.steps and stage.kind != "record"}
+    learning = {like(stage.role) for stage in stages if stage.steps and stage.kind != "record"}
     reading = {stage.role for stage in stages if stage.kind == "record"}
     paces = {}
     for role, model in members.items():
@@ -120,11 +120,6 @@ def _paces(context: RunContext, models: Models, student: Model, stages: Sequence
             row=_seconds_a_row(model, inputs, context) if reads else 0.0,
         )
     return paces
-
-
-def _like(role: str) -> str:
-    """The control is as the student is."""
-    return "student" if role == "control" else role
 
 
 def _few_rows(context: RunContext, model: Model) -> Encoded:

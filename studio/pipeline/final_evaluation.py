@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 Curve = Sequence[tuple[int, float]]
 """Validation values of a training, (step, value) each."""
 
+Statistics = dict[Role, list[np.ndarray]]
+"""What the measures read of each role's answers; of student and control for each seed."""
+
 Timed = dict[TrainedRole, list[tuple[Model, Encoded]]]
 """The models of each role with the rows as each reads them."""
 
@@ -39,6 +43,7 @@ class FinalEvaluation:
     data`.
 
     `training` are the rows that were learned, `curves` what validation rows said of each role while it learned.
+    `exported`: which of the students, one for each seed, is exported.
     """
 
     config: RunConfig
@@ -47,6 +52,7 @@ class FinalEvaluation:
     splits: dict[str, Dataset]
     training: tuple[Dataset, ...] = ()
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    exported: int = 0
 
     def encode(self, model: Model, rows: Dataset) -> Encoded:
         """The rows as this model reads them, on the device."""
@@ -58,13 +64,14 @@ class FinalEvaluation:
 def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]]) -> Generator[Event, None, None]:
     """Measure quality on every split, then sizes and latencies; ends with the verdict.
 
-    Several teachers are one role: their answers are fused, their sizes and times added.
+    Several teachers are one role: their answers are fused, their sizes and times added. Of student and control there is
+    one for each seed: all are measured on the test rows, and the exported seed's on the clock.
     """
     from studio.evaluate.verdict import verdict  # the package opens scipy.stats: at the end, so that curves come sooner
 
     found: list[Evaluation] = []
     comparisons: list[Comparison] = []
-    statistics: dict[str, dict[Role, np.ndarray]] = {}
+    statistics: dict[str, Statistics] = {}
     baseline = yield from _baseline(tests)
     for split, rows in tests.splits.items():
         statistics[split] = yield from _statistics(tests, rows, trained, baseline)
@@ -73,7 +80,8 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
             comparisons += [event] if isinstance(event, Comparison) else []
             if not isinstance(event, Comparison):
                 yield event
-    for event in _costs(tests, trained, baseline):
+    alone = {role: members if role == "teacher" else (members[tests.exported],) for role, members in trained.items()}
+    for event in _costs(tests, alone, baseline):
         found.append(event)
         yield event
     yield from comparisons
@@ -101,42 +109,55 @@ def _statistics(
     rows: Dataset,
     trained: Mapping[TrainedRole, Sequence[Model]],
     baseline: "Baseline | None",
-) -> Generator[Event, None, dict[Role, np.ndarray]]:
+) -> Generator[Event, None, Statistics]:
     """What every role answers to the rows of a split, as its measures read it."""
-    found: dict[Role, np.ndarray] = {}
+    found: Statistics = {}
     targets = tests.problem.task.targets
     for role, members in trained.items():
-        logits, encoded = yield from _answers(tests, members, rows)
-        found[role] = targets.statistics(logits, encoded)
+        found[role] = []
+        for together in [members] if role == "teacher" else [(model,) for model in members]:
+            logits, encoded = yield from _answers(tests, together, rows)
+            found[role].append(targets.statistics(logits, encoded))
     if baseline is not None:  # labels and positions are the same for all
-        found["baseline"] = targets.statistics(baseline.logits(rows), encoded)
+        found["baseline"] = [targets.statistics(baseline.logits(rows), encoded)]
     return found
 
 
-def _quality(tests: FinalEvaluation, split: str, statistics: Mapping[Role, np.ndarray]) -> Generator[Event, None, None]:
+def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Generator[Event, None, None]:
     """Every role on one split, then the student against each other one: in the measure that decides, and in the one
     that is told first where that is another."""
-    from studio.evaluate import measured, metrics
+    from studio.evaluate import measured, metrics, repeated
 
     task, labels = tests.problem.task, tests.problem.labels
-    for role, rows in statistics.items():
-        yield from metrics.quality(task, role, split, rows, labels)
-    reference = task.targets.reference(statistics["student"], len(labels))
+    students, seeds = statistics["student"], range(tests.config.seed, tests.config.seed + tests.config.seeds)
+    for role, models in statistics.items():
+        if len(models) == 1:
+            yield from metrics.quality(task, role, split, models[0], labels)
+        else:
+            yield from repeated.quality(
+                task, role, split, dict(zip(seeds, models, strict=True)), labels, tests.exported
+            )
+    reference = task.targets.reference(students[0], len(labels))
     lead = measured.leading(task.measures, reference)
-    for role, rows in statistics.items():
+    for role, models in statistics.items():
         for measure in dict.fromkeys((task.measures[0], lead)):
-            if role != "student":
-                yield metrics.compare(task, ("student", role), split, (statistics["student"], rows), measure)
+            if role == "student":
+                continue
+            if len(students) == 1:
+                yield metrics.compare(task, ("student", role), split, (students[0], models[0]), measure)
+            else:
+                pairs = dict(zip(seeds, zip(students, itertools.cycle(models)), strict=True))
+                yield from repeated.compare(task, ("student", role), split, pairs, measure)
 
 
-def _facts(tests: FinalEvaluation, statistics: Mapping[Role, np.ndarray]) -> "Facts":
+def _facts(tests: FinalEvaluation, statistics: Statistics) -> "Facts":
     """What the verdict has to know besides the measured numbers."""
     from studio.evaluate import convergence
     from studio.evaluate.measured import Facts
 
     labels, test, taught = tests.problem.labels, tests.splits["test"], tests.curves.get("teacher", ())
     return Facts(
-        reference=tests.problem.task.targets.reference(statistics["student"], len(labels)),
+        reference=tests.problem.task.targets.reference(statistics["student"][0], len(labels)),
         config=tests.config,
         improving=tuple(role for role, curve in tests.curves.items() if convergence.still_improving(curve)),
         teacher_start=(taught[0][1], max(value for _, value in taught)) if taught else None,
@@ -146,22 +167,27 @@ def _facts(tests: FinalEvaluation, statistics: Mapping[Role, np.ndarray]) -> "Fa
     )
 
 
-def _rare(tests: FinalEvaluation, statistics: Mapping[Role, np.ndarray]) -> "Rare | None":
-    """The class with the fewest test rows, where a row has one class."""
+def _rare(tests: FinalEvaluation, statistics: Statistics) -> "Rare | None":
+    """The class with the fewest test rows, where a row has one class; over several seeds the mean of what is found."""
     from studio.evaluate.measured import Rare
 
     labels = tests.problem.labels
-    counts = {role: tests.problem.task.targets.confusion(rows, len(labels)) for role, rows in statistics.items()}
-    known = {role: matrix for role, matrix in counts.items() if matrix is not None}
-    rarest = tests.problem.task.targets.rarest(statistics["student"], len(labels))
-    if not known or rarest is None:
+    targets, student = tests.problem.task.targets, statistics["student"][0]
+    rarest = targets.rarest(student, len(labels))
+    if rarest is None or targets.confusion(student, len(labels)) is None:
         return None
     number, rows = rarest
+
+    def found(model: np.ndarray) -> int:
+        matrix = targets.confusion(model, len(labels))
+        assert matrix is not None
+        return int(matrix[number, number])
+
     training = [label for part in tests.training for label in part["label"][:]]
     return Rare(
         label=labels[number],
         rows=rows,
-        found={role: int(matrix[number, number]) for role, matrix in known.items()},
+        found={role: round(np.mean([found(model) for model in models])) for role, models in statistics.items()},
         training=training.count(number),
         even_share=len(training) // len(labels),
     )

@@ -164,6 +164,15 @@ def opened(context: RunContext) -> Models:
     return result_of(open_models(context))
 
 
+def open_again(context: RunContext, reference: str, model: Model, seed: int) -> Model:
+    """The same model with what chance gives it under another seed: all weights where it is untrained, else a new head.
+    It reads rows as the first one does."""
+    devices.seed_everything(seed)
+    source = context.config.teacher if ModelReference.parse(reference).is_same else reference
+    again = result_of(load(source, context.problem, context.home))
+    return replace(again, processor=model.processor)
+
+
 def cut(reference: str, teacher: Model) -> Model:
     """The student `teacher/K-layers`, cut from this teacher."""
     layers = ModelReference.parse(reference).layers

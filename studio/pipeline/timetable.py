@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+from studio import events
 from studio.config import plan
 from studio.config.plan import Distill, RoundWhileLearning
 from studio.config.run import RunConfig
@@ -58,7 +59,7 @@ class Stage:
 
     `steps` are corrections of weights, or rows that are read. Epochs go through so many `views` of the rows in turn;
     None: each epoch sees another one. `compression` holds the steps of the plan that come before the learning; where
-    there is a `title` the model is measured afterwards.
+    there is a `title` the model is measured afterwards. `seed` is added to the seed of the run.
     """
 
     phase: Phase
@@ -71,12 +72,14 @@ class Stage:
     views: int | None = 1
     compression: tuple[Any, ...] = ()
     title: str = ""
+    seed: int = 0
 
 
 def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[Stage]:
     """All stages of a run. `known` says of each teacher whether it knows the labels already.
 
     The control goes the student's own way, as long and cut alike, with one difference: it learns from labels alone.
+    Under several seeds both go their ways again; what a teacher answered, and what was tuned, is shared.
 
     >>> names = {"dataset": "d", "teacher": "builtin/cnn-large", "student": "builtin/cnn-tiny"}
     >>> config = RunConfig(**names, teacher_epochs=3, epochs=4, hard_epochs=1, plan="prune:0.5, distill, quantize")
@@ -97,16 +100,29 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
     assistants = list(_assistants(config, rows))
     own = [stage for stage in assistants if config.chain == "shrinking"] + student
     control = list(_control(own)) if config.control and rows.labelled else []
-    tested = (len(known) + 1 + bool(control)) * rows.test
+    tested = (len(known) + config.seeds * (1 + bool(control))) * rows.test
     return [
         Stage("prepare", "prepare"),
         *_teachers(config, rows, known),
         _record(config, rows, "teacher", 1, len(known)),
         *assistants,
-        *student,
-        *control,
+        *_under_seeds([*student, *control], config.seeds),
         Stage("evaluate", "evaluate", rows="test", steps=tested),
     ]
+
+
+def _under_seeds(stages: Sequence[Stage], seeds: int) -> Iterator[Stage]:
+    """The ways of student and control, once for each seed; a stage that comes again is counted on."""
+    seen = Counter[str]()
+    for seed in range(seeds):
+        for stage in stages:
+            if seed and stage.kind == "tune":
+                continue
+            name = events.stage(stage.phase)
+            seen[name] += 1
+            measured = "" if seed else stage.title
+            yield replace(stage, phase=counted(name, seen[name]), role=counted(stage.role, seed + 1), seed=seed,
+                          title=measured)  # fmt: skip
 
 
 def counted(name: str, number: int) -> str:
@@ -295,10 +311,19 @@ def _first_guess(stage: Stage, config: RunConfig, rows: Counts) -> float:
 
 
 def _pace(stage: Stage) -> str:
-    """Student and control are one model: what is learned of the one holds for the other."""
+    """Student and control are one model, under every seed: what is learned of the one holds for the others."""
     if stage.kind == "record":
         return _READING
-    return stage.role.replace("control", "student") if stage.steps else ""
+    return like(stage.role) if stage.steps else ""
+
+
+def like(role: str) -> str:
+    """Whose network it is: the control is as the student is.
+
+    >>> like("control-2"), like("student"), like("teacher-2")
+    ('student', 'student', 'teacher-2')
+    """
+    return "student" if role.partition("-")[0] in ("student", "control") else role
 
 
 def progress(stages: Sequence[PlannedStage], seen: Iterable[Seen]) -> Whole:

@@ -422,10 +422,20 @@ class Store:
         return told[-1].stages if told else ()
 
     def evaluations(self, run_id: int) -> list[events.Evaluation]:
-        return [event for event in self._results(run_id, "evaluation") if isinstance(event, events.Evaluation)]
+        """What was measured; over several seeds the means."""
+        return [found for found in self._evaluations(run_id) if found.seed is None]
+
+    def evaluations_of_seeds(self, run_id: int) -> list[events.Evaluation]:
+        """What was measured of the models of each seed, where a run has several."""
+        return [found for found in self._evaluations(run_id) if found.seed is not None]
 
     def comparisons(self, run_id: int) -> list[events.Comparison]:
-        return [event for event in self._results(run_id, "comparison") if isinstance(event, events.Comparison)]
+        """How the student differs from the others; over several seeds the mean."""
+        return [found for found in self._comparisons(run_id) if found.seed is None]
+
+    def seeds(self, run_id: int) -> list[events.SeedResult]:
+        """Where a run has several seeds: what each reached on validation rows, and which one is exported."""
+        return [event for event in self._results(run_id, "seed") if isinstance(event, events.SeedResult)]
 
     def confusions(self, run_id: int) -> list[events.Confusion]:
         return [event for event in self._results(run_id, "confusion") if isinstance(event, events.Confusion)]
@@ -451,6 +461,7 @@ class Store:
             ],
             "evaluations": [result.model_dump(exclude={"kind"}) for result in self.evaluations(run_id)],
             "comparisons": [result.model_dump(exclude={"kind"}) for result in self.comparisons(run_id)],
+            "seeds": [self._show_seed(run_id, one) for one in self.seeds(run_id)],
             "milestones": [result.model_dump(exclude={"kind"}) for result in self.milestones(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "outcome": run.outcome,
@@ -557,6 +568,20 @@ class Store:
         sql = "SELECT event FROM results WHERE run_id = ? AND kind = ? ORDER BY position"
         return [events.from_json(row["event"]) for row in self._rows(sql, [run_id, kind])]
 
+    def _evaluations(self, run_id: int) -> list[events.Evaluation]:
+        return [event for event in self._results(run_id, "evaluation") if isinstance(event, events.Evaluation)]
+
+    def _comparisons(self, run_id: int) -> list[events.Comparison]:
+        return [event for event in self._results(run_id, "comparison") if isinstance(event, events.Comparison)]
+
+    def _show_seed(self, run_id: int, one: events.SeedResult) -> dict[str, Any]:
+        measured = (self._evaluations(run_id), self._comparisons(run_id))
+        evaluations, comparisons = ([found for found in kind if found.seed == one.seed] for kind in measured)
+        return one.model_dump(exclude={"kind"}) | {
+            "evaluations": [found.model_dump(exclude={"kind"}) for found in evaluations],
+            "comparisons": [found.model_dump(exclude={"kind"}) for found in comparisons],
+        }
+
     def _begin_again(self, run_id: int, status: str, owner: str | None) -> None:
         """From `status` into the queue, or to `owner`; what led to the end is forgotten."""
         with self._db.atomic():
@@ -614,7 +639,12 @@ class Store:
                 run("UPDATE phases SET seconds = coalesce(seconds, ?), steps = max(steps, ?)"
                     " WHERE run_id = ? AND name = ?", [seconds, steps, run_id, phase])  # fmt: skip
             case (
-                events.Evaluation() | events.Comparison() | events.Confusion() | events.Choice() | events.StageResult()
+                events.Evaluation()
+                | events.Comparison()
+                | events.Confusion()
+                | events.SeedResult()
+                | events.Choice()
+                | events.StageResult()
             ):
                 run("INSERT INTO results (run_id, kind, position, event)"
                     " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",

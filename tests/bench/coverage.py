@@ -1,4 +1,5 @@
-"""How often the 95 % interval of the macro F1 holds the true value: simulated for few rows, rare classes, few errors.
+"""How often 95 % intervals hold the true value: of the macro F1 for few rows, rare classes, few errors; over seeds of a
+mean and a difference.
 
 python -m tests.bench.coverage --json
 """
@@ -8,8 +9,9 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
-from studio.evaluate import intervals
+from studio.evaluate import intervals, over_seeds
 from studio.tasks import scores
 
 WORLDS: dict[str, tuple[Sequence[float], Sequence[float]]] = {
@@ -24,6 +26,12 @@ WORLDS: dict[str, tuple[Sequence[float], Sequence[float]]] = {
 """The share of each class, and the share of its rows that a model finds."""
 
 ROWS = (50, 200, 1000)
+
+SEEDS, SPREADS = (2, 3, 5, 10), (0.0, 0.05, 0.2)
+"""How many seeds, and how far they are apart; what sets the rows apart is 1."""
+
+STUDENT, CONTROL, ROW_SHARE = 0.9, 0.87, 0.7
+"""True accuracies, and how much of what decides whether a row is right lies in the row."""
 
 
 def cells(shares: Sequence[float], found: Sequence[float]) -> np.ndarray:
@@ -45,6 +53,26 @@ def coverage(world: np.ndarray, rows: int, repeats: int, seed: int = 0) -> tuple
     return len(told), float(np.mean(held)) if held else None
 
 
+def coverage_of_seeds(seeds: int, rows: int, spread: float, repeats: int, seed: int = 0) -> dict[str, float]:
+    """The share of runs whose interval of the student's mean, and of the difference from the control, holds the truth.
+
+    A row is right where accuracy + seed + row + chance is above 0; seeds, rows and chance are normal.
+    """
+    random, found = np.random.default_rng(seed), {"mean": 0, "difference": 0}
+    for _ in range(repeats):
+        row = random.normal(size=rows) * ROW_SHARE**0.5
+        right = []
+        for accuracy in (STUDENT, CONTROL):
+            level = stats.norm.ppf(accuracy) * (1 + spread**2) ** 0.5
+            chance = random.normal(size=(seeds, rows)) * (1 - ROW_SHARE) ** 0.5
+            right.append((level + random.normal(size=(seeds, 1)) * spread + row + chance > 0).astype(float))
+        mean = over_seeds.of_rows(right[0], over_seeds.OF_A_SHARE)
+        difference = over_seeds.of_rows(right[0] - right[1], over_seeds.OF_A_DIFFERENCE)
+        found["mean"] += mean.low <= STUDENT <= mean.high
+        found["difference"] += difference.low <= STUDENT - CONTROL <= difference.high
+    return {name: held / repeats for name, held in found.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=1000)
@@ -57,6 +85,13 @@ def main() -> None:
             found.append({"world": name, "rows": rows, "test_sets": asked.repeats, "with_interval": told, "held": held})
             if not asked.json:
                 print(f"{name}, {rows} rows: {told} of {asked.repeats} get an interval, held {held}")
+    for seeds in SEEDS:
+        for rows in ROWS:
+            for spread in SPREADS:
+                told = coverage_of_seeds(seeds, rows, spread, asked.repeats)
+                found.append({"seeds": seeds, "rows": rows, "spread": spread, "test_sets": asked.repeats, **told})
+                if not asked.json:
+                    print(f"{seeds} seeds, {rows} rows, spread {spread}: {told}")
     if asked.json:
         print(json.dumps(found))
 

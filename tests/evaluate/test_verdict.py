@@ -84,7 +84,42 @@ def test_the_verdict_says_what_interval_and_exact_test_allow_and_no_more(gained,
 def test_better_and_worse_are_told_of_this_run_and_beside_the_caution_that_it_is_one_seed():
     said = told()
     assert "In this run" in said.sentence
-    assert "one_seed" in codes(said)
+    (caution,) = (one for one in said.cautions if one.code == "one_seed")
+    assert caution.next_step.changes == {"seeds": 3}
+
+
+SEVERAL = CONFIG.model_copy(update={"seeds": 3})
+
+
+def of_seeds(values: tuple[float, ...]) -> list[Evaluation]:
+    """A student's accuracy under each seed, and the mean."""
+    alone = [measured("student", value)[0].model_copy(update={"seed": seed}) for seed, value in enumerate(values)]
+    mean = alone[0].model_copy(update={"seed": None, "value": float(np.mean(values)), "spread": 0.01})
+    return [*alone, mean, *measured("student", 0.88)[1:]]
+
+
+def test_over_several_seeds_mean_and_spread_are_told_and_the_run_is_not():
+    pair = against("control", 40, 10).model_copy(update={"spread": 0.006, "gained": None, "lost": None})
+    found = measured("teacher", 0.9, size_bytes=10_000) + measured("control", 0.85) + of_seeds((0.87, 0.88, 0.89))
+    said = verdict(found, [pair], MEASURES, Facts(reference=HALF, config=SEVERAL))
+    assert "is 88.0 % accurate (teacher 90.0 %; mean of 3 seeds, ± 1.0 points)" in said.sentence
+    assert "Over 3 seeds learning from the teacher was worth it: 3.0 points better" in said.sentence
+    assert "± 0.6 points over 3 seeds, 95 % interval" in said.sentence
+    assert "one_seed" not in codes(said)
+
+
+def test_what_one_seed_says_of_its_own_pair_decides_nothing():
+    pairs = [against("control", 90, 10).model_copy(update={"seed": 1}), against("control", 20, 20)]
+    found = measured("teacher", 0.9, size_bytes=10_000) + measured("control", 0.85) + of_seeds((0.87, 0.88, 0.89))
+    assert verdict(found, pairs, MEASURES, Facts(reference=HALF, config=SEVERAL)).outcome == "no_difference"
+    assert verdict(found, pairs[::-1], MEASURES, Facts(reference=HALF, config=SEVERAL)).outcome == "no_difference"
+
+
+def test_a_seed_whose_student_learned_nothing_is_named_beside_the_mean():
+    found = measured("teacher", 0.9, size_bytes=10_000) + measured("control", 0.85) + of_seeds((0.88, 0.5, 0.89))
+    said = verdict(found, [against("control", 40, 10)], MEASURES, Facts(reference=HALF, config=SEVERAL))
+    (caution,) = (one for one in said.cautions if one.code == "not_learned")
+    assert "1 of 3 students learned nothing that shows (seed 1)" in caution.sentence
 
 
 def test_four_rows_gained_of_twelve_are_no_clear_benefit_though_their_interval_is_above_0():

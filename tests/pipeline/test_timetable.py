@@ -54,6 +54,10 @@ WAYS = {
         {"plan": "distill, distill:1, sparsify:0.5"},
         "prepare teach record distill distill-2 sparsify control control-2 control-3 evaluate",
     ),
+    "several seeds": (
+        {"seeds": 2, "plan": "prune:0.5, distill", "auto": True},
+        "prepare teach record prune tune distill control prune-2 distill-2 control-2 evaluate",
+    ),
     "no control": ({"control": False}, "prepare teach record distill evaluate"),
 }
 

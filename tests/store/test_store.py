@@ -247,10 +247,12 @@ def test_show_gives_what_other_programs_rely_on(store, config):
             "n": 100,
             "note": "",
             "runtime": "",
+            "seed": None,
+            "spread": None,
         }
     ]
     assert (shown["outcome"], shown["verdict"]) == ("better", "It was worth it.")
-    assert shown["cautions"] == [{"code": "leak", "sentence": "Rows leak.", "cure": "Remove them."}]
+    assert shown["cautions"] == [{"code": "leak", "sentence": "Rows leak.", "cure": "Remove them.", "next_step": None}]
     assert shown["next_step"] == {"code": "train_longer", "label": "Train twice as long", "changes": {"epochs": 8}}
     assert json.loads(json.dumps(shown)) == shown
 
