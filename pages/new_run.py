@@ -198,6 +198,7 @@ def training(defaults: dict[str, Any]) -> dict[str, Any]:
             with column:
                 values[name] = parameter(name, defaults[name])
         values["control"] = parameter("control", defaults["control"])
+        values["seeds"] = parameter("seeds", defaults["seeds"])
     with st.expander("**Expert settings** · learning rates, schedules, seed, devices", key="fold-expert"):
         columns = st.columns(2)
         for number, name in enumerate(expert_names()):
