@@ -13,7 +13,7 @@ from pages import _pictures as pictures
 from pages._studio import errors_shown, get_home, get_store, show_error
 from pages._words import ago, escape
 from studio import tasks
-from studio.errors import StudioError
+from studio.errors import DataError, StudioError
 from studio.store.rows import DatasetRow
 
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
@@ -27,6 +27,8 @@ HEADERS = {AUTO: None, "First row": True, "None": False}
 TYPED = (".parquet", ".arrow", ".feather")  # nothing about these is left open
 NAMED_CELLS, SHEETS = (".json", ".jsonl"), (".xlsx",)
 ENCODING = "Such as utf-8, cp1252 or gb18030. With a named one the file is read even where bytes do not fit it."
+REMOTE = "https://HOST/FILE or hub:ORG/NAME"
+REMOTE_HELP = "The file at a public https address, or a data set of the Hugging Face Hub; a subset is ORG/NAME/SUBSET."
 DELIMITER = "One character such as ; or |, or the word tab."
 
 home, store = get_home(), get_store()
@@ -280,12 +282,47 @@ def suggested_name(file_name: str) -> str:
     return re.sub(r"[^\w -]+", " ", Path(file_name.replace("\\", "/")).stem).strip()[:60] or "data"
 
 
+def remote_box() -> tuple[Any, tuple[Any, ...]] | None:
+    """What stands at an address or on the hub; None while none is named or it cannot be read."""
+    with st.expander("From an address or the Hugging Face Hub"), st.form("remote", border=False):
+        said = st.text_input("Address or name", placeholder=REMOTE, key="remote-name", help=REMOTE_HELP).strip()
+        st.form_submit_button("Fetch", icon=":material/download:")
+    if not said:
+        return None
+    bar = st.progress(0.0, "Fetching …")
+    try:
+        upload = fetch(said, bar)
+    except StudioError as error:
+        show_error(error)
+        return None
+    finally:
+        bar.empty()
+    st.caption(" ".join(escape(note) for note in upload.notes))
+    return upload, ("remote", said)
+
+
+@st.cache_data(show_spinner=False, max_entries=2)
+def fetch(said: str, _bar: Any) -> Any:
+    from studio.service import sources, web
+
+    def tell(done: int, total: int | None) -> None:
+        told = f"{done / 1e6:,.1f} MB" + (f" of {total / 1e6:,.1f} MB" if total else "")
+        _bar.progress(min(1.0, done / total) if total else 0.0, f"Fetching … {told}")
+
+    if not web.is_remote(said):
+        raise DataError(f"{said!r} is neither an address nor a name on the hub.", f"Write {REMOTE}.")
+    return sources.bring(said, tell=tell)
+
+
 def add_data() -> None:
     found = upload_box(
         "A table (CSV, JSON lines, Parquet, Excel), tagged words (CoNLL) or a ZIP of image folders",
         "upload",
         "Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/….",
     )
+    uploaded = st.session_state["upload"]
+    if uploaded is None:
+        found = remote_box()
     if found is None:
         st.caption("Nothing leaves this machine. Each row needs a text or an image, and most rows a label.")
         return
@@ -318,7 +355,7 @@ def add_data() -> None:
         values = split_settings(report)
     offer_refused(rows, values, key)
     with st.container(horizontal=True, vertical_alignment="bottom", key="savebar"):
-        first = suggested_name(st.session_state["upload"].name)
+        first = suggested_name(uploaded.name if uploaded else str(identity[-1]))
         name = st.text_input("Name", value=first, max_chars=80, key=f"name-{key}")
         wanted = st.button("Save data set", type="primary", icon=":material/save:")
     if wanted:

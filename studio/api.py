@@ -353,9 +353,9 @@ def load_dataset(
     """A data set that is ready to train on: read, checked, split, saved; or one that was saved before.
 
     Args:
-        source: a file (CSV, TSV, JSON lines, Parquet, Excel, a ZIP of images), a folder (a table for each split, image
-            folders, what `save_to_disk` wrote), a DataFrame, a `datasets.Dataset` or `DatasetDict`, or the name of a
-            saved data set.
+        source: a file (CSV, TSV, JSON lines, Parquet, Excel, a ZIP of images), its https address, a folder (a table for
+            each split, image folders, what `save_to_disk` wrote), `hub:ORG/NAME` for a data set of the Hugging Face
+            Hub, a DataFrame, a `datasets.Dataset` or `DatasetDict`, or the name of a saved data set.
         name: what it is called. Left out, content that was saved before is taken from there, and other content gets a
             name after its source; nothing is overwritten.
         task, input, pair, label, split, separator: what it is, and which columns play which role; guessed when left
@@ -498,10 +498,14 @@ def _one(columns: str | Sequence[str] | None) -> str | None:
 
 
 def _saved(place: _Place, name: str) -> DatasetRow | None:
-    """The saved data set that is meant; None where there is a file or a folder instead.
+    """The saved data set that is meant; None where there is a file or a folder instead, here or elsewhere.
 
     A file comes before a saved data set of that name, a folder after it.
     """
+    from studio.service.web import is_remote
+
+    if is_remote(name):
+        return None
     if Path(name).expanduser().is_file():
         return None
     try:
@@ -535,7 +539,7 @@ def _upload(source: Any, how: Mapping[str, Any]) -> Any:
     from studio.service import sources
 
     if isinstance(source, str | Path):
-        return sources.read(Path(source).expanduser(), **how)
+        return sources.bring(str(source), **how)
     if isinstance(source, pd.DataFrame):
         return sources.of_frame(source)
     if isinstance(source, hf.Dataset | hf.DatasetDict):

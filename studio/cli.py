@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -55,13 +55,16 @@ _shown = Console(stderr=True)
 _log = logging.getLogger(__name__)
 LARGEST_ID = 2**63 - 1  # what SQLite can count to
 MOST_LABELS, MOST_LETTERS = 50, 200
+TOLD_BYTES = 50_000_000
+"""A fetch is told of after each of these."""
+
 DataName = Annotated[str, typer.Argument(metavar="DATA", help="The name of the data set, or its number.")]
 RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, max=LARGEST_ID, help="The number of the run.")]
 DataPath = Annotated[
-    Path,
+    str,
     typer.Argument(
-        help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip), a ZIP of images, or a folder "
-        "with a file a split."
+        help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip), a ZIP of images, a folder "
+        "with a file a split, the https address of a file, or hub:ORG/NAME for a data set of the Hugging Face Hub."
     ),
 ]
 TaskName = Annotated[str | None, typer.Option(help=f"{', '.join(tasks.TASKS)}. Guessed when left out.")]
@@ -75,10 +78,10 @@ SplitColumn = Annotated[
     str | None,
     typer.Option(help="Column that says train, validation or test. Taken when it is called split; none: no column."),
 ]
-TestFile = Annotated[Path | None, typer.Option(help="A second file, to be the test set.")]
-ValidationFile = Annotated[Path | None, typer.Option(help="A file that is the validation set.")]
+TestFile = Annotated[str | None, typer.Option(help="A second file, to be the test set.")]
+ValidationFile = Annotated[str | None, typer.Option(help="A file that is the validation set.")]
 UnlabelledFile = Annotated[
-    Path | None, typer.Option(help="A file of inputs without labels, which the teacher alone will label.")
+    str | None, typer.Option(help="A file of inputs without labels, which the teacher alone will label.")
 ]
 Separator = Annotated[
     str | None, typer.Option(help="What stands between the labels of one cell, such as |, if a row has several.")
@@ -163,7 +166,7 @@ def data_check(
 
     others = {"test": test, "validation": validation, "unlabelled": unlabelled}
     columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
-    with _busy(f"Reading {path.name}"):
+    with _busy(f"Reading {Path(path).name}"):
         files = _files(path, others, header, encoding, delimiter)
         found = library.check(files, task=task, columns=_wanted(columns))
     if refused:
@@ -218,7 +221,7 @@ def data_add(
     home, store = _open()
     others = {"test": test, "validation": validation, "unlabelled": unlabelled}
     columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
-    with _busy(f"Reading {path.name}"):
+    with _busy(f"Reading {Path(path).name}"):
         files = _files(path, others, header, encoding, delimiter)
     with _busy("Saving"):
         added = library.add(
@@ -226,7 +229,7 @@ def data_add(
             home,
             files,
             name=name,
-            like=library.name_like(path.name),
+            like=library.name_like(path),
             task=task,
             columns=_wanted(columns),
             split=library.Split(validation_share, test_share, drop_leaked, seed),
@@ -246,13 +249,13 @@ def data_add(
 
 
 def _files(
-    path: Path, others: Mapping[str, Path | None], header: bool | None, encoding: str | None, delimiter: str | None
+    path: str, others: Mapping[str, str | None], header: bool | None, encoding: str | None, delimiter: str | None
 ) -> "Files":
     """The file and those beside it, read."""
     from studio.service import library, sources
 
-    def read(file: Path) -> "Upload":
-        return sources.read(file, header, encoding=encoding, delimiter=delimiter)
+    def read(file: str) -> "Upload":
+        return sources.bring(file, header, encoding=encoding, delimiter=delimiter, tell=_coming())
 
     return library.Files(read(path), **{role: read(file) for role, file in others.items() if file is not None})
 
@@ -692,6 +695,19 @@ def _draw(said: Iterator[events.Event], quiet: bool, store: Store, run_id: int) 
 def _move(bars: Progress, bar: TaskID, done: Whole) -> None:
     left = "" if done.seconds_left is None else f"{timedelta(seconds=round(done.seconds_left))} left"
     bars.update(bar, completed=done.share, left=left)
+
+
+def _coming() -> Callable[[int, int | None], None]:
+    """Tells how much of a file from elsewhere is here; nothing where none comes."""
+    told = 0
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal told
+        if done - told >= TOLD_BYTES or done == total:
+            told = done
+            _say(f"{done / 1e6:,.1f} MB are here{f' of {total / 1e6:,.1f}' if total else ''}.")
+
+    return tell
 
 
 @contextlib.contextmanager

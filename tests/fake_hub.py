@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on loopback that serves one model from a folder."""
+"""A Hugging Face Hub on loopback that serves one model, or one data set, from a folder."""
 
 import base64
 import contextlib
@@ -13,11 +13,15 @@ COMMIT = "0" * 40
 
 
 @contextlib.contextmanager
-def serving(folder: Path, name: str, taken: dict | None = None) -> Iterator[tuple[str, list[str]]]:
-    """(address, requested paths) of a hub that knows the model `name`; what is pushed to it goes into `taken`."""
+def serving(
+    folder: Path, name: str, taken: dict | None = None, kind: str = "models", card: dict | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """(address, requested paths) of a hub that knows the model or data set `name`, with what its card says; what is
+    pushed to it goes into `taken`."""
     taken = {} if taken is None else taken
     asked: list[str] = []
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    resolved = f"/{name}/resolve/{COMMIT}/" if kind == "models" else f"/{kind}/{name}/resolve/{COMMIT}/"
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -29,18 +33,19 @@ def serving(folder: Path, name: str, taken: dict | None = None) -> Iterator[tupl
         def answer(self, body):
             path = self.path.split("?")[0]
             asked.append(path)
-            if path.startswith(f"/api/models/{name}/tree/"):
+            if path.startswith(f"/api/{kind}/{name}/tree/"):
                 return self.send(json.dumps([listed(file, data) for file, data in files.items()]).encode(), body)
-            if path.startswith(f"/api/models/{name}"):
+            if path.startswith(f"/api/{kind}/{name}"):
                 about = {
                     "id": name,
                     "modelId": name,
                     "sha": COMMIT,
-                    "siblings": [{"rfilename": file} for file in files],
+                    "siblings": [{"rfilename": file, "size": len(data)} for file, data in files.items()],
+                    "cardData": card,
                 }
                 return self.send(json.dumps(about).encode(), body)
-            file = path.rsplit("/", 1)[-1]
-            if path.startswith(f"/{name}/resolve/") and file in files:
+            file = path.removeprefix(resolved).removeprefix(f"/{name}/resolve/main/")
+            if file in files:
                 return self.send(files[file], body, etag=hashlib.sha1(files[file]).hexdigest())
             self.send_response(404)
             self.send_header("X-Error-Code", "RepoNotFound")

@@ -21,6 +21,7 @@ from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.executors import registry
 from studio.home import Home
+from studio.service import web
 from tests.conftest import TINY, here, reviews
 
 
@@ -191,6 +192,19 @@ def test_rows_that_are_left_out_are_written_into_a_file_once(studio, tmp_path):
         assert out.read_text().splitlines() == ["line,reason,row", f'5,no input," ,,{rows["label"][3]},"']
     again = studio("data", "check", tmp_path / "films.csv", "--refused", out, status=1)
     assert "is there already" in again.stderr
+
+
+def test_a_file_is_added_by_its_address_or_refused_in_words(studio, monkeypatch):
+    def download(address, folder, tell):
+        reviews().table.to_csv(folder / "file", index=False)
+        tell(10, 10)
+        return web.Fetched(folder / "file", "films.csv")
+
+    refused = studio("data", "check", "https://127.0.0.1/films.csv", status=1)
+    assert "an address of this machine" in refused.stderr
+    monkeypatch.setattr(web, "download", download)
+    added = studio("data", "add", "https://files.example/a/films.csv")
+    assert "'films'" in added.stdout and "0.0 MB are here of 0.0" in added.stderr
 
 
 def test_columns_joined_by_a_plus_are_one_input(studio, tmp_path):

@@ -1,5 +1,6 @@
 """Parquet, Arrow and Excel: what they say of their size is looked at before their rows, and what comes is counted."""
 
+import json
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from studio.data import archives
-from studio.data.cells import MAX_CELL, Found, as_text, cell, names_of, require_few
+from studio.data.cells import MAX_CELL, Found, as_text, cell, clean_text, names_of, require_few
 from studio.errors import DataError, LimitError
 
 MAX_TABLE_BYTES = 2 * 1024**3
@@ -26,7 +27,30 @@ def parquet(path: Path) -> Found:
         require_few(about.num_rows, about.num_columns)
         size = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
         _require_small(size)
-        return _arrow(file.iter_batches(BATCH_ROWS), "Parquet.")
+        found = _arrow(file.iter_batches(BATCH_ROWS), "Parquet.")
+        return Found(_named(found.table, _class_names(file.schema_arrow.metadata)), found.notes)
+
+
+def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+    """{column: names of its classes}, as the `datasets` library writes them beside the numbers."""
+    try:
+        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        kinds = {str(name): kind for name, kind in features.items() if isinstance(kind, dict)}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return {}
+    return {
+        name: list(map(str, kind["names"]))
+        for name, kind in kinds.items()
+        if kind.get("_type") == "ClassLabel" and isinstance(kind.get("names"), list)
+    }
+
+
+def _named(table: pd.DataFrame, classes: dict[str, list[str]]) -> pd.DataFrame:
+    """Numbers of classes by their names; -1, which says that there is none, is empty."""
+    for column in (name for name in classes if name in table):
+        known = {str(number): clean_text(name) for number, name in enumerate(classes[column])} | {"-1": ""}
+        table[column] = [known.get(cell, cell) for cell in table[column]]
+    return table
 
 
 def arrow(path: Path) -> Found:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from studio.errors import DataError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+UNLABELLED = ("unsupervised", "unlabelled", "unlabeled")
+"""What people call rows for training that have no label."""
+
 NAMES = {
     "train": TRAIN,
     "training": TRAIN,

@@ -1,4 +1,5 @@
-"""What a person has their data in, as an upload: files, folders, DataFrames, and what the `datasets` library holds."""
+"""What a person has their data in, as an upload: files and folders, here or elsewhere, DataFrames, and what the
+`datasets` library holds."""
 
 import io
 import tempfile
@@ -15,14 +16,31 @@ from PIL import Image as pillow
 from studio.data import apart, cells, splits, uploads
 from studio.data.uploads import IMAGES, TABLES, Upload
 from studio.errors import DataError
-
-UNLABELLED_SPLITS = ("unsupervised", "unlabelled", "unlabeled")
-"""What people call rows for training that have no label."""
+from studio.service import hub_data, web
 
 SEPARATOR = "|"
 """Put between the labels of a row where they come as a list."""
 
 _IMAGE_ROLES = ("label", "split", "file")
+
+
+def bring(
+    reference: str,
+    header: bool | None = None,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    tell: web.Tell = lambda done, total: None,
+) -> Upload:
+    """What `read` gives; the reference may also be the https address of a file, or `hub:ORG/NAME`, a data set of the
+    Hugging Face Hub. `tell` hears how many bytes have come, and of how many."""
+    if reference.startswith(web.HUB):
+        return hub_data.read(reference.removeprefix(web.HUB), tell)
+    if not web.is_remote(reference):
+        return read(Path(reference).expanduser(), header, encoding=encoding, delimiter=delimiter)
+    with tempfile.TemporaryDirectory(prefix="fetched-") as place:
+        fetched = web.download(reference, Path(place), tell)
+        return apart.read(fetched.path, name=fetched.name, header=header, encoding=encoding, delimiter=delimiter)
 
 
 def read(
@@ -71,7 +89,7 @@ def of_datasets(data: Dataset | DatasetDict) -> Upload:
         return of_frame(_frame(data))
     parts = []
     for name, rows in data.items():
-        without_labels = name.lower() in UNLABELLED_SPLITS
+        without_labels = name.lower() in splits.UNLABELLED
         split = "train" if without_labels else splits.of(name)
         if split is None:
             raise DataError(

@@ -38,6 +38,28 @@ def test_several_columns_can_be_read_as_one_text(app, store):
     assert row.columns == {"input": "title + text", "label": "label"}
 
 
+def test_a_file_is_fetched_from_its_address_and_saved_under_its_name(app, store, monkeypatch):
+    from studio.service import web
+
+    def download(address, folder, tell):
+        reviews().table.to_csv(folder / "file", index=False)
+        tell(10, 100)
+        return web.Fetched(folder / "file", "films.csv")
+
+    monkeypatch.setattr(web, "download", download)
+    app = opened(app, "data.py")
+    app.text_input(key="remote-name").set_value("https://files.example/a/films.csv").run()
+    assert not app.exception and not app.error
+    next(button for button in app.button if button.label == "Save data set").click().run()
+    assert [row.name for row in store.datasets()] == ["films"]
+
+
+def test_what_is_no_address_is_told(app):
+    app = opened(app, "data.py")
+    app.text_input(key="remote-name").set_value("films.csv").run()
+    assert "neither an address" in app.error[0].value
+
+
 def test_rows_that_are_left_out_can_be_downloaded(app):
     app = opened(app, "data.py")
     rows = reviews(120).table

@@ -1,0 +1,131 @@
+"""A data set of the Hugging Face Hub by its name: the real download against a hub on loopback."""
+
+import functools
+import json
+
+import huggingface_hub
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from studio.data import uploads
+from studio.errors import DataError, LimitError
+from studio.service import hub_data, sources
+from tests.fake_hub import serving
+
+CLASSES = {"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}
+
+
+def written(folder, file, rows=20, label=True):
+    """A Parquet file as the `datasets` library writes it: classes as numbers, their names beside them."""
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = [number % 2 if label else -1 for number in range(rows)]
+    table = pa.table({"text": [f"{path.stem} {number}" for number in range(rows)], "label": labels})
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(CLASSES)}), path)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """(folder of the data set, what is called with a name and a card, requested paths)."""
+    folder, requested = tmp_path / "data", []
+    folder.mkdir()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+
+    def call(name, card=None, **more):
+        with serving(folder, "someone/films", kind="datasets", card=card) as (address, asked):
+            monkeypatch.setattr(hub_data, "HfApi", functools.partial(huggingface_hub.HfApi, endpoint=address))
+            fetch = functools.partial(huggingface_hub.snapshot_download, endpoint=address, cache_dir=tmp_path / "cache")
+            monkeypatch.setattr(hub_data, "snapshot_download", fetch)
+            try:
+                return sources.bring(f"hub:{name}", **more)
+            finally:
+                requested.extend(asked)
+
+    return folder, call, requested
+
+
+def test_the_tables_of_the_splits_are_joined_with_their_classes_by_name_and_nothing_else_is_fetched(hub):
+    folder, call, requested = hub
+    for file in (
+        "data/train-00000-of-00002.parquet",
+        "data/train-00001-of-00002.parquet",
+        "data/test-00000-of-00001.parquet",
+    ):
+        written(folder, file)
+    (folder / "films.py").write_text("print('run')")
+    (folder / "README.md").write_text("films")
+    told = []
+    upload = call("someone/films", tell=lambda *values: told.append(values))
+    assert upload.table["split"].value_counts().to_dict() == {"train": 40, "test": 20}
+    assert set(upload.table["label"]) == {"neg", "pos"}
+    assert not [path for path in requested if "films.py" in path.rpartition("resolve")[2]]
+    assert told == [] or told[-1][0] <= told[-1][1]
+
+
+def test_of_several_subsets_one_must_be_named(hub):
+    folder, call, _ = hub
+    for subset in ("plain", "spoken"):
+        written(folder, f"{subset}/train-00000-of-00001.parquet")
+        written(folder, f"{subset}/validation-00000-of-00001.parquet")
+    with pytest.raises(DataError, match=r"has 2 subsets: plain, spoken\. Name one: hub:someone/films/plain"):
+        call("someone/films")
+    assert len(call("someone/films/spoken").table) == 40
+    with pytest.raises(DataError, match="no subset 'sung'"):
+        call("someone/films/sung")
+
+
+def test_what_the_card_says_of_splits_wins_and_rows_without_labels_keep_none(hub):
+    folder, call, _ = hub
+    written(folder, "parts/one.parquet")
+    written(folder, "parts/two.parquet")
+    written(folder, "parts/rest.parquet", label=False)
+    parts = [{"split": "train", "path": "parts/one*"}, {"split": "heldout", "path": ["parts/two.parquet"]}]
+    rest = [{"split": "unsupervised", "path": "parts/rest.parquet"}]
+    upload = call("someone/films", {"configs": [{"config_name": "default", "data_files": parts + rest}]})
+    assert upload.table["split"].value_counts().to_dict() == {"train": 40, "test": 20}
+    assert (upload.table["label"] == "").sum() == 20
+
+
+def test_a_split_that_nobody_knows_is_left_out_and_named_or_asked_for_where_there_is_no_other(hub):
+    folder, call, _ = hub
+    written(folder, "train.parquet")
+    written(folder, "extra.parquet")
+    upload = call("someone/films")
+    assert len(upload.table) == 20
+    assert any("extra.parquet" in note for note in upload.notes)
+    (folder / "train.parquet").unlink()
+    with pytest.raises(DataError, match="is that for training"):
+        call("someone/films")
+
+
+def test_a_data_set_that_is_too_large_is_refused_before_it_is_fetched(hub, monkeypatch):
+    folder, call, requested = hub
+    written(folder, "train.parquet")
+    monkeypatch.setattr(uploads, "MAX_BYTES", 100)
+    with pytest.raises(LimitError, match="at most"):
+        call("someone/films")
+    assert not [path for path in requested if "resolve" in path]
+
+
+def test_a_data_set_of_csv_files_is_read_too(hub):
+    folder, call, _ = hub
+    pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}).to_csv(folder / "train.csv", index=False)
+    assert call("someone/films").table["label"].tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("name", ["someone/nothing", "a/b/c/d", "", "../etc/passwd", "a//b"])
+def test_a_name_that_there_is_not_is_told(hub, name):
+    folder, call, _ = hub
+    written(folder, "train.parquet")
+    with pytest.raises(DataError, match="no data set"):
+        call(name)
+
+
+def test_a_data_set_without_tables_is_told(hub):
+    folder, call, _ = hub
+    (folder / "weights.bin").write_bytes(b"pickle")
+    with pytest.raises(DataError, match="holds no table"):
+        call("someone/films")
