@@ -289,29 +289,35 @@ def remote_box() -> tuple[Any, tuple[Any, ...]] | None:
         st.form_submit_button("Fetch", icon=":material/download:")
     if not said:
         return None
-    bar = st.progress(0.0, "Fetching …")
     try:
-        upload = fetch(said, bar)
+        upload = fetch(said)
     except StudioError as error:
         show_error(error)
         return None
-    finally:
-        bar.empty()
     st.caption(" ".join(escape(note) for note in upload.notes))
     return upload, ("remote", said)
 
 
-@st.cache_data(show_spinner=False, max_entries=2)
-def fetch(said: str, _bar: Any) -> Any:
+def fetch(said: str) -> Any:
+    """What stands there; the last one is kept for this session."""
     from studio.service import sources, web
 
     def tell(done: int, total: int | None) -> None:
         told = f"{done / 1e6:,.1f} MB" + (f" of {total / 1e6:,.1f} MB" if total else "")
-        _bar.progress(min(1.0, done / total) if total else 0.0, f"Fetching … {told}")
+        bar.progress(min(1.0, done / total) if total else 0.0, f"Fetching … {told}")
 
+    name, upload = st.session_state.get("fetched", ("", None))
+    if name == said:
+        return upload
     if not web.is_remote(said):
         raise DataError(f"{said!r} is neither an address nor a name on the hub.", f"Write {REMOTE}.")
-    return sources.bring(said, tell=tell)
+    bar = st.progress(0.0, "Fetching …")
+    try:
+        upload = sources.bring(said, tell=tell)
+    finally:
+        bar.empty()
+    st.session_state["fetched"] = said, upload
+    return upload
 
 
 def add_data() -> None:

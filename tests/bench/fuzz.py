@@ -2,9 +2,10 @@
 
     python -m tests.bench.fuzz --minutes 10 --json
 
-Counts what was accepted and what was refused in words. Anything else is a fault: an error that is none of the studio's
-(foreign), a file that takes longer than 5 seconds (hang). Every file is read in a child process, which is ended when
-it hangs; `peak_mb` is the most memory that a child held. Files that did harm are kept and named.
+Files come of three kinds: real ones with other bytes, odd words put together, and what hypothesis makes of the formats
+(`fuzz_files.py`). Counts what was accepted and what was refused in words. Anything else is a fault: an error that is
+none of the studio's (foreign), a file that takes longer than 5 seconds (hang). Every file is read in a child process,
+which is ended when it hangs; `peak_mb` is the most memory that a child held. Files that did harm are kept and named.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+
+from tests.bench.fuzz_files import structured
 
 HANG_SECONDS = 5.0
 FIRST_SECONDS = 120.0
@@ -137,12 +140,13 @@ def damaged_model(source: Path, to: Path, chance: random.Random) -> None:
 def _read_files(asked: Connection) -> None:
     """A child that reads every file that it is told of."""
     from studio.data import uploads
-    from studio.data.columns import guess_columns, guess_task
+    from studio.data.refused import as_csv
     from studio.errors import StudioError
+    from studio.service import library
 
     def work(path: Path) -> None:
-        upload = uploads.read(path)
-        guess_columns(upload, guess_task(upload))
+        found = library.check(library.Files(uploads.read(path)))
+        as_csv(found.rows.refused)
 
     _serve(asked, work, StudioError)
 
@@ -241,17 +245,20 @@ def _models(folder: Path) -> list[Path]:
 
 def files(folder: Path, models: list[Path], chance: random.Random) -> Iterator[tuple[str, Path]]:
     """(kind, path): files of all kinds without end, a model folder after every twentieth."""
-    known = seeds()
+    known, waiting = seeds(), []
     for number in range(10**9):
         place = folder / str(number)
         if number % 20 == 19 and models:
             damaged_model(chance.choice(models), place, chance)
             yield "model", place
         else:
-            name, data = built(chance)
-            if chance.random() < 0.7:
+            waiting = waiting or structured(chance.randrange(2**32))
+            kind = chance.random()
+            if kind < 0.5:
                 name = chance.choice(sorted(known))
                 data = mutated(known[name], chance)
+            else:
+                name, data = built(chance) if kind < 0.7 else waiting.pop()
             place.mkdir()
             (place / name).write_bytes(data)
             yield "file", place / name

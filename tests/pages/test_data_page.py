@@ -48,7 +48,8 @@ def test_a_file_is_fetched_from_its_address_and_saved_under_its_name(app, store,
 
     monkeypatch.setattr(web, "download", download)
     app = opened(app, "data.py")
-    app.text_input(key="remote-name").set_value("https://files.example/a/films.csv").run()
+    app.text_input(key="remote-name").set_value("https://files.example/a/films.csv")
+    next(button for button in app.button if button.label == "Fetch").click().run()
     assert not app.exception and not app.error
     next(button for button in app.button if button.label == "Save data set").click().run()
     assert [row.name for row in store.datasets()] == ["films"]
@@ -56,7 +57,8 @@ def test_a_file_is_fetched_from_its_address_and_saved_under_its_name(app, store,
 
 def test_what_is_no_address_is_told(app):
     app = opened(app, "data.py")
-    app.text_input(key="remote-name").set_value("films.csv").run()
+    app.text_input(key="remote-name").set_value("films.csv")
+    next(button for button in app.button if button.label == "Fetch").click().run()
     assert "neither an address" in app.error[0].value
 
 
