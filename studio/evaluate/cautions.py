@@ -6,7 +6,8 @@ from collections.abc import Callable
 from scipy import stats
 
 from studio.evaluate.measured import Measured, is_at_floor
-from studio.events import Caution, Comparison, NextStep, Outcome
+from studio.evaluate.next_step import more_seeds
+from studio.events import Caution, Comparison, Outcome
 
 POWER = 0.8
 FEW_ROWS = 100
@@ -17,9 +18,6 @@ WITHIN_REACH = 20
 
 NOISY = 1.15
 """Student and control are one network: their times may differ by this factor."""
-
-SEEDS = 3
-"""So many show how much a result owes to chance."""
 
 SAME_GAIN = 0.05
 """What is looked for where no gain was found: 5 points."""
@@ -35,7 +33,8 @@ def rows_needed(comparison: Comparison) -> int:
 
     Of a share of right rows: n = ((z₁ √d + z₂ √(d − g²)) / g)², the sample size of McNemar's test (Connor, 1987), with
     d the share of rows on which exactly one model is right, g the gain, z₁ = 1.96, z₂ = 0.84. Of any other measure:
-    n = rows · ((z₁ + z₂) · e / g)², with e the standard error, a 3.92th of the interval's width.
+    n = rows · ((z₁ + z₂) · e / g)², with e the standard error, a 3.92th of the interval's width. 0 where the difference
+    is no number.
 
     >>> pair = Comparison(first="student", second="control", split="test", difference=4 / 12, low=0.01, high=0.56,
     ...                   p_value=0.125, n=12, gained=4, lost=0)
@@ -44,6 +43,8 @@ def rows_needed(comparison: Comparison) -> int:
     """
     confident, powerful = stats.norm.ppf(0.975), stats.norm.ppf(POWER)
     gain = abs(comparison.difference) or SAME_GAIN
+    if not math.isfinite(gain + comparison.low + comparison.high):  # a correlation of answers that are all the same
+        return 0
     if comparison.gained is not None and comparison.lost is not None:
         apart = max((comparison.gained + comparison.lost) / comparison.n, gain)
         return math.ceil(((confident * math.sqrt(apart) + powerful * math.sqrt(apart - gain**2)) / gain) ** 2)
@@ -153,15 +154,9 @@ def _one_seed(found: Measured, outcome: Outcome) -> Caution | None:
         "This is one run with one seed: with another seed student and control end a little elsewhere, and the interval "
         "does not count that."
     )
-    cure = f"Train with {SEEDS} seeds and see whether it holds."
-    changes = {"seeds": SEEDS} if found.facts.config.chain == "assistants" else {"seed": found.facts.config.seed + 1}
-    label = f"Train with {SEEDS} seeds" if "seeds" in changes else "Train again with another seed"
-    return Caution(
-        code="one_seed",
-        sentence=sentence,
-        cure=cure,
-        next_step=NextStep(code="more_seeds", label=label, changes=changes),
-    )
+    after = more_seeds(found.facts.config)
+    cure = f"{after.label} and see whether it holds."
+    return Caution(code="one_seed", sentence=sentence, cure=cure, next_step=after)
 
 
 def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:

@@ -1,6 +1,6 @@
 """The numbers of a run on its test rows as a verdict reads them, and what it knows besides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studio.config.run import RunConfig
@@ -33,7 +33,8 @@ class Facts:
 
     `improving`: roles whose validation value still rose when their training ended. `teacher_start`: the teacher's
     validation value before it learned, and its best. `leaked`: test rows that are training rows, too. `unseen`: labels
-    that only test rows have. `rare`: the class with the fewest rows.
+    that only test rows have. `rare`: the class with the fewest rows. `rates`: at which
+    learning rates teacher and student began.
     """
 
     reference: Reference
@@ -43,6 +44,7 @@ class Facts:
     leaked: int = 0
     unseen: tuple[str, ...] = ()
     rare: Rare | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,16 @@ class Measured:
 
     @property
     def teacher_taught_nothing(self) -> bool:
-        """At the floor, or no better than before it learned."""
-        start = self.facts.teacher_start
-        return is_at_floor(self.of("teacher"), self.facts.reference) or (start is not None and start[1] <= start[0])
+        """At the floor, or no better than before it learned; where accuracy misleads it may stay while the rare classes
+        are learned."""
+        start, reference = self.facts.teacher_start, self.facts.reference
+        stayed = start is not None and start[1] <= start[0] and not reference.misleads
+        return is_at_floor(self.of("teacher"), reference) or stayed
+
+    @property
+    def teacher_is_taught(self) -> bool:
+        """Whether this run trained it."""
+        return self.facts.teacher_start is not None
 
     @property
     def effect(self) -> Comparison | None:

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from studio.config.references import ModelReference
+from studio.config.run import RunConfig
 from studio.evaluate.measured import Measured
 from studio.events import NextStep, Outcome
 
 MOST_EPOCHS = 1_000
 LONGEST = 100.0
+MOST_SEEDS = 10
 SLOWER = 0.3
-USUAL_RATES = {"fasttext": 1e-2, "cnn": 5e-3, "mlp": 2e-3, "transformer": 5e-4}
-"""About what a built-in model learns at where a run names no rate."""
-
-PRETRAINED_RATE = 1e-4
-
 TEACHER_LAYERS = 2
+
+SEEDS = 3
+"""So many show how much a result owes to chance."""
 
 RARE_SHARE = 0.1
 """A class that has this share of an even part of the training rows is not rare any more."""
@@ -29,9 +29,9 @@ def next_step(found: Measured, outcome: Outcome, cautions: Sequence[str]) -> Nex
     if "test_only_labels" in cautions:
         return NextStep(code="mend_labels", label="Correct the labels that only test rows have")
     if outcome == "not_learned":
-        return _longer(found) if "student" in found.facts.improving else _lower_rate(found, "")
+        return _longer(found) if "student" in found.facts.improving else _lower_rate(found, "student")
     if outcome == "weak_teacher":
-        return _longer_teacher(found) if "teacher" in found.facts.improving else _lower_rate(found, "teacher_")
+        return _better_teacher(found)
     if found.unfinished:
         return _longer(found)
     return _after_learning(found, outcome, cautions)
@@ -40,7 +40,7 @@ def next_step(found: Measured, outcome: Outcome, cautions: Sequence[str]) -> Nex
 def _after_learning(found: Measured, outcome: Outcome, cautions: Sequence[str]) -> NextStep:
     """All models learned what they could."""
     if "weak_teacher" in cautions:
-        return _longer_teacher(found)
+        return _longer_teacher(found) if found.teacher_is_taught else _stronger_teacher()
     if outcome == "no_control":
         return NextStep(code="add_control", label="Train again with a control", changes={"control": True})
     if "few_test_rows" in cautions:
@@ -55,30 +55,44 @@ def _after_learning(found: Measured, outcome: Outcome, cautions: Sequence[str]) 
 
 
 def _longer(found: Measured) -> NextStep:
-    return NextStep(code="train_longer", label="Train twice as long", changes=_doubled(found, "epochs"))
+    changes = _doubled(found, "epochs")
+    if not changes:
+        return NextStep(code="larger_student", label="Choose a larger student: this one cannot be trained longer")
+    return NextStep(code="train_longer", label="Train twice as long", changes=changes)
+
+
+def _better_teacher(found: Measured) -> NextStep:
+    """Of one that is too weak: a teacher that this run did not train cannot be trained longer, or otherwise, by it."""
+    if not found.teacher_is_taught:
+        return _stronger_teacher()
+    return _longer_teacher(found) if "teacher" in found.facts.improving else _lower_rate(found, "teacher")
 
 
 def _longer_teacher(found: Measured) -> NextStep:
     changes = _doubled(found, "teacher_epochs")
+    if not changes:
+        return _stronger_teacher()
     return NextStep(code="train_teacher_longer", label="Train the teacher twice as long", changes=changes)
 
 
+def _stronger_teacher() -> NextStep:
+    return NextStep(code="stronger_teacher", label="Choose a stronger teacher")
+
+
 def _doubled(found: Measured, name: str) -> dict[str, Any]:
-    """Twice the epochs; where the run chose them, twice its length."""
+    """Twice the epochs; where the run chose them, twice its length. Nothing where it cannot be longer."""
     config = found.facts.config
     epochs = getattr(config, name)
     if epochs is None:
-        return {"training_length": min(LONGEST, 2 * config.training_length)}
-    return {name: min(MOST_EPOCHS, 2 * epochs)}
+        name, epochs = "training_length", config.training_length
+    most = LONGEST if name == "training_length" else MOST_EPOCHS
+    return {name: min(most, 2 * epochs)} if epochs < most else {}
 
 
-def _lower_rate(found: Measured, whose: str) -> NextStep:
-    config, name = found.facts.config, f"{whose}learning_rate"
-    kind = ModelReference.parse(config.teacher if whose else config.student).name.partition("-")[0]
-    usual = USUAL_RATES.get(kind, PRETRAINED_RATE)
-    rate = float(f"{SLOWER * (getattr(config, name) or usual):.2g}")
-    who = "the teacher" if whose else "the student"
-    return NextStep(code=f"lower_{name}", label=f"Train {who} at a lower learning rate", changes={name: rate})
+def _lower_rate(found: Measured, role: str) -> NextStep:
+    name = "teacher_learning_rate" if role == "teacher" else "learning_rate"
+    rate = float(f"{SLOWER * found.facts.rates[role]:.2g}")
+    return NextStep(code=f"lower_{name}", label=f"Train the {role} at a lower learning rate", changes={name: rate})
 
 
 def _label_more(found: Measured) -> NextStep:
@@ -91,10 +105,20 @@ def _label_more(found: Measured) -> NextStep:
 
 
 def _other_way(found: Measured) -> NextStep:
-    """The teacher brought nothing clear: give the student more of it."""
+    """The teacher brought nothing clear: give the student more of it, or look whether it stays so."""
     config = found.facts.config
     student, teacher = ModelReference.parse(config.student), ModelReference.parse(config.teacher)
     if student.source == "builtin" and teacher.source in ("hub", "folder"):
         changes = {"student": str(ModelReference.cut(TEACHER_LAYERS))}
         return NextStep(code="use_teacher_layers", label="Use the teacher's layers", changes=changes)
-    return NextStep(code="another_seed", label="Train again with another seed", changes={"seed": config.seed + 1})
+    return more_seeds(config)
+
+
+def more_seeds(config: RunConfig) -> NextStep:
+    """What tells chance from the method."""
+    if config.chain == "shrinking":
+        return NextStep(code="more_seeds", label="Train again with another seed", changes={"seed": config.seed + 1})
+    if config.seeds >= MOST_SEEDS:
+        return NextStep(code="export", label="Export the student")
+    seeds = SEEDS if config.seeds < SEEDS else min(MOST_SEEDS, 2 * config.seeds)
+    return NextStep(code="more_seeds", label=f"Train with {seeds} seeds", changes={"seeds": seeds})

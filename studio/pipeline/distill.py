@@ -92,9 +92,16 @@ def distill(job: Job) -> Iterator[Event]:
         training=context.parts,
         curves=seeds.means(found),
         exported=exported,
+        rates=_rates(config, opened, state),
     )
     yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
     shutil.rmtree(context.home.checkpoints(job.run_id), ignore_errors=True)
+
+
+def _rates(config: RunConfig, opened: Models, state: RunState) -> dict[str, float]:
+    """The learning rates that teacher and student begin with; a student that is cut from its teacher is pretrained."""
+    first = {"teacher": opened.teachers[0], "student": opened.line[-1] or state.teachers[0]}
+    return {role: learning_rate(config, model, role) for role, model in first.items()}
 
 
 def _phase(name: str, body: Steps[Result]) -> Steps[Result]:

@@ -43,7 +43,7 @@ class FinalEvaluation:
     data`.
 
     `training` are the rows that were learned, `curves` what validation rows said of each role while it learned.
-    `exported`: which of the students, one for each seed, is exported.
+    `exported`: which of the students, one for each seed, is exported. `rates`: at which teacher and student began.
     """
 
     config: RunConfig
@@ -53,6 +53,7 @@ class FinalEvaluation:
     training: tuple[Dataset, ...] = ()
     curves: Mapping[str, Curve] = field(default_factory=dict)
     exported: int = 0
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def encode(self, model: Model, rows: Dataset) -> Encoded:
         """The rows as this model reads them, on the device."""
@@ -164,6 +165,7 @@ def _facts(tests: FinalEvaluation, statistics: Statistics) -> "Facts":
         leaked=overlap.leaked(tests.training, test),
         unseen=overlap.unseen_labels(tests.training, test, labels),
         rare=_rare(tests, statistics),
+        rates=tests.rates,
     )
 
 

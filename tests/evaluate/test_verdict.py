@@ -20,6 +20,7 @@ from studio.tasks import Reference
 
 MEASURES = tasks.get("text-classification").measures
 CONFIG = parse_config({"dataset": "d", "teacher": "builtin/transformer-base", "student": "builtin/transformer-tiny"})
+RATES = {"teacher": 5e-4, "student": 5e-4}
 HALF = Reference({"accuracy": 0.5, "f1_macro": 0.5}, {"accuracy": 0.5, "f1_macro": 0.33})
 
 
@@ -55,6 +56,7 @@ def told(
     found = measured("teacher", teacher, rows, size_bytes=10_000, latency_ms=4) + measured("student", student, rows)
     found += [] if control is None else measured("control", control, rows)
     found += [] if baseline is None else measured("baseline", baseline, rows)
+    facts = {"rates": RATES} | facts
     return verdict(found, pairs, MEASURES, Facts(reference=reference, config=config, **facts))
 
 
@@ -164,7 +166,7 @@ def test_a_teacher_at_chance_earns_no_praise_however_much_better_than_the_contro
     """150 classes: teacher 0.7 %, student 75.1 %, control 61.2 %."""
     chance = {"accuracy": 1 / 150, "f1_macro": 1 / 150}
     said = told(0.0069, 0.751, 0.612, pairs=(against("control", 900, 275, 4500),), rows=4500,
-                reference=Reference(chance, chance), improving=("control",))  # fmt: skip
+                reference=Reference(chance, chance), improving=("control",), teacher_start=(0.005, 0.007))  # fmt: skip
     assert said.outcome == "weak_teacher"
     assert "worth it" not in said.sentence
     assert {"weak_teacher", "undertrained"} <= set(codes(said))
@@ -183,6 +185,42 @@ def test_a_teacher_that_is_no_better_than_at_its_start_is_too_weak():
     said = told(teacher_start=(0.7, 0.7))
     assert (said.outcome, said.next_step.code) == ("weak_teacher", "lower_teacher_learning_rate")
     assert told(teacher_start=(0.5, 0.9)).outcome == "better"
+
+
+def test_where_accuracy_misleads_a_teacher_whose_accuracy_stays_may_have_learned():
+    found = [one for metric in ("accuracy", "f1_macro") for role in ("teacher", "student")
+             for one in measured(role, 0.95, metric=metric)]  # fmt: skip
+    facts = Facts(reference=majority(0.9, misleads=True), config=CONFIG, teacher_start=(0.9, 0.9))
+    assert verdict(found, (), MEASURES, facts).outcome == "no_control"
+
+
+def test_a_weak_teacher_that_the_run_did_not_train_is_not_to_be_trained_longer():
+    chance = Reference({"accuracy": 0.5}, {"accuracy": 0.5})
+    assert told(0.5, reference=chance).next_step.code == "stronger_teacher"
+    assert told(0.7, baseline=0.9).next_step.code == "stronger_teacher"
+    assert told(0.7, baseline=0.9, teacher_start=(0.5, 0.7)).next_step.code == "train_teacher_longer"
+
+
+@pytest.mark.parametrize("longest", [{"training_length": 100}, {"epochs": 1000, "teacher_epochs": 1000}])
+def test_what_is_as_long_as_can_be_is_not_proposed_again(longest):
+    config = CONFIG.model_copy(update=longest)
+    assert told(improving=("student",), config=config).next_step.code == "larger_student"
+    taught = told(0.7, baseline=0.9, teacher_start=(0.5, 0.7), config=config)
+    assert taught.next_step.code == "stronger_teacher"
+    assert not taught.next_step.changes
+
+
+def test_where_nothing_is_clear_more_seeds_are_proposed_as_long_as_there_are_more():
+    built = CONFIG.model_copy(update={"teacher": "builtin/transformer-base"})
+    seeds = [told(pairs=(against("control", 20, 20),), config=built.model_copy(update={"seeds": count})).next_step
+             for count in (1, 3, 10)]  # fmt: skip
+    assert [step.changes for step in seeds] == [{"seeds": 3}, {"seeds": 6}, {}]
+
+
+def test_a_difference_that_is_no_number_asks_for_no_rows():
+    pair = against("control", 20, 20).model_copy(update={"difference": math.nan, "gained": None, "lost": None})
+    assert rows_needed(pair) == 0
+    assert told(pairs=(pair,)).outcome == "no_difference"
 
 
 def majority(share: float, misleads: bool) -> Reference:
@@ -230,7 +268,7 @@ def test_ninety_nine_to_one_is_told_by_macro_f1_and_by_the_rows_of_the_rare_clas
         *measured("student", 0.4977, 1000, "f1_macro"),
     ]
     rare = Rare("fraud", rows=9, found={"teacher": 6, "student": 0}, training=36, even_share=2000)
-    said = verdict(found, (), MEASURES, Facts(reference=reference, config=CONFIG, rare=rare))
+    said = verdict(found, (), MEASURES, Facts(reference=reference, config=CONFIG, rare=rare, rates=RATES))
     assert said.outcome == "not_learned"
     assert said.sentence.startswith("The student has a macro F1 of 49.8 % (teacher 80.0 %)")
     assert "It finds 0 of 9 rows of 'fraud' (teacher 6)." in said.sentence
@@ -244,7 +282,7 @@ def test_where_the_rare_class_is_learned_the_next_step_is_to_label_more_of_it():
     rare = Rare("fraud", rows=9, found={"teacher": 6, "student": 6}, training=36, even_share=2000)
     pair = against("control", 30, 5, metric="f1_macro")
     said = verdict(found, (against("control", 5, 30), pair), MEASURES,
-                   Facts(reference=reference, config=CONFIG, rare=rare))  # fmt: skip
+                   Facts(reference=reference, config=CONFIG, rare=rare, rates=RATES))  # fmt: skip
     assert said.outcome == "better", "the comparison in the measure that leads counts"
     assert said.next_step.label == "Label 170 more rows of fraud"
 
