@@ -151,7 +151,7 @@ def _who(phase: str) -> str:
     """`teacher 2` for teach-2; the hard stage has its own name, since its loss is another one."""
     number = phase.partition("-")[2]
     role = ROLE_OF_STAGE[stage(phase)]
-    return "student, teacher's answers" if phase == "harden" else f"{role} {number}".strip()
+    return f"{role}, teacher's answers" if phase == "harden" else f"{role} {number}".strip()
 
 
 def _words(name: str) -> str:

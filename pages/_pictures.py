@@ -15,6 +15,8 @@ LEFT, RIGHT = 24.0, 78.0
 """Per cent of its width where the smallest and the largest model stand; beside them is room for their names."""
 SAME_PLACE, APART = 6.0, 9
 """Models nearer than this, in per cent, are drawn side by side, so many pixels from the middle."""
+SEED_ROW = 44
+"""Pixels of a model in the picture of several seeds."""
 LEAST_BALL, LARGEST_BALL, LEAST_ROOM = 12, 240, 130
 """Pixels: a model's circle, and what its name takes below it, however small the circle is."""
 OWNERS = {"teach": "teacher", "record": "teacher", "control": "control", "prepare": "control", "evaluate": "control",
@@ -173,6 +175,36 @@ def _level(model: Scored, low: float, high: float, measure: Measure) -> Html:
     name = (f"{model.name} ", element("i", measured(model.value, measure)))
     label = element("span", *name, kind="name", style=f"right:0;bottom:{bottom + 11:.0f}px")
     return element("div", line, label, kind=model.role)
+
+
+# --- several seeds
+
+
+def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], measure: Measure) -> Html:
+    """Student and control under each seed: a dot a seed, and a line where their mean is."""
+    shown = [model for model in models if model.role in of_seeds]
+    values = [value for model in shown for value in of_seeds[model.role]]
+    low, high = min(values), max(values)
+    room = max(high - low, 0.01)
+    low, high, height = low - 0.15 * room, high + 0.15 * room, SEED_ROW * len(shown)
+    marks: list[Html] = []
+    for number, model in enumerate(reversed(shown)):
+        bottom = SEED_ROW * number + SEED_ROW // 2
+        places = [100 * (value - low) / (high - low) for value in of_seeds[model.role]]
+        mean = 100 * (model.value - low) / (high - low)
+        line = element("span", kind="range", style=f"left:{mean:.1f}%;bottom:{bottom - 14}px;height:28px")
+        dots = [element("span", kind="dot", style=f"left:{place:.1f}%;bottom:{bottom}px") for place in places]
+        name = element("span", model.name, kind="name", style=f"right:calc(100% + 8px);bottom:{bottom}px")
+        marks.append(element("div", line, *dots, name, kind=model.role))
+    ends = [element("span", measured(value, measure), kind="across", style=f"left:{place}%")
+            for value, place in ((low, 0), (high, 100))]  # fmt: skip
+    told = "; ".join(
+        f"{model.name} " + ", ".join(measured(value, measure) for value in of_seeds[model.role]) for model in shown
+    )
+    words = f"{measure.title} on the test rows: a dot for each seed, a line for their mean"
+    field = element("div", *marks, *ends, kind="ds-field", style=f"height:{height}px;margin:0.8rem 3rem 1.6rem 8rem")
+    return element("figure", element("p", words, kind="ds-sub"), field, kind="ds-plot", role="img", style="margin:0",
+                   aria_label=f"{words}: {told}")  # fmt: skip
 
 
 # --- a teacher that shrinks

@@ -29,8 +29,9 @@ from pages._words import (
     teachers,
 )
 from studio import tasks
+from studio.config.reading import with_values
 from studio.errors import StudioError
-from studio.events import OLD_TEST, Confusion, Evaluation
+from studio.events import OLD_TEST, Caution, Confusion, Evaluation
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.service.questions import convert
 from studio.store.rows import RunRow
@@ -153,17 +154,29 @@ def cautions(run: RunRow) -> None:
     """Why a number may say less than it seems to, and the one thing to do next."""
     first, rest = run.cautions[:MOST_CAUTIONS], run.cautions[MOST_CAUTIONS:]
     for caution in first:
-        st.html(pictures.strip("Look at this:", f"{caution.sentence} {caution.cure}"))
+        show_caution(run, caution)
     if rest:
         with st.expander(f"{len(rest)} more"):
             for caution in rest:
-                st.html(pictures.strip("Look at this:", f"{caution.sentence} {caution.cure}"))
+                show_caution(run, caution)
     step = run.next_step
     if step is not None and step.changes:
         st.page_link("new_run.py", label=f"Next: {escape(step.label)}",
                      query_params={"from": str(run.id), "next": "1"}, icon=":material/arrow_forward:")  # fmt: skip
     elif step is not None:
         st.markdown(f"**Next:** {escape(step.label)}")
+
+
+def show_caution(run: RunRow, caution: Caution) -> None:
+    """A caution, with a button where another run is its cure: it starts that run."""
+    st.html(pictures.strip("Look at this:", f"{caution.sentence} {caution.cure}"))
+    step = caution.next_step
+    if step is None or not step.changes:
+        return
+    if st.button(step.label, key=f"cure-{caution.code}", icon=":material/play_arrow:"):
+        with errors_shown():
+            new = store.submit(with_values(run.config, **step.changes), key=f"{step.code}-of-{run.id}")
+            st.switch_page("run.py", query_params={"run": str(new.id)})
 
 
 # --- details
@@ -275,6 +288,25 @@ def steps_taken(run: RunRow, task: tasks.Task) -> None:
     st.plotly_chart(charts.stage_results(results, measure), key="stage-results", config={"displayModeBar": False})
 
 
+def under_each_seed(run: RunRow, models: list[Scored], measure: tasks.Measure) -> None:
+    """How far the seeds are apart, and which student is exported."""
+    found = [one for one in store.evaluations_of_seeds(run.id) if (one.metric, one.split) == (measure.name, "test")]
+    by_seed = {role: {one.seed: one.value for one in found if one.role == role} for role in ("student", "control")}
+    of_seeds = {role: list(values.values()) for role, values in by_seed.items() if values}
+    st.html(pictures.seeds(models, of_seeds, measure))
+    seeds = store.seeds(run.id)
+    table = []
+    for one in seeds:
+        row = {"Seed": f"{one.seed}{' (exported)' if one.exported else ''}"}
+        for role in of_seeds:
+            value, best = by_seed[role][one.seed], one.student if role == "student" else one.control
+            row[role.capitalize()] = measured(value, measure)
+            row[f"{role.capitalize()} on validation rows"] = "–" if best is None else measured(best, measure)
+        table.append(row)
+    st.html(pictures.table(table))
+    st.caption("The student that did best on validation rows is exported; the test rows have no part in that choice.")
+
+
 def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
     """Temperature and alpha that the run found by trying, and all that it tried."""
     choice = store.choice(run.id)
@@ -309,6 +341,8 @@ def details(run: RunRow, models: list[Scored], evaluations: list[Evaluation], ta
         shown |= {"Classes": partial(classes, matrices), "Mix-ups": partial(mix_ups, matrices)}
     if models:
         shown["All numbers"] = partial(all_numbers, models, evaluations, task)
+    if run.config.seeds > 1 and models and store.seeds(run.id):
+        shown["Seeds"] = partial(under_each_seed, run, models, measure)
     if store.milestones(run.id):
         shown["Step by step"] = partial(steps_taken, run, task)
     if any(found.split == OLD_TEST for found in evaluations):

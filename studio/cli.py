@@ -461,6 +461,13 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     for step in store.milestones(run_id):
         right = f"{step.metric} {step.value:.4f} on {step.n} validation rows"
         typer.echo(f"{step.title}: {right}, {step.size_bytes / 1e6:.2f} MB, {step.latency_ms:.2f} ms a row")
+    for seed in store.seeds(run_id):
+        reached = ", ".join(
+            f"{one.role} {one.value:.4f}"
+            for one in store.evaluations_of_seeds(run_id)
+            if (one.seed, one.metric, one.split) == (seed.seed, seed.metric, "test")
+        )
+        typer.echo(f"Seed {seed.seed}: {seed.metric} {reached}{'; its student is exported' if seed.exported else ''}")
     if found["choice"]:
         chosen = found["choice"]
         typer.echo(f"Chosen: temperature {chosen['temperature']:g}, alpha {chosen['alpha']:g}. {chosen['reason']}")

@@ -113,6 +113,7 @@ def model_card(
         "",
         run.verdict or f"This run is {run.status}; it has no verdict.",
         "",
+        *_seed_lines(store, run),
         "## Use it",
         "",
         "In this folder, with torch and transformers installed:",
@@ -145,6 +146,24 @@ def model_card(
         "Settings: `config.yaml`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _seed_lines(store: Store, run: RunRow) -> list[str]:
+    """Which of several students it is, and how it does for itself."""
+    exported = next((one for one in store.seeds(run.id) if one.exported), None)
+    if exported is None:
+        return []
+    own = [
+        f"{one.metric} {one.value:.4f}"
+        for one in store.evaluations_of_seeds(run.id)
+        if (one.role, one.split, one.seed) == ("student", "test", exported.seed)
+    ]
+    return [
+        f"This is the student of seed {exported.seed}, the one of {run.config.seeds} that did best on validation rows; "
+        f"the test rows had no part in that choice. On them it has {', '.join(own)}; the numbers below are means over "
+        "the seeds.",
+        "",
+    ]
 
 
 def _use(task: Task, compact: bool) -> list[str]:

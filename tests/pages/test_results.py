@@ -3,7 +3,8 @@
 import pytest
 
 from pages import _pictures as pictures
-from studio import events
+from pages._scores import Scored
+from studio import events, tasks
 from studio.config.reading import parse_config
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened, words, written
@@ -214,3 +215,43 @@ def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measu
     assert "−0.100 in Spearman correlation, against the teacher" in drawn
     assert "Pearson correlation 0.900 (0.800 to 0.950) 0.800 (0.700 to 0.850) −0.100 (−0.200 to −0.050)" in drawn
     assert [tab.label for tab in app.tabs] == ["All numbers", "Step by step", "Curves", "Settings"]
+
+
+def test_several_seeds_are_drawn_as_points_and_the_exported_one_is_named(app, store, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY, "seeds": 2}), key="seeds", owner="me")
+    measured = {
+        "teacher": {None: 0.9},
+        "student": {0: 0.8, 1: 0.86, None: 0.83},
+        "control": {0: 0.7, 1: 0.74, None: 0.72},
+    }
+    store.record(run.id, [
+        *(events.SeedResult(seed=seed, metric="accuracy", student=0.8, exported=seed == 1) for seed in (0, 1)),
+        *(events.Evaluation(role=role, split="test", metric="accuracy", value=value, low=value - 0.1, high=value + 0.1,
+                            n=100, seed=seed) for role, values in measured.items() for seed, value in values.items()),
+        events.Verdict(outcome="better", sentence="Over 2 seeds it was worth it."),
+    ])  # fmt: skip
+    store.finish(run.id)
+    drawn = " ".join(written(opened(app, "results.py", run=str(run.id))).split())
+    assert "Accuracy on the test rows: a dot for each seed, a line for their mean Without teacher" in drawn
+    assert "1 (exported)" in drawn
+    assert "0 (exported)" not in drawn
+
+
+def test_the_picture_of_the_seeds_has_a_dot_for_each_and_says_their_values():
+    models = [Scored("student", 0.83, 0.8, 0.9, 100), Scored("control", 0.72, 0.7, 0.8, 100)]
+    of_seeds = {"student": [0.8, 0.86], "control": [0.7, 0.74]}
+    drawn = pictures.seeds(models, of_seeds, tasks.get("text-classification").measures[0])
+    assert drawn.count('class="dot"') == 4
+    assert "Student 80.0 %, 86.0 %; Without teacher 70.0 %, 74.0 %" in drawn
+
+
+def test_the_caution_of_one_seed_has_a_button_that_starts_a_run_with_three(app, store, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="one", owner="me")
+    step = events.NextStep(code="more_seeds", label="Train with 3 seeds", changes={"seeds": 3})
+    caution = events.Caution(code="one_seed", sentence="One seed.", cure="More.", next_step=step)
+    store.record(run.id, [events.Verdict(outcome="better", sentence="Worth it.", cautions=(caution,))])
+    store.finish(run.id)
+    app = opened(app, "results.py", run=str(run.id))
+    app.button(key="cure-one_seed").click().run()
+    started = store.runs()[0]
+    assert (started.id != run.id, started.config.seeds, started.config.seed) == (True, 3, run.config.seed)
