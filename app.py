@@ -4,6 +4,7 @@ The pages live in `pages/`, the navigation in `pages/_shell.py`: a page that is 
 """
 
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages._access import Door, content_policy
+from pages._access import content_policy, why_not_to_start
+from pages._door import Door
 from studio.home import Home
 from studio.service.runtime import Runtime
+from studio.store.store import Store
 
 ROOT = Path(__file__).parent
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -63,9 +66,18 @@ async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
         runtime.stop()
 
 
+def note(who: str, what: str, about: str) -> None:
+    """A line in the audit log."""
+    Store(Home.from_environment().database).note(who, what, about)
+
+
+reason = why_not_to_start()
+if reason is not None:
+    sys.exit(f"Error: {reason}")
+
 app = st.App(
     ROOT / "pages" / "_shell.py",
     lifespan=lifespan,
     routes=[Route("/studio-assets/plotly.min.js", plotly_script)],
-    middleware=[Middleware(SecurityHeaders), Middleware(Door)],
+    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note)],
 )

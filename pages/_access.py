@@ -1,19 +1,24 @@
-"""Who may talk to the server: under which names, and what only after a login."""
+"""Who may talk to the server: under which names, from which pages, and whether only after a login."""
 
-import json
+import functools
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import streamlit as st
-from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit.errors import StreamlitSecretNotFoundError
+from streamlit.auth_util import get_redirect_uri, validate_auth_credentials
+from streamlit.errors import StreamlitAuthError, StreamlitSecretNotFoundError
+from streamlit.runtime.secrets import AttrDict
+
+from studio.errors import ConfigError, StudioError
+from studio.service import people
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-BEHIND_LOGIN = ("/_stcore/upload_file", "/_stcore/metrics", "/media/")
+LOGIN, ELSEWHERE = "STUDIO_LOGIN", "elsewhere"
+LEAST_SECRET = 32
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
@@ -22,18 +27,86 @@ def is_open_to_a_network() -> bool:
     return st.get_option("server.address") not in LOOPBACK
 
 
+def is_behind_a_proxy() -> bool:
+    """Whether the server is known under a name that is not this machine's own."""
+    named: list[str] = st.get_option("server.allowedHosts")
+    return any(name.lower() not in LOOPBACK for name in named)
+
+
+@functools.cache
 def has_login() -> bool:
-    """Whether a login provider is set up in `.streamlit/secrets.toml`."""
+    """Whether a login provider is set up in `.streamlit/secrets.toml`; found out once, so that nobody who edits that
+    file takes the login away from a server that runs. A file that cannot be read counts as one that asks for it."""
     try:
         return "auth" in st.secrets
     except StreamlitSecretNotFoundError:
-        return False
+        return any(Path(file).exists() for file in st.get_option("secrets.files"))
+
+
+def is_guarded_elsewhere() -> bool:
+    """Whether whoever runs the studio has said that another program lets in only whom it may: everybody who reaches the
+    server is then its admin."""
+    return os.environ.get(LOGIN, "") == ELSEWHERE
 
 
 def needs_login() -> bool:
-    """Pages, uploads and files are shown only to who is signed in: on a network, and wherever a login is set up, as
-    behind a proxy."""
-    return is_open_to_a_network() or has_login()
+    """Nothing is shown but to who is signed in: on a network, behind a proxy, and wherever a login is set up."""
+    return has_login() or (not is_guarded_elsewhere() and (is_open_to_a_network() or is_behind_a_proxy()))
+
+
+def provider() -> Mapping[str, Any]:
+    """The section `[auth]`; empty where there is none."""
+    try:
+        return cast(Mapping[str, Any], st.secrets.get("auth", {}))
+    except StreamlitSecretNotFoundError:
+        return {}
+
+
+def own_address() -> str:
+    """Under which address the provider knows this server, such as https://studio.example."""
+    parts = urlsplit(get_redirect_uri(AttrDict(provider())) or "")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def why_not_to_start() -> StudioError | None:
+    """What must be set before the server may listen; None where all is well."""
+    told = os.environ.get(LOGIN, "")
+    if told not in ("", ELSEWHERE):
+        return ConfigError(f"{LOGIN} can only be {ELSEWHERE!r}, got {told!r}.", "Correct it or leave it out.")
+    if not needs_login():
+        return None
+    if not has_login():
+        return ConfigError(
+            "The studio would be open to a network or a proxy, and no login is set up.",
+            "Set [auth] in .streamlit/secrets.toml as docs/deploy.md shows, or let it listen on 127.0.0.1 without "
+            f"server.allowedHosts. Where another program asks who comes, say so: {LOGIN}={ELSEWHERE}.",
+        )
+    wrong = _wrong_with_provider()
+    if wrong is not None:
+        return ConfigError(f"The login cannot be used: {wrong}", "docs/deploy.md shows a whole [auth] section.")
+    try:
+        lists = people.lists()
+    except ConfigError as error:
+        return error
+    if not any(lists.values()):
+        return ConfigError(
+            f"Nobody may enter: {', '.join(people.LISTS.values())} are empty.",
+            "Set at least STUDIO_ADMINS, for example to your email address.",
+        )
+    return None
+
+
+def _wrong_with_provider() -> str | None:
+    """What is wrong with the section `[auth]`, in a sentence."""
+    try:
+        validate_auth_credentials("default")
+    except StreamlitAuthError as error:
+        return " ".join(str(error).split())
+    if len(str(provider()["cookie_secret"])) < LEAST_SECRET:
+        return f"cookie_secret has fewer than {LEAST_SECRET} characters, and whoever guesses it is anybody."
+    if not urlsplit(str(provider()["redirect_uri"])).path.endswith("/oauth2callback"):
+        return "redirect_uri does not end in /oauth2callback."
+    return None
 
 
 def allowed_hosts() -> Iterable[str] | None:
@@ -72,43 +145,6 @@ def is_allowed(host: str | None, allowed: Iterable[str] | None) -> bool:
         or (known.startswith("*.") and name.endswith(known[1:].lower()))
         for known in allowed
     )
-
-
-def is_signed_in(request: Request) -> bool:
-    """Whether the signed cookie of a login comes with the request."""
-    from streamlit.web.server.starlette.starlette_auth_routes import _get_cookie_value_from_request
-    from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
-
-    value = _get_cookie_value_from_request(request, USER_COOKIE_NAME)
-    try:
-        told = json.loads(value) if value else {}
-    except ValueError:
-        return False
-    return isinstance(told, dict) and told.get("is_logged_in") is True
-
-
-class Door:
-    """Refuses requests under a foreign name, and files and figures before a login, with status 403."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and (reason := _refusal(scope)):
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008, "reason": reason})
-            else:
-                await PlainTextResponse(reason, status_code=403)(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
-
-
-def _refusal(scope: Scope) -> str | None:
-    if not is_allowed(Headers(scope=scope).get("host"), allowed_hosts()):
-        return "The studio does not answer under this name. Set server.allowedHosts to the names that it has."
-    if scope["type"] == "http" and scope["path"].startswith(BEHIND_LOGIN) and needs_login():
-        return None if is_signed_in(Request(scope)) else "Sign in first."
-    return None
 
 
 def content_policy(host: str | None) -> str:

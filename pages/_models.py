@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from pages._studio import get_home, get_store
+from pages._studio import get_home, get_person, get_store
 from pages._words import model, parsed
 from studio import tasks
 from studio.config.references import ModelReference
 from studio.errors import StoreError
+from studio.service.people import may_open
 
 CUT, SAME = "Cut from teacher", "Same as teacher"
 SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run", "teacher": CUT}
@@ -35,10 +36,21 @@ def choose_model(role: str, task: tasks.Task, proposed: str) -> str | None:
         case "Folder":
             label, example = "Path of a Hugging Face folder", "/models/my-teacher"
             written = st.text_input(label, name, placeholder=example, key=f"{role}-folder")
-            return f"folder:{written.strip()}" if written.strip() else None
+            return folder(written.strip())
         case "Earlier run":
             return choose_from_runs(role, task, proposed)
     return choose_builtin(role, task, name)
+
+
+def folder(path: str) -> str | None:
+    """A reference to a folder of this machine, where this person may have it opened."""
+    if not path:
+        return None
+    reference = ModelReference("folder", path)
+    if not get_person().has("admin") and not may_open(reference.path):
+        st.error("Only an admin can open this folder: it is in none of STUDIO_MODEL_FOLDERS.", icon=":material/lock:")
+        return None
+    return str(reference)
 
 
 def choose_builtin(role: str, task: tasks.Task, name: str) -> str:

@@ -5,10 +5,14 @@ from collections.abc import Iterator
 
 import streamlit as st
 
+from pages._access import needs_login
 from pages._words import escape
 from studio import tasks
 from studio.errors import StoreError, StudioError
 from studio.home import Home
+from studio.service import people
+from studio.service.acts import Acts
+from studio.service.people import Person
 from studio.store.rows import RunRow
 from studio.store.store import Store
 
@@ -32,6 +36,25 @@ def get_store() -> Store:
     except StudioError as error:
         show_error(error)
         st.stop()
+
+
+def get_person() -> Person:
+    """Who looks at this page; where a login is needed and nobody who may enter has signed in, the page ends here."""
+    if not needs_login():
+        return people.local()
+    if not st.user.get("is_logged_in", False):
+        st.error("Sign in first.", icon=":material/lock:")
+        st.stop()
+    try:
+        return people.person(st.user.to_dict())
+    except StudioError as error:
+        show_error(error)
+        st.stop()
+
+
+def get_acts() -> Acts:
+    """What this person does."""
+    return Acts(get_person(), get_home(), get_store())
 
 
 def show_trouble() -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
-from studio.store.rows import RunRow
+from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure
 
 STATUS_ICONS = {
@@ -150,6 +150,16 @@ def ago(moment: float) -> str:
             number = int(seconds // unit)
             return f"{number} {word}{'s' if word == 'day' and number > 1 else ''} ago"
     return "just now"
+
+
+def moment(seconds: float) -> str:
+    """A day and a time of day, such as 2027-03-01 14:05:09."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def made(row: RunRow | DatasetRow) -> str:
+    """How long ago it was made, and by whom where somebody had signed in."""
+    return ago(row.created_at) + (f", by {escape(row.made_by)}" if row.made_by else "")
 
 
 def teachers(config: RunConfig) -> str:

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages import _pictures as pictures
-from pages._studio import get_store
-from pages._words import ago, badge, escape, model, status_word
+from pages._studio import get_person, get_store
+from pages._words import badge, escape, made, model, status_word
 from studio.pipeline.timetable import title
 from studio.service.progress import whole
 from studio.store.rows import RunRow
@@ -32,8 +32,7 @@ def row(run: RunRow, queue: list[int]) -> None:
             place = f", {queue.index(run.id) + 1} of {len(queue)}" if run.id in queue and len(queue) > 1 else ""
             st.markdown(f"{badge(run)}{place}", width="content")
             st.markdown(
-                f":gray[{escape(model(run.config.teacher))} → {escape(model(run.config.student))} · "
-                f"{ago(run.created_at)}]",
+                f":gray[{escape(model(run.config.teacher))} → {escape(model(run.config.student))} · {made(run)}]",
                 width="content",
             )
         if run.status == "running":
@@ -49,7 +48,8 @@ def all_runs() -> None:
     runs = store.runs(archived=archived)
     if not runs:
         st.info("Nothing has run yet.", icon=":material/inbox:")
-        st.page_link("new_run.py", label="Start a run", icon=":material/add_circle:")
+        if get_person().has("member"):
+            st.page_link("new_run.py", label="Start a run", icon=":material/add_circle:")
         return
     present = [state for state in STATES if any(status_word(run) == state for run in runs)]
     left, right = st.columns([2, 3], vertical_alignment="bottom")

@@ -10,8 +10,8 @@ import streamlit as st
 
 from pages import _asked as asked
 from pages import _pictures as pictures
-from pages._studio import errors_shown, get_home, get_store, show_error
-from pages._words import ago, escape
+from pages._studio import errors_shown, get_acts, get_home, get_store, show_error
+from pages._words import escape, made
 from studio import tasks
 from studio.errors import DataError, StudioError
 from studio.store.rows import DatasetRow
@@ -31,7 +31,7 @@ REMOTE = "https://HOST/FILE or hub:ORG/NAME"
 REMOTE_HELP = "The file at a public https address, or a data set of the Hugging Face Hub; a subset is ORG/NAME/SUBSET."
 DELIMITER = "One character such as ; or |, or the word tab."
 
-home, store = get_home(), get_store()
+acts, home, store = get_acts(), get_home(), get_store()
 
 
 def on_disk(file: Any) -> Path:
@@ -369,10 +369,8 @@ def add_data() -> None:
 
 
 def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
-    from studio.service import library
-
     with errors_shown(), st.spinner("Saving …"):
-        saved = library.save(store, home, name, rows, columns, **values)
+        saved = acts.save(name, rows, columns, **values)
         asked.sizes(saved, tasks.get(saved.task, saved.multi_label).builtins[0])  # what a new run will show first
         st.success(f"Saved as **{escape(saved.name)}**.", icon=":material/check_circle:")
         st.page_link(
@@ -402,15 +400,17 @@ def data_card(row: DatasetRow) -> None:
         st.subheader(escape(row.name), anchor=False)
         labels = "" if task.kind == "number" else f" · {len(row.labels):,} labels"
         parts = " · ".join(f"{number:,} {split}" for split, number in row.splits.items())
-        st.caption(f"{task.title}{labels} · {parts} rows · {ago(row.created_at)}")
+        st.caption(f"{task.title}{labels} · {parts} rows · {made(row)}")
         st.caption(f"Used by {len(users)} run{'s' if len(users) > 1 else ''}." if users else "Not used yet.")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link("new_run.py", label="New run", query_params={"dataset": str(row.id)},
-                         icon=":material/add_circle:", width="content")  # fmt: skip
+            if acts.person.has("member"):
+                st.page_link("new_run.py", label="New run", query_params={"dataset": str(row.id)},
+                             icon=":material/add_circle:", width="content")  # fmt: skip
             if st.button("Preview", key=f"preview-{row.id}", type="tertiary"):
                 show_rows(row)
-            rename(row)
-            delete(row, users)
+            if acts.may_change(row):
+                rename(row)
+                delete(row, users)
 
 
 @st.dialog("The first rows", width="large")
@@ -426,28 +426,25 @@ def show_rows(row: DatasetRow) -> None:
 
 
 def rename(row: DatasetRow) -> None:
-    from studio.service import library
-
     with st.popover("Rename", type="tertiary"):
         name = st.text_input("Name", row.name, max_chars=80, key=f"new-name-{row.id}")
         if st.button("Rename", type="primary", key=f"rename-{row.id}"):
             with errors_shown():
-                library.rename(store, home, row.id, name)
+                acts.rename(row.id, name)
                 st.rerun()
 
 
 def delete(row: DatasetRow, users: list[int]) -> None:
-    from studio.service import library
-
     with st.popover("Delete", type="tertiary", disabled=bool(users)):
         st.write("It and its files go for good.")
         if st.button("Delete permanently", type="primary", key=f"delete-{row.id}", disabled=bool(users)):
             with errors_shown():
-                library.delete(store, home, row.id)
+                acts.delete_dataset(row.id)
                 st.rerun()
 
 
 st.title("Data", anchor=False)
-add_data()
+if acts.person.has("member"):
+    add_data()
 st.header("Saved data sets", anchor=False)
 saved_data()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages import _pictures as pictures
 from pages._scores import by_role, scored, three
-from pages._studio import errors_shown, get_home, get_store, task_of
+from pages._studio import errors_shown, get_acts, get_store, task_of
 from pages._words import (
     OUTCOMES,
     ago,
@@ -24,14 +24,14 @@ DEMOS = {
     "images": ("Handwritten digits", "Which digit is it? Ten classes of small images."),
 }
 
-home, store = get_home(), get_store()
+acts, store = get_acts(), get_store()
 
 
 def start_demo(kind: str) -> None:
     from studio.service import samples
 
     with errors_shown(), st.spinner("Preparing the demo data …"):
-        run = samples.start(store, home, "text" if kind == "text" else "images")
+        run = samples.start(acts, "text" if kind == "text" else "images")
         st.switch_page("run.py", query_params={"run": str(run.id)})
 
 
@@ -55,6 +55,9 @@ def hero(shown: RunRow | None) -> None:
 
 def ways_in(unfinished: list[RunRow]) -> None:
     """A demo; one's own data; what was begun."""
+    if not acts.person.has("member"):
+        st.info("You see runs and results here. To start runs, ask an admin.", icon=":material/visibility:")
+        return
     columns = st.columns(3)
     with columns[0], st.container(border=True, height="stretch", key="card-demo"):
         st.subheader("Try a demo", anchor=False)

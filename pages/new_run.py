@@ -12,7 +12,7 @@ from pages._goals import Goal, goals, good_for
 from pages._models import choose_model, learned_before, models_of_runs
 from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
-from pages._studio import errors_shown, get_home, get_store, run_in_address, show_error
+from pages._studio import errors_shown, get_acts, get_store, run_in_address, show_error
 from pages._ways import choose_augmentation, choose_method, choose_more_teachers, choose_replay
 from pages._words import count, duration, escape, method, model, size, teachers
 from studio import tasks
@@ -26,7 +26,7 @@ TRAINING = ("epochs", "teacher_epochs", "batch_size")
 OWN = "as chosen below"
 PASTED = "pasted-yaml"
 
-home, store = get_home(), get_store()
+acts, store = get_acts(), get_store()
 
 
 def draft_key() -> str:
@@ -226,7 +226,10 @@ def choose_all(dataset: DatasetRow, start: RunConfig | None) -> tuple[str | None
         values |= {"dataset": dataset.name, "task": dataset.task, "teacher": teacher, "student": student}
         if teacher is not None and student is not None:
             with contextlib.suppress(ConfigError):  # the review tells what is wrong
-                show_preview(parse_config(values), task)
+                config = parse_config(values)
+                with errors_shown():
+                    acts.require_models(config)
+                    show_preview(config, task)
     return teacher, student, values
 
 
@@ -266,6 +269,7 @@ def show_cost(config: RunConfig) -> None:
 
 def review(config: RunConfig) -> None:
     """What will be done, what it costs, Start."""
+    acts.require_models(config)  # before anybody looks into a folder
     st.markdown(
         f"**{escape(teachers(config))}** teaches **{escape(model(config.student))}** on {escape(config.dataset)}."
     )
@@ -275,7 +279,7 @@ def review(config: RunConfig) -> None:
             if len(config.steps) > 1:
                 with st.spinner("Checking the steps …"):
                     asked.estimate(config).result()  # a plan that this student cannot follow is refused here
-            run = store.submit(config, key=draft_key())
+            run = acts.start(config, key=draft_key())
             st.session_state.pop(PASTED, None)
             st.switch_page("run.py", query_params={"run": str(run.id)})
     cost(config)
@@ -331,7 +335,9 @@ def form() -> None:
 
 st.title("New run", anchor=False)
 draft_key()
-if PASTED in st.session_state:
+if not acts.person.has("member"):
+    st.info("You see runs and results. To start runs, ask an admin.", icon=":material/visibility:")
+elif PASTED in st.session_state:
     from_yaml(st.session_state[PASTED])
 else:
     form()

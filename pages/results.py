@@ -13,7 +13,7 @@ from pages import _pictures as pictures
 from pages._glossary import words_of_results
 from pages._picture_file import picture_button
 from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
-from pages._studio import errors_shown, get_home, get_store, run_in_address, set_title, show_error, task_of
+from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._words import (
     OUTCOMES,
     ago,
@@ -38,7 +38,7 @@ from studio.store.rows import RunRow
 
 MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX, MOST_CAUTIONS = 8, 6, 20, 2
 
-home, store = get_home(), get_store()
+acts, home, store = get_acts(), get_home(), get_store()
 
 
 def choose() -> RunRow | None:
@@ -127,11 +127,11 @@ def explain(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
 def actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
     """What one does with a result."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="actions"):
-        if home.model(run.id, "student").is_dir():
+        if acts.person.has("member") and home.model(run.id, "student").is_dir():
             st.button("Get the student", type="primary", icon=":material/download:", key="get", on_click=export_asked)
-            if st.button("Try it", icon=":material/experiment:", key="try"):
-                st.switch_page("playground.py", query_params={"run": str(run.id)})
-        if st.button("Change and start again", icon=":material/replay:", key="again"):
+        if home.model(run.id, "student").is_dir() and st.button("Try it", icon=":material/experiment:", key="try"):
+            st.switch_page("playground.py", query_params={"run": str(run.id)})
+        if acts.person.has("member") and st.button("Change and start again", icon=":material/replay:", key="again"):
             st.switch_page("new_run.py", query_params={"from": str(run.id)})
         measure = task.measures[0]
         picture_button(
@@ -160,7 +160,7 @@ def cautions(run: RunRow) -> None:
             for caution in rest:
                 show_caution(run, caution)
     step = run.next_step
-    if step is not None and step.changes:
+    if step is not None and step.changes and acts.person.has("member"):
         st.page_link("new_run.py", label=f"Next: {escape(step.label)}",
                      query_params={"from": str(run.id), "next": "1"}, icon=":material/arrow_forward:")  # fmt: skip
     elif step is not None:
@@ -388,7 +388,6 @@ def teacher_of(run: RunRow) -> str:
 def push(run: RunRow) -> None:
     """To the Hugging Face Hub, where this machine is signed in there."""
     from studio.models import hub
-    from studio.service import export
 
     with st.expander("Push to the Hugging Face Hub"):
         if not hub.has_token():
@@ -398,14 +397,14 @@ def push(run: RunRow) -> None:
         public = st.toggle("Public", key="push-public", help="Anybody can see and download it.")
         if st.button("Push", icon=":material/cloud_upload:", key="push", disabled=not name.strip()):
             with errors_shown(), st.spinner("Pushing …"):
-                address = export.push(home, store, run.id, name.strip(), private=not public)
+                address = acts.push(run.id, name.strip(), private=not public)
                 st.success(f"Pushed to {escape(address)}.", icon=":material/check_circle:")
 
 
 def download(run: RunRow) -> None:
     """The student as files, made when somebody asks for them."""
-    from studio.service import export
-
+    if not acts.person.has("member"):
+        return
     st.subheader("Get the student", anchor=False)
     if not home.model(run.id, "student").is_dir():
         st.caption("This run saved no student.")
@@ -417,7 +416,7 @@ def download(run: RunRow) -> None:
             convert(home, store, run.id)
         with errors_shown(), st.spinner("Packing …"):
             target = Path(mkdtemp(prefix="student-")) / f"student-{run.id}.zip"
-            st.session_state["packed"] = (run.id, export.student_zip(home, store, run.id, target))
+            st.session_state["packed"] = (run.id, acts.export(run.id, target))
     forms = read_conversion(home.onnx(run.id))
     if forms is not None:
         show_forms(forms)
@@ -426,7 +425,8 @@ def download(run: RunRow) -> None:
         with packed[1].open("rb") as file:
             st.download_button("Download the student", file, file_name=packed[1].name, mime="application/zip",
                                type="primary", icon=":material/download:")  # fmt: skip
-    push(run)
+    if acts.may_change(run):
+        push(run)
     st.page_link(
         "new_run.py",
         label="Continue with new data",

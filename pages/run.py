@@ -8,7 +8,7 @@ import streamlit as st
 from pages import _charts as charts
 from pages import _pictures as pictures
 from pages._live_chart import live_chart
-from pages._studio import get_home, get_store, run_in_address, set_title, show_error, task_of
+from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._watched import watched
 from pages._words import (
     badge,
@@ -23,14 +23,13 @@ from studio.config import plan
 from studio.errors import StudioError
 from studio.machine.identity import is_here
 from studio.pipeline.timetable import Whole, help_of, title
-from studio.service.ownership import take_back
 from studio.service.progress import whole
-from studio.service.runs import delete, disk_bytes
+from studio.service.runs import disk_bytes
 from studio.store.rows import RunRow, Status
 
 LOG_LINES = 200
 
-home, store = get_home(), get_store()
+acts, home, store = get_acts(), get_home(), get_store()
 
 
 def one_run(run: RunRow) -> None:
@@ -48,6 +47,8 @@ def one_run(run: RunRow) -> None:
     )
     if len(run.config.steps) > 1:
         st.caption(f"Plan: {escape(' → '.join(plan.title(step) for step in run.config.steps))}")
+    if run.made_by:
+        st.caption(f"Started by {escape(run.made_by)}.")
     choice = store.choice(run.id)
     if choice is not None:
         st.caption(
@@ -146,8 +147,9 @@ def ended(run: RunRow) -> None:
             if st.button(label, key="results", icon=":material/arrow_forward:",
                          type="primary" if run.verdict else "secondary"):  # fmt: skip
                 st.switch_page("results.py", query_params={"run": str(run.id)})
-        st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
-                     icon=":material/replay:", width="content")  # fmt: skip
+        if acts.person.has("member"):
+            st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
+                         icon=":material/replay:", width="content")  # fmt: skip
 
 
 def timeline(run: RunRow) -> None:
@@ -170,8 +172,9 @@ def remaining(done: Whole) -> str:
 def confirm_stop(run_id: int) -> None:
     st.write("The student keeps what it has learned so far. A stopped run has no verdict; you can resume it later.")
     if st.button("Stop the run", type="primary"):
-        store.request_stop(run_id)
-        st.rerun()
+        with errors_shown():
+            acts.stop(run_id)
+            st.rerun()
 
 
 @st.dialog("Take this run back?")
@@ -179,8 +182,9 @@ def confirm_take_back(run_id: int) -> None:
     st.write("Its process is on another machine, or in another container. The run goes on here from its last "
              "checkpoint; if that process is alive after all, it ends.")  # fmt: skip
     if st.button("Take this run back", type="primary", key="take back now"):
-        take_back(store, run_id)
-        st.rerun()
+        with errors_shown():
+            acts.take_back(run_id)
+            st.rerun()
 
 
 @st.dialog("Delete this run?")
@@ -193,17 +197,20 @@ def confirm_delete(run_id: int) -> None:
         return
     st.write(f"This deletes its models, curves and results and frees {size(disk_bytes(home, run_id))}.")
     if st.button("Delete permanently", type="primary"):
-        delete(home, store, run_id)
-        st.switch_page("all_runs.py")
+        with errors_shown():
+            acts.delete_run(run_id)
+            st.switch_page("all_runs.py")
 
 
 def buttons(run: RunRow) -> None:
-    """What can be done with the run as it stands."""
+    """What can be done with the run as it stands, by whom it belongs to."""
+    if not acts.may_change(run):
+        return
     if run.status == "queued":
         queue_buttons(run)
     if run.status == "running":
         st.button("Pause", icon=":material/pause_circle:", key="pause", help="Resume it later from where it is.",
-                  disabled=run.stop_requested, on_click=store.request_stop, args=(run.id, True))  # fmt: skip
+                  disabled=run.stop_requested, on_click=acts.stop, args=(run.id, True))  # fmt: skip
     if not run.is_over and st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
         confirm_stop(run.id)
     if (
@@ -215,12 +222,13 @@ def buttons(run: RunRow) -> None:
     help_text = "From where it was; nothing is repeated."
     if run.can_resume and st.button("Resume", icon=":material/play_circle:", type="primary", key="resume",
                                     help=help_text):  # fmt: skip
-        store.resume(run.id)
-        st.rerun()
+        with errors_shown():
+            acts.resume(run.id)
+            st.rerun()
     if run.is_over:
         word, icon = ("Unarchive", "unarchive") if run.archived else ("Archive", "archive")
         st.button(word, icon=f":material/{icon}:", key="archive", help="Hidden from the list; nothing is lost.",
-                  on_click=store.archive, args=(run.id, not run.archived))  # fmt: skip
+                  on_click=acts.archive, args=(run.id, not run.archived))  # fmt: skip
         if st.button("Delete", icon=":material/delete:", key="delete"):
             confirm_delete(run.id)
 
@@ -231,11 +239,11 @@ def queue_buttons(run: RunRow) -> None:
     place = queue.index(run.id) if run.id in queue else 0
     is_first, is_last = place == 0, place >= len(queue) - 1
     st.button("To the front", icon=":material/vertical_align_top:", key="front", help="Run it next.",
-              disabled=is_first, on_click=store.move, args=(run.id, 0))  # fmt: skip
+              disabled=is_first, on_click=acts.move, args=(run.id, 0))  # fmt: skip
     st.button("Move up", icon=":material/arrow_upward:", key="earlier", help="One place forward.",
-              disabled=is_first, on_click=store.move, args=(run.id, place - 1))  # fmt: skip
+              disabled=is_first, on_click=acts.move, args=(run.id, place - 1))  # fmt: skip
     st.button("Move down", icon=":material/arrow_downward:", key="later", help="One place back.",
-              disabled=is_last, on_click=store.move, args=(run.id, place + 1))  # fmt: skip
+              disabled=is_last, on_click=acts.move, args=(run.id, place + 1))  # fmt: skip
 
 
 def below(run: RunRow) -> None:

@@ -9,8 +9,8 @@ import psutil
 import streamlit as st
 
 from pages import _pictures as pictures
-from pages._studio import errors_shown, get_home, get_store
-from pages._words import ago, escape, size
+from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._words import ago, escape, moment, size
 from studio.data import archives
 from studio.executors import registry, trackers
 from studio.machine import gpus
@@ -21,8 +21,9 @@ PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-
 
 UNKNOWN = "unknown"
 MOST_OUTPUTS = 20
+MOST_ENTRIES, FEW_ENTRIES, AUDIT_HEIGHT = 100, 8, 320
 
-home, store = get_home(), get_store()
+acts, home, store = get_acts(), get_home(), get_store()
 
 
 @st.cache_data(ttl=60, show_spinner=False)
@@ -37,6 +38,12 @@ def table(rows: Iterable[Mapping[str, object]]) -> None:
 
 
 st.title("Settings", anchor=False)
+if acts.person.address is not None:
+    st.header("You", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{escape(acts.person.address)}, {acts.person.role}", width="content")
+        st.button("Sign out", icon=":material/logout:", key="sign-out", on_click=st.logout)
+
 st.header("This machine", anchor=False)
 with st.container(horizontal=True):
     st.metric("Processor cores", available_cores(), border=True)
@@ -98,10 +105,19 @@ table([{"What": what, "Size": size(folder_size(str(home.root / name)))} for what
 for outputs in sorted(housekeeping.teacher_outputs(home), key=lambda one: -one.bytes)[:MOST_OUTPUTS]:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{outputs.title}, {size(outputs.bytes)}, read {ago(outputs.used_at)}")
-        if st.button("Delete", icon=":material/delete:", key=f"delete-{outputs.name}", help="Made anew when needed."):
+        if acts.person.has("admin") and st.button("Delete", icon=":material/delete:", key=f"delete-{outputs.name}",
+                                                  help="Made anew when needed."):  # fmt: skip
             with errors_shown():
-                housekeeping.delete_teacher_outputs(store, home, outputs.name)
+                acts.delete_teacher_outputs(outputs.name)
                 st.rerun()
+
+if acts.person.has("admin"):
+    st.header("Audit log", anchor=False)
+    entries = store.audit(MOST_ENTRIES)
+    st.caption(f"The newest {MOST_ENTRIES} entries; `python -m studio audit` has them all." if entries else "Empty.")
+    with st.container(height=AUDIT_HEIGHT if len(entries) > FEW_ENTRIES else "content"):
+        table([{"When": moment(entry.time), "Who": entry.who, "What": entry.what, "About": entry.about}
+               for entry in entries])  # fmt: skip
 
 st.header("Limits", anchor=False)
 limits = {

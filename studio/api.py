@@ -33,7 +33,9 @@ from studio.events import Caution, NextStep, TrainedRole
 from studio.home import Home
 from studio.machine.identity import is_gone, new_owner
 from studio.pipeline.timetable import title
+from studio.service import people
 from studio.service import runs as service_runs
+from studio.service.acts import Acts
 from studio.service.ownership import INTERRUPTED
 from studio.service.progress import whole
 from studio.store.rows import DatasetRow, RunRow, Status
@@ -108,15 +110,11 @@ class Dataset:
 
         Raises `DataError` where the name is taken or is not a name.
         """
-        from studio.service import library
-
-        return Dataset(self._place, library.rename(self._place.store, self._place.home, self.id, name))
+        return Dataset(self._place, self._place.acts.rename(self.id, name))
 
     def delete(self) -> None:
         """Delete it with its files. Raises `StoreError`, which names the runs, where some use it."""
-        from studio.service import library
-
-        library.delete(self._place.store, self._place.home, self.id)
+        self._place.acts.delete_dataset(self.id)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
@@ -283,12 +281,12 @@ class Run:
 
         Raises `StoreError` for a run that goes on already or has its verdict, else what `distill` raises.
         """
-        row = self._place.store.resume(self.id, owner=new_owner())
+        row = self._place.acts.resume(self.id, owner=new_owner())
         return _carried(self._place, row, progress)
 
     def stop(self) -> None:
         """Ask a run that goes on elsewhere to stop; it keeps the student so far."""
-        self._place.store.request_stop(self.id)
+        self._place.acts.stop(self.id)
 
     def export(self, to: str | Path | None = None, *, onnx: bool = True) -> Path:
         """Write the student as a Hugging Face folder in a zip, also as ONNX; returns where.
@@ -296,7 +294,6 @@ class Run:
         `to` is student-RUN.zip when left out. Raises `ExportError` where it is there already or there is no student.
         Where the student cannot be written as ONNX it goes without, with a warning.
         """
-        from studio.service import export
         from studio.service.questions import convert
 
         home, store = self._place.home, self._place.store
@@ -305,11 +302,11 @@ class Run:
                 convert(home, store, self.id)
             except (ExportError, WorkerError) as error:
                 warnings.warn(f"The zip holds no ONNX. {error}", stacklevel=2)
-        return export.student_zip(home, store, self.id, Path(to or f"student-{self.id}.zip"))
+        return self._place.acts.export(self.id, Path(to or f"student-{self.id}.zip"))
 
     def delete(self) -> None:
         """Delete a run that is over, with its models. Raises `StoreError` where another run uses one of them."""
-        service_runs.delete(self._place.home, self._place.store, self.id)
+        self._place.acts.delete_run(self.id)
 
     @property
     def _row(self) -> RunRow:
@@ -387,9 +384,7 @@ def load_dataset(
         return Dataset(place, saved)
     from studio.service import library
 
-    added = library.add(
-        place.store,
-        place.home,
+    added = place.acts.add(
         _files(source, others, {"header": header, "encoding": encoding, "delimiter": delimiter}),
         name=name,
         like=library.name_like(_origin(source)),
@@ -439,7 +434,7 @@ def distill(
     store = data._place.store
     name = store.dataset_by_id(data.id).name  # it may have been renamed since
     config = parse_config({"dataset": name, "teacher": teacher, "student": student, **settings})
-    row = store.submit(config, key=f"api-{uuid.uuid4()}", owner=new_owner())
+    row = data._place.acts.start(config, key=f"api-{uuid.uuid4()}", owner=new_owner())
     return _carried(data._place, row, progress)
 
 
@@ -478,6 +473,11 @@ class _Place:
     @property
     def store(self) -> Store:
         return _store(self.home.database)
+
+    @property
+    def acts(self) -> Acts:
+        """What whoever sits here does."""
+        return Acts(people.local(), self.home, self.store)
 
 
 @functools.lru_cache(maxsize=32)

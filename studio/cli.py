@@ -30,8 +30,8 @@ from studio.executors import registry
 from studio.home import Home
 from studio.machine.identity import is_gone, new_owner
 from studio.pipeline.timetable import Whole, title
-from studio.service import housekeeping, ownership
-from studio.service import runs as service_runs
+from studio.service import housekeeping, ownership, people
+from studio.service.acts import Acts
 from studio.service.progress import whole
 from studio.service.questions import convert
 from studio.service.runs import carry
@@ -139,7 +139,7 @@ def demo(kind: Annotated[Literal["text", "images"], typer.Argument()] = "text", 
 
     home, store = _open()
     with _busy("Preparing the demo data"):
-        run = samples.start(store, home, kind, owner=new_owner())
+        run = samples.start(_acts(home, store), kind, owner=new_owner())
     _carry(store, home, run, as_json)
 
 
@@ -224,9 +224,7 @@ def data_add(
     with _busy(f"Reading {Path(path).name}"):
         files = _files(path, others, header, encoding, delimiter)
     with _busy("Saving"):
-        added = library.add(
-            store,
-            home,
+        added = _acts(home, store).add(
             files,
             name=name,
             like=library.name_like(path),
@@ -322,10 +320,7 @@ def data_rename(
     reference: DataName, name: Annotated[str, typer.Argument(help="The new name.")], as_json: AsJson = False
 ) -> None:
     """Give a data set another name. Runs that use it go on using it."""
-    from studio.service import library
-
-    home, store = _open()
-    row = library.rename(store, home, reference, name)
+    row = _acts(*_open()).rename(reference, name)
     if as_json:
         return _print_json({"id": row.id, "name": row.name})
     typer.echo(_shown_safely(f"Data set {row.id} is called {row.name!r} now."))
@@ -334,11 +329,9 @@ def data_rename(
 @data_app.command("delete")
 def data_delete(reference: DataName, as_json: AsJson = False) -> None:
     """Delete a data set with its files. Refused where a run uses it."""
-    from studio.service import library
-
     home, store = _open()
     row = store.dataset(reference)
-    freed = library.delete(store, home, row.id)
+    freed = _acts(home, store).delete_dataset(row.id)
     if as_json:
         return _print_json({"id": row.id, "freed_bytes": freed})
     typer.echo(_shown_safely(f"Deleted data set {row.id}, {row.name!r}; {freed / 1e6:.1f} MB are free again."))
@@ -360,7 +353,7 @@ def train(
     home, store = _open()
     registry.one_run()  # a wrong STUDIO_EXECUTOR, STUDIO_RAY_CORES … is told before there is a run
     wanted = parse_yaml(_text(config) if config else "", settings or ())
-    run = store.submit(wanted, key=f"cli-{uuid.uuid4()}", owner=new_owner())
+    run = _acts(home, store).start(wanted, key=f"cli-{uuid.uuid4()}", owner=new_owner())
     _carry(store, home, run, as_json)
 
 
@@ -368,14 +361,15 @@ def train(
 def resume(run_id: RunId, as_json: AsJson = False) -> None:
     """Resume a run that was stopped or failed from where it was."""
     home, store = _open()
-    _carry(store, home, store.resume(run_id, owner=new_owner()), as_json)
+    _carry(store, home, _acts(home, store).resume(run_id, owner=new_owner()), as_json)
 
 
 @app.command("take-back")
 def take_back(run_id: RunId, as_json: AsJson = False) -> None:
     """Queue a run again whose machine or container is gone. If its process lives after all, it ends there."""
-    _, store = _open()
-    run = ownership.take_back(store, run_id) if store.run(run_id).status != "queued" else store.run(run_id)
+    home, store = _open()
+    waits = store.run(run_id).status == "queued"
+    run = store.run(run_id) if waits else _acts(home, store).take_back(run_id)
     if as_json:
         return _print_json({"run": run.id, "status": run.status})
     typer.echo(f"Run {run.id} is {run.status}. To carry it here: {_command()} resume {run.id}.")
@@ -384,8 +378,7 @@ def take_back(run_id: RunId, as_json: AsJson = False) -> None:
 @app.command()
 def delete(run_id: RunId, as_json: AsJson = False) -> None:
     """Delete a run that is over, with its models. Refused where another run uses one of them."""
-    home, store = _open()
-    freed = service_runs.delete(home, store, run_id)
+    freed = _acts(*_open()).delete_run(run_id)
     if as_json:
         return _print_json({"run": run_id, "freed_bytes": freed})
     typer.echo(f"Deleted run {run_id}; {freed / 1e6:.1f} MB are free again.")
@@ -403,8 +396,9 @@ def disk(
 ) -> None:
     """List what is kept on disk, the largest first, and what uses it."""
     home, store = _open()
-    freed = housekeeping.delete_teacher_outputs(store, home, delete_outputs) if delete_outputs else 0
-    freed += housekeeping.tidy(store, home) if tidy else 0
+    acts = _acts(home, store)
+    freed = acts.delete_teacher_outputs(delete_outputs) if delete_outputs else 0
+    freed += acts.tidy() if tidy else 0
     found = housekeeping.kept(store, home)
     if as_json:
         return _print_json({"freed_bytes": freed, "kept": [dataclasses.asdict(one) for one in found]})
@@ -415,6 +409,24 @@ def disk(
     Console().print(table)
     if freed:
         _say(f"{freed / 1e6:.1f} MB are free again.")
+
+
+@app.command()
+def audit(
+    limit: Annotated[int, typer.Option(min=1, help="So many of the newest.")] = 200,
+    all_of_them: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List who did what, the newest first."""
+    _, store = _open()
+    found = store.audit(None if all_of_them else limit)
+    if as_json:
+        return _print_json([dataclasses.asdict(entry) for entry in found])
+    table = Table("when", "who", "what", "about")
+    for entry in found:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
+        table.add_row(when, *map(_plain, (entry.who, entry.what, entry.about)))
+    Console().print(table)
 
 
 @app.command()
@@ -483,14 +495,12 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the student as a Hugging Face folder, and as ONNX, in a zip."""
-    from studio.service import export as exports
-
     home, store = _open()
     store.run(run_id)
     if onnx and home.model(run_id, "student").is_dir():
         _convert(home, store, run_id)
     with _busy("Packing"):
-        written = exports.student_zip(home, store, run_id, to or Path(f"student-{run_id}.zip"))
+        written = _acts(home, store).export(run_id, to or Path(f"student-{run_id}.zip"))
     if as_json:
         return _print_json({"file": str(written), "bytes": written.stat().st_size})
     typer.echo(f"Wrote {written} ({written.stat().st_size / 1e6:.1f} MB).")
@@ -550,11 +560,9 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Put the student into a new repository of the Hugging Face Hub."""
-    from studio.service import export as exports
-
-    home, store = _open()
+    acts = _acts(*_open())
     with _busy(f"Pushing to {name}"):
-        address = exports.push(home, store, run_id, name, private=not public)
+        address = acts.push(run_id, name, private=not public)
     if as_json:
         return _print_json({"address": address})
     typer.echo(f"Pushed to {address}.")
@@ -607,6 +615,11 @@ def _open() -> tuple[Home, Store]:
     files.recover(home.root)
     store.take_back(is_gone, ownership.INTERRUPTED)
     return home, store
+
+
+def _acts(home: Home, store: Store) -> Acts:
+    """What whoever sits here does: the command line is for those who may read and write the home anyway."""
+    return Acts(people.local(), home, store)
 
 
 def _convert(home: Home, store: Store, run_id: int) -> None:
@@ -757,7 +770,7 @@ def _sizes(row: DatasetRow) -> str:
 
 
 def _dataset_facts(row: DatasetRow) -> dict[str, Any]:
-    names = ("id", "name", "task", "columns", "splits", "labels", "fingerprint", "report")
+    names = ("id", "name", "task", "columns", "splits", "labels", "fingerprint", "report", "made_by")
     return {name: getattr(row, name) for name in names}
 
 

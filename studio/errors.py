@@ -69,6 +69,10 @@ class DiskError(StoreError):
     """Nothing can be written: the disk is full, or the folder is read-only or gone. What was written is not lost."""
 
 
+class AccessError(StudioError):
+    """Whoever asks may not do this."""
+
+
 class ExportError(StudioError):
     """A student cannot be exported as asked."""
 

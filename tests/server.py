@@ -17,14 +17,15 @@ READY = "[data-testid='stApp'][data-test-script-state='notRunning']"
 
 
 @contextlib.contextmanager
-def served(home: Path) -> Iterator[str]:
+def served(home: Path, *options: str, **environment: str) -> Iterator[str]:
     """The address of a running studio whose STUDIO_HOME is `home`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
     log = (home.parent / "server.log").open("wb")
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"STUDIO_HOME": str(home)}, stdout=log, stderr=log)
+    known = os.environ | {"STUDIO_HOME": str(home)} | environment
+    server = subprocess.Popen(command, cwd=ROOT, env=known, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         _wait(address, server)

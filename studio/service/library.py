@@ -104,6 +104,7 @@ def add(
     task: str | None = None,
     columns: Mapping[str, str] | None = None,
     split: Split | None = None,
+    made_by: str | None = None,
 ) -> Added:
     """Check, split and save what was read. `columns` by their role win over those that are guessed.
 
@@ -117,6 +118,7 @@ def add(
     row = save(
         store, home, name, found.rows, found.columns,
         like=like, validation_share=split.validation_share, test_share=split.test_share, seed=split.seed,
+        made_by=made_by,
     )  # fmt: skip
     return Added(row, found.notes, found.guessed, found.unused, found.removed, row.id not in before, found.rows.refused)
 
@@ -165,6 +167,7 @@ def save(
     test_share: float = TEST_SHARE,
     drop_leaked: bool = False,
     seed: int = 0,
+    made_by: str | None = None,
 ) -> DatasetRow:
     """Split, write and list a data set. The same content under the same name gives the one that is there; so does the
     same content without a name.
@@ -185,6 +188,7 @@ def save(
         "fingerprint": digest,
         "columns": columns.as_dict(),
         "report": inspect(rows).model_dump(),
+        "made_by": made_by,
     }
     row = store.add_dataset(name=name, **values) if name else _add_under_a_free_name(store, like, values)
     folder = home.dataset(row.id)

@@ -16,6 +16,7 @@ from studio.data.columns import Columns, guess_task
 from studio.data.uploads import Upload
 from studio.home import Home
 from studio.service import library
+from studio.service.acts import Acts
 from studio.service.program import program_folder
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
@@ -54,10 +55,11 @@ SETTINGS: dict[Demo, dict[str, Any]] = {
 }
 
 
-def start(store: Store, home: Home, demo: Demo, owner: str | None = None) -> RunRow:
+def start(acts: Acts, demo: Demo, owner: str | None = None) -> RunRow:
     """Save the demo's data unless it is there, and queue its run; an `owner` takes it at once."""
-    dataset = add(store, home, demo)
-    return store.submit(config(demo, dataset.name), key=f"demo-{uuid.uuid4()}", owner=owner)
+    acts.require("member")
+    dataset = add(acts.store, acts.home, demo)
+    return acts.start(config(demo, dataset.name), key=f"demo-{uuid.uuid4()}", owner=owner)
 
 
 def config(demo: Demo, dataset: str) -> RunConfig:

@@ -46,6 +46,22 @@ def m005_what_stands_beside_a_verdict(db: Database) -> None:
     db.conn.execute("ALTER TABLE runs ADD COLUMN next_step TEXT")
 
 
+@MIGRATIONS()
+def m006_who_made_what(db: Database) -> None:
+    """`made_by` is an address, NULL where nobody had signed in. The audit log can only be added to."""
+    for table in ("runs", "datasets"):
+        db.conn.execute(f"ALTER TABLE {table} ADD COLUMN made_by TEXT")
+    db.conn.execute(
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL,"
+        " what TEXT NOT NULL, about TEXT NOT NULL)"
+    )
+    for act in ("UPDATE", "DELETE"):
+        db.conn.execute(
+            f"CREATE TRIGGER no_{act.lower()}_of_audit BEFORE {act} ON audit"
+            " BEGIN SELECT RAISE(ABORT, 'the audit log can only be added to'); END"
+        )
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

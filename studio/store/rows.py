@@ -12,7 +12,8 @@ OVER: tuple[Status, ...] = ("finished", "stopped", "failed")
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """A saved data set. `splits` counts rows; `columns` names where input and label came from."""
+    """A saved data set. `splits` counts rows; `columns` names where input and label came from; `made_by` is the address
+    of who saved it, None where nobody had signed in."""
 
     id: int
     name: str
@@ -23,6 +24,7 @@ class DatasetRow:
     columns: dict[str, str]
     report: dict[str, Any]
     created_at: float
+    made_by: str | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -35,6 +37,7 @@ class RunRow:
     """One run as it stands. Times are seconds since 1970; `total` is None where a phase does not know its length.
 
     `owner` is the process that carries it, or did last, and `beat` its heartbeat; batches are cut into `parts`.
+    `made_by` is the address of who started it, None where nobody had signed in.
     `unreadable` says why this version cannot read the run's settings; `config` is then what it can read of them.
     """
 
@@ -65,6 +68,7 @@ class RunRow:
     unreadable: str = ""
     cautions: tuple[Caution, ...] = ()
     next_step: NextStep | None = None
+    made_by: str | None = None
 
     @property
     def can_resume(self) -> bool:
@@ -114,6 +118,17 @@ class LogRow:
     time: float
     level: str
     message: str
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """Who did what, and to what."""
+
+    id: int
+    time: float
+    who: str
+    what: str
+    about: str
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from studio.errors import ConfigError, DataError, StoreError, StudioError
 from studio.home import Home
 from studio.store.connection import connect, file_number, gone, in_words
 from studio.store.migrations import MIGRATIONS
-from studio.store.rows import Carried, Cursor, DatasetRow, Lease, LogRow, PhaseRow, Point, RunRow
+from studio.store.rows import AuditRow, Carried, Cursor, DatasetRow, Lease, LogRow, PhaseRow, Point, RunRow
 
 BUSY_MILLISECONDS = 15_000
 MOST_DEATHS = 15
@@ -53,6 +53,7 @@ class Store:
         fingerprint: str,
         columns: dict[str, str],
         report: dict[str, Any],
+        made_by: str | None = None,
     ) -> DatasetRow:
         """Take a name and an id for a data set whose files are about to be written; see `dataset_ready`.
 
@@ -67,6 +68,7 @@ class Store:
             "columns": json.dumps(columns),
             "report": json.dumps(report),
             "created_at": time.time(),
+            "made_by": made_by,
         }
         with self._db.atomic():
             self._db.execute("DELETE FROM datasets WHERE name = ? AND NOT ready", [name])  # takes the write lock first
@@ -142,7 +144,7 @@ class Store:
 
     # --- runs
 
-    def submit(self, config: RunConfig, *, key: str, owner: str | None = None) -> RunRow:
+    def submit(self, config: RunConfig, *, key: str, owner: str | None = None, made_by: str | None = None) -> RunRow:
         """Queue a run. The same `key` gives the same run, however often it is asked for.
 
         With an `owner` the run is claimed at once. Raises where the data set is unknown or the task does not fit.
@@ -158,9 +160,18 @@ class Store:
         now = time.time()
         with self._on_the_disk():
             self._db.execute(
-                "INSERT INTO runs (request_key, status, config, dataset_id, owner, created_at, started_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_key) DO NOTHING",
-                [key, "running" if owner else "queued", full.model_dump_json(), dataset.id, owner, now, owner and now],
+                "INSERT INTO runs (request_key, status, config, dataset_id, owner, created_at, started_at, made_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_key) DO NOTHING",
+                [
+                    key,
+                    "running" if owner else "queued",
+                    full.model_dump_json(),
+                    dataset.id,
+                    owner,
+                    now,
+                    owner and now,
+                    made_by,
+                ],
             )
         return _run(self._rows("SELECT * FROM runs WHERE request_key = ?", [key])[0])
 
@@ -469,7 +480,22 @@ class Store:
             "cautions": [caution.model_dump() for caution in run.cautions],
             "next_step": run.next_step.model_dump() if run.next_step else None,
             "error": {"kind": run.error, "message": run.message, "cure": run.cure} if run.error else None,
+            "made_by": run.made_by,
         }
+
+    # --- the audit log
+
+    def note(self, who: str, what: str, about: str = "") -> None:
+        """Write down that somebody did something. What stands here can be neither changed nor taken away."""
+        with self._on_the_disk():
+            self._db.execute(
+                "INSERT INTO audit (time, who, what, about) VALUES (?, ?, ?, ?)", [time.time(), who, what, about]
+            )
+
+    def audit(self, limit: int | None = 200) -> list[AuditRow]:
+        """The newest entries first, all of them where `limit` is None."""
+        sql = "SELECT id, time, who, what, about FROM audit ORDER BY id DESC LIMIT ?"
+        return [AuditRow(**row) for row in self._rows(sql, [-1 if limit is None else limit])]
 
     # --- the lease
 
@@ -666,7 +692,7 @@ class Store:
 
 
 def _dataset(row: dict[str, Any]) -> DatasetRow:
-    plain = {name: row[name] for name in ("id", "name", "task", "fingerprint", "created_at")}
+    plain = {name: row[name] for name in ("id", "name", "task", "fingerprint", "created_at", "made_by")}
     return DatasetRow(**plain, **{name: json.loads(row[name]) for name in ("labels", "splits", "columns", "report")})
 
 

@@ -1,13 +1,14 @@
-"""The server answers under its own names, and shows files and figures only to who may see them."""
+"""The server answers under its own names, to its own pages, and starts only where it is known who may come in."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from starlette.requests import Request
+from streamlit.errors import StreamlitSecretNotFoundError
 
-from pages import _access
-from pages._access import Door, content_policy
+from pages import _access, _door
+from pages._access import content_policy, why_not_to_start
+from pages._door import Door
 
 
 class Reached(Exception):
@@ -18,15 +19,16 @@ async def studio(scope, receive, send):
     raise Reached
 
 
-def status(path="/", host="127.0.0.1:8501", kind="http", method="GET", cookie=""):
+def status(path="/", host="127.0.0.1:8501", kind="http", **headers):
     """The status that the door answers with; 200 where it lets the request through."""
     sent = []
 
     async def send(message):
         sent.append(message)
 
-    headers = [(b"host", host.encode()), (b"cookie", cookie.encode())]
-    scope = {"type": kind, "path": path, "method": method, "headers": headers, "query_string": b""}
+    sent_with = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
+    raw = [(name.encode(), value.encode()) for name, value in sent_with.items()]
+    scope = {"type": kind, "path": path, "method": "GET", "headers": raw, "query_string": b""}
     try:
         with ThreadPoolExecutor(1) as thread:  # a browser test leaves a loop in the thread of the tests
             thread.submit(lambda: asyncio.run(Door(studio)(scope, None, send))).result()
@@ -37,11 +39,12 @@ def status(path="/", host="127.0.0.1:8501", kind="http", method="GET", cookie=""
 
 @pytest.fixture
 def options(monkeypatch):
-    """The options of the server, and whether a login is set up."""
-    values = {"server.address": "127.0.0.1", "server.allowedHosts": []}
+    """The options of the server, which has no login."""
+    values = {"server.address": "127.0.0.1", "server.allowedHosts": [], "secrets.files": []}
     monkeypatch.setattr(_access.st, "get_option", values.get)
-    monkeypatch.setattr(_access, "has_login", lambda: values.get("login", False))
-    return values
+    _access.has_login.cache_clear()
+    yield values
+    _access.has_login.cache_clear()
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
@@ -53,7 +56,8 @@ def test_on_this_machine_a_foreign_name_gets_403_whatever_it_asks_for(options, k
         assert status(path, host, kind) == 200
 
 
-def test_a_proxy_is_let_through_under_the_names_that_are_set(options):
+def test_a_proxy_is_let_through_under_the_names_that_are_set(options, monkeypatch):
+    monkeypatch.setenv("STUDIO_LOGIN", "elsewhere")
     assert status(host="studio.example") == 403
     options["server.allowedHosts"] = ["studio.example", "*.inner.example"]
     assert [status(host=host) for host in ("studio.example", "a.inner.example", "localhost", "b.example")] == [
@@ -61,21 +65,93 @@ def test_a_proxy_is_let_through_under_the_names_that_are_set(options):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["/_stcore/upload_file/session/file", "/_stcore/metrics", "/media/abc.png"])
-@pytest.mark.parametrize("setting", [{"server.address": "0.0.0.0"}, {"login": True}])
-def test_uploads_files_and_figures_are_refused_before_a_login(options, monkeypatch, path, setting):
-    assert status(path) == 200, "on this machine alone there is no login"
+def test_on_this_machine_the_page_of_another_site_and_a_proxy_nobody_told_of_get_403(options):
+    for kind in ("http", "websocket"):
+        assert status(kind=kind, origin="http://localhost:8501") == 200
+        for origin in ("https://studio.example", "null", "http://localhost.evil.example", "x["):
+            assert status(kind=kind, origin=origin) == 403
+        for name in _door.FORWARDED:
+            assert status(kind=kind, **{name: "192.0.2.7"}) == 403
+
+
+@pytest.mark.parametrize("setting", [{"server.address": "0.0.0.0"}, {"server.allowedHosts": ["studio.example"]}])
+def test_without_a_login_a_network_or_a_proxy_gets_nothing_and_the_server_does_not_start(options, monkeypatch, setting):
+    assert why_not_to_start() is None
     options.update(setting)
-    assert status(path) == 403
-    assert status("/") == 200, "the page with the login is shown"
-    monkeypatch.setattr(_access, "is_signed_in", lambda request: True)
-    assert status(path) == 200
+    assert "no login is set up" in str(why_not_to_start())
+    for path in ("/", "/_stcore/upload_file/session/file", "/_stcore/metrics", "/media/abc.png", "/auth/login"):
+        assert status(path) == 403
+    assert status("/_stcore/stream", kind="websocket") == 403
+    monkeypatch.setenv("STUDIO_LOGIN", "elsewhere")
+    assert why_not_to_start() is None
+    assert status() == 200
 
 
-@pytest.mark.parametrize("cookie", ["", "_streamlit_user=1", '_streamlit_user="{\\"is_logged_in\\": true}"'])
-def test_a_cookie_that_the_server_did_not_sign_is_no_login(cookie):
-    scope = {"type": "http", "path": "/", "headers": [(b"cookie", cookie.encode())], "method": "GET"}
-    assert not _access.is_signed_in(Request(scope))
+def test_a_word_that_means_nothing_does_not_take_the_login_away(options, monkeypatch):
+    options["server.address"] = "0.0.0.0"
+    monkeypatch.setenv("STUDIO_LOGIN", "off")
+    assert "can only be 'elsewhere', got 'off'" in str(why_not_to_start())
+    assert status() == 403
+
+
+def test_a_file_of_secrets_that_cannot_be_read_counts_as_one_that_asks_for_a_login(options, monkeypatch, tmp_path):
+    file = tmp_path / "secrets.toml"
+    file.write_text("[auth")
+    options["secrets.files"] = [str(file)]
+
+    class Broken:
+        def __contains__(self, name):
+            raise StreamlitSecretNotFoundError("damaged")
+
+    monkeypatch.setattr(_access.st, "secrets", Broken())
+    assert _access.needs_login()
+
+
+AUTH = {
+    "redirect_uri": "https://studio.example/oauth2callback",
+    "cookie_secret": "0123456789abcdef0123456789abcdef",
+    "client_id": "studio",
+    "client_secret": "secret",
+    "server_metadata_url": "https://provider.example/.well-known/openid-configuration",
+}
+
+
+@pytest.fixture
+def login(options, monkeypatch):
+    """The section [auth] of a server that has one, to be changed."""
+
+    class Secrets(dict):
+        def load_if_toml_exists(self):
+            return True
+
+    secrets = Secrets(auth=dict(AUTH))
+    monkeypatch.setattr(_access.st, "secrets", secrets)
+    monkeypatch.setattr("streamlit.auth_util.secrets_singleton", secrets)
+    return secrets["auth"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("cookie_secret", "xxx", "fewer than 32 characters"),
+        ("redirect_uri", "https://studio.example/", "does not end in /oauth2callback"),
+        ("client_id", None, "missing the following keys: ['client_id']"),
+        ("cookie_secret", None, 'missing the "cookie_secret" key'),
+    ],
+)
+def test_a_login_that_cannot_work_or_can_be_guessed_is_refused_at_the_start(login, monkeypatch, name, value, told):
+    monkeypatch.setenv("STUDIO_ADMINS", "ada@example.org")
+    assert why_not_to_start() is None
+    login.pop(name)
+    if value is not None:
+        login[name] = value
+    assert told in str(why_not_to_start())
+
+
+def test_a_login_that_nobody_could_pass_is_refused_at_the_start(login, monkeypatch):
+    assert "Nobody may enter" in str(why_not_to_start())
+    monkeypatch.setenv("STUDIO_MEMBERS", "everybody")
+    assert "names 'everybody', which is no person" in str(why_not_to_start())
 
 
 def test_pages_may_load_and_send_nothing_elsewhere():

@@ -37,7 +37,7 @@ def test_a_server_open_to_a_network_shows_nothing_without_a_login(app, monkeypat
     app.run()
     assert not app.exception
     assert not [button for button in app.button if (button.key or "").startswith("demo-")]
-    assert "open to the network" in words(app)
+    assert words(app) == "Sign in first."
 
 
 @pytest.mark.parametrize("page_file", PAGES)

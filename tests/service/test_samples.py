@@ -2,7 +2,8 @@ from collections import Counter
 
 from studio.config.run import UNLABELLED
 from studio.data.folder import load
-from studio.service import samples
+from studio.service import people, samples
+from studio.service.acts import Acts
 
 
 def test_the_support_messages_are_many_varied_and_without_copies(store, home):
@@ -24,6 +25,7 @@ def test_both_demos_keep_labels_on_few_training_rows_and_on_all_test_rows(store,
 
 
 def test_starting_a_demo_twice_makes_two_runs_on_one_data_set(store, home):
-    first, second = samples.start(store, home, "images"), samples.start(store, home, "images")
+    acts = Acts(people.local(), home, store)
+    first, second = samples.start(acts, "images"), samples.start(acts, "images")
     assert first.id != second.id
     assert first.dataset_id == second.dataset_id

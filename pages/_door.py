@@ -1,0 +1,143 @@
+"""The server's door, which every request passes: foreign names stay out, and before a login nothing is opened but the
+login itself."""
+
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pages import _login as login
+from pages._access import allowed_hosts, has_login, is_allowed, is_guarded_elsewhere, needs_login, own_address
+from studio.errors import AccessError, StudioError
+from studio.service.people import Person
+
+Note = Callable[[str, str, str], None]
+"""Writes who did what to what into the audit log."""
+
+OPEN = ("/_stcore/health", "/auth/login", login.LOGOUT, login.CALLBACK)
+"""What a stranger may ask for: whether the server lives, and the login."""
+
+NO_PAGES = ("/_stcore/", "/media/", "/static/", "/component/", "/studio-assets/", "/app/static/")
+"""Below these no person looks for a page: a short answer is enough."""
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+FOREIGN = "The studio does not answer under this name. Set server.allowedHosts to the names that it has."
+PROXIED = (
+    "A proxy passes this on, and the studio does not know of one: set server.allowedHosts and a login, as "
+    "docs/deploy.md shows."
+)
+NO_PROVIDER = "The studio is open to the network, and no login is set up."
+
+
+class Door:
+    """Refuses what may not come in; lets a person sign in, and writes down who did."""
+
+    def __init__(self, app: ASGIApp, note: Note | None = None) -> None:
+        self.app, self.note = app, note or (lambda who, what, about: None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        connection = HTTPConnection(scope)
+        answer = _foreign(connection) or (_before_login(connection) if needs_login() else None)
+        if answer is None:
+            is_callback = scope["type"] == "http" and needs_login() and _path(connection) == login.CALLBACK
+            return await self.app(scope, receive, self._after_login(connection, send) if is_callback else send)
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        await answer(scope, receive, send)
+
+    def _after_login(self, connection: HTTPConnection, send: Send) -> Send:
+        """What Streamlit answers when a login ends: it leads back to the page that was asked for, its cookies travel
+        encrypted where the server is reached that way, and the log says who has come."""
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                cookies = login.set_cookies(message["headers"])
+                if login.claims(cookies) is not None:
+                    wanted = unquote(connection.cookies.get(login.WANTED, ""))
+                    headers["location"] = login.safe_address(wanted)
+                    await run_in_threadpool(self._write_down, cookies)
+                message["headers"] = [_encrypted(name, value) for name, value in message["headers"]]
+                gone = f"{login.WANTED}=; Max-Age=0; Path={login.base() or '/'}; HttpOnly; SameSite=Lax"
+                MutableHeaders(scope=message).append("set-cookie", gone)
+            await send(message)
+
+        return send_on
+
+    def _write_down(self, cookies: dict[str, str]) -> None:
+        told = login.claims(cookies) or {}
+        try:
+            person = login.who(cookies)
+            self.note(person.name if person else "", "login", person.role if person else "")
+        except AccessError as error:
+            self.note(str(told.get("email", "")), "refused login", error.message)
+
+
+def _encrypted(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    is_cookie = name.lower() == b"set-cookie" and b"secure" not in value.lower()
+    return (name, value + b"; Secure") if is_cookie and own_address().startswith("https:") else (name, value)
+
+
+def _path(connection: HTTPConnection) -> str:
+    """The path below the one at which the server answers."""
+    path = connection.scope["path"]
+    return path.removeprefix(login.base()) if path.startswith(f"{login.base()}/") else path
+
+
+def _foreign(connection: HTTPConnection) -> Response | None:
+    """A refusal for a request under another name, or from a page of another site, or through a proxy that nobody told
+    of; a login guards against the last two by itself."""
+    if not is_allowed(connection.headers.get("host"), allowed_hosts()):
+        return PlainTextResponse(FOREIGN, 403)
+    if needs_login() or is_guarded_elsewhere():
+        return None
+    origin = connection.headers.get("origin")
+    if origin is not None and not is_allowed(_host_of(origin), allowed_hosts()):
+        return PlainTextResponse(FOREIGN, 403)
+    if any(name in connection.headers for name in FORWARDED):
+        return PlainTextResponse(PROXIED, 403)
+    return None
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
+
+
+def _before_login(connection: HTTPConnection) -> Response | None:
+    """None for what may be asked for: everything by who is signed in and on a list, by others the login."""
+    path, is_page = _path(connection), connection.scope["type"] == "http"
+    if not has_login():
+        return PlainTextResponse(NO_PROVIDER, 403)
+    if path in OPEN:
+        return None
+    if path == login.SIGN_IN and is_page:
+        return login.to_provider(connection)
+    try:
+        person = login.who(connection.cookies)
+    except StudioError as error:
+        return _refusal(connection, path, error)
+    if person is None:
+        return _refusal(connection, path)
+    return _above_role(connection, path, person)
+
+
+def _refusal(connection: HTTPConnection, path: str, error: StudioError | None = None) -> Response:
+    wants_page = connection.scope["type"] == "http" and connection.scope["method"] in ("GET", "HEAD")
+    if wants_page and not path.startswith(NO_PAGES):
+        return login.sign_in_page(connection, error)
+    return PlainTextResponse(str(error), 403) if error else PlainTextResponse("Sign in first.", 401)
+
+
+def _above_role(connection: HTTPConnection, path: str, person: Person) -> Response | None:
+    if path.startswith("/_stcore/upload_file") and not person.has("member"):
+        return PlainTextResponse("A viewer uploads nothing.", 403)
+    return None

@@ -1,0 +1,139 @@
+"""The login at the server's door: the page that asks for it, the way to the provider and back to where one was going.
+
+Streamlit signs the cookie and speaks with the provider; what a person may do is said by `studio.service.people`. No
+page of the studio, and no socket, is opened before that.
+"""
+
+import html
+import json
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import streamlit as st
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+from pages._access import own_address
+from studio.errors import StudioError
+from studio.service import people
+from studio.service.people import Person
+
+SIGN_IN, LOGOUT, CALLBACK = "/sign-in", "/auth/logout", "/oauth2callback"
+WANTED = "studio_wanted"
+"""The cookie that remembers, for as long as a login takes, which page was asked for."""
+
+LOGIN_SECONDS, LONGEST_ADDRESS = 600, 2000
+ICON = (Path(__file__).parents[1] / "assets" / "icon.svg").read_text(encoding="utf-8")
+
+
+def claims(cookies: Mapping[str, str]) -> dict[str, Any] | None:
+    """What the provider said of whoever sends these cookies; None where this server has not signed them, or signed them
+    under another address."""
+
+    def signed(name: str) -> bytes | None:
+        value = cookies.get(name)
+        try:
+            return None if value is None else decode_signed_value(get_cookie_secret(), name, value.encode("latin-1"))
+        except UnicodeEncodeError:
+            return None
+
+    value = get_cookie_with_chunks(signed, USER_COOKIE_NAME)
+    try:
+        told = json.loads(value) if value else None
+    except ValueError:
+        return None
+    is_own = isinstance(told, dict) and told.get("is_logged_in") is True and told.get("origin") == own_address()
+    return told if is_own else None
+
+
+def who(cookies: Mapping[str, str]) -> Person | None:
+    """Who sends these cookies; None where nobody has signed in. Raises `AccessError` for who may not enter."""
+    told = claims(cookies)
+    return None if told is None else people.person(told)
+
+
+def base() -> str:
+    """The path below which the server answers: "" or "/studio"."""
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
+
+
+def safe_address(address: str) -> str:
+    """The address of a page of this server, else that of its first one.
+
+    >>> safe_address("/run?run=3"), safe_address("//evil.example"), safe_address("https://evil.example")
+    ('/run?run=3', '/', '/')
+    >>> safe_address("/\\\\evil.example"), safe_address("/run\\r\\nSet-Cookie: x"), safe_address("")
+    ('/', '/', '/')
+    """
+    is_own = address.startswith("/") and not address.startswith("//") and len(address) <= LONGEST_ADDRESS
+    is_plain = address.isascii() and address.isprintable() and not set(address) & set('\\ "<>;,')
+    leads_on = not address.startswith((base() + SIGN_IN, base() + LOGOUT, base() + CALLBACK))
+    return address if is_own and is_plain and leads_on else f"{base()}/"
+
+
+def asked_for(connection: HTTPConnection) -> str:
+    """The page that a request asks for, with its query."""
+    query = connection.url.query
+    return safe_address(quote(connection.url.path, safe="/%") + (f"?{query}" if query else ""))
+
+
+def sign_in_page(connection: HTTPConnection, refused: StudioError | None = None) -> Response:
+    """What a stranger gets in place of every page (401), and who may not enter (403)."""
+    onward = f"{base()}{SIGN_IN}?{urlencode({'next': asked_for(connection)})}"
+    if refused is None:
+        words, link, name = "Sign in to see your runs.", onward, "Sign in"
+    else:
+        words, link, name = str(refused), f"{base()}{LOGOUT}", "Use another account"
+    page = _PAGE.format(icon=ICON, words=html.escape(words), link=html.escape(link), name=html.escape(name))
+    return HTMLResponse(page, 401 if refused is None else 403, {"Cache-Control": "no-store"})
+
+
+def to_provider(connection: HTTPConnection) -> Response:
+    """On to the provider, with a note of where to come back to."""
+    token = encode_provider_token("default")
+    answer = RedirectResponse(
+        f"{base()}/auth/login?{urlencode({'provider': token})}", 302, {"Cache-Control": "no-store"}
+    )
+    wanted = safe_address(connection.query_params.get("next", ""))
+    answer.set_cookie(WANTED, quote(wanted, safe=""), LOGIN_SECONDS, path=base() or "/", httponly=True, samesite="lax",
+                      secure=own_address().startswith("https:"))  # fmt: skip
+    return answer
+
+
+def set_cookies(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The cookies that an answer sets."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() == b"set-cookie":
+            try:
+                found |= {key: morsel.value for key, morsel in SimpleCookie(value.decode("latin-1")).items()}
+            except CookieError:
+                continue
+    return found
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Distillation Studio</title>
+<style>
+:root {{ color-scheme: light dark; --paper: #fcfbf8; --ink: #1f2a30; --teal: #0f766e; --on: #ffffff; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --paper: #11171c; --ink: #e4e8ea; --teal: #2dd4bf; --on: #11171c; }} }}
+body {{ background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; margin: 18vh auto 0;
+  max-width: 26rem; padding: 0 1.5rem; }}
+svg {{ width: 3rem; height: 3rem; }}
+h1 {{ font: 600 2rem/1.2 Georgia, serif; margin: 1rem 0 .5rem; }}
+a {{ display: inline-block; margin-top: 1rem; padding: .6rem 1.2rem; border-radius: .5rem; background: var(--teal);
+  color: var(--on); text-decoration: none; }}
+a:focus-visible {{ outline: 3px solid var(--ink); outline-offset: 2px; }}
+</style></head>
+<body><main>{icon}<h1>Distillation Studio</h1><p>{words}</p><a href="{link}">{name}</a></main></body>
+</html>
+"""

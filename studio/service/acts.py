@@ -1,0 +1,193 @@
+"""What a person does with runs and data sets: whether it is allowed, the deed itself, and a line in the audit log.
+
+Pages, command line and Python go through here for whatever changes something; reading goes to the store.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.config.references import ModelReference
+from studio.config.run import RunConfig
+from studio.errors import AccessError
+from studio.home import Home
+from studio.service import export, housekeeping, ownership, people, runs
+from studio.service.people import Person, Role
+from studio.store.rows import DatasetRow, RunRow
+from studio.store.store import Store
+
+if TYPE_CHECKING:
+    from studio.data.cleaning import Rows
+    from studio.data.columns import Columns
+    from studio.service.library import Added, Files
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Every method raises `AccessError` where the person may not do it, and what the deed itself raises."""
+
+    person: Person
+    home: Home
+    store: Store
+
+    def may_change(self, row: RunRow | DatasetRow) -> bool:
+        return self.person.may_change(row.made_by)
+
+    # --- runs
+
+    def start(self, config: RunConfig, *, key: str, owner: str | None = None) -> RunRow:
+        """Queue a run; with an `owner` it is claimed at once."""
+        self.require_models(config)
+        run = self.store.submit(config, key=key, owner=owner, made_by=self.person.address)
+        self.note("start", f"run {run.id}")
+        return run
+
+    def stop(self, run_id: int, pause: bool = False) -> None:
+        self._require_mine(self.store.run(run_id))
+        self.store.request_stop(run_id, pause)
+        self.note("pause" if pause else "stop", f"run {run_id}")
+
+    def resume(self, run_id: int, owner: str | None = None) -> RunRow:
+        run = self.store.run(run_id)
+        self._require_mine(run)
+        self.require_models(run.config)
+        resumed = self.store.resume(run_id, owner)
+        self.note("resume", f"run {run_id}")
+        return resumed
+
+    def take_back(self, run_id: int) -> RunRow:
+        self._require_mine(self.store.run(run_id))
+        run = ownership.take_back(self.store, run_id)
+        self.note("take back", f"run {run_id}")
+        return run
+
+    def move(self, run_id: int, place: int) -> None:
+        self._require_mine(self.store.run(run_id))
+        self.store.move(run_id, place)
+        self.note("move", f"run {run_id} to place {max(0, place) + 1} of the queue")
+
+    def archive(self, run_id: int, archived: bool = True) -> None:
+        self._require_mine(self.store.run(run_id))
+        self.store.archive(run_id, archived)
+        self.note("archive" if archived else "unarchive", f"run {run_id}")
+
+    def delete_run(self, run_id: int) -> int:
+        """Returns the bytes that are free again."""
+        self._require_mine(self.store.run(run_id))
+        freed = runs.delete(self.home, self.store, run_id)
+        self.note("delete", f"run {run_id}")
+        return freed
+
+    # --- data sets
+
+    def save(self, name: str, rows: "Rows", columns: "Columns", **split: Any) -> DatasetRow:
+        from studio.service import library
+
+        self.require("member")
+        saved = library.save(self.store, self.home, name, rows, columns, made_by=self.person.address, **split)
+        self.note("save", _named(saved))
+        return saved
+
+    def add(self, files: "Files", **how: Any) -> "Added":
+        from studio.service import library
+
+        self.require("member")
+        added = library.add(self.store, self.home, files, made_by=self.person.address, **how)
+        self.note("save", _named(added.row))
+        return added
+
+    def rename(self, reference: str | int, name: str) -> DatasetRow:
+        from studio.service import library
+
+        before = self.store.dataset(reference)
+        self._require_mine(before)
+        row = library.rename(self.store, self.home, before.id, name)
+        self.note("rename", f"{_named(before)} to {row.name!r}")
+        return row
+
+    def delete_dataset(self, reference: str | int) -> int:
+        """Returns the bytes that are free again."""
+        from studio.service import library
+
+        row = self.store.dataset(reference)
+        self._require_mine(row)
+        freed = library.delete(self.store, self.home, row.id)
+        self.note("delete", _named(row))
+        return freed
+
+    # --- what leaves the studio, and its settings
+
+    def export(self, run_id: int, target: Path) -> Path:
+        """Write the student as a zip; returns where."""
+        self.require("member")
+        file = export.student_zip(self.home, self.store, run_id, target)
+        self.note("export", f"run {run_id}")
+        return file
+
+    def push(self, run_id: int, name: str, private: bool = True) -> str:
+        """Put the student into a new repository of the Hugging Face Hub; returns its address."""
+        self._require_mine(self.store.run(run_id))
+        address = export.push(self.home, self.store, run_id, name, private)
+        self.note("export", f"run {run_id} to {address}")
+        return address
+
+    def delete_teacher_outputs(self, name: str) -> int:
+        """Returns the bytes that are free again."""
+        return self._as_admin(lambda: housekeeping.delete_teacher_outputs(self.store, self.home, name), name)
+
+    def tidy(self) -> int:
+        """Returns the bytes that are free again."""
+        return self._as_admin(lambda: housekeeping.tidy(self.store, self.home), "what had its time")
+
+    def _as_admin(self, deed: Callable[[], int], about: str) -> int:
+        self.require("admin")
+        freed = deed()
+        self.note("settings", f"deleted teacher outputs or uploads: {about}")
+        return freed
+
+    # --- who may what
+
+    def require(self, role: Role) -> None:
+        if not self.person.has(role):
+            raise AccessError(
+                f"{self.person.name} is a {self.person.role}: this is for {role}s.",
+                "Ask an admin to do it, or to give you that role.",
+            )
+
+    def require_models(self, config: RunConfig) -> None:
+        """Whoever is no admin opens folders of models only where `STUDIO_MODEL_FOLDERS` says so."""
+        self.require("member")
+        if self.person.has("admin"):
+            return
+        for reference in _references(config):
+            if reference.source == "folder" and not people.may_open(reference.path):
+                raise AccessError(
+                    "Folders of the studio's machine can be opened by admins, by others only below those that "
+                    f"STUDIO_MODEL_FOLDERS names; {reference} is elsewhere.",
+                    "Choose another model, or ask an admin.",
+                )
+
+    def note(self, what: str, about: str) -> None:
+        self.store.note(self.person.name, what, about)
+
+    def _require_mine(self, row: RunRow | DatasetRow) -> None:
+        if not self.may_change(row):
+            name = f"run {row.id}" if isinstance(row, RunRow) else f"data set {row.name!r}"
+            raise AccessError(
+                f"{self.person.name} may not change {name}: it belongs to {row.made_by or 'nobody who signed in'}.",
+                "Ask its owner or an admin.",
+            )
+
+
+def _references(config: RunConfig) -> list[ModelReference]:
+    """Every model that a config names, wherever it names one."""
+    told: list[object] = []
+    for value in config.model_dump(mode="json").values():
+        told += value if isinstance(value, list) else [value]
+    found = (ModelReference.find(one) for one in told if isinstance(one, str))
+    return [reference for reference in found if reference is not None]
+
+
+def _named(row: DatasetRow) -> str:
+    return f"data set {row.id}, {row.name!r}"

@@ -1,0 +1,193 @@
+"""Before a login the door opens for nothing but the login; after it, for what the person's role allows."""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from http.cookies import SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+from pages import _access, _door, _login
+from pages._door import Door
+
+SECRET, ADDRESS = "0123456789abcdef0123456789abcdef", "https://studio.example"
+PERSON = {"email": "Ada@Example.org", "email_verified": True, "is_logged_in": True, "origin": ADDRESS}
+
+
+@pytest.fixture(autouse=True)
+def server(monkeypatch):
+    """Options of a server behind a proxy, with a login."""
+    options = {"server.address": "127.0.0.1", "server.allowedHosts": ["studio.example"], "server.baseUrlPath": ""}
+    monkeypatch.setattr(_access.st, "get_option", options.get)
+    for module in (_access, _door):
+        monkeypatch.setattr(module, "has_login", lambda: True)
+    for module in (_door, _login):
+        monkeypatch.setattr(module, "own_address", lambda: ADDRESS)
+    monkeypatch.setattr(_login, "get_cookie_secret", lambda: SECRET)
+    monkeypatch.setattr(_login, "encode_provider_token", lambda name: f"token-{name}")
+    for name in ("STUDIO_VIEWERS", "STUDIO_MEMBERS", "STUDIO_ADMINS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STUDIO_MEMBERS", "ada@example.org")
+    return options
+
+
+def signed(secret=SECRET, **claims) -> str:
+    value = create_signed_value(secret, USER_COOKIE_NAME, json.dumps(PERSON | claims))
+    return f"{USER_COOKIE_NAME}={value.decode()}"
+
+
+class Answer:
+    """What comes back: the status, 200 where the request came through; headers; text."""
+
+    def __init__(self, sent):
+        self.status = 403 if sent[0]["type"] == "websocket.close" else sent[0]["status"]
+        self.headers = [(name.decode(), value.decode()) for name, value in sent[0].get("headers", [])]
+        self.text = b"".join(message.get("body", b"") for message in sent[1:]).decode()
+
+    def header(self, name):
+        return dict(self.headers).get(name)
+
+
+def ask(path="/", cookie="", kind="http", method="GET", query="", answers=(), noted=None):
+    """Send a request to the door; behind it stands a studio that answers 200 with the headers `answers`."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def studio(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": list(answers)})
+
+    def note(*entry):
+        (noted if noted is not None else []).append(entry)
+
+    headers = [(b"host", b"studio.example"), (b"cookie", cookie.encode())]
+    scope = {"type": kind, "path": path, "method": method, "headers": headers, "query_string": query.encode(),
+             "scheme": "https", "server": ("studio.example", 443)}  # fmt: skip
+    with ThreadPoolExecutor(1) as thread:  # a browser test leaves a loop in the thread of the tests
+        thread.submit(lambda: asyncio.run(Door(studio, note)(scope, None, send))).result()
+    return Answer(sent)
+
+
+ROUTES = ["/_stcore/upload_file/session/file", "/_stcore/metrics", "/media/abc.png", "/_stcore/host-config",
+          "/static/js/index.js", "/studio-assets/plotly.min.js", "/_stcore/agent/interact"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
+def test_without_a_login_uploads_media_and_figures_get_401(path, method):
+    assert ask(path, method=method).status == 401
+    assert ask(path, signed(), method=method).status == 200
+
+
+@pytest.mark.parametrize("path", ["//media/abc.png", "/x/../media/abc.png", "/_stcore", "/MEDIA/a", "/sign-in/media"])
+def test_no_spelling_of_a_path_opens_the_door(path):
+    assert ask(path).status == 401
+
+
+def test_without_a_login_there_is_no_socket():
+    assert ask("/_stcore/stream", kind="websocket").status == 403
+    assert ask("/_stcore/stream", signed(), kind="websocket").status == 200
+    assert ask("/sign-in", kind="websocket").status == 403
+
+
+def test_a_stranger_sees_the_login_and_whether_the_server_lives():
+    page = ask("/run", query="run=3")
+    assert page.status == 401
+    assert 'href="/sign-in?next=%2Frun%3Frun%3D3"' in page.text
+    assert ask("/_stcore/health").status == 200
+
+
+def test_the_login_begins_with_a_note_of_the_page_that_was_asked_for():
+    answer = ask("/sign-in", query="next=%2Frun%3Frun%3D3")
+    assert answer.status == 302
+    assert answer.header("location") == "/auth/login?provider=token-default"
+    cookie = answer.header("set-cookie")
+    assert cookie.startswith("studio_wanted=%2Frun%3Frun%3D3;")
+    assert {"HttpOnly", "Secure", "SameSite=lax"} <= set(cookie.split("; "))
+
+
+def logged_in(cookie, wanted=""):
+    """What the door makes of Streamlit's answer at the end of a login, and what it writes down."""
+    noted = []
+    headers = [(b"location", b"/"), (b"set-cookie", f"{cookie}; HttpOnly".encode())]
+    return ask("/oauth2callback", f"studio_wanted={wanted}", answers=headers, noted=noted), noted
+
+
+def test_a_deep_link_survives_the_login_and_the_login_is_written_down():
+    answer, noted = logged_in(signed(), "%2Frun%3Frun%3D3")
+    assert answer.header("location") == "/run?run=3"
+    assert noted == [("ada@example.org", "login", "member")]
+    cookies = [value for name, value in answer.headers if name == "set-cookie"]
+    assert all("Secure" in value for value in cookies if value.startswith(USER_COOKIE_NAME))
+    assert any(SimpleCookie(value)["studio_wanted"]["max-age"] == "0" for value in cookies if "wanted" in value)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example", "//evil.example", "%2F%2Fevil.example", "/\\evil", "/auth/logout"]
+)
+def test_a_login_never_leads_to_another_server(wanted):
+    assert logged_in(signed(), wanted)[0].header("location") == "/"
+
+
+def test_a_login_of_somebody_on_no_list_is_written_down_as_refused():
+    _, noted = logged_in(signed(email="eve@example.org"))
+    assert noted == [("eve@example.org", "refused login", "eve@example.org may not use this studio.")]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"email": "eve@example.org"}, {"email_verified": False}, {"email_verified": None}, {"email": None}, {"email": 1}],
+)
+def test_an_account_that_is_not_verified_or_on_no_list_gets_403_everywhere(claims):
+    page = ask("/run", signed(**claims))
+    assert page.status == 403
+    assert "/auth/logout" in page.text
+    for path in ROUTES:
+        assert ask(path, signed(**claims)).status == 403
+    assert ask("/_stcore/stream", signed(**claims), kind="websocket").status == 403
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        f"{USER_COOKIE_NAME}=1",
+        f"{USER_COOKIE_NAME}={json.dumps(PERSON)}",
+        signed("another secret"),
+        signed(is_logged_in=False),
+        signed(origin="https://other.example"),
+        f"{USER_COOKIE_NAME}=chunks-3",
+        f"{USER_COOKIE_NAME}=\u20ac",
+    ],
+)
+def test_a_cookie_that_this_server_did_not_sign_for_its_own_address_is_no_login(cookie):
+    assert ask("/", cookie).status == 401
+    assert ask("/_stcore/metrics", cookie).status == 401
+
+
+def test_a_viewer_uploads_nothing(monkeypatch):
+    monkeypatch.setenv("STUDIO_MEMBERS", "")
+    monkeypatch.setenv("STUDIO_VIEWERS", "@example.org")
+    assert ask("/run", signed()).status == 200
+    for method in ("PUT", "POST", "DELETE"):
+        assert ask("/_stcore/upload_file/session/file", signed(), method=method).status == 403
+
+
+def test_below_a_path_of_its_own_the_same_holds(server):
+    server["server.baseUrlPath"] = "/studio/"
+    for path in ("/studio/media/abc.png", "/studio/_stcore/metrics", "/media/abc.png"):
+        assert ask(path).status == 401
+    assert ask("/studio/_stcore/health").status == 200
+    link = ask("/studio/run", query="run=3").text.partition('href="')[2].partition('"')[0]
+    assert link == "/studio/sign-in?next=%2Fstudio%2Frun%3Frun%3D3"
+    answer = ask("/studio/sign-in", query=urlsplit(link).query)
+    assert answer.header("location").startswith("/studio/auth/login?")
+    assert parse_qs(urlsplit(link).query) == {"next": ["/studio/run?run=3"]}
+
+
+def test_the_page_of_a_stranger_holds_no_markup_from_the_address():
+    page = ask('/<script>alert("1")</script>', query='a="><script>')
+    assert "<script" not in page.text

@@ -1,0 +1,98 @@
+"""What the pages show to whom: a viewer, a member, an admin."""
+
+import pytest
+
+from pages import _studio
+from studio.pipeline.answers import Estimate
+from studio.service import people, questions
+from studio.service.people import Person
+from tests.pages.conftest import opened, words, written
+
+
+@pytest.fixture
+def as_person(monkeypatch):
+    """The pages of a server with a login, as somebody of this role sees them."""
+    monkeypatch.setattr(_studio, "needs_login", lambda: True)
+
+    class User(dict):
+        def to_dict(self):
+            return dict(self)
+
+    def sign(role, name="ada"):
+        person = Person(f"{name}@example.org", role, f"{name}@example.org")
+        monkeypatch.setattr(people, "person", lambda claims: person)
+        monkeypatch.setattr(_studio.st, "user", User(is_logged_in=True))
+
+    return sign
+
+
+def keys(app):
+    return {button.key for button in app.button}
+
+
+def test_a_viewer_sees_runs_results_and_data_and_no_button_that_changes_them(app, filled, as_person):
+    as_person("viewer")
+    opened(app, "results.py", run="1")
+    assert "The student kept 97" in words(app)
+    assert not keys(app) & {"get", "again", "prepare", "push"}
+    opened(app, "run.py", run="1")
+    assert not keys(app) & {"delete", "archive", "resume"}
+    opened(app, "run.py", run="3")
+    assert not keys(app) & {"stop", "front", "earlier", "later"}
+    opened(app, "new_run.py", dataset="1")
+    assert "start" not in keys(app)
+    opened(app, "data.py")
+    assert not app.get("file_uploader")
+    assert keys(app) == {"preview-1"}
+    opened(app, "home.py")
+    assert not [key for key in keys(app) if (key or "").startswith("demo-")]
+
+
+def test_a_member_starts_runs_and_changes_only_those_that_are_hers(app, filled, as_person):
+    as_person("member")
+    opened(app, "new_run.py", dataset="1")
+    assert "start" in keys(app)
+    app.button(key="start").click().run()
+    assert filled.run(4).made_by == "ada@example.org"
+    opened(app, "run.py", run="4")
+    assert "stop" in keys(app)
+    assert "Started by ada@example.org." in words(app).replace("\\", "")
+    opened(app, "run.py", run="3")
+    assert "stop" not in keys(app)
+    as_person("member", "bob")
+    opened(app, "run.py", run="4")
+    assert "stop" not in keys(app)
+
+
+YAML = "dataset: reviews\nteacher: folder:/secret\nstudent: builtin/fasttext-tiny"
+
+
+def test_a_folder_that_is_not_for_members_is_refused_before_it_is_looked_into(app, filled, as_person, monkeypatch):
+    looked = []
+    monkeypatch.setattr(questions, "estimate", lambda home, store, config: looked.append(config) or Estimate())
+    for role, seen in (("member", 0), ("admin", 1)):
+        as_person(role)
+        opened(app, "new_run.py", dataset="1")
+        app.text_area(key="yaml").input(YAML).run()
+        looked.clear()
+        app.button(key="use-yaml").click().run()
+        assert len([config for config in looked if config.teacher == "folder:/secret"]) == seen
+        assert ("folder:/secret is elsewhere" in words(app).replace("\\", "")) is (role == "member")
+        app.button(key="drop-yaml").click().run()
+
+
+def test_only_an_admin_reads_the_audit_log(app, filled, as_person):
+    filled.note("eve@example.org", "refused login", "<b>")
+    for role, sees in (("viewer", False), ("member", False), ("admin", True)):
+        as_person(role)
+        opened(app, "settings.py")
+        assert ("refused login" in written(app)) is sees
+        assert f"ada@example.org, {role}" in words(app).replace("\\", "")
+
+
+def test_who_sits_at_this_machine_is_admin_and_has_nothing_to_sign_out_of(app, filled):
+    opened(app, "settings.py")
+    assert "sign-out" not in keys(app)
+    assert "Audit log" in words(app)
+    opened(app, "run.py", run="1")
+    assert "delete" in keys(app)

@@ -1,0 +1,119 @@
+"""Every deed is allowed to those whom it is for, and stands in the audit log."""
+
+import sqlite3
+
+import pytest
+
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.errors import AccessError
+from studio.service.acts import Acts
+from studio.service.people import Person
+from tests.conftest import TINY, reviews
+
+CONFIG = parse_config({"dataset": "reviews", **TINY})
+
+
+@pytest.fixture
+def acts(home, store):
+    """What a person of a role does."""
+
+    def of(role, name="ada"):
+        return Acts(Person(f"{name}@example.org", role, f"{name}@example.org"), home, store)
+
+    return of
+
+
+def said(store):
+    return [(entry.who.partition("@")[0], entry.what, entry.about) for entry in reversed(store.audit())]
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda acts: acts.start(CONFIG, key="another"),
+        lambda acts: acts.stop(1),
+        lambda acts: acts.resume(1),
+        lambda acts: acts.take_back(1),
+        lambda acts: acts.move(1, 0),
+        lambda acts: acts.archive(1),
+        lambda acts: acts.delete_run(1),
+        lambda acts: acts.save("more", None, None),
+        lambda acts: acts.add(None),
+        lambda acts: acts.rename("reviews", "mine"),
+        lambda acts: acts.delete_dataset("reviews"),
+        lambda acts: acts.export(1, None),
+        lambda acts: acts.push(1, "ada/mine"),
+        lambda acts: acts.delete_teacher_outputs("0" * 32),
+        lambda acts: acts.tidy(),
+    ],
+)
+def test_a_viewer_changes_nothing_and_nothing_is_noted(acts, store, saved, deed):
+    acts("admin").start(CONFIG, key="one")
+    before = store.run(1), store.datasets(), store.audit()
+    with pytest.raises(AccessError):
+        deed(acts("viewer"))
+    assert (store.run(1), store.datasets(), store.audit()) == before
+
+
+def test_a_member_changes_what_is_hers_alone_and_an_admin_everything(acts, store, saved):
+    ada, bob, admin = acts("member"), acts("member", "bob"), acts("admin", "root")
+    run = ada.start(CONFIG, key="one")
+    assert run.made_by == "ada@example.org"
+    for deed in (bob.stop, bob.resume, bob.archive, bob.delete_run, bob.take_back, lambda one: bob.push(one, "a/b")):
+        with pytest.raises(AccessError, match=r"belongs to ada@example\.org"):
+            deed(run.id)
+    with pytest.raises(AccessError, match="belongs to nobody who signed in"):
+        ada.delete_dataset("reviews")
+    ada.stop(run.id)
+    ada.resume(run.id)
+    ada.stop(run.id, pause=True)
+    admin.archive(run.id)
+    admin.delete_run(run.id)
+    admin.rename("reviews", "mine")
+    admin.delete_dataset("mine")
+    assert said(store) == [
+        ("ada", "start", "run 1"), ("ada", "stop", "run 1"), ("ada", "resume", "run 1"), ("ada", "pause", "run 1"),
+        ("root", "archive", "run 1"), ("root", "delete", "run 1"),
+        ("root", "rename", "data set 1, 'reviews' to 'mine'"), ("root", "delete", "data set 1, 'mine'"),
+    ]  # fmt: skip
+
+
+def test_a_data_set_belongs_to_who_saved_it(acts, store):
+    rows = clean(reviews(), Columns("text", "label"), "text-classification")
+    saved = acts("member").save("mine", rows, Columns("text", "label"))
+    assert saved.made_by == store.dataset("mine").made_by == "ada@example.org"
+    with pytest.raises(AccessError):
+        acts("member", "bob").rename("mine", "yours")
+    assert acts("member").rename("mine", "ours").name == "ours"
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        {"teacher": "folder:/secret"},
+        {"student": "folder:/secret"},
+        {"more_teachers": ["folder:/secret"]},
+        {"augment": ["masked_word"], "masked_model": "folder:/secret"},
+    ],
+)
+def test_only_an_admin_opens_a_folder_that_is_not_named_for_all(acts, saved, monkeypatch, models):
+    config = parse_config({"dataset": "reviews", **TINY, **models})
+    with pytest.raises(AccessError, match="folder:/secret is elsewhere"):
+        acts("member").start(config, key="one")
+    monkeypatch.setenv("STUDIO_MODEL_FOLDERS", "/models")
+    with pytest.raises(AccessError, match="folder:/secret is elsewhere"):
+        acts("member").start(config, key="one")
+    acts("admin").require_models(config)
+    monkeypatch.setenv("STUDIO_MODEL_FOLDERS", "/models:/secret")
+    acts("member").require_models(config)
+
+
+def test_the_audit_log_can_only_be_added_to(store):
+    store.note("ada", "login")
+    with sqlite3.connect(store.path) as other:
+        for sql in ("UPDATE audit SET who = 'bob'", "DELETE FROM audit"):
+            with pytest.raises(sqlite3.DatabaseError, match="can only be added to"):
+                other.execute(sql)
+    assert [entry.who for entry in store.audit()] == ["ada"]
