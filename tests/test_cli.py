@@ -21,7 +21,7 @@ from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.executors import registry
 from studio.home import Home
-from studio.service import web
+from studio.service import people, web
 from tests.conftest import TINY, here, reviews
 
 
@@ -103,6 +103,17 @@ def test_data_is_added_a_run_is_trained_shown_and_exported(program, studio, tabl
         archive.extractall(tmp_path / "opened")
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "opened", use_safetensors=True)
     assert "overwritten" in studio("export", 1, "--to", exported, status=1).stderr
+
+
+def test_what_is_done_in_a_terminal_stands_in_the_audit_log(studio, table):
+    studio("data", "add", table, "--name", "mine", "--json")
+    studio("data", "rename", "mine", "ours")
+    studio("data", "delete", "ours")
+    entries = json.loads(studio("audit", "--json").stdout)
+    assert [entry["what"] for entry in entries] == ["delete", "rename", "save"]
+    assert {entry["who"] for entry in entries} == {people.local().name}
+    assert [entry["what"] for entry in json.loads(studio("audit", "--limit", 1, "--json").stdout)] == ["delete"]
+    assert "'mine' to 'ours'" in " ".join(studio("audit").stdout.split())
 
 
 def test_a_run_needs_no_file_its_data_is_shown_and_its_models_answer_a_table(studio, table, tmp_path):
