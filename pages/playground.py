@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages import _answers as answers
 from pages._markup import joined
-from pages._studio import errors_shown, get_home, get_store, run_in_address, set_title, show_error, task_of
+from pages._studio import errors_shown, get_home, get_person, get_store, run_in_address, set_title, show_error, task_of
 from pages._words import escape, model
 from studio import tasks
 from studio.config.reading import bounds
@@ -87,6 +87,9 @@ def take_row(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
 def own_input(task: tasks.Task) -> Any:
     """What a person writes or brings; None while there is nothing."""
     if task.modality == "image":
+        if not get_person().has("member"):
+            st.caption("Take a test row below: to bring pictures of your own, ask an admin.")
+            return None
         file = st.file_uploader("A picture", type=PICTURES, key="playground-image", max_upload_size=LARGEST_MB)
         return None if file is None else file.getvalue()
     pair = next((column for column in task.inputs.columns if column.role == "pair"), None)
