@@ -24,6 +24,7 @@ COLOURS = {
     "teacher": "#d97706",
     "student": "#0d9488",
     "control": "#7c8794",
+    "smoothed": "#a16207",
     "baseline": "#475569",
     "assistant": "#8b5cf6",
 }
@@ -33,6 +34,7 @@ ROLE_OF_STAGE = {
     "distill": "student",
     "harden": "student",
     "control": "control",
+    "smooth": "smoothed",
 }
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 

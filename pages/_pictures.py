@@ -19,8 +19,8 @@ SEED_ROW = 44
 """Pixels of a model in the picture of several seeds."""
 LEAST_BALL, LARGEST_BALL, LEAST_ROOM = 12, 240, 130
 """Pixels: a model's circle, and what its name takes below it, however small the circle is."""
-OWNERS = {"teach": "teacher", "record": "teacher", "control": "control", "prepare": "control", "evaluate": "control",
-          "tune": "control"}  # fmt: skip
+OWNERS = {"teach": "teacher", "record": "teacher", "control": "control", "smooth": "smoothed",
+          "prepare": "control", "evaluate": "control",          "tune": "control"}  # fmt: skip
 
 
 def numbers(three: Sequence[Number], few: bool = False) -> Html:

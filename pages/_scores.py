@@ -11,6 +11,7 @@ ROLES = {
     "teacher": "the large model",
     "student": "the small model that learned from it",
     "control": "the same small model, trained without the teacher",
+    "smoothed": "the same small model, trained on labels as soft as the teacher's answers",
     "baseline": "a simple method to compare with",
 }
 PEOPLE = ("Spearman", "Pearson")
@@ -34,7 +35,7 @@ class Scored:
 
     @property
     def name(self) -> str:
-        return {"control": "Without teacher"}.get(self.role, self.role.capitalize())
+        return {"control": "Without teacher", "smoothed": "Soft labels"}.get(self.role, self.role.capitalize())
 
 
 @dataclass(frozen=True)

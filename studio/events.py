@@ -20,7 +20,8 @@ teach-3."""
 OLD_TEST = "test of the old data"
 """The split of an evaluation on data that a student knew before it went on with new data, whose split is `test`."""
 
-TrainedRole = Literal["teacher", "student", "control"]
+TrainedRole = Literal["teacher", "student", "control", "smoothed"]
+"""`smoothed`: a control whose labels are smoothed as much as the teacher's answers."""
 Role = Literal[TrainedRole, "baseline"]
 """`baseline`: a linear model on plain features, which costs seconds; it is measured beside the others."""
 

@@ -13,7 +13,7 @@ SHARED_HOME = "STUDIO_SHARED_HOME"
 LEAST_BYTES = 20 * 1024**2
 """With less than this on its disk a home is called full: checkpoints and the database need some room."""
 
-_ROLE = re.compile(r"(student|control|teacher)(-[1-9]\d*)?|assistant-[1-9]\d*")
+_ROLE = re.compile(r"(student|control|smoothed|teacher)(-[1-9]\d*)?|assistant-[1-9]\d*")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class Home:
 
         Where a run has several seeds `student` is the one that is exported, `student-1`, `student-2` … are all."""
         if not _ROLE.fullmatch(role):
-            raise ValueError(f"role must be student, control, teacher or assistant, or one with a number, got {role!r}")
+            raise ValueError(
+                f"role must be student, control, smoothed, teacher or assistant, or one with a number, got {role!r}"
+            )
         return self.run(run_id) / role
 
     def checkpoints(self, run_id: int) -> Path:
@@ -93,7 +95,7 @@ class Home:
         """The saved models of a run that others can start from; a control is for comparing alone."""
         folder = self.run(run_id)
         there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        return [name for name in there if _ROLE.fullmatch(name) and not name.startswith("control")]
+        return [name for name in there if _ROLE.fullmatch(name) and not name.startswith(("control", "smoothed"))]
 
     def log(self, run_id: int) -> Path:
         return self.run(run_id) / "worker.log"

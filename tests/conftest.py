@@ -133,6 +133,7 @@ TINY = {
     "batch_size": 16,
     "max_length": 16,
     "allow_weak_teacher": True,
+    "smoothed_control": "never",
 }
 """Settings of a run that takes a few seconds; what its teacher has learned by then does not matter."""
 

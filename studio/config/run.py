@@ -299,6 +299,14 @@ class RunConfig(BaseModel):
         description="Train the same student a second time without the teacher, to see what the teacher contributed.",
     )
 
+    smoothed_control: Literal["auto", "always", "never"] = Field(
+        "auto",
+        title="Control with smoothed labels",
+        description="Train the student once more on labels that are smoothed as much as the teacher's answers: tells "
+        "what the teacher knows from what smoothing does. `auto`: where a weak teacher is allowed.",
+        json_schema_extra={"expert": True},
+    )
+
     @field_validator("terms", mode="before")
     @classmethod
     def _terms_as_written(cls, value: object) -> object:

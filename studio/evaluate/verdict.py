@@ -21,9 +21,10 @@ def verdict(
     found = Measured.of_run(evaluations, comparisons, measures, facts)
     outcome, effect = _effect(found)
     told = cautions.all_of(found, outcome)
+    parts = (_kept(found), _rare(found), _costs(found), effect, _smoothed(found), _baseline(found))
     return Verdict(
         outcome=outcome,
-        sentence=" ".join(filter(None, (_kept(found), _rare(found), _costs(found), effect, _baseline(found)))),
+        sentence=" ".join(filter(None, parts)),
         cautions=told,
         next_step=next_step(found, outcome, [caution.code for caution in told]),
     )
@@ -120,6 +121,23 @@ def _control_words(config: RunConfig) -> str:
     if ModelReference.parse(config.student).layers is not None:
         return "with the same layers of the teacher and labels alone"
     return "without a teacher"
+
+
+def _smoothed(found: Measured) -> str:
+    """Whether the teacher's knowledge helped, or that its answers are soft: a control with labels as soft tells."""
+    against = found.comparisons.get("smoothed")
+    if against is None:
+        return ""
+    value, control = (
+        found.lead.written(found.value("smoothed")),
+        "A control with labels as soft as the teacher's answers",
+    )
+    if is_clear(against, 1):
+        size = found.lead.difference(abs(against.difference))
+        return f"{control} is clearly worse ({value}): {size} of the student come from what the teacher knows."
+    if is_clear(against, -1):
+        return f"{control} is clearly better ({value})."
+    return f"{control} is about as good ({value}): what helps, if anything does, is smoothing rather than knowledge."
 
 
 def _baseline(found: Measured) -> str:

@@ -6,6 +6,7 @@ same way, and stages that are done, or half done, are taken up from their checkp
 unbroken run.
 """
 
+import collections
 import contextlib
 import copy
 import shutil
@@ -20,7 +21,7 @@ from torch import Tensor
 from studio.config import plan
 from studio.config.plan import Quantize, RoundWhileLearning
 from studio.config.run import RunConfig
-from studio.distill import objective, transfer_set, tuning
+from studio.distill import objective, smoothing, transfer_set, tuning
 from studio.distill.fit import fit
 from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
@@ -34,6 +35,8 @@ from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
 from studio.pipeline.timetable import Kind, Stage, planned, timetable
+from studio.tasks import Encoded
+from studio.tasks.positions import PositionLogits
 
 Result = TypeVar("Result")
 Steps = Generator[Event, None, Result]
@@ -75,10 +78,15 @@ def distill(job: Job) -> Iterator[Event]:
     known, checkpoints = job.home.checksums, job.home.checkpoints(job.run_id)
     origins.require_unchanged(job.config, opened, checkpoints, known, context.device.group.writes)
     config, rows = context.config, prepare.counts(context)
-    first, *stages, last = timetable(config, rows, [teacher.knows_labels for teacher in opened.teachers])
-    yield planned([first, *stages, last], config, rows)
+    know_labels = [teacher.knows_labels for teacher in opened.teachers]
+
+    def way(now: RunConfig) -> list[Stage]:
+        return timetable(now, rows, know_labels)
+
+    yield planned(way(config), config, rows)
     curves = ValidationCurves(context.problem.task.measures[0].name)
-    state = yield from curves.heard(_walk(stages, context, opened))
+    state = yield from curves.heard(_walk(way, context, opened))
+    stages, last = way(state.context.config)[:-1], way(state.context.config)[-1]
     context.device.group.disband()
     if not context.device.group.is_first:
         return
@@ -161,18 +169,26 @@ class ValidationCurves:
 # --- the walk
 
 
-def _walk(stages: Sequence[Stage], context: RunContext, opened: Models) -> Steps[RunState]:
-    """All stages between preparing and the final evaluation."""
+def _walk(way: Callable[[RunConfig], list[Stage]], context: RunContext, opened: Models) -> Steps[RunState]:
+    """All stages between preparing and the final evaluation. What the teacher turns out to be may add some."""
     teachers = {f"teacher-{number}": model for number, model in enumerate(opened.teachers, start=1)}
     teachers = {role.removesuffix("-1"): model for role, model in teachers.items()}
     state = RunState(context, opened, opened.teachers[0], teachers)
+    stages = way(context.config)
     is_measured = any(stage.title for stage in stages)
-    for stage in stages:
+    waiting = collections.deque(stages[1:-1])
+    while waiting:
+        stage = waiting.popleft()
         if stage.role not in state.models:
             state = yield from _begin(state, stage, is_measured)
         state = yield from _phase(stage.phase, _STAGES[stage.kind](state, stage))
         if stage.title:
             yield from stage_results.measure(context, stage.title, (state.models[stage.role],))
+        longer = way(state.context.config)
+        if len(longer) > len(stages):
+            yield planned(longer, state.context.config, prepare.counts(context))
+            waiting.extend(longer[len(stages) - 1 : -1])
+            stages = longer
     return state
 
 
@@ -197,7 +213,9 @@ def _at_first(state: RunState, stage: Stage) -> Model:
     place = int(role.removeprefix("assistant-")) - 1 if role.startswith("assistant") else len(config.assistants)
     model = state.opened.line[place]
     if model is None:
-        return prepare.cut(references[place], state.teachers[0] if role.startswith("control") else state.origin)
+        return prepare.cut(
+            references[place], state.teachers[0] if role.startswith(("control", "smoothed")) else state.origin
+        )
     if stage.seed:
         return prepare.open_again(state.context, references[place], model, config.seed + stage.seed)
     # the student learns in a copy, so that the control finds it as it was
@@ -219,8 +237,10 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
     the next model learns from."""
     context, config = state.context, state.context.config
     models = state.teachers if stage.role == "teacher" else (state.models[stage.role],)
-    if stage.role == "teacher":
-        yield from teacher_check.check(context, models)
+    is_weak = stage.role == "teacher" and (yield from teacher_check.check(context, models))
+    if is_weak and config.smoothed_control == "auto" and prepare.can_smooth(context):
+        config = config.model_copy(update={"smoothed_control": "always"})
+        state = replace(state, context=replace(context, config=config))
     rows = state.transfer or context.transfer(context.changes(config.augment, models[0]), stage.views or 1)
     logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase)
     live = models[0] if objective.is_deep(config.terms) else None
@@ -298,7 +318,7 @@ def _learn_and_save(context: RunContext, spec: FitSpec, best: BestWeights, role:
 def _trained(state: RunState) -> dict[TrainedRole, tuple[Model, ...]]:
     """What is tested: teachers, students and, where there are some, controls; of both one for each seed."""
     trained: dict[TrainedRole, tuple[Model, ...]] = {"teacher": state.teachers}
-    roles: tuple[TrainedRole, ...] = ("student", "control")
+    roles: tuple[TrainedRole, ...] = ("student", "control", "smoothed")
     for role in roles:
         models = [model for name, model in state.models.items() if name.partition("-")[0] == role]
         if models:
@@ -335,7 +355,7 @@ def _spec(state: RunState, stage: Stage) -> FitSpec:
 
 def _objective(state: RunState, stage: Stage, model: Model) -> Objective:
     match stage.objective:
-        case "distillation":
+        case "distillation" | "smoothed labels":
             config = state.context.config
             config = config.model_copy(update={"seed": config.seed + stage.seed})
             return prepare.distillation(config, model, _outputs(state).live, _transfer(state))
@@ -355,10 +375,21 @@ def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable
     rows = context.transfer(context.changes(context.config.teacher_augment, model), 1) if own else _transfer(state)
     changes = rows.changes.without_mixing()
 
+    softness = _softness(state, model) if stage.objective == "smoothed labels" else None
+
     def view(epoch: int) -> View:
-        return View(rows.whole(model, epoch + 1 if stage.views is None else epoch % stage.views, changes))
+        inputs = rows.whole(model, epoch + 1 if stage.views is None else epoch % stage.views, changes)
+        return View(inputs, softness(inputs) if softness else None)
 
     return transfer_set.labelled(rows.whole(model), rows.task), view
+
+
+def _softness(state: RunState, model: Model) -> Callable[[Encoded], PositionLogits]:
+    """What makes labels as soft as the teachers' answers are: one number is all that is known of them."""
+    problem, temperature = state.context.problem, state.context.config.temperature
+    answers = _outputs(state).logits[0]
+    right = smoothing.strength(answers, _transfer(state).whole(model), problem.task, temperature)
+    return lambda inputs: smoothing.smoothed(inputs, problem.task, len(problem.labels), right, temperature)
 
 
 def _transfer(state: RunState) -> TransferSet:

@@ -135,7 +135,19 @@ def check(context: RunContext, models: Models) -> None:
     _check_labels(context, models)
     _check_memory(context, models)
     _check_objective(context, models)
+    if context.config.smoothed_control == "always" and not can_smooth(context):
+        raise ConfigError(
+            "smoothed_control: always needs labels that are one of several classes, and losses that read the teacher's "
+            f"answers alone; here the task is {context.problem.task.name}, the losses are "
+            f"{', '.join(term.loss for term in context.config.terms)}.",
+            "Leave smoothed_control out.",
+        )
     rehearse(context, models)
+
+
+def can_smooth(context: RunContext) -> bool:
+    """Whether there are labels as soft as the teacher's answers: of one class each, where losses read answers alone."""
+    return context.problem.task.kind == "class" and not is_deep(context.config.terms)
 
 
 def rehearse(context: RunContext, models: Models) -> Model:

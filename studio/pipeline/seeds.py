@@ -45,7 +45,7 @@ def means(curves: Mapping[str, Curve]) -> dict[str, Curve]:
     found: dict[str, list[dict[int, float]]] = {}
     for name, curve in curves.items():
         role = name.partition("-")[0]
-        found.setdefault(role if role in ("student", "control") else name, []).append(dict(curve))
+        found.setdefault(role if role in ("student", "control", "smoothed") else name, []).append(dict(curve))
     return {role: _mean(of_seeds) for role, of_seeds in found.items()}
 
 

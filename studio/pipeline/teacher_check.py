@@ -1,6 +1,6 @@
 """Whether a teacher has anything to teach: asked on validation rows, before a student learns from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from studio.errors import ModelError
 from studio.events import Log
@@ -20,20 +20,20 @@ CURE = (
 )
 
 
-def check(context: RunContext, teachers: Sequence[Model]) -> Iterator[Log]:
+def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log, None, bool]:
     """Raise `ModelError` where the teachers together are no better than the same answer for every row; where the run
-    asks to go on, say so.
+    asks to go on, say so. Returns whether they are so weak.
     """
     task = context.problem.task
     inputs = [context.validation(teacher, ROWS) for teacher in teachers]
     if not bool(task.known(inputs[0].labels).any()):
-        return
+        return False
     moved = [rows.to(context.device.torch_device) for rows in inputs]
     statistics = stage_results.statistics(context, teachers, moved, context.device)
     found = task.targets.measure(statistics)
     constant = task.targets.reference(statistics, len(context.problem.labels)).majority
     if any(found[name] - constant[name] >= LEAST_GAIN for name in found):
-        return
+        return False
     first = task.measures[0]
     whose = "The teacher gets" if len(teachers) == 1 else "The teachers together get"
     message = (
@@ -43,3 +43,4 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Iterator[Log]:
     if not context.config.allow_weak_teacher:
         raise ModelError(message, CURE)
     yield Log(level="warning", message=f"{message} The run goes on, as allow_weak_teacher asks.")
+    return True

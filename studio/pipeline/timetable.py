@@ -24,6 +24,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "tune": ("Tune", "short trials with several temperatures and alphas"),
     "harden": ("Fine-tune on teacher answers", "the student learns the teacher's top answers"),
     "control": ("Train control", "the same student learns without the teacher"),
+    "smooth": ("Train smoothed control", "the same student learns labels as soft as the teacher's answers"),
     "evaluate": ("Evaluate", "testing all models"),
 } | {name: (kind.word, kind.help) for name, kind in plan.KINDS.items()}
 """The word for each stage of a run and what happens in it; compression steps bring their own."""
@@ -40,7 +41,7 @@ Kind = Literal["prepare", "teach", "record", "tune", "follow", "evaluate"]
 Rows = Literal["none", "labelled", "all", "recorded", "test"]
 """`recorded`: all training rows with what the teachers answered; `all`: the same rows while they answer."""
 
-Objective = Literal["none", "labels", "distillation", "hard labels"]
+Objective = Literal["none", "labels", "distillation", "hard labels", "smoothed labels"]
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,15 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
     assistants = list(_assistants(config, rows))
     own = [stage for stage in assistants if config.chain == "shrinking"] + student
     control = list(_control(own)) if config.control and rows.labelled else []
-    tested = (len(known) + config.seeds * (1 + bool(control))) * rows.test
+    smoothed = [_smoothed(stage) for stage in control] if config.smoothed_control == "always" else []
+    tested = (len(known) + config.seeds * (1 + bool(control) + bool(smoothed))) * rows.test
     return [
         Stage("prepare", "prepare"),
         *_teachers(config, rows, known),
         _record(config, rows, "teacher", 1, len(known)),
         *assistants,
         *_under_seeds([*student, *control], config.seeds),
+        *_under_seeds(smoothed, config.seeds),
         Stage("evaluate", "evaluate", rows="test", steps=tested),
     ]
 
@@ -245,6 +248,14 @@ def _control(own: Iterable[Stage]) -> Iterator[Stage]:
         )
 
 
+def _smoothed(stage: Stage) -> Stage:
+    """What the control does, for a model whose labels are as soft as the teacher's answers. It comes last: it may be
+    known only once the teacher has answered."""
+    number = int(stage.phase.partition("-")[2] or 1)
+    objective: Objective = "smoothed labels" if stage.steps else "none"
+    return replace(stage, phase=counted("smooth", number), role="smoothed", objective=objective)
+
+
 def _has_distilled(block: Sequence[Stage]) -> bool:
     return any(stage.role == "student" and stage.objective == "distillation" for stage in block)
 
@@ -323,7 +334,7 @@ def like(role: str) -> str:
     >>> like("control-2"), like("student"), like("teacher-2")
     ('student', 'student', 'teacher-2')
     """
-    return "student" if role.partition("-")[0] in ("student", "control") else role
+    return "student" if role.partition("-")[0] in ("student", "control", "smoothed") else role
 
 
 def progress(stages: Sequence[PlannedStage], seen: Iterable[Seen]) -> Whole:
