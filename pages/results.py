@@ -232,16 +232,45 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
         "One row at a time, median": ("latency_ms", milliseconds),
         "One row at a time, 95 % take less than": ("latency_p95_ms", milliseconds),
         "32 rows at a time, median": ("latency_32_ms", milliseconds),
+        "One row at a time, one thread": ("one_thread_latency_ms", milliseconds),
+        "32 rows at a time, one thread": ("one_thread_latency_32_ms", milliseconds),
     }
     for title, (metric, words) in costs.items():
         known = {name: words(found[role, metric].value) for role, name in names.items() if (role, metric) in found}
         if known:
             rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
+    ratios = {
+        "Times as long as the student": "latency_ratio",
+        "Times as long as the student, one thread": "one_thread_latency_ratio",
+    }
+    for title, metric in ratios.items():
+        known = {name: ratio_words(found[role, metric]) for role, name in names.items() if (role, metric) in found}
+        if known:
+            rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
     st.html(pictures.table(rows))
+    st.caption(timed_on(evaluations))
     st.caption(
         f"Measured on {max(model.rows for model in models):,} test rows that no model had seen, in the form in which "
         "each model is saved. In brackets: 95 % intervals. "
         + " ".join(f"{model.name}: {ROLES[model.role]}." for model in models)
+    )
+
+
+def ratio_words(ratio: Evaluation) -> str:
+    ends = f" ({ratio.low:.2f} to {ratio.high:.2f})" if ratio.low is not None and ratio.high is not None else ""
+    return f"{ratio.value:.2f}{ends}"
+
+
+def timed_on(evaluations: list[Evaluation]) -> str:
+    """On what and in what the models were timed."""
+    timed = [one for one in evaluations if one.metric == "latency_ms" and one.device]
+    if not timed:
+        return ""
+    threads = f", {timed[0].threads} thread{'' if timed[0].threads == 1 else 's'}" if timed[0].threads else ""
+    where = f"{escape(timed[0].device)}{threads}; {', '.join(sorted({one.runtime for one in timed}))}"
+    return (
+        f"Timed in turn on {where}. The model without teacher is the same network as the student: "
+        "how far its ratio is from 1 tells how exact the times are."
     )
 
 

@@ -123,12 +123,12 @@ class PhaseFinished(_Event):
 
 class Evaluation(_Event):
     """One measured number. `low` and `high` are the ends of its 95 % interval where it has one; `note` says why it has
-    none; `runtime` is what a model ran in where it was timed.
+    none; `runtime`, `threads` and `device` are what a model ran in and on where it was timed.
 
     Metrics: the measures of the task, such as accuracy and f1_macro (shares of 1); parameters, size_bytes, and
     milliseconds of a forward pass: latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and
     latency_32_p95_ms (32 rows); latency_ratio and latency_32_ratio: how many times as long as the student it takes in
-    the same runtime.
+    the same runtime. With `one_thread_` before it: the same on one thread of the processor.
 
     Where student and control were trained under several seeds, a number of one of these models names its `seed`; one
     without is the mean over the seeds, and `spread` the standard deviation.
@@ -144,6 +144,8 @@ class Evaluation(_Event):
     n: int | None = None
     note: str = ""
     runtime: str = ""
+    threads: int | None = None
+    device: str = ""
     seed: int | None = None
     spread: float | None = None
 

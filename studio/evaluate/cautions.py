@@ -17,7 +17,7 @@ WITHIN_REACH = 20
 """A gain that only 20 times the rows would show is as good as none: more rows are not what is missing."""
 
 NOISY = 1.15
-"""Student and control are one network: their times may differ by this factor."""
+"""Student and control are one network: the interval of the ratio of their times may reach to this factor."""
 
 SAME_GAIN = 0.05
 """What is looked for where no gain was found: 5 points."""
@@ -160,16 +160,24 @@ def _one_seed(found: Measured, outcome: Outcome) -> Caution | None:
 
 
 def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:
-    student, control = (found.evaluations.get((role, "latency_ms")) for role in ("student", "control"))
-    if student is None or control is None or not _same_network(found):
+    factor = max(_factor(found, ""), _factor(found, "one_thread_"))
+    if factor < NOISY or not _same_network(found):
         return None
-    ratio = control.value / student.value
-    if 1 / NOISY < ratio < NOISY:
-        return None
-    factor = max(ratio, 1 / ratio)
     sentence = f"Student and control are the same network, and yet their times differ by a factor of {factor:.2f}."
     cure = "Do not rely on smaller differences in speed; measure again while the machine does nothing else."
     return Caution(code="noisy_timing", sentence=sentence, cure=cure)
+
+
+def _factor(found: Measured, threads: str) -> float:
+    """By how much the times of student and control may differ: the far end of the interval of their ratio, which should
+    be 1; without an interval the ratio itself."""
+    ratio = found.evaluations.get(("control", f"{threads}latency_ratio"))
+    if ratio is not None and ratio.low and ratio.high:
+        return max(ratio.high, 1 / ratio.low)
+    student, control = (found.evaluations.get((role, f"{threads}latency_ms")) for role in ("student", "control"))
+    if student is None or control is None:
+        return 1.0
+    return max(control.value / student.value, student.value / control.value)
 
 
 def _same_network(found: Measured) -> bool:

@@ -64,7 +64,11 @@ def _speed(found: Measured) -> str:
     if ratio.low <= 1 <= ratio.high:
         return f", and not clearly faster or slower ({ratio.low:.1f} to {ratio.high:.1f} times)"
     low, high = (ratio.low, ratio.high) if ratio.value > 1 else (1 / ratio.high, 1 / ratio.low)
-    return f" and {faster} ({low:.1f} to {high:.1f}; {ratio.runtime}, one row at a time)"
+    return f" and {faster} ({low:.1f} to {high:.1f}; {ratio.runtime}{_threads(ratio)}, one row at a time)"
+
+
+def _threads(timed: Evaluation) -> str:
+    return "" if timed.threads is None else f", {timed.threads} thread{'' if timed.threads == 1 else 's'}"
 
 
 def _times(ratio: float, better: str, worse: str) -> str:

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -30,6 +32,16 @@ class Device:
         """What a person calls it: the GPU's product name, or the number of CPU threads."""
         name = self._name_of_one
         return name if self.group.size == 1 else f"{self.group.size} × {name}"
+
+    @property
+    def hardware(self) -> str:
+        """The product's name, without how many threads of it are used."""
+        if self.torch_device.type != "cpu":
+            return self._name_of_one
+        listed = Path("/proc/cpuinfo")
+        lines = listed.read_text().splitlines() if listed.is_file() else []
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        return named[0] if named else platform.processor() or "CPU"
 
     @property
     def _name_of_one(self) -> str:

@@ -161,7 +161,11 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         self.source = source
         self.config = source.config
-        self._session = open_file(file)
+        self._file, self._session = file, open_file(file)
+
+    def set_threads(self, count: int) -> None:
+        """From now on so many threads carry it out."""
+        self._session = open_file(self._file, count)
 
     def forward(self, **batch: Tensor) -> SimpleNamespace:
         logits = run(self._session, {name: tensor.cpu() for name, tensor in batch.items()})

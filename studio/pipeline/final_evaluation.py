@@ -210,7 +210,14 @@ def _costs(
     if baseline is not None:
         yield Evaluation(role="baseline", split="", metric="parameters", value=baseline.parameters)
         yield Evaluation(role="baseline", split="", metric="size_bytes", value=baseline.size_bytes)
-        yield from latency.of_calls("baseline", lambda numbers: baseline.logits(rows.select(numbers)), len(rows))
+
+        def answer(numbers: Sequence[int]) -> object:
+            return baseline.logits(rows.select(numbers))
+
+        yield from latency.of_calls("baseline", answer, len(rows))
+        if latency.has_more_threads(tests.device):
+            with latency.one_thread():
+                yield from map(latency.on_one_thread, latency.of_calls("baseline", answer, len(rows)))
 
 
 @contextlib.contextmanager

@@ -5,8 +5,9 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from studio import files, harmless, tasks
 from studio.errors import ExportError
@@ -14,6 +15,7 @@ from studio.events import Evaluation, StageResult
 from studio.home import Home
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.store.rows import RunRow
+from studio.store.speeds import speed
 from studio.store.store import Store
 from studio.tasks import Task
 
@@ -89,17 +91,23 @@ def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run:
         archive.write(file, f"onnx/{file.name}")
     for file in sorted(int8.iterdir()) if int8.is_dir() else ():
         archive.write(file, f"int8/{file.name}")
-    archive.writestr("README.md", model_card(store, run, loaders, conversion, int8.is_dir()))
+    limit = min(run.config.max_length, _config(folder).get("max_position_embeddings", run.config.max_length))
+    archive.writestr("README.md", model_card(store, run, limit, loaders, conversion, int8.is_dir()))
     archive.writestr("config.yaml", run.config.to_yaml())
     for name in loaders:
         archive.write(_LOADERS[name], f"{name}.py")
 
 
 def model_card(
-    store: Store, run: RunRow, loaders: Sequence[str] = (), conversion: Conversion | None = None, int8: bool = False
+    store: Store,
+    run: RunRow,
+    limit: int,
+    loaders: Sequence[str] = (),
+    conversion: Conversion | None = None,
+    int8: bool = False,
 ) -> str:
-    """What the model is, how good it is, and lines of Python that use it. `loaders` are files beside it that open
-    it."""
+    """What the model is, how good it is, and lines of Python that use it. Texts are cut to `limit` tokens, as they were
+    in the run; `loaders` are files beside it that open it."""
     dataset = store.dataset(run.dataset_id)
     task = tasks.get(dataset.task, dataset.multi_label)
     lines = [
@@ -116,14 +124,14 @@ def model_card(
         *_seed_lines(store, run),
         "## Use it",
         "",
-        "In this folder, with torch and transformers installed:",
+        f"In this folder, after `{_install(task, 'torch')}`:",
         "",
         "```python",
         *[f"import {name}  # the file beside this one" for name in loaders],
-        *_use(task, "studio_compact" in loaders),
+        *_use(task, limit, "studio_compact" in loaders),
         "```",
         "",
-        *(_int8_lines(task) if int8 else []),
+        *(_int8_lines(task, limit) if int8 else []),
         *(_onnx_lines(conversion) if conversion else []),
         "## Data",
         "",
@@ -136,8 +144,9 @@ def model_card(
         "",
         "| model | measure | value | 95 % interval |",
         "| --- | --- | --- | --- |",
-        *[_row(result) for result in store.evaluations(run.id)],
+        *[_row(result) for result in store.evaluations(run.id) if "latency" not in result.metric],
         "",
+        *_speed_lines(store.evaluations(run.id)),
         *_step_lines(store.milestones(run.id)),
         "## Limits",
         "",
@@ -166,24 +175,30 @@ def _seed_lines(store: Store, run: RunRow) -> list[str]:
     ]
 
 
-def _use(task: Task, compact: bool) -> list[str]:
+def _install(task: Task, *packages: str) -> str:
+    """What brings everything that the lines of Python need, in the versions that the studio has tried."""
+    names = [*packages, "transformers", *(["pillow"] if task.modality == "image" else [])]
+    return "pip install " + " ".join(f"{name}=={version(name).partition('+')[0]}" for name in names)
+
+
+def _use(task: Task, limit: int, compact: bool) -> list[str]:
     """The lines that open the model and ask it."""
     if not compact:
-        return task.usage("torch")
+        return task.usage("torch", limit)
     opened = re.compile(r"(AutoModelFor\w+)\.from_pretrained\(\"\.\", use_safetensors=True\)")
-    return [opened.sub(r'studio_compact.load(".", \1)', line) for line in task.usage("torch")]
+    return [opened.sub(r'studio_compact.load(".", \1)', line) for line in task.usage("torch", limit)]
 
 
-def _int8_lines(task: Task) -> list[str]:
+def _int8_lines(task: Task, limit: int) -> list[str]:
     """The int8 file that the plan ends with."""
     return [
         "## In int8",
         "",
         "The results below are those of `int8/model.onnx`, with which the plan of this run ends; the weights above are "
-        "the student before that step. With onnxruntime and transformers installed:",
+        f"the student before that step. After `{_install(task, 'onnxruntime')}`:",
         "",
         "```python",
-        *task.usage("int8"),
+        *task.usage("int8", limit),
         "```",
         "",
     ]
@@ -205,6 +220,34 @@ def _step_lines(told: Sequence[StageResult]) -> list[str]:
         "",
         "| step | right | parameters | MB | ms |",
         "| --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
+
+
+def _speed_lines(evaluations: Sequence[Evaluation]) -> list[str]:
+    """How long each model takes: on what, with how many threads, in which runtime."""
+    rows = []
+    for kind, models in speed(evaluations).items():
+        for role, timed in models.items():
+            ratio = timed["times_the_student"]
+            slower = f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio else ""
+            of_32 = "" if timed["latency_32_ms"] is None else f"{timed['latency_32_ms']:.2f}"
+            rows.append(
+                f"| {role} | {kind.replace('_', ' ')} | {timed['threads'] or ''} | {timed['runtime']} | "
+                f"{timed['latency_ms']:.2f} | {of_32} | {slower} |"
+            )
+    if not rows:
+        return []
+    devices = sorted({one.device for one in evaluations if one.device})
+    return [
+        "## Speed",
+        "",
+        f"Medians on {', '.join(map(harmless.in_markdown, devices)) or 'the machine of the run'}, all models in turn. "
+        "The control is the same network as the student: how far its ratio is from 1 tells how exact these times are.",
+        "",
+        "| model | cores | threads | runtime | ms, one row | ms, 32 rows | times the student (95 % interval) |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
     ]
@@ -238,9 +281,14 @@ def _row(result: Evaluation) -> str:
     return f"| {result.role} | {result.metric} | {result.value:.4f} | {interval} |"
 
 
+def _config(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return config
+
+
 def _loaders(folder: Path) -> list[str]:
     """The files that the zip must bring, so that the model can be opened."""
-    config = json.loads((folder / "config.json").read_text())
+    config = _config(folder)
     own = str(config.get("model_type", "")).startswith("studio-")
     needed = {"studio_architectures": own, "studio_compact": bool(config.get("compact"))}
     return [name for name, wanted in needed.items() if wanted]

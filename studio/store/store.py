@@ -23,6 +23,7 @@ from studio.home import Home
 from studio.store.connection import connect, file_number, gone, in_words
 from studio.store.migrations import MIGRATIONS
 from studio.store.rows import AuditRow, Carried, Cursor, DatasetRow, Lease, LogRow, PhaseRow, Point, RunRow
+from studio.store.speeds import speed
 
 BUSY_MILLISECONDS = 15_000
 MOST_DEATHS = 15
@@ -472,6 +473,7 @@ class Store:
             ],
             "evaluations": [result.model_dump(exclude={"kind"}) for result in self.evaluations(run_id)],
             "comparisons": [result.model_dump(exclude={"kind"}) for result in self.comparisons(run_id)],
+            "speed": speed(self.evaluations(run_id)),
             "seeds": [self._show_seed(run_id, one) for one in self.seeds(run_id)],
             "milestones": [result.model_dump(exclude={"kind"}) for result in self.milestones(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,

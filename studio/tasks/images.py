@@ -85,7 +85,7 @@ class ImageInputs:
 
         return baseline.PixelFeatures()
 
-    def usage(self, form: str, auto_model: str) -> list[str]:
+    def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
         if form == "int8":
             return [
                 "import json",

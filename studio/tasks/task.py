@@ -191,8 +191,9 @@ class Inputs(Protocol):
         """What makes a matrix of that."""
         ...
 
-    def usage(self, form: str, auto_model: str) -> list[str]:
-        """Lines of Python that open a model and leave `logits`, for an export's README."""
+    def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
+        """Lines of Python that open a model and leave `logits`, for an export's README; texts are cut to `limit` tokens
+        as they were in the run."""
         ...
 
 
@@ -461,6 +462,6 @@ class Task:
     def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
         return self.targets.shares(logits, labels)
 
-    def usage(self, form: str) -> list[str]:
+    def usage(self, form: str, limit: int) -> list[str]:
         """Lines of Python for an export's README; `form` is torch or int8."""
-        return [*self.inputs.usage(form, self.auto_model_name), *self.targets.usage(form)]
+        return [*self.inputs.usage(form, self.auto_model_name, limit), *self.targets.usage(form)]

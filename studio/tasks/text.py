@@ -127,7 +127,8 @@ class TextInputs:
 
         return baseline.TextFeatures()
 
-    def usage(self, form: str, auto_model: str) -> list[str]:
+    def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
+        cut = f"truncation=True, max_length={limit}"
         texts = '"Write a text here."' if self.pairs == "never" else '"Write a text here.", "And the second one here."'
         if form == "int8":
             return [
@@ -137,7 +138,7 @@ class TextInputs:
                 "",
                 'config = json.load(open("int8/config.json"))',
                 'session = onnxruntime.InferenceSession("int8/model.onnx")',
-                f'inputs = AutoTokenizer.from_pretrained("int8")({texts}, truncation=True, return_tensors="np")',
+                f'inputs = AutoTokenizer.from_pretrained("int8")({texts}, {cut}, return_tensors="np")',
                 "named = {field.name: inputs[field.name] for field in session.get_inputs()}",
                 'logits = session.run(["logits"], named)[0]',
             ]
@@ -147,7 +148,7 @@ class TextInputs:
             "",
             f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
             'tokenizer = AutoTokenizer.from_pretrained(".")',
-            f'inputs = tokenizer({texts}, truncation=True, return_tensors="pt")',
+            f'inputs = tokenizer({texts}, {cut}, return_tensors="pt")',
             f'known = ("input_ids", "attention_mask"{types})',
             "logits = model(**{name: inputs[name] for name in known if name in inputs}).logits",
         ]

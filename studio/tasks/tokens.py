@@ -233,7 +233,8 @@ class WordInputs:
 
         return baseline.WordFeatures()
 
-    def usage(self, form: str, auto_model: str) -> list[str]:
+    def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
+        cut = f"truncation=True, max_length={limit}"
         words = 'words = "Write a text here , word by word .".split()'
         if form == "int8":
             return [
@@ -245,7 +246,7 @@ class WordInputs:
                 'config = json.load(open("int8/config.json"))',
                 'session = onnxruntime.InferenceSession("int8/model.onnx")',
                 'tokenizer = AutoTokenizer.from_pretrained("int8")',
-                'inputs = tokenizer(words, is_split_into_words=True, truncation=True, return_tensors="np")',
+                f'inputs = tokenizer(words, is_split_into_words=True, {cut}, return_tensors="np")',
                 "named = {field.name: inputs[field.name] for field in session.get_inputs()}",
                 'logits = session.run(["logits"], named)[0]',
             ]
@@ -255,7 +256,7 @@ class WordInputs:
             words,
             f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
             'tokenizer = AutoTokenizer.from_pretrained(".")',
-            'inputs = tokenizer(words, is_split_into_words=True, truncation=True, return_tensors="pt")',
+            f'inputs = tokenizer(words, is_split_into_words=True, {cut}, return_tensors="pt")',
             'logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits',
         ]
 

@@ -1,6 +1,7 @@
 """Figures against their definitions, at the places where a shortcut would go unnoticed."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from torch import nn
 
 from studio import tasks
 from studio.evaluate import intervals, latency, metrics
-from studio.events import Comparison
+from studio.events import Comparison, Evaluation
 from studio.machine.devices import Device
 from studio.models.model import Model
+from studio.store.speeds import speed
 from studio.tasks import scores
 from tests.evaluate.test_evaluate import TEXT
 
@@ -153,3 +155,36 @@ def test_models_in_two_runtimes_have_no_ratio(monkeypatch):
     found = timed(monkeypatch, {"teacher": "PyTorch", "student": "ONNX Runtime"})
     assert ("teacher", "latency_ratio") not in found
     assert found["student", "latency_ms"].runtime == "ONNX Runtime"
+
+
+def test_on_several_cores_all_is_timed_once_more_on_one_thread_and_then_as_before(monkeypatch):
+    """Torch and sessions of ONNX Runtime alike."""
+    threads = torch.get_num_threads()
+    network = SimpleNamespace(set_threads=lambda count: asked.append(count))
+    asked: list[int] = []
+    result = Evaluation(role="student", split="", metric="latency_ms", value=1.0)
+    monkeypatch.setattr(
+        latency, "_all_rows", lambda *_: [result.model_copy(update={"threads": torch.get_num_threads()})]
+    )
+    try:
+        torch.set_num_threads(2)
+        found = latency.latencies({"student": [(SimpleNamespace(network=network), None)]}, CPU)
+        assert [(one.metric, one.threads) for one in found] == [("latency_ms", 2), ("one_thread_latency_ms", 1)]
+        assert asked == [1, 2]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_speed_is_told_with_threads_and_runtime_for_all_cores_and_one_thread():
+    def timed(role, metric, value, threads, **more):
+        return Evaluation(role=role, split="", metric=metric, value=value, threads=threads, runtime="PyTorch", **more)
+
+    several = [timed("student", "latency_ms", 1.0, 4), timed("teacher", "latency_ms", 2.0, 4),
+               timed("teacher", "latency_ratio", 2.0, 4, low=1.9, high=2.1),
+               timed("student", "one_thread_latency_ms", 3.0, 1)]  # fmt: skip
+    told = speed(several)
+    assert (told["all_cores"]["teacher"]["threads"], told["one_thread"]["student"]["latency_ms"]) == (4, 3.0)
+    assert told["all_cores"]["teacher"]["times_the_student"] == {"value": 2.0, "low": 1.9, "high": 2.1}
+    alone = speed([timed("student", "latency_ms", 1.0, 1)])
+    assert alone["one_thread"] == alone["all_cores"]

@@ -310,6 +310,15 @@ def test_times_of_one_network_that_differ_are_noise():
     assert "noisy_timing" not in codes(told())
 
 
+@pytest.mark.parametrize("threads", ["", "one_thread_"])
+@pytest.mark.parametrize(("low", "high", "is_noisy"), [(0.97, 1.04, False), (0.95, 1.2, True), (0.8, 1.02, True)])
+def test_the_interval_of_the_ratio_of_the_control_is_the_gauge_of_all_times(threads, low, high, is_noisy):
+    found = measured("teacher", 0.9) + measured("student", 0.88) + measured("control", 0.85)
+    found.append(Evaluation(role="control", split="", metric=f"{threads}latency_ratio", value=1.0, low=low, high=high))
+    said = verdict(found, [against("control", 40, 10)], MEASURES, Facts(reference=HALF, config=CONFIG))
+    assert ("noisy_timing" in codes(said)) is is_noisy
+
+
 def test_a_teacher_below_the_baseline_is_told_without_taking_the_praise():
     pairs = (against("control", 40, 10), against("baseline", 10, 30))
     said = told(baseline=0.92, pairs=pairs)

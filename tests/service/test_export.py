@@ -39,6 +39,11 @@ def test_the_snippet_of_the_model_card_runs_as_it_stands_in_a_fresh_process(stor
         archive.extractall(tmp_path / "student")
     assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
     assert parse_config_of(tmp_path) == store.run(run.id).config
+    card = (tmp_path / "student" / "README.md").read_text()
+    assert "truncation=True, max_length=16," in card  # as the run read them
+    assert "`pip install torch==" in card and " transformers==" in card
+    assert "| student | all cores | 1 | PyTorch |" in card
+    assert "| teacher | one thread | 1 | PyTorch |" in card
 
 
 @pytest.mark.parametrize(
@@ -75,6 +80,7 @@ def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, s
         archive.extractall(tmp_path / "student")
     Image.new("RGB", (20, 30), "white").save(tmp_path / "student" / "image.png")
     assert run_the_card(tmp_path / "student").split()[0] in set("0123456789")
+    assert " pillow==" in (tmp_path / "student" / "README.md").read_text()
 
 
 def parse_config_of(folder):
@@ -117,6 +123,6 @@ def test_names_in_the_model_card_mean_nothing_to_markdown(store, home, tmp_path)
     rows = clean(upload, columns, "text-classification")
     library.save(store, home, "my `best` <b>", rows, columns)
     run = store.submit(parse_config({"dataset": "my `best` <b>", **TINY}), key="k")
-    card = export.model_card(store, store.run(run.id))
+    card = export.model_card(store, store.run(run.id), limit=16)
     assert r"my \`best\` \<b\>" in card
     assert "\n# good" not in card

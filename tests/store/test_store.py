@@ -247,6 +247,8 @@ def test_show_gives_what_other_programs_rely_on(store, config):
             "n": 100,
             "note": "",
             "runtime": "",
+            "threads": None,
+            "device": "",
             "seed": None,
             "spread": None,
         }

@@ -1,0 +1,39 @@
+"""The times of a run's models, by how many threads they had, in a form to read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from studio.events import Evaluation
+
+Found = dict[tuple[str, str], Evaluation]
+"""What was measured, by role and measure."""
+
+KINDS = {"all_cores": "", "one_thread": "one_thread_"}
+"""What stands before the name of the measure."""
+
+
+def speed(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """Milliseconds of each model, and how many times as long as the student it takes, with all cores and on one thread;
+    where there is one core both are the same."""
+    found: Found = {(one.role, one.metric): one for one in evaluations}
+    told: dict[str, Any] = {}
+    for kind, before in KINDS.items():
+        timed = {role: one for (role, metric), one in found.items() if metric == f"{before}latency_ms"}
+        if timed:
+            told[kind] = {role: _of_role(found, role, before) for role in timed}
+    if "all_cores" in told and all(one["threads"] == 1 for one in told["all_cores"].values()):
+        told.setdefault("one_thread", told["all_cores"])
+    return told
+
+
+def _of_role(found: Found, role: str, before: str) -> dict[str, Any]:
+    timed = found[role, f"{before}latency_ms"]
+    of_32, ratio = found.get((role, f"{before}latency_32_ms")), found.get((role, f"{before}latency_ratio"))
+    return {
+        "latency_ms": timed.value,
+        "latency_32_ms": of_32.value if of_32 else None,
+        "times_the_student": {"value": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else None,
+        "runtime": timed.runtime,
+        "threads": timed.threads,
+        "device": timed.device,
+    }
