@@ -45,6 +45,7 @@ class FilesThatShare(LoadScopeScheduling):
         return nodeid.partition("::")[0] if nodeid.startswith(ONE_WORKER) else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)  # tests/mutants runs the suite without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesThatShare:
     """By name and not by mark: with pytest 9.2 the groups of xdist 3.8 have no effect."""
     return FilesThatShare(config, log)
