@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psutil
 import pyarrow as pa
@@ -22,10 +24,17 @@ from studio.data import uploads
 from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import DataError, LimitError, StudioError
+from studio.machine import cgroups
 
 LEAST_BYTES, MEMORY_SHARE = 2 * 1024**3, 0.5
 SECONDS, SECONDS_PER_MB = 60.0, 1.0
 ROWS_A_BATCH = 4_096
+ROW_BYTES, TEXT_TIMES = 450, 2
+"""What a row takes until it is saved, beside so many times its text: measured with `python -m tests.bench.big`."""
+
+SHORT, MOST_KNOWN = 32, 100_000
+"""Cells up to this length are looked up among those that were there, so many of them."""
+
 TOO_LARGE = "The file takes more memory to read than it may."
 _TABLE, _ABOUT = "table.arrow", "about.json"
 
@@ -85,11 +94,42 @@ def _received(folder: Path) -> Upload:
     about: dict[str, Any] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     if "error" in about:
         raise errors.by_name(about["error"])(about["message"], about["cure"])
-    with pa.OSFile(str(folder / _TABLE)) as file:
+    with pa.memory_map(str(folder / _TABLE)) as file:
         table = pa.ipc.open_file(file).read_all()
-    frame = pd.DataFrame({name: table[name].to_pylist() for name in table.column_names}, dtype=object)
+        _require_room(table.num_rows, table.nbytes)
+        frame = _frame(table)
     refused = tuple(Refused(each["reason"], tuple(each["lines"]), tuple(each["rows"])) for each in about["refused"])
-    return Upload(about["kind"], frame, tuple(about["notes"]), tuple(about["lines"]), refused)
+    return Upload(about["kind"], frame, tuple(about["notes"]), _numbers(about["lines"]), refused)
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    return pd.DataFrame({name: _cells(table[name]) for name in table.column_names}, dtype=object, copy=False)
+
+
+def _require_room(rows: int, size: int) -> None:
+    """Raise `LimitError` before memory runs out: a table is held as a whole while it is checked and saved."""
+    needed, free = ROW_BYTES * rows + TEXT_TIMES * size, min([psutil.virtual_memory().available, *cgroups.left()])
+    if needed > free:
+        raise LimitError(
+            f"The table of {rows:,} rows takes about {needed / 1e9:.1f} GB of memory to be checked and saved, and the "
+            f"machine has {free / 1e9:.1f} GB left.",
+            "Split it, or end what else runs there.",
+        )
+
+
+def _cells(column: pa.ChunkedArray) -> np.ndarray:
+    """The values as Python's; short ones that come again are one object, which takes little memory."""
+    known: dict[Any, Any] = {}
+    cells = np.empty(len(column), dtype=object)
+    start = 0
+    for chunk in column.chunks:
+        values = chunk.to_pylist()
+        cells[start : start + len(chunk)] = [
+            value if len(value) > SHORT else known.setdefault(value, value) for value in values
+        ]
+        known = known if len(known) < MOST_KNOWN else {}
+        start += len(chunk)
+    return cells
 
 
 def _write(upload: Upload, folder: Path) -> None:
@@ -107,10 +147,16 @@ def _write(upload: Upload, folder: Path) -> None:
     about = {
         "kind": upload.kind,
         "notes": upload.notes,
-        "lines": upload.lines,
+        "lines": {"from": upload.lines.start, "to": upload.lines.stop}
+        if isinstance(upload.lines, range)
+        else upload.lines,
         "refused": list(map(asdict, upload.refused)),
     }
     _say(folder, about)
+
+
+def _numbers(said: Any) -> Sequence[int]:
+    return range(said["from"], said["to"]) if isinstance(said, dict) else tuple(said)
 
 
 def _say(folder: Path, about: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ class Found:
 
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
-    lines: tuple[int, ...] = ()
+    lines: Sequence[int] = ()
     refused: tuple[Refused, ...] = ()
 
 

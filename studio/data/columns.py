@@ -80,6 +80,8 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     names = {str(name).strip().lower(): str(name) for name in upload.table.columns}
     split = roles.get("split") or next((names[name] for name in _SPLIT_NAMES if _says_split(upload, names, name)), None)
     left = [str(name) for name in upload.table.columns if str(name) != split]
+    if not left:  # the one column that there is holds what is to be read, whatever it is called
+        left, split = [str(split)], None
     label = roles.get("label") or next((names[name] for name in _LABEL_NAMES if name in names), None)
     text = roles.get("input") or _longest(upload, [name for name in left if name != label] or left)
     pair = roles.get("pair")

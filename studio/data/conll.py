@@ -8,6 +8,7 @@ import pandas as pd
 
 from studio.errors import DataError
 
+LONG_LINE = 1_000
 LOOKED_AT = 2_000
 """So many lines tell whether a text is of this kind."""
 
@@ -21,7 +22,7 @@ def looks_like(text: str) -> bool:
     >>> looks_like("New B-LOC\\nYork I-LOC\\n\\nshe O\\n"), looks_like("text label\\nfine O\\n")
     (True, False)
     """
-    lines = text.splitlines()[:LOOKED_AT]
+    lines = text[: LOOKED_AT * LONG_LINE].splitlines()[:LOOKED_AT]
     said = [line.split() for line in lines if line.strip() and not line.startswith(_DOCUMENT)]
     tagged = [cells for cells in said if len(cells) > 1 and _TAG.fullmatch(cells[-1])]
     return (

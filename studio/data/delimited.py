@@ -2,10 +2,12 @@
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from studio.data.cells import MAX_CELL, Found, clean_text, names_of, require_few
@@ -21,6 +23,10 @@ EVEN = 0.9
 SWALLOWED = 3
 """A cell over so many lines, each of which is a whole row by itself, was opened by a stray quotation mark."""
 
+SHORT, MOST_KNOWN = 32, 100_000
+"""Cells up to this length are looked up among those that were there, so many of them."""
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _FASTTEXT = re.compile(r"(?:__label__\S+\s+)+\S")
 _HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
                  "sentiment", "message", "review", "content", "question", "sentence1", "score"}  # fmt: skip
@@ -62,13 +68,14 @@ def _even(body: list[_Row], names: list[str], delimiter: str, notes: list[str]) 
     short, long, kept = [], [], []
     for line, row in body:
         if len(row) > width and not any(cell.strip() for cell in row[width:]):
-            row = row[:width]
+            del row[width:]
         if len(row) > width:
             long.append((line, row))
             continue
         if len(row) < width:
             short.append(line)
-        kept.append((line, row + [""] * (width - len(row))))
+            row += [""] * (width - len(row))
+        kept.append((line, row))
     if len(long) > len(kept):
         raise DataError(
             f"{len(long):,} of {len(body):,} rows have more cells than the {width} columns, the first in line "
@@ -89,8 +96,27 @@ def _even(body: list[_Row], names: list[str], delimiter: str, notes: list[str]) 
 
 def _found(rows: list[_Row], names: list[str], notes: list[str], refused: tuple[Refused, ...] = ()) -> Found:
     require_few(len(rows), len(names))
-    table = pd.DataFrame([[clean_text(cell) for cell in row] for _, row in rows], columns=names, dtype=object)
-    return Found(table, tuple(notes), tuple(line for line, _ in rows), refused)
+    known: dict[str, str] = {}
+    cells = {
+        name: np.array([_one_of(known, clean_text(row[place])) for _, row in rows], dtype=object)
+        for place, name in enumerate(names)
+    }
+    return Found(
+        pd.DataFrame(cells, dtype=object, copy=False), tuple(notes), _numbers([line for line, _ in rows]), refused
+    )
+
+
+def _numbers(lines: list[int]) -> Sequence[int]:
+    """The same numbers, where one follows the other as a range."""
+    whole = range(lines[0], lines[-1] + 1) if lines else range(0)
+    return whole if len(whole) == len(lines) else tuple(lines)
+
+
+def _one_of(known: dict[str, str], cell: str) -> str:
+    """The cell; short ones that come again are one object, which takes little memory."""
+    if len(cell) > SHORT or (len(known) > MOST_KNOWN and cell not in known):
+        return cell
+    return known.setdefault(cell, cell)
 
 
 def _checked(delimiter: str) -> str:
@@ -102,11 +128,9 @@ def _checked(delimiter: str) -> str:
 
 def _label_first(text: str) -> list[_Row] | None:
     """Lines of a label, white space and a text, as fastText and many collections have them; None for other files."""
-    lines = [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)]
-    lines = [(number, line) for number, line in lines if line]
-    some = [line for _, line in lines[:2_000]]
+    some = [line for _, line in itertools.islice(_written(text), 2_000)]
     if some and sum(bool(_FASTTEXT.match(line)) for line in some) > EVEN * len(some):
-        return [(number, _fasttext(line)) for number, line in lines]
+        return [(number, _fasttext(line)) for number, line in _written(text)]
     pairs = [line.split(None, 1) for line in some]
     if len(some) < 10 or any(len(pair) < 2 for pair in pairs) or any("\t" in line for line in some):
         return None
@@ -116,7 +140,30 @@ def _label_first(text: str) -> list[_Row] | None:
     _, share, width = _best_delimiter(text)
     if not few or not plain or len(labels) < 2 or (share >= EVEN and width > 1):
         return None
-    return [(number, [*line.split(None, 1), ""][:2]) for number, line in lines]
+    return [(number, [*line.split(None, 1), ""][:2]) for number, line in _written(text)]
+
+
+def _written(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that hold something, by their numbers."""
+    lines = ((number, line.strip()) for number, line in enumerate(_lines(text), start=1))
+    return ((number, line) for number, line in lines if line)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """One line after the other with its end, whichever of the three that is: the text is not held twice.
+
+    >>> list(_lines("a\\r\\nb\\rc\\n\\nd"))
+    ['a\\r\\n', 'b\\r', 'c\\n', '\\n', 'd']
+    """
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        line = text[start:end]
+        if "\r" in line:
+            yield from (found.group() for found in _LINE.finditer(line))
+        else:
+            yield line
+        start = end
 
 
 def _fasttext(line: str) -> list[str]:
@@ -160,29 +207,32 @@ def _until_error(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 def _rows(text: str, delimiter: str) -> tuple[list[_Row], list[str]]:
     """All rows that hold something; rows that a stray quotation mark swallowed are set free, and that is told."""
     csv.field_size_limit(MAX_CELL)
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    rows: list[tuple[int, int, list[str]]] = []
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+    rows: list[_Row] = []
+    long: dict[int, int] = {}
     before = 0
     try:
         for row in reader:
             if any(row):
-                rows.append((before + 1, reader.line_num, row))
+                rows.append((before + 1, row))
+                require_few(len(rows), 0)
+                if reader.line_num - before >= SWALLOWED:
+                    long[before + 1] = reader.line_num
             before = reader.line_num
     except csv.Error as error:
         return _without_quotes(text, delimiter, error, before + 1), []
-    return _freed(text, delimiter, rows)
+    return _freed(text, delimiter, rows, long) if long else (rows, [])
 
 
-def _freed(text: str, delimiter: str, rows: list[tuple[int, int, list[str]]]) -> tuple[list[_Row], list[str]]:
-    if all(last - first + 1 < SWALLOWED for first, last, _ in rows):
-        return [(first, row) for first, _, row in rows], []
-    physical = io.StringIO(text, newline="").readlines()
-    width = Counter(len(row) for _, _, row in rows).most_common(1)[0][0]
+def _freed(text: str, delimiter: str, rows: list[_Row], long: dict[int, int]) -> tuple[list[_Row], list[str]]:
+    """`long` says where rows end that go over many lines, by where they begin."""
+    physical = list(_lines(text))
+    width = Counter(len(row) for _, row in rows).most_common(1)[0][0]
     freed: list[_Row] = []
     stray = []
-    for first, last, row in rows:
-        plain = _plain(physical[first - 1 : last], delimiter) if last - first + 1 >= SWALLOWED and width > 1 else []
+    for first, row in rows:
+        last = long.get(first, first)
+        plain = _plain(physical[first - 1 : last], delimiter) if first in long and width > 1 else []
         if plain and all(len(cells) == width for cells in plain):
             freed += [(first + place, cells) for place, cells in enumerate(plain)]
             stray.append(f"{first} to {last}")
@@ -200,7 +250,7 @@ def _plain(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 def _without_quotes(text: str, delimiter: str, error: csv.Error, line: int) -> list[_Row]:
     """A file whose quotes do not match, read with quotes as plain characters when that gives even lines."""
-    plain = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    plain = csv.reader(_lines(text), delimiter=delimiter, quoting=csv.QUOTE_NONE)
     rows = []
     try:
         rows = [(plain.line_num, row) for row in plain if any(row)]
@@ -208,7 +258,7 @@ def _without_quotes(text: str, delimiter: str, error: csv.Error, line: int) -> l
         error = too_long
     if rows and len({len(row) for _, row in rows}) == 1:
         return rows
-    near = io.StringIO(text, newline="").readlines()[line - 1 : line]
+    near = itertools.islice(_lines(text), line - 1, line)
     raise DataError(
         f"The table cannot be read from line {line:,} on: {error}: {''.join(near).strip()[:80]!r}.",
         "Check the quotation marks there, or save it again as CSV.",

@@ -1,8 +1,12 @@
 """What a person should know of a data set before training on it, beyond its counts."""
 
+import hashlib
 import math
+import re
 from collections import Counter
+from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
@@ -137,14 +141,30 @@ def _near_copies(table: pd.DataFrame, same: pd.Series) -> list[Finding]:
     """Texts that are equal but for punctuation."""
     if table["input"].map(lambda value: isinstance(value, bytes)).any():
         return []
-    first = ~same.duplicated()
-    plain = same[first].str.replace(r"[^\w\x1e]+", "", regex=True)
-    count = int(plain[plain != ""].duplicated().sum())
+    first = table[~same.duplicated()]
+    plain = hashed(first, map(_words, first["input"], first["pair"]))
+    count = int(plain[plain != _NOTHING].duplicated().sum())
     if not count:
         return []
     return [
         Finding(kind="near_copies", message=f"{count:,} inputs differ from another by punctuation alone.", count=count)
     ]
+
+
+def hashed(table: pd.DataFrame, texts: Iterable[bytes]) -> pd.Series:
+    """A number for each row, the same for the same bytes: large tables have no room for their texts once more."""
+    numbers = (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") for text in texts)
+    return pd.Series(np.fromiter(numbers, np.uint64, len(table)), index=table.index)
+
+
+def _words(value: object, pair: object) -> bytes:
+    """The letters and digits of an input."""
+    texts = (_NO_WORD.sub("", str(text).lower()) for text in (value, pair) if text)
+    return "\x1e".join(texts).strip("\x1e").encode("utf-8", "surrogatepass")
+
+
+_NO_WORD = re.compile(r"\W+")
+_NOTHING = int.from_bytes(hashlib.blake2b(b"", digest_size=8).digest(), "little")
 
 
 def _in_text(table: pd.DataFrame) -> list[Finding]:

@@ -18,6 +18,7 @@ from studio.tasks.classes import BETWEEN
 VALIDATION_SHARE = 0.1
 TEST_SHARE = 0.2
 _FILE = "dataset.json"
+ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def build(
     Rows without a label go to train alone. In splits made here, copies of one input always stay together.
     `drop_leaked` removes from train what also stands in a given validation or test split.
     """
-    table = rows.table.copy()
+    table = rows.table[["input", "pair", "label", "split"]].copy()
     table["key"] = keys(table)
     table["stratum"] = rows.learns.targets.strata(list(table["label"]))
     table["split"] = table["split"].replace("", "train")
@@ -59,13 +60,14 @@ def build(
             _cut(table, split, share / rest, seed)
             rest -= share
     table.loc[table["label"] == "", "split"] = "train"
-    parts = {split: table[table["split"] == split] for split in ("train", "validation", "test")}
-    if parts["train"].empty:
+    if not (table["split"] == "train").any():
         raise DataError("The train split has no row.", "Bring more data, or smaller shares for the other splits.")
     for split in ("validation", "test"):
-        if not (parts[split]["label"] != "").any():
+        if not ((table["split"] == split) & (table["label"] != "")).any():
             raise DataError(f"The {split} split has no labelled row.", "Bring more data, or give it a larger share.")
-    return DatasetDict({split: rows.learns.rows(part, rows.labels) for split, part in parts.items()})
+    table = table.drop(columns=["key", "stratum"])
+    names = ("train", "validation", "test")
+    return DatasetDict({split: rows.learns.rows(table[table["split"] == split], rows.labels) for split in names})
 
 
 def fingerprint(splits: DatasetDict, labels: list[str]) -> str:
@@ -83,7 +85,8 @@ def fingerprint(splits: DatasetDict, labels: list[str]) -> str:
 def _add_column(digest: Any, rows: Dataset, name: str) -> None:
     """The values of an input column, each after its length."""
     column = rows.cast_column(name, Image(decode=False)) if isinstance(rows.features[name], Image) else rows
-    for value in column[name][:]:
+    batches = column.select_columns(name).iter(ROWS_AT_ONCE)
+    for value in (value for batch in batches for value in batch[name]):
         text = BETWEEN.join(value) if isinstance(value, list) else value
         data = text["bytes"] if isinstance(text, dict) else text.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "little") + data)
@@ -127,10 +130,9 @@ def _bytes(labels: list[Any]) -> bytes:
 def _cut(table: pd.DataFrame, split: str, share: float, seed: int) -> None:
     """Move a share of the labelled training inputs to `split`, of every stratum alike; copies move together."""
     generator = np.random.default_rng(seed)
-    rows = table[(table["split"] == "train") & (table["label"] != "")]
-    first = rows.drop_duplicates("key")
-    chosen: set[str] = set()
+    first = table.loc[(table["split"] == "train") & (table["label"] != ""), ["key", "stratum"]].drop_duplicates("key")
+    chosen = [np.array([], np.uint64)]
     for _, group in first.groupby("stratum", sort=True):
         count = min(max(1, round(len(group) * share)), len(group) - 1)
-        chosen.update(generator.permutation(group["key"].to_numpy())[:count])
-    table.loc[(table["split"] == "train") & table["key"].isin(chosen), "split"] = split
+        chosen.append(generator.permutation(group["key"].to_numpy())[:count])
+    table.loc[(table["split"] == "train") & table["key"].isin(np.concatenate(chosen)), "split"] = split

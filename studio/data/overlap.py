@@ -30,7 +30,7 @@ def _classes(rows: Dataset) -> set[int]:
     return found - {UNLABELLED}
 
 
-def _keys(rows: Dataset) -> list[str]:
+def _keys(rows: Dataset) -> list[int]:
     """As an upload's rows are told apart: equal bytes, or equal texts but for case and white space."""
     names = [name for name in rows.column_names if name != "label"]
     columns = [[_plain(value) for value in _undecoded(rows, name)[name][:]] for name in names]

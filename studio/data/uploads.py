@@ -1,6 +1,7 @@
 """Read what a user brings into a table. Whatever is wrong with a file is told as a `DataError`."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -37,7 +38,7 @@ class Upload:
     kind: str
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
-    lines: tuple[int, ...] = ()
+    lines: Sequence[int] = ()
     refused: tuple[Refused, ...] = ()
 
 

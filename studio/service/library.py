@@ -333,8 +333,8 @@ def _with_held_out(files: Files, columns: Columns) -> tuple[Upload, Columns]:
     return joined, replace(columns, split=name)
 
 
-def _lines(upload: Upload) -> tuple[int, ...]:
-    return upload.lines if len(upload.lines) == len(upload.table) else tuple(range(1, len(upload.table) + 1))
+def _lines(upload: Upload) -> Sequence[int]:
+    return upload.lines if len(upload.lines) == len(upload.table) else range(1, len(upload.table) + 1)
 
 
 def _named(value: object, labels: list[str]) -> object:

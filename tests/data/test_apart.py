@@ -20,6 +20,14 @@ def test_what_comes_back_is_what_was_read(tmp_path):
     assert there.refused
 
 
+def test_a_table_for_which_there_is_no_memory_is_refused_before_it_runs_out(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "some words,a\n" * 10_000)
+    monkeypatch.setattr(apart.cgroups, "left", lambda: [1_000_000])
+    with pytest.raises(LimitError, match=r"10,000 rows takes about 0\.0 GB of memory to be checked.*0\.0 GB left"):
+        apart.read(path)
+
+
 def test_images_come_back_to_the_byte(tmp_path):
     path = zipped(tmp_path / "images.zip", {"cat/1.png": png(1), "dog/2.png": png(200)})
     assert apart.read(path).table["image"].tolist() == [png(1), png(200)]

@@ -1,12 +1,15 @@
 """Files are read as they were meant, and what is wrong with one is told by its line."""
 
 import gzip
+import io
 import json
 import zipfile
 
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from studio.data import apart, delimited, splits, uploads
 from studio.data.cleaning import clean, inspect
@@ -251,6 +254,18 @@ def test_a_column_called_subset_that_names_no_split_is_none():
     upload = reviews(60)
     upload.table["subset"] = ["north", "south"] * 30
     assert guess_columns(upload).split is None
+
+
+@given(st.text(st.sampled_from('ab,"\r\n\u2028 '), max_size=40))
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+def test_lines_end_where_python_ends_them_in_a_file_of_csv(text):
+    assert list(delimited._lines(text)) == io.StringIO(text, newline="").readlines()
+
+
+def test_the_only_column_is_the_input_though_it_is_called_split(tmp_path):
+    table = pd.DataFrame({"split": [f"train {number}" for number in range(20)]}, dtype=object)
+    columns = guess_columns(uploads.Upload("table", table), "text-classification")
+    assert (columns.input, columns.split) == ("split", None)
 
 
 @pytest.mark.parametrize("name", ["", "both train and test", "contest", "latest", "extra"])
