@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 
+TRY = "Try again where pypi.org itself can be reached, not a mirror of it."
+
 
 def outcome(stdout: str, stderr: str) -> tuple[int, str]:
     """The exit status, and what to say, of what pip-audit wrote."""
@@ -16,7 +18,7 @@ def outcome(stdout: str, stderr: str) -> tuple[int, str]:
         last = (stderr.strip().splitlines() or ["it said nothing"])[-1]
         return (
             2,
-            f"Nothing was checked: pip-audit could not get the list of known holes ({last}). Try where pypi.org is.",
+            f"Nothing was checked: pip-audit could not get the list of known holes ({last}). {TRY}",
         )
     holes = [
         f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'none'}"
@@ -27,6 +29,8 @@ def outcome(stdout: str, stderr: str) -> tuple[int, str]:
         f"not checked: {package['name']}, {package['skip_reason']}" for package in packages if "skip_reason" in package
     ]
     checked = len(packages) - len(skipped)
+    if not checked:
+        return 2, f"Nothing was checked: of {len(packages)} packages none is on the list that pip-audit reached. {TRY}"
     told = holes or [f"No known hole in {checked} packages."]
     return bool(holes), "\n".join([*told, *skipped])
 

@@ -16,6 +16,14 @@ def test_no_hole_is_said_only_where_the_list_was_read():
         assert "ConnectionError: pypi.org" in told
 
 
+def test_a_mirror_that_knows_of_no_holes_is_no_all_clear():
+    skipped = {"name": "torch", "skip_reason": "Dependency not found on PyPI and could not be audited"}
+    for packages in ([], [skipped]):
+        status, told = outcome(json.dumps({"dependencies": packages}), "")
+        assert status == 2
+        assert told.startswith("Nothing was checked")
+
+
 def test_every_hole_is_listed_and_so_is_what_was_not_checked():
     found = [{"id": "CVE-1", "fix_versions": ["2"]}, {"id": "CVE-2", "fix_versions": []}]
     hole = {"name": "pillow", "version": "1", "vulns": found}
