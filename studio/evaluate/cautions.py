@@ -163,7 +163,9 @@ def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:
     factor = max(_factor(found, ""), _factor(found, "one_thread_"))
     if factor < NOISY or not _same_network(found):
         return None
-    sentence = f"Student and control are the same network, and yet their times differ by a factor of {factor:.2f}."
+    sentence = (
+        f"Student and control are the same network, and yet their times may be apart by a factor of {factor:.2f}."
+    )
     cure = "Do not rely on smaller differences in speed; measure again while the machine does nothing else."
     return Caution(code="noisy_timing", sentence=sentence, cure=cure)
 
