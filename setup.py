@@ -28,7 +28,7 @@ setup(
     package_dir={SERVER: ".", f"{SERVER}.pages": "pages"},
     package_data={
         "studio": ["py.typed"],
-        SERVER: ["assets/*.svg", "assets/demo/*", ".streamlit/config.toml"],
+        SERVER: ["assets/*.svg", "assets/*.css", "assets/demo/*", "assets/demo/teachers/*/*", ".streamlit/config.toml"],
     },
     include_package_data=False,
 )

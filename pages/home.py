@@ -20,7 +20,7 @@ from studio.store.rows import RunRow
 
 RECENT, FAILED = 3, 2
 DEMOS = {
-    "text": ("Support messages", "What does the customer want: delivery, payment, a refund?"),
+    "text": ("Support messages", "What is it about: an account, an order to cancel, a damaged item, a failed payment?"),
     "images": ("Handwritten digits", "Which digit is it? Ten classes of small images."),
 }
 
@@ -61,7 +61,7 @@ def ways_in(unfinished: list[RunRow]) -> None:
     columns = st.columns(3)
     with columns[0], st.container(border=True, height="stretch", key="card-demo"):
         st.subheader("Try a demo", anchor=False)
-        st.caption("A few minutes; no network, no account, nothing to choose.")
+        st.caption("Few rows have a label; a teacher that is ready knows the rest. No network, nothing to choose.")
         for kind, (name, words) in DEMOS.items():
             if st.button(name, key=f"demo-{kind}", icon=":material/play_arrow:", width="stretch", help=words,
                          type="primary" if kind == "text" else "secondary"):  # fmt: skip

@@ -37,10 +37,10 @@ def test_a_wheel_holds_every_module_and_page_and_what_the_server_needs(installed
     inside = installed / "studio" / "_program"
     for file in (ROOT / "studio").rglob("*.py"):
         assert (installed / file.relative_to(ROOT)).is_file(), file
-    for file in [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "assets").glob("*.svg")]:
+    assets = [file for file in (ROOT / "assets").rglob("*") if file.is_file() and file.suffix != ".png"]
+    for file in [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *assets]:
         assert (inside / file.relative_to(ROOT)).is_file(), file
     assert (inside / ".streamlit" / "config.toml").is_file()
-    assert (inside / "assets" / "demo" / "support_messages.csv").is_file()
     assert not (inside / "setup.py").exists()
 
 

@@ -99,6 +99,7 @@ def distill(job: Job) -> Iterator[Event]:
         splits=context.splits,
         training=context.parts,
         curves=seeds.means(found),
+        validation_rows=rows.validation,
         exported=exported,
         rates=_rates(config, opened, state),
     )

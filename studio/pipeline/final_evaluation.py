@@ -42,7 +42,7 @@ class FinalEvaluation:
     """What is evaluated on: test rows by name, `test`, and where a student went on with new data `test of the old
     data`.
 
-    `training` are the rows that were learned, `curves` what validation rows said of each role while it learned.
+    `training` are the rows that were learned, `curves` what the `validation_rows` said of each role while it learned.
     `exported`: which of the students, one for each seed, is exported. `rates`: at which teacher and student began.
     """
 
@@ -52,6 +52,7 @@ class FinalEvaluation:
     splits: dict[str, Dataset]
     training: tuple[Dataset, ...] = ()
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    validation_rows: int | None = None
     exported: int = 0
     rates: Mapping[str, float] = field(default_factory=dict)
 
@@ -157,10 +158,11 @@ def _facts(tests: FinalEvaluation, statistics: Statistics) -> "Facts":
     from studio.evaluate.measured import Facts
 
     labels, test, taught = tests.problem.labels, tests.splits["test"], tests.curves.get("teacher", ())
+    rows = tests.validation_rows
     return Facts(
         reference=tests.problem.task.targets.reference(statistics["student"][0], len(labels)),
         config=tests.config,
-        improving=tuple(role for role, curve in tests.curves.items() if convergence.still_improving(curve)),
+        improving=tuple(role for role, curve in tests.curves.items() if convergence.still_improving(curve, rows)),
         teacher_start=(taught[0][1], max(value for _, value in taught)) if taught else None,
         leaked=overlap.leaked(tests.training, test),
         unseen=overlap.unseen_labels(tests.training, test, labels),

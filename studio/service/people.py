@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from studio.errors import AccessError, ConfigError
+from studio.service.program import program_folder
 
 Role = Literal["viewer", "member", "admin"]
 LISTS: dict[Role, str] = {"viewer": "STUDIO_VIEWERS", "member": "STUDIO_MEMBERS", "admin": "STUDIO_ADMINS"}
@@ -91,8 +92,10 @@ def person(claims: Mapping[str, Any]) -> Person:
 
 
 def may_open(folder: Path) -> bool:
-    """Whether the folder of a model lies in one of `STUDIO_MODEL_FOLDERS`, wherever links lead."""
-    allowed = [Path(one).expanduser() for one in os.environ.get("STUDIO_MODEL_FOLDERS", "").split(os.pathsep) if one]
+    """Whether the folder of a model lies in one of `STUDIO_MODEL_FOLDERS`, wherever links lead; those of the demos are
+    the program's own."""
+    allowed = [program_folder() / "assets" / "demo"]
+    allowed += [Path(one).expanduser() for one in os.environ.get("STUDIO_MODEL_FOLDERS", "").split(os.pathsep) if one]
     real = folder.resolve()
     return any(real.is_relative_to(one.resolve()) for one in allowed)
 

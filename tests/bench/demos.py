@@ -6,7 +6,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+from studio.config.reading import with_values
 from studio.home import Home
 from studio.service import samples
 from studio.service.runs import carry
@@ -19,32 +21,53 @@ def main(seeds: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         store = Store(home.database)
-        for demo in ("text", "images"):
+        for demo in samples.NAMES:
             found[demo] = measure(home, store, demo, seeds)
     if as_json:
         print(json.dumps(found, indent=2))
         return
     for demo, one in found.items():
-        shares = ", ".join(
-            f"{role} {one[role][0]:.3f} ± {one[role][1]:.3f}" for role in ("teacher", "student", "control")
+        told = ", ".join(f"{role} {mean:.3f} ± {spread:.3f}" for role, (mean, spread) in one["shares"].items())
+        print(
+            f"{demo}: {told}; {100 * one['kept']:.0f} % kept, {one['smaller']:.1f} times smaller, {one['faster']:.1f} "
+            f"times faster; better in {one['better']} of {one['runs']}; {one['seconds']:.0f} s a run"
         )
-        print(f"{demo}: {shares}; {one['seconds']:.0f} s a run; verdicts {', '.join(one['outcomes'])}")
 
 
-def measure(home: Home, store: Store, demo: str, seeds: int) -> dict:
+def measure(home: Home, store: Store, demo: samples.Demo, seeds: int) -> dict[str, Any]:
+    """Means over the seeds; `better`: the runs whose verdict says that the teacher helped."""
     dataset = samples.add(store, home, demo)
-    shares: dict[str, list[float]] = {"teacher": [], "student": [], "control": []}
-    outcomes, start = [], time.monotonic()
+    runs, outcomes, start = [], [], time.monotonic()
     for seed in range(seeds):
-        config = samples.config(demo, dataset.name).with_values(seed=seed)
+        config = with_values(samples.config(demo, dataset.name), seed=seed)
         run = store.submit(config, key=f"{demo}-{seed}", owner=new_owner())
         list(carry(store, home, run))
         outcomes.append(store.run(run.id).outcome)
-        for one in store.evaluations(run.id):
-            if one.metric == "accuracy":
-                shares[one.role].append(one.value)
-    spread = {role: (statistics.mean(values), statistics.stdev(values)) for role, values in shares.items()}
-    return {**spread, "seconds": (time.monotonic() - start) / seeds, "outcomes": outcomes}
+        runs.append(
+            {(one.role, one.metric): one.value for one in store.evaluations(run.id) if one.split in ("", "test")}
+        )
+
+    def mean(role: str, metric: str) -> float:
+        return statistics.mean(run[role, metric] for run in runs)
+
+    def ratio(metric: str) -> float:
+        return statistics.mean(run["teacher", metric] / run["student", metric] for run in runs)
+
+    shares = {role: [run[role, "accuracy"] for run in runs] for role in ("teacher", "student", "control", "baseline")}
+    return {
+        "kept": mean("student", "accuracy") / mean("teacher", "accuracy"),
+        "smaller": ratio("size_bytes"),
+        "faster": ratio("latency_ms"),
+        "better": outcomes.count("better"),
+        "runs": seeds,
+        "accuracy": mean("student", "accuracy"),
+        "seconds": (time.monotonic() - start) / seeds,
+        "outcomes": outcomes,
+        "shares": {
+            role: (statistics.mean(values), statistics.stdev(values) if seeds > 1 else 0.0)
+            for role, values in shares.items()
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def test_a_plan_works_on_texts_with_several_labels(home, dataset):
 
 
 def test_images_with_several_labels_are_learned_too(home, store):
-    digits = samples._digits()[0].table
+    digits = samples.rows_of("images", None)[0].table
 
     def tags(digit: str) -> str:
         return "|".join([("even", "odd")[int(digit) % 2], *(["large"] if int(digit) > 4 else [])]) if digit else ""
