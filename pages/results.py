@@ -297,7 +297,7 @@ def old_and_new(run: RunRow, evaluations: list[Evaluation], measure: tasks.Measu
 
 def steps_taken(run: RunRow, task: tasks.Task) -> None:
     """What each step of the plan cost and brought."""
-    results = store.milestones(run.id)
+    results = store.stage_results(run.id)
     measure = next((known for known in task.measures if known.name == results[0].metric), task.measures[0])
     st.caption("The student after each step of the plan, on validation rows; the test rows are read once, above.")
     table = []
@@ -372,7 +372,7 @@ def details(run: RunRow, models: list[Scored], evaluations: list[Evaluation], ta
         shown["All numbers"] = partial(all_numbers, models, evaluations, task)
     if run.config.seeds > 1 and models and store.seeds(run.id):
         shown["Seeds"] = partial(under_each_seed, run, models, measure)
-    if store.milestones(run.id):
+    if store.stage_results(run.id):
         shown["Step by step"] = partial(steps_taken, run, task)
     if any(found.split == OLD_TEST for found in evaluations):
         shown["New and old data"] = partial(old_and_new, run, evaluations, measure)

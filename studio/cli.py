@@ -470,7 +470,7 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     Console().print(table)
     if found["error"]:
         typer.echo(_shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
-    for step in store.milestones(run_id):
+    for step in store.stage_results(run_id):
         right = f"{step.metric} {step.value:.4f} on {step.n} validation rows"
         typer.echo(f"{step.title}: {right}, {step.size_bytes / 1e6:.2f} MB, {step.latency_ms:.2f} ms a row")
     for seed in store.seeds(run_id):

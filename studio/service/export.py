@@ -147,7 +147,7 @@ def model_card(
         *[_row(result) for result in store.evaluations(run.id) if "latency" not in result.metric],
         "",
         *_speed_lines(store.evaluations(run.id)),
-        *_step_lines(store.milestones(run.id)),
+        *_step_lines(store.stage_results(run.id)),
         "## Limits",
         "",
         "It was measured on rows like those it was trained on. On other data expect it to do worse, and measure again.",

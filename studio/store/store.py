@@ -457,7 +457,7 @@ class Store:
         found = [event for event in self._results(run_id, "choice") if isinstance(event, events.Choice)]
         return found[-1] if found else None
 
-    def milestones(self, run_id: int) -> list[events.StageResult]:
+    def stage_results(self, run_id: int) -> list[events.StageResult]:
         """The teacher, then the student after each step of its plan."""
         return [event for event in self._results(run_id, "milestone") if isinstance(event, events.StageResult)]
 
@@ -475,7 +475,7 @@ class Store:
             "comparisons": [result.model_dump(exclude={"kind"}) for result in self.comparisons(run_id)],
             "speed": speed(self.evaluations(run_id)),
             "seeds": [self._show_seed(run_id, one) for one in self.seeds(run_id)],
-            "milestones": [result.model_dump(exclude={"kind"}) for result in self.milestones(run_id)],
+            "stage_results": [result.model_dump(exclude={"kind"}) for result in self.stage_results(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "outcome": run.outcome,
             "verdict": run.verdict,

@@ -156,6 +156,14 @@ def test_a_click_anywhere_in_its_row_opens_a_run(page: Page, studio: str):
     expect(page).to_have_url(re.compile(r"run\?run=1"))
 
 
+def test_the_models_of_a_run_are_asked_about_a_test_row(page: Page, studio: str):
+    page.goto(f"{studio}/results?run=1")
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_role("button", name="Take a test row").click()
+    for role in ("teacher", "student", "control"):
+        expect(page.locator(f".ds-model.{role} .ds-rows")).to_be_visible()
+
+
 def zoom_survives_the_next_points(page: Page) -> None:
     """Zoom by hand as Plotly records it, wait for new points, and look whether the range is still there."""
     chart = "[class*='st-key-loss-'] .live-chart"
