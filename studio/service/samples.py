@@ -3,6 +3,7 @@ the teacher's answers are worth something."""
 
 import io
 import uuid
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -32,10 +33,14 @@ MESSAGES = FOLDER / "support_messages.csv"
 INTENTS = ("account_access", "cancel_order", "damaged_or_wrong_item", "payment_failed")
 """Of nine those that people keep apart by what they write."""
 
+TEACHERS: dict[Demo, Path] = {
+    "text": FOLDER / "teachers" / "messages-transformer",
+    "images": FOLDER / "teachers" / "digits-cnn",
+}
 NAMES: dict[Demo, str] = {"text": "Demo: support messages", "images": "Demo: handwritten digits"}
 SETTINGS: dict[Demo, dict[str, Any]] = {
     "text": {
-        "teacher": f"folder:{FOLDER / 'teachers' / 'text'}",
+        "teacher": f"folder:{TEACHERS['text']}",
         "student": "builtin/fasttext-tiny",
         "temperature": 2.0,
         "alpha": 0.9,
@@ -44,7 +49,7 @@ SETTINGS: dict[Demo, dict[str, Any]] = {
         "max_length": 64,
     },
     "images": {
-        "teacher": f"folder:{FOLDER / 'teachers' / 'images'}",
+        "teacher": f"folder:{TEACHERS['images']}",
         "student": "builtin/cnn-tiny",
         "temperature": 4.0,
         "alpha": 0.9,

@@ -107,7 +107,7 @@ def train(demo: samples.Demo, home: Home, store: Store) -> None:
 
 def publish(demo: samples.Demo, teacher: Path, accuracy: float) -> None:
     """Put the teacher's files and its card where the demo looks for them."""
-    to = samples.FOLDER / "teachers" / demo
+    to = samples.TEACHERS[demo]
     with tempfile.TemporaryDirectory() as place:
         made = Path(place) / demo
         made.mkdir()
