@@ -134,6 +134,15 @@ def test_four_rows_gained_of_twelve_are_no_clear_benefit_though_their_interval_i
     assert said.next_step.code == "more_test_rows"
 
 
+def test_an_interval_that_holds_0_is_no_clear_benefit_though_the_test_finds_one():
+    for sign in (1, -1):
+        unsure = against("control", 40, 10).model_copy(
+            update={"difference": sign * 0.03, "low": -0.01 if sign > 0 else -0.07, "high": 0.07 if sign > 0 else 0.01}
+        )
+        assert unsure.p_value < 0.05
+        assert told(0.95, 0.9, 0.87, pairs=(unsure,)).outcome == "no_difference"
+
+
 def test_where_the_benefit_is_clear_no_more_rows_are_asked_for_to_see_it():
     said = told(0.95, 0.9, 0.6, pairs=(against("control", 8, 1, 60),), rows=60)
     assert said.outcome == "better"
