@@ -71,12 +71,14 @@ def test_student_and_control_of_a_seed_begin_alike(job, monkeypatch):
 
     monkeypatch.setattr(walk, "fit", overheard)
     monkeypatch.setattr(walk.final_evaluation, "evaluate", lambda *_: iter(()))
-    list(distill(job.model_copy(update={"run_id": 7})))
-    for first, second in (("distill", "control"), ("distill-2", "control-2")):
+    three = job.config.model_copy(update={"seeds": 3})
+    list(distill(job.model_copy(update={"run_id": 7, "config": three})))
+    for first, second in (("distill", "control"), ("distill-2", "control-2"), ("distill-3", "control-3")):
         assert same(begun[first][0], begun[second][0])
         assert begun[first][1] == begun[second][1]
-    assert not same(begun["distill"][0], begun["distill-2"][0])
-    assert (begun["distill"][1], begun["distill-2"][1]) == (5, 6)
+    for first, second in (("distill", "distill-2"), ("distill-2", "distill-3")):
+        assert not same(begun[first][0], begun[second][0])
+    assert [begun[phase][1] for phase in ("distill", "distill-2", "distill-3")] == [5, 6, 7]
 
 
 def test_the_student_that_does_best_on_validation_rows_is_exported(job, said):
