@@ -11,7 +11,7 @@ from studio.tasks import Measure
 
 HEIGHT = 230
 """Pixels between the lowest and the highest value of the picture of size and quality."""
-LEFT, RIGHT = 24.0, 78.0
+LEFT, RIGHT = 33.0, 78.0
 """Per cent of its width where the smallest and the largest model stand; beside them is room for their names."""
 SAME_PLACE, APART = 6.0, 9
 """Models nearer than this, in per cent, are drawn side by side, so many pixels from the middle."""

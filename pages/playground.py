@@ -136,8 +136,10 @@ def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) 
             st.html(answers.card(said, words))
     where = "the GPU" if found.device.startswith("cuda") else "the processor"
     st.caption(f"Timed on {where} of this machine, from the input to the answer, this one alone.")
+    for role, reason in found.missing.items():
+        st.warning(f"{answers.NAMES[role]}: {escape(reason)}", icon=":material/warning:")
     teacher = found.said[0]
-    if task.kind == "class" and len(teacher.shares) > 1:
+    if teacher.role == "teacher" and task.kind == "class" and len(teacher.shares) > 1:
         hear(teacher.shares, run)
 
 

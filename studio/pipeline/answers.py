@@ -105,9 +105,10 @@ class Said(BaseModel):
 
 
 class Replies(BaseModel):
-    """What each model that was asked says, on this device."""
+    """What each model that was asked says, on this device; `missing`: why others cannot be asked."""
 
     model_config = ConfigDict(frozen=True)
 
     said: list[Said]
+    missing: dict[TrainedRole, str] = {}
     device: str

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from studio.errors import StudioError
+from studio.errors import ModelError, StudioError
 from studio.events import Failed, TrainedRole
 from studio.models.model import Model
 from studio.pipeline.answers import Question, Replies, Said
@@ -55,16 +55,22 @@ def _bytes(model: Model) -> int:
 
 
 def reply(question: Question, opened: Opened) -> Replies:
-    """What each of the models says. Raises `ModelError` where one cannot be opened, `DataError` for no input."""
+    """What each of the models says. Raises `ModelError` where none can be opened, `DataError` for no input."""
     value = question.value if question.image is None else question.image
-    device, said = "", []
+    device, said, missing = "", list[Said](), dict[TrainedRole, str]()
     for role in question.roles:
-        predictor = opened.of(question, role)
+        try:
+            predictor = opened.of(question, role)
+        except ModelError as error:
+            if role == question.roles[-1] and not said:
+                raise
+            missing[role] = str(error)
+            continue
         answer, shares = predictor.one(value)
         milliseconds = 1000 * statistics.median(_seconds(predictor, value))
         device = str(predictor.device.torch_device)
         said.append(Said(role=role, answer=answer, shares=shares, milliseconds=milliseconds))
-    return Replies(said=said, device=device)
+    return Replies(said=said, missing=missing, device=device)
 
 
 def _seconds(predictor: Predictor, value: object) -> Iterator[float]:

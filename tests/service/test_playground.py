@@ -1,11 +1,12 @@
 """The playground: one process that keeps a run's models open, and what it does when that process does not answer."""
 
+import shutil
 import sys
 
 import pytest
 
 from studio.config.reading import parse_config
-from studio.errors import DataError, WorkerError
+from studio.errors import DataError, ModelError, WorkerError
 from studio.pipeline import playground as program
 from studio.pipeline.answers import Question
 from studio.pipeline.distill import distill
@@ -47,6 +48,20 @@ def test_all_models_of_a_run_answer_as_predict_does(here, store, home, run):
         label, share = next(iter(said.shares.items()))
         assert (label, share) == (answer["label"], pytest.approx(answer["score"]))
         assert sum(said.shares.values()) == pytest.approx(1)
+
+
+def test_where_the_teacher_is_gone_the_others_answer_and_it_is_told(here, store, home, run):
+    shutil.rmtree(home.model(run.id, "teacher"))
+    found = here.ask(store, run.id, "a wonderful film")
+    assert [said.role for said in found.said] == ["student", "control"]
+    assert "no trained teacher" in found.missing["teacher"]
+
+
+def test_where_no_model_is_left_the_reason_is_told(here, store, home, run):
+    for role in ("teacher", "student", "control"):
+        shutil.rmtree(home.model(run.id, role))
+    with pytest.raises(ModelError, match="no trained teacher"):
+        here.ask(store, run.id, "a wonderful film")
 
 
 def test_an_input_of_another_kind_is_refused_in_words(here, store, run):
