@@ -17,7 +17,7 @@ from studio.store.rows import DatasetRow, RunRow
 
 TEST_ROWS = 50
 PICTURES = ["png", "jpg", "jpeg", "bmp", "webp"]
-LARGEST_MB = 20
+LARGEST_MB, LONGEST_TEXT = 20, 20_000
 ASKED, NUMBER = "playground-asked", "playground-number"
 
 home, store = get_home(), get_store()
@@ -74,12 +74,12 @@ def take_row(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
         value: Any = row["image"]
     elif "words" in row:
         value = list(row["words"])
-        st.session_state["playground-text"] = " ".join(value)
+        st.session_state["playground-text"] = " ".join(value)[:LONGEST_TEXT]
     else:
-        st.session_state["playground-text"] = row["text"]
+        st.session_state["playground-text"] = row["text"][:LONGEST_TEXT]
         value = row["text"]
         if "text_pair" in row:
-            st.session_state["playground-pair"] = row["text_pair"]
+            st.session_state["playground-pair"] = row["text_pair"][:LONGEST_TEXT]
             value = [row["text"], row["text_pair"]]
     st.session_state[ASKED] = (value, row["label"])
 
@@ -93,8 +93,10 @@ def own_input(task: tasks.Task) -> Any:
         file = st.file_uploader("A picture", type=PICTURES, key="playground-image", max_upload_size=LARGEST_MB)
         return None if file is None else file.getvalue()
     pair = next((column for column in task.inputs.columns if column.role == "pair"), None)
-    left = st.text_area("Text", key="playground-text", placeholder="Write or paste something …", height=110)
-    second = "" if pair is None else st.text_area(pair.title, key="playground-pair", height=110)
+    left = st.text_area("Text", key="playground-text", placeholder="Write or paste something …", height=110,
+                        max_chars=LONGEST_TEXT)  # fmt: skip
+    second = "" if pair is None else st.text_area(pair.title, key="playground-pair", height=110,
+                                                            max_chars=LONGEST_TEXT)  # fmt: skip
     if not left.strip() or (pair is not None and pair.required and not second.strip()):
         return None
     return left if pair is None else [left, second]

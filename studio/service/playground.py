@@ -13,6 +13,7 @@ from studio.home import Home
 from studio.machine.slots import available_cores
 from studio.pipeline.answers import Question, Replies
 from studio.pipeline.job import Answer
+from studio.service.predict import inputs
 from studio.store.store import Store
 
 PROGRAM = (sys.executable, "-m", "studio.pipeline.playground")
@@ -44,6 +45,7 @@ class Playground:
         """
         run = store.run(run_id)
         row = store.dataset_by_id(run.dataset_id)
+        (value,) = inputs([value], row.task)  # what is no input is told before a model is asked
         is_image = isinstance(value, bytes)
         question = Question(
             home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label,

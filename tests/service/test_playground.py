@@ -69,6 +69,15 @@ def test_an_input_of_another_kind_is_refused_in_words(here, store, run):
         here.ask(store, run.id, 7)
 
 
+def test_a_file_that_is_no_image_is_told_before_a_model_is_asked(home, store, saved_digits, monkeypatch):
+    run = store.submit(parse_config({"dataset": saved_digits.name, "teacher": "builtin/cnn-small",
+                                     "student": "builtin/cnn-tiny", "task": saved_digits.task}), key="d")  # fmt: skip
+    monkeypatch.setattr(Playground, "_exchange", lambda *_: pytest.fail("it was asked"))
+    for damaged in (b"", b"hello", b"\x89PNG\r\n\x1a\n"):
+        with pytest.raises(DataError, match="no image"):
+            Playground(home).ask(store, run.id, damaged)
+
+
 def test_a_model_stays_open_until_others_need_its_room(home, run, store, saved):
     question = Question(home=home, run_id=run.id, config=run.config, roles=[], labels=saved.labels)
     opened = program.Opened()
