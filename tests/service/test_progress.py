@@ -6,7 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from studio import cli, events
+from studio import events
+from studio.cli import training
 from studio.config.reading import parse_config
 from studio.pipeline.distill import distill
 from studio.service import runs
@@ -87,7 +88,7 @@ def test_a_run_that_has_told_no_timetable_has_no_total(store, run):
 
 def test_the_command_line_draws_one_bar_and_names_the_stage(store, run, monkeypatch):
     drawn = io.StringIO()
-    monkeypatch.setattr(cli, "_shown", Console(file=drawn, width=100, force_terminal=True))
+    monkeypatch.setattr(training, "console", Console(file=drawn, width=100, force_terminal=True))
     said = begun(at(0), at(100), events.PhaseFinished(phase="distill", seconds=9.0, steps=100))
 
     def heard():
@@ -95,7 +96,7 @@ def test_the_command_line_draws_one_bar_and_names_the_stage(store, run, monkeypa
             store.record(run.id, [event])
             yield event
 
-    cli._draw(heard(), False, store, run.id)
+    training._draw(heard(), False, store, run.id)
     text = drawn.getvalue()
     assert "Distil" in text
     assert "50%" in text

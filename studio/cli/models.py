@@ -1,0 +1,111 @@
+"""`export`, `predict`, `push`: what a run leaves behind, taken away or asked."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from studio.cli.place import acts_here, open_home
+from studio.cli.terminal import AsJson, RunId, busy, console, ended_like_ctrl_c, plain, print_json, say, shown_safely
+from studio.errors import ExportError, WorkerError
+from studio.events import TrainedRole
+from studio.home import Home
+from studio.service.questions import convert
+from studio.store.store import Store
+
+commands = typer.Typer()
+
+
+@commands.command()
+def export(
+    run_id: RunId,
+    to: Annotated[Path | None, typer.Option(help="The zip to write; student-RUN.zip when left out.")] = None,
+    onnx: Annotated[bool, typer.Option(help="Also as ONNX, in float32 and int8.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write the student as a Hugging Face folder, and as ONNX, in a zip."""
+    home, store = open_home()
+    store.run(run_id)
+    if onnx and home.model(run_id, "student").is_dir():
+        _convert(home, store, run_id)
+    with busy("Packing"):
+        written = acts_here(home, store).export(run_id, to or Path(f"student-{run_id}.zip"))
+    if as_json:
+        return print_json({"file": str(written), "bytes": written.stat().st_size})
+    typer.echo(f"Wrote {written} ({written.stat().st_size / 1e6:.1f} MB).")
+
+
+@commands.command()
+def predict(
+    run_id: RunId,
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, Excel, or a ZIP of images.")],
+    to: Annotated[Path, typer.Option(help="The file to write: .csv, .tsv or .jsonl. Nothing is overwritten.")],
+    role: Annotated[
+        TrainedRole,
+        typer.Option(
+            help="Whose answers. Student and control are the models that the verdict measured: where the plan "
+            "ends with int8, those in int8."
+        ),
+    ] = "student",
+    input_column: Annotated[
+        str | None, typer.Option("--input", help="Column of the inputs; the one of the run's data when left out.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="Column of the second texts, where two are read together.")] = None,
+    header: Annotated[bool | None, typer.Option("--header/--no-header", help="Guessed when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer every row of a file, and write the rows with label and score behind them.
+
+    All columns of the file are kept. Where it has a column label or score already, the new ones are called
+    predicted_label and predicted_score.
+    """
+    from studio.service import predict as predictions
+
+    home, store = open_home()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} of {task.total:,} rows"),
+               TimeRemainingColumn())  # fmt: skip
+    with ended_like_ctrl_c(), Progress(*columns, console=console) as bars:
+        bar = bars.add_task(f"The {role} answers", total=None, visible=False)
+        scored = predictions.predict_file(
+            store, home, run_id, file, to, role=role, column=input_column, pair=pair, header=header,
+            tell=lambda done, total: bars.update(bar, completed=done, total=total, visible=True),
+        )  # fmt: skip
+    if as_json:
+        return print_json(
+            {"run": run_id, "role": role, "file": str(scored.file), "rows": scored.rows, "empty": scored.empty,
+             "columns": scored.columns}
+        )  # fmt: skip
+    if scored.empty:
+        say(f"{scored.empty:,} rows have no input and got no answer.")
+    added = ", ".join(scored.columns)
+    typer.echo(shown_safely(f"Wrote {scored.file}: {scored.rows:,} rows with the {role}'s answers in {added}."))
+
+
+@commands.command()
+def push(
+    run_id: RunId,
+    name: Annotated[str, typer.Argument(help="A new repository, ORG/NAME.")],
+    public: Annotated[bool, typer.Option(help="Everybody may see it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the student into a new repository of the Hugging Face Hub."""
+    acts = acts_here(*open_home())
+    with busy(f"Pushing to {name}"):
+        address = acts.push(run_id, name, private=not public)
+    if as_json:
+        return print_json({"address": address})
+    typer.echo(f"Pushed to {address}.")
+
+
+def _convert(home: Home, store: Store, run_id: int) -> None:
+    """Make the ONNX files; where that cannot be done the zip goes without them, and it is said why."""
+    with busy("Converting to ONNX"):
+        try:
+            conversion = convert(home, store, run_id)
+        except (ExportError, WorkerError) as error:
+            console.print(f"[yellow]No ONNX:[/] {plain(str(error))}", highlight=False)
+            return
+    for form in conversion.forms:
+        told = form.left_out or f"{form.size_bytes / 1e6:.2f} MB, {form.latency_ms:.2f} ms a row"
+        console.print(f"[dim]{form.name}: {plain(told)}[/]", highlight=False)
