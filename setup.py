@@ -28,6 +28,7 @@ setup(
     package_dir={SERVER: ".", f"{SERVER}.pages": "pages"},
     package_data={
         "studio": ["py.typed"],
+        "studio.language": ["*.po"],
         SERVER: ["assets/*.svg", "assets/*.css", "assets/demo/*", "assets/demo/teachers/*/*", ".streamlit/config.toml"],
     },
     include_package_data=False,

@@ -1,10 +1,93 @@
-"""The words of the pages in the language of the person who reads them."""
+"""The words of the pages in the language of the person who reads them.
+
+`_` and `counted` are what pages write; English is the key, and `studio/language` has the catalog. Who reads is known by
+what was chosen with the switch on every page, else by the browser.
+"""
+
+from typing import cast
+
+import streamlit as st
+from starlette.requests import HTTPConnection
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from studio.language import catalog
+from studio.language.languages import LANGUAGES, SOURCE, TAGS, accepted, chosen
+
+CHOSEN = "studio-language"
+"""The cookie, and the state of a window, that hold what was chosen."""
+
+_HTML = '<nav class="ds-languages"></nav>'
+_SCRIPT = """
+export default function ({ data, parentElement, setStateValue }) {
+  document.documentElement.lang = data.tag;
+  const nav = parentElement.querySelector(".ds-languages");
+  nav.setAttribute("aria-label", data.label);
+  nav.replaceChildren(...data.languages.map(({ code, name, tag }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.lang = tag;
+    button.textContent = name;
+    button.setAttribute("aria-pressed", String(code === data.chosen));
+    button.onclick = () => {
+      const secure = location.protocol === "https:" ? "; Secure" : "";
+      document.cookie = `${data.cookie}=${code}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+      setStateValue("language", code);
+    };
+    return button;
+  }));
+}
+"""
+
+_component = st.components.v2.component("studio_language", html=_HTML, js=_SCRIPT, isolate_styles=False)
+
+
+def reader() -> str:
+    """The language of who looks at this page; English where nobody does."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return SOURCE
+    in_window = cast("str | None", st.session_state.get(CHOSEN))
+    return chosen(in_window or st.context.cookies.get(CHOSEN), st.context.locale)
+
+
+def reader_of(request: HTTPConnection) -> str:
+    """The language of who sends a request, for what is answered outside a page."""
+    return chosen(request.cookies.get(CHOSEN), *accepted(request.headers.get("accept-language", "")))
 
 
 def _(text: str, **values: object) -> str:
-    """A text of the pages, with `values` in the places that it names.
+    """A text of the pages in the reader's language, with `values` in the places that it names.
 
     >>> _("Run {run} is {status}.", run=3, status="queued")
     'Run 3 is queued.'
     """
-    return text.format(**values) if values else text
+    return catalog.translated(reader(), text, **values)
+
+
+def counted(one: str, many: str, number: int, **values: object) -> str:
+    """The one or the other of two texts, as the number asks for in the reader's language.
+
+    >>> counted("{number} row", "{number} rows", 1), counted("{number} row", "{number} rows", 30)
+    ('1 row', '30 rows')
+    """
+    return catalog.counted(reader(), one, many, number, **values)
+
+
+def N_(text: str) -> str:
+    """The same text: marks a constant for the catalog, which `_` translates where it is shown."""
+    return text
+
+
+def _remember() -> None:
+    st.session_state[CHOSEN] = st.session_state["language-switch"].language
+
+
+def switch() -> None:
+    """The languages, to choose from; what is chosen holds in this window at once, elsewhere from the next visit on."""
+    languages = [{"code": code, "name": name, "tag": TAGS[code]} for code, name in LANGUAGES.items()]
+    with st.container(key="languages"):
+        _component(
+            data={"languages": languages, "chosen": reader(), "tag": TAGS[reader()], "cookie": CHOSEN,
+                  "label": _("Language")},
+            key="language-switch",
+            on_language_change=_remember,
+        )  # fmt: skip

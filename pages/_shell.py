@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from pages._studio import get_person, set_title, show_trouble  # noqa: E402  the path must be known first
+from pages._language import _, switch  # noqa: E402  the path must be known first
+from pages._studio import get_person, set_title, show_trouble  # noqa: E402
 
 st.set_page_config(page_title=NAME, page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
@@ -21,17 +22,18 @@ get_person()  # the door has asked for it; a page that is reached past the door 
 folder = ROOT / "pages"
 page = st.navigation(
     [
-        st.Page(folder / "home.py", title="Home", icon=":material/home:", default=True),
-        st.Page(folder / "data.py", title="Data", icon=":material/table_rows:"),
-        st.Page(folder / "new_run.py", title="New run", icon=":material/add_circle:"),
-        st.Page(folder / "all_runs.py", title="Runs", icon=":material/timeline:", url_path="runs"),
-        st.Page(folder / "run.py", title="Run", icon=":material/timeline:", visibility="hidden"),
-        st.Page(folder / "results.py", title="Results", icon=":material/fact_check:"),
-        st.Page(folder / "playground.py", title="Playground", icon=":material/experiment:"),
-        st.Page(folder / "settings.py", title="Settings", icon=":material/settings:"),
+        st.Page(folder / "home.py", title=_("Home"), icon=":material/home:", default=True),
+        st.Page(folder / "data.py", title=_("Data"), icon=":material/table_rows:"),
+        st.Page(folder / "new_run.py", title=_("New run"), icon=":material/add_circle:"),
+        st.Page(folder / "all_runs.py", title=_("Runs"), icon=":material/timeline:", url_path="runs"),
+        st.Page(folder / "run.py", title=_("Run"), icon=":material/timeline:", visibility="hidden"),
+        st.Page(folder / "results.py", title=_("Results"), icon=":material/fact_check:"),
+        st.Page(folder / "playground.py", title=_("Playground"), icon=":material/experiment:"),
+        st.Page(folder / "settings.py", title=_("Settings"), icon=":material/settings:"),
     ],
     position="top",
 )
+switch()
 set_title(page.title)
 show_trouble()
 page.run()

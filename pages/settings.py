@@ -9,6 +9,7 @@ import psutil
 import streamlit as st
 
 from pages import _pictures as pictures
+from pages._language import _
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._words import ago, escape, moment, size
 from studio.data import archives
@@ -37,7 +38,7 @@ def table(rows: Iterable[Mapping[str, object]]) -> None:
     st.html(pictures.table([{name: str(value) for name, value in row.items()} for row in rows]))
 
 
-st.title("Settings", anchor=False)
+st.title(_("Settings"), anchor=False)
 if acts.person.address is not None:
     st.header("You", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -1,0 +1,47 @@
+"""A text in a language: looked up in the catalog `<language>.po` beside this file, which Babel reads.
+
+A text that the catalog lacks stays English: a page says something in any case, and a test names what is missing.
+"""
+
+import functools
+import gettext
+import io
+from pathlib import Path
+
+from studio.language.languages import SOURCE
+
+FOLDER = Path(__file__).parent
+
+
+@functools.cache
+def translations(language: str) -> gettext.NullTranslations:
+    """The catalog of a language, read once."""
+    if language == SOURCE:
+        return gettext.NullTranslations()
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    compiled = io.BytesIO()
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def translated(language: str, text: str, **values: object) -> str:
+    """A text in a language, with `values` in the places that it names.
+
+    >>> translated("en", "Run {run} is {status}.", run=3, status="queued")
+    'Run 3 is queued.'
+    """
+    found = translations(language).gettext(text) if text else text
+    return found.format(**values) if values else found
+
+
+def counted(language: str, one: str, many: str, number: int, **values: object) -> str:
+    """The one or the other of two texts, as the number asks for in that language; `{number}` is the number.
+
+    >>> [counted("en", "{number} run", "{number} runs", number) for number in (1, 2)]
+    ['1 run', '2 runs']
+    """
+    return translations(language).ngettext(one, many, number).format(number=number, **values)

@@ -1,0 +1,62 @@
+"""Every text is there in every language, and is looked up as it should be."""
+
+import pytest
+
+from studio.language import catalog
+from studio.language.catalog import counted, translated
+from tests import catalog as written
+
+
+@pytest.fixture
+def german(tmp_path, monkeypatch):
+    """A language with three texts, one of which nobody has translated."""
+    (tmp_path / "de.po").write_text(
+        'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
+        '"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
+        'msgid "{number} row of {data}"\nmsgid_plural "{number} rows of {data}"\n'
+        'msgstr[0] "{number} Zeile von {data}"\nmsgstr[1] "{number} Zeilen von {data}"\n\n'
+        'msgid "Run {run} is {status}."\nmsgstr "{status}: Lauf {run}."\n\nmsgid "Home"\nmsgstr ""\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(catalog, "FOLDER", tmp_path)
+    catalog.translations.cache_clear()
+    yield "de"
+    catalog.translations.cache_clear()
+
+
+def test_values_take_their_places_after_the_translation(german):
+    assert translated(german, "Run {run} is {status}.", run=3, status="{run}") == "{run}: Lauf 3."
+
+
+def test_a_text_without_a_translation_stays_english(german):
+    assert [translated(german, text) for text in ("Home", "Nowhere", "")] == ["Home", "Nowhere", ""]
+
+
+def test_a_number_decides_the_form(german):
+    rows = ("{number} row of {data}", "{number} rows of {data}")
+    assert counted(german, *rows, 1, data="d") == "1 Zeile von d"
+    assert counted(german, *rows, 7, data="d") == "7 Zeilen von d"
+
+
+@pytest.mark.parametrize("language", written.OTHERS)
+def test_every_text_is_translated_and_no_translation_is_left_over(language):
+    known, shown = written.translations(language), written.keys()
+    missing = {written.english(key): place for key, place in shown.items() if not known.get(key)}
+    assert not missing, "python -m tests.catalog brings them into the catalog"
+    assert not [written.english(key) for key in known if key not in shown]
+
+
+@pytest.mark.parametrize("language", written.OTHERS)
+def test_every_translation_has_the_places_of_its_text(language):
+    for key, text in written.translations(language).items():
+        assert written.places(text) == written.places(written.english(key)), text
+
+
+def test_a_text_that_no_catalog_knows_is_found(tmp_path, monkeypatch):
+    page = tmp_path / "pages" / "page.py"
+    page.parent.mkdir()
+    page.write_text('st.write(_("One {place}" " text", place=1), counted("{number} row", "{number} rows", 2))')
+    monkeypatch.setattr(written, "ROOT", tmp_path)
+    assert written.keys() == dict.fromkeys(
+        ["One {place} text", ("{number} row", "{number} rows")], "pages/page.py"
+    )  # fmt: skip
