@@ -22,8 +22,9 @@ from studio.executors.local import Execute
 from studio.home import Home
 from studio.pipeline.job import Job, Stopped
 from studio.service.ownership import Heart
+from studio.store.queue import GOES_ON, MOST_DEATHS
 from studio.store.rows import RunRow
-from studio.store.store import GOES_ON, MOST_DEATHS, Store
+from studio.store.store import Store
 
 FLUSH_SECONDS = 0.4
 MOST_STUCK = 3

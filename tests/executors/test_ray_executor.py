@@ -18,7 +18,7 @@ from studio.executors import ray as remote
 from studio.executors import registry
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
-from studio.store.store import GOES_ON
+from studio.store.queue import GOES_ON
 from tests.conftest import TINY
 from tests.conftest import here as in_this_process
 

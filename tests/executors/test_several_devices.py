@@ -16,7 +16,7 @@ from studio.machine.slots import Slots, available_cores
 from studio.service import runs
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
-from studio.store.store import GOES_ON
+from studio.store.queue import GOES_ON
 from tests.conftest import TINY, here
 
 pytestmark = pytest.mark.skipif(available_cores() < 2, reason="two processes need two cores")

@@ -25,7 +25,7 @@ from studio.service.ownership import INTERRUPTED
 from studio.service.questions import estimate
 from studio.service.runs import MOST_STUCK, carry
 from studio.service.runtime import LEASE, Runtime
-from studio.store.store import MOST_DEATHS
+from studio.store.queue import MOST_DEATHS
 from tests.conftest import TINY, fake, here
 
 

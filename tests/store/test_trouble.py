@@ -97,7 +97,7 @@ def test_a_home_that_was_removed_is_called_gone_and_is_used_again_when_it_is_bac
 
 
 def test_a_database_on_a_full_disk_is_not_called_damaged_when_it_is_opened(store, home, monkeypatch):
-    from studio.store import store as module
+    from studio.store import database as module
 
     def full(db):
         db.conn.execute("PRAGMA max_page_count = 1")
