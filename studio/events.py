@@ -183,6 +183,18 @@ class Confusion(_Event):
     counts: list[list[int]]
 
 
+class KeptAnswers(_Event):
+    """The answers of a role to every row of a split are on disk; see `studio.kept.answers`. `seed`: of which of
+    several."""
+
+    kind: Literal["kept"] = "kept"
+    role: Role
+    split: str
+    rows: int
+    bytes: int
+    seed: int | None = None
+
+
 class SeedResult(_Event):
     """One seed of a run that has several: the best `metric` that student and control reached on validation rows. The
     student that did best there is the one that is exported."""
@@ -295,6 +307,7 @@ Event = Annotated[
     | Evaluation
     | Comparison
     | Confusion
+    | KeptAnswers
     | SeedResult
     | Choice
     | StageResult

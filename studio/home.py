@@ -91,6 +91,10 @@ class Home:
         """The student of a run as ONNX files."""
         return self.run(run_id) / "onnx"
 
+    def kept(self, run_id: int) -> Path:
+        """What the models of a run said of each row; see `studio.kept`."""
+        return self.run(run_id) / "kept"
+
     def roles(self, run_id: int) -> list[str]:
         """The saved models of a run that others can start from; a control is for comparing alone."""
         folder = self.run(run_id)

@@ -26,11 +26,11 @@ from studio.distill.fit import fit
 from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
-from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, TrainedRole
+from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, Role, TrainedRole
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation, origins, prepare, seeds, stage_results, teacher_check
+from studio.pipeline import final_evaluation, keeping, origins, prepare, seeds, stage_results, teacher_check
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
@@ -102,9 +102,23 @@ def distill(job: Job) -> Iterator[Event]:
         validation_rows=rows.validation,
         exported=exported,
         rates=_rates(config, opened, state),
+        keep=_keep(context, exported),
+        validation=context.dataset.dict["validation"],
     )
     yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
     shutil.rmtree(context.home.checkpoints(job.run_id), ignore_errors=True)
+
+
+def _keep(context: RunContext, exported: int) -> final_evaluation.Keep:
+    """What is done with the answers of the final evaluation: they are kept beside the run's models."""
+    config = context.config
+    seed = config.seed + exported if config.seeds > 1 else None
+
+    def keep(role: Role, split: str, logits: PositionLogits, rows: Encoded) -> Event:
+        of = seed if role in ("student", "control", "smoothed") else None
+        return keeping.keep(context.home, context.run_id, context.problem.task, of, role, split, logits, rows)
+
+    return keep
 
 
 def _rates(config: RunConfig, opened: Models, state: RunState) -> dict[str, float]:

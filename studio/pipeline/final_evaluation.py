@@ -4,7 +4,7 @@ import contextlib
 import functools
 import itertools
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,10 @@ Timed = dict[TrainedRole, list[tuple[Model, Encoded]]]
 """The models of each role with the rows as each reads them."""
 
 
+Keep = Callable[[Role, str, PositionLogits, Encoded], Event]
+"""Takes the answers of a role to the rows of a split, and tells of it."""
+
+
 @dataclass(frozen=True)
 class FinalEvaluation:
     """What is evaluated on: test rows by name, `test`, and where a student went on with new data `test of the old
@@ -44,6 +48,8 @@ class FinalEvaluation:
 
     `training` are the rows that were learned, `curves` what the `validation_rows` said of each role while it learned.
     `exported`: which of the students, one for each seed, is exported. `rates`: at which teacher and student began.
+    `keep`: what is done with the answers of a role to every row of a split; `validation` are rows on which nothing is
+    measured, and whose answers are kept, too: what is chosen after the run is chosen on them.
     """
 
     config: RunConfig
@@ -55,6 +61,8 @@ class FinalEvaluation:
     validation_rows: int | None = None
     exported: int = 0
     rates: Mapping[str, float] = field(default_factory=dict)
+    keep: Keep | None = None
+    validation: Dataset | None = None
 
     def encode(self, model: Model, rows: Dataset) -> Encoded:
         """The rows as this model reads them, on the device."""
@@ -76,13 +84,14 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     statistics: dict[str, Statistics] = {}
     baseline = yield from _baseline(tests)
     for split, rows in tests.splits.items():
-        statistics[split] = yield from _statistics(tests, rows, trained, baseline)
+        statistics[split] = yield from _statistics(tests, split, rows, trained, baseline)
         for event in _quality(tests, split, statistics[split]):
             found += [event] if isinstance(event, Evaluation) else []
             comparisons += [event] if isinstance(event, Comparison) else []
             if not isinstance(event, Comparison):
                 yield event
     alone = {role: members if role == "teacher" else (members[tests.exported],) for role, members in trained.items()}
+    yield from _validation(tests, alone, baseline)
     for event in _costs(tests, alone, baseline):
         found.append(event)
         yield event
@@ -108,6 +117,7 @@ def _baseline(tests: FinalEvaluation) -> Generator[Event, None, "Baseline | None
 
 def _statistics(
     tests: FinalEvaluation,
+    split: str,
     rows: Dataset,
     trained: Mapping[TrainedRole, Sequence[Model]],
     baseline: "Baseline | None",
@@ -117,12 +127,31 @@ def _statistics(
     targets = tests.problem.task.targets
     for role, members in trained.items():
         found[role] = []
-        for together in [members] if role == "teacher" else [(model,) for model in members]:
+        groups = [members] if role == "teacher" else [(model,) for model in members]
+        for number, together in enumerate(groups):
             logits, encoded = yield from _answers(tests, together, rows)
             found[role].append(targets.statistics(logits, encoded))
+            if tests.keep is not None and (len(groups) == 1 or number == tests.exported):
+                yield tests.keep(role, split, logits, encoded)
     if baseline is not None:  # labels and positions are the same for all
-        found["baseline"] = [targets.statistics(baseline.logits(rows), encoded)]
+        logits = baseline.logits(rows)
+        found["baseline"] = [targets.statistics(logits, encoded)]
+        if tests.keep is not None:
+            yield tests.keep("baseline", split, logits, encoded)
     return found
+
+
+def _validation(
+    tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]], baseline: "Baseline | None"
+) -> Generator[Event, None, None]:
+    """Keep what every role answers to the validation rows."""
+    if tests.keep is None or tests.validation is None:
+        return
+    for role, members in trained.items():
+        logits, encoded = yield from _answers(tests, members, tests.validation)
+        yield tests.keep(role, "validation", logits, encoded)
+    if baseline is not None:
+        yield tests.keep("baseline", "validation", baseline.logits(tests.validation), encoded)
 
 
 def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Generator[Event, None, None]:

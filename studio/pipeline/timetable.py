@@ -95,14 +95,15 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
     quantize | student | 0 | recorded | none
     control | control | 20 | labelled | labels
     control-2 | control | 0 | labelled | none
-    evaluate |  | 30 | test | none
+    evaluate |  | 60 | test | none
     """
     student = list(_student(config, rows))
     assistants = list(_assistants(config, rows))
     own = [stage for stage in assistants if config.chain == "shrinking"] + student
     control = list(_control(own)) if config.control and rows.labelled else []
     smoothed = [_smoothed(stage) for stage in control] if config.smoothed_control == "always" else []
-    tested = (len(known) + config.seeds * (1 + bool(control) + bool(smoothed))) * rows.test
+    students = 1 + bool(control) + bool(smoothed)
+    tested = (len(known) + config.seeds * students) * rows.test + (len(known) + students) * rows.validation
     return [
         Stage("prepare", "prepare"),
         *_teachers(config, rows, known),

@@ -87,6 +87,10 @@ class Results(Runs):
     def confusions(self, run_id: int) -> list[events.Confusion]:
         return [event for event in self._results(run_id, "confusion") if isinstance(event, events.Confusion)]
 
+    def kept_answers(self, run_id: int) -> list[events.KeptAnswers]:
+        """Whose answers to which rows are on disk; none of a run from before they were kept."""
+        return [event for event in self._results(run_id, "kept") if isinstance(event, events.KeptAnswers)]
+
     def choice(self, run_id: int) -> events.Choice | None:
         """Temperature and alpha that the run chose by itself."""
         found = [event for event in self._results(run_id, "choice") if isinstance(event, events.Choice)]
@@ -170,6 +174,7 @@ class Results(Runs):
                 events.Evaluation()
                 | events.Comparison()
                 | events.Confusion()
+                | events.KeptAnswers()
                 | events.SeedResult()
                 | events.Choice()
                 | events.StageResult()

@@ -156,6 +156,23 @@ class Classes:
         found: np.ndarray = true == predicted
         return found
 
+    def solved(self, statistics: np.ndarray) -> np.ndarray:
+        return self.right(statistics)
+
+    def losses(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """Cross-entropy with the label, in nats."""
+        from studio.tasks import labels as functions
+
+        return functions.losses(logits.values, encoded.labels.cpu())
+
+    def confidence(self, logits: PositionLogits) -> Tensor:
+        return logits.values.softmax(-1).amax(-1)
+
+    def as_labels(self, logits: PositionLogits) -> Any:
+        import pyarrow
+
+        return pyarrow.array(self.choices(logits.values).numpy().astype("int32"))
+
     def reference(self, statistics: np.ndarray, classes: int) -> Reference:
         """A class that is guessed with 1 / classes has the F1 2p / (1 + classes · p), p being its share of the rows."""
         import numpy as np
@@ -274,6 +291,24 @@ class MultiLabel(Classes):
         true, predicted = _halves(statistics)
         found: np.ndarray = (true == predicted).all(1)
         return found
+
+    def losses(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """Binary cross-entropy summed over the labels, in nats."""
+        from studio.tasks import labels as functions
+
+        return functions.multi_label_losses(logits.values, encoded.labels.cpu())
+
+    def confidence(self, logits: PositionLogits) -> Tensor:
+        """Every label as it is told, each for itself."""
+        return logits.values.sigmoid().sub(0.5).abs().add(0.5).prod(-1)
+
+    def as_labels(self, logits: PositionLogits) -> Any:
+        import numpy as np
+        import pyarrow
+
+        chosen = self.choices(logits.values).numpy().astype(bool)
+        offsets = np.concatenate([[0], chosen.sum(1).cumsum()]).astype("int32")
+        return pyarrow.ListArray.from_arrays(offsets, chosen.nonzero()[1].astype("int32"))
 
     def reference(self, statistics: np.ndarray, classes: int) -> Reference:
         """Guessed by a coin, a label that a share p of the rows has gets the F1 p / (p + 1/2)."""

@@ -35,6 +35,18 @@ def multi_label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
     return (values * known).sum() / known[:, 0].sum().clamp(min=1)
 
 
+def losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """(p,): the cross-entropy of each position, in nats; NaN where there is no label."""
+    found = F.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="none")
+    return found.masked_fill(labels == UNLABELLED, torch.nan)
+
+
+def multi_label_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """(rows,): binary cross-entropy summed over the labels of each row, in nats; NaN where there are none."""
+    found = F.binary_cross_entropy_with_logits(logits, labels.clamp(min=0).to(logits), reduction="none").sum(-1)
+    return found.masked_fill(labels[:, 0] == UNLABELLED, torch.nan)
+
+
 def as_tensor(values: Sequence[int] | Sequence[list[int]], classes: int) -> Tensor:
     """Class numbers as they are, lists of label numbers as a table; an empty list is a row that nobody labelled.
 

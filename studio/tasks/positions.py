@@ -92,6 +92,27 @@ def places_of(rows: Tensor, offsets: Tensor) -> Tensor:
     return starts + torch.arange(len(starts), device=starts.device)
 
 
+def sum_of_rows(values: Tensor, offsets: Tensor) -> Tensor:
+    """(rows,): the sum of the values (p,) of each row.
+
+    >>> sum_of_rows(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 2, 2, 3]))
+    tensor([3., 0., 4.])
+    """
+    counts = offsets.diff()
+    row = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    return torch.zeros(len(counts), dtype=values.dtype).index_add_(0, row, values)
+
+
+def mean_of_rows(values: Tensor, offsets: Tensor) -> Tensor:
+    """(rows,): the mean of the values (p,) of each row that are numbers; NaN where none is.
+
+    >>> mean_of_rows(torch.tensor([1.0, 3.0, torch.nan]), torch.tensor([0, 2, 3]))
+    tensor([2., nan])
+    """
+    known = ~values.isnan()
+    return sum_of_rows(values.nan_to_num(), offsets) / sum_of_rows(known.to(values.dtype), offsets)
+
+
 def is_one_per_row(offsets: Tensor) -> bool:
     """Whether position r is row r.
 

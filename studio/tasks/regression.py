@@ -22,6 +22,9 @@ FEWEST_VALUES = 20
 
 RANGES = 10
 
+NEAR = 0.5
+"""An answer is near its label where the two are less than so many standard deviations of the labels apart."""
+
 SPEARMAN = Measure(
     "spearman",
     "Spearman correlation",
@@ -164,6 +167,32 @@ class Numbers:
 
     def right(self, statistics: np.ndarray) -> np.ndarray:
         raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")
+
+    def solved(self, statistics: np.ndarray) -> np.ndarray:
+        """Within half a standard deviation of the labels.
+
+        >>> import numpy as np
+        >>> Numbers().solved(np.array([[1.0, 1.4], [2.0, 2.0], [3.0, 0.0]])).tolist()
+        [True, True, False]
+        """
+        label, answer = statistics.T
+        found: np.ndarray = abs(answer - label) <= NEAR * label.std()
+        return found
+
+    def losses(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """The squared difference; NaN where there is no label."""
+        return (self.choices(logits.values) - encoded.labels.cpu()) ** 2
+
+    def confidence(self, logits: PositionLogits) -> Tensor:
+        """A number has no probability."""
+        import torch
+
+        return torch.full((len(logits.values),), torch.nan)
+
+    def as_labels(self, logits: PositionLogits) -> Any:
+        import pyarrow
+
+        return pyarrow.array(self.choices(logits.values).double().numpy())
 
     def reference(self, statistics: np.ndarray, classes: int) -> Reference:
         """Numbers at random, or the mean every time, go along with nothing."""

@@ -299,6 +299,24 @@ class Targets(Protocol):
         """(rows,): which rows are right; asked where the first measure is their share."""
         ...
 
+    def solved(self, statistics: np.ndarray) -> np.ndarray:
+        """(rows,): which rows are right, or near enough, where rows are looked at one by one."""
+        ...
+
+    def losses(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """(rows,): the loss with the label of each row, in the unit of `label_loss`, mean over its positions that have
+        a label and were seen; NaN where there is none."""
+        ...
+
+    def confidence(self, logits: PositionLogits) -> Tensor:
+        """(rows,): how likely the whole answer to a row is, as the model says; NaN where an answer has no
+        probability."""
+        ...
+
+    def as_labels(self, logits: PositionLogits) -> Any:
+        """(rows,) of Arrow: what is said of each row, in the form of the column `label`."""
+        ...
+
     def reference(self, statistics: np.ndarray, classes: int) -> Reference:
         """What models that learned nothing get on these rows; of `statistics` only what is true is read."""
         ...

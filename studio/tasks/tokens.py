@@ -423,6 +423,37 @@ class Tags:
     def right(self, statistics: np.ndarray) -> np.ndarray:
         raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")
 
+    def solved(self, statistics: np.ndarray) -> np.ndarray:
+        """All entities of the row, and none too many."""
+        right, found, there = statistics.T
+        whole: np.ndarray = (right == found) & (right == there)
+        return whole
+
+    def losses(self, logits: PositionLogits, encoded: Any) -> Tensor:
+        """Cross-entropy of the words that have a tag and were seen, in nats, mean over those of the row."""
+        from studio.tasks import labels as functions
+        from studio.tasks.positions import mean_of_rows
+
+        seen = ~logits.values.isnan().any(-1)
+        found = functions.losses(logits.values.nan_to_num(), encoded.labels.cpu())
+        return mean_of_rows(found.masked_fill(~seen, float("nan")), logits.offsets)
+
+    def confidence(self, logits: PositionLogits) -> Tensor:
+        """All tags of the row as they are told, each for itself; words that were not seen are left out."""
+        from studio.tasks.positions import sum_of_rows
+
+        sure = logits.values.log_softmax(-1).amax(-1)
+        return sum_of_rows(sure.nan_to_num(0.0), logits.offsets).exp()
+
+    def as_labels(self, logits: PositionLogits) -> Any:
+        """The tags of a row; O for words that the model did not see."""
+        import pyarrow
+
+        unseen = logits.values.isnan().any(-1)
+        tags = logits.values.nan_to_num().argmax(-1).masked_fill(unseen, 0)  # O is the first of all tags
+        offsets = pyarrow.array(logits.offsets.numpy().astype("int32"))
+        return pyarrow.ListArray.from_arrays(offsets, tags.numpy().astype("int32"))
+
     def reference(self, statistics: np.ndarray, classes: int) -> Reference:
         """O for every word finds nothing; whole entities are hardly ever met by chance."""
         nothing = dict.fromkeys((measure.name for measure in self.measures), 0.0)

@@ -11,6 +11,7 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ConfigError
 from studio.home import Home
+from studio.kept import answers
 from studio.pipeline import seeds
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
@@ -157,3 +158,14 @@ def test_a_chain_that_is_cut_step_by_step_has_one_seed():
     with pytest.raises(ConfigError, match="seeds must be 1 for a shrinking chain"):
         parse_config({"dataset": "d", "teacher": "builtin/transformer-base", "student": "teacher/1-layer", "seeds": 2,
                       "assistants": "teacher/2-layers", "chain": "shrinking"})  # fmt: skip
+
+
+def test_of_several_seeds_the_answers_of_the_exported_one_are_kept(job, said):
+    exported = next(one.seed for one in said if isinstance(one, events.SeedResult) and one.exported)
+    found = {(one.role, one.seed): one.value for one in said
+             if isinstance(one, events.Evaluation) and one.metric == "accuracy"}  # fmt: skip
+    kept = answers.of_run(job.home, job.run_id)
+    assert {role: one.seed for role, one in kept.items()} == {
+        "teacher": None, "student": exported, "control": exported, "baseline": None}  # fmt: skip
+    for role, one in kept.items():
+        assert one.right.mean() == pytest.approx(found[role, one.seed])

@@ -1,0 +1,1 @@
+"""What the models of a run said of each row, on disk, beside the rows themselves: read without computing anything."""

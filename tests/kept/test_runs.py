@@ -1,0 +1,37 @@
+"""A run keeps what its models say, as the verdict measured it."""
+
+from studio import tasks
+from studio.events import Evaluation, KeptAnswers
+from studio.kept import answers
+from studio.pipeline.distill import distill
+from studio.service import runs
+from tests.conftest import here
+
+
+def test_a_run_keeps_every_models_answers_and_loses_them_with_itself(home, store, saved, job):
+    run = store.submit(job.config, key="one", owner="me")
+    told = list(runs.carry(store, home, run, execute=here))
+    accuracy = {one.role: one.value for one in told if isinstance(one, Evaluation) and one.metric == "accuracy"}
+    task = tasks.get("text-classification")
+    for split in ("test", "validation"):
+        kept = answers.of_run(home, run.id, split)
+        assert list(kept) == ["teacher", "student", "control", "baseline"]
+        assert {len(one) for one in kept.values()} == {saved.splits[split]}
+    measured = {role: task.targets.measure(one.statistics) for role, one in answers.of_run(home, run.id).items()}
+    assert {role: values["accuracy"] for role, values in measured.items()} == accuracy
+    known = [one for one in store.kept_answers(run.id) if one.split == "test"]
+    assert [one.role for one in known] == list(accuracy)
+    assert known == [one for one in told if isinstance(one, KeptAnswers) and one.split == "test"]
+    runs.delete(home, store, run.id)
+    assert answers.of_run(home, run.id) == {}
+    assert store.kept_answers(run.id) == []
+
+
+def test_a_job_that_goes_on_keeps_answers_again_in_place_of_the_first(job):
+    for _ in range(2):
+        for event in distill(job):
+            if isinstance(event, KeptAnswers):
+                break
+        kept = answers.of_run(job.home, job.run_id)
+        assert list(kept) == ["teacher"]
+        assert len(kept["teacher"]) == 24
