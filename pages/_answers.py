@@ -4,14 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pages._language import N_, _
 from pages._markup import Html, element, joined
 from pages._scores import milliseconds
 from pages._words import percent
 from studio.pipeline.answers import Said
 
 MOST_LABELS = 5
-NAMES = {"teacher": "Teacher", "student": "Student", "control": "Without teacher"}
-NOTHING = "nothing"
+NAMES = {"teacher": N_("Teacher"), "student": N_("Student"), "control": N_("Without teacher")}
+NOTHING = N_("nothing")
 
 
 def spoken(answer: Mapping[str, Any], words: Sequence[str] = ()) -> str:
@@ -25,10 +26,10 @@ def spoken(answer: Mapping[str, Any], words: Sequence[str] = ()) -> str:
     if "label" in answer:
         return str(answer["label"])
     if "labels" in answer:
-        return ", ".join(part["label"] for part in answer["labels"]) or NOTHING
+        return ", ".join(part["label"] for part in answer["labels"]) or _(NOTHING)
     if "entities" in answer:
         found = (f"{' '.join(words[one['start'] : one['end']])} ({one['type']})" for one in answer["entities"])
-        return ", ".join(found) or NOTHING
+        return ", ".join(found) or _(NOTHING)
     return f"{answer['score']:.3g}"
 
 
@@ -41,8 +42,8 @@ def meant(label: Any, words: Sequence[str] = ()) -> str:
     if not isinstance(label, list):
         return f"{label:g}" if isinstance(label, float) else str(label)
     if len(label) != len(words):
-        return ", ".join(map(str, label)) or NOTHING
-    return ", ".join(f"{word} ({tag})" for word, tag in zip(words, label, strict=True) if tag != "O") or NOTHING
+        return ", ".join(map(str, label)) or _(NOTHING)
+    return ", ".join(f"{word} ({tag})" for word, tag in zip(words, label, strict=True) if tag != "O") or _(NOTHING)
 
 
 def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
@@ -54,11 +55,11 @@ def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
     >>> agreement([one("teacher", "good"), one("student", "bad")])
     'They differ. Teacher: good. Student: bad.'
     """
-    answers = {NAMES[one.role]: spoken(one.answer, words) for one in said}
+    answers = {_(NAMES[one.role]): spoken(one.answer, words) for one in said}
     if len(set(answers.values())) == 1 and len(answers) > 1:
-        return f"All say the same: {next(iter(answers.values()))}."
-    each = " ".join(f"{name}: {answer}." for name, answer in answers.items())
-    return f"They differ. {each}" if len(answers) > 1 else each
+        return _("All say the same: {answer}.", answer=next(iter(answers.values())))
+    each = " ".join(_("{name}: {answer}.", name=name, answer=answer) for name, answer in answers.items())
+    return _("They differ. {each}", each=each) if len(answers) > 1 else each
 
 
 def softened(shares: Mapping[str, float], temperature: float) -> dict[str, float]:
@@ -86,8 +87,8 @@ def entropy(shares: Mapping[str, float]) -> float:
 def card(said: Said, words: Sequence[str] = ()) -> Html:
     """One model: what it says, how sure it is of each label, how long it took."""
     return element(
-        "div", element("small", NAMES[said.role]), element("p", spoken(said.answer, words), kind="ds-lead"),
-        bars(said.shares), element("p", f"{milliseconds(said.milliseconds)} for this one", kind="ds-sub"),
+        "div", element("small", _(NAMES[said.role])), element("p", spoken(said.answer, words), kind="ds-lead"),
+        bars(said.shares), element("p", _("{time} for this one", time=milliseconds(said.milliseconds)), kind="ds-sub"),
         kind=f"ds-model {said.role}",
     )  # fmt: skip
 

@@ -4,22 +4,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pages._language import N_, _
 from pages._scores import times
 from pages._words import parsed
 from studio import tasks
 from studio.config.references import ModelReference
 
 FAMILIES = {
-    "transformer": "Reads words in their order: for texts whose meaning lies in the whole sentence.",
-    "fasttext": "Counts pieces of words: very small and fast, where single words tell the class.",
-    "cnn": "Sees shapes wherever they are in the picture.",
-    "mlp": "Compares pixels place by place: for small, centred pictures such as digits.",
+    "transformer": N_("Reads words in their order: for texts whose meaning lies in the whole sentence."),
+    "fasttext": N_("Counts pieces of words: very small and fast, where single words tell the class."),
+    "cnn": N_("Sees shapes wherever they are in the picture."),
+    "mlp": N_("Compares pixels place by place: for small, centred pictures such as digits."),
 }
 OTHERS = {
-    "hub": "Has read a lot before it sees your data: usually the best teacher.",
-    "folder": "A model that you have on this machine.",
-    "run": "Was trained here before.",
-    "teacher": "Starts with weights of the teacher, and so learns quickly.",
+    "hub": N_("Has read a lot before it sees your data: usually the best teacher."),
+    "folder": N_("A model that you have on this machine."),
+    "run": N_("Was trained here before."),
+    "teacher": N_("Starts with weights of the teacher, and so learns quickly."),
 }
 FAR = 1.15
 """A model that is less than so many times smaller than the teacher is no choice."""
@@ -38,7 +39,7 @@ def good_for(reference: str | None) -> str:
     found = parsed(reference)
     if found is None:
         return ""
-    return FAMILIES.get(found.name.partition("-")[0], "") if found.source == "builtin" else OTHERS[found.source]
+    return _(FAMILIES.get(found.name.partition("-")[0], "") if found.source == "builtin" else OTHERS[found.source])
 
 
 def goals(teacher: str | None, task: tasks.Task, parameters: Mapping[str, int]) -> list[Goal]:
@@ -55,11 +56,14 @@ def goals(teacher: str | None, task: tasks.Task, parameters: Mapping[str, int]) 
     if found.source == "folder":
         layers = layers_of(found)
         kept = sorted({layers // 2, layers // 3, 1} - {0, layers}, reverse=True) if layers else []
-        return [Goal(f"{few} of its {layers} layers", str(ModelReference.cut(few))) for few in kept]
+        return [
+            Goal(_("{few} of its {layers} layers", few=few, layers=layers), str(ModelReference.cut(few)))
+            for few in kept
+        ]
     whole = parameters.get(found.name, 0) if found.source == "builtin" else 0
     smaller = {name: count for name, count in parameters.items() if name in task.builtins and whole > FAR * count > 0}
     ordered = sorted(smaller, key=lambda name: -smaller[name])
-    return [Goal(f"{times(whole / smaller[name])} times smaller", f"builtin/{name}") for name in ordered]
+    return [Goal(_("{ratio} times smaller", ratio=times(whole / smaller[name])), f"builtin/{name}") for name in ordered]
 
 
 def layers_of(reference: ModelReference) -> int:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages._language import N_, _
 from pages._studio import get_home, get_person, get_store
 from pages._words import model, parsed
 from studio import tasks
@@ -9,35 +10,41 @@ from studio.config.references import ModelReference
 from studio.errors import StoreError
 from studio.service.people import may_open
 
-CUT, SAME = "Cut from teacher", "Same as teacher"
-SOURCES = {"builtin": "Built in", "hub": "Hugging Face", "folder": "Folder", "run": "Earlier run", "teacher": CUT}
+SAME = "same"
+SOURCES = {
+    "builtin": N_("Built in"), "hub": N_("Hugging Face"), "folder": N_("Folder"), "run": N_("Earlier run"),
+    "teacher": N_("Cut from teacher"), SAME: N_("Same as teacher"),
+}  # fmt: skip
 USUAL_LAYERS, MOST_LAYERS = 2, 12
 
 
 def choose_model(role: str, task: tasks.Task, proposed: str) -> str | None:
     """A model reference, or None while it is not complete; `proposed` is shown until the user changes it."""
     first = parsed(proposed) or ModelReference("builtin", "")
-    options = [title for title in SOURCES.values() if title != CUT or role == "student"]
-    if role == "student":
-        options.append(SAME)
-    shown = SAME if first.is_same else SOURCES[first.source]
-    source = st.segmented_control("Source", options, default=shown, key=f"{role}-source", label_visibility="collapsed")
+    options = [source for source in SOURCES if source not in ("teacher", SAME) or role == "student"]
+    shown = SAME if first.is_same else first.source
+    source = st.segmented_control(
+        _("Source"), options, default=shown, key=f"{role}-source", label_visibility="collapsed",
+        format_func=lambda source: _(SOURCES[source]),
+    )  # fmt: skip
     name = first.name if source == shown else ""
     match source:
-        case "Same as teacher":
-            st.caption("Born again: the same model learns anew from the first one. It often ends up better.")
+        case "same":
+            st.caption(_("Born again: the same model learns anew from the first one. It often ends up better."))
             return "teacher/same"
-        case "Cut from teacher":
+        case "teacher":
             return choose_layers(name)
-        case "Hugging Face":
-            written = st.text_input("Model id", name, placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
-            st.caption("Downloaded once. Only safetensors weights are opened, and no code that comes with them is run.")
+        case "hub":
+            written = st.text_input(_("Model id"), name, placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
+            st.caption(
+                _("Downloaded once. Only safetensors weights are opened, and no code that comes with them is run.")
+            )
             return f"hub:{written.strip()}" if written.strip() else None
-        case "Folder":
-            label, example = "Path of a Hugging Face folder", "/models/my-teacher"
+        case "folder":
+            label, example = _("Path of a Hugging Face folder"), "/models/my-teacher"
             written = st.text_input(label, name, placeholder=example, key=f"{role}-folder")
             return folder(written.strip())
-        case "Earlier run":
+        case "run":
             return choose_from_runs(role, task, proposed)
     return choose_builtin(role, task, name)
 
@@ -48,7 +55,9 @@ def folder(path: str) -> str | None:
         return None
     reference = ModelReference("folder", path)
     if not get_person().has("admin") and not may_open(reference.path):
-        st.error("Only an admin can open this folder: it is in none of STUDIO_MODEL_FOLDERS.", icon=":material/lock:")
+        st.error(
+            _("Only an admin can open this folder: it is in none of STUDIO_MODEL_FOLDERS."), icon=":material/lock:"
+        )
         return None
     return str(reference)
 
@@ -56,17 +65,18 @@ def folder(path: str) -> str | None:
 def choose_builtin(role: str, task: tasks.Task, name: str) -> str:
     usual = 0 if role == "teacher" else min(2, len(task.builtins) - 1)
     index = task.builtins.index(name) if name in task.builtins else usual
-    picked = st.selectbox("Architecture", task.builtins, index=index, key=f"{role}-builtin-{task.name}")
-    st.caption("Starts untrained; weaker than a downloaded model.")
+    picked = st.selectbox(_("Architecture"), task.builtins, index=index, key=f"{role}-builtin-{task.name}")
+    st.caption(_("Starts untrained; weaker than a downloaded model."))
     return f"builtin/{picked}"
 
 
 def choose_layers(name: str) -> str:
     kept = int(name or USUAL_LAYERS)
     layers = st.slider(
-        "Layers to keep", 1, max(MOST_LAYERS, kept), kept, key="student-layers", help="Fewer layers: smaller, faster."
-    )
-    st.caption("Starts from the teacher's own weights. For transformers; must be fewer than the teacher has.")
+        _("Layers to keep"), 1, max(MOST_LAYERS, kept), kept, key="student-layers",
+        help=_("Fewer layers: smaller, faster."),
+    )  # fmt: skip
+    st.caption(_("Starts from the teacher's own weights. For transformers; must be fewer than the teacher has."))
     return str(ModelReference.cut(layers))
 
 
@@ -80,10 +90,10 @@ def models_of_runs(task: tasks.Task) -> list[str]:
 def choose_from_runs(role: str, task: tasks.Task, proposed: str) -> str | None:
     there = models_of_runs(task)
     if not there:
-        st.caption("No earlier run on this kind of data has a model yet.")
+        st.caption(_("No earlier run on this kind of data has a model yet."))
         return None
     index = there.index(proposed) if proposed in there else 0
-    return st.selectbox("Model", there, index=index, format_func=model, key=f"{role}-run")
+    return st.selectbox(_("Model"), there, index=index, format_func=model, key=f"{role}-run")
 
 
 def learned_before(student: str | None) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
+from pages._language import _
 from studio.config.reading import bounds
 from studio.config.run import RunConfig
 from studio.machine import gpus
@@ -26,17 +27,19 @@ def parameter(name: str, value: Any) -> Any:
     """The widget of one parameter; `value` is shown until the user changes it."""
     field = RunConfig.model_fields[name]
     key = f"setting-{name}"
-    words: dict[str, Any] = {"label": field.title or name, "help": field.description}
+    words: dict[str, Any] = {"label": _(field.title or name), "help": _(field.description or "")}
     if name in SLIDERS:
         return _slider(name, value, key, words)
     if name in AUTO:
-        text = st.text_input(**words, value="" if value is None else f"{value:g}", placeholder="automatic", key=key)
+        text = st.text_input(**words, value="" if value is None else f"{value:g}", placeholder=_("automatic"), key=key)
         return text.strip() or None
     if field.annotation is bool:
         return st.toggle(**words, value=value, key=key)
     if get_origin(field.annotation) is Literal:
         options = list(get_args(field.annotation))
-        return st.selectbox(**words, options=options, index=options.index(value), key=key)
+        return st.selectbox(
+            **words, options=options, index=options.index(value), format_func=lambda option: _(option), key=key
+        )
     if name == "device":
         return _device(value, key, words)
     low, high = bounds(name)
@@ -69,7 +72,7 @@ def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
     low, high = bounds(name)
     extra, annotation = _extra(name), RunConfig.model_fields[name].annotation
     if annotation == int | None:
-        words["help"] = f"{words['help']} On the slider 0 is empty."
+        words["help"] = _("{help} On the slider 0 is empty.", help=words["help"])
         shown: dict[str, Any] = {} if key in st.session_state else {"value": value or 0}
         return st.slider(**words, **shown, min_value=0, max_value=max(extra["slider_max"], value or 0), key=key) or None
     start = extra.get("slider_min", low) or 0

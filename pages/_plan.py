@@ -8,6 +8,7 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from pages import _charts as charts
+from pages._language import _
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import measured
 from studio import tasks
@@ -29,15 +30,15 @@ def choose_plan(task: tasks.Task, prune_ratio: float, start: RunConfig | None) -
     ]
     first = OWN if start and start.plan else names[0]
     picked = st.selectbox(
-        "Plan",
+        _("Plan"),
         [*names, OWN],
         index=[*names, OWN].index(first),
-        format_func=lambda name: "Custom steps" if name == OWN else RECIPES[name].title,
+        format_func=lambda name: _("Custom steps") if name == OWN else _(RECIPES[name].title),
         key=f"plan-{task.name}",
-        help=RunConfig.model_fields["plan"].description,
+        help=_(RunConfig.model_fields["plan"].description or ""),
     )
     if picked != OWN:
-        st.caption(RECIPES[picked].when)
+        st.caption(_(RECIPES[picked].when))
         return {"plan": RECIPES[picked].plan(task.quantized_form, prune_ratio)}
     return {"plan": own_steps(task, start), "prune_ratio": 0.0}
 
@@ -47,12 +48,12 @@ def own_steps(task: tasks.Task, start: RunConfig | None) -> list[dict[str, Any]]
     if STEPS not in st.session_state:
         known = [step.model_dump() for step in start.steps] if start and start.plan else [{"do": "distill"}]
         st.session_state[STEPS] = [(uuid.uuid4().hex, step) for step in known]
-    st.caption("The student goes through these steps from top to bottom. The prune ratio above is ignored here.")
+    st.caption(_("The student goes through these steps from top to bottom. The prune ratio above is ignored here."))
     steps: list[tuple[str, dict[str, Any]]] = st.session_state[STEPS]
     written = [show_step(number, key, step, task) for number, (key, step) in enumerate(steps)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox("Add a step", list(KINDS), format_func=lambda name: KINDS[name].word, key="step-kind")
-        st.button("Add", icon=":material/add:", on_click=add, args=(kind, task), key="step-add")
+        kind = st.selectbox(_("Add a step"), list(KINDS), format_func=lambda name: _(KINDS[name].word), key="step-kind")
+        st.button(_("Add"), icon=":material/add:", on_click=add, args=(kind, task), key="step-add")
     return written
 
 
@@ -86,20 +87,20 @@ def show_step(number: int, key: str, step: dict[str, Any], task: tasks.Task) -> 
     values = kind.model_validate(step).model_dump()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{number + 1} · {kind.word}**", width="stretch")
+            st.markdown(f"**{number + 1} · {_(kind.word)}**", width="stretch")
             st.button("", icon=":material/arrow_upward:", key=f"up-{key}", on_click=move_up, args=(number,),
-                      disabled=number == 0, help="Move up", type="tertiary")  # fmt: skip
+                      disabled=number == 0, help=_("Move up"), type="tertiary")  # fmt: skip
             st.button("", icon=":material/close:", key=f"away-{key}", on_click=remove, args=(number,),
-                      help="Remove this step", type="tertiary")  # fmt: skip
+                      help=_("Remove this step"), type="tertiary")  # fmt: skip
         if kind.note:
-            st.caption(kind.note)
+            st.caption(_(kind.note))
         shown = [name for name, field in kind.model_fields.items() if field.title]
         shown = [name for name in shown if name not in kind.either or values[name] is not None]
         expert = [name for name in shown if _extra(kind.model_fields[name]).get("expert")]
         ask = partial(settings, kind, values, key, task)
         ask([name for name in shown if name not in expert])
         if expert:
-            with st.expander("More options"):
+            with st.expander(_("More options")):
                 ask(expert)
     return values
 
@@ -119,16 +120,20 @@ def options_for(name: str, field: FieldInfo, task: tasks.Task) -> dict[str, str]
 
 def setting(field: FieldInfo, value: Any, key: str, options: dict[str, str]) -> Any:
     """The widget of one field of a step, as its type asks for."""
-    words: dict[str, Any] = {"label": field.title, "help": field.description, "key": key}
+    words: dict[str, Any] = {"label": _(field.title or ""), "help": _(field.description or ""), "key": key}
     kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)]
     if get_origin(field.annotation) is tuple:
         known = [option for option in value if option in options]
         return st.pills(
-            **words, options=list(options), selection_mode="multi", default=known, format_func=options.__getitem__
+            **words,
+            options=list(options),
+            selection_mode="multi",
+            default=known,
+            format_func=lambda name: _(options[name]),
         )
     if get_origin(field.annotation) is Literal:
         names = list(options)
-        return st.selectbox(**words, options=names, index=names.index(value), format_func=options.__getitem__)
+        return st.selectbox(**words, options=names, index=names.index(value), format_func=lambda name: _(options[name]))
     if bool in kinds:
         return st.toggle(**words, value=value)
     low, high = _bounds(field)
@@ -138,7 +143,7 @@ def setting(field: FieldInfo, value: Any, key: str, options: dict[str, str]) -> 
             min_value=int(low),
             max_value=int(high),
             value=value,
-            placeholder=_extra(field).get("empty"),
+            placeholder=_(_extra(field).get("empty", "")) or None,
             step=1,
         )
     if high > 1:
@@ -161,22 +166,29 @@ def _bounds(field: FieldInfo) -> tuple[float, float]:
     return low, high
 
 
-@st.cache_data(show_spinner="Pruning by several ratios …", max_entries=50, ttl=3600)
+@st.cache_data(show_spinner=False, max_entries=50, ttl=3600)
 def preview(config: RunConfig) -> Any:
     return questions.preview(get_home(), get_store(), config)
 
 
 def show_preview(config: RunConfig, task: tasks.Task) -> None:
     """The deciding measure without any training, against the ratio."""
-    told = "Pruning costs a student that knows your labels some quality; this shows how much, in seconds."
-    if not st.toggle("Show the cost of pruning alone", key="wants-preview", help=told):
+    told = _("Pruning costs a student that knows your labels some quality; this shows how much, in seconds.")
+    if not st.toggle(_("Show the cost of pruning alone"), key="wants-preview", help=told):
         return
     with errors_shown():
-        found = preview(config)
+        with st.spinner(_("Pruning by several ratios …")):
+            found = preview(config)
         measure = task.measures[0]
         figure = charts.pruning(found.ratios, found.accuracy, measure)
         st.plotly_chart(figure, key="pruning", config={"displayModeBar": False})
         st.caption(
-            f"{title(found.step.model_copy(update={'ratio': None}))}: {measure.title} on {found.rows} validation rows, "
-            f"{measured(found.accuracy[0], measure)} before pruning. Training then recovers part of the loss."
+            _(
+                "{step}: {measure} on {rows} validation rows, {before} before pruning. Training then recovers part of "
+                "the loss.",
+                step=title(found.step.model_copy(update={"ratio": None})),
+                measure=_(measure.title),
+                rows=found.rows,
+                before=measured(found.accuracy[0], measure),
+            )
         )

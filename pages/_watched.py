@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages._language import reader
 from pages._studio import get_store
 from studio.store.rows import Cursor, Point, RunRow
 
@@ -35,10 +36,11 @@ class Watched:
     def figure(self, name: str, points: Sequence[Point], draw: Callable[[Sequence[Point]], go.Figure]) -> str:
         """The figure of that name as JSON; drawn anew only where there are more points than before."""
         with self._reading:
-            count, drawn = self._drawn.get(name, (-1, ""))
+            named = f"{name} {reader()}"
+            count, drawn = self._drawn.get(named, (-1, ""))
             if count != len(points):
                 drawn = as_json(draw(points))
-                self._drawn[name] = len(points), drawn
+                self._drawn[named] = len(points), drawn
             return drawn
 
 

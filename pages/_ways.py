@@ -5,15 +5,16 @@ from typing import Any
 
 import streamlit as st
 
+from pages._language import N_, _
 from pages._parameters import parameter
-from pages._words import method, model, parsed, signed
+from pages._words import method_of, model, parsed, signed
 from studio import tasks
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
 from studio.store.rows import DatasetRow
 
 OWN = "own"
-ANOTHER = "Pick a model, or write hub:ORG/NAME or folder:PATH"
+ANOTHER = N_("Pick a model, or write hub:ORG/NAME or folder:PATH")
 MIXING = ("mixup", "cutmix")
 """Changes that leave an image without a label that a teacher could learn."""
 
@@ -22,18 +23,18 @@ def choose_method(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None
     """The losses, by the name of a method or one by one."""
     names = [name for name, known in METHODS.items() if task.modality in known.modality and fits(name, task, dataset)]
     usual = next((name for name in names if losses_of(name) == list(task.terms)), names[0])
-    titles = {METHODS[name].title: name for name in names}
-    first = titles.get(method(start), OWN) if start else usual
+    named = method_of(start) if start else usual
+    first = named if named in names else OWN
     picked = st.selectbox(
-        "Method",
+        _("Method"),
         [*names, OWN],
         index=[*names, OWN].index(first),
-        format_func=lambda name: "Custom mix of losses" if name == OWN else METHODS[name].title,
+        format_func=lambda name: _("Custom mix of losses") if name == OWN else _(METHODS[name].title),
         key=f"method-{task.name}",
-        help="What the student imitates of its teacher.",
+        help=_("What the student imitates of its teacher."),
     )
     if picked != OWN:
-        st.caption(f"{METHODS[picked].when} {gain(picked, task)}")
+        st.caption(f"{_(METHODS[picked].when)} {gain(picked, task)}")
         return dict(METHODS[picked].values)
     return {"terms": own_mix(task, dataset, start)}
 
@@ -48,8 +49,10 @@ def gain(name: str, task: tasks.Task) -> str:
     if task.kind != "class" or name not in GAINS.get(task.modality, {}):
         return ""
     points = signed(f"{GAINS[task.modality][name]:+.1f}")
-    return (
-        f"In our measurements ({MEASURED_ON[task.modality]}): {points} points compared with training without a teacher."
+    return _(
+        "In our measurements ({data}): {points} points compared with training without a teacher.",
+        data=MEASURED_ON[task.modality],
+        points=points,
     )
 
 
@@ -68,17 +71,17 @@ def own_mix(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None) -> l
     weights = {term.loss: term.share for term in start.terms} if start else dict.fromkeys(task.terms, 1.0)
     options = list(dict.fromkeys([*fitting_losses(task, dataset), *weights]))
     picked = st.multiselect(
-        "Losses", options, default=list(weights), format_func=lambda name: LOSSES[name].title, key="losses"
+        _("Losses"), options, default=list(weights), format_func=lambda name: _(LOSSES[name].title), key="losses"
     )
     for name in picked:
         loss = LOSSES[name]
-        st.caption(f"**{loss.title}** ({loss.paper}). {loss.when}")
+        st.caption(_("**{loss}** ({paper}). {when}", loss=_(loss.title), paper=loss.paper, when=_(loss.when)))
     columns = st.columns(max(1, min(3, len(picked))))
     terms = []
     for number, name in enumerate(picked):
         with columns[number % len(columns)]:
             weight = st.number_input(
-                f"Weight of {LOSSES[name].title}",
+                _("Weight of {loss}", loss=_(LOSSES[name].title)),
                 min_value=0.001,
                 max_value=1e6,
                 value=weights.get(name, LOSSES[name].weight),
@@ -91,7 +94,7 @@ def own_mix(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None) -> l
 
 def choose_more_teachers(task: tasks.Task, known: list[str], start: RunConfig | None) -> dict[str, Any]:
     """Further teachers, and models between teacher and student."""
-    with st.expander("Extra teachers and intermediate models"):
+    with st.expander(_("Extra teachers and intermediate models")):
         teachers = references("more_teachers", task, known, start)
         values: dict[str, Any] = {"more_teachers": teachers}
         if teachers:
@@ -100,8 +103,10 @@ def choose_more_teachers(task: tasks.Task, known: list[str], start: RunConfig | 
         cuts = [f"teacher/{count}-layer{'s' if count > 1 else ''}" for count in range(11, 0, -1)]
         values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"], start)
         st.caption(
-            "Intermediate models help where the student is much smaller than the teacher. For a student that is the "
-            "*same as the teacher*, each one adds a generation (born again)."
+            _(
+                "Intermediate models help where the student is much smaller than the teacher. For a student that is "
+                "the *same as the teacher*, each one adds a generation (born again)."
+            )
         )
         if values["assistants"]:
             values["chain"] = parameter("chain", start.chain if start else "assistants")
@@ -113,13 +118,13 @@ def references(name: str, task: tasks.Task, known: list[str], start: RunConfig |
     field = RunConfig.model_fields[name]
     first = list(getattr(start, name)) if start else []
     return st.multiselect(
-        field.title or name,
+        _(field.title or name),
         list(dict.fromkeys([*(f"builtin/{builtin}" for builtin in task.builtins), *known, *first])),
         default=first,
         format_func=model,
-        help=field.description,
+        help=_(field.description or ""),
         accept_new_options=True,
-        placeholder=ANOTHER,
+        placeholder=_(ANOTHER),
         key=f"references-{name}-{task.name}",
     )
 
@@ -128,15 +133,15 @@ def choose_augmentation(task: tasks.Task, start: RunConfig | None) -> dict[str, 
     """Changed copies of the training rows."""
     if not task.changes:
         return {}
-    with st.expander("Data augmentation"):
+    with st.expander(_("Data augmentation")):
         values: dict[str, Any] = {"augment": changes("augment", task, start)}
         if values["augment"]:
             values["views"] = parameter("views", start.views if start else RunConfig.model_fields["views"].default)
         values["teacher_augment"] = changes("teacher_augment", task, start)
         if "masked_word" in values["augment"] + values["teacher_augment"]:
-            help_text = RunConfig.model_fields["masked_model"].description
+            help_text = _(RunConfig.model_fields["masked_model"].description or "")
             first = (start.masked_model if start else None) or "hub:google-bert/bert-base-uncased"
-            named = st.text_input("Masked language model", value=first, help=help_text, key="masked-model")
+            named = st.text_input(_("Masked language model"), value=first, help=help_text, key="masked-model")
             values["masked_model"] = named.strip() or None
     return values
 
@@ -145,12 +150,12 @@ def changes(name: str, task: tasks.Task, start: RunConfig | None) -> list[str]:
     field = RunConfig.model_fields[name]
     words = {key: text for key, text in task.changes.items() if name == "augment" or key not in MIXING}
     return st.pills(
-        field.title or name,
+        _(field.title or name),
         list(words),
         selection_mode="multi",
         default=[change for change in getattr(start, name) if change in words] if start else None,
-        format_func=lambda key: words[key],
-        help=field.description,
+        format_func=lambda key: _(words[key]),
+        help=_(field.description or ""),
         key=f"{name}-{task.name}",
     )
 
@@ -165,9 +170,11 @@ def choose_replay(student: str | None, dataset: DatasetRow, rows: list[DatasetRo
     ]
     if not others:
         return None
-    nothing = "None: it may forget what it learned before"
+    nothing = _("None: it may forget what it learned before")
     options = [nothing, *others]
     index = options.index(learned) if learned in others else 0
     field = RunConfig.model_fields["replay"]
-    picked = st.selectbox(field.title or "replay", options, index=index, key="replay", help=field.description)
+    picked = st.selectbox(
+        _(field.title or "replay"), options, index=index, key="replay", help=_(field.description or "")
+    )
     return None if picked == nothing else picked

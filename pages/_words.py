@@ -2,10 +2,12 @@
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
+from pages._language import N_, _, counted, reader
 from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
@@ -20,30 +22,43 @@ STATUS_ICONS = {
     "failed": ":material/error:",
 }
 STATUS_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
+STATUSES = (N_("queued"), N_("running"), N_("finished"), N_("stopped"), N_("failed"), N_("paused"))
+LARGE = {"en": ((1e9, "B"), (1e6, "M"), (1e3, "K")), "zh": ((1e8, "亿"), (1e4, "万"))}
+"""By language: the units in which large numbers are written."""
+ROLES = {
+    "teacher": N_("Teacher"), "student": N_("Student"), "control": N_("Without teacher"), "smoothed": N_("Soft labels"),
+    "baseline": N_("Baseline"), "assistant": N_("Assistant"),
+}  # fmt: skip
+"""What each model of a run is called where it stands alone."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a verdict is called in a word or two, and how it is coloured."""
 
-    words: str
+    text: str
     kind: Literal["good", "even", "careful", "bad"]
+
+    @property
+    def words(self) -> str:
+        return _(self.text)
 
 
 OUTCOMES = {
-    "better": Outcome("✓ The teacher helped", "good"),
-    "no_difference": Outcome("≈ No clear benefit from the teacher", "even"),
-    "worse": Outcome("✕ Better without the teacher", "bad"),
-    "not_learned": Outcome("✕ The student did not learn", "bad"),
-    "weak_teacher": Outcome("! The teacher is too weak", "careful"),
-    "no_control": Outcome("? Not compared with a control", "even"),
+    "better": Outcome(N_("✓ The teacher helped"), "good"),
+    "no_difference": Outcome(N_("≈ No clear benefit from the teacher"), "even"),
+    "worse": Outcome(N_("✕ Better without the teacher"), "bad"),
+    "not_learned": Outcome(N_("✕ The student did not learn"), "bad"),
+    "weak_teacher": Outcome(N_("! The teacher is too weak"), "careful"),
+    "no_control": Outcome(N_("? Not compared with a control"), "even"),
 }
 
 PAUSED_ICON, PAUSED_COLOUR = ":material/pause_circle:", "orange"
 
 
 def status_word(run: RunRow) -> str:
-    """The status as a person reads it: a run that was paused is waiting for its user, not stopped."""
+    """The status as a person reads it: a run that was paused is waiting for its user, not stopped. It is one of
+    `STATUSES`, in English."""
     return "paused" if run.paused and run.is_over else run.status
 
 
@@ -60,7 +75,7 @@ def effect_of(verdict: str) -> str:
 def badge(run: RunRow) -> str:
     word = status_word(run)
     icon, colour = STATUS_ICONS.get(word, PAUSED_ICON), STATUS_COLOURS.get(word, PAUSED_COLOUR)
-    return f":{colour}-badge[{icon} {word}]"
+    return f":{colour}-badge[{icon} {_(word)}]"
 
 
 def escape(text: object) -> str:
@@ -78,7 +93,12 @@ def percent(share: float) -> str:
     >>> percent(0.537)
     '53.7 %'
     """
-    return signed(f"{100 * share:.1f} %")
+    return _spaced(signed(f"{100 * share:.1f} %"))
+
+
+def _spaced(number: str) -> str:
+    """A number with the room before its per cent that the reader's language leaves."""
+    return _("{number} %", number=number.removesuffix(" %")) if number.endswith(" %") else number
 
 
 def measured(value: float, measure: Measure) -> str:
@@ -87,7 +107,7 @@ def measured(value: float, measure: Measure) -> str:
     >>> measured(0.537, Measure("accuracy", "Accuracy", "")), measured(-0.8129, Measure("r", "R", "", unit="number"))
     ('53.7 %', '−0.813')
     """
-    return signed(measure.written(value))
+    return _spaced(signed(measure.written(value)))
 
 
 def change(difference: float, unit: str) -> str:
@@ -110,7 +130,7 @@ def count(number: float) -> str:
     >>> count(22_713_986), count(5_442)
     ('22.7 M', '5.4 K')
     """
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+    for size, unit in LARGE[reader()]:
         if number >= size:
             return f"{number / size:.1f} {unit}"
     return f"{number:.0f}"
@@ -132,10 +152,10 @@ def duration(seconds: float) -> str:
     """
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return _("{seconds} s", seconds=whole)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return _("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    return _("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def ago(moment: float) -> str:
@@ -144,12 +164,12 @@ def ago(moment: float) -> str:
     >>> ago(time.time() - 5), ago(time.time() - 640), ago(time.time() - 3 * 3600), ago(time.time() - 90_000)
     ('just now', '10 min ago', '3 h ago', '1 day ago')
     """
-    seconds = max(0.0, time.time() - moment)
-    for least, unit, word in ((86_400, 86_400, "day"), (3_600, 3_600, "h"), (60, 60, "min")):
-        if seconds >= least:
-            number = int(seconds // unit)
-            return f"{number} {word}{'s' if word == 'day' and number > 1 else ''} ago"
-    return "just now"
+    minutes = int(max(0.0, time.time() - moment) // 60)
+    if minutes >= 1440:
+        return counted("{number} day ago", "{number} days ago", minutes // 1440)
+    if minutes >= 60:
+        return _("{hours} h ago", hours=minutes // 60)
+    return _("{minutes} min ago", minutes=minutes) if minutes else _("just now")
 
 
 def moment(seconds: float) -> str:
@@ -159,7 +179,27 @@ def moment(seconds: float) -> str:
 
 def made(row: RunRow | DatasetRow) -> str:
     """How long ago it was made, and by whom where somebody had signed in."""
-    return ago(row.created_at) + (f", by {escape(row.made_by)}" if row.made_by else "")
+    when = ago(row.created_at)
+    return _("{when}, by {who}", when=when, who=escape(row.made_by)) if row.made_by else when
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Several things in a sentence.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *others, last = parts or [""]
+    return _("{others} and {last}", others=_(", ").join(others), last=last) if others else last
+
+
+def role(name: str) -> str:
+    """What a model of a run is called.
+
+    >>> role("teacher"), role("control")
+    ('Teacher', 'Without teacher')
+    """
+    return _(ROLES.get(name, name))
 
 
 def teachers(config: RunConfig) -> str:
@@ -169,15 +209,23 @@ def teachers(config: RunConfig) -> str:
     >>> teachers(RunConfig(**names, more_teachers=("run:3/teacher",)))
     'cnn-large and teacher of run 3'
     """
-    return " and ".join(model(reference) for reference in (config.teacher, *config.more_teachers))
+    return listed([model(reference) for reference in (config.teacher, *config.more_teachers)])
 
 
 def method(config: RunConfig) -> str:
     """The losses of a run, by the name of a method where they have one."""
-    for known in METHODS.values():
-        if config.terms == tuple(Term.model_validate(term) for term in known.values["terms"]):
-            return known.title
-    return ", ".join(LOSSES[term.loss].title for term in config.terms)
+    named = method_of(config)
+    return _(METHODS[named].title) if named else _(", ").join(_(LOSSES[term.loss].title) for term in config.terms)
+
+
+def method_of(config: RunConfig) -> str | None:
+    """Under which name of `METHODS` the losses of a run are known."""
+    same = (
+        name
+        for name, known in METHODS.items()
+        if config.terms == tuple(Term.model_validate(term) for term in known.values["terms"])
+    )
+    return next(same, None)
 
 
 def parsed(reference: str | None) -> ModelReference | None:
@@ -195,9 +243,9 @@ def model(reference: str) -> str:
     if found is None:
         return reference
     if found.is_same:
-        return "same as the teacher"
+        return _("same as the teacher")
     if found.layers is not None:
-        return f"{found.layers} layer{'' if found.layers == 1 else 's'} of the teacher"
+        return counted("{number} layer of the teacher", "{number} layers of the teacher", found.layers)
     if found.run is not None:
-        return f"{found.role} of run {found.run}"
+        return _("{model} of run {run}", model=_(str(found.role)), run=found.run)
     return PurePath(found.name).name or found.name

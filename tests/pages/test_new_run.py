@@ -284,7 +284,7 @@ def test_the_goals_are_the_students_that_are_smaller_with_counted_sizes(app, sav
 def test_a_student_chosen_by_name_wins_over_the_goals(app, saved, store, monkeypatch):
     monkeypatch.setattr("studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES))
     app = opened(app, "new_run.py", draft="d")
-    app.button_group(key="student-source").set_value("Cut from teacher").run()
+    app.button_group(key="student-source").set_value("teacher").run()
     app.button(key="start").click().run()
     assert store.runs()[0].config.student == "teacher/2-layers"
 
