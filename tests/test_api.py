@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from studio import api, errors, events
+from studio.api import training
+from studio.config.reading import parse_config
 from studio.errors import ConfigError, DataError, ExportError, ModelError, StoreError
 from tests.conftest import BAD, GOOD, TINY, reviews
 
@@ -197,7 +199,7 @@ def test_an_interrupted_run_comes_back_stopped_with_its_student_and_goes_on(plac
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(api, "_follow", impatient)
+        interrupted.setattr(training, "_follow", impatient)
         run = api.distill("reviews.csv", **TINY | {"epochs": 40, "control": False})
     assert run.status == "stopped"
     assert run.verdict is None
@@ -216,7 +218,7 @@ def test_another_home_holds_its_own_data_and_runs(place, monkeypatch):
         store.finish(run.id)
         yield events.Log(message=str(home.root))
 
-    monkeypatch.setattr(api.service_runs, "carry", at_once)
+    monkeypatch.setattr(training.service_runs, "carry", at_once)
     data = api.load_dataset("reviews.csv", home=place / "other")
     run = api.distill(data, **SMALL)
     assert run.status == "finished"
@@ -229,7 +231,7 @@ def test_another_home_holds_its_own_data_and_runs(place, monkeypatch):
 
 def test_a_data_set_in_use_cannot_be_deleted_and_its_runs_follow_it_to_its_new_name(place, store):
     data, other = api.load_dataset("reviews.csv"), api.load_dataset(reviews(60).table, name="more")
-    config = api.parse_config({"dataset": "more", "replay": "reviews", **TINY})
+    config = parse_config({"dataset": "more", "replay": "reviews", **TINY})
     store.request_stop(store.submit(config, key="k").id)
     for used in (data, other):
         with pytest.raises(StoreError, match="used by run 1"):
@@ -246,13 +248,13 @@ def test_a_data_set_in_use_cannot_be_deleted_and_its_runs_follow_it_to_its_new_n
 
 @pytest.mark.parametrize("inputs", ["one text", [3], [None]])
 def test_what_is_no_list_of_texts_is_refused(place, saved, store, inputs):
-    store.submit(api.parse_config({"dataset": "reviews", **TINY}), key="k")
+    store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
     with pytest.raises(DataError, match=r"list of inputs|must be a text"):
         api.run(1).student.predict(inputs)
 
 
 def test_an_export_does_not_overwrite(place, saved, store):
-    store.submit(api.parse_config({"dataset": "reviews", **TINY}), key="k")
+    store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
     with pytest.raises(ExportError, match="no student yet"):
         api.run(1).export("student.zip")
 

@@ -1,15 +1,4 @@
-"""The same product in Python: data in, a distilled student out. docs/api.md shows it by examples.
-
-    from studio import api
-
-    data = api.load_dataset("reviews.csv")
-    run = api.distill(data, teacher="hub:distilbert/distilbert-base-uncased", student="teacher/2-layers")
-    run.verdict
-    run.student.predict(["a fine film", "a waste of time"])
-
-Runs are kept where the pages and the command line keep theirs: in the folder `STUDIO_HOME`, or in `home`. Everything
-that is wrong is raised as a `StudioError`, which says what is wrong and what to do about it.
-"""
+"""Runs: trained, listed, asked for their numbers; and the models they leave."""
 
 from __future__ import annotations
 
@@ -19,26 +8,23 @@ import functools
 import sys
 import uuid
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from studio import errors, events, files
+from studio import errors, events
+from studio.api.data import Dataset, load_dataset
+from studio.api.place import Place
 from studio.config.reading import parse_config
 from studio.config.run import RunConfig
-from studio.errors import ConfigError, DataError, ExportError, ModelError, StoreError, StudioError, WorkerError
+from studio.errors import ConfigError, DataError, ExportError, ModelError, StudioError, WorkerError
 from studio.events import Caution, NextStep, TrainedRole
-from studio.home import Home
-from studio.machine.identity import is_gone, new_owner
+from studio.machine.identity import new_owner
 from studio.pipeline.timetable import title
-from studio.service import people
 from studio.service import runs as service_runs
-from studio.service.acts import Acts
-from studio.service.ownership import INTERRUPTED
 from studio.service.progress import whole
-from studio.store.rows import DatasetRow, RunRow, Status
+from studio.store.rows import RunRow, Status
 from studio.store.store import Store
 
 if TYPE_CHECKING:
@@ -46,86 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from studio.pipeline.predict import Predictor
-    from studio.service.library import Files
-
-__all__ = [
-    "Dataset",
-    "Model",
-    "Run",
-    "StudioError",
-    "datasets",
-    "distill",
-    "load_dataset",
-    "run",
-    "runs",
-]
-
-
-class Dataset:
-    """A saved data set, split into train, validation and test rows."""
-
-    def __init__(self, place: _Place, row: DatasetRow) -> None:
-        self._place, self._row = place, row
-
-    @property
-    def id(self) -> int:
-        return self._row.id
-
-    @property
-    def name(self) -> str:
-        return self._row.name
-
-    @property
-    def task(self) -> str:
-        """What models learn from it, such as `text-classification`."""
-        return self._row.task
-
-    @property
-    def labels(self) -> list[str]:
-        return list(self._row.labels)
-
-    @property
-    def splits(self) -> dict[str, int]:
-        """How many rows each split has."""
-        return dict(self._row.splits)
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """Which column of the source became what."""
-        return dict(self._row.columns)
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """What was found in it: copies, conflicts, leaks, rows of each label, warnings."""
-        return dict(self._row.report)
-
-    def head(self, rows: int = 5, split: str = "train") -> pd.DataFrame:
-        """Some rows of a split, drawn by chance. Raises `DataError` for a split that there is not."""
-        from studio.service import library
-
-        return library.head(self._place.home, self._row, rows, split)
-
-    def rename(self, name: str) -> Dataset:
-        """The same data set under another name; runs that use it go on using it.
-
-        Raises `DataError` where the name is taken or is not a name.
-        """
-        return Dataset(self._place, self._place.acts.rename(self.id, name))
-
-    def delete(self) -> None:
-        """Delete it with its files. Raises `StoreError`, which names the runs, where some use it."""
-        self._place.acts.delete_dataset(self.id)
-
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
-        labels = ", ".join(self.labels[:5]) + (" …" if len(self.labels) > 5 else "")
-        return f"<Dataset {self.id} {self.name!r}: {self.task}, {counts} rows; labels {labels}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Dataset) and (self.id, self._place) == (other.id, other._place)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self._place))
 
 
 class Model:
@@ -188,7 +94,7 @@ class Model:
 class Run:
     """A run: what it was asked for, how it stands, what came of it. It is read anew whenever it is asked."""
 
-    def __init__(self, place: _Place, run_id: int) -> None:
+    def __init__(self, place: Place, run_id: int) -> None:
         self._place, self.id = place, run_id
 
     @property
@@ -282,7 +188,7 @@ class Run:
         Raises `StoreError` for a run that goes on already or has its verdict, else what `distill` raises.
         """
         row = self._place.acts.resume(self.id, owner=new_owner())
-        return _carried(self._place, row, progress)
+        return carried(self._place, row, progress)
 
     def stop(self) -> None:
         """Ask a run that goes on elsewhere to stop; it keeps the student so far."""
@@ -324,79 +230,6 @@ class Run:
         return hash((self.id, self._place))
 
 
-def load_dataset(
-    source: str | Path | pd.DataFrame | hf.Dataset | hf.DatasetDict,
-    *,
-    name: str | None = None,
-    task: str | None = None,
-    input: str | Sequence[str] | None = None,
-    pair: str | Sequence[str] | None = None,
-    label: str | None = None,
-    split: str | None = None,
-    separator: str | None = None,
-    test: Any = None,
-    validation: Any = None,
-    unlabelled: Any = None,
-    header: bool | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    test_share: float = 0.2,
-    validation_share: float = 0.1,
-    drop_leaked: bool = True,
-    refused: str | Path | None = None,
-    seed: int = 0,
-    home: str | Path | None = None,
-) -> Dataset:
-    """A data set that is ready to train on: read, checked, split, saved; or one that was saved before.
-
-    Args:
-        source: a file (CSV, TSV, JSON lines, Parquet, Excel, a ZIP of images), its https address, a folder (a table for
-            each split, image folders, what `save_to_disk` wrote), `hub:ORG/NAME` for a data set of the Hugging Face
-            Hub, a DataFrame, a `datasets.Dataset` or `DatasetDict`, or the name of a saved data set.
-        name: what it is called. Left out, content that was saved before is taken from there, and other content gets a
-            name after its source; nothing is overwritten.
-        task, input, pair, label, split, separator: what it is, and which columns play which role; guessed when left
-            out. Several columns for `input` or `pair` are read as one text. `pair` is a second text that is read
-            together with the first one, `separator` stands between the labels of a cell, where a row can have several
-            (| where they come as a list of classes).
-        test, validation, unlabelled: further sources of the same columns: the test rows, the validation rows, rows
-            without labels, which the student learns from the teacher alone.
-        header, encoding, delimiter: how a text file is to be read; found out when left out.
-        test_share, validation_share, seed: how the splits are cut that the source does not bring.
-        drop_leaked: remove training rows that the given test or validation rows repeat.
-        refused: a CSV to be written: the rows that were left out, with their line and the reason.
-        home: where it is kept; the folder `STUDIO_HOME` when left out.
-
-    Raises:
-        DataError: the source cannot be read or used, or the name is taken by other content.
-    """
-    place = _Place.at(home)
-    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
-    columns = _given({"input": _one(input), "pair": _one(pair), "label": label, "split": split, "separator": separator})
-    saved = _saved(place, source) if isinstance(source, str) else None
-    if saved is not None:
-        how = {"name": name, "task": task, "header": header, "encoding": encoding, "delimiter": delimiter}
-        asked = [*_given(how), *columns, *_given(others)]
-        if asked:
-            raise DataError(
-                f"{source!r} is saved already; {asked[0]} cannot change it.", "Leave it out, or load the file."
-            )
-        return Dataset(place, saved)
-    from studio.service import library
-
-    added = place.acts.add(
-        _files(source, others, {"header": header, "encoding": encoding, "delimiter": delimiter}),
-        name=name,
-        like=library.name_like(_origin(source)),
-        task=task,
-        columns=columns,
-        split=library.Split(validation_share, test_share, drop_leaked, seed),
-    )
-    if refused is not None:
-        library.write_refused(added.refused, Path(refused))
-    return Dataset(place, added.row)
-
-
 def distill(
     data: Dataset | str | Path | pd.DataFrame | hf.Dataset | hf.DatasetDict,
     *,
@@ -427,7 +260,7 @@ def distill(
     if "dataset" in settings:
         raise ConfigError("dataset is no setting here: the data comes first.", "Write distill(data, …).")
     if isinstance(data, Dataset):
-        if home is not None and _Place.at(home) != data._place:
+        if home is not None and Place.at(home) != data._place:
             raise DataError(f"The data is kept in {data._place.home.root}, not in {home}.", "Leave home out.")
     else:
         data = load_dataset(data, home=home)
@@ -435,122 +268,22 @@ def distill(
     name = store.dataset_by_id(data.id).name  # it may have been renamed since
     config = parse_config({"dataset": name, "teacher": teacher, "student": student, **settings})
     row = data._place.acts.start(config, key=f"api-{uuid.uuid4()}", owner=new_owner())
-    return _carried(data._place, row, progress)
+    return carried(data._place, row, progress)
 
 
 def run(id: int, *, home: str | Path | None = None) -> Run:
     """The run of that number. Raises `StoreError` where there is none."""
-    place = _Place.at(home)
+    place = Place.at(home)
     return Run(place, place.store.run(int(id)).id)
 
 
 def runs(limit: int | None = 200, *, archived: bool = False, home: str | Path | None = None) -> list[Run]:
     """The newest runs first, at most `limit`, all where it is None; with those in the archive if `archived`."""
-    place = _Place.at(home)
+    place = Place.at(home)
     return [Run(place, row.id) for row in place.store.runs(limit, archived)]
 
 
-def datasets(*, home: str | Path | None = None) -> list[Dataset]:
-    """The saved data sets, the newest first."""
-    place = _Place.at(home)
-    return [Dataset(place, row) for row in place.store.datasets()]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A home and its store."""
-
-    home: Home
-
-    @classmethod
-    def at(cls, home: str | Path | None) -> _Place:
-        """The place, in which no run claims to be running after its process was killed."""
-        chosen = Home.from_environment() if home is None else Home(Path(home).expanduser().resolve())
-        place = cls(chosen)
-        place.store.take_back(is_gone, INTERRUPTED)
-        return place
-
-    @property
-    def store(self) -> Store:
-        return _store(self.home.database)
-
-    @property
-    def acts(self) -> Acts:
-        """What whoever sits here does."""
-        return Acts(people.local(), self.home, self.store)
-
-
-@functools.lru_cache(maxsize=32)
-def _store(path: Path) -> Store:
-    files.recover(path.parent)
-    return Store(path)
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _one(columns: str | Sequence[str] | None) -> str | None:
-    """The name of one column, or of several that are read as one."""
-    from studio.data import joining
-
-    return columns if columns is None or isinstance(columns, str) else joining.name_of(columns)
-
-
-def _saved(place: _Place, name: str) -> DatasetRow | None:
-    """The saved data set that is meant; None where there is a file or a folder instead, here or elsewhere.
-
-    A file comes before a saved data set of that name, a folder after it.
-    """
-    from studio.service.web import is_remote
-
-    if is_remote(name):
-        return None
-    if Path(name).expanduser().is_file():
-        return None
-    try:
-        return place.store.dataset(name)
-    except StoreError as error:
-        if Path(name).expanduser().is_dir():
-            return None
-        raise DataError(f"There is neither a file nor a saved data set {name!r}.", error.cure) from error
-
-
-def _origin(source: Any) -> str:
-    """What a source is called: its file, the data set that the `datasets` library loaded, else its kind."""
-    if isinstance(source, str | Path):
-        return str(source)
-    first = next(iter(source.values()), None) if isinstance(source, dict) else source
-    named = getattr(getattr(first, "info", None), "dataset_name", None)
-    return str(named or type(source).__name__)
-
-
-def _files(source: Any, others: Mapping[str, Any], how: Mapping[str, Any]) -> Files:
-    from studio.service import library
-
-    more = {role: _upload(other, how) for role, other in others.items() if other is not None}
-    return library.Files(_upload(source, how), **more)
-
-
-def _upload(source: Any, how: Mapping[str, Any]) -> Any:
-    import datasets as hf
-    import pandas as pd
-
-    from studio.service import sources
-
-    if isinstance(source, str | Path):
-        return sources.bring(str(source), **how)
-    if isinstance(source, pd.DataFrame):
-        return sources.of_frame(source)
-    if isinstance(source, hf.Dataset | hf.DatasetDict):
-        return sources.of_datasets(source)
-    raise DataError(
-        f"Data cannot be made of {type(source).__name__}.",
-        "Bring a file, a folder, a DataFrame, or a Dataset or DatasetDict of the `datasets` library.",
-    )
-
-
-def _carried(place: _Place, row: RunRow, progress: bool) -> Run:
+def carried(place: Place, row: RunRow, progress: bool) -> Run:
     """Drive a claimed run to its end. Raises what made it fail; one that was interrupted comes back as stopped."""
     said = cast(Generator[events.Event, None, None], service_runs.carry(place.store, place.home, row))
     try:

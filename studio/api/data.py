@@ -1,0 +1,227 @@
+"""Data sets: loaded, looked at, renamed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.api.place import Place
+from studio.errors import DataError, StoreError
+from studio.store.rows import DatasetRow
+
+if TYPE_CHECKING:
+    import datasets as hf
+    import pandas as pd
+
+    from studio.service.library import Files
+
+
+class Dataset:
+    """A saved data set, split into train, validation and test rows."""
+
+    def __init__(self, place: Place, row: DatasetRow) -> None:
+        self._place, self._row = place, row
+
+    @property
+    def id(self) -> int:
+        return self._row.id
+
+    @property
+    def name(self) -> str:
+        return self._row.name
+
+    @property
+    def task(self) -> str:
+        """What models learn from it, such as `text-classification`."""
+        return self._row.task
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self._row.labels)
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """How many rows each split has."""
+        return dict(self._row.splits)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Which column of the source became what."""
+        return dict(self._row.columns)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was found in it: copies, conflicts, leaks, rows of each label, warnings."""
+        return dict(self._row.report)
+
+    def head(self, rows: int = 5, split: str = "train") -> pd.DataFrame:
+        """Some rows of a split, drawn by chance. Raises `DataError` for a split that there is not."""
+        from studio.service import library
+
+        return library.head(self._place.home, self._row, rows, split)
+
+    def rename(self, name: str) -> Dataset:
+        """The same data set under another name; runs that use it go on using it.
+
+        Raises `DataError` where the name is taken or is not a name.
+        """
+        return Dataset(self._place, self._place.acts.rename(self.id, name))
+
+    def delete(self) -> None:
+        """Delete it with its files. Raises `StoreError`, which names the runs, where some use it."""
+        self._place.acts.delete_dataset(self.id)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+        labels = ", ".join(self.labels[:5]) + (" …" if len(self.labels) > 5 else "")
+        return f"<Dataset {self.id} {self.name!r}: {self.task}, {counts} rows; labels {labels}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dataset) and (self.id, self._place) == (other.id, other._place)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self._place))
+
+
+def load_dataset(
+    source: str | Path | pd.DataFrame | hf.Dataset | hf.DatasetDict,
+    *,
+    name: str | None = None,
+    task: str | None = None,
+    input: str | Sequence[str] | None = None,
+    pair: str | Sequence[str] | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    separator: str | None = None,
+    test: Any = None,
+    validation: Any = None,
+    unlabelled: Any = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    test_share: float = 0.2,
+    validation_share: float = 0.1,
+    drop_leaked: bool = True,
+    refused: str | Path | None = None,
+    seed: int = 0,
+    home: str | Path | None = None,
+) -> Dataset:
+    """A data set that is ready to train on: read, checked, split, saved; or one that was saved before.
+
+    Args:
+        source: a file (CSV, TSV, JSON lines, Parquet, Excel, a ZIP of images), its https address, a folder (a table for
+            each split, image folders, what `save_to_disk` wrote), `hub:ORG/NAME` for a data set of the Hugging Face
+            Hub, a DataFrame, a `datasets.Dataset` or `DatasetDict`, or the name of a saved data set.
+        name: what it is called. Left out, content that was saved before is taken from there, and other content gets a
+            name after its source; nothing is overwritten.
+        task, input, pair, label, split, separator: what it is, and which columns play which role; guessed when left
+            out. Several columns for `input` or `pair` are read as one text. `pair` is a second text that is read
+            together with the first one, `separator` stands between the labels of a cell, where a row can have several
+            (| where they come as a list of classes).
+        test, validation, unlabelled: further sources of the same columns: the test rows, the validation rows, rows
+            without labels, which the student learns from the teacher alone.
+        header, encoding, delimiter: how a text file is to be read; found out when left out.
+        test_share, validation_share, seed: how the splits are cut that the source does not bring.
+        drop_leaked: remove training rows that the given test or validation rows repeat.
+        refused: a CSV to be written: the rows that were left out, with their line and the reason.
+        home: where it is kept; the folder `STUDIO_HOME` when left out.
+
+    Raises:
+        DataError: the source cannot be read or used, or the name is taken by other content.
+    """
+    place = Place.at(home)
+    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
+    columns = given({"input": _one(input), "pair": _one(pair), "label": label, "split": split, "separator": separator})
+    saved = _saved(place, source) if isinstance(source, str) else None
+    if saved is not None:
+        how = {"name": name, "task": task, "header": header, "encoding": encoding, "delimiter": delimiter}
+        asked = [*given(how), *columns, *given(others)]
+        if asked:
+            raise DataError(
+                f"{source!r} is saved already; {asked[0]} cannot change it.", "Leave it out, or load the file."
+            )
+        return Dataset(place, saved)
+    from studio.service import library
+
+    added = place.acts.add(
+        _files(source, others, {"header": header, "encoding": encoding, "delimiter": delimiter}),
+        name=name,
+        like=library.name_like(_origin(source)),
+        task=task,
+        columns=columns,
+        split=library.Split(validation_share, test_share, drop_leaked, seed),
+    )
+    if refused is not None:
+        library.write_refused(added.refused, Path(refused))
+    return Dataset(place, added.row)
+
+
+def datasets(*, home: str | Path | None = None) -> list[Dataset]:
+    """The saved data sets, the newest first."""
+    place = Place.at(home)
+    return [Dataset(place, row) for row in place.store.datasets()]
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _one(columns: str | Sequence[str] | None) -> str | None:
+    """The name of one column, or of several that are read as one."""
+    from studio.data import joining
+
+    return columns if columns is None or isinstance(columns, str) else joining.name_of(columns)
+
+
+def _saved(place: Place, name: str) -> DatasetRow | None:
+    """The saved data set that is meant; None where there is a file or a folder instead, here or elsewhere.
+
+    A file comes before a saved data set of that name, a folder after it.
+    """
+    from studio.service.web import is_remote
+
+    if is_remote(name):
+        return None
+    if Path(name).expanduser().is_file():
+        return None
+    try:
+        return place.store.dataset(name)
+    except StoreError as error:
+        if Path(name).expanduser().is_dir():
+            return None
+        raise DataError(f"There is neither a file nor a saved data set {name!r}.", error.cure) from error
+
+
+def _origin(source: Any) -> str:
+    """What a source is called: its file, the data set that the `datasets` library loaded, else its kind."""
+    if isinstance(source, str | Path):
+        return str(source)
+    first = next(iter(source.values()), None) if isinstance(source, dict) else source
+    named = getattr(getattr(first, "info", None), "dataset_name", None)
+    return str(named or type(source).__name__)
+
+
+def _files(source: Any, others: Mapping[str, Any], how: Mapping[str, Any]) -> Files:
+    from studio.service import library
+
+    more = {role: _upload(other, how) for role, other in others.items() if other is not None}
+    return library.Files(_upload(source, how), **more)
+
+
+def _upload(source: Any, how: Mapping[str, Any]) -> Any:
+    import datasets as hf
+    import pandas as pd
+
+    from studio.service import sources
+
+    if isinstance(source, str | Path):
+        return sources.bring(str(source), **how)
+    if isinstance(source, pd.DataFrame):
+        return sources.of_frame(source)
+    if isinstance(source, hf.Dataset | hf.DatasetDict):
+        return sources.of_datasets(source)
+    raise DataError(
+        f"Data cannot be made of {type(source).__name__}.",
+        "Bring a file, a folder, a DataFrame, or a Dataset or DatasetDict of the `datasets` library.",
+    )
