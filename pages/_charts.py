@@ -16,9 +16,9 @@ from studio.store.rows import Point
 MAX_POINTS = 2_000
 HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20
 """Pixels: a figure without its legend, its axis with the title, one line of the legend."""
-NAME_LINE, NAME_ROOM, SHORT_NAME, NEAR_END = 18, 84, 9, 0.1
-"""Pixels between the names of two curves, and beside the plot; the letters that fit there; the share of the width from
-its right end where a curve's name still stands beside the plot."""
+NAME_LINE, LETTER, SHORT_NAME, NEAR_END = 18, 7, 12, 0.1
+"""Pixels between the names of two curves, and of a letter; the letters that fit beside the plot; the share of the width
+from its right end where a curve's name still stands there."""
 
 COLOURS = {
     "teacher": "#d97706",
@@ -40,42 +40,57 @@ DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 def loss_curves(points: Sequence[Point]) -> go.Figure:
-    """Total and parts of the student's loss; the totals of teachers, assistants and control."""
+    """Total and parts of the student's loss; the totals of teachers, assistants and control. Each in per cent of its
+    first value, since the losses themselves have scales of their own."""
     figure = _figure("step", "")
+    figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
     starts = _starts(points)
     dashes = dict(zip(_parts(points), itertools.cycle(DASHES)))
     for phase, start in starts.items():
         role, who = ROLE_OF_STAGE[stage(phase)], _who(phase)
-        _add_line(
-            figure, f"{who}, total" if role == "student" else who, role, _line(points, phase, "loss", start), "solid"
-        )
-        for name, dash in dashes.items() if phase == "distill" else ():
-            _add_line(figure, f"{who}, {_words(name)}", role, _line(points, phase, name, start), dash)
-    return _with_room_for_legend(figure)
+        name = f"{who}, total" if role == "student" else who
+        _add_line(figure, name, role, _of_first(_line(points, phase, "loss", start)), "solid")
+        for part, dash in dashes.items() if phase == "distill" else ():
+            _add_line(figure, f"{who}, {_words(part)}", role, _of_first(_line(points, phase, part, start)), dash)
+    return _named_at_their_ends(figure)
+
+
+def _of_first(line: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """In per cent of the first value; a curve that begins at 0 stays as it is."""
+    steps, values = line
+    return steps, values if not len(values) or values[0] == 0 else 100 * values / values[0]
 
 
 def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: float | None = None) -> go.Figure:
-    """The deciding measure of every model that learns, on validation data; a line for the teacher's final value."""
+    """The deciding measure of every model that learns, on validation data; a line for the teacher's best value."""
     figure = _figure("step", "")
     scale = _scaled(figure.update_yaxes, measure)
     for phase, start in _starts(points).items():
         steps, values = _line(points, phase, measure.name, start)
         _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], (steps, values * scale), "solid", markers=True)
-    taught = [point.value for point in points if point.phase == "teach" and point.name == measure.name]
-    level = max(taught, default=teacher)
+    level = best(points, measure).get("teacher", teacher)
+    _named_at_their_ends(figure)
     if level is not None:
         figure.add_hline(
             y=level * scale,
             line_dash="dash",
             line_color=COLOURS["teacher"],
-            line_width=1,
-            annotation={
-                "text": f"the teacher’s best: {measure.written(level)}",
-                "font": {"color": COLOURS["teacher"]},
-            },
+            line_width=1.5,
+            annotation={"text": f"{_dot(COLOURS['teacher'])} teacher: {measure.written(level)}", "font_size": 13},
             annotation_position="top left",
         )
-    return _named_at_their_ends(figure)
+    return figure
+
+
+def best(points: Sequence[Point], measure: tasks.Measure) -> dict[str, float]:
+    """The best value on validation data so far, by role; of a teacher that came ready, what was measured of it before
+    the student began."""
+    found: dict[str, float] = {}
+    for point in points:
+        role = {"record": "teacher"}.get(stage(point.phase), ROLE_OF_STAGE.get(stage(point.phase)))
+        if role is not None and point.name == measure.name:
+            found[role] = max(point.value, found.get(role, point.value))
+    return found
 
 
 def _scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
@@ -100,7 +115,7 @@ def _named_at_their_ends(figure: go.Figure) -> go.Figure:
     """Each curve's name beside its end; one that ends early, or whose name is long, has it above."""
     ends = sorted(figure.data, key=lambda curve: curve.y[-1])
     last = max((curve.x[-1] for curve in ends), default=0)
-    beside = [curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and len(curve.name) <= SHORT_NAME]
+    beside = [curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and len(_short(curve.name)) <= SHORT_NAME]
     heights = [height for curve in ends for height in curve.y]
     pixel = (max(heights, default=1) - min(heights, default=0)) / (HEIGHT - AXIS) or 1
     wanted = [curve.y[-1] / pixel for curve in beside]
@@ -110,13 +125,29 @@ def _named_at_their_ends(figure: go.Figure) -> go.Figure:
     for curve in ends:
         if curve not in beside:
             _name(figure, curve, x=curve.x[-1], xanchor="right", yshift=NAME_LINE / 2)
-    return figure.update_layout(showlegend=False, margin_r=NAME_ROOM)
+    longest = max((len(_short(curve.name)) for curve in beside), default=0)
+    return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
+
+
+def _short(name: str) -> str:
+    """What a curve is called at its end: of a part its own name.
+
+    >>> _short("student, soft targets"), _short("student, total"), _short("control")
+    ('soft targets', 'student', 'control')
+    """
+    who, _, part = name.partition(", ")
+    return who if part in ("", "total") else part
+
+
+def _dot(colour: str) -> str:
+    """A dot in the colour of a model; the text beside it has that of text, which can be read on either background."""
+    return f'<span style="color:{colour}">●</span>'
 
 
 def _name(figure: go.Figure, curve: go.Scatter, **place: object) -> None:
-    """A dot has the curve's colour; the name has that of text, which can be read on either background."""
-    dot = f'<span style="color:{curve.line.color}">●</span>'
-    figure.add_annotation(text=f"{dot} {curve.name}", y=curve.y[-1], font_size=13, showarrow=False, **place)
+    figure.add_annotation(
+        text=f"{_dot(curve.line.color)} {_short(curve.name)}", y=curve.y[-1], font_size=13, showarrow=False, **place
+    )
 
 
 def _apart(wanted: Sequence[float]) -> list[float]:
@@ -178,7 +209,7 @@ def _machine(points: Sequence[Point], curves: dict[str, str], unit: str, divisor
         steps, values = _line(points, "device", name)
         if len(steps):
             _add_line(figure, title, role, (steps, values / divisor), "solid")
-    return figure
+    return _named_at_their_ends(figure)
 
 
 def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: str = "test") -> go.Figure:

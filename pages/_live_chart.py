@@ -48,7 +48,7 @@ export default function (component) {
   const { data, parentElement } = component;
   const element = parentElement.querySelector(".live-chart");
   const figure = JSON.parse(data.figure);
-  element.setAttribute("role", "img");
+  element.setAttribute("role", "figure"); // no picture: it has buttons
   element.setAttribute("aria-label", data.alt);
   plotly().then((library) => {
     const options = { responsive: true, displaylogo: false, showSendToCloud: false }; // nothing leaves this machine

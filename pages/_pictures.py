@@ -357,6 +357,19 @@ def table(rows: Sequence[Mapping[str, str]]) -> Html:
 # --- a run
 
 
+def pair(teacher: str, student: str) -> Html:
+    """Who teaches whom, in their colours."""
+    return element(
+        "p", element("b", teacher, kind="teacher"), element("span", "→", aria_label="teaches"),
+        element("b", student, kind="student"), kind="ds-pair",
+    )  # fmt: skip
+
+
+def titled(finding: str, sub: str) -> Html:
+    """What stands above a chart: what it says, and what it shows in which unit."""
+    return element("div", element("p", finding, kind="ds-lead"), element("p", sub, kind="ds-sub"))
+
+
 def stages(names: Sequence[tuple[str, str]], begun: Mapping[str, float | None], now: str | None) -> Html:
     """The stages of a run in their order, as (phase, title): done with their time, now, to come."""
     items = []

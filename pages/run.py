@@ -1,31 +1,27 @@
 """The live view of one run."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 
 from pages import _charts as charts
 from pages import _pictures as pictures
+from pages._language import _
 from pages._live_chart import live_chart
+from pages._scores import scored, three
 from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._watched import watched
-from pages._words import (
-    badge,
-    duration,
-    escape,
-    method,
-    model,
-    size,
-    teachers,
-)
+from pages._words import badge, duration, effect_of, escape, made, method, model, size, teachers
 from studio.config import plan
 from studio.errors import StudioError
 from studio.machine.identity import is_here
 from studio.pipeline.timetable import Whole, help_of, title
 from studio.service.progress import whole
 from studio.service.runs import disk_bytes
-from studio.store.rows import RunRow, Status
+from studio.store.rows import Point, RunRow, Status
+from studio.tasks import Measure
 
 LOG_LINES = 200
 
@@ -33,28 +29,32 @@ acts, home, store = get_acts(), get_home(), get_store()
 
 
 def one_run(run: RunRow) -> None:
-    st.page_link("all_runs.py", label="All runs", icon=":material/arrow_back:")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.title(f"Run {run.id}", anchor=False, width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link("all_runs.py", label=_("All runs"), icon=":material/arrow_back:", width="content")
+        st.caption(_("Run {run} · {made}", run=run.id, made=made(run)), width="content")
+    with st.container(horizontal=True, vertical_alignment="center", key="run-title"):
+        st.title(escape(run.config.dataset), anchor=False, width="stretch")
         buttons(run)
-    teach = "teach" if run.config.more_teachers else "teaches"
-    through = "".join(f" via {model(assistant)}" for assistant in run.config.assistants)
-    st.markdown(
-        f"{escape(run.config.dataset)}: **{escape(teachers(run.config))}** {teach} "
-        f"**{escape(model(run.config.student))}**{escape(through)} "
-        f"· T = {run.config.temperature:g} · alpha = {run.config.alpha:g} · {escape(method(run.config))}"
-        + (f" · {run.config.devices} devices" if run.config.devices > 1 else "")
-    )
-    if len(run.config.steps) > 1:
-        st.caption(f"Plan: {escape(' → '.join(plan.title(step) for step in run.config.steps))}")
-    if run.made_by:
-        st.caption(f"Started by {escape(run.made_by)}.")
-    choice = store.choice(run.id)
-    if choice is not None:
-        st.caption(
-            f"Tuned automatically: T = {choice.temperature:g}, alpha = {choice.alpha:g}. {escape(choice.reason)}"
-        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(pictures.pair(teachers(run.config), model(run.config.student)), width="content")
+        st.caption(escape(" · ".join(settings(run))), width="content")
     live(run)
+
+
+def settings(run: RunRow) -> list[str]:
+    """What a run was told, in a few words each; temperature and alpha as they were tuned."""
+    config, choice = run.config, store.choice(run.id)
+    temperature, alpha = (config.temperature, config.alpha) if choice is None else (choice.temperature, choice.alpha)
+    told = [method(config), f"T = {temperature:g}", f"alpha = {alpha:g}"]
+    if choice is not None:
+        told.append(_("tuned automatically: {reason}", reason=choice.reason))
+    if config.assistants:
+        told.append(_("via {models}", models=", ".join(model(assistant) for assistant in config.assistants)))
+    if len(config.steps) > 1:
+        told.append(_("Plan: {steps}", steps=" → ".join(plan.title(step) for step in config.steps)))
+    if config.devices > 1:
+        told.append(_("{number} devices", number=config.devices))
+    return told
 
 
 @st.fragment
@@ -77,39 +77,68 @@ def body(run_id: int, shown: Status) -> None:
     run = store.run(run_id)
     if run.status != shown:
         st.rerun()
-    status(run)
+    with st.container(border=True, key="card-status"):
+        status(run)
     curves(run)
     below(run)
 
 
 def curves(run: RunRow) -> None:
-    """The deciding measure first; losses, whose sizes cannot be compared between models, behind a click."""
-    held = watched(run)
-    points = held.points()
+    """The deciding measure first; losses behind a click. The tab that is open stands in the address."""
     measure = task_of(run).measures[0]
-    losses = [point for point in points if point.name.endswith("loss")]
-    measures = [point for point in points if point.name == measure.name]
-    first, second = measure.title, "Loss"
-    shown = st.segmented_control("Curves", [first, second], default=first, key=f"curves-{run.id}",
-                                 label_visibility="collapsed") or first  # fmt: skip
-    if shown == first:
-        st.caption(
-            f"{measure.title} on validation data: how good each model is after every look at it. Higher is better."
-        )
-        if measures:
-            figure = held.figure("measure", measures, partial(charts.measure_curves, measure=measure))
-            live_chart(figure, alt=f"{measure.title} on validation data", key=f"measure-{run.id}")
-        else:
-            st.info("The first point appears after the first validation.", icon=":material/hourglass_empty:")
-        return
-    st.caption(
-        "What training makes small. Compare a curve with itself: teacher, student and control have other losses."
-    )
-    if losses:
-        figure = held.figure("loss", losses, charts.loss_curves)
-        live_chart(figure, alt="Loss of teacher, student and control", key=f"loss-{run.id}")
+    first, second = st.tabs([measure.title, _("Loss")], key="curves", bind="query-params")
+    if first.open:
+        with first:
+            quality(run, measure)
+    if second.open:
+        with second:
+            losses(run)
+
+
+def quality(run: RunRow, measure: Measure) -> None:
+    """How good each model is on validation rows; the finding is the title."""
+    held = watched(run)
+    points = [point for point in held.points() if point.name == measure.name]
+    st.html(pictures.titled(
+        reached(points, measure),
+        _("{measure} on validation rows, after every look at them. Higher is better.", measure=measure.title),
+    ))  # fmt: skip
+    if points:
+        figure = held.figure("measure", points, partial(charts.measure_curves, measure=measure))
+        alt = _("{measure} on validation data", measure=measure.title)
+        live_chart(figure, alt=f"{alt}: {reached(points, measure)}", key=f"measure-{run.id}")
     else:
-        st.info("The first point appears after the first step.", icon=":material/hourglass_empty:")
+        st.info(_("The first point appears after the first validation."), icon=":material/hourglass_empty:")
+
+
+def reached(points: Sequence[Point], measure: Measure) -> str:
+    """How far the models have come, in a sentence."""
+    best = charts.best(points, measure)
+    told = {role: measure.written(value) for role, value in best.items()}
+    if "student" in told and "teacher" in told:
+        return _("The student reaches {student}, its teacher {teacher}", **told)
+    if "student" in told and "control" in told:
+        return _("The student reaches {student}, without a teacher {control}", **told)
+    if "student" in told:
+        return _("The student reaches {student}", **told)
+    if "teacher" in told:
+        return _("The teacher reaches {teacher}; the student learns next", **told)
+    return _("Nothing has been measured yet")
+
+
+def losses(run: RunRow) -> None:
+    """What training makes small, each curve against its own start: so they can be compared."""
+    held = watched(run)
+    points = [point for point in held.points() if point.name.endswith("loss")]
+    st.html(pictures.titled(
+        _("How much of its first loss each model still has"),
+        _("Training loss in per cent of where the curve began. Lower is better; a flat line no longer learns."),
+    ))  # fmt: skip
+    if points:
+        figure = held.figure("loss", points, charts.loss_curves)
+        live_chart(figure, alt=_("Loss of teacher, student and control"), key=f"loss-{run.id}")
+    else:
+        st.info(_("The first point appears after the first step."), icon=":material/hourglass_empty:")
 
 
 def status(run: RunRow) -> None:
@@ -117,38 +146,53 @@ def status(run: RunRow) -> None:
     if run.unreadable and not run.is_over:
         st.warning(escape(run.unreadable), icon=":material/warning:")
     if run.status == "queued":
-        queue = store.queue()
-        before = queue.index(run.id) if run.id in queue else 0
-        ahead = before + sum(other.status == "running" for other in store.runs())
-        waits = f"{ahead} run{'s' if ahead != 1 else ''} ahead of this one." if ahead else "It starts in a moment."
-        st.markdown(f"{badge(run)} {waits}")
+        st.markdown(f"{badge(run)} {waits(run)}")
     elif run.status == "running":
         done, phase = whole(store, run), run.phase or ""
-        note = run.detail or help_of(phase)
-        st.markdown(f"{badge(run)} **{title(phase)}**: {escape(note)}")
-        st.progress(done.share, text=f"{100 * done.share:.0f} % of the run {remaining(done)}")
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"{badge(run)} **{title(phase)}**: {escape(run.detail or help_of(phase))}", width="content")
+            st.markdown(f"**{100 * done.share:.0f} %** {remaining(done)}", width="content")
+        st.html(pictures.bar(done.share))
         if run.stop_requested:
-            doing = "Pausing" if run.paused else "Stopping"
-            st.caption(f"{doing}: saving what the student has learned so far.")
+            st.caption(
+                _("Pausing: saving what the student has learned so far.")
+                if run.paused
+                else _("Stopping: saving what the student has learned so far.")
+            )
     else:
         ended(run)
     timeline(run)
 
 
+def waits(run: RunRow) -> str:
+    """How many runs come before one that waits."""
+    queue = store.queue()
+    before = queue.index(run.id) if run.id in queue else 0
+    ahead = before + sum(other.status == "running" for other in store.runs())
+    if not ahead:
+        return _("It starts in a moment.")
+    return _("1 run ahead of this one.") if ahead == 1 else _("{number} runs ahead of this one.", number=ahead)
+
+
 def ended(run: RunRow) -> None:
-    """What came of it, and one button."""
+    """What came of it, in three numbers and a sentence, and one button."""
     if run.status == "failed":
-        show_error(StudioError(run.message or "The run failed.", run.cure or ""))
+        show_error(StudioError(run.message or _("The run failed."), run.cure or ""))
     else:
-        st.markdown(f"{badge(run)} {escape(run.verdict or 'It can be resumed from where it was.')}")
+        measure = task_of(run).measures[0]
+        numbers = three(scored(store.evaluations(run.id), measure), measure) if run.verdict else []
+        told = (effect_of(run.verdict) if numbers else run.verdict) if run.verdict else ""
+        st.markdown(f"{badge(run)} {escape(told or _('It can be resumed from where it was.'))}")
+        if numbers:
+            st.html(pictures.numbers(numbers, few=True))
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.verdict or home.model(run.id, "student").is_dir():
-            label = "See the results" if run.verdict else "Download the student so far"
+            label = _("See the results") if run.verdict else _("Download the student so far")
             if st.button(label, key="results", icon=":material/arrow_forward:",
                          type="primary" if run.verdict else "secondary"):  # fmt: skip
                 st.switch_page("results.py", query_params={"run": str(run.id)})
         if acts.person.has("member"):
-            st.page_link("new_run.py", label="Change and start again", query_params={"from": str(run.id)},
+            st.page_link("new_run.py", label=_("Change and start again"), query_params={"from": str(run.id)},
                          icon=":material/replay:", width="content")  # fmt: skip
 
 
@@ -165,38 +209,43 @@ def timeline(run: RunRow) -> None:
 def remaining(done: Whole) -> str:
     """How long the whole run still takes, as far as that can be told."""
     left = done.seconds_left
-    return "" if left is None or left < 1 else f"· about {duration(left)} left"
+    return "" if left is None or left < 1 else _("about {time} left", time=duration(left))
 
 
-@st.dialog("Stop this run?")
+@st.dialog(_("Stop this run?"))
 def confirm_stop(run_id: int) -> None:
-    st.write("The student keeps what it has learned so far. A stopped run has no verdict; you can resume it later.")
-    if st.button("Stop the run", type="primary"):
+    st.write(_(
+        "The student keeps what it has learned so far. A stopped run has no verdict; you can resume it later."
+    ))  # fmt: skip
+    if st.button(_("Stop the run"), type="primary"):
         with errors_shown():
             acts.stop(run_id)
             st.rerun()
 
 
-@st.dialog("Take this run back?")
+@st.dialog(_("Take this run back?"))
 def confirm_take_back(run_id: int) -> None:
-    st.write("Its process is on another machine, or in another container. The run goes on here from its last "
-             "checkpoint; if that process is alive after all, it ends.")  # fmt: skip
-    if st.button("Take this run back", type="primary", key="take back now"):
+    st.write(_(
+        "Its process is on another machine, or in another container. The run goes on here from its last checkpoint; "
+        "if that process is alive after all, it ends."
+    ))  # fmt: skip
+    if st.button(_("Take this run back"), type="primary", key="take back now"):
         with errors_shown():
             acts.take_back(run_id)
             st.rerun()
 
 
-@st.dialog("Delete this run?")
+@st.dialog(_("Delete this run?"))
 def confirm_delete(run_id: int) -> None:
     users = store.users_of(run_id)
     if users:
-        st.write(
-            f"Run {', '.join(map(str, users))} uses models of this run, so it cannot be deleted. Archive it instead."
-        )
+        st.write(_(
+            "It cannot be deleted: its models are used by run {runs}. Archive it instead.",
+            runs=", ".join(map(str, users)),
+        ))  # fmt: skip
         return
-    st.write(f"This deletes its models, curves and results and frees {size(disk_bytes(home, run_id))}.")
-    if st.button("Delete permanently", type="primary"):
+    st.write(_("This deletes its models, curves and results and frees {size}.", size=size(disk_bytes(home, run_id))))
+    if st.button(_("Delete permanently"), type="primary"):
         with errors_shown():
             acts.delete_run(run_id)
             st.switch_page("all_runs.py")
@@ -209,27 +258,32 @@ def buttons(run: RunRow) -> None:
     if run.status == "queued":
         queue_buttons(run)
     if run.status == "running":
-        st.button("Pause", icon=":material/pause_circle:", key="pause", help="Resume it later from where it is.",
+        st.button(_("Pause"), icon=":material/pause_circle:", key="pause", help=_("Resume it later from where it is."),
                   disabled=run.stop_requested, on_click=acts.stop, args=(run.id, True))  # fmt: skip
-    if not run.is_over and st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
+    if not run.is_over and st.button(_("Stop"), icon=":material/stop_circle:", disabled=run.stop_requested, key="stop"):
         confirm_stop(run.id)
     if (
         run.status == "running"
         and not is_here(run.owner)
-        and st.button("Take this run back", icon=":material/settings_backup_restore:", key="take back")
+        and st.button(_("Take this run back"), icon=":material/settings_backup_restore:", key="take back")
     ):
         confirm_take_back(run.id)
-    help_text = "From where it was; nothing is repeated."
-    if run.can_resume and st.button("Resume", icon=":material/play_circle:", type="primary", key="resume",
-                                    help=help_text):  # fmt: skip
+    if run.can_resume and st.button(_("Resume"), icon=":material/play_circle:", type="primary", key="resume",
+                                    help=_("From where it was; nothing is repeated.")):  # fmt: skip
         with errors_shown():
             acts.resume(run.id)
             st.rerun()
     if run.is_over:
-        word, icon = ("Unarchive", "unarchive") if run.archived else ("Archive", "archive")
-        st.button(word, icon=f":material/{icon}:", key="archive", help="Hidden from the list; nothing is lost.",
-                  on_click=acts.archive, args=(run.id, not run.archived))  # fmt: skip
-        if st.button("Delete", icon=":material/delete:", key="delete"):
+        put_away(run)
+
+
+def put_away(run: RunRow) -> None:
+    """Archive and delete: seldom wanted, and so behind one quiet button."""
+    with st.popover(_("More"), icon=":material/more_horiz:", type="tertiary", key="put-away"):
+        word, icon = (_("Unarchive"), "unarchive") if run.archived else (_("Archive"), "archive")
+        st.button(word, icon=f":material/{icon}:", key="archive", help=_("Hidden from the list; nothing is lost."),
+                  on_click=acts.archive, args=(run.id, not run.archived), width="stretch")  # fmt: skip
+        if st.button(_("Delete"), icon=":material/delete:", key="delete", width="stretch"):
             confirm_delete(run.id)
 
 
@@ -238,23 +292,23 @@ def queue_buttons(run: RunRow) -> None:
     queue = store.queue()
     place = queue.index(run.id) if run.id in queue else 0
     is_first, is_last = place == 0, place >= len(queue) - 1
-    st.button("To the front", icon=":material/vertical_align_top:", key="front", help="Run it next.",
+    st.button(_("To the front"), icon=":material/vertical_align_top:", key="front", help=_("Run it next."),
               disabled=is_first, on_click=acts.move, args=(run.id, 0))  # fmt: skip
-    st.button("Move up", icon=":material/arrow_upward:", key="earlier", help="One place forward.",
+    st.button(_("Move up"), icon=":material/arrow_upward:", key="earlier", help=_("One place forward."),
               disabled=is_first, on_click=acts.move, args=(run.id, place - 1))  # fmt: skip
-    st.button("Move down", icon=":material/arrow_downward:", key="later", help="One place back.",
+    st.button(_("Move down"), icon=":material/arrow_downward:", key="later", help=_("One place back."),
               disabled=is_last, on_click=acts.move, args=(run.id, place + 1))  # fmt: skip
 
 
 def below(run: RunRow) -> None:
     """Log and machine, folded away; they are only read when they are open."""
-    log = st.expander("Log", expanded=run.status == "failed", on_change="rerun", key=f"log-{run.id}-{run.status}")
+    log = st.expander(_("Log"), expanded=run.status == "failed", on_change="rerun", key=f"log-{run.id}-{run.status}")
     if log.open:
         with log:
             lines = store.logs(run.id)[-LOG_LINES:]
             written = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.message}" for line in lines]
-            st.code("\n".join(written) or "Nothing yet.", language=None, wrap_lines=True)
-    machine = st.expander("Machine", on_change="rerun", key=f"machine-{run.id}")
+            st.code("\n".join(written) or _("Nothing yet."), language=None, wrap_lines=True)
+    machine = st.expander(_("Machine"), on_change="rerun", key=f"machine-{run.id}")
     if machine.open:
         with machine:
             show_machine(run)
@@ -264,31 +318,41 @@ def show_machine(run: RunRow) -> None:
     """What the run uses of the machine, and used so far."""
     use = store.device_use(run.id)
     if not use:
-        st.caption("Measured every two seconds while the run is active.")
+        st.caption(_("Measured every two seconds while the run is active."))
         return
     latest = {point.name: point.value for point in use}
     with st.container(horizontal=True):
-        st.metric("Processor, % of one core", f"{latest.get('cpu_percent', 0):.0f}", border=True)
-        st.metric("Memory", size(latest.get("memory_bytes", 0)), border=True)
+        st.metric(_("Processor, % of one core"), f"{latest.get('cpu_percent', 0):.0f}", border=True)
+        st.metric(_("Memory"), size(latest.get("memory_bytes", 0)), border=True)
         if "gpu_percent" in latest:
-            st.metric("GPU busy", f"{latest['gpu_percent']:.0f} %", border=True)
+            st.metric(_("GPU busy"), f"{latest['gpu_percent']:.0f} %", border=True)
         if "gpu_memory_bytes" in latest:
-            st.metric("GPU memory", size(latest["gpu_memory_bytes"]), border=True)
+            st.metric(_("GPU memory"), size(latest["gpu_memory_bytes"]), border=True)
     held, (left, right) = watched(run), st.columns(2)
     with left:
+        st.html(pictures.titled(_("How busy the processor was"), _("100 % is one core, or a whole GPU.")))
         figure = held.figure("device", use, charts.device_curves)
-        live_chart(figure, alt="How busy processor and GPUs are", key=f"device-{run.id}")
+        live_chart(figure, alt=_("How busy processor and GPUs are"), key=f"device-{run.id}")
     with right:
+        st.html(pictures.titled(_("Memory in use"), _("Of all processes of the run, in gigabytes.")))
         figure = held.figure("memory", use, charts.memory_curves)
-        live_chart(figure, alt="Memory in use", key=f"memory-{run.id}")
+        live_chart(figure, alt=_("Memory in use"), key=f"memory-{run.id}")
+
+
+def no_such_run(error: StudioError) -> None:
+    """What is wrong with the address, and the way on."""
+    st.title(_("No such run"), anchor=False)
+    show_error(error)
+    st.page_link("all_runs.py", label=_("All runs"), icon=":material/arrow_back:")
 
 
 try:
     wanted = run_in_address("run")
     if wanted is None:
         st.switch_page("all_runs.py")
-    set_title(f"Run {wanted.id}")
-    one_run(wanted)
+    set_title(_("Run {run}: {dataset}", run=wanted.id, dataset=wanted.config.dataset))
 except StudioError as error:
-    show_error(error)
-    st.page_link("all_runs.py", label="All runs", icon=":material/arrow_back:")
+    no_such_run(error)
+else:
+    with errors_shown():
+        one_run(wanted)

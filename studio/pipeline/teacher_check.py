@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 
 from studio.errors import ModelError
-from studio.events import Log
+from studio.events import Log, Metrics
 from studio.models.model import Model
 from studio.pipeline import stage_results
 from studio.pipeline.prepare import RunContext
@@ -20,9 +20,9 @@ CURE = (
 )
 
 
-def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log, None, bool]:
-    """Raise `ModelError` where the teachers together are no better than the same answer for every row; where the run
-    asks to go on, say so. Returns whether they are so weak.
+def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log | Metrics, None, bool]:
+    """Tell how good the teachers together are. Raise `ModelError` where they are no better than the same answer for
+    every row; where the run asks to go on, say so. Returns whether they are so weak.
     """
     task = context.problem.task
     inputs = [context.validation(teacher, ROWS) for teacher in teachers]
@@ -31,10 +31,11 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log, None
     moved = [rows.to(context.device.torch_device) for rows in inputs]
     statistics = stage_results.statistics(context, teachers, moved, context.device)
     found = task.targets.measure(statistics)
+    first = task.measures[0]
+    yield Metrics(phase="record", step=0, values={first.name: found[first.name]})
     constant = task.targets.reference(statistics, len(context.problem.labels)).majority
     if any(found[name] - constant[name] >= LEAST_GAIN for name in found):
         return False
-    first = task.measures[0]
     whose = "The teacher gets" if len(teachers) == 1 else "The teachers together get"
     message = (
         f"{whose} {first.written(found[first.name])} ({first.title.lower()}, {len(inputs[0]):,} validation rows); the "

@@ -96,16 +96,15 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=1"))
 
-    page.locator("[class*='st-key-curves-']").get_by_text("Loss", exact=True).click()
+    page.get_by_role("tab", name="Loss").click()
     first = wait_for_more_points(page, 0)
     second = wait_for_more_points(page, first)
     wait_for_more_points(page, second)
 
     zoom_survives_the_next_points(page)
 
-    page.reload()
-    expect(page.get_by_role("heading", name="Run 1")).to_be_visible()
-    page.locator("[class*='st-key-curves-']").get_by_text("Loss", exact=True).click()
+    page.reload()  # the tab that is open stands in the address
+    expect(page.get_by_text("Run 1 · ")).to_be_visible()
     wait_for_more_points(page, 0)
 
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
@@ -136,13 +135,13 @@ def test_a_live_chart_can_be_saved_as_a_picture_and_not_sent_to_anybody(page: Pa
     titles = [button.get_attribute("data-title") for button in page.query_selector_all(".modebar-btn")]
     assert any("PNG" in title.upper() for title in titles)
     assert not [title for title in titles if "Share" in title]
-    assert page.title() == "Run 1 · Distillation Studio"
+    assert page.title() == "Run 1: my messages · Distillation Studio"
 
 
 def test_from_a_run_the_navigation_leads_back_to_the_list(page: Page, studio: str):
     for name in ("All runs", "Runs"):
         page.goto(f"{studio}/runs?run=1")
-        expect(page.get_by_role("heading", name="Run 1")).to_be_visible()
+        expect(page.get_by_text("Run 1 · ")).to_be_visible()
         page.get_by_role("link", name=name, exact=True).click()
         expect(page).to_have_url(f"{studio}/runs")
         expect(page.get_by_role("heading", name="Runs")).to_be_visible()

@@ -21,6 +21,15 @@ def test_the_student_has_three_losses_and_teacher_and_control_one():
     assert names == ["teacher", "student, total", "student, soft targets", "student, labels", "control"]
 
 
+def test_every_loss_is_told_in_per_cent_of_its_start_and_named_at_its_end():
+    figure = charts.loss_curves(points())
+    assert {trace.y[0] for trace in figure.data} == {100.0}
+    assert figure.data[0].y[1] == pytest.approx(50)
+    assert not figure.layout.showlegend
+    ends = [note.text.split("</span> ")[-1] for note in figure.layout.annotations]
+    assert sorted(ends) == ["control", "labels", "soft targets", "student", "teacher"]
+
+
 def test_curves_of_a_measure_show_all_three_and_the_teachers_level_in_per_cent():
     figure = charts.measure_curves(points(), ACCURACY)
     assert [trace.name for trace in figure.data] == ["teacher", "student", "control"]

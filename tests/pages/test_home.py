@@ -41,7 +41,7 @@ def test_a_click_on_a_demo_queues_its_run(app, store):
     app = opened(app, "home.py")
     app.button(key="demo-images").click().run()
     assert not app.exception
-    assert app.title[0].value == "Run 1"
+    assert "Run 1 · just now" in words(app)
     assert [run.config.dataset for run in store.runs()] == ["Demo: handwritten digits"]
 
 

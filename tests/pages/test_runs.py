@@ -76,7 +76,7 @@ def test_a_run_is_archived_and_found_again(app, filled):
 
 def test_an_old_address_of_a_run_opens_its_page(app, filled):
     app = opened(app, "all_runs.py", run="1")
-    assert "Run 1" in [title.value for title in app.title]
+    assert "Run 1 · just now" in words(app)
 
 
 def test_the_way_back_from_a_run_leads_to_the_list_without_its_number(app, filled):
@@ -119,9 +119,9 @@ def test_a_run_shows_one_bar_one_time_and_its_own_stages(app, store, saved):
         ],
     )
     app = opened(app, "run.py", run=str(running.id))
-    (bar,) = app.get("progress")
-    assert bar.proto.value == 66
-    assert "about 10 min 0 s left" in bar.proto.text.replace("\\", "")
+    (bar,) = [one.proto.body for one in app.get("html") if 'class="ds-bar"' in one.proto.body]
+    assert "width:67%" in bar
+    assert "**67 %** about 10 min 0 s left" in words(app)
     assert "Prepare 3 s Distil 10 min 0 s Train control now" in " ".join(written(app).split())
 
 
@@ -135,11 +135,16 @@ def test_a_run_of_an_earlier_version_shows_the_stages_that_it_went_through(app, 
 
 def test_the_deciding_measure_comes_first_and_losses_at_a_click(app, filled):
     app = opened(app, "run.py", run="1")
-    curves = app.button_group(key="curves-1")
-    assert (curves.value, curves.options) == ("Accuracy", ["Accuracy", "Loss"])
-    assert "Higher is better" in words(app)
-    curves.set_value("Loss").run()
-    assert "What training makes small" in words(app)
+    assert [tab.label for tab in app.tabs] == ["Accuracy", "Loss"]
+    assert "The student reaches 95.0 %" in written(app)
+    app.session_state["curves"] = "Loss"
+    app.run()
+    assert "in per cent of where the curve began" in written(app)
+
+
+def test_a_teacher_that_came_ready_has_its_line_from_what_was_measured_before_the_student_began(app, filled):
+    filled.record(1, [events.Metrics(phase="record", step=0, values={"accuracy": 0.97})])
+    assert "The student reaches 95.0 %, its teacher 97.0 %" in written(opened(app, "run.py", run="1"))
 
 
 def test_a_finished_run_has_one_primary_button_and_it_leads_to_the_results(app, filled):
