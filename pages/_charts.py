@@ -1,4 +1,4 @@
-"""Rows of the store as Plotly figures. No torch, no Streamlit."""
+"""Rows of the store as Plotly figures. No torch."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -8,6 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
+from pages._language import N_, _
+from pages._words import measured
 from studio import harmless, tasks
 from studio.config.methods import LOSSES
 from studio.events import Confusion, Evaluation, StageResult, stage
@@ -29,12 +31,12 @@ COLOURS = {
     "assistant": "#8b5cf6",
 }
 ROLE_OF_STAGE = {
-    "teach": "teacher",
-    "assist": "assistant",
-    "distill": "student",
-    "harden": "student",
-    "control": "control",
-    "smooth": "smoothed",
+    "teach": N_("teacher"),
+    "assist": N_("assistant"),
+    "distill": N_("student"),
+    "harden": N_("student"),
+    "control": N_("control"),
+    "smooth": N_("smoothed"),
 }
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 
@@ -42,13 +44,13 @@ DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 def loss_curves(points: Sequence[Point]) -> go.Figure:
     """Total and parts of the student's loss; the totals of teachers, assistants and control. Each in per cent of its
     first value, since the losses themselves have scales of their own."""
-    figure = _figure("step", "")
+    figure = _figure(_("step"), "")
     figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
     starts = _starts(points)
     dashes = dict(zip(_parts(points), itertools.cycle(DASHES)))
     for phase, start in starts.items():
         role, who = ROLE_OF_STAGE[stage(phase)], _who(phase)
-        name = f"{who}, total" if role == "student" else who
+        name = f"{who}, {_('total')}" if role == "student" else who
         _add_line(figure, name, role, _of_first(_line(points, phase, "loss", start)), "solid")
         for part, dash in dashes.items() if phase == "distill" else ():
             _add_line(figure, f"{who}, {_words(part)}", role, _of_first(_line(points, phase, part, start)), dash)
@@ -63,7 +65,7 @@ def _of_first(line: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarr
 
 def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: float | None = None) -> go.Figure:
     """The deciding measure of every model that learns, on validation data; a line for the teacher's best value."""
-    figure = _figure("step", "")
+    figure = _figure(_("step"), "")
     scale = _scaled(figure.update_yaxes, measure)
     for phase, start in _starts(points).items():
         steps, values = _line(points, phase, measure.name, start)
@@ -76,7 +78,10 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
             line_dash="dash",
             line_color=COLOURS["teacher"],
             line_width=1.5,
-            annotation={"text": f"{_dot(COLOURS['teacher'])} teacher: {measure.written(level)}", "font_size": 13},
+            annotation={
+                "text": f"{_dot(COLOURS['teacher'])} {_('teacher: {value}', value=measured(level, measure))}",
+                "font_size": 13,
+            },
             annotation_position="top left",
         )
     return figure
@@ -136,7 +141,7 @@ def _short(name: str) -> str:
     ('soft targets', 'student', 'control')
     """
     who, _, part = name.partition(", ")
-    return who if part in ("", "total") else part
+    return who if part in ("", _("total")) else part
 
 
 def _dot(colour: str) -> str:
@@ -183,27 +188,30 @@ def _parts(points: Sequence[Point]) -> list[str]:
 def _who(phase: str) -> str:
     """`teacher 2` for teach-2; the hard stage has its own name, since its loss is another one."""
     number = phase.partition("-")[2]
-    role = ROLE_OF_STAGE[stage(phase)]
-    return f"{role}, teacher's answers" if phase == "harden" else f"{role} {number}".strip()
+    who = _(ROLE_OF_STAGE[stage(phase)])
+    return f"{who}, {_('teacher answers')}" if phase == "harden" else f"{who} {number}".strip()
 
 
 def _words(name: str) -> str:
     known = LOSSES.get(name.removesuffix("_loss"))
-    return known.title[0].lower() + known.title[1:] if known else name.removesuffix("_loss").replace("label", "labels")
+    if known is None:
+        return _("labels") if name == "label_loss" else name.removesuffix("_loss")
+    title = _(known.title)
+    return title[0].lower() + title[1:]
 
 
 def device_curves(points: Sequence[Point]) -> go.Figure:
     """How busy the processor and the GPUs were over the seconds of a run; 100 % is one core, or a whole GPU."""
-    return _machine(points, {"processor": "cpu_percent", "GPU": "gpu_percent"}, "%", 1)
+    return _machine(points, {_("processor"): "cpu_percent", _("GPU"): "gpu_percent"}, "%", 1)
 
 
 def memory_curves(points: Sequence[Point]) -> go.Figure:
     """The memory that the run's processes held, and its GPUs had in use, in gigabytes."""
-    return _machine(points, {"memory": "memory_bytes", "GPU memory": "gpu_memory_bytes"}, " GB", 1e9)
+    return _machine(points, {_("memory"): "memory_bytes", _("GPU memory"): "gpu_memory_bytes"}, " GB", 1e9)
 
 
 def _machine(points: Sequence[Point], curves: dict[str, str], unit: str, divisor: float) -> go.Figure:
-    figure = _figure("seconds", "")
+    figure = _figure(_("seconds"), "")
     figure.update_yaxes(ticksuffix=unit, rangemode="tozero")
     for (title, name), role in zip(curves.items(), ("student", "teacher"), strict=True):
         steps, values = _line(points, "device", name)
@@ -215,14 +223,14 @@ def _machine(points: Sequence[Point], curves: dict[str, str], unit: str, divisor
 def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: str = "test") -> go.Figure:
     """The deciding measure of each model on the test rows, with its 95 % interval."""
     shown = [found for found in evaluations if found.metric == measure.name and found.split == split][::-1]
-    figure = _figure(f"{measure.title} on the test rows, with 95 % interval", "")
+    figure = _figure(_("{measure} on the test rows, with 95 % interval", measure=_(measure.title)), "")
     scale = _scaled(figure.update_xaxes, measure)
     for found in shown:
         low = found.value if found.low is None else found.low
         high = found.value if found.high is None else found.high
         figure.add_scatter(
             x=[found.value * scale],
-            y=[found.role],
+            y=[_(found.role)],
             mode="markers",
             marker={"size": 13, "color": COLOURS[found.role]},
             error_x={"type": "data", "symmetric": False, "array": [(high - found.value) * scale],
@@ -236,7 +244,7 @@ def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: s
 
 def pruning(ratios: Sequence[float], values: Sequence[float], measure: tasks.Measure) -> go.Figure:
     """What is left of the deciding measure when a share is pruned and nothing is trained."""
-    figure = _figure("share that is pruned", "")
+    figure = _figure(_("share that is pruned"), "")
     scale = _scaled(figure.update_yaxes, measure)
     figure.update_xaxes(ticksuffix=" %", range=[0, 100])
     figure.update_yaxes(rangemode="tozero")
@@ -245,14 +253,20 @@ def pruning(ratios: Sequence[float], values: Sequence[float], measure: tasks.Mea
         y=[value * scale for value in values],
         mode="lines+markers",
         line={"color": COLOURS["student"]},
-        hovertemplate=f"%{{x:.0f}} % pruned: {measure.title} {_hover(measure, 'y')}<extra></extra>",
+        hovertemplate=_(
+            "{share} % pruned: {measure} {value}",
+            share="%{x:.0f}",
+            measure=_(measure.title),
+            value=_hover(measure, "y"),
+        )
+        + "<extra></extra>",
     )
     return figure.update_layout(showlegend=False)
 
 
 def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.Figure:
     """The student from step to step: the deciding measure on validation rows, against its size."""
-    figure = _figure("size on disk, MB", "")
+    figure = _figure(_("size on disk, MB"), "")
     figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
     scale = _scaled(figure.update_yaxes, measure)
     for role, shown in (("teacher", results[:1]), ("student", results[1:])):
@@ -264,12 +278,12 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
                 "arrayminus": [(result.value - result.low) * scale for result in shown],
                 "thickness": 1,
             },
-            name=role.capitalize(),
+            name=_(role.capitalize()),
             text=harmless.in_charts([result.title for result in shown]),
             mode="lines+markers",
             marker={"size": 9},
             line={"color": COLOURS[role], "dash": "dot"},
-            hovertemplate=f"%{{text}}: {measure.title} {_hover(measure, 'y')}, %{{x:.2f}} MB<extra></extra>",
+            hovertemplate=f"%{{text}}: {_(measure.title)} {_hover(measure, 'y')}, %{{x:.2f}} MB<extra></extra>",
         )
     return _with_room_for_legend(figure)
 
@@ -291,12 +305,19 @@ def confusion(matrix: Confusion) -> go.Figure:
             zmin=0,
             zmax=1,
             showscale=False,
-            hovertemplate="true %{y}, predicted %{x}: %{customdata} (%{z:.0%})<extra></extra>",
+            hovertemplate=_(
+                "true {true}, predicted {predicted}: {rows} ({share})",
+                true="%{y}",
+                predicted="%{x}",
+                rows="%{customdata}",
+                share="%{z:.0%}",
+            )
+            + "<extra></extra>",
         )
     )
     figure.update_layout(margin={"l": 0, "r": 0, "t": 8, "b": 0}, height=min(760, 240 + 18 * len(matrix.labels)))
-    figure.update_yaxes(autorange="reversed", title="true", type="category", showgrid=False)
-    figure.update_xaxes(title="predicted", type="category", showgrid=False)
+    figure.update_yaxes(autorange="reversed", title=_("true"), type="category", showgrid=False)
+    figure.update_xaxes(title=_("predicted"), type="category", showgrid=False)
     return figure
 
 

@@ -21,7 +21,10 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from pages._access import own_address
+from pages._language import reader_of
 from studio.errors import StudioError
+from studio.language.catalog import translated
+from studio.language.languages import TAGS
 from studio.service import people
 from studio.service.people import Person
 
@@ -88,11 +91,15 @@ def asked_for(connection: HTTPConnection) -> str:
 def sign_in_page(connection: HTTPConnection, refused: StudioError | None = None) -> Response:
     """What a stranger gets in place of every page (401), and who may not enter (403)."""
     onward = f"{base()}{SIGN_IN}?{urlencode({'next': asked_for(connection)})}"
+    language = reader_of(connection)
     if refused is None:
-        words, link, name = "Sign in to see your runs.", onward, "Sign in"
+        words, link = translated(language, "Sign in to see your runs."), onward
+        name = translated(language, "Sign in")
     else:
-        words, link, name = str(refused), f"{base()}{LOGOUT}", "Use another account"
-    page = _PAGE.format(icon=ICON, words=html.escape(words), link=html.escape(link), name=html.escape(name))
+        words, link, name = str(refused), f"{base()}{LOGOUT}", translated(language, "Use another account")
+    page = _PAGE.format(
+        icon=ICON, tag=TAGS[language], words=html.escape(words), link=html.escape(link), name=html.escape(name)
+    )
     return HTMLResponse(page, 401 if refused is None else 403, {"Cache-Control": "no-store"})
 
 
@@ -121,7 +128,7 @@ def set_cookies(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{tag}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Distillation Studio</title>
 <style>
 :root {{ color-scheme: light dark; --paper: #fcfbf8; --ink: #1f2a30; --teal: #0f766e; --on: #ffffff; }}

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from pages._language import _, counted
 from pages._markup import Html, element, joined
 from pages._scores import Number, Scored, by_role, small, times
-from pages._words import change, duration, measured, size
+from pages._words import change, duration, measured, role, size
 from studio.events import Confusion, stage
 from studio.tasks import Measure
 
@@ -59,14 +60,14 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
         marks.append(_mark(model, across[number], near.index(number), len(near), (low, high), measure))
     marks += [_level(model, low, high, measure) for model in models if not model.size_bytes]
     rows = max((model.rows for model in models), default=0)
-    words = f"{measure.title} on {rows:,} test rows, with the 95 % interval"
+    words = _("{measure} on {rows} test rows, with the 95 % interval", measure=_(measure.title), rows=f"{rows:,}")
     field = element("div", *marks, kind="ds-field", style=f"height:{HEIGHT}px")
     return element(
         "figure",
         element("p", finding(models, measure), kind="ds-lead"),
         element("p", words, kind="ds-sub"),
         field,
-        element("p", "size on disk →", kind="ds-axis"),
+        element("p", _("size on disk →"), kind="ds-axis"),
         kind="ds-plot",
         role="img",
         style="margin:0",
@@ -83,16 +84,26 @@ def finding(models: Sequence[Scored], measure: Measure) -> str:
     """
     known = by_role(models)
     if "teacher" not in known or "student" not in known:
-        return "Size and quality"
+        return _("Size and quality")
     teacher, student = known["teacher"], known["student"]
-    apart = student.value - teacher.value
-    points = f"{abs(100 * apart):.1f} points" if measure.unit == "share" else f"{abs(apart):.3f}"
-    quality = "as good" if round(apart, 4) == 0 else f"{points} {'above' if apart > 0 else 'below'}"
+    quality = _quality(student.value - teacher.value, measure)
     if not teacher.size_bytes or not student.size_bytes:
         return quality[0].upper() + quality[1:]
     ratio = teacher.size_bytes / student.size_bytes
-    word, shown = ("smaller", ratio) if ratio >= 1 else ("larger", 1 / ratio)
-    return f"{times(shown)} times {word}, {quality}"
+    if ratio >= 1:
+        return _("{ratio} times smaller, {quality}", ratio=times(ratio), quality=quality)
+    return _("{ratio} times larger, {quality}", ratio=times(1 / ratio), quality=quality)
+
+
+def _quality(apart: float, measure: Measure) -> str:
+    """How far the student is from its teacher."""
+    if round(apart, 4) == 0:
+        return _("as good")
+    if measure.unit == "share":
+        points = f"{abs(100 * apart):.1f}"
+        return _("{points} points above", points=points) if apart > 0 else _("{points} points below", points=points)
+    number = f"{abs(apart):.3f}"
+    return _("{number} above", number=number) if apart > 0 else _("{number} below", number=number)
 
 
 def _told(model: Scored, measure: Measure) -> str:
@@ -201,7 +212,7 @@ def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], mea
     told = "; ".join(
         f"{model.name} " + ", ".join(measured(value, measure) for value in of_seeds[model.role]) for model in shown
     )
-    words = f"{measure.title} on the test rows: a dot for each seed, a line for their mean"
+    words = _("{measure} on the test rows: a dot for each seed, a line for their mean", measure=_(measure.title))
     field = element("div", *marks, *ends, kind="ds-field", style=f"height:{height}px;margin:0.8rem 3rem 1.6rem 8rem")
     return element("figure", element("p", words, kind="ds-sub"), field, kind="ds-plot", role="img", style="margin:0",
                    aria_label=f"{words}: {told}")  # fmt: skip
@@ -222,7 +233,7 @@ def shrink(
     diameters = [max(LEAST_BALL, round(wide)), max(LEAST_BALL, round(wide * ratio))]
     shares = [_level_of(model.value, measure) for model in (teacher, student)]
     words = [f"{size(model.size_bytes or 0)} · {measured(model.value, measure)}" for model in (teacher, student)]
-    note = f"Area: size on disk. Filled: {small(measure.title)}. {source}"
+    note = _("Area: size on disk. Filled: {measure}. {source}", measure=small(_(measure.title)), source=source).strip()
     return _balls(
         (diameters[0], shares[0], 0.3),
         (diameters[1], shares[1], diameters[0] / diameters[1]),
@@ -240,17 +251,17 @@ def _balls(
     teacher: tuple[float, float, float], student: tuple[float, float, float], words: tuple[str, str], note: str
 ) -> Html:
     balls, names = [], []
-    for role, (wide, level, start), told in zip(("teacher", "student"), (teacher, student), words, strict=True):
+    for owner, (wide, level, start), told in zip(("teacher", "student"), (teacher, student), words, strict=True):
         style = f"--wide:{wide:.0f};--level:{level:.0f}%;--from:{start:.1f}"
-        balls.append(element("div", kind=f"ball {role}", style=style))
-        names.append(element("div", element("b", role.capitalize()), element("span", told), kind=f"words {role}"))
+        balls.append(element("div", kind=f"ball {owner}", style=style))
+        names.append(element("div", element("b", role(owner)), element("span", told), kind=f"words {owner}"))
     both = sum(max(one[0], LEAST_ROOM) for one in (teacher, student))
     picture = element("div", balls[0], element("div", kind="way"), balls[1], *names,
                       kind="ds-shrink", style=f"--both:{both:.0f}")  # fmt: skip
-    told = ", ".join(f"{role} {said}" for role, said in zip(("teacher", "student"), words, strict=True) if said)
+    told = ", ".join(f"{role(owner)} {said}" for owner, said in zip(("teacher", "student"), words, strict=True) if said)
     return element(
         "figure", picture, element("p", note, kind="ds-note") if note else "", role="img", kind="ds-shrinks",
-        aria_label=told or "A large teacher becomes a small student",
+        aria_label=told or _("A large teacher becomes a small student"),
     )  # fmt: skip
 
 
@@ -285,12 +296,18 @@ def lost_and_kept(found: Sequence[tuple[str, float, float, int]]) -> str:
     '“refund” lost most: 30 points. 1 of 2 classes lost nothing.'
     """
     if not found:
-        return "No class has test rows."
-    label, before, after, _ = found[0]
-    kept = sum(after >= before for _, before, after, _ in found)
+        return _("No class has test rows.")
+    label, before, after = found[0][:3]
+    kept = sum(one[2] >= one[1] for one in found)
     if after >= before:
-        return f"None of {len(found)} classes lost anything."
-    return f"“{label}” lost most: {100 * (before - after):.0f} points. {kept} of {len(found)} classes lost nothing."
+        return _("None of {classes} classes lost anything.", classes=len(found))
+    return _(
+        "“{label}” lost most: {points} points. {kept} of {classes} classes lost nothing.",
+        label=label,
+        points=f"{100 * (before - after):.0f}",
+        kept=kept,
+        classes=len(found),
+    )
 
 
 def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
@@ -305,7 +322,8 @@ def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
             element("u", kind="student", style=f"left:{100 * after:.1f}%"),
             kind="pair",
         )
-        told = f"{100 * before:.0f} → {100 * after:.0f} %, {rows} row{'' if rows == 1 else 's'}"
+        values = {"before": f"{100 * before:.0f}", "after": f"{100 * after:.0f}"}
+        told = counted("{before} → {after} %, {number} row", "{before} → {after} %, {number} rows", rows, **values)
         cells += [element("div", label, kind="label", title=label), line, element("div", told, kind="value")]
     return element("div", *cells, kind="ds-rows")
 
@@ -333,7 +351,7 @@ def mix_ups(matrix: Confusion) -> list[tuple[str, str, int, int]]:
 
 def confusion(matrix: Confusion) -> Html:
     """Rows: the true class; columns: what the model says; the shade is the share of the row."""
-    head = element("tr", element("th", "true ↓ said →"), *(element("th", label, scope="col", title=label)
+    head = element("tr", element("th", _("true ↓ said →")), *(element("th", label, scope="col", title=label)
                    for label in matrix.labels))  # fmt: skip
     body = []
     for label, counts in zip(matrix.labels, matrix.counts, strict=True):
@@ -377,16 +395,18 @@ def stages(names: Sequence[tuple[str, str]], begun: Mapping[str, float | None], 
         seconds = begun.get(phase)
         kinds = [OWNERS.get(stage(phase), "student")]
         kinds += ["now"] if phase == now else ["done"] if seconds is not None else []
-        told = "now" if phase == now else duration(seconds) if seconds is not None else ""
+        told = _("now") if phase == now else duration(seconds) if seconds is not None else ""
         current = "step" if phase == now else None
         items.append(element("li", title, element("small", told), kind=" ".join(kinds), aria_current=current))
-    return element("ol", *items, kind="ds-stages", aria_label="Stages of the run")
+    return element("ol", *items, kind="ds-stages", aria_label=_("Stages of the run"))
 
 
 def bar(share: float) -> Html:
     """How much of something is done."""
     done = element("i", style=f"width:{100 * share:.0f}%")
-    return element("div", done, kind="ds-bar", role="img", aria_label=f"{100 * share:.0f} % done")
+    return element(
+        "div", done, kind="ds-bar", role="img", aria_label=_("{percent} % done", percent=f"{100 * share:.0f}")
+    )
 
 
 # --- what a setting does
@@ -396,12 +416,13 @@ def softened(temperature: float) -> Html:
     """What a teacher says of three classes, and what it says at this temperature; the logits are an example."""
     logits = (6.0, 3.0, 1.0)
     sides = []
-    for kind, by, words in (("pale", 1.0, "teacher says"), ("", temperature, "student hears")):
+    for kind, by, words in (("pale", 1.0, _("teacher says")), ("", temperature, _("student hears"))):
         powers = [math.exp(logit / by) for logit in logits]
         bars = [element("i", style=f"height:{100 * power / sum(powers):.0f}%") for power in powers]
         sides.append(element("div", element("div", *bars, kind=f"bars {kind}"), element("small", words), kind="group"))
     return element("figure", *sides, kind="ds-knob", role="img",
-                   aria_label=f"An answer of the teacher, plain and at a temperature of {temperature:g}")  # fmt: skip
+                   aria_label=_("An answer of the teacher, plain and at a temperature of {temperature}",
+                                temperature=f"{temperature:g}"))  # fmt: skip
 
 
 def shared(alpha: float) -> Html:
@@ -409,21 +430,30 @@ def shared(alpha: float) -> Html:
     parts = [("t", alpha), ("l", 1 - alpha)]
     bars = [element("div", kind=kind, style=f"flex:{share:.2f}") for kind, share in parts if share > 0]
     teacher, labels = (f"{100 * share:.0f} %" for share in (alpha, 1 - alpha))
-    said = element("div", element("span", f"teacher {teacher}"), element("span", f"labels {labels}"), kind="ds-said")
+    said = element(
+        "div",
+        element("span", _("teacher {share}", share=teacher)),
+        element("span", _("labels {share}", share=labels)),
+        kind="ds-said",
+    )
     return element("figure", element("div", *bars, kind="ds-split"), said, role="img", style="margin:0",
-                   aria_label=f"The student listens to the teacher by {teacher}, to labels by {labels}")  # fmt: skip
+                   aria_label=_("The student listens to the teacher by {teacher}, to labels by {labels}",
+                                teacher=teacher, labels=labels))  # fmt: skip
 
 
 def thinner(ratio: float) -> Html:
     """A layer before and after a share of its neurons is gone."""
     sides = []
-    for kind, wide, words in (("pale", 1.0, "before"), ("", 1 - ratio, f"{100 * (1 - ratio):.0f} % stay")):
+    for kind, wide, words in (
+        ("pale", 1.0, _("before")),
+        ("", 1 - ratio, _("{percent} % stay", percent=f"{100 * (1 - ratio):.0f}")),
+    ):
         wires = [element("i", style=f"width:{100 * wide:.0f}%") for _ in range(4)]
         sides.append(
             element("div", element("div", *wires, kind=f"wires {kind}"), element("small", words), kind="group")
         )
     return element("figure", *sides, kind="ds-knob", role="img",
-                   aria_label=f"A layer of which {100 * ratio:.0f} % is removed")  # fmt: skip
+                   aria_label=_("A layer of which {percent} % is removed", percent=f"{100 * ratio:.0f}"))  # fmt: skip
 
 
 def model_card(role: str, over: str, title: str, known: Mapping[str, str], good_for: str) -> Html:
@@ -446,4 +476,5 @@ def in_points(difference: float, measure: Measure) -> str:
     >>> in_points(-0.042, Measure("accuracy", "Accuracy", ""))
     '−4.2 points'
     """
-    return change(difference, measure.unit) + (" points" if measure.unit == "share" else "")
+    written = change(difference, measure.unit)
+    return _("{number} points", number=written) if measure.unit == "share" else written

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pages import _words
+from pages._language import N_, _
 from pages._words import change, measured, signed, size
 from studio.events import Evaluation
 from studio.tasks import Measure
 
 ROLES = {
-    "teacher": "the large model",
-    "student": "the small model that learned from it",
-    "control": "the same small model, trained without the teacher",
-    "smoothed": "the same small model, trained on labels as soft as the teacher's answers",
-    "baseline": "a simple method to compare with",
+    "teacher": N_("the large model"),
+    "student": N_("the small model that learned from it"),
+    "control": N_("the same small model, trained without the teacher"),
+    "smoothed": N_("the same small model, trained on labels as soft as the teacher's answers"),
+    "baseline": N_("a simple method to compare with"),
 }
 PEOPLE = ("Spearman", "Pearson")
 LEAST_CHANGE = 1.05
@@ -35,7 +37,7 @@ class Scored:
 
     @property
     def name(self) -> str:
-        return {"control": "Without teacher", "smoothed": "Soft labels"}.get(self.role, self.role.capitalize())
+        return _words.role(self.role)
 
 
 @dataclass(frozen=True)
@@ -88,30 +90,44 @@ def three(models: Sequence[Scored], measure: Measure) -> list[Number]:
     teacher, student = known["teacher"], known["student"]
     numbers = [_kept(teacher, student, measure)]
     if teacher.size_bytes and student.size_bytes:
-        detail = f"{size(student.size_bytes)} against {size(teacher.size_bytes)}"
-        numbers.append(_times(teacher.size_bytes, student.size_bytes, ("smaller", "larger"), " on disk", detail))
+        detail = _("{student} against {teacher}", student=size(student.size_bytes), teacher=size(teacher.size_bytes))
+        words = (_("smaller on disk"), _("larger on disk"), _("no smaller on disk"))
+        numbers.append(_times(teacher.size_bytes, student.size_bytes, words, detail))
     if teacher.latency_ms and student.latency_ms and teacher.runtime == student.runtime:
-        where = f" in {student.runtime}" if student.runtime else ""
-        times = f"{milliseconds(student.latency_ms)} against {milliseconds(teacher.latency_ms)}"
-        detail = f"{times}, one row at a time{where}"
-        numbers.append(_times(teacher.latency_ms, student.latency_ms, ("faster", "slower"), "", detail))
+        numbers.append(_faster(teacher.latency_ms, student.latency_ms, student.runtime))
     return numbers
 
 
+def _faster(teacher: float, student: float, runtime: str) -> Number:
+    times = {"student": milliseconds(student), "teacher": milliseconds(teacher)}
+    if runtime:
+        detail = _("{student} against {teacher}, one row at a time in {runtime}", **times, runtime=runtime)
+    else:
+        detail = _("{student} against {teacher}, one row at a time", **times)
+    return _times(teacher, student, (_("faster"), _("slower"), _("no faster")), detail)
+
+
 def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
-    title = small(measure.title)
-    detail = f"{measured(student.value, measure)} against {measured(teacher.value, measure)}"
+    title = small(_(measure.title))
+    detail = _(
+        "{student} against {teacher}",
+        student=measured(student.value, measure),
+        teacher=measured(teacher.value, measure),
+    )
     if measure.unit == "share" and teacher.value > 0:
-        return Number(f"{100 * student.value / teacher.value:.0f}", "%", f"of the teacher’s {title} kept", detail)
-    return Number(change(student.value - teacher.value, measure.unit), "", f"in {title}, against the teacher", detail)
+        words = _("of the teacher’s {measure} kept", measure=title)
+        return Number(f"{100 * student.value / teacher.value:.0f}", "%", words, detail)
+    words = _("in {measure}, against the teacher", measure=title)
+    return Number(change(student.value - teacher.value, measure.unit), "", words, detail)
 
 
-def _times(teacher: float, student: float, words: tuple[str, str], where: str, detail: str) -> Number:
+def _times(teacher: float, student: float, words: tuple[str, str, str], detail: str) -> Number:
+    """`words`: of a student that takes less, of one that takes more, and of one that takes as much."""
     ratio = teacher / student
     if 1 / LEAST_CHANGE < ratio < LEAST_CHANGE:
-        return Number("1", "×", f"no {words[0]}{where}", detail)
+        return Number("1", "×", words[2], detail)
     word, shown = (words[0], ratio) if ratio > 1 else (words[1], 1 / ratio)
-    return Number(times(shown), "×", f"{word}{where}", detail)
+    return Number(times(shown), "×", word, detail)
 
 
 def times(ratio: float) -> str:
@@ -145,15 +161,25 @@ def headline(models: Sequence[Scored], measure: Measure) -> str:
     """The finding as a title, for which everybody would read on."""
     known = by_role(models)
     if "teacher" not in known or "student" not in known:
-        return "Results"
-    kept, *costs = three(models, measure)
-    student, teacher = known["student"], known["teacher"]
+        return _("Results")
+    student, teacher, title = known["student"], known["teacher"], small(_(measure.title))
     if measure.unit == "share" and teacher.value > 0:
-        first = f"Keeps {kept.value} % of the teacher’s {small(measure.title)}"
+        kept = f"{100 * student.value / teacher.value:.0f}"
+        first = _("Keeps {kept} % of the teacher’s {measure}", kept=kept, measure=title)
     else:
-        values = f"{measured(student.value, measure)} in {small(measure.title)}"
-        first = f"Reaches {values} (teacher\N{NO-BREAK SPACE}{measured(teacher.value, measure)})"
-    bytes_number = next((number for number in costs if number.words.endswith("on disk")), None)
-    if bytes_number is None or bytes_number.value == "1":
-        return f"{first}."
-    return signed(f"{first}, {bytes_number.value} times {bytes_number.words.removesuffix(' on disk')}.")
+        first = _(
+            "Reaches {student} in {measure} (teacher\N{NO-BREAK SPACE}{teacher})",
+            student=measured(student.value, measure),
+            teacher=measured(teacher.value, measure),
+            measure=title,
+        )
+    return signed(_with_size(first, (teacher.size_bytes or 1) / (student.size_bytes or teacher.size_bytes or 1)))
+
+
+def _with_size(first: str, ratio: float) -> str:
+    """A finding, and how many times smaller or larger the student is; `ratio` 1 where that is not known."""
+    if 1 / LEAST_CHANGE < ratio < LEAST_CHANGE:
+        return _("{finding}.", finding=first)
+    if ratio > 1:
+        return _("{finding}, {ratio} times smaller.", finding=first, ratio=times(ratio))
+    return _("{finding}, {ratio} times larger.", finding=first, ratio=times(1 / ratio))

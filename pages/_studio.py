@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import streamlit as st
 
 from pages._access import needs_login
+from pages._language import _
 from pages._words import escape
 from studio import tasks
 from studio.errors import StoreError, StudioError
@@ -43,7 +44,7 @@ def get_person() -> Person:
     if not needs_login():
         return people.local()
     if not st.user.get("is_logged_in", False):
-        st.error("Sign in first.", icon=":material/lock:")
+        st.error(_("Sign in first."), icon=":material/lock:")
         st.stop()
     try:
         return people.person(st.user.to_dict())
