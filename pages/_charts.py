@@ -140,7 +140,7 @@ def _short(name: str) -> str:
     >>> _short("student, soft targets"), _short("student, total"), _short("control")
     ('soft targets', 'student', 'control')
     """
-    who, _, part = name.partition(", ")
+    who, part = f"{name}, ".split(", ")[:2]
     return who if part in ("", _("total")) else part
 
 
