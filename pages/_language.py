@@ -12,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from studio.language import catalog
 from studio.language.languages import LANGUAGES, SOURCE, TAGS, accepted, chosen
+from studio.language.retold import retold
 
 CHOSEN = "studio-language"
 """The cookie, and the state of a window, that hold what was chosen."""
@@ -70,6 +71,11 @@ def counted(one: str, many: str, number: int, **values: object) -> str:
     ('1 row', '30 rows')
     """
     return catalog.counted(reader(), one, many, number, **values)
+
+
+def told(text: str) -> str:
+    """A sentence that the engine wrote (a verdict, an error, a log line), in the reader's language."""
+    return retold(reader(), text)
 
 
 def N_(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from pages._language import N_, _, counted, reader
+from pages._language import N_, _, counted, reader, told
 from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
@@ -68,8 +68,7 @@ def effect_of(verdict: str) -> str:
     >>> effect_of("It has 53.7 %: 87 % kept. It is 2.0 times smaller. The teacher helped (0.3 to 8.0).")
     'The teacher helped (0.3 to 8.0).'
     """
-    told = re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)
-    return told[-1]
+    return told(re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)[-1])
 
 
 def badge(run: RunRow) -> str:

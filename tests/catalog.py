@@ -3,106 +3,253 @@
 It writes every text that is not yet in `studio/language/*.po` into it, without a translation, removes what nobody
 shows any more, and prints what is left to translate. `python -m tests.catalog FILE` puts translations in before: JSON,
 English to translated. `tests/language` holds that nothing is left.
+
+Three kinds of texts are found: those that code hands to `_` and the like; those of registries (settings, losses, steps,
+tasks), which pages hand on; and the forms of the sentences that the engine writes, see `studio.language.retold`.
 """
 
+import ast
+import itertools
 import json
 import re
 import string
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
+from pydantic.fields import FieldInfo
 
+from studio import tasks
+from studio.config import plan, reading
+from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
+from studio.config.run import RunConfig
+from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
+from studio.language.retold import CONTEXT
+from studio.pipeline import timetable
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "studio" / "language"
-KEYWORDS = {"_": None, "N_": None, "counted": (1, 2), "translated": (2,), "count_in": (2, 3)}
-"""Functions whose arguments are texts: which of them, the first one if not said."""
-
-Key = str | tuple[str, str]
-"""A text; one and many where a number decides."""
-
+ONE, TWO = ("_", "N_", "translated"), ("counted",)
+"""Functions that are handed a text, and those that are handed its two forms."""
+NOT_SHOWN = ("studio/cli", "studio/language", "studio/api", "studio/store/migrations.py")
+WHOLE = ("verdict.py", "cautions.py", "next_step.py")
+"""Files whose phrases are shown, too: they are put together to sentences."""
+WORDS = ("better", "worse", "teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
+         "channels", "neurons or channels")  # fmt: skip
+"""Single words that the engine puts into its sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
 
 
-def files() -> list[Path]:
-    return sorted([*(ROOT / "pages").glob("*.py"), *(ROOT / "studio").rglob("*.py")])
+class Key(NamedTuple):
+    """A text; `many` is its other form where a number decides, `context` is that of the catalog."""
+
+    text: str
+    many: str = ""
+    context: str | None = None
+
+    @property
+    def english(self) -> str:
+        return self.many or self.text
 
 
-def written(file: Path) -> Iterator[Key]:
-    """The texts that a file gives to one of the functions of `KEYWORDS`."""
-    for _, message, *_ in extract_from_file("python", str(file), keywords=KEYWORDS):
-        if message:
-            yield message if isinstance(message, str) else (message[0], message[1])
+# --- what there is
 
 
 def keys() -> dict[Key, str]:
     """Every text that can be shown, with where it stands."""
     found: dict[Key, str] = {}
-    for file in files():
-        for key in written(file):
-            found.setdefault(key, str(file.relative_to(ROOT)))
-    return found
+    plain = set(registered())
+    for file in sorted([*(ROOT / "pages").glob("*.py"), *(ROOT / "studio").rglob("*.py")]):
+        name, tree = str(file.relative_to(ROOT)), ast.parse(file.read_text(encoding="utf-8"))
+        told = [*handed(tree), *(engine(tree, file.name) if is_engine(name) else ())]
+        told = [key for key in told if key.context is None or key.text not in plain]
+        found |= {key: name for key in told if key not in found}
+    return found | {Key(text): "a registry" for text in plain if text and Key(text) not in found}
 
 
-def catalog(language: str) -> Catalog:
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        return read_po(file, locale=language)
+def handed(tree: ast.AST) -> Iterator[Key]:
+    """The texts that code hands to a function of `ONE` or `TWO`."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        told = [text for text in map(list, map(constants, call.args)) if text]
+        if name in ONE and told:
+            yield from (Key(text) for text in told[0] if text)
+        if name in TWO and len(told) > 1:
+            yield Key(told[0][0], told[1][0])
 
 
-def translations(language: str) -> dict[Key, str]:
+def constants(node: ast.AST) -> Iterator[str]:
+    """The texts that an argument can be."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from itertools.chain(constants(node.body), constants(node.orelse))
+
+
+def registered() -> Iterator[str]:
+    """The texts of settings, losses, methods, steps, tasks and stages."""
+    for name, field in RunConfig.model_fields.items():
+        yield from _of_field(name, field)
+    for loss in LOSSES.values():
+        yield from (loss.title, loss.when)
+    for method in METHODS.values():
+        yield from (method.title, method.when)
+    yield from (MEASURED_ON[modality] for modality in GAINS)
+    for kind in plan.KINDS.values():
+        yield from (kind.word, kind.help, kind.note)
+        for name, field in kind.model_fields.items():
+            yield from _of_field(name, field) if field.title else ()
+    for recipe in plan.RECIPES.values():
+        yield from (recipe.title, recipe.when)
+    yield from itertools.chain(reading.PRESETS, reading.PRESET_HELP.values())
+    yield from itertools.chain(*timetable.WORDS.values())
+    yield from (executor.title for executor in EXECUTORS.values())
+    for task in tasks.TASKS.values():
+        yield from _of_task(task)
+    yield from WORDS
+
+
+def _of_field(name: str, field: FieldInfo) -> Iterator[str]:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    yield from (field.title or name, field.description or "", str(extra.get("unit", "")), str(extra.get("empty", "")))
+    options: Any = extra.get("options", {})
+    yield from options.values()
+    if get_origin(field.annotation) is Literal and not options:
+        yield from get_args(field.annotation)
+
+
+def _of_task(task: tasks.Task) -> Iterator[str]:
+    yield from (task.title, task.when, *task.changes.values())
+    for column in task.columns:
+        yield from (column.title, column.help)
+    several = task.multi_label_targets.measures if task.multi_label_targets else ()
+    for measure in (*task.measures, *several):
+        yield from (measure.title, measure.help)
+
+
+# --- forms of the engine's sentences
+
+
+def is_engine(name: str) -> bool:
+    return name.startswith("studio/") and not name.startswith(NOT_SHOWN)
+
+
+def engine(tree: ast.AST, file: str) -> Iterator[Key]:
+    """The forms of what an engine's file says: its sentences; of some files the phrases, too."""
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    inside = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    inside -= {node for node in inside if isinstance(node, ast.JoinedStr)}
+    titles = {part for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "title"
+              for part in ast.walk(node)} if file == "plan.py" else set()  # fmt: skip
+    for node in ast.walk(tree):
+        if node in docstrings or node in inside:
+            continue
+        for text in _written(node):
+            form = text.strip()
+            is_sentence = form.endswith((".", "!", "?")) and re.search("[a-z]{2}", form)
+            if " " in form and (is_sentence or file in WHOLE or node in titles) and not _is_code(form):
+                yield Key(form, context=CONTEXT)
+
+
+def _is_code(form: str) -> bool:
+    """SQL, a pattern, or a form that fixes hardly a word."""
+    fixed = re.sub(r"\{\w*\}", "", form)
+    return bool(re.match(r"(SELECT|UPDATE|INSERT|DELETE|CREATE|ALTER) ", form)) or not re.search("[A-Za-z]{2}", fixed)
+
+
+def _written(node: ast.AST) -> Iterator[str]:
+    """What a text can be, its values as named places."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value.replace("{}", "{value}")
+    elif isinstance(node, ast.JoinedStr):
+        parts = [list(_part(part)) for part in node.values]
+        for choice in itertools.product(*parts):
+            yield "".join(_named_apart(choice))
+
+
+def _part(part: ast.expr) -> Iterator[str]:
+    """The ways to write a part of a text; two texts of which one is chosen are both written."""
+    if isinstance(part, ast.Constant):
+        yield str(part.value)
+    elif isinstance(part, ast.FormattedValue):
+        texts = list(constants(part.value))
+        yield from texts if texts else ["{" + _place(part.value) + "}"]
+
+
+def _place(value: ast.expr) -> str:
+    """A name for the place of a value: the last word of the code that makes it."""
+    names = [node.attr if isinstance(node, ast.Attribute) else node.id
+             for node in ast.walk(value) if isinstance(node, ast.Attribute | ast.Name)]  # fmt: skip
+    if isinstance(value, ast.Call) and value.args:
+        return _place(value.args[0])
+    return (names or ["value"])[0].strip("_").lower() or "value"
+
+
+def _named_apart(parts: Sequence[str]) -> Iterator[str]:
+    """The same parts, where a second place of one name has a number behind it."""
+    seen: dict[str, int] = {}
+    for part in parts:
+        if re.fullmatch(r"\{\w+\}", part):
+            seen[part] = seen.get(part, 0) + 1
+            yield part if seen[part] == 1 else f"{part[:-1]}_{seen[part]}}}"
+        else:
+            yield part
+
+
+# --- catalogs
+
+
+def read(language: str) -> dict[Key, str]:
     """By text its translation, "" where it has none; of several forms the first (Chinese has no other)."""
     found: dict[Key, str] = {}
-    for message in catalog(language):
-        if message.id:
-            key = message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
-            found[key] = message.string if isinstance(message.string, str) else message.string[0]
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        for message in read_po(file, locale=language):
+            if message.id:
+                texts = (message.id, "") if isinstance(message.id, str) else message.id
+                told = message.string if isinstance(message.string, str) else message.string[0]
+                found[Key(*texts, context=message.context or None)] = told
     return found
 
 
 def places(text: str) -> set[str]:
     """The names in braces.
 
-    >>> sorted(places("{low} to {high:.1f}")), places("50 % of {}")
-    (['high', 'low'], {''})
+    >>> sorted(places("{low} to {high:.1f}")), places("50 % of it")
+    (['high', 'low'], set())
     """
     return {name for _, name, *_ in string.Formatter().parse(text) if name is not None}
-
-
-def english(key: Key) -> str:
-    return key if isinstance(key, str) else key[1]
 
 
 def write(language: str, told: dict[Key, str]) -> None:
     """The catalog, its texts in the order of the alphabet."""
     new = Catalog(locale=language, fuzzy=False, header_comment="# The texts of the studio; tests/catalog.py keeps it.")
-    for key in sorted(told, key=lambda key: (english(key).casefold(), english(key))):
-        new.add(key, told[key] if isinstance(key, str) else (told[key],))
-    with (FOLDER / f"{language}.po").open("wb") as file:
-        write_po(file, new, width=120, omit_header=False, no_location=True)
-    file_text = (FOLDER / f"{language}.po").read_text(encoding="utf-8")
-    kept = re.sub(r'"(POT-Creation-Date|PO-Revision-Date|Project-Id-Version|Report-Msgid-Bugs-To|Last-Translator|'
-                  r'Language-Team|Generated-By): .*\n', "", file_text)  # fmt: skip
-    (FOLDER / f"{language}.po").write_text(kept, encoding="utf-8")
+    for key in sorted(told, key=lambda key: (key.context or "", key.english.casefold(), key.english)):
+        texts = (key.text, key.many) if key.many else key.text
+        new.add(texts, (told[key],) if key.many else told[key], context=key.context)
+    file = FOLDER / f"{language}.po"
+    with file.open("wb") as there:
+        write_po(there, new, width=120)
+    noise = r'"(POT-Creation-Date|PO-Revision-Date|Project-Id|Report-Msgid|Last-Trans|Language-Team|Generated-By).*\n'
+    file.write_text(re.sub(noise, "", file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: Iterable[str]) -> None:
     brought: dict[str, str] = {}
     for file in arguments:
         brought |= json.loads(Path(file).read_text(encoding="utf-8"))
     for language in OTHERS:
-        known, shown = translations(language), keys()
-        told = {key: brought.get(english(key)) or known.get(key, "") for key in shown}
+        known, shown = read(language), keys()
+        told = {key: brought.get(key.english) or known.get(key, "") for key in shown}
         write(language, told)
         missing = [key for key, text in told.items() if not text]
         for key in missing:
-            print(json.dumps(english(key), ensure_ascii=False), shown[key])
-        print(f"{language}: {len(told)} texts, {len(missing)} without a translation, {len(set(known) - set(shown))} "
-              "removed")  # fmt: skip
+            print(json.dumps(key.english, ensure_ascii=False), shown[key])
+        gone = len(set(known) - set(shown))
+        print(f"{language}: {len(told)} texts, {len(missing)} without a translation, {gone} removed")
 
 
 if __name__ == "__main__":

@@ -126,8 +126,8 @@ class Prune(_Step):
 
     @property
     def title(self) -> str:
-        share = "" if self.ratio is None else f" {_percent(self.ratio)} of"
-        return f"Prune{share} {' and '.join(self.units) or 'neurons or channels'}"
+        units = " and ".join(self.units) or "neurons or channels"
+        return f"Prune {units}" if self.ratio is None else f"Prune {_percent(self.ratio)} of {units}"
 
 
 class Sparsify(_Step):

@@ -93,8 +93,7 @@ def _undertrained(found: Measured, outcome: Outcome) -> Caution | None:
     if not roles:
         return None
     who = " and ".join(f"the {role}" for role in roles)
-    is_were = "was" if len(roles) == 1 else "were"
-    sentence = f"On validation rows {who} {is_were} still improving when training ended."
+    sentence = f"On validation rows {who} {'was' if len(roles) == 1 else 'were'} still improving when training ended."
     return Caution(code="undertrained", sentence=sentence, cure="Train longer: about twice as many epochs.")
 
 

@@ -10,6 +10,10 @@ from studio.evaluate.next_step import next_step
 from studio.events import Comparison, Evaluation, Outcome, Verdict
 from studio.tasks import Measure
 
+SIZES = ("no smaller", "{} times smaller", "{} times larger")
+SPEEDS = ("no faster", "{} times faster", "{} times slower")
+"""Of a ratio: what is said where it is one, above, and below."""
+
 
 def verdict(
     evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], measures: Sequence[Measure], facts: Facts
@@ -32,10 +36,12 @@ def verdict(
 
 def _kept(found: Measured) -> str:
     teacher, student, measure = found.value("teacher"), found.value("student"), found.lead
-    kept = f": {student / teacher:.0%} kept".replace("%", " %") if teacher > 0 else ""
-    spread = found.of("student").spread
-    seeds = "" if spread is None else f"; mean of {found.seeds} seeds, ± {measure.difference(spread)}"
-    return f"The student {measure.said(student)} (teacher {measure.written(teacher)}{seeds}){kept}."
+    spread, beside = found.of("student").spread, f"teacher {measure.written(teacher)}"
+    if spread is not None:
+        beside = f"teacher {measure.written(teacher)}; mean of {found.seeds} seeds, ± {measure.difference(spread)}"
+    if teacher <= 0:
+        return f"The student {measure.said(student)} ({beside})."
+    return f"The student {measure.said(student)} ({beside}): {100 * student / teacher:.0f} % kept."
 
 
 def _rare(found: Measured) -> str:
@@ -47,34 +53,35 @@ def _rare(found: Measured) -> str:
 
 
 def _costs(found: Measured) -> str:
+    """How much smaller it is, and how much faster than its teacher where both were timed in the same runtime: another
+    one alone makes the same model several times faster or slower."""
     sizes = [found.evaluations[role, "size_bytes"].value for role in ("teacher", "student")]
-    return f"It is {_times(sizes[0] / sizes[1], 'smaller', 'larger')}{_speed(found)}."
-
-
-def _speed(found: Measured) -> str:
-    """How much faster than its teacher, where both were timed in the same runtime: another one alone makes the same
-    model several times faster or slower."""
+    smaller = _times(sizes[0] / sizes[1], SIZES)
     teacher, student = (found.evaluations[role, "latency_ms"] for role in ("teacher", "student"))
     if teacher.runtime != student.runtime:
-        return ""
-    faster = _times(teacher.value / student.value, "faster", "slower")
+        return f"It is {smaller}."
+    faster = _times(teacher.value / student.value, SPEEDS)
     ratio = found.evaluations.get(("teacher", "latency_ratio"))
     if ratio is None or ratio.low is None or ratio.high is None:
-        return f" and {faster}"
+        return f"It is {smaller} and {faster}."
     if ratio.low <= 1 <= ratio.high:
-        return f", and not clearly faster or slower ({ratio.low:.1f} to {ratio.high:.1f} times)"
+        return f"It is {smaller}, and not clearly faster or slower ({ratio.low:.1f} to {ratio.high:.1f} times)."
     low, high = (ratio.low, ratio.high) if ratio.value > 1 else (1 / ratio.high, 1 / ratio.low)
-    return f" and {faster} ({low:.1f} to {high:.1f}; {ratio.runtime}{_threads(ratio)}, one row at a time)"
+    return f"It is {smaller} and {faster} ({low:.1f} to {high:.1f}; {_place(ratio)}, one row at a time)."
 
 
-def _threads(timed: Evaluation) -> str:
-    return "" if timed.threads is None else f", {timed.threads} thread{'' if timed.threads == 1 else 's'}"
+def _place(timed: Evaluation) -> str:
+    """In what a model was timed."""
+    if timed.threads is None:
+        return timed.runtime
+    return f"{timed.runtime}, {timed.threads} thread{'' if timed.threads == 1 else 's'}"
 
 
-def _times(ratio: float, better: str, worse: str) -> str:
+def _times(ratio: float, words: tuple[str, str, str]) -> str:
+    same, better, worse = words
     if 0.95 < ratio < 1.05:
-        return f"no {better}"
-    return f"{ratio:.1f} times {better}" if ratio > 1 else f"{1 / ratio:.1f} times {worse}"
+        return same
+    return better.format(f"{ratio:.1f}") if ratio > 1 else worse.format(f"{1 / ratio:.1f}")
 
 
 def _effect(found: Measured) -> tuple[Outcome, str]:

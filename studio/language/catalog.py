@@ -7,25 +7,45 @@ import functools
 import gettext
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio.language.languages import SOURCE
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 FOLDER = Path(__file__).parent
 
 
 @functools.cache
-def translations(language: str) -> gettext.NullTranslations:
+def read(language: str) -> "Catalog":
     """The catalog of a language, read once."""
+    from babel.messages.pofile import read_po
+
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        return read_po(file, locale=language)
+
+
+@functools.cache
+def translations(language: str) -> gettext.NullTranslations:
+    """The same for looking up."""
     if language == SOURCE:
         return gettext.NullTranslations()
     from babel.messages.mofile import write_mo
-    from babel.messages.pofile import read_po
 
     compiled = io.BytesIO()
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        write_mo(compiled, read_po(file, locale=language))
+    write_mo(compiled, read(language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def messages(language: str, context: str) -> dict[str, str]:
+    """What the catalog has under a context, by English text; what is not translated is left out."""
+    return {
+        str(message.id): str(message.string)
+        for message in read(language)
+        if message.context == context and message.id and message.string
+    }
 
 
 def translated(language: str, text: str, **values: object) -> str:
