@@ -3,7 +3,7 @@
 Pages, command line and Python go through here for whatever changes something; reading goes to the store.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,16 @@ class Acts:
         self._require_mine(self.store.run(run_id))
         self.store.archive(run_id, archived)
         self.note("archive" if archived else "unarchive", f"run {run_id}")
+
+    def describe(
+        self, run_id: int, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None
+    ) -> RunRow:
+        """Write a name, a note or tags on a run; what is None stays as it is."""
+        self._require_mine(self.store.run(run_id))
+        run = self.store.describe_run(run_id, name=name, note=note, tags=tags)
+        given = {"name": name, "note": note, "tags": tags}
+        self.note("describe", f"run {run_id}: {', '.join(what for what, one in given.items() if one is not None)}")
+        return run
 
     def delete_run(self, run_id: int) -> int:
         """Returns the bytes that are free again."""

@@ -38,6 +38,7 @@ def connect(path: Path, seconds: float) -> Connection:
     except sqlite3.DatabaseError as error:
         raise in_words(error, path) or error from error
     connection.path = path
+    connection.create_function("fold", 1, str.casefold, deterministic=True)  # SQLite's lower() knows ASCII alone
     return connection
 
 

@@ -62,6 +62,72 @@ def m006_who_made_what(db: Database) -> None:
         )
 
 
+@MIGRATIONS()
+def m007_runs_that_are_named_and_found(db: Database) -> None:
+    """What people call a run (`tags` is a list of JSON), and in `summaries` what its models reached, so that a long
+    list can be sorted: written by a trigger whenever a verdict is."""
+    for column in ("name TEXT NOT NULL DEFAULT ''", "note TEXT NOT NULL DEFAULT ''", "tags TEXT NOT NULL DEFAULT '[]'"):
+        db.conn.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+    db.conn.execute("CREATE INDEX runs_listed ON runs (archived, status, paused, id)")
+    db.conn.execute(_SUMMARIES)
+    summary = f"INSERT OR REPLACE INTO summaries {_SUMMARY} GROUP BY run_id"
+    db.conn.execute(summary.replace(":run", "(SELECT id FROM runs WHERE verdict IS NOT NULL)"))
+    db.conn.execute(
+        "CREATE TRIGGER summary_of_verdict AFTER UPDATE OF verdict ON runs WHEN NEW.verdict IS NOT NULL"
+        f" BEGIN {summary.replace(':run', '(NEW.id)')}; END"
+    )
+
+
+_SUMMARIES = """
+CREATE TABLE summaries (
+    run_id INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    teacher REAL,
+    student REAL,
+    low REAL,
+    high REAL,
+    rows INTEGER,
+    control REAL,
+    teacher_bytes REAL,
+    student_bytes REAL,
+    teacher_ms REAL,
+    student_ms REAL,
+    teacher_runtime TEXT,
+    student_runtime TEXT
+)"""
+
+_MEASURED = """
+SELECT run_id, position, json_extract(event, '$.role') AS role, json_extract(event, '$.metric') AS metric,
+       json_extract(event, '$.value') AS value, json_extract(event, '$.low') AS low,
+       json_extract(event, '$.high') AS high, json_extract(event, '$.n') AS rows,
+       json_extract(event, '$.runtime') AS runtime, json_extract(event, '$.split') AS split
+FROM (SELECT run_id, position, CASE WHEN json_valid(event) THEN event ELSE '{}' END AS event
+      FROM results WHERE run_id IN :run AND kind = 'evaluation')
+WHERE json_extract(event, '$.split') IN ('', 'test') AND json_extract(event, '$.seed') IS NULL
+"""
+"""What was measured on test rows, or on none. A number that is none is no JSON: it is left out."""
+
+_SUMMARY = f"""
+SELECT run_id,
+    max(CASE WHEN role = 'teacher' AND metric = leading THEN value END),
+    max(CASE WHEN role = 'student' AND metric = leading THEN value END),
+    max(CASE WHEN role = 'student' AND metric = leading THEN low END),
+    max(CASE WHEN role = 'student' AND metric = leading THEN high END),
+    max(CASE WHEN role = 'student' AND metric = leading THEN rows END),
+    max(CASE WHEN role = 'control' AND metric = leading THEN value END),
+    max(CASE WHEN role = 'teacher' AND metric = 'size_bytes' THEN value END),
+    max(CASE WHEN role = 'student' AND metric = 'size_bytes' THEN value END),
+    max(CASE WHEN role = 'teacher' AND metric = 'latency_ms' THEN value END),
+    max(CASE WHEN role = 'student' AND metric = 'latency_ms' THEN value END),
+    max(CASE WHEN role = 'teacher' AND metric = 'latency_ms' THEN runtime END),
+    max(CASE WHEN role = 'student' AND metric = 'latency_ms' THEN runtime END)
+FROM (
+    SELECT *, first_value(metric) OVER (
+        PARTITION BY run_id ORDER BY role = 'student' AND split = 'test' DESC, position
+    ) AS leading FROM ({_MEASURED})
+)"""
+"""The first measure of a task decides, and is told first."""
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -37,7 +37,8 @@ class RunRow:
     """One run as it stands. Times are seconds since 1970; `total` is None where a phase does not know its length.
 
     `owner` is the process that carries it, or did last, and `beat` its heartbeat; batches are cut into `parts`.
-    `made_by` is the address of who started it, None where nobody had signed in.
+    `made_by` is the address of who started it, None where nobody had signed in. `name`, `note` and `tags` are what people
+    wrote on it.
     `unreadable` says why this version cannot read the run's settings; `config` is then what it can read of them.
     """
 
@@ -69,6 +70,9 @@ class RunRow:
     cautions: tuple[Caution, ...] = ()
     next_step: NextStep | None = None
     made_by: str | None = None
+    name: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def can_resume(self) -> bool:
@@ -78,6 +82,25 @@ class RunRow:
     @property
     def is_over(self) -> bool:
         return self.status in OVER
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run's models reached in the measure that decides, `student` with its 95 % interval on so many test rows,
+    and what they take; None where it was not measured. Times can be compared where both ran in one runtime."""
+
+    teacher: float | None = None
+    student: float | None = None
+    low: float | None = None
+    high: float | None = None
+    rows: int | None = None
+    control: float | None = None
+    teacher_bytes: float | None = None
+    student_bytes: float | None = None
+    teacher_ms: float | None = None
+    student_ms: float | None = None
+    teacher_runtime: str | None = None
+    student_runtime: str | None = None
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def run_row(row: dict[str, Any]) -> RunRow:
     values["config"], values["unreadable"] = _config(row["id"], row["config"])
     values["message"] = row["message"] or values["unreadable"] or None
     values |= {name: bool(row[name]) for name in ("stop_requested", "archived", "paused")}
+    values["tags"] = tuple(json.loads(row["tags"]))
     values["cautions"] = tuple(events.Caution(**caution) for caution in json.loads(row["cautions"]))
     values["next_step"] = events.NextStep.model_validate_json(row["next_step"]) if row["next_step"] else None
     return RunRow(**values)
