@@ -1,74 +1,148 @@
-"""The list of the runs: the queue, what runs now, what is over; each row opens its run."""
+"""The list of the runs: the queue, what runs now, what is over; searched, filtered, sorted, ticked to compare."""
+
+import math
 
 import streamlit as st
 
-from pages import _pictures as pictures
-from pages._studio import get_person, get_store
-from pages._words import badge, escape, made, model, status_word
-from studio.pipeline.timetable import title
-from studio.service.progress import whole
-from studio.store.rows import RunRow
+from pages import _address as address
+from pages import _run_rows as rows
+from pages._language import _, counted
+from pages._studio import get_acts, get_store
+from studio.store.rows import DatasetRow
+from studio.store.run_list import Listed, Wanted
 
 STATES = ("running", "queued", "paused", "finished", "stopped", "failed")
-AT_FIRST = 25  # rows, until somebody asks for more
+ON_A_PAGE = 20
+MOST_COMPARED = 12  # with more runs a comparison cannot be read
 
-store = get_store()
-
-
-def fits(run: RunRow, searched: str, states: list[str]) -> bool:
-    """Whether a row is among those that are asked for."""
-    told = (
-        f"run {run.id} {run.config.dataset} {model(run.config.teacher)} {model(run.config.student)} {run.verdict or ''}"
-    )
-    return (not states or status_word(run) in states) and all(word in told.lower() for word in searched.lower().split())
+acts, store = get_acts(), get_store()
 
 
-def row(run: RunRow, queue: list[int]) -> None:
-    """What a run is, how it stands, what came of it."""
+def orders() -> dict[str, str]:
+    """What a list can be sorted by, in words."""
+    return {
+        "newest": _("Newest first"),
+        "oldest": _("Oldest first"),
+        "name": _("Name"),
+        "quality": _("Best student first"),
+        "kept": _("Most of the teacher kept"),
+        "smallest": _("Smallest student first"),
+        "fastest": _("Fastest student first"),
+    }
+
+
+def filters(datasets: dict[int, DatasetRow]) -> Wanted:
+    """What somebody looks for; it stands in the address, so that the same list opens again."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    address.text("q")
+    search = left.text_input(_("Search"), placeholder=_("Name, data, model, note or number"), key="q",
+                             icon=":material/search:", label_visibility="collapsed", on_change=address.write,
+                             args=("q",))  # fmt: skip
+    named = orders()
+    first = next(iter(named))
+    address.one("sort", list(named))
+    order = right.selectbox(_("Sort"), list(named), format_func=lambda one: named[one], key="sort",
+                            label_visibility="collapsed", on_change=address.write, args=("sort", first))  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filters"):
+        archived = store.has_archive() and address.text("archived") == "True"
+        present = store.states(archived)
+        states = several(_("State"), {state: rows.state_word(state) for state in STATES if state in present}, "state")
+        tags = several(_("Tag"), {tag: tag for tag in store.tags()}, "tag")
+        names = {str(row.id): row.name for row in datasets.values()}
+        data = several(_("Data"), names, "data") if len(names) > 1 else []
+        if store.has_archive():
+            st.session_state["archived"] = archived
+            st.toggle(_("Show archived runs"), key="archived", on_change=address.write, args=("archived",))
+    return Wanted(search or "", states, tags, [int(one) for one in data], archived, order or first)
+
+
+def several(label: str, options: dict[str, str], key: str) -> list[str]:
+    """Any number of these, by what they are called; nothing where there is nothing to choose between."""
+    if not options or (key == "state" and len(options) == 1):
+        return []
+    address.several(key, list(options))
+    chosen = st.multiselect(label, list(options), format_func=lambda one: options[one], key=key, placeholder=label,
+                            width=240, label_visibility="collapsed", on_change=address.write, args=(key,))  # fmt: skip
+    return list(chosen)
+
+
+def page_of(found: int) -> int:
+    """Which page of a long list is shown, the first one being 0."""
+    said = str(st.session_state.get("page") or st.query_params.get("page", ""))
+    number = int(said) if said.isdecimal() and len(said) < 9 else 1
+    return max(1, min(number, math.ceil(found / ON_A_PAGE))) - 1
+
+
+def entry(listed: Listed, datasets: dict[int, DatasetRow], queue: list[int]) -> None:
+    """A row with its tick and what can be done with it."""
+    run = listed.run
+    waits = run.id in queue and len(queue) > 1
+    place = _("{place} of {queue} in the queue", place=queue.index(run.id) + 1, queue=len(queue)) if waits else ""
     with st.container(border=True, key=f"row-{run.id}", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link("run.py", label=f"**{escape(run.config.dataset)}** · run {run.id}",
-                         query_params={"run": str(run.id)}, width="content")  # fmt: skip
-            place = f", {queue.index(run.id) + 1} of {len(queue)}" if run.id in queue and len(queue) > 1 else ""
-            st.markdown(f"{badge(run)}{place}", width="content")
-            st.markdown(
-                f":gray[{escape(model(run.config.teacher))} → {escape(model(run.config.student))} · {made(run)}]",
-                width="content",
-            )
-        if run.status == "running":
-            st.caption(title(run.phase or ""))
-            st.html(pictures.bar(whole(store, run).share))
-        elif run.verdict or run.message:
-            st.caption(escape(run.verdict or run.message))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.checkbox(_("Compare run {run}", run=run.id), run.id in ticked(), key=f"tick-{run.id}", on_change=tick,
+                        args=(run.id,), label_visibility="collapsed", disabled=not run.verdict)  # fmt: skip
+            with st.container(gap="xsmall"):
+                rows.row(run, listed.summary, rows.measure_of(run, datasets), place)
+            if acts.may_change(run) and st.button("", icon=":material/edit:", key=f"edit-{run.id}", type="tertiary",
+                                                  help=_("Name, note and tags")):  # fmt: skip
+                rows.describe(run.id)
+
+
+def ticked() -> list[int]:
+    found: list[int] = st.session_state.setdefault("ticked", [])
+    return found
+
+
+def tick(run_id: int) -> None:
+    chosen = [run for run in ticked() if run != run_id]
+    st.session_state["ticked"] = [*chosen, run_id] if st.session_state[f"tick-{run_id}"] else chosen
+
+
+def untick() -> None:
+    for run_id in ticked():
+        st.session_state[f"tick-{run_id}"] = False
+    st.session_state["ticked"] = []
+
+
+def comparing() -> None:
+    """What is ticked, always in sight."""
+    chosen = ticked()
+    if not chosen:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="comparing"):
+        told = counted("{number} run is ticked. Tick another one to compare.", "{number} runs are ticked.", len(chosen))
+        st.markdown(told, width="stretch")
+        st.button(_("Clear"), key="untick", on_click=untick, type="tertiary")
+        if st.button(_("Compare"), type="primary", key="compare", icon=":material/compare_arrows:",
+                     disabled=not 1 < len(chosen) <= MOST_COMPARED,
+                     help=_("At most {count} at once.", count=MOST_COMPARED)):  # fmt: skip
+            st.switch_page("compare.py", query_params={"runs": ",".join(map(str, chosen))})
 
 
 def all_runs() -> None:
-    st.title("Runs", anchor=False)
-    archived = st.toggle("Show archived runs", key="archived") if store.has_archive() else False
-    runs = store.runs(archived=archived)
-    if not runs:
-        st.info("Nothing has run yet.", icon=":material/inbox:")
-        if get_person().has("member"):
-            st.page_link("new_run.py", label="Start a run", icon=":material/add_circle:")
+    st.title(_("Runs"), anchor=False)
+    datasets = {row.id: row for row in store.datasets()}
+    if not store.count_runs(archived=True):
+        st.info(_("Nothing has run yet."), icon=":material/inbox:")
+        if acts.person.has("member"):
+            st.page_link("new_run.py", label=_("Start a run"), icon=":material/add_circle:")
         return
-    present = [state for state in STATES if any(status_word(run) == state for run in runs)]
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
-    searched = left.text_input("Search", placeholder="Data, model or number", key="search", icon=":material/search:",
-                               label_visibility="collapsed")  # fmt: skip
-    states = right.pills("State", present, selection_mode="multi", key="states", label_visibility="collapsed")
-    shown = [run for run in runs if fits(run, searched, list(states))]
-    if not shown:
-        st.info("No run fits. Take away a filter.", icon=":material/filter_alt_off:")
-    many = len(shown) > AT_FIRST and not st.session_state.get("all-rows", False)
+    wanted = filters(datasets)
+    found = store.count_found(wanted)
+    if not found:
+        st.info(_("No run fits. Take away a filter."), icon=":material/filter_alt_off:")
+    page = page_of(found)
     queue = store.queue()
-    for run in shown[:AT_FIRST] if many else shown:
-        row(run, queue)
-    if many:
-        st.button(f"Show {len(shown) - AT_FIRST} more", key="more", on_click=st.session_state.update,
-                  kwargs={"all-rows": True})  # fmt: skip
-    known = store.count_runs(archived=archived)
-    if known > len(runs):
-        st.caption(f"The newest {len(runs):,} of {known:,} runs.")
+    for listed in store.find_runs(wanted, ON_A_PAGE, page * ON_A_PAGE):
+        entry(listed, datasets, queue)
+    if found > ON_A_PAGE:
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            first, last = page * ON_A_PAGE + 1, min(found, (page + 1) * ON_A_PAGE)
+            st.caption(_("{first} to {last} of {found} runs", first=first, last=last, found=f"{found:,}"))
+            st.pagination(math.ceil(found / ON_A_PAGE), default=page + 1, key="page", on_change=address.write,
+                          args=("page", 1))  # fmt: skip
+    comparing()
 
 
 if "run" in st.query_params:  # an address from before a run had its own page

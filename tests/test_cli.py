@@ -396,3 +396,16 @@ def test_a_list_opens_without_the_heavy_libraries(home, words):
     )
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_a_run_is_named_tagged_and_found_by_that(studio, store, saved):
+    for key in "ab":
+        store.submit(parse_config({"dataset": "reviews", **TINY}), key=key)
+    studio("name", 1, "First try")
+    studio("note", 1, "nothing special")
+    studio("tag", 1, "good", "odd, too")
+    studio("tag", 1, "odd", "--remove")
+    (found,) = json.loads(studio("runs", "--search", "FIRST special", "--tag", "good", "--json").stdout)
+    assert (found["id"], found["name"], found["tags"]) == (1, "First try", ["good", "too"])
+    assert len(json.loads(studio("runs", "--state", "queued", "--sort", "oldest", "--json").stdout)) == 2
+    assert "sorted by 'odd'" in studio("runs", "--sort", "odd", status=1).stderr

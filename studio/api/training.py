@@ -25,6 +25,7 @@ from studio.pipeline.timetable import title
 from studio.service import runs as service_runs
 from studio.service.progress import whole
 from studio.store.rows import RunRow, Status
+from studio.store.run_list import Wanted
 from studio.store.store import Store
 
 if TYPE_CHECKING:
@@ -101,6 +102,24 @@ class Run:
     def status(self) -> Status:
         """queued, running, finished, stopped or failed."""
         return self._row.status
+
+    @property
+    def name(self) -> str:
+        """What somebody called it; "" where nobody did."""
+        return self._row.name
+
+    @property
+    def note(self) -> str:
+        return self._row.note
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self._row.tags
+
+    def describe(self, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None) -> Run:
+        """Write a name, a note or tags on it; what is None stays. Raises `ConfigError` where one is too long."""
+        self._place.acts.describe(self.id, name=name, note=note, tags=tags)
+        return self
 
     @property
     def config(self) -> RunConfig:
@@ -277,10 +296,24 @@ def run(id: int, *, home: str | Path | None = None) -> Run:
     return Run(place, place.store.run(int(id)).id)
 
 
-def runs(limit: int | None = 200, *, archived: bool = False, home: str | Path | None = None) -> list[Run]:
-    """The newest runs first, at most `limit`, all where it is None; with those in the archive if `archived`."""
+def runs(
+    limit: int | None = 200,
+    *,
+    search: str = "",
+    tags: Sequence[str] = (),
+    states: Sequence[str] = (),
+    sort: str = "newest",
+    archived: bool = False,
+    home: str | Path | None = None,
+) -> list[Run]:
+    """The newest runs first, at most `limit`, all where it is None; with those in the archive if `archived`.
+
+    Every word of `search` is in the name, note, tags, data, models or verdict of a run; it has all `tags` and one of
+    the `states`. `sort` is newest, oldest, name, quality, kept, smallest or fastest; `ConfigError` for another one.
+    """
     place = Place.at(home)
-    return [Run(place, row.id) for row in place.store.runs(limit, archived)]
+    wanted = Wanted(search, states=states, tags=tags, archived=archived, order=sort)
+    return [Run(place, listed.run.id) for listed in place.store.find_runs(wanted, limit)]
 
 
 def carried(place: Place, row: RunRow, progress: bool) -> Run:

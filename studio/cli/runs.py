@@ -1,5 +1,6 @@
-"""`runs`, `show`, `take-back`, `delete`: what became of runs."""
+"""`runs`, `show`, `name`, `note`, `tag`, `take-back`, `delete`: what became of runs, and what is written on them."""
 
+import dataclasses
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +9,9 @@ from rich.table import Table
 
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, command, plain, print_json, say, shown_safely, tell_verdict
-from studio.store.rows import RunRow
+from studio.store import run_list
+from studio.store.rows import RunRow, Summary
+from studio.store.run_list import Wanted
 
 commands = typer.Typer()
 
@@ -18,19 +21,26 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, help="So many of the newest.")] = 200,
     all_of_them: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="Those in the archive, too.")] = False,
+    search: Annotated[str, typer.Option(help="Every word is in the name, note, tags, data, models or verdict.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="Those that have this tag; as often as needed.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="queued, running, finished, paused, stopped, failed; as often as needed.")
+    ] = None,
+    sort: Annotated[str, typer.Option(help=f"{', '.join(run_list.ORDERS)}.")] = "newest",
     as_json: AsJson = False,
 ) -> None:
     """List the runs, the newest first."""
     _, store = open_home()
-    found = store.runs(None if all_of_them else limit, archived)
+    wanted = Wanted(search, states=state or (), tags=tag or (), archived=archived, order=sort)
+    found = store.find_runs(wanted, None if all_of_them else limit)
     if as_json:
-        print_json([_run_facts(run) for run in found])
+        print_json([_run_facts(listed.run, listed.summary) for listed in found])
     else:
-        table = Table("id", "status", "data", "teacher", "student", "verdict")
-        for run in found:
-            table.add_row(str(run.id), run.status, *map(plain, _summary(run)))
+        table = Table("id", "status", "name", "data", "teacher", "student", "verdict")
+        for listed in found:
+            table.add_row(str(listed.run.id), listed.run.status, *map(plain, _summary(listed.run)))
         Console().print(table)
-    there = store.count_runs(archived)
+    there = store.count_found(wanted)
     if len(found) < there:
         say(f"{len(found):,} of {there:,}; --limit, --all.")
 
@@ -91,11 +101,44 @@ def delete(run_id: RunId, as_json: AsJson = False) -> None:
     typer.echo(f"Deleted run {run_id}; {freed / 1e6:.1f} MB are free again.")
 
 
-def _run_facts(run: RunRow) -> dict[str, Any]:
+@commands.command()
+def name(
+    run_id: RunId, text: Annotated[str, typer.Argument(help='What it is called; "" takes the name away.')]
+) -> None:
+    """Give a run a name."""
+    run = acts_here(*open_home()).describe(run_id, name=text)
+    typer.echo(shown_safely(f"Run {run.id} is called {run.name!r} now." if run.name else f"Run {run.id} has no name."))
+
+
+@commands.command()
+def note(
+    run_id: RunId, text: Annotated[str, typer.Argument(help='What is to be remembered; "" takes the note away.')]
+) -> None:
+    """Write a note on a run, in place of the one that is there."""
+    run = acts_here(*open_home()).describe(run_id, note=text)
+    typer.echo(f"Run {run.id} {'has this note now' if run.note else 'has no note'}.")
+
+
+@commands.command()
+def tag(
+    run_id: RunId,
+    tags: Annotated[list[str], typer.Argument(help="The tags to add.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take these tags away in place of adding them.")] = False,
+) -> None:
+    """Put tags on a run, or take them away."""
+    home, store = open_home()
+    before = store.run(run_id).tags
+    wanted = [one for one in before if one not in tags] if remove else [*before, *tags]
+    run = acts_here(home, store).describe(run_id, tags=wanted)
+    typer.echo(shown_safely(f"Tags of run {run.id}: {', '.join(run.tags) or 'none'}."))
+
+
+def _run_facts(run: RunRow, summary: Summary | None) -> dict[str, Any]:
     config = run.config
-    return {"id": run.id, "status": run.status, "dataset": config.dataset, "teacher": config.teacher,
-            "student": config.student, "verdict": run.verdict}  # fmt: skip
+    return {"id": run.id, "status": run.status, "name": run.name, "note": run.note, "tags": list(run.tags),
+            "dataset": config.dataset, "teacher": config.teacher, "student": config.student, "verdict": run.verdict,
+            "summary": dataclasses.asdict(summary) if summary else None}  # fmt: skip
 
 
-def _summary(run: RunRow) -> tuple[str, str, str, str]:
-    return run.config.dataset, run.config.teacher, run.config.student, run.verdict or run.message or ""
+def _summary(run: RunRow) -> tuple[str, str, str, str, str]:
+    return run.name, run.config.dataset, run.config.teacher, run.config.student, run.verdict or run.message or ""

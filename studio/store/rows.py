@@ -37,8 +37,8 @@ class RunRow:
     """One run as it stands. Times are seconds since 1970; `total` is None where a phase does not know its length.
 
     `owner` is the process that carries it, or did last, and `beat` its heartbeat; batches are cut into `parts`.
-    `made_by` is the address of who started it, None where nobody had signed in. `name`, `note` and `tags` are what people
-    wrote on it.
+    `made_by` is the address of who started it, None where nobody had signed in. `name`, `note` and `tags` are what
+    people wrote on it.
     `unreadable` says why this version cannot read the run's settings; `config` is then what it can read of them.
     """
 

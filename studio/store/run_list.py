@@ -116,7 +116,8 @@ class RunList(Runs):
 
 def _where(wanted: Wanted) -> tuple[str, list[Any]]:
     """The condition, and the values for its places."""
-    parts, values = ["archived <= ?"], [wanted.archived]
+    parts = ["archived <= ?"]
+    values: list[Any] = [wanted.archived]
     columns = [*_TOLD, *(_SETTING.format(setting) for setting in ("dataset", "teacher", "student"))]
     told = " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
     for word in wanted.search.split():

@@ -21,29 +21,70 @@ def test_a_run_that_does_not_exist_is_told_in_words(app, filled):
     assert "no run 99" in app.error[0].value.replace("\\", "")
 
 
-def test_the_runs_page_lists_every_run_with_its_state(app, filled):
+def listed(app) -> list[str]:
+    """The addresses that the rows open, from the top."""
+    return [f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")]
+
+
+def test_the_runs_page_lists_every_run_with_its_state_and_opens_what_there_is_to_see(app, filled):
     app = opened(app, "all_runs.py")
-    text = words(app)
-    assert all(state in text for state in ("failed]", "finished]", "queued]"))
-    links = [link.proto.label for link in app.get("page_link")]
-    assert links == ["**reviews** · run 3", "**reviews** · run 2", "**reviews** · run 1"]
+    assert all(state in written(app) for state in ("failed", "queued", "The teacher helped"))
+    assert listed(app) == ["run?run=3", "run?run=2", "results?run=1"]
+
+
+def test_a_row_shows_three_numbers_and_no_sentence(app, filled):
+    app = opened(app, "all_runs.py")
+    assert "100 % kept 1 × smaller 1 × faster" in " ".join(written(app).split())
+    assert "97" not in written(app) + words(app)
 
 
 def test_runs_are_found_by_what_they_are_called_and_by_their_state(app, filled):
     app = opened(app, "all_runs.py")
-    app.button_group(key="states").set_value(["failed"]).run()
-    assert [link.proto.label for link in app.get("page_link")] == ["**reviews** · run 2"]
-    app.text_input(key="search").set_value("nothing like it").run()
+    app.multiselect(key="state").set_value(["failed"]).run()
+    assert listed(app) == ["run?run=2"]
+    assert app.query_params["state"] in ("failed", ["failed"])
+    app.text_input(key="q").set_value("nothing like it").run()
     assert "No run fits" in app.info[0].value
 
 
-def test_a_long_list_shows_its_newest_runs_and_more_at_a_click(app, filled):
+def test_a_link_opens_the_list_as_it_was(app, filled):
+    filled.describe_run(2, name="Second thoughts", tags=["odd"])
+    app = opened(app, "all_runs.py", q="second", tag="odd", state="failed", sort="oldest")
+    assert listed(app) == ["run?run=2"]
+    assert app.selectbox(key="sort").value == "oldest"
+    again = opened(fresh(), "all_runs.py", tag="no such tag", state="odd", sort="odd")
+    assert len(listed(again)) == 3
+
+
+def test_a_long_list_is_shown_a_page_at_a_time(app, filled):
     for number in range(40):
         filled.submit(parse_config({"dataset": "reviews", **TINY}), key=f"run {number}")
     app = opened(app, "all_runs.py")
-    assert len(app.get("page_link")) == 25
-    app.button(key="more").click().run()
-    assert len(app.get("page_link")) == 43
+    assert len(listed(app)) == 20 and "1 to 20 of 43 runs" in words(app)
+    for said, first in (("3", "run?run=3"), ("x", "run?run=43"), ("9" * 20, "run?run=43")):
+        app = fresh().run().switch_page("all_runs.py")
+        app.query_params["page"] = said
+        assert listed(app.run())[0] == first
+
+
+def test_what_is_ticked_is_compared(app, filled):
+    filled.record(2, [events.Verdict(outcome="better", sentence="It kept most.")])
+    app = opened(app, "all_runs.py")
+    app.checkbox(key="tick-1").check().run()
+    assert app.button(key="compare").disabled
+    app.checkbox(key="tick-2").check().run()
+    app.button(key="compare").click().run()
+    assert app.query_params["runs"] == "1,2"
+
+
+def test_what_people_write_on_a_run_is_shown_as_text_and_can_be_changed(app, filled):
+    filled.describe_run(1, name="<b>*first*</b>", note="because <i>so</i>", tags=["<u>"])
+    app = opened(app, "all_runs.py")
+    assert "<b>" not in [link.proto.label for link in app.get("page_link")][-1].replace("\\<", "")
+    assert "because <i>so</i>" in written(app) and "<u>" in written(app)
+    app.button(key="edit-1").click().run()
+    assert not app.exception
+    assert "<b>*first*</b>" in [field.value for field in app.text_input]
 
 
 def test_a_run_that_goes_on_can_be_paused_and_one_that_waits_moved_to_the_front(app, filled):
@@ -69,9 +110,9 @@ def test_a_run_is_archived_and_found_again(app, filled):
     assert filled.run(1).archived
     again = fresh()
     again = opened(again, "all_runs.py")
-    assert "**reviews** · run 1" not in [link.proto.label for link in again.get("page_link")]
+    assert "results?run=1" not in listed(again)
     again.toggle(key="archived").set_value(True).run()
-    assert "**reviews** · run 1" in [link.proto.label for link in again.get("page_link")]
+    assert "results?run=1" in listed(again)
 
 
 def test_an_old_address_of_a_run_opens_its_page(app, filled):
@@ -99,7 +140,7 @@ def test_a_paused_run_is_called_paused_and_offers_to_resume(app, filled):
     app = opened(app, "run.py", run=str(paused.id))
     assert app.button(key="resume").label == "Resume"
     assert not [button for button in app.button if button.label == "See the results"]
-    assert "paused]" in words(opened(fresh(), "all_runs.py"))
+    assert "paused" in written(opened(fresh(), "all_runs.py"))
 
 
 def test_a_run_shows_one_bar_one_time_and_its_own_stages(app, store, saved):

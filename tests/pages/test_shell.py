@@ -8,7 +8,17 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import SHELL, opened, words
 
-PAGES = ("home.py", "data.py", "new_run.py", "all_runs.py", "run.py", "results.py", "playground.py", "settings.py")
+PAGES = (
+    "home.py",
+    "data.py",
+    "new_run.py",
+    "all_runs.py",
+    "compare.py",
+    "run.py",
+    "results.py",
+    "playground.py",
+    "settings.py",
+)
 
 
 @pytest.mark.parametrize("page_file", PAGES)

@@ -38,6 +38,7 @@ def said(store):
         lambda acts: acts.take_back(1),
         lambda acts: acts.move(1, 0),
         lambda acts: acts.archive(1),
+        lambda acts: acts.describe(1, name="mine"),
         lambda acts: acts.delete_run(1),
         lambda acts: acts.save("more", None, None),
         lambda acts: acts.add(None),
@@ -78,6 +79,13 @@ def test_a_member_changes_what_is_hers_alone_and_an_admin_everything(acts, store
         ("root", "archive", "run 1"), ("root", "delete", "run 1"),
         ("root", "rename", "data set 1, 'reviews' to 'mine'"), ("root", "delete", "data set 1, 'mine'"),
     ]  # fmt: skip
+
+
+def test_what_is_written_on_a_run_is_noted_without_the_words(acts, store, saved):
+    acts("member").start(CONFIG, key="hers")
+    acts("member").describe(1, note="a secret", tags=["odd"])
+    assert (store.run(1).note, store.run(1).tags) == ("a secret", ("odd",))
+    assert said(store)[-1] == ("ada", "describe", "run 1: note, tags")
 
 
 def test_a_data_set_belongs_to_who_saved_it(acts, store):

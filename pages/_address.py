@@ -1,0 +1,45 @@
+"""Choices of a page that stand in its address: the same list opens again from a link, on reload and on the way back.
+
+Streamlit's own `bind` writes what an option is called, which is another word in another language.
+"""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+
+def text(key: str) -> str:
+    """What the address says, once, as the first value of the widget of this key."""
+    return str(_first(key, st.query_params.get(key, "")))
+
+
+def one(key: str, options: Sequence[str]) -> str:
+    """One of the options; the first one where the address names none of them."""
+    said = st.query_params.get(key, "")
+    return str(_first(key, said if said in options else options[0], options))
+
+
+def several(key: str, options: Sequence[str]) -> list[str]:
+    """Those of the options that the address names."""
+    known = st.session_state.get(key, st.query_params.get_all(key))
+    st.session_state[key] = [said for said in known if said in options]
+    return list(st.session_state[key])
+
+
+def write(key: str, nothing: object = "") -> None:
+    """Put what was chosen into the address; `nothing` needs no word there. The list begins at its first page."""
+    value = st.session_state[key]
+    if value in (nothing, "", [], False, None):
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = value if isinstance(value, list | str) else str(value)
+    if key != "page":
+        st.session_state.pop("page", None)
+        st.query_params.pop("page", None)
+
+
+def _first(key: str, said: object, options: Sequence[str] = ()) -> object:
+    known = st.session_state.get(key)
+    if known is None or (options and known not in options):
+        st.session_state[key] = said
+    return st.session_state[key]

@@ -1,0 +1,153 @@
+"""A run as a row of a list: what it is called, how it stands, what came of it in three numbers."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from pages import _pictures as pictures
+from pages._language import _
+from pages._markup import Html, element
+from pages._scores import Scored, three
+from pages._studio import errors_shown, get_acts, get_store
+from pages._words import OUTCOMES, Outcome, ago, duration, escape, model, status_word, teachers
+from studio import tasks
+from studio.pipeline.timetable import title
+from studio.service.progress import whole
+from studio.store import run_list
+from studio.store.rows import DatasetRow, RunRow, Summary
+from studio.tasks import Measure
+
+MOST_OF_A_NOTE = 160
+
+
+def name_of(run: RunRow) -> str:
+    """What a run is called: its own name, else that of its data."""
+    return run.name or run.config.dataset
+
+
+def measure_of(run: RunRow, datasets: Mapping[int, DatasetRow]) -> Measure:
+    """The measure that decides, as the data of the run says."""
+    data = datasets.get(run.dataset_id)
+    task = tasks.get(data.task, data.multi_label) if data else tasks.get(run.config.task or next(iter(tasks.TASKS)))
+    return task.measures[0]
+
+
+def scored(summary: Summary) -> list[Scored]:
+    """Teacher and student, as far as they were measured."""
+    found = []
+    for role in ("teacher", "student"):
+        value = getattr(summary, role)
+        if value is not None:
+            costs = {"size_bytes": getattr(summary, f"{role}_bytes"), "latency_ms": getattr(summary, f"{role}_ms")}
+            runtime = getattr(summary, f"{role}_runtime") or ""
+            found.append(Scored(role, value, value, value, summary.rows or 0, **costs, runtime=runtime))
+    return found
+
+
+def figures(summary: Summary, measure: Measure) -> Html | None:
+    """Kept, smaller, faster, a word each; None where teacher or student was not measured."""
+    numbers = three(scored(summary), measure)
+    cells = []
+    for number in numbers:
+        word = _short(number.words, number.unit)
+        value = element("b", number.value, element("small", number.unit) if number.unit else "")
+        cells.append(element("div", value, element("span", word), title=f"{number.words}: {number.detail}"))
+    return element("div", *cells, kind="ds-figures") if cells else None
+
+
+def _short(words: str, unit: str) -> str:
+    """The one word that says which number it is."""
+    if unit == "%":
+        return _("kept")
+    for word, told in (("smaller", _("smaller")), ("larger", _("larger")),
+                       ("faster", _("faster")), ("slower", _("slower"))):  # fmt: skip
+        if word in words:
+            return told
+    return _("against the teacher")
+
+
+def outcome_of(run: RunRow) -> Outcome | None:
+    return OUTCOMES.get(run.outcome or "no_control", OUTCOMES["no_control"]) if run.verdict else None
+
+
+def row(run: RunRow, summary: Summary | None, measure: Measure, place: str = "") -> None:
+    """One run; a click anywhere opens it. `place` says where in the queue it waits."""
+    page = "results.py" if run.verdict else "run.py"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"head-{run.id}"):
+        with st.container(gap=None, key=f"what-{run.id}"):
+            st.page_link(page, label=f"**{escape(name_of(run))}**", query_params={"run": str(run.id)}, width="content")
+            st.html(_about(run, place))
+        found = figures(summary, measure) if summary and run.outcome != "not_learned" else None
+        if found:
+            st.html(found, width="content")
+    if run.status == "running":
+        _progress(run.id)
+    elif not run.verdict and run.message:
+        st.caption(escape(run.message))
+
+
+def _about(run: RunRow, place: str) -> Html:
+    """The badge, then what the run is made of, when it was started and by whom; its tags and its note."""
+    outcome = outcome_of(run)
+    state = pictures.badge(outcome.words, outcome.kind) if outcome else state_badge(run)
+    parts = [run.config.dataset] if run.name else []
+    parts += [f"{teachers(run.config)} → {model(run.config.student)}", _("run {run}", run=run.id), ago(run.created_at)]
+    parts += [_("by {person}", person=run.made_by)] if run.made_by else []
+    told = element("span", " · ".join([*parts, place] if place else parts), kind="ds-sub")
+    tags = [element("span", tag, kind="ds-tag") for tag in run.tags]
+    lines = [element("div", state, told, *tags, kind="ds-about")]
+    note = " ".join(run.note.split())
+    if note:
+        shown = note if len(note) <= MOST_OF_A_NOTE else note[: MOST_OF_A_NOTE - 1] + "…"
+        lines.append(element("p", shown, kind="ds-remark"))
+    return element("div", *lines)
+
+
+def state_word(state: str) -> str:
+    """A state of a run in the reader's language."""
+    return {
+        "running": _("running"),
+        "queued": _("queued"),
+        "paused": _("paused"),
+        "finished": _("finished"),
+        "stopped": _("stopped"),
+        "failed": _("failed"),
+    }.get(state, state)
+
+
+def state_badge(run: RunRow) -> Html:
+    state = status_word(run)
+    kind = {"running": "good", "finished": "good", "paused": "careful", "stopped": "careful", "failed": "bad"}
+    return pictures.badge(state_word(state), kind.get(state, "even"))
+
+
+@st.fragment(run_every="3s")
+def _progress(run_id: int) -> None:
+    """How far a run is; the list is drawn anew when it is over."""
+    run = get_store().run(run_id)
+    if run.status != "running":
+        st.rerun()
+    done = whole(get_store(), run)
+    st.html(pictures.bar(done.share))
+    left = done.seconds_left
+    now = title(run.phase or "")
+    st.caption(escape(_("{stage} · {time} left", stage=now, time=duration(left)) if left and left >= 1 else now))
+
+
+def describe(run_id: int) -> None:
+    """Ask for what a person wants to write on a run, and keep it."""
+    st.dialog(_("Name, note and tags"))(_describe)(run_id)
+
+
+def _describe(run_id: int) -> None:
+    store, acts = get_store(), get_acts()
+    run, known = store.run(run_id), list(store.tags())
+    name = st.text_input(_("Name"), run.name, placeholder=run.config.dataset, max_chars=run_list.LONGEST_NAME)
+    tags = st.multiselect(_("Tags"), list(dict.fromkeys([*run.tags, *known])), run.tags, accept_new_options=True,
+                          placeholder=_("Choose some, or type new ones"))  # fmt: skip
+    note = st.text_area(_("Note"), run.note, max_chars=run_list.LONGEST_NOTE,
+                        placeholder=_("What you tried, and why"))  # fmt: skip
+    if st.button(_("Save"), type="primary", key="save-description"):
+        with errors_shown():
+            acts.describe(run_id, name=name, note=note, tags=tags)
+            st.rerun()
