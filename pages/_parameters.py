@@ -11,7 +11,7 @@ from studio.config.run import RunConfig
 from studio.machine import gpus
 
 SLIDERS = ("temperature", "alpha", "prune_ratio", "epochs", "teacher_epochs", "batch_size")
-AUTO = ("learning_rate", "teacher_learning_rate")
+AUTO = ("learning_rate", "teacher_learning_rate", "kept_answers")
 
 
 def _extra(name: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class Loss:
 
     `weight` is its usual weight, `classes` the fewest classes with which it means anything, `warm_up` the share of the
     training over which its weight grows from 0. `kinds`: the labels that it can compare, see `studio.tasks`.
+    `needs_all`: it cannot do with the likeliest classes of an answer alone.
     """
 
     title: str
@@ -29,9 +30,12 @@ class Loss:
     warm_up: float = 0.0
     why_classes: str = ""
     kinds: tuple[str, ...] = ("class", "multi_label")
+    needs_all: bool = False
 
 
 ANY = ("class", "multi_label", "number")
+WHOLE = ("class", "token")
+"""Where an answer is a choice of one class or token."""
 
 LOSSES: dict[str, Loss] = {
     "soft_target": Loss(
@@ -39,6 +43,46 @@ LOSSES: dict[str, Loss] = {
         "response",
         "The safe first choice: the student imitates how sure the teacher is of every class.",
         "Hinton, Vinyals & Dean, 2015",
+        kinds=("class", "multi_label", "token"),
+    ),
+    "reverse_kl": Loss(
+        "Reverse KL",
+        "response",
+        "For a student that writes: it keeps to what the teacher takes for likely, and says less that is odd.",
+        "Gu et al., 2024 (MiniLLM)",
+        kinds=WHOLE,
+        needs_all=True,
+    ),
+    "jensen_shannon": Loss(
+        "Jensen–Shannon",
+        "response",
+        "Between both directions of the KL, and bounded: for a teacher that is far ahead.",
+        "Agarwal et al., 2024 (GKD)",
+        kinds=WHOLE,
+        needs_all=True,
+    ),
+    "skewed_kl": Loss(
+        "Skewed KL",
+        "response",
+        "Soft targets whose gradients stay small where the student is far off.",
+        "Ko et al., 2024 (DistiLLM)",
+        kinds=WHOLE,
+        needs_all=True,
+    ),
+    "total_variation": Loss(
+        "Total variation",
+        "response",
+        "Counts how much probability stands in another place, and nothing more.",
+        "Wen et al., 2023",
+        kinds=WHOLE,
+        needs_all=True,
+    ),
+    "renormalized_top_k": Loss(
+        "Soft targets, the likeliest alone",
+        "response",
+        "To compare with other programs that leave out the rest of an answer: the student becomes too sure.",
+        "Anshumann et al., 2025",
+        kinds=("token",),
     ),
     "logit_mse": Loss(
         "Squared difference of logits",
@@ -78,14 +122,14 @@ LOSSES: dict[str, Loss] = {
         "feature",
         "For a student of the teacher's kind that is deep and thin: it also learns what the teacher's layers compute.",
         "Romero et al., 2015",
-        kinds=ANY,
+        kinds=(*ANY, "token"),
     ),
     "hidden_cosine": Loss(
         "Cosine of hidden states",
         "feature",
         "For a transformer with fewer layers than its teacher.",
         "Sanh et al., 2019 (DistilBERT)",
-        kinds=ANY,
+        kinds=(*ANY, "token"),
     ),
     "attention_transfer": Loss(
         "Attention transfer",

@@ -136,6 +136,15 @@ class RunConfig(BaseModel):
         description="Longer texts are cut off after this many tokens.",
         json_schema_extra={"unit": "tokens", "expert": True},
     )
+    kept_answers: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        title="Kept answers",
+        description="Language models: how many of the teacher's likeliest tokens are kept at each position, all others "
+        "as one. Empty: as many as hold 99.9 % of its answer; as many as the vocabulary has: all.",
+        json_schema_extra={"unit": "tokens", "expert": True},
+    )
     weight_decay: float = Field(
         0.01,
         ge=0,

@@ -18,7 +18,7 @@ from studio.tasks.classes import BETWEEN
 from studio.tasks.task import Task
 
 MIN_ROWS = 10
-NO_INPUT, NO_LABEL = "no input", "for testing, without a label"
+NO_INPUT, NO_LABEL, NO_ANSWER = "no input", "for testing, without a label", "no answer"
 
 
 class Report(BaseModel):
@@ -76,7 +76,7 @@ def clean(
     if unlabelled is not None:
         parts.append(_part(unlabelled, _input_columns(unlabelled, columns, task), learns).assign(split="train"))
     table = pd.concat(parts, ignore_index=True)
-    table, unusable = _usable(table)
+    table, unusable = _usable(table, answered=learns.kind == "token" and columns.pair is not None)
     learns.inputs.check(table)
     labels = learns.targets.names(list(table["label"]), columns.label)
     if len(table) < MIN_ROWS:
@@ -89,16 +89,18 @@ def clean(
     )  # fmt: skip
 
 
-def _usable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Refused]]:
-    """The rows that have an input and, where they are for testing, a label; the others are counted."""
+def _usable(table: pd.DataFrame, answered: bool) -> tuple[pd.DataFrame, list[Refused]]:
+    """The rows that have an input and, where they are for testing, a label, and where prompts are `answered`, an
+    answer; the others are counted."""
     blank = table["input"].map(lambda value: not value if isinstance(value, bytes) else not str(value).strip())
     unlabelled_test = (table["split"] == "test") & (table["label"] == "") & ~blank
+    unanswered = ~blank & (table["pair"].map(lambda text: not str(text).strip()) if answered else False)
     found = [
         as_refused(reason, table[rows])
-        for reason, rows in ((NO_INPUT, blank), (NO_LABEL, unlabelled_test))
+        for reason, rows in ((NO_INPUT, blank), (NO_LABEL, unlabelled_test), (NO_ANSWER, unanswered))
         if rows.any()
     ]
-    return table[~blank & ~unlabelled_test].reset_index(drop=True), found
+    return table[~blank & ~unlabelled_test & ~unanswered].reset_index(drop=True), found
 
 
 def as_refused(reason: str, rows: pd.DataFrame) -> Refused:
@@ -154,7 +156,8 @@ def _part(upload: Upload, columns: Columns, task: Task) -> pd.DataFrame:
     if set(first) & set(second):
         raise DataError(f"Both texts are the same column, {columns.input!r}.", "Choose two different ones.")
     empty = pd.Series([""] * len(table), index=table.index, dtype=object)
-    label = table[columns.label].map(lambda cell: _label(cell, columns.separator, task)) if columns.label else empty
+    said = table[columns.label] if columns.label else empty
+    label = said.map(lambda cell: _label(cell, columns.separator if columns.label else None, task))
     split = _splits(table[columns.split], columns.split) if columns.split else empty
     pair = joining.cells(table, columns.pair) if columns.pair else empty
     lines = upload.lines if len(upload.lines) == len(table) else range(1, len(table) + 1)

@@ -88,7 +88,9 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     if pair is None and any(column.role == "pair" and column.required for column in inputs.columns):
         others = [name for name in left if name not in (text, label)]
         pair = _longest(upload, others) if others else None
-    if label is None:
+    if tasks.get(task).targets.column is None:
+        label = None
+    elif label is None:
         label = _few_values(upload, [name for name in left if name not in (text, pair)])
     return Columns(text, label, split, pair=pair)
 
@@ -99,6 +101,8 @@ def _looks_like(upload: Upload, name: str) -> bool:
     found = task.inputs.guess(upload.kind, upload.table) or {}
     if any(column.required and column.role not in (*found, "input") for column in task.inputs.columns):
         return False
+    if task.targets.column is None:
+        return "input" in found
     label = guess_columns(upload, name).label
     return label is not None and task.targets.fits([str(cell) for cell in upload.table[label].head(SAMPLE)])
 

@@ -35,7 +35,7 @@ class Finding(BaseModel):
 
 def of_rows(table: pd.DataFrame, same: pd.Series, task: Task, classes: dict[str, int]) -> list[Finding]:
     """What the cleaned rows tell; `same` is what makes two inputs equal, `classes` counts the labelled rows."""
-    found = [*_few_rows(table), *_near_copies(table, same)]
+    found = [*(_few_rows(table) if task.kind != "token" else []), *_near_copies(table, same)]
     if task.kind == "class":
         found += [
             *_labels_in_test_only(table),

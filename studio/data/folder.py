@@ -48,7 +48,7 @@ def build(
     `drop_leaked` removes from train what also stands in a given validation or test split.
     """
     table = rows.table[["input", "pair", "label", "split"]].copy()
-    table["key"] = keys(table)
+    table["key"] = keys(rows.learns.inputs.related(table))
     table["stratum"] = rows.learns.targets.strata(list(table["label"]))
     table["split"] = table["split"].replace("", "train")
     if drop_leaked:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from studio.data import columnar, compressed, conll, delimited, json_files, splits, text_files, zipped
+from studio.data import columnar, compressed, conll, delimited, documents, json_files, splits, text_files, zipped
 from studio.data.cells import Found, require_few
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES, is_image
@@ -17,6 +17,7 @@ MAX_BYTES = 2 * 1024**3
 CONLL = (".conll", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".annotated")
 TABLES = ("csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "arrow", "feather")
 PLAIN = (".csv", ".tsv", ".txt", ".tab", "")
+PROSE = (".txt", "")
 LINES = (".jsonl", ".ndjson")
 ARROW = (".arrow", ".feather", ".ipc")
 ENDINGS = (*filter(None, PLAIN), *LINES, ".json", ".parquet", ".xlsx", *ARROW, *CONLL, *compressed.OPENERS, ".zip")
@@ -29,7 +30,7 @@ __all__ = ["ENDINGS", "IMAGES", "TABLES", "Upload", "is_image", "limited", "read
 @dataclass(frozen=True)
 class Upload:
     """A file as a table. In a table of images the columns are image (bytes), label, split and file; in one of words,
-    words and tags.
+    words and tags; in one of documents, text and split.
 
     All cells of a text file are texts, as they stand in the file. `notes` tell what was found out on the way; `lines`
     are the numbers of the rows' lines, where there are any; `refused` says which rows were not taken.
@@ -127,6 +128,9 @@ def _table(path: Path, name: str, suffix: str, how: _How) -> Upload:
         table = conll.table(found.text)
         note = f"Encoding {found.encoding}, {len(table):,} sentences with a tag for each word."
         upload = Upload("words", table, (note,))
+    elif suffix in PROSE and how.delimiter is None and how.header is None and documents.looks_like(found.text):
+        table, note = documents.table(found.text)
+        upload = Upload("documents", table, (f"Encoding {found.encoding}. {note}",))
     else:
         upload = _as_table(delimited.read(found.text, found.encoding, how.header, how.delimiter))
     return Upload(upload.kind, upload.table, (*upload.notes, *found.notes), upload.lines, upload.refused)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from studio.distill.objective import Terms
 from studio.distill.spec import FitSpec
+from studio.distill.top_answers import Kept
 from studio.distill.transfer_set import View
 from studio.events import Event, Log
 from studio.machine import memory
@@ -115,12 +116,16 @@ class Learner:
         """What the teachers answer to these rows: recorded logits, and what lies deeper from the live teacher."""
         if view.logits is None:
             return None
-        recorded = Outputs(view.logits.of(rows))
+        found = view.logits.of(rows)
+        if isinstance(found, Kept):
+            recorded = Outputs(found.values, index=found.tokens, tail=found.tail)
+        else:
+            recorded = Outputs(found)
         if self.spec.live is None or view.teacher_inputs is None:
             return recorded
         with torch.no_grad(), self.device.autocast():
             answers = features.read(self.spec.live.network, view.teacher_inputs.batch(rows), deep=True)
-        return replace(answers, logits=recorded.logits)
+        return replace(answers, logits=recorded.logits, index=recorded.index, tail=recorded.tail)
 
     def _correct(self, terms: Terms) -> float:
         """One correction of the weights; returns the learning rate that it was made with."""

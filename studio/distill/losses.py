@@ -4,6 +4,9 @@ What a loss reads it says by the names of its parameters; `studio.distill.object
 
 * `student_logits`, `teacher_logits` (positions, classes), where a position is a row, a word or the like, as the task
   says; `labels` (positions,), `UNLABELLED` for none; `temperature`, a number or one a position (positions, 1).
+* `teacher_index`, `teacher_tail`: where of each answer only the likeliest tokens were kept, `teacher_logits`
+  (positions, kept) are their log-probabilities at the temperature of the run, -inf where fewer were kept;
+  `teacher_index` (positions, kept) says which they are, `teacher_tail` (positions,) is the log of the others' mass.
 * `student_features`, `teacher_features`: one pair of layers, (batch, length, width) of a transformer, with `mask`
   (batch, length), 1 where there is a token; (batch, channels, height, width) of convolutions; (batch, width) of others.
   `projected_features`: the student's, mapped to the teacher's width by a learned projector.
@@ -12,13 +15,22 @@ What a loss reads it says by the names of its parameters; `studio.distill.object
 * `student_embedding`, `teacher_embedding` (batch, width): one vector an example.
 """
 
+import itertools
+import math
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from studio.config.run import UNLABELLED
 
 Temperature = float | Tensor
+
+AT_ONCE = 2**24
+"""Logits that are compared at a time; of more, what a loss computes on the way is computed again on the way back, so
+that it does not grow with vocabulary and length (as Liger's fused losses; Hsu et al., 2024)."""
 
 
 def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
@@ -48,6 +60,102 @@ def multi_label_soft_target_loss(student_logits: Tensor, teacher_logits: Tensor,
     rows = p * (F.logsigmoid(teacher) - F.logsigmoid(student))
     rows = rows + (1 - p) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
     return (rows * temperature**2).sum(-1).mean()
+
+
+def reverse_kl_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """KL(student || teacher) on softened logits, times T² (MiniLLM, Gu et al., 2024).
+
+    Shapes: (positions, classes) twice -> scalar, in nats, mean over the positions. It seeks what the teacher takes for
+    likely and leaves out what the student cannot do as well; it needs all of the teacher's answer.
+    """
+
+    def each(student: Tensor, teacher: Tensor) -> Tensor:
+        return _kl(student, teacher)
+
+    return _over_positions(each, student_logits, teacher_logits, temperature)
+
+
+def jensen_shannon_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """Generalized Jensen-Shannon divergence, β KL(p || m) + (1 − β) KL(q || m) with m = β p + (1 − β) q, times T²
+    (GKD, Agarwal et al., 2024, equation 1; β = 0.5). p is the teacher, q the student.
+
+    Shapes: (positions, classes) twice -> scalar, in nats, mean over the positions.
+    """
+
+    def each(student: Tensor, teacher: Tensor) -> Tensor:
+        mixed = _mixed(teacher, student, JSD_BETA)
+        return JSD_BETA * _kl(teacher, mixed) + (1 - JSD_BETA) * _kl(student, mixed)
+
+    return _over_positions(each, student_logits, teacher_logits, temperature)
+
+
+def skewed_kl_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """KL(p || α p + (1 − α) q), times T² (DistiLLM, Ko et al., 2024, equation 3; α = 0.1): forward KL whose gradient
+    stays small where the student gives next to nothing.
+
+    Shapes: (positions, classes) twice -> scalar, in nats, mean over the positions.
+    """
+
+    def each(student: Tensor, teacher: Tensor) -> Tensor:
+        return _kl(teacher, _mixed(teacher, student, SKEW_ALPHA))
+
+    return _over_positions(each, student_logits, teacher_logits, temperature)
+
+
+def total_variation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """Half the sum of |p − q|, times T² (f-distillation, Wen et al., 2023). Shapes: (positions, classes) twice ->
+    scalar, mean over the positions."""
+
+    def each(student: Tensor, teacher: Tensor) -> Tensor:
+        return (teacher.exp() - student.exp()).abs().sum(-1) / 2
+
+    return _over_positions(each, student_logits, teacher_logits, temperature)
+
+
+JSD_BETA, SKEW_ALPHA = 0.5, 0.1
+
+
+def token_soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """The soft-target loss over the tokens of a vocabulary, some positions at a time."""
+
+    def each(student: Tensor, teacher: Tensor) -> Tensor:
+        return _kl(teacher, student)
+
+    return _over_positions(each, student_logits, teacher_logits, temperature)
+
+
+def top_k_soft_target_loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    teacher_index: Tensor,
+    teacher_tail: Tensor,
+    temperature: Temperature,
+) -> Tensor:
+    """The soft-target loss where the likeliest tokens were kept, and all others are one: the KL between two
+    distributions over k + 1 outcomes, times T².
+
+    Never above the KL over all tokens, and its gradient at the kept ones is the same; without the last outcome it would
+    be no divergence, and teach that the others never come (Anshumann et al., 2025).
+    """
+    mine = _kept(student_logits / temperature, teacher_index)
+    rest = (-torch.expm1(mine.masked_fill(teacher_logits.isinf(), float("-inf")).logsumexp(-1).clamp(max=-1e-6))).log()
+    kept = _weighed(teacher_logits, mine) + teacher_tail.exp() * (teacher_tail - rest)
+    return (kept * _square(temperature)).mean()
+
+
+def renormalized_top_k_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
+    """The soft-target loss as if the teacher never said anything but its k likeliest classes, their shares made to add
+    up to 1. Of logits of all classes those are all: then it is the soft-target loss."""
+    return soft_target_loss(student_logits, teacher_logits, temperature)
+
+
+def top_k_renormalized_top_k_loss(
+    student_logits: Tensor, teacher_logits: Tensor, teacher_index: Tensor, temperature: Temperature
+) -> Tensor:
+    """KL(renormalized teacher || student), times T². Shapes as above -> scalar. It sharpens: the student unlearns what
+    was not kept."""
+    mine = _kept(student_logits / temperature, teacher_index)
+    return (_weighed(teacher_logits.log_softmax(-1), mine) * _square(temperature)).mean()
 
 
 def logit_mse_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -217,3 +325,53 @@ def _angles(embedding: Tensor) -> Tensor:
     """(batch, batch, batch): the cosine at the first example between the second and the third."""
     directions = F.normalize(embedding.unsqueeze(0) - embedding.unsqueeze(1), dim=-1)
     return directions @ directions.transpose(-1, -2)
+
+
+def _kl(first: Tensor, second: Tensor) -> Tensor:
+    """(p,): KL(first || second) of log-probabilities (p, c); what the first never says does not count."""
+    return (first.exp() * (first - second).nan_to_num(0.0)).sum(-1)
+
+
+def _mixed(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """log(share · first + (1 − share) · second) of log-probabilities."""
+    return torch.logaddexp(first + math.log(share), second + math.log1p(-share))
+
+
+def _over_positions(
+    each: Callable[[Tensor, Tensor], Tensor], student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature
+) -> Tensor:
+    """The mean of `each(student, teacher)` (p,) of softened log-probabilities, times T², so many logits at a time."""
+    square = _square(temperature)
+    if student_logits.numel() <= AT_ONCE:
+        return (_of_part(each, student_logits, teacher_logits, temperature) * square).mean()
+    rows = max(1, AT_ONCE // student_logits.shape[-1])
+    parts = [student_logits.split(rows), teacher_logits.split(rows)]
+    temperatures = (
+        temperature.split(rows) if isinstance(temperature, Tensor) else itertools.repeat(temperature, len(parts[0]))
+    )
+    found = [
+        checkpoint(_of_part, each, student, teacher, own, use_reentrant=False)
+        for student, teacher, own in zip(*parts, temperatures, strict=True)
+    ]
+    return (torch.cat(found) * square).mean()
+
+
+def _of_part(
+    each: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor, temperature: Temperature
+) -> Tensor:
+    return each((student / temperature).log_softmax(-1), (teacher / temperature).log_softmax(-1))
+
+
+def _square(temperature: Temperature) -> Temperature:
+    """T², one a position or one for all."""
+    return temperature.squeeze(-1) ** 2 if isinstance(temperature, Tensor) else temperature**2
+
+
+def _kept(logits: Tensor, index: Tensor) -> Tensor:
+    """(p, k): the log-probabilities of these classes."""
+    return logits.gather(-1, index) - logits.logsumexp(-1, keepdim=True)
+
+
+def _weighed(teacher: Tensor, student: Tensor) -> Tensor:
+    """(p,): the sum of p · (log p − log q) over what was kept."""
+    return (teacher.exp() * (teacher - student).masked_fill(teacher.isinf(), 0.0)).sum(-1)

@@ -21,7 +21,7 @@ from studio.tasks import Task
 RELATED = 128
 """How many examples of a batch are related to each other: triplets grow with the third power."""
 
-_SHALLOW = {"student_logits", "teacher_logits", "labels", "temperature"}
+_SHALLOW = {"student_logits", "teacher_logits", "teacher_index", "teacher_tail", "labels", "temperature"}
 
 
 class Terms(NamedTuple):
@@ -74,7 +74,8 @@ def hard_labels(task: Task) -> Objective:
         if teacher is None:
             raise ValueError("hard labels need the teacher's logits")
         student, teacher, _ = seen_by_both(student, teacher, labels)
-        label = task.label_loss(student.logits, task.choices(teacher.logits))
+        chosen = task.choices(teacher.logits) if teacher.index is None else teacher.index[:, 0]
+        label = task.label_loss(student.logits, chosen)
         return Terms(label, {"label_loss": label})
 
     return loss
@@ -90,6 +91,19 @@ def seen_by_both(student: Outputs, teacher: Outputs, labels: Tensor) -> tuple[Ou
         replace(teacher, logits=teacher.logits[kept], seen=None),
         labels[kept],
     )
+
+
+def of_one_width(student: Outputs, teacher: Outputs) -> tuple[Outputs, Outputs]:
+    """Both models' answers over the tokens that both have: vocabularies of one tokenizer are filled up to different
+    sizes, and what fills them stands for nothing."""
+    mine, theirs = student.logits.shape[-1], teacher.logits.shape[-1]
+    if teacher.index is None and mine != theirs:
+        width = min(mine, theirs)
+        return replace(student, logits=student.logits[:, :width]), replace(teacher, logits=teacher.logits[:, :width])
+    if teacher.index is not None and bool((beyond := teacher.index >= mine).any()):
+        logits = teacher.logits.masked_fill(beyond, -torch.inf)
+        return student, replace(teacher, logits=logits, index=teacher.index.masked_fill(beyond, 0))
+    return student, teacher
 
 
 class Distillation(nn.Module):
@@ -128,7 +142,7 @@ class Distillation(nn.Module):
         alpha = scheduled(config.alpha_schedule, config.alpha, config.alpha_end, progress)
         parts: dict[str, Tensor] = {}
         total = student.logits.new_zeros(())
-        compared = seen_by_both(student, teacher, labels)
+        compared = seen_by_both(*of_one_width(student, teacher), labels)
         for term in self.terms:
             value = self._value(term.loss, *compared, progress)
             parts[f"{term.loss}_loss"] = value
@@ -137,14 +151,15 @@ class Distillation(nn.Module):
         return Terms(alpha * total + (1 - alpha) * label, parts | {"label_loss": label})
 
     def _value(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor, progress: float) -> Tensor:
-        wanted = reads(name)
+        form = function(name, self.task.kind if teacher.index is None else "top_k")
+        wanted = set(inspect.signature(form).parameters)
         if "student_logits" in wanted and not len(student.logits):
             return (
                 student.logits.sum()
             )  # no position was seen by both: nothing to learn, and the mean of nothing is NaN
         if not any(value.endswith("features") for value in wanted):
             brought = {value: self._bring(value, student, teacher, labels, progress) for value in wanted}
-            return function(name, self.task.kind)(**brought)
+            return form(**brought)
         values = []
         for number, pair in enumerate(self.pairs):
             mine, theirs, mask = self._features(student, teacher, pair)
@@ -161,6 +176,12 @@ class Distillation(nn.Module):
                 return student.logits
             case "teacher_logits":
                 return teacher.logits
+            case "teacher_index":
+                assert teacher.index is not None
+                return teacher.index
+            case "teacher_tail":
+                assert teacher.tail is not None
+                return teacher.tail
             case "labels":
                 return labels
             case "temperature":

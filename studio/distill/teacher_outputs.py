@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from studio import files
+from studio.distill import top_answers
+from studio.distill.top_answers import How, TopAnswers
 from studio.events import Log, Progress
 from studio.machine import memory
 from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded
-from studio.tasks.positions import PositionLogits, is_one_per_row, places_of
+from studio.tasks.positions import PositionLogits, Positions, is_one_per_row, places_of
 
 BATCH = 256
 """Rows a forward pass without gradients takes at once; long texts are sorted, so that padding stays small."""
@@ -56,7 +58,8 @@ def _read_tensors(inputs: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
 def logits(
     model: Model, inputs: Encoded, device: Device, tell: Callable[[int], Progress]
 ) -> Generator[Progress, None, PositionLogits]:
-    """All rows through the model in evaluation mode; returns the logits of all positions in float32 on the CPU.
+    """All rows through the model in evaluation mode; returns what is told of all positions in float32 on the CPU: their
+    logits, or, where those are too many, what the measures read of them (`Encoded.told`).
 
     Yields what `tell` makes of the number of rows done. Where several processes train together each takes its share
     of the batches, and all get all answers.
@@ -64,6 +67,20 @@ def logits(
     The order of the result is the order of `inputs`, whatever order they were batched in. The model is left in the
     mode that it came in.
     """
+    return (yield from _over_rows(model, inputs, device, tell, inputs.told))
+
+
+Read = Callable[[Positions], Tensor]
+
+
+def whole_logits(positions: Positions) -> Tensor:
+    """All that a network says at these positions."""
+    return positions.logits
+
+
+def _over_rows(
+    model: Model, inputs: Encoded, device: Device, tell: Callable[[int], Progress], read: Read
+) -> Generator[Progress, None, PositionLogits]:
     network = model.network
     was_training = network.training
     network.eval()
@@ -74,29 +91,29 @@ def logits(
     result: Tensor | None = None
     for start in range(group.rank * batch, len(order), group.size * batch):
         rows = order[start : start + batch]
-        found = _answered_in_parts(network, inputs, rows, device)
+        found = _answered_in_parts(network, inputs, rows, device, read)
         result = torch.zeros(int(offsets[-1]), found.shape[-1]) if result is None else result
         result[rows if one_per_row else places_of(rows, offsets)] = found
         yield tell(start + len(rows))
     if result is None:  # other processes have taken all batches: how wide an answer is one row tells
-        result = torch.zeros(int(offsets[-1]), _answered(network, inputs, order[:1], device).shape[-1])
+        result = torch.zeros(int(offsets[-1]), _answered(network, inputs, order[:1], device, read).shape[-1])
     group.add_up([result])
     network.train(was_training)
     return PositionLogits(result, offsets, one_per_row)
 
 
-def _answered_in_parts(network: Any, inputs: Encoded, rows: Tensor, device: Device) -> Tensor:
+def _answered_in_parts(network: Any, inputs: Encoded, rows: Tensor, device: Device, read: Read) -> Tensor:
     """As `_answered`, in as many parts as memory asks for."""
     try:
-        return _answered(network, inputs, rows, device)
+        return _answered(network, inputs, rows, device, read)
     except (RuntimeError, MemoryError) as error:
         if not memory.ran_out(error) or len(rows) == 1:
             raise
-    return torch.cat([_answered_in_parts(network, inputs, half, device) for half in rows.tensor_split(2)])
+    return torch.cat([_answered_in_parts(network, inputs, half, device, read) for half in rows.tensor_split(2)])
 
 
-def _answered(network: Any, inputs: Encoded, rows: Tensor, device: Device) -> Tensor:
-    """The logits of all positions of these rows, NaN where the network did not see one, in float32 on the CPU.
+def _answered(network: Any, inputs: Encoded, rows: Tensor, device: Device, read: Read) -> Tensor:
+    """What is read of all positions of these rows, NaN where the network did not see one, in float32 on the CPU.
 
     Where that can be NaN says nothing else: an answer that is not a number becomes infinite.
     """
@@ -105,8 +122,8 @@ def _answered(network: Any, inputs: Encoded, rows: Tensor, device: Device) -> Te
         raw = network(**inputs.batch(here)).logits.float()
         positions = inputs.positions(raw, here)
         if positions.weight is None:
-            return positions.logits.cpu()
-        found = positions.logits.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+            return read(positions).cpu()
+        found = read(positions).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
         return found.masked_fill(positions.weight.unsqueeze(-1) == 0, torch.nan).cpu()
 
 
@@ -138,13 +155,33 @@ def record(
         yield Log(message=found)
         os.utime(folder)  # what is read stays longest
     else:
-        computed = yield from logits(model, inputs.to(device.torch_device), device, tell)
+        here = inputs.to(device.torch_device)
+        computed = yield from _over_rows(model, here, device, tell, whole_logits)
         if device.group.writes and not is_there:
             _write(folder, computed)
         device.group.wait()
     yield tell(len(inputs))
     values = np.load(folder / LOGITS, mmap_mode="c", allow_pickle=False)
     return PositionLogits.arranged(torch.from_numpy(values), inputs.offsets.cpu())
+
+
+def record_top(
+    model: Model, inputs: Encoded, device: Device, folder: Path, how: How, tell: Callable[[int], Progress], found: str
+) -> Generator[Progress | Log, None, TopAnswers]:
+    """As `record`, of each answer the likeliest tokens alone, as `how` says."""
+    damage = top_answers.damage(folder, int(inputs.offsets[-1])) if folder.exists() else None
+    is_there = folder.exists() and damage is None
+    if damage is not None:
+        yield Log(level="warning", message=f"The teacher's answers on disk are damaged: {damage}. They are made anew.")
+    if device.group.all_agree(is_there):
+        yield Log(message=found)
+        os.utime(folder)  # what is read stays longest
+    else:
+        if device.group.writes and not is_there:
+            yield from top_answers.compute(model, inputs.to(device.torch_device), device, folder, how, tell)
+        device.group.wait()
+    yield tell(len(inputs))
+    return top_answers.read(folder, inputs.offsets)
 
 
 LOGITS = "logits.npy"
@@ -159,8 +196,11 @@ def _damage(folder: Path, inputs: Encoded, model: Model) -> str | None:
         shape = np.load(folder / LOGITS, mmap_mode="r", allow_pickle=False).shape
     except (OSError, ValueError, EOFError) as error:
         return f"{LOGITS} cannot be read ({error})"
-    wanted = (int(inputs.offsets[-1]), model.network.config.num_labels)
-    return None if shape == wanted else f"{LOGITS} holds {shape} numbers in place of {wanted}"
+    config = model.network.config
+    positions, widths = int(inputs.offsets[-1]), (config.num_labels, getattr(config, "vocab_size", None))
+    if len(shape) == 2 and shape[0] == positions and shape[1] in widths:
+        return None
+    return f"{LOGITS} holds {shape} numbers in place of {(positions, config.num_labels)}"
 
 
 def _write(folder: Path, outputs: PositionLogits) -> None:

@@ -13,6 +13,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from studio.distill import teacher_outputs
+from studio.distill.top_answers import How, TopAnswers
 from studio.events import Event, Phase, Progress
 from studio.home import Home
 from studio.machine.devices import Device
@@ -30,7 +31,7 @@ class View:
     them where it answers live."""
 
     inputs: Encoded
-    logits: PositionLogits | None = None
+    logits: PositionLogits | TopAnswers | None = None
     teacher_inputs: Encoded | None = None
 
     def to(self, device: torch.device) -> "View":
@@ -89,7 +90,7 @@ class TeacherOutputs:
     """What a student follows: the teachers' logits for every view, and, where a loss asks for more than logits, the
     first teacher itself."""
 
-    logits: tuple[PositionLogits, ...]
+    logits: tuple[PositionLogits | TopAnswers, ...]
     live: Model | None = None
 
     def view(self, transfer: TransferSet, student: Model, number: int) -> View:
@@ -99,14 +100,27 @@ class TeacherOutputs:
 
 
 def record(
-    teachers: Sequence[Model], transfer: TransferSet, device: Device, home: Home, fusion: str, phase: Phase
-) -> Generator[Event, None, tuple[PositionLogits, ...]]:
+    teachers: Sequence[Model],
+    transfer: TransferSet,
+    device: Device,
+    home: Home,
+    fusion: str,
+    phase: Phase,
+    how: How | None = None,
+) -> Generator[Event, None, tuple[PositionLogits | TopAnswers, ...]]:
     """The teachers' answers to every view, those that are on disk from earlier read from there.
 
-    Returns the logits of each view, fused where there is more than one teacher.
+    Returns the logits of each view, fused where there is more than one teacher; `how` says where of each answer of one
+    teacher the likeliest tokens alone are kept.
     """
-    recorder = _Recorder(transfer, device, home, phase, total=transfer.views * len(teachers) * len(transfer))
-    views = []
+    parts = range(len(transfer.parts))
+    total = transfer.views * sum(len(transfer.part(teacher, number, 0)) for teacher in teachers for number in parts)
+    recorder = _Recorder(transfer, device, home, phase, total)
+    views: list[PositionLogits | TopAnswers] = []
+    if how is not None:
+        for view in range(transfer.views):
+            views.append((yield from recorder.top_answers(teachers[0], view, how)))
+        return tuple(views)
     for view in range(transfer.views):
         answers = []
         for teacher in teachers:
@@ -134,13 +148,32 @@ class _Recorder:
             answers = answers.join((yield from self._part(teacher, number, view)))
         return answers
 
+    def top_answers(self, teacher: Model, view: int, how: How) -> Generator[Event, None, TopAnswers]:
+        """The likeliest tokens of all rows of a view."""
+        teacher.network.to(self.device.torch_device)
+        parts = []
+        for number in range(len(self.transfer.parts)):
+            yield self._progress(view, 0)
+            inputs = self.transfer.part(teacher, number, view)
+            same = teacher_outputs.fingerprint(teacher, inputs, self.device.dtype)
+            folder = self.home.teacher_outputs / f"{same}-{how.temperature:g}-{how.tokens or 'most'}"
+            tell = functools.partial(self._progress, view)
+            found = self._found(view)
+            parts.append(
+                (yield from teacher_outputs.record_top(teacher, inputs, self.device, folder, how, tell, found))
+            )
+            self.done += len(inputs)
+        return functools.reduce(TopAnswers.join, parts)
+
+    def _found(self, view: int) -> str:
+        return _FROM_DISK.format(f" (view {view + 1})" if self.transfer.views > 1 else "")
+
     def _part(self, teacher: Model, number: int, view: int) -> Generator[Event, None, PositionLogits]:
         yield self._progress(view, 0)
         inputs = self.transfer.part(teacher, number, view)
         folder = self.home.teacher_outputs / teacher_outputs.fingerprint(teacher, inputs, self.device.dtype)
-        found = _FROM_DISK.format(f" (view {view + 1})" if self.transfer.views > 1 else "")
         tell = functools.partial(self._progress, view)
-        logits = yield from teacher_outputs.record(teacher, inputs, self.device, folder, tell, found)
+        logits = yield from teacher_outputs.record(teacher, inputs, self.device, folder, tell, self._found(view))
         self.done += len(inputs)
         return logits
 

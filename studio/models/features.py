@@ -24,6 +24,9 @@ class Outputs:
     layer: (batch, length, width), (batch, channels, height, width) or (batch, width). `attention` (batch, heads,
     length, length) and `values` (batch, heads, length, width of a head) are those of the last layer, None where there
     is no attention. `mask` (batch, length) is 1 where there is a token.
+
+    `index` and `tail`: of recorded answers of which the likeliest alone were kept, which those are and the log of the
+    mass of all others; `logits` are then their log-probabilities (`studio.distill.top_answers`).
     """
 
     logits: Tensor
@@ -32,6 +35,8 @@ class Outputs:
     projections: dict[str, Tensor] | None = None
     heads: int = 1
     seen: Tensor | None = None
+    index: Tensor | None = None
+    tail: Tensor | None = None
 
     @property
     def embedding(self) -> Tensor:

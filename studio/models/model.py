@@ -63,7 +63,7 @@ def quiet() -> None:
     transformers.utils.logging.set_verbosity_error()
 
 
-SCALES = {"studio-fasttext": 0.08, "studio-mlp": 0.03, "resnet": 0.04}
+SCALES = {"llama": 0.012, "studio-fasttext": 0.08, "studio-mlp": 0.03, "resnet": 0.04}
 """Learning rate times √width at which an untrained model of a kind learns well; wide models need smaller steps."""
 
 TRANSFORMER_SCALE = 0.006

@@ -69,7 +69,7 @@ def open_folder(folder: Path, problem: Problem) -> Model:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         _require_room(folder, config, task.auto_model)
         knows, notes = _compare_labels(config, problem)
-        network, loading = _open_network(folder, task.auto_model, None if knows else problem.head["num_labels"])
+        network, loading = _open_network(folder, task.auto_model, None if knows else problem.head.get("num_labels"))
         processor = task.load_processor(str(folder))
         fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
         knows = knows and not fresh_head
@@ -155,6 +155,8 @@ def _compare_labels(config: Any, problem: Problem) -> tuple[bool, tuple[str, ...
     Where a row can have several labels, or its label is a number, the head must have learned just that.
     """
     wanted = problem.head
+    if not wanted:
+        return True, ()  # what it says is of the model itself, as the tokens of its vocabulary are
     said = config.problem_type or ONE_CLASS
     if said != wanted.get("problem_type", ONE_CLASS) or config.num_labels != wanted["num_labels"]:
         return False, ()

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from studio import tasks
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 
@@ -40,6 +41,9 @@ class Budget:
 
 UNTRAINED = Budget(epochs=10, least=2_000, enough=6_000, least_epochs=3)
 PRETRAINED = Budget(epochs=4, least=600, enough=6_000, least_epochs=2)
+UNTRAINED_WRITER = Budget(epochs=2, least=1_500, enough=50_000, least_epochs=1, most_epochs=20)
+PRETRAINED_WRITER = Budget(epochs=1, least=400, enough=50_000, least_epochs=1, most_epochs=10)
+"""A row of text has a label at every token: few epochs are many labels."""
 
 
 def length(config: RunConfig, epochs: int | None, rows: int, reference: str) -> tuple[int, int]:
@@ -47,7 +51,11 @@ def length(config: RunConfig, epochs: int | None, rows: int, reference: str) -> 
     an_epoch = math.ceil(rows / config.batch_size)
     if epochs is not None:
         return epochs * an_epoch, epochs
-    budget = UNTRAINED if _is_untrained(config, reference) else PRETRAINED
+    is_untrained = _is_untrained(config, reference)
+    if config.task is not None and tasks.get(config.task).kind == "token":
+        budget = UNTRAINED_WRITER if is_untrained else PRETRAINED_WRITER
+    else:
+        budget = UNTRAINED if is_untrained else PRETRAINED
     steps = round(budget.steps(rows, config.batch_size) * config.training_length)
     return (max(1, steps), math.ceil(max(1, steps) / an_epoch)) if rows else (0, 0)
 

@@ -25,12 +25,13 @@ from studio.distill import objective, smoothing, transfer_set, tuning
 from studio.distill.fit import fit
 from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
+from studio.distill.top_answers import TopAnswers
 from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
 from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, Role, TrainedRole
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation, keeping, origins, prepare, seeds, stage_results, teacher_check
+from studio.pipeline import final_evaluation, keeping, origins, prepare, recorded, seeds, stage_results, teacher_check
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
@@ -77,7 +78,7 @@ def distill(job: Job) -> Iterator[Event]:
     context, opened = yield from _phase("prepare", opening)
     known, checkpoints = job.home.checksums, job.home.checkpoints(job.run_id)
     origins.require_unchanged(job.config, opened, checkpoints, known, context.device.group.writes)
-    config, rows = context.config, prepare.counts(context)
+    config, rows = context.config, prepare.counts(context, opened.teachers[0])
     know_labels = [teacher.knows_labels for teacher in opened.teachers]
 
     def way(now: RunConfig) -> list[Stage]:
@@ -201,7 +202,7 @@ def _walk(way: Callable[[RunConfig], list[Stage]], context: RunContext, opened: 
             yield from stage_results.measure(context, stage.title, (state.models[stage.role],))
         longer = way(state.context.config)
         if len(longer) > len(stages):
-            yield planned(longer, state.context.config, prepare.counts(context))
+            yield planned(longer, state.context.config, prepare.counts(context, opened.teachers[0]))
             waiting.extend(longer[len(stages) - 1 : -1])
             stages = longer
     return state
@@ -257,7 +258,10 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
         config = config.model_copy(update={"smoothed_control": "always"})
         state = replace(state, context=replace(context, config=config))
     rows = state.transfer or context.transfer(context.changes(config.augment, models[0]), stage.views or 1)
-    logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase)
+    how = recorded.how(config, context.problem.task)
+    logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase, how)
+    if how is not None:
+        yield from recorded.check(context, models[0], rows.whole(models[0]), logits[0], how)
     live = models[0] if objective.is_deep(config.terms) else None
     return replace(state, transfer=rows, outputs=TeacherOutputs(logits, live))
 
@@ -308,7 +312,7 @@ def _compress(state: RunState, stage: Stage, step: Any) -> Steps[Model]:
     inputs = _transfer(state).whole(model)
     has_answers = stage.rows == "recorded"
     rows = torch.arange(len(inputs)) if has_answers else transfer_set.labelled(inputs, context.problem.task)
-    logits = _outputs(state).logits[0] if has_answers else None
+    logits = _whole(_outputs(state).logits[0]) if has_answers else None
     sample = compress.draw(context.problem.task, inputs, rows, logits, context.config.seed + stage.seed)
     smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, stage.role))
     if isinstance(step, RoundWhileLearning):
@@ -384,7 +388,7 @@ def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable
     context = state.context
     if stage.rows == "recorded":
         transfer, outputs, views = _transfer(state), _outputs(state), stage.views or 1
-        every = torch.arange(sum(map(len, transfer.parts)))
+        every = torch.arange(len(transfer.whole(model)))
         return every, lambda epoch: outputs.view(transfer, model, epoch % views)
     own = stage.kind == "teach"  # a teacher has changes of its own
     rows = context.transfer(context.changes(context.config.teacher_augment, model), 1) if own else _transfer(state)
@@ -402,9 +406,15 @@ def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable
 def _softness(state: RunState, model: Model) -> Callable[[Encoded], PositionLogits]:
     """What makes labels as soft as the teachers' answers are: one number is all that is known of them."""
     problem, temperature = state.context.problem, state.context.config.temperature
-    answers = _outputs(state).logits[0]
+    answers = _whole(_outputs(state).logits[0])
     right = smoothing.strength(answers, _transfer(state).whole(model), problem.task, temperature)
     return lambda inputs: smoothing.smoothed(inputs, problem.task, len(problem.labels), right, temperature)
+
+
+def _whole(answers: PositionLogits | TopAnswers) -> PositionLogits:
+    """Answers of which all is there: what makes models smaller, or labels soft, is not made for a vocabulary."""
+    assert isinstance(answers, PositionLogits), "the likeliest tokens alone were kept"
+    return answers
 
 
 def _transfer(state: RunState) -> TransferSet:

@@ -61,7 +61,8 @@ def measure(job: Job) -> Estimate:
     student = prepare.rehearse(context, models)
     network = getattr(student.network, "source", student.network)  # of a student in ONNX: what it is made from
     learner = replace(student, network=constraints.without_rules(network))
-    stages = timetable(config, prepare.counts(context), [teacher.knows_labels for teacher in models.teachers])
+    counts = prepare.counts(context, models.teachers[0])
+    stages = timetable(config, counts, [teacher.knows_labels for teacher in models.teachers])
     seconds = _seconds(stages, config, _paces(context, models, learner, stages))
     needed = memory.peak_bytes() + prepare.data_bytes(context, learner)
     if device.torch_device.type == "cpu":

@@ -124,18 +124,19 @@ def _statistics(
 ) -> Generator[Event, None, Statistics]:
     """What every role answers to the rows of a split, as its measures read it."""
     found: Statistics = {}
-    targets = tests.problem.task.targets
+    task, teacher = tests.problem.task, None
     for role, members in trained.items():
         found[role] = []
         groups = [members] if role == "teacher" else [(model,) for model in members]
         for number, together in enumerate(groups):
             logits, encoded = yield from _answers(tests, together, rows)
-            found[role].append(targets.statistics(logits, encoded))
+            teacher = logits if teacher is None else teacher
+            found[role].append(task.statistics(logits, encoded, teacher))
             if tests.keep is not None and (len(groups) == 1 or number == tests.exported):
                 yield tests.keep(role, split, logits, encoded)
     if baseline is not None:  # labels and positions are the same for all
         logits = baseline.logits(rows)
-        found["baseline"] = [targets.statistics(logits, encoded)]
+        found["baseline"] = [task.statistics(logits, encoded)]
         if tests.keep is not None:
             yield tests.keep("baseline", split, logits, encoded)
     return found

@@ -16,7 +16,7 @@ from studio.data import folder as datasets_on_disk
 from studio.data.folder import DataSet
 from studio.distill.objective import Distillation, is_deep
 from studio.distill.transfer_set import TransferSet, same_reading
-from studio.errors import ConfigError, DataError
+from studio.errors import ConfigError, DataError, ModelError
 from studio.events import OLD_TEST, Event, Log, result_of
 from studio.home import Home
 from studio.machine import devices, memory
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 REHEARSED_ROWS = 8
 WEIGHED_ROWS = 64
+COMPARED_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def prepare(
     for shown in (dataset, known):
         if shown is not None:
             sizes = ", ".join(f"{len(part):,} {name}" for name, part in shown.dict.items())
-            yield Log(message=f"Data set {shown.name}: {sizes} rows, {len(shown.labels)} labels.")
+            labels = f", {len(shown.labels)} labels" if shown.labels else ""
+            yield Log(message=f"Data set {shown.name}: {sizes} rows{labels}.")
     if config.masked_model is not None:
         context = replace(context, masked=(yield from _open_masked(config.masked_model, device)))
     devices.seed_everything(config.seed)
@@ -118,10 +120,12 @@ def prepare(
     return context, models
 
 
-def counts(context: RunContext) -> Counts:
-    """How many rows the stages of this run have."""
+def counts(context: RunContext, reader: Model) -> Counts:
+    """How many rows the stages of this run have; where a model cuts texts into blocks, how many blocks `reader` has."""
     data = [known for known in (context.dataset, context.old) if known is not None]
     targets = context.problem.task.targets
+    if context.problem.task.kind == "token":
+        return _blocks(context, reader)
     return Counts(
         training=sum(map(len, context.parts)),
         labelled=sum(targets.is_label(label) for rows in context.parts for label in rows["label"][:]),
@@ -130,9 +134,24 @@ def counts(context: RunContext) -> Counts:
     )
 
 
+def _blocks(context: RunContext, reader: Model) -> Counts:
+    def read(rows: Dataset) -> int:
+        config = reader.network.config
+        return len(context.problem.task.encode(rows, reader.processor, config, context.config.max_length))
+
+    training = sum(map(read, context.parts))
+    return Counts(
+        training=training,
+        labelled=training,
+        validation=len(context.validation(reader)),
+        test=sum(map(read, context.splits.values())),
+    )
+
+
 def check(context: RunContext, models: Models) -> None:
     """Raise a `StudioError` where the models, the data and the losses do not go together."""
     _check_labels(context, models)
+    _check_reading(context, models)
     _check_memory(context, models)
     _check_objective(context, models)
     if context.config.smoothed_control == "always" and not can_smooth(context):
@@ -264,6 +283,25 @@ def _check_labels(context: RunContext, models: Models) -> None:
         raise DataError(
             "No training row has a label.", "Give some rows a label, or take a teacher that knows the labels."
         )
+
+
+def _check_reading(context: RunContext, models: Models) -> None:
+    """Raise `ModelError` where models say the next token and do not cut a text into the same tokens."""
+    if context.problem.task.kind != "token":
+        return
+    if len(models.teachers) > 1:
+        raise ModelError(
+            f"A language model learns from one teacher, got {len(models.teachers)}.", "Leave more_teachers out."
+        )
+    few = replace(context.transfer(NO_CHANGES, 1), parts=(datasets_on_disk.drawn(context.parts[0], COMPARED_ROWS),))
+    teacher = models.teachers[0]
+    for model in filter(None, models.line):
+        if not same_reading(few.whole(teacher), few.whole(model)):
+            raise ModelError(
+                "Teacher and student cut texts into different tokens, so what the one says of the next token cannot be "
+                "compared with what the other says.",
+                "Take a student with the teacher's tokenizer, such as `teacher/2-layers`.",
+            )
 
 
 def _check_memory(context: RunContext, models: Models) -> None:

@@ -6,7 +6,7 @@
 from dataclasses import replace
 
 from studio.errors import ConfigError
-from studio.tasks import images, pairs, regression, text, tokens
+from studio.tasks import images, language, pairs, regression, text, tokens
 from studio.tasks.encoded import Encoded
 from studio.tasks.resolving import resolved
 from studio.tasks.task import Column, Measure, Reference, Task
@@ -21,6 +21,7 @@ TASKS: dict[str, Task] = {
         pairs.TASK,
         regression.TASK,
         tokens.TASK,
+        language.TASK,
     )
 }
 """Every task; where an upload fits several, the last one that it looks like is proposed."""

@@ -37,6 +37,10 @@ class Encoded(Protocol):
         """What losses compare: `logits` are the network's own for `batch(rows)`."""
         ...
 
+    def told(self, positions: Positions) -> Tensor:
+        """What is kept of the answers to whole splits for the measures: (p, c), the logits where that is all."""
+        ...
+
     def to(self, device: device) -> Encoded: ...
 
     def join(self, other: Any) -> Encoded:

@@ -41,6 +41,9 @@ class ImageInputs:
     def check(self, table: pd.DataFrame) -> None:
         pass
 
+    def related(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table
+
     def features(self) -> dict[str, Any]:
         from datasets import Image
 

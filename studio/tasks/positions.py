@@ -79,6 +79,10 @@ class OnePositionPerRow:
         """`logits` are the network's for `batch(rows)`."""
         return Positions(logits, self.labels[rows], torch.arange(len(rows), device=rows.device))
 
+    def told(self, positions: Positions) -> Tensor:
+        """The logits themselves."""
+        return positions.logits
+
 
 def places_of(rows: Tensor, offsets: Tensor) -> Tensor:
     """The numbers of all positions of these rows, in their order.

@@ -1,6 +1,7 @@
 """A run's settings brought together with its task: what is left open is filled in, what means nothing is refused."""
 
 from studio.config.methods import LOSSES, Term
+from studio.config.plan import Distill
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
@@ -10,9 +11,11 @@ from studio.tasks.task import Task
 def resolved(config: RunConfig, task: Task, classes: int) -> RunConfig:
     """The config with its task and its losses named. Raises `ConfigError` where a setting means nothing for them."""
     terms = config.terms or tuple(Term(loss=name) for name in task.terms)
-    full = config.model_copy(update={"task": task.name, "terms": terms})
+    usual = {name: value for name, value in task.usual.items() if name not in config.model_fields_set}
+    full = config.model_copy(update=usual | {"task": task.name, "terms": terms})
     _check_losses(full, task, classes)
     _check_builtins(full, task)
+    _check_steps(full, task)
     wrong = [name for name in full.augment + full.teacher_augment if name not in task.changes]
     if wrong:
         there = f"Choose among {', '.join(task.changes)}." if task.changes else "Leave it out."
@@ -33,7 +36,17 @@ def _check_losses(config: RunConfig, task: Task, classes: int) -> None:
             )
 
 
+def _check_steps(config: RunConfig, task: Task) -> None:
+    if task.kind == "token" and any(not isinstance(step, Distill) for step in config.steps):
+        wrong = next(step.do for step in config.steps if not isinstance(step, Distill))
+        raise ConfigError(
+            f"A language model cannot be made smaller by {wrong} yet.",
+            "Leave plan and prune_ratio out, and choose a smaller student, such as `teacher/2-layers`.",
+        )
+
+
 _WHY = {
+    "token": "does not compare the tokens of a vocabulary.",
     "class": "does not compare classes.",
     "multi_label": "compares classes of which exactly one is right; in this data several can be.",
     "number": "compares classes; in this data a label is a number.",

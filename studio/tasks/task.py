@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from studio.tasks.encoded import Encoded
     from studio.tasks.positions import PositionLogits
 
-Kind = Literal["class", "multi_label", "number"]
+Kind = Literal["class", "multi_label", "number", "token"]
 Modality = Literal["text", "image"]
 Labels = list[str]
 
@@ -41,7 +41,8 @@ class Measure:
 
     `interval`: where its 95 % interval comes from. `share`: it is the share of rows that are right (Wilson).
     `confusion`: from the confusion matrix (bootstrap). `rows`: from rows drawn anew (bootstrap). `sentence`: what is
-    said of a model that has so much of it.
+    said of a model that has so much of it. `lower`: people know it as a number that is better the lower it is, such as
+    a perplexity; its values are kept with a minus before them, and written without.
     """
 
     name: str
@@ -50,14 +51,21 @@ class Measure:
     unit: Literal["share", "number"] = "share"
     interval: Literal["share", "confusion", "rows"] = "rows"
     sentence: str = ""
+    lower: bool = False
 
     def written(self, value: float) -> str:
         """The value as a person reads it.
 
         >>> Measure("accuracy", "Accuracy", "").written(0.5368)
         '53.7 %'
+        >>> Measure("perplexity", "Perplexity", "", unit="number", lower=True).written(-12.5)
+        '12.500'
         """
-        return f"{100 * value:.1f} %" if self.unit == "share" else f"{value:.3f}"
+        return f"{100 * value:.1f} %" if self.unit == "share" else f"{self.shown(value):.3f}"
+
+    def shown(self, value: float) -> float:
+        """The value, or a difference of two, as people know it."""
+        return -value if self.lower else value
 
     def said(self, value: float) -> str:
         """What a sentence says of a model with this value.
@@ -154,6 +162,10 @@ class Inputs(Protocol):
         """Raise `DataError` where the parts of a row of a cleaned table do not go together."""
         ...
 
+    def related(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The columns input and pair as they tell which rows belong together: those that are equal go to one split."""
+        ...
+
     def features(self) -> dict[str, Any]:
         """The Arrow features of the input columns."""
         ...
@@ -214,7 +226,9 @@ class Targets(Protocol):
     def measures(self) -> tuple[Measure, ...]: ...
 
     @property
-    def column(self) -> Column: ...
+    def column(self) -> Column | None:
+        """Where the labels stand; None where a row is its own label."""
+        ...
 
     @property
     def problem_type(self) -> str: ...
@@ -358,7 +372,8 @@ class Targets(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """One thing that models can learn. `auto_model_name` is the transformers Auto class with its head."""
+    """One thing that models can learn. `auto_model_name` is the transformers Auto class with its head; `usual` are
+    settings that suit the task where nobody chose others."""
 
     name: str
     title: str
@@ -368,6 +383,7 @@ class Task:
     inputs: Inputs
     targets: Targets
     multi_label_targets: Targets | None = field(default=None, repr=False)
+    usual: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def auto_model(self) -> Any:
@@ -381,7 +397,8 @@ class Task:
     def columns(self) -> tuple[Column, ...]:
         """What a person maps: the inputs, the label, the split."""
         split = Column("split", "Split", "A column that says train, validation or test.", required=False)
-        return (*self.inputs.columns, self.targets.column, split)
+        label = () if self.targets.column is None else (self.targets.column,)
+        return (*self.inputs.columns, *label, split)
 
     @property
     def modality(self) -> Modality:
@@ -439,6 +456,12 @@ class Task:
 
     def known(self, labels: Tensor) -> Tensor:
         return self.targets.known(labels)
+
+    def statistics(self, logits: PositionLogits, encoded: Encoded, teacher: PositionLogits | None = None) -> np.ndarray:
+        """(labelled rows, s): what `measure` needs to know of each row; where measures compare a model with its
+        teacher, of the teacher's answers, too."""
+        against = {} if teacher is None or self.kind != "token" else {"teacher": teacher}
+        return self.targets.statistics(logits, encoded, **against)
 
     def choices(self, logits: Tensor) -> Tensor:
         return self.targets.choices(logits)

@@ -78,6 +78,9 @@ class TextInputs:
     def check(self, table: pd.DataFrame) -> None:
         pass
 
+    def related(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table
+
     def features(self) -> dict[str, Any]:
         from datasets import Value
 

@@ -116,6 +116,10 @@ class EncodedWords:
         found = logits[row, self.piece[words].clamp(min=0)] * weight.unsqueeze(-1)
         return Positions(found, self.labels[words], row, weight)
 
+    def told(self, positions: Positions) -> Tensor:
+        """The logits themselves."""
+        return positions.logits
+
     def to(self, device: device) -> EncodedWords:
         moved = {name: getattr(self, name).to(device) for name in ("text", "piece", "labels", "offsets")}
         return replace(self, **moved)
@@ -157,6 +161,9 @@ class WordInputs:
             if told not in (0, count):
                 start = " ".join(words_of(words)[:6])
                 raise DataError(f"A row has {count} words and {told} tags: {start!r} …", "Give each word one tag.")
+
+    def related(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table
 
     def features(self) -> dict[str, Any]:
         from datasets import Sequence as ArrowSequence

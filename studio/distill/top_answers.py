@@ -1,0 +1,233 @@
+"""A teacher's answers as its likeliest tokens and the mass of all others: at each position as many as hold nearly all.
+
+A vocabulary has tens of thousands of tokens, of which a few are likely anywhere. Kept are log-probabilities in float16,
+token numbers, and the log of the mass left out, row after row, memory-mapped: what a position takes follows from how
+sure the teacher is of it.
+"""
+
+import json
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from studio import files
+from studio.events import Progress
+from studio.machine.devices import Device
+from studio.models.model import Model
+from studio.tasks import Encoded
+from studio.tasks.positions import places_of
+
+MASS = 0.999
+"""The share of an answer that is kept where nobody says how many tokens."""
+
+MOST = 512
+"""Where a teacher is so unsure that more are needed, the rest is left to the tail."""
+
+BATCH = 32
+"""Rows of a forward pass."""
+
+AT_ONCE = 2**23
+"""Logits that are sorted at a time."""
+
+ABOUT, FILES = "answers.json", {"values": "float16", "index": "uint32", "counts": "uint16", "tail": "float32"}
+SMALL = 2**16
+"""Vocabularies up to this size have token numbers of two bytes."""
+
+
+class How(NamedTuple):
+    """At which temperature answers are kept, and how many tokens of each; None: as many as hold `MASS`."""
+
+    temperature: float
+    tokens: int | None
+
+
+class Kept(NamedTuple):
+    """The answers at some positions: `values` (p, k) log-probabilities, the likeliest first, -inf where fewer were
+    kept; `tokens` (p, k) their numbers; `tail` (p,) log of the mass of all others."""
+
+    values: Tensor
+    tokens: Tensor
+    tail: Tensor
+
+
+@dataclass(frozen=True)
+class TopAnswers:
+    """The answers to all rows. `values` and `index` (n,) are flat; position p has the entries ends[p] to ends[p + 1];
+    row r the positions offsets[r] to offsets[r + 1]. `size_bytes` is what all takes on disk."""
+
+    values: Tensor
+    index: Tensor
+    tail: Tensor
+    ends: Tensor
+    offsets: Tensor
+    size_bytes: int = 0
+
+    one_per_row = False
+
+    def of(self, rows: Tensor) -> Kept:
+        """The answers at the positions of these rows, in their order, each made to add up to 1 again."""
+        here = self.values.device
+        places = places_of(rows.to(self.offsets.device), self.offsets)
+        counts = self.ends[places + 1] - self.ends[places]
+        entries = places_of(places, self.ends)
+        slots = torch.arange(int(counts.max()) if len(counts) else 0, device=here)
+        mask = slots < counts.unsqueeze(1)
+        values = torch.full(mask.shape, -torch.inf, device=here)
+        index = torch.zeros(mask.shape, dtype=torch.long, device=here)
+        values[mask] = self.values[entries].float()
+        index[mask] = self.index[entries].long()
+        tail = self.tail[places].float()
+        whole = torch.logaddexp(values.logsumexp(-1), tail)
+        return Kept(values - whole.unsqueeze(-1), index, tail - whole)
+
+    def to(self, device: torch.device) -> "TopAnswers":
+        names = ("values", "index", "tail", "ends", "offsets")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    def join(self, other: "TopAnswers") -> "TopAnswers":
+        """These rows, then those of `other`."""
+        return TopAnswers(
+            values=torch.cat([self.values, other.values]),
+            index=torch.cat([self.index, other.index]),
+            tail=torch.cat([self.tail, other.tail]),
+            ends=torch.cat([self.ends, other.ends[1:] + self.ends[-1]]),
+            offsets=torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]]),
+            size_bytes=self.size_bytes + other.size_bytes,
+        )
+
+    @property
+    def bytes_per_position(self) -> float:
+        return self.size_bytes / max(1, len(self.tail))
+
+
+def keep(logits: Tensor, temperature: float, count: int | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What is kept of logits (p, c) at this temperature: flat log-probabilities and token numbers, how many of them
+    each position has, the log of the mass left out (p,).
+
+    `count` of each; None: as many as hold `MASS`.
+    """
+    rows = max(1, AT_ONCE // logits.shape[-1])
+    parts = [_keep(part, temperature, count) for part in logits.split(rows)]
+    values, index, counts, tail = (torch.cat(arrays) for arrays in zip(*parts, strict=True))
+    return values, index, counts, tail
+
+
+def _keep(logits: Tensor, temperature: float, count: int | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    log_p = (logits.float() / temperature).log_softmax(-1)
+    values, index = log_p.topk(min(log_p.shape[-1], MOST if count is None else count))
+    if count is None:
+        before = values.exp().cumsum(-1) - values.exp()
+        mask = before < MASS
+    else:
+        mask = torch.ones_like(values, dtype=torch.bool)
+    is_all = values.shape[-1] == log_p.shape[-1]
+    rest = None if is_all else log_p.scatter(-1, index, -torch.inf).logsumexp(-1)
+    cut = values.masked_fill(mask, -torch.inf).logsumexp(-1)
+    tail = cut if rest is None else torch.logaddexp(cut, rest)
+    return values[mask], index[mask], mask.sum(-1), tail.clamp(min=-60.0)
+
+
+def compute(
+    model: Model, inputs: Encoded, device: Device, folder: Path, how: How,
+    tell: Callable[[int], Progress],
+) -> Generator[Progress, None, None]:  # fmt: skip
+    """Write the answers to all rows into `folder`, whole or not at all, a few rows at a time: memory does not grow with
+    the data. `how`: the temperature, and how many tokens are kept."""
+    network = model.network
+    was_training = network.training
+    network.eval()
+    entries, positions = 0, 0
+    kinds = _kinds(network.config.vocab_size)
+    with files.sealed(folder) as part:
+        opened = {name: (part / f"{name}.bin").open("wb") for name in FILES}
+        try:
+            for rows in torch.arange(len(inputs)).split(max(1, BATCH // device.parts)):
+                found = dict(zip(("values", "index", "counts", "tail"), _answers(network, inputs, rows, device, how),
+                                 strict=True))  # fmt: skip
+                for name, file in opened.items():
+                    file.write(found[name].cpu().numpy().astype(kinds[name]).tobytes())
+                entries, positions = entries + len(found["values"]), positions + len(found["tail"])
+                yield tell(int(rows[-1]) + 1)
+        finally:
+            for file in opened.values():
+                file.close()
+        about = {"entries": entries, "positions": positions, "kinds": kinds, **how._asdict()}
+        (part / ABOUT).write_text(json.dumps(about))
+    network.train(was_training)
+
+
+def _answers(
+    network: Any, inputs: Encoded, rows: Tensor, device: Device, how: How
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    here = rows.to(device.torch_device)
+    with torch.inference_mode(), device.autocast():
+        raw = network(**inputs.batch(here)).logits
+        return keep(inputs.positions(raw, here).logits, *how)
+
+
+def _kinds(vocabulary: int) -> dict[str, str]:
+    return FILES | ({"index": "uint16"} if vocabulary <= SMALL else {})
+
+
+def damage(folder: Path, positions: int) -> str | None:
+    """Why what is on disk cannot be the answers at so many positions; None where it can."""
+    broken = files.damage(folder)
+    if broken is not None:
+        return broken
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        kinds = {name: np.dtype(about["kinds"][name]).itemsize for name in FILES}
+        sizes = {name: (folder / f"{name}.bin").stat().st_size // width for name, width in kinds.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{ABOUT} cannot be read ({error})"
+    wanted = {"values": about["entries"], "index": about["entries"], "counts": positions, "tail": positions}
+    wrong = next((name for name in FILES if sizes[name] != wanted[name]), None)
+    return None if wrong is None else f"{wrong} holds {sizes[wrong]} numbers in place of {wanted[wrong]}"
+
+
+def read(folder: Path, offsets: Tensor) -> TopAnswers:
+    """What `compute` wrote; `values` and `index` stay on disk."""
+    kinds = json.loads((folder / ABOUT).read_text())["kinds"]
+    arrays = {name: _mapped(folder / f"{name}.bin", kinds[name]) for name in FILES}
+    counts = torch.from_numpy(np.asarray(arrays["counts"]).astype(np.int64))
+    return TopAnswers(
+        values=torch.from_numpy(arrays["values"]),
+        index=torch.from_numpy(arrays["index"]),
+        tail=torch.from_numpy(arrays["tail"]),
+        ends=torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)]),
+        offsets=offsets.cpu(),
+        size_bytes=sum((folder / f"{name}.bin").stat().st_size for name in FILES),
+    )
+
+
+def _mapped(file: Path, kind: str) -> np.ndarray:
+    """A file of numbers; an empty one cannot be mapped."""
+    return np.memmap(file, dtype=kind, mode="c") if file.stat().st_size else np.zeros(0, dtype=kind)
+
+
+def mean_difference(first: Kept, second: Kept) -> float:
+    """Half the sum of |p − q|, mean over the positions; a token that one has not kept counts as 0 there.
+
+    >>> one = Kept(torch.tensor([[0.5, 0.4]]).log(), torch.tensor([[3, 7]]), torch.tensor([0.1]).log())
+    >>> other = one._replace(tokens=torch.tensor([[7, 3]]))
+    >>> mean_difference(one, one), round(mean_difference(one, other), 3)
+    (0.0, 0.1)
+    """
+    apart = [_apart(*pair) for pair in zip(_rows(first), _rows(second), strict=True)]
+    return sum(apart) / max(1, len(apart))
+
+
+def _rows(kept: Kept) -> Iterator[dict[int, float]]:
+    """Each position as {token: share}; -1 stands for all others."""
+    for values, index, tail in zip(kept.values.cpu(), kept.tokens.cpu(), kept.tail.cpu(), strict=True):
+        there = values.isfinite()
+        yield dict(zip(index[there].tolist(), values[there].exp().tolist(), strict=True)) | {-1: float(tail.exp())}
+
+
+def _apart(first: dict[int, float], second: dict[int, float]) -> float:
+    return sum(abs(first.get(token, 0.0) - second.get(token, 0.0)) for token in first.keys() | second.keys()) / 2

@@ -1,0 +1,65 @@
+"""Recorded answers of a teacher: in which form they are kept, and whether they are what it says now."""
+
+from collections.abc import Generator, Sequence
+
+import torch
+
+from studio.config.methods import LOSSES
+from studio.config.run import RunConfig
+from studio.distill import top_answers
+from studio.distill.top_answers import How, Kept, TopAnswers
+from studio.errors import ModelError
+from studio.events import Log
+from studio.models.model import Model
+from studio.pipeline.prepare import RunContext
+from studio.tasks import Encoded, Task
+from studio.tasks.positions import PositionLogits
+
+SAMPLE_ROWS = 4
+MOST_APART = 0.02
+"""Half the sum of |p − q|, mean over the positions: rounding to bfloat16 moves about a tenth of it."""
+
+
+def how(config: RunConfig, task: Task) -> How | None:
+    """How the likeliest tokens of an answer are kept; None where whole answers are: of a few classes, for losses that
+    need them, and where the temperature changes on the way."""
+    changes = config.temperature_schedule != "constant" or config.temperature_per_sample or config.auto
+    if task.kind != "token" or changes or any(LOSSES[term.loss].needs_all for term in config.terms):
+        return None
+    return How(config.temperature, config.kept_answers)
+
+
+def check(
+    context: RunContext, teacher: Model, inputs: Encoded, answers: PositionLogits | TopAnswers, kept: How
+) -> Generator[Log, None, None]:
+    """Say what answers take, and compare some with what the teacher says now; raises `ModelError` where they differ by
+    more than rounding: another tokenizer, padding or number format is between them."""
+    if not isinstance(answers, TopAnswers):
+        return
+    generator = torch.Generator().manual_seed(context.config.seed)
+    rows = torch.randperm(len(inputs), generator=generator)[:SAMPLE_ROWS]
+    apart = top_answers.mean_difference(answers.of(rows), _live(context, teacher, inputs, rows, kept))
+    counts = (answers.ends[-1] / max(1, len(answers.tail))).item()
+    yield Log(
+        message=f"Of each answer {counts:.1f} tokens are kept on average, {answers.bytes_per_position:.0f} bytes a "
+        f"position. A sample differs from what the teacher says now by {apart:.4f}."
+    )
+    if apart > MOST_APART:
+        raise ModelError(
+            f"What the teacher says now differs from what was recorded of it: {apart:.3f} of its answers stand in "
+            f"another place, where rounding moves at most {MOST_APART}.",
+            "Check that nothing changes the model between runs; delete the recorded answers to make them anew.",
+        )
+
+
+def _live(context: RunContext, teacher: Model, inputs: Encoded, rows: Sequence[int] | torch.Tensor, kept: How) -> Kept:
+    device = context.device
+    here = torch.as_tensor(rows).to(device.torch_device)
+    moved = inputs.to(device.torch_device)
+    network = teacher.network.to(device.torch_device).eval()
+    with torch.inference_mode(), device.autocast():
+        logits = moved.positions(network(**moved.batch(here)).logits, here).logits
+    values, index, counts, tail = top_answers.keep(logits.cpu(), *kept)
+    ends = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+    whole = TopAnswers(values, index, tail, ends, torch.tensor([0, len(tail)]))
+    return whole.of(torch.zeros(1, dtype=torch.long))

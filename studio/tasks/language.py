@@ -1,0 +1,385 @@
+"""Language models: text is written on, token by token; or a prompt is answered, or a chat.
+
+A position is a token of the text, or of the answers; what a prompt says does not count. Every row is its own label, so
+none is without one. Bits per byte compare models whatever pieces they cut a text into (Gao et al., 2020, The Pile).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import DataError
+from studio.tasks.task import Column, Features, Kind, Labels, Measure, Modality, Reference, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import Tensor
+
+    from studio.tasks.augment import Changes
+    from studio.tasks.encoded import Encoded
+    from studio.tasks.positions import PositionLogits
+
+CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue")
+PAIRS = (
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("prompt", "answer"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("question", "answer"),
+)
+"""What prompts and answers are called in public data sets."""
+
+LABELS = ("label", "labels", "class", "category", "target", "score")
+CONTEXT = "input"
+"""What Alpaca's files call what belongs to an instruction."""
+
+ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+"""Who speaks in ShareGPT's files."""
+
+SPEAKERS = ("system", "user", "assistant", "tool")
+DOCUMENTS = "documents"
+ITSELF = "text"
+"""What stands in the column of labels: a text is its own."""
+
+BITS = Measure(
+    "bits_per_byte",
+    "Bits per byte",
+    "How many bits the model needs for a byte of text that it has not seen: lower is better. It compares models "
+    "whatever pieces they cut a text into.",
+    unit="number",
+    sentence="needs {} bits for a byte of text",
+    lower=True,
+)
+PERPLEXITY = Measure(
+    "perplexity",
+    "Perplexity per token",
+    "Among how many tokens, all as likely, the model as good as chooses at each step: lower is better. It compares "
+    "models with the same tokenizer alone.",
+    unit="number",
+    lower=True,
+)
+FIRST = Measure(
+    "first_choice", "Next token right", "How often the token that the model takes for the likeliest is the one there."
+)
+AGREEMENT = Measure(
+    "agreement", "Same first choice as the teacher", "How often the model takes the same token for the likeliest."
+)
+
+
+class TextToWrite:
+    """A text; or a prompt, or messages, and what is answered."""
+
+    modality: Modality = "text"
+    columns = (
+        Column("input", "Text or prompt", "The text to write on. With an answer: what is asked. Messages of a chat."),
+        Column("pair", "Answer", "What is to be written; none for plain text and chats.", required=False),
+    )
+    builtins = ("gpt-base", "gpt-small", "gpt-tiny")
+    units: tuple[str, ...] = ()
+    quantized_form = ""
+    changes: Mapping[str, str] = {}
+
+    def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
+        if kind == DOCUMENTS:
+            return {"input": "text"}
+        if kind != "table":
+            return None
+        names = {str(name).strip().lower(): str(name) for name in table.columns}
+        chat = next((names[name] for name in CHATS if name in names), None)
+        if chat is not None:
+            return {"input": chat}
+        pair = next(((names[a], names[b]) for a, b in PAIRS if {a, b} <= names.keys()), None)
+        if pair is None or any(name in names for name in LABELS):
+            return {}
+        prompt, answer = pair
+        context = names.get(CONTEXT) if prompt.lower() == "instruction" else None
+        return {"input": prompt if context is None else f"{prompt} + {context}", "pair": answer}
+
+    def check(self, table: pd.DataFrame) -> None:
+        """Every chat can be read, and somebody answers in it."""
+        for cell in table["input"]:
+            found = messages(cell)
+            if found is not None and not any(message["role"] == "assistant" for message in found):
+                raise DataError(f"In a chat nobody answers: {str(cell)[:80]!r}.", "Name an answer's role assistant.")
+
+    def related(self, table: pd.DataFrame) -> pd.DataFrame:
+        """By the prompt, or by the first thing that was asked in a chat, whatever was answered."""
+        return table.assign(input=table["input"].map(_asked_first), pair="")
+
+    def features(self) -> dict[str, Any]:
+        from datasets import Value
+
+        return {name: Value("string") for name in ("prompt", "text", "form")}
+
+    def arrow(self, part: pd.DataFrame) -> dict[str, list[Any]]:
+        return _columns(zip(part["input"], part["pair"], strict=True))
+
+    def from_python(self, values: Sequence[Any]) -> dict[str, list[Any]]:
+        """A text, (prompt, answer), or messages."""
+        return _columns(map(_checked, values))
+
+    def load_processor(self, folder: str) -> Any:
+        from studio.tasks import encoded_text
+
+        return encoded_text.load_processor(folder)
+
+    def builtin(self, name: str, rows: Any, head: dict[str, Any], max_length: int) -> tuple[Any, Any]:
+        from studio.tasks import encoded_tokens
+
+        return encoded_tokens.builtin(name, rows, head, max_length)
+
+    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int, labels: Tensor) -> Encoded:
+        from studio.tasks import encoded_tokens
+
+        return encoded_tokens.encode(rows, processor, model_config, max_length)
+
+    def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
+        found: Encoded = plain
+        return found  # there are no changes of texts that are written on
+
+    def plain(self, rows: Any) -> tuple[Any, Any]:
+        raise ValueError("nothing linear writes text; untrained answers and the most frequent tokens are the floor.")
+
+    def plain_features(self) -> Features:
+        raise ValueError("nothing linear writes text.")
+
+    def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
+        return [
+            f"from transformers import {auto_model}, AutoTokenizer",
+            "",
+            f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
+            'tokenizer = AutoTokenizer.from_pretrained(".")',
+            'text = (tokenizer.bos_token or tokenizer.eos_token or "") + "Once upon a time"',
+            'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")',
+        ]
+
+
+def messages(cell: object) -> list[dict[str, str]] | None:
+    """The messages of a chat as {"role", "content"}, whoever wrote them; None where a cell holds none.
+
+    >>> messages('[{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]')
+    [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
+    >>> messages("Once upon a time")
+    """
+    if isinstance(cell, str):
+        if not cell.lstrip().startswith("["):
+            return None
+        try:
+            cell = json.loads(cell)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(cell, list) or not cell:
+        return None
+    found = [_message(part) for part in cell]
+    return None if None in found else [message for message in found if message is not None]
+
+
+def _asked_first(cell: object) -> object:
+    found = messages(cell)
+    asked = [message["content"] for message in found or () if message["role"] == "user"]
+    return asked[0] if asked else cell
+
+
+def _message(part: object) -> dict[str, str] | None:
+    if not isinstance(part, dict):
+        return None
+    role, content = part.get("role", part.get("from")), part.get("content", part.get("value"))
+    if not isinstance(role, str) or not isinstance(content, str):
+        return None
+    role = ROLES.get(role.lower(), role.lower())
+    return {"role": role, "content": content} if role in SPEAKERS else None
+
+
+def _columns(rows: Any) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {"prompt": [], "text": [], "form": []}
+    for first, second in rows:
+        chat = messages(first)
+        if chat is not None:
+            row = ("", json.dumps(chat, ensure_ascii=False), "chat")
+        else:
+            row = (_plain(first), _plain(second), "answer") if second else ("", _plain(first), "text")
+        for name, value in zip(found, row, strict=True):
+            found[name].append(value)
+    return found
+
+
+def _plain(cell: object) -> str:
+    """A text that UTF-8 can hold."""
+    return str(cell).encode("utf-8", "replace").decode("utf-8")
+
+
+def _checked(value: Any) -> tuple[Any, Any]:
+    if isinstance(value, str):
+        return value, ""
+    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        return value[0], value[1]
+    if messages(value) is not None:
+        return value, ""
+    raise DataError(f"An input must be a text, (prompt, answer) or messages, got {value!r:.80}.", "Write a text.")
+
+
+class NextTokens:
+    """At each position the next token. Statistics are sums over a row's tokens, so that rows are drawn anew whole."""
+
+    kind: Kind = "token"
+    terms = ("soft_target",)
+    measures = (BITS, PERPLEXITY, FIRST, AGREEMENT)
+    column = None
+    problem_type = ""
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        return False
+
+    def read(self, cell: object) -> str:
+        """Whatever it says, a row is its own label."""
+        return ITSELF
+
+    def names(self, cells: Sequence[str], column: str | None) -> Labels:
+        return []
+
+    def counts(self, cells: Sequence[str], labels: Labels) -> dict[str, int]:
+        return {}
+
+    def strata(self, cells: Sequence[str]) -> list[str]:
+        return list(cells)
+
+    def feature(self) -> Any:
+        from datasets import Value
+
+        return Value("int64")
+
+    def numbers(self, cells: Sequence[str], labels: Labels) -> list[Any]:
+        return [0] * len(cells)
+
+    def is_label(self, value: Any) -> bool:
+        return True
+
+    def tensor(self, values: Sequence[Any], classes: int) -> Tensor:
+        """The tokens are the labels; which they are a tokenizer says."""
+        import torch
+
+        return torch.zeros(len(values), dtype=torch.long)
+
+    def head(self, labels: Labels) -> dict[str, Any]:
+        return {}
+
+    def start_head(self, head: Any, values: Sequence[Any]) -> None:
+        """It is the table of the tokens: random weights are a good start."""
+
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of the next token, in nats, mean over the positions."""
+        from studio.tasks import labels as functions
+
+        return functions.label_loss(logits, labels)
+
+    def known(self, labels: Tensor) -> Tensor:
+        return labels >= 0
+
+    def choices(self, logits: Tensor) -> Tensor:
+        return logits.argmax(-1)
+
+    def agree(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.choices(first) == self.choices(second)
+
+    def certainty(self, logits: Tensor) -> Tensor:
+        from studio.tasks import labels as functions
+
+        return functions.certainty(logits)
+
+    def scores(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """The log-likelihood of each row, in nats."""
+        import torch
+
+        return -torch.from_numpy(self.statistics(logits, encoded)[:, 0])
+
+    def statistics(self, logits: PositionLogits, encoded: Any, teacher: PositionLogits | None = None) -> np.ndarray:
+        """(rows, 7): nats, tokens, bytes, first choices that are right, that are the teacher's, tokens that were
+        compared with the teacher, nats of the tokens by how often each comes in these rows."""
+        import numpy as np
+        import torch
+
+        told, labels = logits.values.double().cpu(), encoded.labels.cpu()
+        counts = (encoded.offsets[1:] - encoded.offsets[:-1]).cpu()
+        row = torch.repeat_interleave(encoded.row.cpu(), counts)
+        rows, here = len(encoded.size), torch.ones(len(labels), dtype=torch.double)
+        same = compared = torch.zeros_like(here)
+        if teacher is not None:
+            same, compared = (told[:, 1] == teacher.values[:, 1].double().cpu()).double(), here
+        each = (-told[:, 0], here, (told[:, 1] == labels).double(), same, compared, _by_frequency(labels))
+        sums = [torch.bincount(row, values, minlength=rows).numpy() for values in each]
+        return np.stack([*sums[:2], encoded.size.cpu().double().numpy(), *sums[2:]], axis=1)
+
+    def measure(self, statistics: np.ndarray) -> dict[str, float]:
+        nats, tokens, size, right, agreed, compared, _ = (float(total) for total in statistics.sum(0))
+        return {
+            "bits_per_byte": -nats / math.log(2) / max(size, 1.0),
+            "perplexity": -math.exp(min(nats / max(tokens, 1.0), 700.0)),
+            "first_choice": right / max(tokens, 1.0),
+            "agreement": agreed / compared if compared else 0.0,
+        }
+
+    def right(self, statistics: np.ndarray) -> np.ndarray:
+        raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")
+
+    def reference(self, statistics: np.ndarray, classes: int) -> Reference:
+        """Each token as often as it comes, wherever it stands: what is known without reading what stands before."""
+        by_frequency = statistics.copy()
+        by_frequency[:, 0], by_frequency[:, 3:6] = statistics[:, 6], 0.0
+        found = self.measure(by_frequency)
+        return Reference(found, found)
+
+    def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
+        return None
+
+    def confusion(self, statistics: np.ndarray, classes: int) -> np.ndarray | None:
+        return None
+
+    def linear_model(self, steps: int, seed: int) -> Any:
+        raise ValueError("nothing linear writes text.")
+
+    def linear_labels(self, rows: Any, classes: int) -> Any:
+        raise ValueError("nothing linear writes text.")
+
+    def linear_logits(self, model: Any, matrix: Any, classes: int) -> np.ndarray:
+        raise ValueError("nothing linear writes text.")
+
+    def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
+        """Of each block how many bits its tokens take, and how many there are."""
+        offsets = logits.offsets.tolist()
+        parts = [logits.values[begin:stop, 0] for begin, stop in itertools.pairwise(offsets)]
+        return [{"bits": -float(part.sum()) / math.log(2), "tokens": len(part)} for part in parts]
+
+    def shares(self, logits: PositionLogits, labels: Labels) -> list[dict[str, float]]:
+        return [{} for _ in range(len(logits.offsets) - 1)]
+
+    def usage(self, form: str) -> list[str]:
+        return [
+            "tokens = model.generate(**inputs, max_new_tokens=100, do_sample=True)",
+            "print(tokenizer.decode(tokens[0], skip_special_tokens=True))",
+        ]
+
+
+def _by_frequency(labels: Tensor) -> Tensor:
+    """(p,): -log of the share that each token has of all."""
+    import torch
+
+    counts = torch.bincount(labels).double()
+    return (len(labels) / counts[labels].clamp(min=1)).log()
+
+
+TASK = Task(
+    name="language-model",
+    title="Language model",
+    when="Writes text on, answers prompts, or chats.",
+    auto_model_name="AutoModelForCausalLM",
+    pipeline_tag="text-generation",
+    inputs=TextToWrite(),
+    targets=NextTokens(),
+    usual={"temperature": 1.0, "batch_size": 8},
+)

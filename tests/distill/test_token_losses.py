@@ -1,0 +1,125 @@
+"""Losses over a vocabulary: their definitions, in parts as in one, and with the likeliest tokens alone."""
+
+import importlib
+import importlib.util
+
+import pytest
+import torch
+
+from studio.distill import losses, top_answers
+from studio.distill.objective import of_one_width
+from studio.models.features import Outputs
+
+generator = torch.Generator().manual_seed(1)
+STUDENT, TEACHER = (scale * torch.randn(40, 30, generator=generator) for scale in (1, 2))
+DEFINED = {
+    "token_soft_target": lambda p, q: p * (p / q).log(),
+    "reverse_kl": lambda p, q: q * (q / p).log(),
+    "jensen_shannon": lambda p, q: (p * (2 * p / (p + q)).log() + q * (2 * q / (p + q)).log()) / 2,
+    "skewed_kl": lambda p, q: p * (p / (0.1 * p + 0.9 * q)).log(),
+    "total_variation": lambda p, q: (p - q).abs() / 2,
+}
+
+
+def softened(logits, temperature):
+    return (logits.double() / temperature).softmax(-1)
+
+
+@pytest.mark.parametrize("name", DEFINED)
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_each_is_its_definition(name, temperature):
+    wanted = DEFINED[name](softened(TEACHER, temperature), softened(STUDENT, temperature)).sum(-1).mean()
+    found = getattr(losses, f"{name}_loss")(STUDENT, TEACHER, temperature)
+    assert found.item() == pytest.approx(float(wanted) * temperature**2, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", DEFINED)
+def test_in_parts_values_and_gradients_are_the_same(name, monkeypatch):
+    def of(size):
+        monkeypatch.setattr(losses, "AT_ONCE", size)
+        logits = STUDENT.clone().requires_grad_()
+        value = getattr(losses, f"{name}_loss")(logits, TEACHER, torch.full((40, 1), 2.0))
+        value.backward()
+        return value.detach(), logits.grad
+
+    whole, parts = of(10**6), of(7 * 30)
+    torch.testing.assert_close(whole, parts)
+
+
+def kept(logits, temperature, count):
+    values, index, counts, tail = top_answers.keep(logits, temperature, count)
+    ends = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+    answers = top_answers.TopAnswers(values, index, tail, ends, torch.tensor([0, len(tail)]))
+    return answers.of(torch.zeros(1, dtype=torch.long))
+
+
+def top_k(student, answer, temperature=1.0):
+    return losses.top_k_soft_target_loss(student, *answer, temperature)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_with_a_tail_it_is_the_kl_over_the_kept_tokens_and_one_for_all_others(temperature):
+    answer = kept(TEACHER, temperature, 5)
+    p, q = softened(TEACHER, temperature), softened(STUDENT, temperature)
+    inside = torch.zeros_like(p, dtype=torch.bool).scatter(-1, p.topk(5).indices, True)
+    rest_p, rest_q = ((values * ~inside).sum(-1) for values in (p, q))
+    wanted = (p * (p / q).log() * inside).sum(-1) + rest_p * (rest_p / rest_q).log()
+    assert top_k(STUDENT, answer, temperature).item() == pytest.approx(float(wanted.mean()) * temperature**2, rel=1e-4)
+
+
+def test_with_a_tail_it_is_0_for_equal_answers_and_never_above_the_whole_kl():
+    assert top_k(TEACHER, kept(TEACHER, 1.0, 5)).item() == pytest.approx(0, abs=1e-5)
+    whole = losses.token_soft_target_loss(STUDENT, TEACHER, 1.0).item()
+    assert 0 < top_k(STUDENT, kept(TEACHER, 1.0, 5)).item() < whole
+    assert top_k(STUDENT, kept(TEACHER, 1.0, 29)).item() == pytest.approx(whole, rel=1e-4)
+
+
+def test_with_every_token_kept_value_and_gradient_are_those_of_the_whole_kl():
+    def gradient(loss):
+        logits = STUDENT.clone().requires_grad_()
+        loss(logits).backward()
+        return logits.grad
+
+    ours = gradient(lambda logits: top_k(logits, kept(TEACHER, 1.0, 30)))
+    torch.testing.assert_close(
+        ours, gradient(lambda logits: losses.token_soft_target_loss(logits, TEACHER, 1.0)), atol=1e-5, rtol=1e-3
+    )
+
+
+def test_renormalized_the_student_is_taught_that_the_others_never_come():
+    answer = kept(TEACHER, 1.0, 5)
+    logits = TEACHER.clone().requires_grad_()
+    losses.top_k_renormalized_top_k_loss(logits, answer.values, answer.tokens, 1.0).backward()
+    inside = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, answer.tokens, True)
+    assert (logits.grad[~inside] > 0).all()  # the teacher's own logits would be changed, although they are right
+    whole = losses.renormalized_top_k_loss(STUDENT, TEACHER, 2.0)
+    assert torch.equal(whole, losses.soft_target_loss(STUDENT, TEACHER, 2.0))
+
+
+def test_as_many_tokens_are_kept_as_hold_nearly_all():
+    sure, unsure = torch.tensor([9.0, 1, 0, 0, -3, -3]), torch.zeros(6)
+    answer = kept(torch.stack([sure, unsure]), 1.0, None)
+    assert answer.values.isfinite().sum(-1).tolist() == [1, 6]
+    assert answer.values[0, 0].exp() + answer.tail[0].exp() == pytest.approx(1)
+
+
+def test_a_vocabulary_that_is_filled_up_is_cut_to_the_shorter():
+    filled = torch.cat([TEACHER, torch.full((40, 6), -20.0)], dim=1)
+    student, teacher = of_one_width(Outputs(STUDENT), Outputs(filled))
+    assert torch.equal(teacher.logits, TEACHER)
+    student, teacher = of_one_width(Outputs(torch.cat([STUDENT, STUDENT], 1)), Outputs(TEACHER))
+    assert torch.equal(student.logits, STUDENT)
+    answer = kept(filled.flip(-1), 1.0, 36)
+    _, cut = of_one_width(Outputs(STUDENT), Outputs(answer.values, index=answer.tokens, tail=answer.tail))
+    assert int(cut.index.max()) < 30
+    assert (cut.logits.isinf().sum(-1) == 6).all()
+
+
+def test_they_are_those_of_trl():
+    trl = importlib.import_module("trl.experimental.gkd") if importlib.util.find_spec("trl") else None
+    if trl is None:
+        pytest.skip("a comparison for developers: TRL is not installed")
+    theirs = trl.GKDTrainer.generalized_jsd_loss
+    for beta, name in ((0.0, "token_soft_target"), (0.5, "jensen_shannon"), (1.0, "reverse_kl")):
+        found = theirs(STUDENT.unsqueeze(0), TEACHER.unsqueeze(0), beta=beta, reduction="none").sum(-1).mean()
+        assert getattr(losses, f"{name}_loss")(STUDENT, TEACHER, 1.0).item() == pytest.approx(float(found), rel=1e-5)

@@ -1,0 +1,208 @@
+"""Language models: what counts of a text, a prompt and a chat, how it is measured, what is compared."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from studio import tasks
+from studio.config.reading import parse_config
+from studio.data import documents
+from studio.data.cleaning import NO_ANSWER, clean
+from studio.data.columns import Columns, fitting, guess_columns
+from studio.data.folder import build
+from studio.data.uploads import Upload, read
+from studio.errors import ConfigError, DataError
+from studio.models.layers import cut_layers
+from studio.models.model import Problem
+from studio.models.opening import build as build_model
+from studio.tasks import encoded_tokens
+from studio.tasks.positions import PositionLogits
+
+TASK = tasks.get("language-model")
+TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}{% if message.role == 'assistant' %}"
+    "</s>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model("gpt-tiny", Problem(TASK.name, [], TASK.unlabelled(["Once upon a time."]), 16))
+
+
+def encoded(model, values, length=16):
+    return TASK.encode(TASK.unlabelled(values), model.processor, model.network.config, length)
+
+
+def counted(model, found):
+    return model.processor.decode(found.labels)
+
+
+def test_every_token_of_a_text_counts_once_however_many_blocks_it_takes(model):
+    text = "abcdefghijklmnopqrstuvwxyz" * 2
+    found = encoded(model, [text])
+    assert len(found) > 3
+    assert int(found.lengths.max()) == 16
+    assert counted(model, found) == text + "</s>"
+    assert found.size.tolist() == [52]
+    assert found.cut.tolist() == [0]
+
+
+def test_a_position_is_told_from_the_token_before_it(model):
+    found = encoded(model, ["abc", "defgh"])
+    rows = torch.tensor([1, 0])
+    batch = found.batch(rows)
+    one_hot = torch.nn.functional.one_hot(batch["input_ids"], 300).float()
+    positions = found.positions(one_hot, rows)
+    assert model.processor.decode(positions.labels) == "defgh</s>abc</s>"
+    assert model.processor.decode(positions.logits.argmax(-1)) == "<s>defgh<s>abc"
+    assert positions.row.tolist() == [0] * 6 + [1] * 4
+
+
+def test_of_a_prompt_nothing_counts_and_the_end_of_an_answer_does_though_it_is_padding_too(model):
+    assert model.processor.pad_token == model.processor.eos_token
+    found = encoded(model, [("2+2=", "4!")])
+    assert counted(model, found) == "4!</s>"
+    assert found.size.tolist() == [2]
+
+
+def test_an_answer_that_is_cut_says_how_much_is_missing_and_is_measured_by_what_is_left(model):
+    found = encoded(model, [("ask?", "0123456789ABCDEF")])
+    assert found.cut.tolist() == [7]
+    assert counted(model, found) == "0123456789"
+    assert found.size.tolist() == [9]  # of 17 tokens, the end among them, 10 are left
+
+
+@pytest.mark.parametrize("template", [None, TEMPLATE])
+def test_of_a_chat_what_the_assistant_says_counts(model, monkeypatch, template):
+    monkeypatch.setattr(model.processor, "chat_template", template)
+    chat = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yo."},
+        {"role": "user", "content": "Go on"},
+        {"role": "assistant", "content": "No."},
+    ]
+    assert counted(model, encoded(model, [chat], 200)) == "Yo.</s>No.</s>"
+    assert counted(model, encoded(model, [("Hi", "Yo.")], 200)) == "Yo.</s>"
+
+
+def test_what_is_told_of_a_position_is_what_its_logits_say(model):
+    found = encoded(model, ["Once upon a time."], 64)
+    rows = torch.arange(1)
+    positions = found.positions(model.network(**found.batch(rows)).logits.detach(), rows)
+    told = found.told(positions)
+    log_p = positions.logits.log_softmax(-1)
+    assert told[:, 0].sum() == pytest.approx(-float(TASK.label_loss(positions.logits, positions.labels)) * len(told))
+    assert told[:, 1].tolist() == log_p.argmax(-1).tolist()
+    assert told[:, 2].tolist() == pytest.approx((-(log_p.exp() * log_p).sum(-1)).tolist(), rel=1e-4)
+
+
+def test_the_measures_are_their_definitions_and_add_up_over_documents(model):
+    found = encoded(model, ["Once upon a time, there was a cat.", "It sat."])
+    told = torch.zeros(len(found.labels), 3)
+    told[:, 0] = math.log(0.25)
+    told[:, 1] = found.labels
+    told[::2, 1] = -1
+    logits = PositionLogits(told, found.offsets)
+    statistics = TASK.statistics(logits, found, logits)
+    assert statistics.shape == (2, 7)
+    tokens, size = 34 + 7 + 2, 34 + 7
+    measured = TASK.targets.measure(statistics)
+    assert measured["bits_per_byte"] == pytest.approx(-2 * tokens / size)
+    assert measured["perplexity"] == pytest.approx(-4)
+    assert measured["first_choice"] == pytest.approx(sum(1 for place in range(tokens) if place % 2) / tokens)
+    assert measured["agreement"] == 1
+    assert TASK.measures[0].written(measured["bits_per_byte"]) == f"{2 * tokens / size:.3f}"
+
+
+def test_the_floor_is_each_token_as_often_as_it_comes(model):
+    found = encoded(model, ["aab"], 64)
+    told = torch.zeros(len(found.labels), 3)
+    statistics = TASK.statistics(PositionLogits(told, found.offsets), found)
+    labels = found.labels.numpy()
+    shares = np.array([(labels == label).mean() for label in labels])
+    floor = TASK.targets.reference(statistics, 0).floor("bits_per_byte")
+    assert floor == pytest.approx(np.log2(shares).sum() / 3)
+
+
+def test_a_text_file_becomes_passages_that_keep_their_order(tmp_path):
+    file = tmp_path / "play.txt"
+    file.write_text("\n\n".join(f"Speaker {number}:\n{'word ' * 60}" for number in range(200)))
+    found = read(file)
+    assert fitting(found) == [TASK.name]
+    assert "".join(found.table["text"]) == file.read_text()
+    assert list(found.table["split"]) == sorted(found.table["split"], key=["train", "validation", "test"].index)
+    splits = build(clean(found, guess_columns(found), TASK.name))
+    assert {name: len(rows) for name, rows in splits.items()} == {"train": 23, "validation": 3, "test": 3}
+
+
+def test_documents_end_at_their_sign_and_are_split_by_chance():
+    table, _ = documents.table("One story.\n<|endoftext|>\nAnother.\n\nIt goes on.\n<|endoftext|>\n")
+    assert list(table["text"]) == ["One story.", "Another.\n\nIt goes on."]
+    assert set(table["split"]) == {""}
+
+
+def chats(rows):
+    asked = [f"Question {row // 2}" for row in range(rows)]
+    told = [[{"from": "human", "value": text}, {"from": "gpt", "value": f"Answer {row}"}] for row, text in enumerate(asked)]
+    return Upload("table", pd.DataFrame({"conversations": list(map(json.dumps, told))}, dtype=object))
+
+
+def test_chats_that_begin_alike_stay_on_one_side():
+    upload = chats(60)
+    assert fitting(upload)[0] == TASK.name
+    splits = build(clean(upload, guess_columns(upload), TASK.name))
+    sides = [{json.loads(row)[0]["content"] for row in rows["text"]} for rows in splits.values()]
+    assert sum(map(len, sides)) == 30
+    assert not sides[0] & (sides[1] | sides[2])
+    assert len(set.union(*sides)) == 30
+
+
+def test_prompts_without_an_answer_are_left_out_and_counted():
+    table = pd.DataFrame({"prompt": [f"Ask {row}" for row in range(30)], "completion": ["", *["Yes"] * 29]}, dtype=object)
+    upload = Upload("table", table)
+    assert fitting(upload)[0] == TASK.name
+    rows = clean(upload, guess_columns(upload), TASK.name)
+    assert [(refused.reason, refused.count) for refused in rows.refused] == [(NO_ANSWER, 1)]
+    assert len(rows.table) == 29
+
+
+def test_of_alpaca_files_what_belongs_to_an_instruction_is_read_with_it():
+    table = pd.DataFrame([{"instruction": "Sum up", "input": "Long text", "output": "Short"}] * 20, dtype=object)
+    columns = guess_columns(Upload("table", table), TASK.name)
+    assert (columns.input, columns.pair, columns.label) == ("instruction + input", "output", None)
+
+
+def test_a_chat_in_which_nobody_answers_is_refused():
+    table = pd.DataFrame({"messages": [json.dumps([{"role": "user", "content": "Hi"}])] * 20}, dtype=object)
+    with pytest.raises(DataError, match="nobody answers"):
+        clean(Upload("table", table), Columns("messages", None), TASK.name)
+
+
+def test_layers_of_a_writer_are_cut_with_their_weights(model):
+    student = cut_layers(model, 1)
+    kept = student.network.state_dict()
+    assert torch.equal(kept["model.layers.0.mlp.up_proj.weight"], model.network.model.layers[1].mlp.up_proj.weight)
+    assert torch.equal(kept["model.embed_tokens.weight"], kept["lm_head.weight"])
+
+
+def test_settings_that_suit_a_writer_are_taken_where_nobody_chose_others():
+    names = {"dataset": "d", "teacher": "builtin/gpt-base", "student": "builtin/gpt-tiny"}
+    assert tasks.resolved(parse_config(names), TASK, 0).temperature == 1
+    assert tasks.resolved(parse_config({**names, "temperature": 4}), TASK, 0).temperature == 4
+    with pytest.raises(ConfigError, match="cannot be made smaller by quantize"):
+        tasks.resolved(parse_config({**names, "plan": "distill, quantize"}), TASK, 0)
+    with pytest.raises(ConfigError, match="dkd"):
+        tasks.resolved(parse_config({**names, "terms": "dkd"}), TASK, 0)
+
+
+def test_little_text_is_read_as_bytes_and_nothing_is_unknown(model):
+    text = "Zoë ☃ 日本"
+    assert len(model.processor) == encoded_tokens.BYTES + 2
+    found = encoded(model, [text], 64)
+    assert counted(model, found) == text + "</s>"
+    assert len(found.labels) == len(text.encode()) + 1
