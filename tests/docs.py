@@ -23,7 +23,7 @@ from tests.bench.imports import rows
 ROOT = Path(__file__).parents[1]
 WIDTH = 120
 REGION = re.compile(r"(<!-- generated: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-KINDS = {"class": "classes", "multi_label": "several labels", "number": "numbers"}
+KINDS = {"class": "classes", "multi_label": "several labels", "number": "numbers", "token": "tokens"}
 
 
 def summary(file: Path) -> str:

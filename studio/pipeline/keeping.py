@@ -8,6 +8,7 @@ from studio.events import KeptAnswers, Role
 from studio.home import Home
 from studio.kept import answers
 from studio.tasks import Encoded, Task
+from studio.tasks.encoded_tokens import EncodedTokens
 from studio.tasks.positions import PositionLogits
 
 
@@ -23,6 +24,9 @@ def keep(
 def said(task: Task, logits: PositionLogits, rows: Encoded) -> answers.Answers:
     """The answers to rows as they are kept."""
     targets = task.targets
+    if isinstance(rows, EncodedTokens):
+        rows = rows.to(torch.device("cpu")).whole_rows()
+        logits = logits._replace(offsets=rows.offsets)
     logits = PositionLogits(logits.values.float().cpu(), logits.offsets.cpu(), logits.one_per_row)
     labelled = torch.zeros(len(rows), dtype=torch.bool)
     labelled[transfer_set.labelled(rows, task)] = True

@@ -91,6 +91,20 @@ class EncodedTokens:
         """(p, 3): `TOLD` of each position, all that is measured; logits of a whole split would fill the memory."""
         return torch.cat([_told(*part) for part in _parts(positions)]) if len(positions.logits) else torch.empty(0, 3)
 
+    def whole_rows(self) -> "EncodedTokens":
+        """The same positions by the rows of the data set in place of blocks: to be measured, not to be read."""
+        rows = torch.arange(len(self.size))
+        blocks = torch.bincount(self.row, minlength=len(rows))
+        first = blocks.cumsum(0) - blocks
+        positions = torch.zeros_like(rows).index_add(0, self.row, self.offsets[1:] - self.offsets[:-1])
+        return replace(
+            self,
+            starts=self.starts[first],
+            lengths=torch.zeros_like(rows).index_add(0, self.row, self.lengths),
+            offsets=torch.cat([self.offsets[:1], positions.cumsum(0)]),
+            row=rows,
+        )
+
     def to(self, device: torch.device) -> "EncodedTokens":
         names = ("tokens", "starts", "lengths", "labels", "places", "offsets", "row", "size", "cut")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})

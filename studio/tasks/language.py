@@ -44,6 +44,7 @@ ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assi
 
 SPEAKERS = ("system", "user", "assistant", "tool")
 DOCUMENTS = "documents"
+FORMS = ("text", "answer", "chat")
 ITSELF = "text"
 """What stands in the column of labels: a text is its own."""
 
@@ -217,6 +218,8 @@ def _plain(cell: object) -> str:
 def _checked(value: Any) -> tuple[Any, Any]:
     if isinstance(value, str):
         return value, ""
+    if isinstance(value, list | tuple) and len(value) == 3 and value[2] in FORMS:
+        return (value[0] or value[1], value[1] if value[0] else "")  # a row of a saved data set
     if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(part, str) for part in value):
         return value[0], value[1]
     if messages(value) is not None:
@@ -326,6 +329,28 @@ class NextTokens:
 
     def right(self, statistics: np.ndarray) -> np.ndarray:
         raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")
+
+    def solved(self, statistics: np.ndarray) -> np.ndarray:
+        """At most of its tokens the likeliest one is right."""
+        most: np.ndarray = 2 * statistics[:, 3] > statistics[:, 1]
+        return most
+
+    def losses(self, logits: PositionLogits, encoded: Encoded) -> Tensor:
+        """Cross-entropy, in nats, mean over the tokens of a row."""
+        from studio.tasks.positions import mean_of_rows
+
+        return mean_of_rows(-logits.values[:, 0], logits.offsets)
+
+    def confidence(self, logits: PositionLogits) -> Tensor:
+        """A text has no answer that could be right."""
+        import torch
+
+        return torch.full((len(logits.offsets) - 1,), math.nan)
+
+    def as_labels(self, logits: PositionLogits) -> Any:
+        import pyarrow
+
+        return pyarrow.array([0] * (len(logits.offsets) - 1), pyarrow.int64())
 
     def reference(self, statistics: np.ndarray, classes: int) -> Reference:
         """Each token as often as it comes, wherever it stands: what is known without reading what stands before."""

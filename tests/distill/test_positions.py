@@ -47,6 +47,9 @@ class Words:
     def batch(self, rows: Tensor) -> dict[str, Tensor]:
         return {"values": self.values[rows]}
 
+    def told(self, positions: Positions) -> Tensor:
+        return positions.logits
+
     def positions(self, logits: Tensor, rows: Tensor) -> Positions:
         words = places_of(rows, self.offsets)
         counts = self.offsets[rows + 1] - self.offsets[rows]

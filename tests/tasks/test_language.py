@@ -148,7 +148,9 @@ def test_documents_end_at_their_sign_and_are_split_by_chance():
 
 def chats(rows):
     asked = [f"Question {row // 2}" for row in range(rows)]
-    told = [[{"from": "human", "value": text}, {"from": "gpt", "value": f"Answer {row}"}] for row, text in enumerate(asked)]
+    told = [
+        [{"from": "human", "value": text}, {"from": "gpt", "value": f"Answer {row}"}] for row, text in enumerate(asked)
+    ]
     return Upload("table", pd.DataFrame({"conversations": list(map(json.dumps, told))}, dtype=object))
 
 
@@ -163,7 +165,9 @@ def test_chats_that_begin_alike_stay_on_one_side():
 
 
 def test_prompts_without_an_answer_are_left_out_and_counted():
-    table = pd.DataFrame({"prompt": [f"Ask {row}" for row in range(30)], "completion": ["", *["Yes"] * 29]}, dtype=object)
+    table = pd.DataFrame(
+        {"prompt": [f"Ask {row}" for row in range(30)], "completion": ["", *["Yes"] * 29]}, dtype=object
+    )
     upload = Upload("table", table)
     assert fitting(upload)[0] == TASK.name
     rows = clean(upload, guess_columns(upload), TASK.name)
