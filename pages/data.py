@@ -140,6 +140,7 @@ def map_columns(upload: Any, task: tasks.Task, key: str) -> Any:
     if missing:
         st.info(f"Choose a column for: {', '.join(missing)}.", icon=":material/info:")
         return None
+    roles.setdefault("label", None)  # of a task whose rows are their own labels
     return Columns(**roles, separator=choose_separator(upload, task, roles["label"], key))  # type: ignore[arg-type]
 
 
@@ -196,10 +197,13 @@ def show_report(report: Any, task: tasks.Task) -> None:
             st.warning(escape(warning), icon=":material/warning:")
     else:
         st.caption("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels.")
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.markdown("**Rows per range**" if task.kind == "number" else "**Rows per label**")
-        show_classes(report.classes, task)
+    left, right = st.columns([3, 2] if report.classes else [2, 3], gap="large")
+    if report.classes:
+        with left:
+            st.markdown("**Rows per range**" if task.kind == "number" else "**Rows per label**")
+            show_classes(report.classes, task)
+    else:
+        right = left
     with right:
         if report.words:
             st.markdown("**Words per text**")
@@ -209,7 +213,7 @@ def show_report(report: Any, task: tasks.Task) -> None:
 def in_a_sentence(report: Any, task: tasks.Task) -> str:
     """What somebody would say who was asked what is in the file."""
     parts = [f"{report.rows:,} rows"]
-    if task.kind != "number":
+    if task.kind != "number" and report.classes:
         parts.append(f"{len(report.classes):,} labels")
     parts += [
         f"{number:,} {words}"
@@ -398,7 +402,7 @@ def data_card(row: DatasetRow) -> None:
     users = store.users_of_dataset(row)
     with st.container(border=True, height="stretch", key=f"card-data-{row.id}"):
         st.subheader(escape(row.name), anchor=False)
-        labels = "" if task.kind == "number" else f" · {len(row.labels):,} labels"
+        labels = "" if task.kind == "number" or not row.labels else f" · {len(row.labels):,} labels"
         parts = " · ".join(f"{number:,} {split}" for split, number in row.splits.items())
         st.caption(f"{task.title}{labels} · {parts} rows · {made(row)}")
         st.caption(f"Used by {len(users)} run{'s' if len(users) > 1 else ''}." if users else "Not used yet.")

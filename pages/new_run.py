@@ -72,7 +72,7 @@ def choose_data(start: RunConfig | None) -> DatasetRow | None:
                        label_visibility="collapsed")  # fmt: skip
     parts = ", ".join(f"{number:,} {split}" for split, number in row.splits.items())
     task = tasks.get(row.task, row.multi_label)
-    labels = "" if task.kind == "number" else f"{len(row.labels)} labels · "
+    labels = "" if task.kind == "number" or not row.labels else f"{len(row.labels)} labels · "
     st.caption(f"{task.title} · {labels}{parts} rows")
     return row
 
@@ -147,8 +147,9 @@ def show_models(teacher: str | None, student: str | None, parameters: dict[str, 
 # --- everything else
 
 
-def first_values(start: RunConfig | None) -> dict[str, Any]:
-    """The values that the widgets show at first: a preset's, or those of the run that is started again."""
+def first_values(start: RunConfig | None, task: tasks.Task) -> dict[str, Any]:
+    """The values that the widgets show at first: a preset's with what suits the task, or those of the run that is
+    started again."""
     first = None if start else "Balanced"
     preset = st.segmented_control("How long", list(PRESETS), default=first, key="preset",
                                   label_visibility="collapsed") or first  # fmt: skip
@@ -156,12 +157,17 @@ def first_values(start: RunConfig | None) -> dict[str, Any]:
         st.caption(f"Settings copied from run {st.query_params['from']}.")
         return start.model_dump() if start else {}
     st.caption(PRESET_HELP[preset])
-    if st.session_state.get("preset-shown") != preset:
-        st.session_state["preset-shown"] = preset
-        for name, value in PRESETS[preset].items():
-            st.session_state[f"setting-{name}"] = 0 if value is None else value
     plain = {name: field.default for name, field in RunConfig.model_fields.items()}
-    return (start.model_dump() if start else plain) | PRESETS[preset]
+    values = PRESETS[preset] | dict(task.usual)
+    shown = (preset, task.name if task.usual else "")
+    if st.session_state.get("preset-shown", (None, "")) != shown:
+        before = st.session_state.get("preset-shown", (None, ""))
+        if before[1] and not task.usual:  # what suited another task alone
+            values |= {name: plain[name] for name in tasks.get(before[1]).usual if name not in values}
+        st.session_state["preset-shown"] = shown
+        for name, value in values.items():
+            st.session_state[f"setting-{name}"] = 0 if value is None else value
+    return (start.model_dump() if start else plain) | values
 
 
 def now(name: str, defaults: dict[str, Any]) -> Any:
@@ -215,7 +221,7 @@ def choose_all(dataset: DatasetRow, start: RunConfig | None) -> tuple[str | None
     learned = start.replay if start else learned_before(student)
     values: dict[str, Any] = {"replay": choose_replay(student, dataset, store.datasets(), learned)}
     st.subheader("3 · How long may it learn?", anchor=False)
-    defaults = first_values(start)
+    defaults = first_values(start, task)
     values |= three_knobs(defaults) | training(defaults)
     with st.expander("**Method** · what the student imitates", key="fold-method"):
         values |= choose_method(task, dataset, start)

@@ -120,7 +120,8 @@ def learned() -> str:
 
 def _columns(task: Task) -> str:
     named = (*task.inputs.columns, task.targets.column)
-    return ", ".join(column.title + ("" if column.required else " (may be left out)") for column in named)
+    there = [column for column in named if column is not None]
+    return ", ".join(column.title + ("" if column.required else " (may be left out)") for column in there)
 
 
 def _measures(task: Task) -> str:
