@@ -12,7 +12,6 @@ import ast
 import itertools
 import json
 import re
-import string
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -35,12 +34,15 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "studio" / "language"
 ONE, TWO = ("_", "N_", "translated"), ("counted",)
 """Functions that are handed a text, and those that are handed its two forms."""
-NOT_SHOWN = ("studio/cli", "studio/language", "studio/api", "studio/store/migrations.py")
+NOT_SHOWN = ("studio/cli", "studio/language", "studio/api", "studio/store/migrations.py", "studio/config/run.py")
 WHOLE = ("verdict.py", "cautions.py", "next_step.py")
 """Files whose phrases are shown, too: they are put together to sentences."""
 WORDS = ("better", "worse", "teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
          "channels", "neurons or channels")  # fmt: skip
 """Single words that the engine puts into its sentences."""
+PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} threads", "{device}, {threads} thread",
+          "{train} train, {validation} validation, {test} test")  # fmt: skip
+"""What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
 
 
@@ -68,6 +70,7 @@ def keys() -> dict[Key, str]:
         told = [*handed(tree), *(engine(tree, file.name) if is_engine(name) else ())]
         told = [key for key in told if key.context is None or key.text not in plain]
         found |= {key: name for key in told if key not in found}
+    found |= {Key(form, context=CONTEXT): "a registry" for form in (*said(), *PIECES)}
     return found | {Key(text): "a registry" for text in plain if text and Key(text) not in found}
 
 
@@ -134,6 +137,14 @@ def _of_task(task: tasks.Task) -> Iterator[str]:
 # --- forms of the engine's sentences
 
 
+def said() -> Iterator[str]:
+    """What sentences say of a model by its measure."""
+    for task in tasks.TASKS.values():
+        several = task.multi_label_targets.measures if task.multi_label_targets else ()
+        for measure in (*task.measures, *several):
+            yield measure.said(0.5).replace(measure.written(0.5), "{value}")
+
+
 def is_engine(name: str) -> bool:
     return name.startswith("studio/") and not name.startswith(NOT_SHOWN)
 
@@ -156,9 +167,9 @@ def engine(tree: ast.AST, file: str) -> Iterator[Key]:
 
 
 def _is_code(form: str) -> bool:
-    """SQL, a pattern, or a form that fixes hardly a word."""
+    """SQL, a line of the server's log, or a form that fixes hardly a word."""
     fixed = re.sub(r"\{\w*\}", "", form)
-    return bool(re.match(r"(SELECT|UPDATE|INSERT|DELETE|CREATE|ALTER) ", form)) or not re.search("[A-Za-z]{2}", fixed)
+    return bool(re.search(r"^[A-Z]{6} |%[sr]|%\.\d", form)) or not re.search("[A-Za-z]{2}", fixed)
 
 
 def _written(node: ast.AST) -> Iterator[str]:
@@ -221,7 +232,7 @@ def places(text: str) -> set[str]:
     >>> sorted(places("{low} to {high:.1f}")), places("50 % of it")
     (['high', 'low'], set())
     """
-    return {name for _, name, *_ in string.Formatter().parse(text) if name is not None}
+    return set(re.findall(r"\{(\w+)(?:[:!][^{}]*)?\}", text))
 
 
 def write(language: str, told: dict[Key, str]) -> None:

@@ -130,9 +130,9 @@ def _few_rows(table: pd.DataFrame) -> list[Finding]:
     if rows >= FEW_TEST_ROWS or rows == 0:
         return []
     points = 196 * math.sqrt(0.25 / rows)
-    about = "" if given else "about "
     message = (
-        f"With {about}{rows} test rows a share can be off by {points:.0f} points: small differences will not show."
+        f"With {'' if given else 'about '}{rows} test rows a share can be off by {points:.0f} points: small "
+        "differences will not show."
     )
     return [Finding(kind="few_test_rows", message=message, count=rows)]
 
