@@ -14,12 +14,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages._access import content_policy, why_not_to_start
-from pages._door import Door
+from pages._door import Door, sender
 from studio.home import Home
+from studio.serve.studio import interface
+from studio.service import playground
 from studio.service.runtime import Runtime
 from studio.store.store import Store
 
@@ -64,6 +66,7 @@ async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
         yield {"runtime": runtime}
     finally:
         runtime.stop()
+        playground.shared(runtime.home.root).close()
 
 
 def note(who: str, what: str, about: str) -> None:
@@ -78,6 +81,9 @@ if reason is not None:
 app = st.App(
     ROOT / "pages" / "_shell.py",
     lifespan=lifespan,
-    routes=[Route("/studio-assets/plotly.min.js", plotly_script)],
+    routes=[
+        Route("/studio-assets/plotly.min.js", plotly_script),
+        Mount("/api", app=interface(Home.from_environment(), sender)),
+    ],
     middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note)],
 )

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pages import _login as login
 from pages._access import allowed_hosts, has_login, is_allowed, is_guarded_elsewhere, needs_login, own_address
 from studio.errors import AccessError, StudioError
+from studio.serve.answers import UnknownTokenError, refusal
+from studio.service import people
 from studio.service.people import Person
 
 Note = Callable[[str, str, str], None]
@@ -20,6 +22,9 @@ Note = Callable[[str, str, str], None]
 
 OPEN = ("/_stcore/health", "/auth/login", login.LOGOUT, login.CALLBACK)
 """What a stranger may ask for: whether the server lives, and the login."""
+
+PROGRAMS = "/api/"
+"""Below this programs ask, with a token in place of a login; whether a token works, is found out there."""
 
 NO_PAGES = ("/_stcore/", "/media/", "/static/", "/component/", "/studio-assets/", "/app/static/")
 """Below these no person looks for a page: a short answer is enough."""
@@ -31,6 +36,11 @@ PROXIED = (
     "docs/deploy.md shows."
 )
 NO_PROVIDER = "The studio is open to the network, and no login is set up."
+
+
+def sender(connection: HTTPConnection) -> Person | None:
+    """Who sends a request, without a token: whoever is signed in, or sits at this machine where no login is needed."""
+    return login.who(connection.cookies) if needs_login() else people.local()
 
 
 class Door:
@@ -119,6 +129,8 @@ def _before_login(connection: HTTPConnection) -> Response | None:
         return PlainTextResponse(NO_PROVIDER, 403)
     if path in OPEN:
         return None
+    if path.startswith(PROGRAMS) and is_page and "authorization" in connection.headers:
+        return None
     if path == login.SIGN_IN and is_page:
         return login.to_provider(connection)
     try:
@@ -131,6 +143,8 @@ def _before_login(connection: HTTPConnection) -> Response | None:
 
 
 def _refusal(connection: HTTPConnection, path: str, error: StudioError | None = None) -> Response:
+    if path.startswith(PROGRAMS):
+        return refusal(error or UnknownTokenError("This needs a token.", "Make one on Settings of the studio."))
     wants_page = connection.scope["type"] == "http" and connection.scope["method"] in ("GET", "HEAD")
     if wants_page and not path.startswith(NO_PAGES):
         return login.sign_in_page(connection, error)

@@ -12,7 +12,7 @@ from studio import tasks
 from studio.config.reading import bounds
 from studio.errors import StudioError
 from studio.pipeline.answers import Replies
-from studio.service.playground import Playground
+from studio.service import playground
 from studio.store.rows import DatasetRow, RunRow
 
 TEST_ROWS = 50
@@ -21,12 +21,6 @@ LARGEST_MB, LONGEST_TEXT = 20, 20_000
 ASKED, NUMBER = "playground-asked", "playground-number"
 
 home, store = get_home(), get_store()
-
-
-@st.cache_resource(show_spinner=False)
-def playground(path: str) -> Playground:
-    """One for all pages of this server; `path` is the home's."""
-    return Playground(home)
 
 
 @st.cache_data(show_spinner=False, max_entries=4, ttl=3600)
@@ -120,7 +114,7 @@ def ask(run: RunRow, task: tasks.Task) -> None:
     asked, label = st.session_state[ASKED]
     with errors_shown():
         with st.spinner("Asking the models; they are opened the first time …"):
-            found = playground(str(home.root)).ask(store, run.id, asked)
+            found = playground.shared(home.root).ask(store, run.id, asked)
         show(found, asked, label, run, task)
 
 

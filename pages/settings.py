@@ -9,6 +9,7 @@ import psutil
 import streamlit as st
 
 from pages import _pictures as pictures
+from pages import _tokens as tokens
 from pages._language import _
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._words import ago, escape, moment, size
@@ -76,6 +77,8 @@ if executor.nodes:
     with errors_shown():
         table(executor.nodes())
         st.caption("Runs are sent to these machines together with their data and models.")
+
+tokens.section()
 
 st.header("Experiment trackers", anchor=False)
 with errors_shown():

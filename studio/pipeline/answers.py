@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -77,19 +77,45 @@ def read_conversion(folder: Path) -> Conversion | None:
     return Conversion.model_validate(json.loads(file.read_text())) if file.is_file() else None
 
 
-class Question(BaseModel):
-    """One input, asked of some models of a run. Of an image `image` holds its file, of all else `value` what it is."""
+class _Asked(BaseModel):
+    """Whose models are asked; bytes travel in base64."""
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
     home: Home
     run_id: int
     config: RunConfig
-    roles: list[TrainedRole]
     labels: list[str]
     multi_label: bool = False
+
+
+class Question(_Asked):
+    """One input, asked of some models of a run. Of an image `image` holds its file, of all else `value` what it is."""
+
+    kind: Literal["question"] = "question"
+    roles: list[TrainedRole]
     value: Any = None
     image: bytes | None = None
+
+
+class Batch(_Asked):
+    """Inputs that one model of a run answers together: `images`, or `values` where they are none. Where `shares` is
+    set, it also says how likely each label is."""
+
+    kind: Literal["batch"] = "batch"
+    role: TrainedRole
+    values: list[Any] = []
+    images: list[bytes] = []
+    shares: bool = False
+
+
+class Batched(BaseModel):
+    """The answers to a batch in its order, and `shares` where they were asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    answers: list[dict[str, Any]]
+    shares: list[dict[str, float]] = []
 
 
 class Said(BaseModel):

@@ -7,13 +7,15 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Annotated
 
+from pydantic import Field, TypeAdapter
 from torch import nn
 
 from studio.errors import ModelError, StudioError
 from studio.events import Failed, TrainedRole
 from studio.models.model import Model
-from studio.pipeline.answers import Question, Replies, Said
+from studio.pipeline.answers import Batch, Batched, Question, Replies, Said
 from studio.pipeline.job import Answer
 from studio.pipeline.predict import Predictor, open_role
 
@@ -21,6 +23,8 @@ MOST_BYTES = 2 * 1024**3
 """Models that take more together are not kept open; the one that was not asked for longest goes first."""
 
 TIMED = 3
+
+_ASKED: TypeAdapter[Question | Batch] = TypeAdapter(Annotated[Question | Batch, Field(discriminator="kind")])
 
 
 class Opened:
@@ -30,7 +34,7 @@ class Opened:
         self.most_bytes = most_bytes
         self.known: OrderedDict[tuple[str, int, TrainedRole], Predictor] = OrderedDict()
 
-    def of(self, question: Question, role: TrainedRole) -> Predictor:
+    def of(self, question: Question | Batch, role: TrainedRole) -> Predictor:
         """The models of this role, opened now or before."""
         key = (str(question.home.root), question.run_id, role)
         if key not in self.known:
@@ -80,12 +84,21 @@ def _seconds(predictor: Predictor, value: object) -> Iterator[float]:
         yield time.perf_counter() - begun
 
 
-def answered(line: str, opened: Opened) -> Answer[Replies]:
-    """The answer to a question as a line of JSON."""
+def batched(batch: Batch, opened: Opened) -> Batched:
+    """What one model says of many inputs. Raises `ModelError` where it cannot be opened."""
+    answers, shares = opened.of(batch, batch.role).batch(batch.images or batch.values, batch.shares)
+    return Batched(answers=answers, shares=shares)
+
+
+def answered(line: str, opened: Opened) -> Answer[Replies] | Answer[Batched]:
+    """The answer to a question, or to a batch, as a line of JSON."""
     try:
-        return Answer(result=reply(Question.model_validate_json(line), opened))
+        asked = _ASKED.validate_json(line)
+        if isinstance(asked, Batch):
+            return Answer[Batched](result=batched(asked, opened))
+        return Answer[Replies](result=reply(asked, opened))
     except StudioError as error:
-        return Answer(failed=Failed.of(error))
+        return Answer[Replies](failed=Failed.of(error))
 
 
 def main() -> None:

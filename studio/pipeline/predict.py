@@ -51,6 +51,13 @@ class Predictor:
         """An answer for each value, as the task gives it: `{"label": …, "score": …}` where a row has one class."""
         return [answer for answers in self.stream(values) for answer in answers]
 
+    def batch(self, values: Sequence[Any], with_shares: bool) -> tuple[list[dict[str, Any]], list[dict[str, float]]]:
+        """The answers to values that fit into memory together, and for each how likely each label is; no such shares
+        where nobody wants them."""
+        task, labels = self.problem.task, self.problem.labels
+        logits = self._logits(task.unlabelled(values))
+        return task.answers(logits, labels), task.shares(logits, labels) if with_shares else []
+
     def one(self, value: Any) -> tuple[dict[str, Any], dict[str, float]]:
         """The answer to one value, and how likely each label is for it."""
         task, labels = self.problem.task, self.problem.labels

@@ -1,17 +1,20 @@
 """Try the models of a run: one input, asked of teacher, student and control in a process that keeps them open."""
 
+import functools
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from studio import tasks
 from studio.errors import WorkerError
 from studio.events import TrainedRole
 from studio.executors import local
 from studio.home import Home
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import Question, Replies
+from studio.pipeline.answers import Batch, Batched, Question, Replies
 from studio.pipeline.job import Answer
 from studio.service.predict import inputs
 from studio.store.store import Store
@@ -27,6 +30,12 @@ def roles(home: Home, run_id: int, has_control: bool) -> list[TrainedRole]:
     wanted: list[TrainedRole] = ["student", "control"] if has_control else ["student"]
     there = [role for role in wanted if home.model(run_id, role).is_dir() or home.quantized(run_id, role).is_dir()]
     return ["teacher", *there]
+
+
+@functools.cache
+def shared(root: Path) -> "Playground":
+    """The one of this process for a home: pages and programs ask the same models."""
+    return Playground(Home(root))
 
 
 class Playground:
@@ -55,6 +64,21 @@ class Playground:
         with self._asking:
             line = self._exchange(question.model_dump_json())
         return Answer[Replies].model_validate_json(line).result_or_raise()
+
+    def batch(
+        self, store: Store, run_id: int, role: TrainedRole, values: Sequence[Any], shares: bool = False
+    ) -> Batched:
+        """What one model of a run says of many values, as `predict.inputs` gives them; raises as `ask` does."""
+        run = store.run(run_id)
+        row = store.dataset_by_id(run.dataset_id)
+        are_images = tasks.get(row.task).modality == "image"
+        batch = Batch(
+            home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label, role=role,
+            values=[] if are_images else list(values), images=list(values) if are_images else [], shares=shares,
+        )  # fmt: skip
+        with self._asking:
+            line = self._exchange(batch.model_dump_json())
+        return Answer[Batched].model_validate_json(line).result_or_raise()
 
     def close(self) -> None:
         """End the process; the next question starts another."""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from studio import harmless, tasks
 from studio.data import joining
+from studio.data.zipped import is_image
 from studio.errors import DataError, ExportError, ModelError
 from studio.events import TrainedRole
 from studio.home import Home
@@ -59,7 +60,9 @@ def inputs(values: Sequence[Any], task: str) -> list[Any]:
     if isinstance(values, str | bytes | Mapping):
         raise DataError(f"predict takes a list of inputs, got {type(values).__name__}.", "Put it into a list: [input].")
     if tasks.get(task).modality == "image":
-        from studio.service.sources import image_bytes
+        if all(isinstance(value, bytes) and is_image(value) for value in values):
+            return list(values)
+        from studio.service.sources import image_bytes  # it opens `datasets`
 
         files = [Path(value) if isinstance(value, str) else value for value in values]
         return [image_bytes(value, f"Input {number}") for number, value in enumerate(files)]

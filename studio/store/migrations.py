@@ -128,6 +128,16 @@ FROM (
 """The first measure of a task decides, and is told first."""
 
 
+@MIGRATIONS()
+def m008_tokens(db: Database) -> None:
+    """What programs ask with: `hash` is that of the token, which is kept nowhere."""
+    db.conn.execute(
+        "CREATE TABLE tokens (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, hash TEXT NOT NULL UNIQUE,"
+        " role TEXT NOT NULL, made_by TEXT, created_at REAL NOT NULL, expires_at REAL NOT NULL, used_at REAL,"
+        " revoked_at REAL)"
+    )
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -155,6 +155,24 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
+class TokenRow:
+    """A token that programs ask with, without its secret. `made_by` is the address of who made it, None where nobody
+    had signed in; times are seconds since 1970."""
+
+    id: int
+    name: str
+    role: str
+    made_by: str | None
+    created_at: float
+    expires_at: float
+    used_at: float | None
+    revoked_at: float | None
+
+    def works(self, now: float) -> bool:
+        return self.revoked_at is None and now < self.expires_at
+
+
+@dataclass(frozen=True)
 class PhaseRow:
     """A phase of a run; `seconds` is None while it goes on. It was taken up at `first_step`, None before it says
     where it is."""

@@ -4,7 +4,8 @@ from studio.store.audit import Audit, Leases
 from studio.store.queue import Queue
 from studio.store.results import Results
 from studio.store.run_list import RunList
+from studio.store.tokens import Tokens
 
 
-class Store(Queue, RunList, Results, Audit, Leases):
+class Store(Queue, RunList, Results, Audit, Leases, Tokens):
     """All of the database at `path`, made when it is not there. Safe to share between threads."""

@@ -1,0 +1,103 @@
+"""Dynamic batching: what programs ask while a model works is put together into its next batch."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from studio.errors import DataError, StudioError
+
+Answer = Callable[[Any, list[Any]], Sequence[Any]]
+"""(whom, values) -> an answer for each value; called in a thread."""
+
+MOST_ROWS = 64
+"""Rows of a batch. More waits for the next one, so that nobody waits for somebody's thousand rows."""
+
+AT_ONCE = 2
+"""While a model answers one batch, the next one is made ready, and waits at its door."""
+
+
+class BusyError(StudioError):
+    """More is asked at once than can wait."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    whom: Hashable
+    values: list[Any]
+    answers: "asyncio.Future[list[Any]]"
+
+
+class Batcher:
+    """Puts together values for the same model, oldest first; at most `most_waiting` rows wait."""
+
+    def __init__(self, answer: Answer, most_rows: int = MOST_ROWS, most_waiting: int = 4096) -> None:
+        self.answer, self.most_rows, self.most_waiting = answer, most_rows, most_waiting
+        self._waiting: deque[_Waiting] = deque()
+        self._working: set[asyncio.Task[None]] = set()
+
+    async def ask(self, whom: Hashable, values: list[Any]) -> list[Any]:
+        """The answers to the values in their order. Raises `BusyError`, and what `answer` raises."""
+        if sum(len(one.values) for one in self._waiting) + len(values) > self.most_waiting:
+            raise BusyError(f"More than {self.most_waiting:,} rows wait already.", "Ask again in a second.")
+        parts = [values[start : start + self.most_rows] for start in range(0, len(values), self.most_rows)]
+        asked = [_Waiting(whom, part, asyncio.get_running_loop().create_future()) for part in parts]
+        self._waiting.extend(asked)
+        if len(self._working) < AT_ONCE:
+            task = asyncio.create_task(self._work())
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+        answers = await asyncio.gather(*(one.answers for one in asked))
+        return [answer for some in answers for answer in some]
+
+    async def _work(self) -> None:
+        while batch := self._next():
+            await self._answer(batch)
+
+    def _next(self) -> list[_Waiting]:
+        """What is asked of the model that somebody has waited for longest, as much as one batch holds."""
+        self._waiting = deque(one for one in self._waiting if not one.answers.done())  # whoever has gone wants nothing
+        batch: list[_Waiting] = []
+        rows = 0
+        for one in self._waiting:
+            if batch and (one.whom != batch[0].whom or rows + len(one.values) > self.most_rows):
+                continue
+            batch.append(one)
+            rows += len(one.values)
+        chosen = set(map(id, batch))
+        self._waiting = deque(one for one in self._waiting if id(one) not in chosen)
+        return batch
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        try:
+            answers = await run_in_threadpool(self.answer, batch[0].whom, [v for one in batch for v in one.values])
+        except DataError as error:
+            await self._one_by_one(batch, error)
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            _fail(batch, error)
+        else:
+            place = 0
+            for one in batch:
+                _settle(one, list(answers[place : place + len(one.values)]))
+                place += len(one.values)
+
+    async def _one_by_one(self, batch: list[_Waiting], error: DataError) -> None:
+        """An input that cannot be read is the fault of one of those who ask, not of all."""
+        if len(batch) == 1:
+            return _fail(batch, error)
+        for one in batch:
+            await self._answer([one])
+
+
+def _settle(one: _Waiting, answers: list[Any]) -> None:
+    if not one.answers.done():
+        one.answers.set_result(answers)
+
+
+def _fail(batch: list[_Waiting], error: Exception) -> None:
+    for one in batch:
+        if not one.answers.done():
+            one.answers.set_exception(error)

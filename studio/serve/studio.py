@@ -1,0 +1,166 @@
+"""The studio's interface for programs, below /api: runs, and answers of their models."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from studio import tasks
+from studio.errors import AccessError, StoreError
+from studio.home import Home
+from studio.serve import requests
+from studio.serve.answers import UnknownTokenError, application, told
+from studio.serve.batching import Batcher
+from studio.serve.openapi import Operation, document
+from studio.service import playground, tokens
+from studio.service.people import Person
+from studio.store.rows import RunRow
+from studio.store.store import Store
+
+MOST_LISTED = 100
+LARGEST_ID = 2**63 - 1
+SCHEME = "bearer "
+_REFUSED = {401: "The token is missing or does not work.", 403: "The token's role does not allow it."}
+OPERATIONS = (
+    Operation("GET", "/runs", "List runs.", requests.Runs, _REFUSED,
+              query=(("limit", f"At most so many, up to {MOST_LISTED}."), ("before", "Only runs before this one."))),
+    Operation("GET", "/runs/{run}", "Show a run.", requests.WholeRun, _REFUSED | {404: "There is no such run."}),
+    Operation("POST", "/runs/{run}/predict", "Ask a model of a run.", requests.RunAnswers, body=requests.Asking,
+              errors=_REFUSED | {
+                  404: "There is no such run.", 409: "The run has no such model yet.",
+                  413: "Too much at once: the message names the limit.", 422: "The request cannot be read.",
+                  429: "Too much waits already.", 503: "The models gave no answer.",
+              }),
+)  # fmt: skip
+
+Who = Callable[[Request], Person | None]
+"""Who sends a request without a token; None for a stranger."""
+
+
+class Interface:
+    """One server's interface: its home, and who may ask without a token."""
+
+    def __init__(self, home: Home, who: Who) -> None:
+        self.home, self.who = home, who
+        self.store = Store(home.database)
+        self.batcher = Batcher(self._answer)
+        self._task = functools.lru_cache(1_000)(self._task_of)  # the task of a run never changes
+
+    async def runs(self, request: Request) -> Response:
+        await self._person(request)
+        limit = min(_number(request, "limit") or MOST_LISTED, MOST_LISTED)
+        before = _number(request, "before") or LARGEST_ID
+        found = await run_in_threadpool(self._runs_before, before, limit + 1)
+        more = found[limit - 1].id if len(found) > limit else None
+        return told(requests.Runs(runs=found[:limit], next=more))
+
+    async def run(self, request: Request) -> Response:
+        await self._person(request)
+        return told(await run_in_threadpool(self._whole, _run_id(request)))
+
+    async def predict(self, request: Request) -> Response:
+        person, run_id = await self._person(request), _run_id(request)
+        task = self._task(run_id)
+        if tasks.get(task).modality == "image" and not person.has("member"):
+            raise AccessError("A viewer brings no images.", "Use a token of a member.")
+        asked = requests.parsed(requests.Asking, await requests.body(request))
+        values = requests.values(asked, task)
+        found = await self.batcher.ask((run_id, asked.model, asked.probabilities), values)
+        return told(requests.RunAnswers(
+            run=run_id, model=asked.model, answers=[answer for answer, _ in found],
+            probabilities=[shares for _, shares in found] if asked.probabilities else None,
+        ))  # fmt: skip
+
+    async def _person(self, request: Request) -> Person:
+        """Who asks; raises `UnknownTokenError` for a stranger."""
+        written = request.headers.get("authorization")
+        if written is None:
+            person = self.who(request)
+            if person is None:
+                raise UnknownTokenError(
+                    "This needs a token.", "Make one on Settings, and send it: Authorization: Bearer TOKEN."
+                )
+            return person
+        if not written.lower().startswith(SCHEME):
+            raise UnknownTokenError("Only bearer tokens are known.", "Send Authorization: Bearer TOKEN.")
+        try:
+            return await run_in_threadpool(tokens.person, self.store, written[len(SCHEME) :].strip())
+        except AccessError as error:
+            raise UnknownTokenError(error.message, error.cure) from error
+
+    def _answer(self, whom: Any, values: list[Any]) -> list[Any]:
+        run_id, role, shares = whom
+        found = playground.shared(self.home.root).batch(self.store, run_id, role, values, shares)
+        return list(zip(found.answers, found.shares if shares else [{}] * len(values), strict=True))
+
+    def _task_of(self, run_id: int) -> str:
+        return self.store.dataset_by_id(self.store.run(run_id).dataset_id).task
+
+    def _runs_before(self, before: int, limit: int) -> list[requests.Run]:
+        known = (run for run in self.store.runs(None, archived=True) if run.id < before)
+        return [requests.Run(**self._facts(run)) for run, _ in zip(known, range(limit), strict=False)]
+
+    def _facts(self, run: RunRow) -> dict[str, Any]:
+        config = run.config
+        return {
+            "id": run.id, "status": run.status, "dataset": config.dataset, "task": self._task(run.id),
+            "teacher": config.teacher, "student": config.student, "outcome": run.outcome, "verdict": run.verdict,
+            "models": playground.roles(self.home, run.id, config.control) if self._can_answer(run) else [],
+        }  # fmt: skip
+
+    def _can_answer(self, run: RunRow) -> bool:
+        return self.home.model(run.id, "student").is_dir()
+
+    def _whole(self, run_id: int) -> requests.WholeRun:
+        run = self.store.run(run_id)
+        results = [
+            requests.Result(model=one.role, split=one.split, measure=one.metric, value=one.value, low=one.low,
+                            high=one.high, rows=one.n)
+            for one in self.store.evaluations(run_id)
+        ]  # fmt: skip
+        return requests.WholeRun(
+            **self._facts(run), labels=self.store.dataset_by_id(run.dataset_id).labels,
+            config=run.config.model_dump(mode="json"), cautions=[one.sentence for one in run.cautions], results=results,
+        )  # fmt: skip
+
+
+def _run_id(request: Request) -> int:
+    number = str(request.path_params["run"])
+    if not number.isdecimal() or not 0 < int(number[:30]) <= LARGEST_ID:
+        raise StoreError(f"There is no run {number[:30]!r}.", "GET /api/runs lists them.")
+    return int(number)
+
+
+def _number(request: Request, name: str) -> int | None:
+    written = request.query_params.get(name)
+    if written is None:
+        return None
+    if not written.isdecimal() or not 0 < int(written[:30]) <= LARGEST_ID:
+        raise requests.wrong_number(name, written)
+    return int(written)
+
+
+def interface(home: Home, who: Who) -> Starlette:
+    """The application to mount at /api. It opens the store with the first request."""
+    opened = functools.cache(lambda: Interface(home, who))
+
+    def handler(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            answer: Response = await getattr(opened(), name)(request)
+            return answer
+
+        return handle
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(document("Distillation Studio", OPERATIONS, "/api", token=True))
+
+    methods = ("runs", "run", "predict")
+    return application([
+        *(Route(one.path, handler(name), methods=[one.method]) for one, name in zip(OPERATIONS, methods, strict=True)),
+        Route("/openapi.json", openapi),
+    ])  # fmt: skip
