@@ -1,5 +1,6 @@
 """Ask a run's models about inputs that nobody labelled."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,30 @@ def open_role(
         if isinstance(model.network, torch.nn.Module):
             model.network.to(device.torch_device).eval()
     return Predictor(models, config, problem, device)
+
+
+def open_exported(folder: Path, config: RunConfig) -> Predictor:
+    """The student of an unpacked export, by what stands in it alone: in int8 where its plan ended with that.
+
+    Raises `ModelError` where it cannot be opened.
+    """
+    quiet()
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        named = [str(name) for _, name in sorted(told["id2label"].items(), key=lambda pair: int(pair[0]))]
+        assert config.task is not None
+    except (OSError, ValueError, KeyError, AttributeError, AssertionError) as error:
+        raise ModelError(f"The export in {folder} does not say what it is: {error!r}.", "Export it again.") from error
+    multi_label = told.get("problem_type") == "multi_label_classification"
+    task = tasks.get(config.task, multi_label)
+    labels = [] if task.kind == "number" else named
+    problem = Problem(config.task, labels, task.unlabelled([]), config.max_length, multi_label)
+    device = Device(torch.device(devices.available()[0]), torch.float32)
+    int8 = folder / "int8"
+    model = _open_onnx(int8, problem) if int8.is_dir() else _trained(opening.open_folder(folder, problem), "student")
+    if isinstance(model.network, torch.nn.Module):
+        model.network.to(device.torch_device).eval()
+    return Predictor((model,), config, problem, device)
 
 
 def _open(config: RunConfig, run_id: int, role: TrainedRole, home: Home, problem: Problem) -> Iterator[Model]:

@@ -80,7 +80,7 @@ class Run(BaseModel):
 
 
 class Runs(BaseModel):
-    """Runs, the newest first; `next` is the `before` of the runs that follow, null at the end."""
+    """Runs, the newest first; `next` is the `skip` of the runs that follow, null at the end."""
 
     runs: list[Run]
     next: int | None

@@ -20,6 +20,7 @@ from studio.serve.openapi import Operation, document
 from studio.service import playground, tokens
 from studio.service.people import Person
 from studio.store.rows import RunRow
+from studio.store.run_list import Wanted
 from studio.store.store import Store
 
 MOST_LISTED = 100
@@ -28,7 +29,7 @@ SCHEME = "bearer "
 _REFUSED = {401: "The token is missing or does not work.", 403: "The token's role does not allow it."}
 OPERATIONS = (
     Operation("GET", "/runs", "List runs.", requests.Runs, _REFUSED,
-              query=(("limit", f"At most so many, up to {MOST_LISTED}."), ("before", "Only runs before this one."))),
+              query=(("limit", f"At most so many, up to {MOST_LISTED}."), ("skip", "Without the first so many."))),
     Operation("GET", "/runs/{run}", "Show a run.", requests.WholeRun, _REFUSED | {404: "There is no such run."}),
     Operation("POST", "/runs/{run}/predict", "Ask a model of a run.", requests.RunAnswers, body=requests.Asking,
               errors=_REFUSED | {
@@ -54,9 +55,9 @@ class Interface:
     async def runs(self, request: Request) -> Response:
         await self._person(request)
         limit = min(_number(request, "limit") or MOST_LISTED, MOST_LISTED)
-        before = _number(request, "before") or LARGEST_ID
-        found = await run_in_threadpool(self._runs_before, before, limit + 1)
-        more = found[limit - 1].id if len(found) > limit else None
+        skip = _number(request, "skip") or 0
+        found = await run_in_threadpool(self._runs_after, skip, limit + 1)
+        more = skip + limit if len(found) > limit else None
         return told(requests.Runs(runs=found[:limit], next=more))
 
     async def run(self, request: Request) -> Response:
@@ -101,9 +102,9 @@ class Interface:
     def _task_of(self, run_id: int) -> str:
         return self.store.dataset_by_id(self.store.run(run_id).dataset_id).task
 
-    def _runs_before(self, before: int, limit: int) -> list[requests.Run]:
-        known = (run for run in self.store.runs(None, archived=True) if run.id < before)
-        return [requests.Run(**self._facts(run)) for run, _ in zip(known, range(limit), strict=False)]
+    def _runs_after(self, skip: int, limit: int) -> list[requests.Run]:
+        found = self.store.find_runs(Wanted(archived=True), limit, skip)
+        return [requests.Run(**self._facts(one.run)) for one in found]
 
     def _facts(self, run: RunRow) -> dict[str, Any]:
         config = run.config

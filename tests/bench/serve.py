@@ -1,9 +1,9 @@
 """What serving costs beside bare inference: `python -m tests.bench.serve [--seconds 5] [--clients 32] [--json]`.
 
-So many clients ask `POST /api/runs/1/predict` one row at a time, each its next one as soon as it has its answer, and the
-server puts them together into batches. Beside it a process without server asks the same model about the same rows, 32 at
-a time. Both are measured in turn, several rounds; `rate_ratio` is the median of served to bare rows a second, `p95_ms`
-what 95 % of the answers took at most, `errors` answers that were none. It prints and asserts nothing.
+So many clients ask `POST /api/runs/1/predict` one row at a time, each its next one as soon as it has its answer, and
+the server puts them together into batches. Beside it a process without server asks the same model about the same rows,
+32 at a time. Both are measured in turn, several rounds; `rate_ratio` is the median of served to bare rows a second,
+`p95_ms` what 95 % of the answers took at most, `errors` answers that were none. It prints and asserts nothing.
 """
 
 import argparse

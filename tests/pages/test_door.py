@@ -51,7 +51,7 @@ class Answer:
         return dict(self.headers).get(name)
 
 
-def ask(path="/", cookie="", kind="http", method="GET", query="", answers=(), noted=None):
+def ask(path="/", cookie="", kind="http", method="GET", query="", answers=(), noted=None, **headers):
     """Send a request to the door; behind it stands a studio that answers 200 with the headers `answers`."""
     sent = []
 
@@ -64,8 +64,9 @@ def ask(path="/", cookie="", kind="http", method="GET", query="", answers=(), no
     def note(*entry):
         (noted if noted is not None else []).append(entry)
 
-    headers = [(b"host", b"studio.example"), (b"cookie", cookie.encode())]
-    scope = {"type": kind, "path": path, "method": method, "headers": headers, "query_string": query.encode(),
+    told = {"host": "studio.example", "cookie": cookie} | headers
+    sent_headers = [(name.encode(), value.encode()) for name, value in told.items()]
+    scope = {"type": kind, "path": path, "method": method, "headers": sent_headers, "query_string": query.encode(),
              "scheme": "https", "server": ("studio.example", 443)}  # fmt: skip
     with ThreadPoolExecutor(1) as thread:  # a browser test leaves a loop in the thread of the tests
         thread.submit(lambda: asyncio.run(Door(studio, note)(scope, None, send))).result()
@@ -191,3 +192,19 @@ def test_below_a_path_of_its_own_the_same_holds(server):
 def test_the_page_of_a_stranger_holds_no_markup_from_the_address():
     page = ask('/<script>alert("1")</script>', query='a="><script>')
     assert "<script" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/api/runs", "/api/nothing", "/api/openapi.json"])
+def test_programs_without_a_token_are_told_so_in_json(path):
+    answer = ask(path)
+    assert (answer.status, answer.header("www-authenticate")) == (401, "Bearer")
+    assert "token" in json.loads(answer.text)["message"]
+
+
+def test_a_token_is_looked_at_by_the_interface_and_opens_nothing_else():
+    token = {"authorization": "Bearer studio_x"}
+    assert ask("/api/runs", **token).status == 200
+    assert ask("/apiary", **token).status == 401
+    assert ask("/run", **token).status == 401
+    assert ask("/_stcore/upload_file/session/file", method="PUT", **token).status == 401
+    assert ask("/api/runs", kind="websocket", **token).status == 403

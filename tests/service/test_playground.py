@@ -113,3 +113,19 @@ def test_an_image_travels_as_its_bytes(home, run):
         home=home, run_id=1, config=run.config, roles=["student"], labels=["a", "b"], image=b"\x89PNG\xff\x00"
     )
     assert Question.model_validate_json(question.model_dump_json()).image == b"\x89PNG\xff\x00"
+
+
+def test_a_batch_gets_the_answers_that_each_of_its_rows_gets_alone(here, store, run):
+    texts = ["a wonderful film", "the dull thing was poor", "so warm"]
+    alone = [here.ask(store, run.id, text).said[1] for text in texts]
+    found = here.batch(store, run.id, "student", texts, shares=True)
+    for said, answer, shares in zip(alone, found.answers, found.shares, strict=True):
+        assert answer["label"] == said.answer["label"]
+        assert shares == pytest.approx(said.shares, abs=1e-5)
+    assert here.batch(store, run.id, "student", texts).shares == []
+
+
+def test_a_batch_of_a_model_that_is_not_there_is_told(here, store, home, run):
+    shutil.rmtree(home.model(run.id, "student"))
+    with pytest.raises(ModelError, match="no student"):
+        here.batch(store, run.id, "student", ["a"])
