@@ -17,7 +17,8 @@ file is row r of the split in the saved data set (`studio.kept.rows`). Columns:
         teacher.right.mean()
         task.targets.measure(teacher.statistics)  # the numbers of the verdict, of any rows
 
-Several teachers are one role: their answers are fused. Of several seeds it is the exported one that is kept.
+Several teachers are one role: their answers are fused. Of several seeds it is the exported one that is kept. Of the
+training rows only what the teacher recorded of them is kept. `ENSEMBLE` is no model: teacher and student, fused.
 """
 
 import functools
@@ -33,13 +34,15 @@ import pyarrow as pa
 
 from studio import files
 from studio.errors import DataError
-from studio.events import OLD_TEST, Role, TrainedRole
+from studio.events import OLD_TEST, TrainedRole
 from studio.home import Home
 
 ROLES: tuple[str, ...] = (*get_args(TrainedRole), "baseline")
 """Teacher first."""
 
-SPLITS = {"test": "test", "validation": "validation", OLD_TEST: "old-test"}
+ENSEMBLE = "ensemble"
+
+SPLITS = {"test": "test", "validation": "validation", "train": "train", OLD_TEST: "old-test"}
 """The splits of which answers are kept, and what their files are called."""
 
 MOST_VALUES = 100_000_000
@@ -154,8 +157,8 @@ class Kept:
 
 def place(home: Home, run_id: int, role: str, split: str) -> Path:
     """Where the answers of a role to a split are kept."""
-    if role not in ROLES:
-        raise ValueError(f"role must be one of {', '.join(ROLES)}, got {role!r}")
+    if role not in (*ROLES, ENSEMBLE):
+        raise ValueError(f"role must be one of {', '.join(ROLES)} or {ENSEMBLE}, got {role!r}")
     return home.kept(run_id) / f"{role}-{SPLITS[split]}.arrow"
 
 
@@ -182,7 +185,23 @@ def of_run(home: Home, run_id: int, split: str = "test") -> dict[str, Kept]:
     return {role: kept for role, kept in found.items() if kept is not None}
 
 
-def write(home: Home, run_id: int, role: Role, split: str, said: Answers, seed: int | None = None) -> int:
+def same(first: Kept, second: Kept) -> np.ndarray:
+    """(rows,) bool: of which rows two models say the same, to the label and tag; of numbers to the last digit."""
+    mine, theirs = first.batch.column("answer"), second.batch.column("answer")
+    if not pa.types.is_list(mine.type):
+        return np.asarray(mine.to_numpy() == theirs.to_numpy())
+    lengths = [np.diff(column.offsets.to_numpy()) for column in (mine, theirs)]
+    found = np.asarray(lengths[0] == lengths[1])
+    if found.all():  # as tags always are
+        apart = mine.values.to_numpy() != theirs.values.to_numpy()
+        found[np.repeat(np.arange(len(found)), lengths[0])[apart]] = False
+        return found
+    for row in np.flatnonzero(found):
+        found[row] = mine[row].as_py() == theirs[row].as_py()
+    return found
+
+
+def write(home: Home, run_id: int, role: str, split: str, said: Answers, seed: int | None = None) -> int:
     """Keep what a model said, in place of what was kept before; returns the bytes on disk."""
     columns = {
         "answer": said.answer,

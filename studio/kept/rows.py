@@ -88,7 +88,7 @@ class Rows:
 
     def having(self, number: int) -> np.ndarray:
         """(rows,) bool: which rows have the class of this number, or have it among theirs."""
-        column = self.table.column(LABEL)
+        column = self.table.column(LABEL).combine_chunks()
         if not pa.types.is_list(column.type):
             found: np.ndarray = column.to_numpy() == number
             return found
@@ -125,3 +125,17 @@ def opened(folder: Path, split: str) -> Rows:
         raise DataError(
             f"The rows of the data set in {folder} cannot be read: {error}.", "Add the data again."
         ) from error
+
+
+def named(value: Any, labels: Sequence[str]) -> Any:
+    """A stored label, or an answer in its form, by the names of the labels: a name, a list of names, a number; None
+    where nobody said.
+
+    >>> named(1, ["bad", "good"]), named([0, 1], ["bad", "good"]), named(2.5, ["score"]), named(-1, ["bad", "good"])
+    ('good', ['bad', 'good'], 2.5, None)
+    """
+    if isinstance(value, list):
+        return [labels[number] for number in value]
+    if isinstance(value, int):
+        return labels[value] if value >= 0 else None
+    return value

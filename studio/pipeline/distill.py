@@ -27,7 +27,7 @@ from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.top_answers import TopAnswers
 from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
-from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, Role, TrainedRole
+from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, TrainedRole
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
@@ -103,23 +103,21 @@ def distill(job: Job) -> Iterator[Event]:
         validation_rows=rows.validation,
         exported=exported,
         rates=_rates(config, opened, state),
-        keep=_keep(context, exported),
+        keep=keeping.Keeping(context.home, context.run_id, context.problem.task, config, exported),
         validation=context.dataset.dict["validation"],
+        recorded=_recorded(state),
     )
     yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
     shutil.rmtree(context.home.checkpoints(job.run_id), ignore_errors=True)
 
 
-def _keep(context: RunContext, exported: int) -> final_evaluation.Keep:
-    """What is done with the answers of the final evaluation: they are kept beside the run's models."""
-    config = context.config
-    seed = config.seed + exported if config.seeds > 1 else None
-
-    def keep(role: Role, split: str, logits: PositionLogits, rows: Encoded) -> Event:
-        of = seed if role in ("student", "control", "smoothed") else None
-        return keeping.keep(context.home, context.run_id, context.problem.task, of, role, split, logits, rows)
-
-    return keep
+def _recorded(state: RunState) -> tuple[PositionLogits, Encoded] | None:
+    """What teachers said of the new training rows as they are, where it was recorded."""
+    if state.transfer is None or state.outputs is None or len(state.teachers) != 1:
+        return None
+    rows, answers = state.transfer.part(state.teachers[0], 0, 0), state.outputs.logits[0]
+    offsets = rows.offsets.cpu()
+    return PositionLogits.arranged(answers.values[: int(offsets[-1])], offsets), rows
 
 
 def _rates(config: RunConfig, opened: Models, state: RunState) -> dict[str, float]:

@@ -37,7 +37,7 @@ Timed = dict[TrainedRole, list[tuple[Model, Encoded]]]
 """The models of each role with the rows as each reads them."""
 
 
-Keep = Callable[[Role, str, PositionLogits, Encoded], Event]
+Keep = Callable[[Role, str, PositionLogits, Encoded], Iterator[Event]]
 """Takes the answers of a role to the rows of a split, and tells of it."""
 
 
@@ -49,7 +49,8 @@ class FinalEvaluation:
     `training` are the rows that were learned, `curves` what the `validation_rows` said of each role while it learned.
     `exported`: which of the students, one for each seed, is exported. `rates`: at which teacher and student began.
     `keep`: what is done with the answers of a role to every row of a split; `validation` are rows on which nothing is
-    measured, and whose answers are kept, too: what is chosen after the run is chosen on them.
+    measured, and whose answers are kept, too: what is chosen after the run is chosen on them. So is what was
+    `recorded` of the teacher on training rows.
     """
 
     config: RunConfig
@@ -63,6 +64,7 @@ class FinalEvaluation:
     rates: Mapping[str, float] = field(default_factory=dict)
     keep: Keep | None = None
     validation: Dataset | None = None
+    recorded: tuple[PositionLogits, Encoded] | None = None
 
     def encode(self, model: Model, rows: Dataset) -> Encoded:
         """The rows as this model reads them, on the device."""
@@ -83,6 +85,8 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     comparisons: list[Comparison] = []
     statistics: dict[str, Statistics] = {}
     baseline = yield from _baseline(tests)
+    if tests.keep is not None and tests.recorded is not None:
+        yield from tests.keep("teacher", "train", *tests.recorded)
     for split, rows in tests.splits.items():
         statistics[split] = yield from _statistics(tests, split, rows, trained, baseline)
         for event in _quality(tests, split, statistics[split]):
@@ -133,12 +137,12 @@ def _statistics(
             teacher = logits if teacher is None else teacher
             found[role].append(task.statistics(logits, encoded, teacher))
             if tests.keep is not None and (len(groups) == 1 or number == tests.exported):
-                yield tests.keep(role, split, logits, encoded)
+                yield from tests.keep(role, split, logits, encoded)
     if baseline is not None:  # labels and positions are the same for all
         logits = baseline.logits(rows)
         found["baseline"] = [task.statistics(logits, encoded)]
         if tests.keep is not None:
-            yield tests.keep("baseline", split, logits, encoded)
+            yield from tests.keep("baseline", split, logits, encoded)
     return found
 
 
@@ -150,9 +154,9 @@ def _validation(
         return
     for role, members in trained.items():
         logits, encoded = yield from _answers(tests, members, tests.validation)
-        yield tests.keep(role, "validation", logits, encoded)
+        yield from tests.keep(role, "validation", logits, encoded)
     if baseline is not None:
-        yield tests.keep("baseline", "validation", baseline.logits(tests.validation), encoded)
+        yield from tests.keep("baseline", "validation", baseline.logits(tests.validation), encoded)
 
 
 def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Generator[Event, None, None]:

@@ -1,8 +1,12 @@
 """Keeps what the models of a run say of every row once it is known: nobody has to ask them again to explain it."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
 
+from studio.config.run import RunConfig
 from studio.distill import transfer_set
 from studio.events import KeptAnswers, Role
 from studio.home import Home
@@ -12,13 +16,29 @@ from studio.tasks.encoded_tokens import EncodedTokens
 from studio.tasks.positions import PositionLogits
 
 
-def keep(
-    home: Home, run_id: int, task: Task, seed: int | None, role: Role, split: str, logits: PositionLogits, rows: Encoded
-) -> KeptAnswers:
-    """Write the answers of a role to the rows of a split. `seed`: of which of several it is."""
-    found = said(task, logits, rows)
-    size = answers.write(home, run_id, role, split, found, seed)
-    return KeptAnswers(role=role, split=split, rows=len(rows), bytes=size, seed=seed)
+@dataclass
+class Keeping:
+    """Writes answers below `home.kept(run_id)`, one role and split after the other. `exported`: which of several seeds
+    is kept. The teacher's answers are remembered until the student's come: together they are the ensemble."""
+
+    home: Home
+    run_id: int
+    task: Task
+    config: RunConfig
+    exported: int = 0
+    _teacher: dict[str, PositionLogits] = field(default_factory=dict)
+
+    def __call__(self, role: Role, split: str, logits: PositionLogits, rows: Encoded) -> Iterator[KeptAnswers]:
+        """Write the answers of a role to the rows of a split."""
+        of_seeds = role in ("student", "control", "smoothed") and self.config.seeds > 1
+        seed = self.config.seed + self.exported if of_seeds else None
+        size = answers.write(self.home, self.run_id, role, split, said(self.task, logits, rows), seed)
+        yield KeptAnswers(role=role, split=split, rows=len(rows), bytes=size, seed=seed)
+        if role == "teacher":
+            self._teacher[split] = logits
+        elif role == "student" and split in self._teacher:
+            both = transfer_set.fuse([self._teacher.pop(split), logits], "average", self.task)
+            answers.write(self.home, self.run_id, answers.ENSEMBLE, split, said(self.task, both, rows), seed)
 
 
 def said(task: Task, logits: PositionLogits, rows: Encoded) -> answers.Answers:

@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 
 from studio import tasks
+from studio.config.reading import parse_config
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
 from studio.kept import answers
 from studio.pipeline import keeping
 from studio.tasks.positions import PositionLogits
+from tests.conftest import TINY
 
 TEXTS = tasks.get("text-classification")
 TAGGED = tasks.get("text-classification", multi_label=True)
@@ -37,7 +39,8 @@ def rows_of(labels: torch.Tensor, offsets: list[int] | None = None) -> Rows:
 
 
 def kept(home, task: tasks.Task, logits: PositionLogits, rows: Rows) -> answers.Kept:
-    told = keeping.keep(home, 1, task, None, "student", "test", logits, rows)
+    config = parse_config({"dataset": "reviews", **TINY})
+    (told,) = keeping.Keeping(home, 1, task, config)("student", "test", logits, rows)
     found = answers.opened(home, 1, "student", "test")
     assert found is not None
     assert (told.role, told.split, told.rows) == ("student", "test", len(found))

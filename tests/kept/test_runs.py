@@ -1,5 +1,7 @@
 """A run keeps what its models say, as the verdict measured it."""
 
+import pytest
+
 from studio import tasks
 from studio.events import Evaluation, KeptAnswers
 from studio.kept import answers
@@ -22,6 +24,11 @@ def test_a_run_keeps_every_models_answers_and_loses_them_with_itself(home, store
     known = [one for one in store.kept_answers(run.id) if one.split == "test"]
     assert [one.role for one in known] == list(accuracy)
     assert known == [one for one in told if isinstance(one, KeptAnswers) and one.split == "test"]
+    recorded, both = answers.opened(home, run.id, "teacher", "train"), answers.opened(home, run.id, answers.ENSEMBLE)
+    assert recorded is not None and both is not None
+    assert len(recorded) == saved.splits["train"]
+    teacher, student = (answers.opened(home, run.id, role) for role in ("teacher", "student"))
+    assert both.logits == pytest.approx((teacher.logits + student.logits) / 2, abs=1e-6)
     runs.delete(home, store, run.id)
     assert answers.of_run(home, run.id) == {}
     assert store.kept_answers(run.id) == []
@@ -30,7 +37,7 @@ def test_a_run_keeps_every_models_answers_and_loses_them_with_itself(home, store
 def test_a_job_that_goes_on_keeps_answers_again_in_place_of_the_first(job):
     for _ in range(2):
         for event in distill(job):
-            if isinstance(event, KeptAnswers):
+            if isinstance(event, KeptAnswers) and event.split == "test":
                 break
         kept = answers.of_run(job.home, job.run_id)
         assert list(kept) == ["teacher"]
