@@ -37,10 +37,11 @@ ONE, TWO = ("_", "N_", "translated"), ("counted",)
 NOT_SHOWN = ("studio/cli", "studio/language", "studio/api", "studio/store/migrations.py", "studio/config/run.py")
 WHOLE = ("verdict.py", "cautions.py", "next_step.py")
 """Files whose phrases are shown, too: they are put together to sentences."""
-WORDS = ("better", "worse", "teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
+WORDS = ("teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
          "channels", "neurons or channels")  # fmt: skip
 """Single words that the engine puts into its sentences."""
 PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} threads", "{device}, {threads} thread",
+          ", {number} labels",
           "{train} train, {validation} validation, {test} test")  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
@@ -169,7 +170,7 @@ def engine(tree: ast.AST, file: str) -> Iterator[Key]:
 def _is_code(form: str) -> bool:
     """SQL, a line of the server's log, or a form that fixes hardly a word."""
     fixed = re.sub(r"\{\w*\}", "", form)
-    return bool(re.search(r"^[A-Z]{6} |%[sr]|%\.\d", form)) or not re.search("[A-Za-z]{2}", fixed)
+    return bool(re.search(r"^[A-Z]{5,} |[=<>] \?|%[sr]|%\.\d", form)) or not re.search("[A-Za-z]{2}", fixed)
 
 
 def _written(node: ast.AST) -> Iterator[str]:

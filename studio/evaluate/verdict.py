@@ -109,11 +109,11 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
         interval = f"± {measure.difference(effect.spread)} over {found.seeds} seeds, {interval}"
     where = "In this run" if effect.spread is None else f"Over {found.seeds} seeds"
     clear = 1 if is_clear(effect, 1) else -1 if is_clear(effect, -1) else 0
-    direction = "better" if effect.difference > 0 else "worse"
+    apart = f"{size} better" if effect.difference > 0 else f"{size} worse"
     if clear and found.unfinished:
         who = " and ".join(found.unfinished)
         reason = f"the {who} would have gone on improving, so the two cannot be compared yet"
-        return "no_difference", f"What the teacher brought cannot be told: {reason} ({size} {direction}, {interval})."
+        return "no_difference", f"What the teacher brought cannot be told: {reason} ({apart}, {interval})."
     if clear > 0:
         return (
             "better",
@@ -123,7 +123,7 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
         return "worse", f"{where} learning from the teacher did harm: {size} worse than {against} ({interval})."
     if size == measure.difference(0):
         return "no_difference", f"No clear benefit from the teacher: {against} the score is the same ({interval})."
-    return "no_difference", f"No clear benefit from the teacher: {size} {direction} than {against} ({interval})."
+    return "no_difference", f"No clear benefit from the teacher: {apart} than {against} ({interval})."
 
 
 def _control_words(config: RunConfig) -> str:

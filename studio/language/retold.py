@@ -39,7 +39,7 @@ def forms(language: str) -> tuple[list[Form], dict[str, str]]:
         if len(parts) == 1:
             whole[text] = told
             continue
-        pattern = "".join(f"(?P<{part}>.+?)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
+        pattern = "".join(f"(?P<{part}>.*?)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
         fixed = parts[::2]
         with_places.append((sum(map(len, fixed)), Form(re.compile(pattern, re.DOTALL), max(fixed, key=len), told)))
     return [form for _, form in sorted(with_places, key=lambda found: -found[0])], whole
