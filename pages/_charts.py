@@ -54,7 +54,7 @@ def loss_curves(points: Sequence[Point]) -> go.Figure:
         _add_line(figure, name, role, _of_first(_line(points, phase, "loss", start)), "solid")
         for part, dash in dashes.items() if phase == "distill" else ():
             _add_line(figure, f"{who}, {_words(part)}", role, _of_first(_line(points, phase, part, start)), dash)
-    return _named_at_their_ends(figure)
+    return named_at_their_ends(figure)
 
 
 def _of_first(line: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +71,7 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
         steps, values = _line(points, phase, measure.name, start)
         _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], (steps, values * scale), "solid", markers=True)
     level = best(points, measure).get("teacher", teacher)
-    _named_at_their_ends(figure)
+    named_at_their_ends(figure)
     if level is not None:
         figure.add_hline(
             y=level * scale,
@@ -116,7 +116,7 @@ def _with_room_for_legend(figure: go.Figure) -> go.Figure:
     return figure.update_layout(height=HEIGHT + LEGEND_LINE * lines, margin_b=AXIS + LEGEND_LINE * lines)
 
 
-def _named_at_their_ends(figure: go.Figure) -> go.Figure:
+def named_at_their_ends(figure: go.Figure) -> go.Figure:
     """Each curve's name beside its end; one that ends early, or whose name is long, has it above."""
     ends = sorted(figure.data, key=lambda curve: curve.y[-1])
     last = max((curve.x[-1] for curve in ends), default=0)
@@ -217,7 +217,7 @@ def _machine(points: Sequence[Point], curves: dict[str, str], unit: str, divisor
         steps, values = _line(points, "device", name)
         if len(steps):
             _add_line(figure, title, role, (steps, values / divisor), "solid")
-    return _named_at_their_ends(figure)
+    return named_at_their_ends(figure)
 
 
 def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: str = "test") -> go.Figure:

@@ -40,6 +40,11 @@ def badge(words: str, kind: str) -> Html:
     return element("span", words, kind=f"st-badge-{kind}")
 
 
+def lead(finding: str, words: str) -> Html:
+    """What a picture says, and what it shows."""
+    return element("div", element("p", finding, kind="ds-lead"), element("p", words, kind="ds-sub"))
+
+
 def strip(label: str, words: str, kind: str = "careful") -> Html:
     """One thing to look at."""
     return element("div", element("b", label), words, kind=f"ds-strip {kind}", role="note")

@@ -1,5 +1,218 @@
-"""Runs side by side."""
+"""Runs side by side: what differs, how they learned, what is worth having, and whether a difference is more than
+chance."""
 
 import streamlit as st
 
-st.title("Compare", anchor=False)
+from pages import _address as address
+from pages import _pictures as pictures
+from pages import _run_pictures as run_pictures
+from pages._language import _
+from pages._run_rows import outcome_of
+from pages._scores import Scored, milliseconds, on_test, scored
+from pages._studio import get_store, show_error
+from pages._words import count, escape, measured, model, size
+from studio.config.run import RunConfig
+from studio.errors import StudioError
+from studio.service import comparison
+from studio.service.comparison import Side
+from studio.store.run_list import Wanted
+from studio.tasks import Measure
+
+MOST_OFFERED, LONGEST_NUMBER = 200, 18
+SMOOTHING = {"0": 0.0, "0.5": 0.5, "0.8": 0.8, "0.9": 0.9}
+
+store = get_store()
+
+
+def asked() -> list[int]:
+    """The runs in the address, or those that were ticked on the page Runs."""
+    said = st.query_params.get("runs", "").split(",")
+    return [int(one) for one in said if one.strip().isdecimal() and len(one.strip()) <= LONGEST_NUMBER]
+
+
+def choose(wanted: list[int]) -> list[int]:
+    """The runs, to add to and take away from."""
+    offered = [listed.run for listed in store.find_runs(Wanted(states=("finished",)), MOST_OFFERED)]
+    offered += store.runs_of([run_id for run_id in wanted if run_id not in {run.id for run in offered}])
+    names = {run.id: f"{run.name or run.config.dataset} · {model(run.config.student)} · {run.id}" for run in offered}
+    chosen = st.multiselect(_("Runs"), list(names), [run_id for run_id in wanted if run_id in names], key="chosen",
+                            format_func=lambda one: names[one], max_selections=comparison.MOST_RUNS,
+                            placeholder=_("Choose two or more"), on_change=_write)  # fmt: skip
+    return list(chosen)
+
+
+def _write() -> None:
+    st.query_params["runs"] = ",".join(map(str, st.session_state["chosen"]))
+
+
+def headline(compared: list[Side], measure: Measure) -> str:
+    """Which student is best, and which one smallest."""
+    known = [(side.name, side.summary.student, side.summary.student_bytes)
+             for side in compared if side.summary and side.summary.student is not None]  # fmt: skip
+    if not known:
+        return _("None of these runs has a result yet")
+    best = max(known, key=lambda one: one[1] or 0)
+    smallest = min(known, key=lambda one: one[2] or float("inf"))
+    value = measured(best[1] or 0, measure)
+    if smallest == best or not smallest[2]:
+        return _("“{best}” is best: {value}", best=best[0], value=value)
+    return _("“{best}” is best: {value}. “{smallest}” is smallest: {size}", best=best[0], value=value,
+             smallest=smallest[0], size=size(smallest[2]))  # fmt: skip
+
+
+def price(compared: list[Side], measure: Measure) -> None:
+    """Quality against size or time, with those that no other one beats."""
+    costs = {"size": "student_bytes", "time": "student_ms"}
+    words = {"size": _("Size"), "time": _("Time")}
+    address.one("cost", list(costs))
+    chosen = st.segmented_control(_("Against"), list(costs), format_func=lambda one: words[one], key="cost",
+                                  label_visibility="collapsed", on_change=address.write,
+                                  args=("cost", "size"))  # fmt: skip
+    cost = costs[chosen or "size"]
+    front = comparison.front(compared, cost)
+    if not front:
+        st.caption(_("Nothing was measured yet."))
+        return
+    st.html(pictures.lead(run_pictures.finding(compared, front, cost, measure),
+                          _("{measure} of the students on the test rows, with 95 % intervals. Filled: no other one is "
+                            "at least as good for less.", measure=measure.title)))  # fmt: skip
+    st.plotly_chart(run_pictures.price(compared, front, cost, measure), key="price", config={"displayModeBar": False})
+
+
+def curves(compared: list[Side], measure: Measure) -> None:
+    """How the students learned."""
+    kinds = {"step": _("By step"), "time": _("By time")}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        address.one("x", list(kinds))
+        by = st.segmented_control(_("Across"), list(kinds), format_func=lambda one: kinds[one], key="x",
+                                  label_visibility="collapsed", on_change=address.write,
+                                  args=("x", "step"))  # fmt: skip
+        address.one("smooth", list(SMOOTHING))
+        smooth = st.selectbox(_("Smoothing"), list(SMOOTHING), key="smooth", label_visibility="collapsed", width=170,
+                              format_func=lambda one: _("Smoothing {weight}", weight=one), on_change=address.write,
+                              args=("smooth", "0"))  # fmt: skip
+    grouped = comparison.groups(compared)
+    names = [group[0].name if len(group) == 1 else _("{name} ({count} seeds)", name=group[0].name, count=len(group))
+             for group in grouped]  # fmt: skip
+    found = [[comparison.curve(store, side) for side in group] for group in grouped]
+    best = max(((max(one.values), name) for group, name in zip(found, names, strict=True) for one in group
+                if one.values), default=None)  # fmt: skip
+    if best is None:
+        st.caption(_("None of these runs has a curve."))
+        return
+    st.html(pictures.lead(_("“{name}” reached most on validation rows: {value}", name=best[1],
+                            value=measured(best[0], measure)),
+                          _("{measure} of the students while they learned. A band spans the seeds of one kind.",
+                            measure=measure.title)))  # fmt: skip
+    figure = run_pictures.curves(found, names, by == "time", SMOOTHING[smooth or "0"], measure)
+    st.plotly_chart(figure, key="curves", config={"displayModeBar": False})
+
+
+def settings(compared: list[Side]) -> None:
+    """Only what differs."""
+    found = comparison.differing(compared)
+    if not found:
+        st.caption(_("All settings are the same."))
+        return
+    rows = []
+    for name, values in found.items():
+        title = RunConfig.model_fields[name].title or name
+        rows.append(
+            {"": title} | {side.name: run_pictures.setting(value) for side, value in zip(compared, values, strict=True)}
+        )
+    st.html(pictures.table(rows))
+
+
+def models(compared: list[Side]) -> None:
+    """The students, the best first; every other model of every run at a click."""
+    found = [(side, one) for side in compared for one in scored(side.evaluations, side.measure)]
+    students = sorted((pair for pair in found if pair[1].role == "student"), key=lambda pair: -pair[1].value)
+    others = [pair for pair in found if pair[1].role != "student"]
+    if not students:
+        st.caption(_("Nothing was measured yet."))
+        return
+    st.html(pictures.table([_of_model(side, one) for side, one in students]))
+    if others:
+        with st.expander(_("Teachers, controls and baselines")):
+            st.html(pictures.table([_of_model(side, one) for side, one in others]))
+
+
+def _of_model(side: Side, one: Scored) -> dict[str, str]:
+    found = on_test(side.evaluations)
+    interval = f"{measured(one.low, side.measure)} – {measured(one.high, side.measure)}"
+    return {
+        _("Run"): side.name,
+        _("Model"): one.name,
+        side.measure.title: measured(one.value, side.measure),
+        _("95 % interval"): interval if one.low != one.high else "–",
+        _("Size"): size(one.size_bytes) if one.size_bytes else "–",
+        _("Parameters"): count(one.parameters) if one.parameters else "–",
+        _("One row"): milliseconds(one.latency_ms) if one.latency_ms else "–",
+        _("Rows"): f"{found[one.role, side.measure.name].n or 0:,}",
+    }
+
+
+def parallel(compared: list[Side], measure: Measure) -> None:
+    """Settings beside what they brought."""
+    found = comparison.differing(compared)
+    titles = {name: RunConfig.model_fields[name].title or name for name in found}
+    figure = run_pictures.parallel(compared, found, titles, measure)
+    if figure is None:
+        st.caption(_("This picture needs three runs with results that differ in a setting."))
+        return
+    st.caption(_("A line for each run: its settings on the left, what they brought on the right; the better the "
+                 "darker. Drag along an axis to see some of them alone."))  # fmt: skip
+    st.plotly_chart(figure, key="parallel", config={"displayModeBar": False})
+
+
+def same_measure(compared: list[Side]) -> Measure | None:
+    """The measure that decides in all of them; None where they have learned different things."""
+    names = {(side.task.name, side.measure.name) for side in compared}
+    return compared[0].measure if len(names) == 1 else None
+
+
+def show(compared: list[Side]) -> None:
+    measure = same_measure(compared)
+    if measure is None:
+        kinds = escape(", ".join(dict.fromkeys(side.task.title for side in compared)))
+        st.info(_("These runs learn different things ({kinds}): their numbers cannot be compared.", kinds=kinds),
+                icon=":material/info:")  # fmt: skip
+    else:
+        st.subheader(escape(headline(compared, measure)), anchor=False)
+        left, right = st.columns(2, gap="medium")
+        with left, st.container(border=True, height="stretch", key="card-price"):
+            price(compared, measure)
+        with right, st.container(border=True, height="stretch", key="card-curves"):
+            curves(compared, measure)
+    st.header(_("What differs"), anchor=False)
+    settings(compared)
+    st.header(_("All models"), anchor=False)
+    models(compared)
+    if measure is not None and len(compared) > 2:
+        st.header(_("Settings and what they brought"), anchor=False)
+        parallel(compared, measure)
+    st.header(_("The runs"), anchor=False)
+    for side in compared:
+        outcome = outcome_of(side.run)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if outcome:
+                st.html(pictures.badge(outcome.words, outcome.kind), width="content")
+            st.page_link("results.py" if side.run.verdict else "run.py", label=escape(side.name),
+                         query_params={"run": str(side.run.id)}, width="content")  # fmt: skip
+
+
+def page() -> None:
+    st.title(_("Compare"), anchor=False)
+    chosen = choose(asked())
+    if len(chosen) < 2:
+        st.info(_("Choose two runs or more here, or tick them on the page Runs."), icon=":material/compare_arrows:")
+        return
+    try:
+        compared = comparison.sides(store, chosen)
+    except StudioError as error:
+        show_error(error)
+        return
+    show(compared)
+
+
+page()

@@ -296,6 +296,19 @@ def run(id: int, *, home: str | Path | None = None) -> Run:
     return Run(place, place.store.run(int(id)).id)
 
 
+def compare(runs: Sequence[Run | int], *, home: str | Path | None = None) -> dict[str, Any]:
+    """Runs side by side as plain values: `settings` that differ, `runs` with all that was measured, `groups` that
+    differ in the seed alone, `curves` of the students, and `front`: those that no other one beats.
+
+    Raises `ConfigError` for fewer than two.
+    """
+    from studio.service import comparison
+
+    place = Place.at(home)
+    ids = [one.id if isinstance(one, Run) else int(one) for one in runs]
+    return comparison.facts(place.store, comparison.sides(place.store, ids))
+
+
 def runs(
     limit: int | None = 200,
     *,

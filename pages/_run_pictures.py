@@ -1,0 +1,193 @@
+"""Runs in one picture: curves overlaid, quality against its price, settings beside what they brought."""
+
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from pages import _charts as charts
+from pages._language import _
+from pages._scores import milliseconds, small
+from pages._words import measured, model, size
+from studio import harmless
+from studio.service.comparison import Curve, Side, smoothed
+from studio.tasks import Measure
+
+PALETTE = ("#0d9488", "#7c3aed", "#2563eb", "#be123c", "#65a30d", "#a16207", "#0891b2", "#c026d3", "#4d7c0f", "#7c8794")
+"""Told apart 3 : 1 from light and from dark ground; orange is the teacher's, and no run's."""
+
+HEIGHT, NAMES, LONGEST_LABEL = 340, 12, 22
+
+
+def curves(grouped: Sequence[Sequence[Curve]], names: Sequence[str], by_time: bool, weight: float,
+           measure: Measure) -> go.Figure:  # fmt: skip
+    """The deciding measure of each student on validation rows. Seeds of one kind are one line, their mean, in a band
+    from the lowest to the highest of them."""
+    figure = _figure(_("minutes") if by_time else _("step"))
+    scale = _in_unit(figure.update_yaxes, measure)
+    for number, (together, name) in enumerate(zip(grouped, names, strict=True)):
+        lines = [_line(curve, by_time, weight, scale) for curve in together if curve.steps]
+        if not lines:
+            continue
+        colour = PALETTE[number % len(PALETTE)]
+        across, low, middle, high = _band(lines)
+        if len(lines) > 1:
+            figure.add_scatter(x=[*across, *across[::-1]], y=[*high, *low[::-1]], fill="toself", line={"width": 0},
+                               fillcolor=colour, opacity=0.18, hoverinfo="skip", name="")  # fmt: skip
+        figure.add_scatter(x=across, y=middle, name=_label(name), mode="lines", opacity=1,
+                           line={"color": colour, "width": 2.5}, hovertemplate="%{y:.1f}")  # fmt: skip
+    drawn = figure.data
+    figure.data = [line for line in drawn if line.name]
+    charts.named_at_their_ends(figure)
+    return go.Figure(data=drawn, layout=figure.layout)
+
+
+def _label(name: str) -> str:
+    """A name short enough to stand beside what it names; it has no comma with a blank, at which `named_at_their_ends`
+    would cut it."""
+    shown = name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
+    return harmless.in_chart(shown).replace(", ", ",\N{NO-BREAK SPACE}")
+
+
+def _line(curve: Curve, by_time: bool, weight: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    across = np.array(curve.seconds) / 60 if by_time else np.array(curve.steps, dtype=float)
+    return across, scale * np.array(smoothed(curve.values, weight))
+
+
+def _band(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[list[float], ...]:
+    """(across, lowest, mean, highest), where all lines have values; between two looks a line is straight."""
+    if len(lines) == 1:
+        across, values = (part.tolist() for part in lines[0])
+        return across, values, values, values
+    first, last = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
+    places = np.unique(np.concatenate([line[0] for line in lines]))
+    places = places[(places >= first) & (places <= last)]
+    values = np.array([np.interp(places, *line) for line in lines])
+    return places.tolist(), *(part.tolist() for part in (values.min(0), values.mean(0), values.max(0)))
+
+
+def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure) -> go.Figure:
+    """Each student by what it costs and how good it is; those that no other one beats are joined."""
+    figure = _figure(_("size on disk, kB") if cost == "student_bytes" else _("milliseconds for one row"))
+    scale = _in_unit(figure.update_yaxes, measure)
+    unit = 1e3 if cost == "student_bytes" else 1.0
+    figure.update_xaxes(type="log", tickformat="~g")
+    known = {side.run.id: side for side in compared if _point(side, cost)}
+    joined = [known[run_id] for run_id in front if run_id in known]
+    places = [_point(side, cost) or (0.0, 0.0) for side in joined]
+    figure.add_scatter(x=[spent / unit for spent, _value in places], y=[scale * value for _spent, value in places],
+                       mode="lines", line={"color": charts.COLOURS["student"], "dash": "dot", "width": 2},
+                       hoverinfo="skip")  # fmt: skip
+    for side in known.values():
+        spent, value = _point(side, cost) or (0.0, 0.0)
+        on_front = side.run.id in front
+        told = size(spent) if cost == "student_bytes" else milliseconds(spent)
+        colour = charts.COLOURS["student" if on_front else "control"]
+        error = _error(side, scale)
+        figure.add_scatter(
+            x=[spent / unit], y=[scale * value], mode="markers+text" if len(known) <= NAMES else "markers",
+            marker={"size": 12, "color": colour, "symbol": "circle" if on_front else "circle-open",
+                    "line": {"width": 2}},
+            error_y=error, text=[_label(side.name)],
+            textposition="top left" if side.run.id in front[1:] else "bottom right",
+            hovertemplate=f"{harmless.in_chart(side.name)}: {measured(value, measure)}, {told}<extra></extra>",
+        )  # fmt: skip
+    spread = [point[0] / unit for side in known.values() if (point := _point(side, cost))]
+    if spread:
+        low, high = np.log10(min(spread)), np.log10(max(spread))
+        ends = low - 0.15 - 0.3 * (high - low), high + 0.15 + 0.3 * (high - low)
+        ticks = [first * 10.0**power for power in range(-4, 10) for first in (1, 2, 5)]
+        figure.update_xaxes(range=ends, tickvals=[one for one in ticks if ends[0] <= np.log10(one) <= ends[1]])
+    return figure.update_layout(showlegend=False, hovermode="closest")
+
+
+def _point(side: Side, cost: str) -> tuple[float, float] | None:
+    """(cost, quality) of a student, where both were measured."""
+    if side.summary is None or side.summary.student is None:
+        return None
+    spent = getattr(side.summary, cost)
+    return None if not spent else (spent, side.summary.student)
+
+
+def _error(side: Side, scale: float) -> dict[str, Any] | None:
+    found = side.summary
+    if found is None or found.student is None or found.low is None or found.high is None:
+        return None
+    return {"array": [scale * (found.high - found.student)], "arrayminus": [scale * (found.student - found.low)],
+            "thickness": 1, "width": 0, "color": "#7c8794"}  # fmt: skip
+
+
+def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure) -> str:
+    """What the picture of quality and price says, in a sentence."""
+    names = {side.run.id: side.name for side in compared}
+    on_front = [names[run_id] for run_id in front]
+    cheap = _("smaller") if cost == "student_bytes" else _("faster")
+    if len(on_front) == 1:
+        return _("“{name}” is best: no other one is better or {cheaper}", name=on_front[0], cheaper=cheap)
+    if len(on_front) == len(compared):
+        return _("Each has its place: what is {cheaper} is less good", cheaper=cheap)
+    told = _("{names} are worth having; the others are beaten", names=_(" and ").join(on_front[:3]))
+    return told if len(on_front) <= 3 else _("{count} of {all} are worth having; the others are beaten",
+                                             count=len(on_front), all=len(compared))  # fmt: skip
+
+
+def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], titles: Mapping[str, str],
+             measure: Measure) -> go.Figure | None:  # fmt: skip
+    """An axis for each setting that differs, then quality, size and time; a line for each run, the better the darker.
+    None where there is too little to draw."""
+    shown = [place for place, side in enumerate(compared) if side.summary and side.summary.student is not None]
+    if len(shown) < 3 or not differing:
+        return None
+    axes = [_axis(titles[name], [values[place] for place in shown]) for name, values in list(differing.items())[:6]]
+    found = [summary for place in shown if (summary := compared[place].summary)]
+    quality = [summary.student or 0.0 for summary in found]
+    scale = 100 if measure.unit == "share" else 1
+    axes.append(_axis(f"{measure.title}{', %' if scale == 100 else ''}", [round(scale * one, 2) for one in quality]))
+    for title, values in ((_("size, kB"), [(one.student_bytes or 0) / 1e3 for one in found]),
+                          (_("milliseconds"), [one.student_ms or 0 for one in found])):  # fmt: skip
+        axes.append(_axis(title, values))
+    line = {"color": quality, "colorscale": [[0, "#c9c5b8"], [1, charts.COLOURS["student"]]]}
+    figure = go.Figure(go.Parcoords(line=line, dimensions=axes, labelangle=-12))
+    return figure.update_layout(height=HEIGHT, margin={"l": 130, "r": 50, "t": 60, "b": 20})
+
+
+def _axis(title: str, values: Sequence[Any]) -> dict[str, Any]:
+    """Of numbers as they are; of anything else a place for each value, in the order in which they come."""
+    if all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values):
+        return {"label": harmless.in_chart(title), "values": list(values)}
+    kinds = list(dict.fromkeys(map(setting, values)))
+    names = harmless.in_charts(kinds)
+    return {"label": harmless.in_chart(title), "values": [kinds.index(setting(value)) for value in values],
+            "tickvals": list(range(len(kinds))), "ticktext": names}  # fmt: skip
+
+
+def setting(value: Any) -> str:
+    """A value of a setting as a person reads it."""
+    if value is None or value in ([], ""):
+        return "–"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return ", ".join(str(one.get("loss") or one.get("do") or one) if isinstance(one, dict) else str(one)
+                         for one in value)  # fmt: skip
+    return model(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _in_unit(update_axis: Any, measure: Measure) -> float:
+    """Show an axis in the unit of a measure; what its values are to be multiplied by."""
+    update_axis(title={"text": small(measure.title), "font": {"size": 12}})
+    if measure.unit != "share":
+        return 1.0
+    update_axis(ticksuffix=" %")
+    return 100.0
+
+
+def _figure(across: str) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(margin={"l": 0, "r": 8, "t": 8, "b": 0}, height=HEIGHT, hovermode="x unified",
+                         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
+    figure.update_xaxes(title={"text": across, "font": {"size": 12}, "standoff": 4}, automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

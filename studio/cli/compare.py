@@ -1,0 +1,33 @@
+"""`compare`: runs side by side."""
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from studio.cli.place import open_home
+from studio.cli.terminal import AsJson, RunId, plain, print_json, shown_safely
+from studio.service import comparison
+
+commands = typer.Typer()
+
+
+@commands.command()
+def compare(run_ids: list[RunId], as_json: AsJson = False) -> None:
+    """Show runs side by side: the settings that differ, what their models reached, which are worth having."""
+    _, store = open_home()
+    compared = comparison.sides(store, run_ids)
+    if as_json:
+        return print_json(comparison.facts(store, compared))
+    names = [plain(side.name) for side in compared]
+    table = Table("", *names)
+    for setting, values in comparison.differing(compared).items():
+        table.add_row(setting, *(plain(str(value)) for value in values))
+    table.add_section()
+    for title, column in (("student", "student"), ("bytes", "student_bytes"), ("ms a row", "student_ms")):
+        found = [getattr(side.summary, column) if side.summary else None for side in compared]
+        table.add_row(title, *("" if value is None else f"{value:,.4g}" for value in found))
+    Console().print(table)
+    by_id = {side.run.id: side.name for side in compared}
+    for words, cost in (("smaller", "student_bytes"), ("faster", "student_ms")):
+        front = ", ".join(by_id[run_id] for run_id in comparison.front(compared, cost))
+        typer.echo(shown_safely(f"No other one is better, or as good and {words}: {front or 'nothing was measured'}."))

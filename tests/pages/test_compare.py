@@ -1,0 +1,55 @@
+"""Compare: runs side by side."""
+
+import pytest
+
+from studio import events
+from studio.config.reading import parse_config
+from tests.conftest import TINY
+from tests.pages.conftest import EVALUATIONS, opened, words, written
+
+
+@pytest.fixture
+def two(filled):
+    """A second finished run, better and slower."""
+    run = filled.submit(parse_config({"dataset": "reviews", **TINY, "alpha": 0.25}), key="second", owner="me")
+    said = [events.Metrics(phase="distill", step=step, values={"accuracy": step / 20}) for step in range(20)]
+    said += [events.Evaluation(role="student", split="test", metric=metric, value=value * 1.05, n=100)
+             for metric, value in EVALUATIONS.items()]  # fmt: skip
+    filled.record(run.id, [*said, events.Verdict(outcome="better", sentence="So it is.")])
+    filled.finish(run.id)
+    filled.describe_run(run.id, name="A <b>second</b>, bolder one")
+    return filled
+
+
+def test_the_comparison_says_which_is_best_what_differs_and_what_is_worth_having(app, two):
+    app = opened(app, "compare.py", runs="1,4")
+    assert "is best: 94.5 %" in words(app).replace("\\", "")
+    text = " ".join(written(app).split())
+    assert "Alpha 0.7 0.25" in text and "Temperature" not in text
+    assert "Each has its place" in text
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_names_of_users_are_text(app, two):
+    app = opened(app, "compare.py", runs="1,4")
+    assert "<b>second</b>" in written(app)
+    drawn = "".join(str(chart.proto) for chart in app.get("plotly_chart"))
+    assert "<b>" not in drawn and "second" in drawn
+
+
+@pytest.mark.parametrize("said", ["", "1", "x,,-3", "1,99", "9" * 40])
+def test_an_address_without_two_runs_asks_for_them(app, two, said):
+    app = opened(app, "compare.py", runs=said)
+    assert "Choose two runs or more" in app.info[0].value
+
+
+def test_runs_that_wait_are_compared_in_their_settings(app, two):
+    app = opened(app, "compare.py", runs="2,3")
+    assert "None of these runs has a result yet" in words(app)
+    assert "All settings are the same" in words(app)
+
+
+def test_axis_and_smoothing_stand_in_the_address(app, two):
+    app = opened(app, "compare.py", runs="1,4", x="time", smooth="0.8", cost="time")
+    assert app.button_group(key="x").value == "time"
+    assert app.selectbox(key="smooth").value == "0.8"
