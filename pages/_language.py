@@ -73,7 +73,7 @@ def counted(one: str, many: str, number: int, **values: object) -> str:
     return catalog.counted(reader(), one, many, number, **values)
 
 
-def told(text: str) -> str:
+def retell(text: str) -> str:
     """A sentence that the engine wrote (a verdict, an error, a log line), in the reader's language."""
     return retold(reader(), text)
 

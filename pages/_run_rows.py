@@ -5,13 +5,12 @@ from collections.abc import Mapping
 import streamlit as st
 
 from pages import _pictures as pictures
-from pages._language import _
+from pages._language import _, retell
 from pages._markup import Html, element
 from pages._scores import Scored, three
 from pages._studio import errors_shown, get_acts, get_store
-from pages._words import OUTCOMES, Outcome, ago, duration, escape, model, status_word, teachers
+from pages._words import OUTCOMES, Outcome, ago, duration, escape, model, stage_title, status_word, teachers
 from studio import tasks
-from studio.pipeline.timetable import title
 from studio.service.progress import whole
 from studio.store import run_list
 from studio.store.rows import DatasetRow, RunRow, Summary
@@ -83,7 +82,7 @@ def row(run: RunRow, summary: Summary | None, measure: Measure, place: str = "")
     if run.status == "running":
         _progress(run.id)
     elif not run.verdict and run.message:
-        st.caption(escape(run.message))
+        st.caption(escape(retell(run.message)))
 
 
 def _about(run: RunRow, place: str) -> Html:
@@ -130,7 +129,7 @@ def _progress(run_id: int) -> None:
     done = whole(get_store(), run)
     st.html(pictures.bar(done.share))
     left = done.seconds_left
-    now = title(run.phase or "")
+    now = stage_title(run.phase or "")
     st.caption(escape(_("{stage} · {time} left", stage=now, time=duration(left)) if left and left >= 1 else now))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import streamlit as st
 
 from pages._access import needs_login
-from pages._language import _, told
+from pages._language import _, retell
 from pages._words import escape
 from studio import tasks
 from studio.errors import StoreError, StudioError
@@ -63,7 +63,7 @@ def show_trouble() -> None:
     get_store()  # it makes a home that is new
     trouble = get_home().trouble()
     if trouble is not None:
-        st.error(escape(told(trouble)), icon=":material/warning:")
+        st.error(escape(retell(trouble)), icon=":material/warning:")
 
 
 def run_in_address(name: str) -> RunRow | None:
@@ -95,7 +95,7 @@ def set_title(title: str) -> None:
 
 def show_error(error: StudioError) -> None:
     """What is wrong, and the cure."""
-    st.error(f"**{escape(told(error.message))}** {escape(told(error.cure))}", icon=":material/error:")
+    st.error(f"**{escape(retell(error.message))}** {escape(retell(error.cure))}", icon=":material/error:")
 
 
 @contextlib.contextmanager

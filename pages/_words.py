@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from pages._language import N_, _, counted, reader, told
+from pages._language import N_, _, counted, reader, retell
 from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
+from studio.events import stage
+from studio.pipeline import timetable
 from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure
 
@@ -68,7 +70,22 @@ def effect_of(verdict: str) -> str:
     >>> effect_of("It has 53.7 %: 87 % kept. It is 2.0 times smaller. The teacher helped (0.3 to 8.0).")
     'The teacher helped (0.3 to 8.0).'
     """
-    return told(re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)[-1])
+    return retell(re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)[-1])
+
+
+def stage_title(phase: str) -> str:
+    """A stage of a run, counted where it comes several times.
+
+    >>> stage_title("distill"), stage_title("teach-2")
+    ('Distil', 'Train teacher 2')
+    """
+    number = phase.removeprefix(stage(phase)).removeprefix("-")
+    return f"{_(timetable.title(stage(phase)))} {number}".strip()
+
+
+def stage_help(phase: str) -> str:
+    """What happens in a stage."""
+    return _(timetable.help_of(phase))
 
 
 def badge(run: RunRow) -> str:

@@ -8,16 +8,30 @@ import streamlit as st
 
 from pages import _charts as charts
 from pages import _pictures as pictures
-from pages._language import _
+from pages._language import _, retell
 from pages._live_chart import live_chart
 from pages._scores import scored, three
 from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._watched import watched
-from pages._words import badge, duration, effect_of, escape, made, method, model, size, teachers
+from pages._words import (
+    badge,
+    duration,
+    effect_of,
+    escape,
+    listed,
+    made,
+    measured,
+    method,
+    model,
+    size,
+    stage_help,
+    stage_title,
+    teachers,
+)
 from studio.config import plan
 from studio.errors import StudioError
 from studio.machine.identity import is_here
-from studio.pipeline.timetable import Whole, help_of, title
+from studio.pipeline.timetable import Whole
 from studio.service.progress import whole
 from studio.service.runs import disk_bytes
 from studio.store.rows import Point, RunRow, Status
@@ -47,11 +61,11 @@ def settings(run: RunRow) -> list[str]:
     temperature, alpha = (config.temperature, config.alpha) if choice is None else (choice.temperature, choice.alpha)
     told = [method(config), f"T = {temperature:g}", f"alpha = {alpha:g}"]
     if choice is not None:
-        told.append(_("tuned automatically: {reason}", reason=choice.reason))
+        told.append(_("tuned automatically: {reason}", reason=retell(choice.reason)))
     if config.assistants:
-        told.append(_("via {models}", models=", ".join(model(assistant) for assistant in config.assistants)))
+        told.append(_("via {models}", models=listed([model(assistant) for assistant in config.assistants])))
     if len(config.steps) > 1:
-        told.append(_("Plan: {steps}", steps=" → ".join(plan.title(step) for step in config.steps)))
+        told.append(_("Plan: {steps}", steps=" → ".join(retell(plan.title(step)) for step in config.steps)))
     if config.devices > 1:
         told.append(_("{number} devices", number=config.devices))
     return told
@@ -101,11 +115,11 @@ def quality(run: RunRow, measure: Measure) -> None:
     points = [point for point in held.points() if point.name == measure.name]
     st.html(pictures.titled(
         reached(points, measure),
-        _("{measure} on validation rows, after every look at them. Higher is better.", measure=measure.title),
+        _("{measure} on validation rows, after every look at them. Higher is better.", measure=_(measure.title)),
     ))  # fmt: skip
     if points:
         figure = held.figure("measure", points, partial(charts.measure_curves, measure=measure))
-        alt = _("{measure} on validation data", measure=measure.title)
+        alt = _("{measure} on validation data", measure=_(measure.title))
         live_chart(figure, alt=f"{alt}: {reached(points, measure)}", key=f"measure-{run.id}")
     else:
         st.info(_("The first point appears after the first validation."), icon=":material/hourglass_empty:")
@@ -114,7 +128,7 @@ def quality(run: RunRow, measure: Measure) -> None:
 def reached(points: Sequence[Point], measure: Measure) -> str:
     """How far the models have come, in a sentence."""
     best = charts.best(points, measure)
-    told = {role: measure.written(value) for role, value in best.items()}
+    told = {role: measured(value, measure) for role, value in best.items()}
     if "student" in told and "teacher" in told:
         return _("The student reaches {student}, its teacher {teacher}", **told)
     if "student" in told and "control" in told:
@@ -150,7 +164,10 @@ def status(run: RunRow) -> None:
     elif run.status == "running":
         done, phase = whole(store, run), run.phase or ""
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"{badge(run)} **{title(phase)}**: {escape(run.detail or help_of(phase))}", width="content")
+            st.markdown(
+                f"{badge(run)} **{stage_title(phase)}**: {escape(retell(run.detail) or stage_help(phase))}",
+                width="content",
+            )
             st.markdown(f"**{100 * done.share:.0f} %** {remaining(done)}", width="content")
         st.html(pictures.bar(done.share))
         if run.stop_requested:
@@ -181,8 +198,8 @@ def ended(run: RunRow) -> None:
     else:
         measure = task_of(run).measures[0]
         numbers = three(scored(store.evaluations(run.id), measure), measure) if run.verdict else []
-        told = (effect_of(run.verdict) if numbers else run.verdict) if run.verdict else ""
-        st.markdown(f"{badge(run)} {escape(told or _('It can be resumed from where it was.'))}")
+        sentence = (effect_of(run.verdict) if numbers else retell(run.verdict)) if run.verdict else ""
+        st.markdown(f"{badge(run)} {escape(sentence or _('It can be resumed from where it was.'))}")
         if numbers:
             st.html(pictures.numbers(numbers, few=True))
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -201,7 +218,7 @@ def timeline(run: RunRow) -> None:
     begun = {row.name: row.seconds for row in store.phases(run.id)}
     planned = [stage.phase for stage in store.timetable(run.id)]
     names = planned if set(begun) <= set(planned) else list(begun)
-    shown = [(name, title(name)) for name in names if name in begun or not run.is_over]
+    shown = [(name, stage_title(name)) for name in names if name in begun or not run.is_over]
     if shown:
         st.html(pictures.stages(shown, begun, run.phase if run.status == "running" else None))
 
@@ -306,7 +323,9 @@ def below(run: RunRow) -> None:
     if log.open:
         with log:
             lines = store.logs(run.id)[-LOG_LINES:]
-            written = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.message}" for line in lines]
+            written = [
+                f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {retell(line.message)}" for line in lines
+            ]
             st.code("\n".join(written) or _("Nothing yet."), language=None, wrap_lines=True)
     machine = st.expander(_("Machine"), on_change="rerun", key=f"machine-{run.id}")
     if machine.open:

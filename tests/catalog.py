@@ -34,7 +34,14 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "studio" / "language"
 ONE, TWO = ("_", "N_", "translated"), ("counted",)
 """Functions that are handed a text, and those that are handed its two forms."""
-NOT_SHOWN = ("studio/cli", "studio/language", "studio/api", "studio/store/migrations.py", "studio/config/run.py")
+NOT_SHOWN = (
+    "studio/cli",
+    "studio/language",
+    "studio/api",
+    "studio/serve",
+    "studio/store/migrations.py",
+    "studio/config/run.py",
+)
 WHOLE = ("verdict.py", "cautions.py", "next_step.py")
 """Files whose phrases are shown, too: they are put together to sentences."""
 WORDS = ("teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
@@ -42,6 +49,7 @@ WORDS = ("teacher", "student", "control", "smoothed", "baseline", "heads", "neur
 """Single words that the engine puts into its sentences."""
 PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} threads", "{device}, {threads} thread",
           ", {number} labels",
+          "Downloading {name} (bytes)", "temperature {temperature}, alpha {alpha}", "view {view} of {views}",
           "{train} train, {validation} validation, {test} test")  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
@@ -110,7 +118,7 @@ def registered() -> Iterator[str]:
     for recipe in plan.RECIPES.values():
         yield from (recipe.title, recipe.when)
     yield from itertools.chain(reading.PRESETS, reading.PRESET_HELP.values())
-    yield from itertools.chain(*timetable.WORDS.values())
+    yield from itertools.chain(*timetable.WORDS.values(), (timetable.title(""), timetable.help_of("")))
     yield from (executor.title for executor in EXECUTORS.values())
     for task in tasks.TASKS.values():
         yield from _of_task(task)
