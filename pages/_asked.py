@@ -50,9 +50,10 @@ def estimate(config: RunConfig) -> Future[Estimate]:
     return _asked().ask("estimate", about, lambda: questions.estimate(home, store, config))
 
 
-def sizes(dataset: DatasetRow, builtin: str) -> Future[Sizes]:
-    """How large the built-in models are for this data; `builtin` is any of them."""
+def sizes(dataset: DatasetRow, teacher: str) -> Future[Sizes]:
+    """How large and how fast the built-in models are for this data, and this teacher with what can be cut from it."""
     home, store = get_home(), get_store()
-    config = RunConfig(dataset=dataset.name, teacher=f"builtin/{builtin}", student=f"builtin/{builtin}")
-    about = f"{home.root} {dataset.fingerprint}"
-    return _asked().ask("sizes", about, lambda: questions.sizes(home, store, config))
+    config = RunConfig(dataset=dataset.name, teacher=teacher, student=teacher)
+    kind = "sizes" if config.teacher.startswith("builtin/") else "sizes of a teacher"
+    about = f"{home.root} {dataset.fingerprint} {teacher if kind != 'sizes' else ''}"
+    return _asked().ask(kind, about, lambda: questions.sizes(home, store, config))

@@ -1,14 +1,12 @@
-"""How small the student is to be, as choices whose numbers are counted and not promised."""
+"""What the small model should be, as goals whose numbers are counted and timed, not promised."""
 
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pages._language import N_, _
-from pages._scores import times
 from pages._words import parsed
 from studio import tasks
-from studio.config.references import ModelReference
 
 FAMILIES = {
     "transformer": N_("Reads words in their order: for texts whose meaning lies in the whole sentence."),
@@ -22,16 +20,26 @@ OTHERS = {
     "run": N_("Was trained here before."),
     "teacher": N_("Starts with weights of the teacher, and so learns quickly."),
 }
+GOALS = {
+    "accurate": N_("As accurate as possible"),
+    "tenth": N_("A tenth of the size"),
+    "fast": N_("Under 5 ms here"),
+    "smallest": N_("As small as possible"),
+    "own": N_("I choose"),
+}
+USUAL, OWN = "tenth", "own"
+MOST_MILLISECONDS, TENTH = 5.0, 10.0
 FAR = 1.15
 """A model that is less than so many times smaller than the teacher is no choice."""
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A student by what it would be: `words` say how small."""
+class Sized:
+    """A model with what was counted and timed of it; `milliseconds` for one row on this machine."""
 
-    words: str
-    student: str
+    reference: str
+    parameters: int
+    milliseconds: float | None = None
 
 
 def good_for(reference: str | None) -> str:
@@ -42,35 +50,54 @@ def good_for(reference: str | None) -> str:
     return _(FAMILIES.get(found.name.partition("-")[0], "") if found.source == "builtin" else OTHERS[found.source])
 
 
-def goals(teacher: str | None, task: tasks.Task, parameters: Mapping[str, int]) -> list[Goal]:
-    """Students that are smaller than this teacher, the largest first; none where the teacher's size is not known.
+def students(teacher: str | None, known: Mapping[str, Sized]) -> list[Sized]:
+    """The models that are smaller than this teacher, the largest first; none where the teacher's size is not known.
 
-    >>> task = tasks.get("text-classification")
-    >>> found = goals("builtin/transformer-base", task, {"transformer-base": 900, "fasttext-tiny": 9, "other": 890})
-    >>> [(goal.words, goal.student) for goal in found]
-    [('100 times smaller', 'builtin/fasttext-tiny')]
+    A teacher that has read a lot is cut rather than replaced: its own layers come alone where it can be cut.
+
+    >>> known = {name: Sized(name, size) for name, size in (("builtin/a", 900), ("builtin/b", 9), ("builtin/c", 890))}
+    >>> [one.reference for one in students("builtin/a", known)]
+    ['builtin/b']
     """
-    found = parsed(teacher)
-    if found is None:
+    whole = known.get(teacher or "")
+    if whole is None:
         return []
-    if found.source == "folder":
-        layers = layers_of(found)
-        kept = sorted({layers // 2, layers // 3, 1} - {0, layers}, reverse=True) if layers else []
-        return [
-            Goal(_("{few} of its {layers} layers", few=few, layers=layers), str(ModelReference.cut(few)))
-            for few in kept
-        ]
-    whole = parameters.get(found.name, 0) if found.source == "builtin" else 0
-    smaller = {name: count for name, count in parameters.items() if name in task.builtins and whole > FAR * count > 0}
-    ordered = sorted(smaller, key=lambda name: -smaller[name])
-    return [Goal(_("{ratio} times smaller", ratio=times(whole / smaller[name])), f"builtin/{name}") for name in ordered]
+    smaller = [one for one in known.values() if whole.parameters > FAR * one.parameters > 0]
+    cut = [one for one in smaller if one.reference.startswith("teacher/")]
+    return sorted(cut or smaller, key=lambda one: -one.parameters)
 
 
-def layers_of(reference: ModelReference) -> int:
-    """How many layers a model in a folder has, as its config says; 0 where it does not."""
-    try:
-        config = json.loads((reference.path / "config.json").read_text())
-    except (OSError, ValueError):
-        return 0
-    layers = config.get("num_hidden_layers") if isinstance(config, dict) else None
-    return layers if isinstance(layers, int) else 0
+def student_for(goal: str, teacher: str, smaller: Sequence[Sized], whole: Sized) -> Sized | None:
+    """The student that comes nearest to a goal; None where none is known to reach it.
+
+    >>> whole, *smaller = [Sized("builtin/cnn-large", 900, 9.0), Sized("builtin/mlp-800", 300, 0.1),
+    ...                    Sized("builtin/cnn-small", 200, 6.0), Sized("builtin/cnn-tiny", 80, 2.0)]
+    >>> [student_for(goal, "builtin/cnn-large", smaller, whole).reference for goal in ("accurate", "tenth", "fast")]
+    ['builtin/cnn-small', 'builtin/cnn-tiny', 'builtin/cnn-tiny']
+    """
+    alike = [one for one in smaller if family(one.reference) == family(teacher)]
+    liked = [*alike, *(one for one in smaller if one not in alike)]
+    match goal:
+        case "accurate":
+            return next(iter(liked), None)
+        case "tenth":
+            apart = {one: abs(math.log(whole.parameters / one.parameters / TENTH)) for one in smaller}
+            return min(apart, key=lambda one: apart[one], default=None)
+        case "fast":
+            quick = (one for one in liked if one.milliseconds is not None and one.milliseconds < MOST_MILLISECONDS)
+            return next(quick, None)
+        case "smallest":
+            return smaller[-1] if smaller else None
+    return None
+
+
+def family(reference: str) -> str:
+    """What kind of network a built-in model is, by its name; of any other one where it comes from."""
+    found = parsed(reference)
+    return "" if found is None else found.name.partition("-")[0] if found.source == "builtin" else found.source
+
+
+def sizes_in(task: tasks.Task, parameters: Mapping[str, int], milliseconds: Mapping[str, float]) -> dict[str, Sized]:
+    """What was counted and timed, by reference; built-in models were named without their origin."""
+    names = {name: f"builtin/{name}" if name in task.builtins else name for name in parameters}
+    return {full: Sized(full, parameters[name], milliseconds.get(name)) for name, full in names.items()}

@@ -23,11 +23,14 @@ def expert_names() -> list[str]:
     return [name for name in RunConfig.model_fields if _extra(name).get("expert")]
 
 
-def parameter(name: str, value: Any) -> Any:
-    """The widget of one parameter; `value` is shown until the user changes it."""
+def parameter(name: str, value: Any, origin: str = "") -> Any:
+    """The widget of one parameter; `value` is shown until the user changes it. `origin` says where that comes from and
+    stands beside its name."""
     field = RunConfig.model_fields[name]
     key = f"setting-{name}"
-    words: dict[str, Any] = {"label": _(field.title or name), "help": _(field.description or "")}
+    origin = _("yours") if origin and is_changed(key, value) else origin
+    label = _(field.title or name) + (f" :gray[· {origin}]" if origin else "")
+    words: dict[str, Any] = {"label": label, "help": _(field.description or "")}
     if name in SLIDERS:
         return _slider(name, value, key, words)
     if name in AUTO:
@@ -49,6 +52,16 @@ def parameter(name: str, value: Any) -> Any:
             **words, **shown, min_value=float(low or 0), max_value=float(high or 1e9), format="%g", key=key
         )
     return st.number_input(**words, **shown, min_value=int(low or 0), max_value=int(high or 10**9), key=key)
+
+
+def is_changed(key: str, value: Any) -> bool:
+    """Whether somebody has set a widget to something else than the value that it showed at first."""
+    shown = st.session_state.get(key, value)
+    if shown in ("", 0) and value in (None, 0):
+        return False
+    if isinstance(shown, str) and isinstance(value, float):
+        return shown != f"{value:g}"
+    return bool(shown != value)
 
 
 def _device(value: str, key: str, words: dict[str, Any]) -> str:

@@ -94,22 +94,20 @@ def own_mix(task: tasks.Task, dataset: DatasetRow, start: RunConfig | None) -> l
 
 def choose_more_teachers(task: tasks.Task, known: list[str], start: RunConfig | None) -> dict[str, Any]:
     """Further teachers, and models between teacher and student."""
-    with st.expander(_("Extra teachers and intermediate models")):
-        teachers = references("more_teachers", task, known, start)
-        values: dict[str, Any] = {"more_teachers": teachers}
-        if teachers:
-            values["fusion"] = parameter("fusion", start.fusion if start else "average")
-        st.divider()
-        cuts = [f"teacher/{count}-layer{'s' if count > 1 else ''}" for count in range(11, 0, -1)]
-        values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"], start)
-        st.caption(
-            _(
-                "Intermediate models help where the student is much smaller than the teacher. For a student that is "
-                "the *same as the teacher*, each one adds a generation (born again)."
-            )
+    teachers = references("more_teachers", task, known, start)
+    values: dict[str, Any] = {"more_teachers": teachers}
+    if teachers:
+        values["fusion"] = parameter("fusion", start.fusion if start else "average")
+    cuts = [f"teacher/{count}-layer{'s' if count > 1 else ''}" for count in range(11, 0, -1)]
+    values["assistants"] = references("assistants", task, [*known, *cuts, "teacher/same"], start)
+    st.caption(
+        _(
+            "Intermediate models help where the student is much smaller than the teacher. For a student that is "
+            "the *same as the teacher*, each one adds a generation (born again)."
         )
-        if values["assistants"]:
-            values["chain"] = parameter("chain", start.chain if start else "assistants")
+    )
+    if values["assistants"]:
+        values["chain"] = parameter("chain", start.chain if start else "assistants")
     return values
 
 
@@ -132,17 +130,17 @@ def references(name: str, task: tasks.Task, known: list[str], start: RunConfig |
 def choose_augmentation(task: tasks.Task, start: RunConfig | None) -> dict[str, Any]:
     """Changed copies of the training rows."""
     if not task.changes:
+        st.caption(_("There is nothing that could be changed in rows of this kind."))
         return {}
-    with st.expander(_("Data augmentation")):
-        values: dict[str, Any] = {"augment": changes("augment", task, start)}
-        if values["augment"]:
-            values["views"] = parameter("views", start.views if start else RunConfig.model_fields["views"].default)
-        values["teacher_augment"] = changes("teacher_augment", task, start)
-        if "masked_word" in values["augment"] + values["teacher_augment"]:
-            help_text = _(RunConfig.model_fields["masked_model"].description or "")
-            first = (start.masked_model if start else None) or "hub:google-bert/bert-base-uncased"
-            named = st.text_input(_("Masked language model"), value=first, help=help_text, key="masked-model")
-            values["masked_model"] = named.strip() or None
+    values: dict[str, Any] = {"augment": changes("augment", task, start)}
+    if values["augment"]:
+        values["views"] = parameter("views", start.views if start else RunConfig.model_fields["views"].default)
+    values["teacher_augment"] = changes("teacher_augment", task, start)
+    if "masked_word" in values["augment"] + values["teacher_augment"]:
+        help_text = _(RunConfig.model_fields["masked_model"].description or "")
+        first = (start.masked_model if start else None) or "hub:google-bert/bert-base-uncased"
+        named = st.text_input(_("Masked language model"), value=first, help=help_text, key="masked-model")
+        values["masked_model"] = named.strip() or None
     return values
 
 

@@ -375,7 +375,8 @@ def add_data() -> None:
 def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
     with errors_shown(), st.spinner("Saving …"):
         saved = acts.save(name, rows, columns, **values)
-        asked.sizes(saved, tasks.get(saved.task, saved.multi_label).builtins[0])  # what a new run will show first
+        for name in tasks.get(saved.task, saved.multi_label).builtins[:1]:
+            asked.sizes(saved, f"builtin/{name}")  # what a new run will show first
         st.success(f"Saved as **{escape(saved.name)}**.", icon=":material/check_circle:")
         st.page_link(
             "new_run.py",

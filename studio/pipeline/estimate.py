@@ -16,7 +16,7 @@ from studio.events import Progress, result_of
 from studio.machine import devices, memory
 from studio.models import constraints, hub
 from studio.models.model import Model, Problem, parameters, quiet
-from studio.pipeline import prepare
+from studio.pipeline import prepare, teacher_check
 from studio.pipeline.answers import Estimate
 from studio.pipeline.job import Job, respond
 from studio.pipeline.prepare import Models, RunContext
@@ -26,6 +26,8 @@ from studio.tasks import Encoded
 SAMPLE_ROWS = 2_000
 TIMED_ROWS = 512
 TIMED_STEPS = 3
+CHECKED_ROWS = 500
+"""At most so many validation rows tell how good a teacher is before anything starts."""
 START_SECONDS = 6.0
 """About what every run spends on starting its process, opening libraries, and on the final evaluation."""
 
@@ -63,6 +65,7 @@ def measure(job: Job) -> Estimate:
     learner = replace(student, network=constraints.without_rules(network))
     counts = prepare.counts(context, models.teachers[0])
     stages = timetable(config, counts, [teacher.knows_labels for teacher in models.teachers])
+    is_taught = not all(teacher.knows_labels for teacher in models.teachers)
     seconds = _seconds(stages, config, _paces(context, models, learner, stages))
     needed = memory.peak_bytes() + prepare.data_bytes(context, learner)
     if device.torch_device.type == "cpu":
@@ -70,7 +73,8 @@ def measure(job: Job) -> Estimate:
     return Estimate(
         teacher_parameters=sum(parameters(teacher.network) for teacher in models.teachers),
         student_parameters=parameters(student.network),
-        teacher_is_taught=not all(teacher.knows_labels for teacher in models.teachers),
+        teacher_is_taught=is_taught,
+        teacher=None if is_taught else teacher_check.compared(context, models.teachers, CHECKED_ROWS),
         seconds=seconds,
         memory_bytes=needed,
         notes=[] if config.devices == 1 else [f"Measured on one of the {config.devices} devices."],

@@ -94,10 +94,14 @@ def person(claims: Mapping[str, Any]) -> Person:
 def may_open(folder: Path) -> bool:
     """Whether the folder of a model lies in one of `STUDIO_MODEL_FOLDERS`, wherever links lead; those of the demos are
     the program's own."""
-    allowed = [program_folder() / "assets" / "demo"]
-    allowed += [Path(one).expanduser() for one in os.environ.get("STUDIO_MODEL_FOLDERS", "").split(os.pathsep) if one]
+    allowed = [program_folder() / "assets" / "demo", *model_folders()]
     real = folder.resolve()
     return any(real.is_relative_to(one.resolve()) for one in allowed)
+
+
+def model_folders() -> list[Path]:
+    """The folders that `STUDIO_MODEL_FOLDERS` names, separated as in PATH."""
+    return [Path(one).expanduser() for one in os.environ.get("STUDIO_MODEL_FOLDERS", "").split(os.pathsep) if one]
 
 
 def _groups(claims: Mapping[str, Any]) -> list[str]:

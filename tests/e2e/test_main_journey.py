@@ -47,6 +47,16 @@ def choose(page: Page, key: str, option: str) -> None:
     page.wait_for_selector(READY)
 
 
+def choose_models(page: Page, teacher: str, student: str) -> None:
+    """Both by their names, in place of a goal."""
+    page.locator("[class*='st-key-goal-']").get_by_text("I choose", exact=True).click()
+    page.get_by_text("Choose the models yourself").click()
+    for role, name in (("teacher", teacher), ("student", student)):
+        page.locator(f"[class*='st-key-{role}-builtin-']").get_by_text(name, exact=True).click()
+    page.wait_for_selector(READY)
+    expect(page.locator(".st-key-ready .ds-pair")).to_have_text(f"{teacher}→{student}")
+
+
 def slide(page: Page, place: str, below: float) -> None:
     """To the next value above this one."""
     slider = page.locator(f"{place} input[type=range]")
@@ -56,7 +66,7 @@ def slide(page: Page, place: str, below: float) -> None:
 
 def train_for(page: Page, epochs: int, teacher_epochs: int) -> None:
     """So many epochs, where the studio would choose up to a hundred for data this small."""
-    page.get_by_text("Training · ").click()
+    page.get_by_text("More settings · ").click()
     for name, number in (("epochs", epochs), ("teacher_epochs", teacher_epochs)):
         slide(page, f".st-key-setting-{name}", number - 1)
     expect(page.get_by_text(f"epochs: {epochs}, of the teacher: {teacher_epochs}")).to_be_visible()
@@ -87,11 +97,9 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.get_by_text("Use it in a new run").click()
     expect(page).to_have_url(re.compile("new_run"))
     page.wait_for_selector(READY)
-    expect(page.get_by_text("Text classification")).to_be_visible()
+    expect(page.get_by_text("Text classification · ")).to_be_visible()
 
-    page.get_by_text("Another teacher or student").click()
-    choose(page, "teacher-builtin-text-classification", "transformer-small")
-    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    choose_models(page, "transformer-small", "transformer-tiny")
     train_for(page, epochs=30, teacher_epochs=15)
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=1"))

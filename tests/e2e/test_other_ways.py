@@ -12,7 +12,7 @@ from studio.home import Home
 from studio.service import library
 from studio.store.store import Store
 from tests.conftest import reviews
-from tests.e2e.test_main_journey import choose, train_for
+from tests.e2e.test_main_journey import choose, choose_models, train_for
 from tests.server import READY, served
 
 pytestmark = pytest.mark.e2e
@@ -41,16 +41,14 @@ def start_and_wait(page: Page, run: int) -> None:
 def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, studio: str):
     page.goto(f"{studio}/new_run?dataset=1")
     page.wait_for_selector(READY)
-    page.get_by_text("Another teacher or student").click()
-    choose(page, "teacher-builtin-text-classification", "transformer-small")
-    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    choose_models(page, "transformer-small", "transformer-tiny")
     train_for(page, epochs=3, teacher_epochs=15)
-    page.get_by_text("what the student imitates").click()
+    page.get_by_role("tab", name="Method").click()
     expect(page.locator(".st-key-method-text-classification input")).to_be_visible()
     page.wait_for_selector(READY)
     choose(page, "method-text-classification", "Soft targets and hints")
     expect(page.get_by_text("Soft targets and hints · Distil")).to_be_visible()
-    page.get_by_text("Data augmentation").click()
+    page.get_by_role("tab", name="Augmentation").click()
     page.get_by_role("button", name="Leave out some words").first.click()
     page.wait_for_selector(READY)
     start_and_wait(page, 1)

@@ -14,7 +14,7 @@ from studio.home import Home
 from studio.service import library
 from studio.store.store import Store
 from tests.conftest import reviews
-from tests.e2e.test_main_journey import choose, slide, train_for
+from tests.e2e.test_main_journey import choose, choose_models, slide, train_for
 from tests.server import READY, served
 
 pytestmark = pytest.mark.e2e
@@ -34,11 +34,9 @@ def studio(tmp_path_factory):
 def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page, studio: str, tmp_path: Path):
     page.goto(f"{studio}/new_run?dataset=1")
     page.wait_for_selector(READY)
-    page.get_by_text("Another teacher or student").click()
-    choose(page, "teacher-builtin-text-classification", "transformer-small")
-    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    choose_models(page, "transformer-small", "transformer-tiny")
     train_for(page, epochs=4, teacher_epochs=15)
-    page.get_by_text("Steps that make it small").click()
+    page.get_by_role("tab", name="Steps").click()
     choose(page, "plan-text-classification", "Custom steps")
     page.locator(".st-key-step-add button").click()  # prune, at the end
     page.wait_for_selector(READY)
@@ -74,9 +72,7 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
 def test_a_run_is_paused_and_goes_on_to_its_verdict(page: Page, studio: str):
     page.goto(f"{studio}/new_run?dataset=1")
     page.wait_for_selector(READY)
-    page.get_by_text("Another teacher or student").click()
-    choose(page, "teacher-builtin-text-classification", "transformer-tiny")
-    choose(page, "student-builtin-text-classification", "transformer-tiny")
+    choose_models(page, "transformer-tiny", "transformer-tiny")
     train_for(page, epochs=50, teacher_epochs=15)
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run="))

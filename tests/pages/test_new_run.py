@@ -6,7 +6,7 @@ from studio import tasks
 from studio.config.plan import KINDS, Distill, Prune, Quantize
 from studio.config.reading import parse_config
 from studio.errors import ModelError
-from studio.pipeline.answers import Estimate, Preview, Sizes
+from studio.pipeline.answers import Checked, Estimate, Preview, Sizes
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened, words, written
 
@@ -257,7 +257,7 @@ def test_a_task_brings_its_own_loss_models_and_methods(app, pairs, store):
     app = opened(app, "new_run.py", draft="d")
     task = tasks.get("regression")
     assert app.caption[0].value.startswith(f"{task.title} · 50 train")
-    assert app.selectbox(key=f"teacher-builtin-{task.name}").options == list(task.builtins)
+    assert app.radio(key=f"teacher-builtin-{task.name}").options == list(task.builtins)
     assert "Soft targets" not in app.selectbox(key=f"method-{task.name}").options
     app.button(key="start").click().run()
     config = store.runs()[0].config
@@ -267,18 +267,72 @@ def test_a_task_brings_its_own_loss_models_and_methods(app, pairs, store):
 
 SIZES = {"transformer-base": 4_000_000, "transformer-small": 1_000_000, "transformer-tiny": 200_000,
          "fasttext-large": 190_000, "fasttext-small": 16_000, "fasttext-tiny": 4_000}  # fmt: skip
+TIMES = {name: 9.0 if name == "transformer-small" else 1.25 for name in SIZES}
 
 
-def test_the_goals_are_the_students_that_are_smaller_with_counted_sizes(app, saved, store, monkeypatch):
-    monkeypatch.setattr("studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES))
+@pytest.fixture
+def counted(monkeypatch):
+    monkeypatch.setattr(
+        "studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES, milliseconds=TIMES)
+    )
+
+
+@pytest.mark.parametrize(
+    ("goal", "student"),
+    [("tenth", "transformer-tiny"), ("accurate", "transformer-small"), ("fast", "transformer-tiny"),
+     ("smallest", "fasttext-tiny"), ("own", "transformer-tiny")],
+)  # fmt: skip
+def test_a_goal_is_the_student_that_comes_nearest_to_it(app, saved, store, counted, goal, student):
     app = opened(app, "new_run.py", draft="d")
-    (goal,) = [pills for pills in app.button_group if pills.key.startswith("goal-")]
-    assert goal.options[:2] == ["4.0 times smaller", "20.0 times smaller"]
-    assert goal.value == "20.0 times smaller"  # the usual student
-    goal.set_value("250 times smaller").run()
-    assert "16.0 K parameters" in written(app)
+    app.button_group(key="goal-tenth").set_value(goal).run()
     app.button(key="start").click().run()
-    assert store.runs()[0].config.student == "builtin/fasttext-small"
+    assert store.runs()[0].config.student == f"builtin/{student}"
+
+
+def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved, counted):
+    app = opened(app, "new_run.py", draft="d")
+    assert "20.0 times smaller than its teacher, 1.2 ms a row on this machine" in words(app)
+    drawn = " ".join(written(app).split())
+    assert "Size 4.0 M parameters One row here 1.2 ms" in drawn
+    assert "Size 200.0 K parameters" in drawn
+
+
+def test_while_models_are_counted_nothing_can_be_started_that_was_not_shown(app, saved, monkeypatch):
+    from concurrent.futures import Future
+
+    from pages import _asked
+
+    monkeypatch.setattr(_asked, "sizes", lambda dataset, teacher: Future())
+    app = opened(app, "new_run.py", draft="d")
+    assert not [button for button in app.button if button.key == "start"]
+    app.button_group(key="goal-tenth").set_value("own").run()
+    assert [button for button in app.button if button.key == "start"]
+
+
+def test_whole_numbers_are_one_switch(app, saved, store, checked):
+    app = opened(app, "new_run.py", draft="d")
+    app.toggle(key="whole-numbers-text-classification").set_value(True).run()
+    app.button(key="start").click().run()
+    assert store.runs()[0].config.steps == (Distill(), Quantize(form="int8"))
+
+
+def test_every_setting_says_where_its_value_comes_from(app, saved, store):
+    app = opened(app, "new_run.py", draft="d")
+    labels = {slider.key: slider.label for slider in app.slider}
+    assert labels["setting-batch_size"] == "Batch size :gray[· Balanced]"
+    assert labels["setting-alpha"] == "Alpha :gray[· default]"
+    app.slider(key="setting-alpha").set_value(0.25).run()
+    assert app.slider(key="setting-alpha").label == "Alpha :gray[· yours]"
+    first = store.submit(parse_config({"dataset": "reviews", **TINY}), key="first")
+    again = opened(fresh(), "new_run.py", draft="d", **{"from": str(first.id)})
+    assert again.slider(key="setting-alpha").label == f"Alpha :gray[· as in run {first.id}]"
+
+
+def test_a_teacher_that_knows_the_labels_is_checked_by_itself(app, saved, monkeypatch):
+    found = Estimate(teacher=Checked(value=0.9, constant=0.5, rows=40, is_weak=False))
+    monkeypatch.setattr("studio.service.questions.estimate", lambda home, store, config: found)
+    app = opened(app, "new_run.py", draft="d")
+    assert "✓ Teacher checked: 90.0 % on 40 validation rows" in words(app)
 
 
 def test_a_student_chosen_by_name_wins_over_the_goals(app, saved, store, monkeypatch):
