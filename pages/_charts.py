@@ -1,6 +1,7 @@
 """Rows of the store as Plotly figures. No torch."""
 
 import itertools
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
@@ -120,7 +121,9 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
     """Each curve's name beside its end; one that ends early, or whose name is long, has it above."""
     ends = sorted(figure.data, key=lambda curve: curve.y[-1])
     last = max((curve.x[-1] for curve in ends), default=0)
-    beside = [curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and len(_short(curve.name)) <= SHORT_NAME]
+    beside = [
+        curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and _letters(_short(curve.name)) <= SHORT_NAME
+    ]
     heights = [height for curve in ends for height in curve.y]
     pixel = (max(heights, default=1) - min(heights, default=0)) / (HEIGHT - AXIS) or 1
     wanted = [curve.y[-1] / pixel for curve in beside]
@@ -130,7 +133,7 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
     for curve in ends:
         if curve not in beside:
             _name(figure, curve, x=curve.x[-1], xanchor="right", yshift=NAME_LINE / 2)
-    longest = max((len(_short(curve.name)) for curve in beside), default=0)
+    longest = max((_letters(_short(curve.name)) for curve in beside), default=0)
     return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
 
 
@@ -142,6 +145,15 @@ def _short(name: str) -> str:
     """
     who, part = f"{name}, ".split(", ")[:2]
     return who if part in ("", _("total")) else part
+
+
+def _letters(name: str) -> int:
+    """How wide a name is in letters; a Chinese character is as wide as two.
+
+    >>> _letters("student"), _letters("学生")
+    (7, 4)
+    """
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def _dot(colour: str) -> str:

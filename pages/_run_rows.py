@@ -48,21 +48,9 @@ def figures(summary: Summary, measure: Measure) -> Html | None:
     numbers = three(scored(summary), measure)
     cells = []
     for number in numbers:
-        word = _short(number.words, number.unit)
         value = element("b", number.value, element("small", number.unit) if number.unit else "")
-        cells.append(element("div", value, element("span", word), title=f"{number.words}: {number.detail}"))
+        cells.append(element("div", value, element("span", number.short), title=f"{number.words}: {number.detail}"))
     return element("div", *cells, kind="ds-figures") if cells else None
-
-
-def _short(words: str, unit: str) -> str:
-    """The one word that says which number it is."""
-    if unit == "%":
-        return _("kept")
-    for word, told in (("smaller", _("smaller")), ("larger", _("larger")),
-                       ("faster", _("faster")), ("slower", _("slower"))):  # fmt: skip
-        if word in words:
-            return told
-    return _("against the teacher")
 
 
 def outcome_of(run: RunRow) -> Outcome | None:

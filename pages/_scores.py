@@ -42,12 +42,13 @@ class Scored:
 
 @dataclass(frozen=True)
 class Number:
-    """One of the three large numbers: the number, its unit, what it is, what it is made of."""
+    """One of the three large numbers: the number, its unit, what it is, what it is made of; what it is in a word."""
 
     value: str
     unit: str
     words: str
     detail: str
+    short: str
 
 
 Found = dict[tuple[str, str], Evaluation]
@@ -91,7 +92,7 @@ def three(models: Sequence[Scored], measure: Measure) -> list[Number]:
     numbers = [_kept(teacher, student, measure)]
     if teacher.size_bytes and student.size_bytes:
         detail = _("{student} against {teacher}", student=size(student.size_bytes), teacher=size(teacher.size_bytes))
-        words = (_("smaller on disk"), _("larger on disk"), _("no smaller on disk"))
+        words = (_("smaller on disk"), _("smaller")), (_("larger on disk"), _("larger")), _("no smaller on disk")
         numbers.append(_times(teacher.size_bytes, student.size_bytes, words, detail))
     if teacher.latency_ms and student.latency_ms and teacher.runtime == student.runtime:
         numbers.append(_faster(teacher.latency_ms, student.latency_ms, student.runtime))
@@ -104,7 +105,8 @@ def _faster(teacher: float, student: float, runtime: str) -> Number:
         detail = _("{student} against {teacher}, one row at a time in {runtime}", **times, runtime=runtime)
     else:
         detail = _("{student} against {teacher}, one row at a time", **times)
-    return _times(teacher, student, (_("faster"), _("slower"), _("no faster")), detail)
+    words = (_("faster"), _("faster")), (_("slower"), _("slower")), _("no faster")
+    return _times(teacher, student, words, detail)
 
 
 def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
@@ -116,18 +118,22 @@ def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
     )
     if measure.unit == "share" and teacher.value > 0:
         words = _("of the teacher’s {measure} kept", measure=title)
-        return Number(f"{100 * student.value / teacher.value:.0f}", "%", words, detail)
+        return Number(f"{100 * student.value / teacher.value:.0f}", "%", words, detail, _("kept"))
     words = _("in {measure}, against the teacher", measure=title)
-    return Number(change(student.value - teacher.value, measure.unit), "", words, detail)
+    return Number(change(student.value - teacher.value, measure.unit), "", words, detail, _("against the teacher"))
 
 
-def _times(teacher: float, student: float, words: tuple[str, str, str], detail: str) -> Number:
-    """`words`: of a student that takes less, of one that takes more, and of one that takes as much."""
+Words = tuple[tuple[str, str], tuple[str, str], str]
+"""What is said of a student that takes less, of one that takes more, each also in a word; of one that takes as much."""
+
+
+def _times(teacher: float, student: float, words: Words, detail: str) -> Number:
+    less, more, same = words
     ratio = teacher / student
     if 1 / LEAST_CHANGE < ratio < LEAST_CHANGE:
-        return Number("1", "×", words[2], detail)
-    word, shown = (words[0], ratio) if ratio > 1 else (words[1], 1 / ratio)
-    return Number(times(shown), "×", word, detail)
+        return Number("1", "×", same, detail, less[1])
+    (said, short), shown = (less, ratio) if ratio > 1 else (more, 1 / ratio)
+    return Number(times(shown), "×", said, detail, short)
 
 
 def times(ratio: float) -> str:

@@ -100,7 +100,7 @@ def body(run_id: int, shown: Status) -> None:
 def curves(run: RunRow) -> None:
     """The deciding measure first; losses behind a click. The tab that is open stands in the address."""
     measure = task_of(run).measures[0]
-    first, second = st.tabs([measure.title, _("Loss")], key="curves", bind="query-params")
+    first, second = st.tabs([_(measure.title), _("Loss")], key="curves", bind="query-params")
     if first.open:
         with first:
             quality(run, measure)
