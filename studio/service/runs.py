@@ -67,6 +67,7 @@ def carry(
                             raise Stopped
                         store.record(run.id, batch)
                         yield from batch
+                _require_whole(store, run.id)
                 break
             except WorkerDiedError as error:
                 if not heart.asks():
@@ -94,6 +95,17 @@ def carry(
         if heart.asks():
             store.stopped(run.id)
         raise
+
+
+def _require_whole(store: Store, run_id: int) -> None:
+    """Raise `WorkerDiedError` where a run has ended without an error before its last stage did: whoever carried it out
+    took something for the sign to stop. It goes on."""
+    planned = store.timetable(run_id)
+    if planned and planned[-1].phase not in {phase.name for phase in store.phases(run_id) if phase.seconds is not None}:
+        raise WorkerDiedError(
+            "The run ended before its last stage, and nobody had stopped it.",
+            "Resume it; the log tells how far it was.",
+        )
 
 
 def _after_death(store: Store, job: Job, error: WorkerDiedError) -> Job:

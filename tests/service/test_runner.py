@@ -71,6 +71,16 @@ def test_a_run_that_is_left_by_ctrl_c_is_stopped_when_its_worker_has_ended(store
     assert workers() == []
 
 
+def test_a_run_that_ends_early_and_without_a_word_goes_on_and_is_not_called_finished(store, home, run):
+    planned = events.Planned(stages=(events.PlannedStage(phase="evaluate", seconds=1),))
+    begun = [planned, events.PhaseStarted(phase="evaluate")]
+    ways = iter([begun, [*begun, events.PhaseFinished(phase="evaluate", seconds=1, steps=0)]])
+    list(carry(store, home, run, lambda job, stop: (event for event in next(ways))))
+    assert store.run(run.id).status == "finished"
+    assert [line.message for line in store.logs(run.id) if "ended before its last stage" in line.message]
+    assert next(ways, None) is None
+
+
 def workers() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
     return [process for process in children if "fake_worker" in " ".join(process.cmdline())]
