@@ -8,6 +8,16 @@ from collections.abc import Sequence
 import streamlit as st
 
 
+def follow(*keys: str) -> None:
+    """Where a link or the way back has changed what the address says under these keys, their widgets show that: what
+    they held is forgotten. Called before the widgets."""
+    said, seen = {key: st.query_params.get_all(key) for key in keys}, f"seen {' '.join(keys)}"
+    if st.session_state.get(seen) != said:
+        for key in keys:
+            st.session_state.pop(key, None)
+    st.session_state[seen] = said
+
+
 def text(key: str) -> str:
     """What the address says, once, as the first value of the widget of this key."""
     return str(_first(key, st.query_params.get(key, "")))

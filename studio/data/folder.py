@@ -92,7 +92,7 @@ def _add_column(digest: Any, rows: Dataset, name: str) -> None:
         digest.update(len(data).to_bytes(8, "little") + data)
 
 
-def write(splits: DatasetDict, folder: Path, rows: Rows, *, name: str, digest: str) -> None:
+def write(splits: DatasetDict, folder: Path, rows: Rows | DataSet, *, name: str, digest: str) -> None:
     """Save as Arrow, whole or not at all."""
     about = {"name": name, "task": rows.task, "labels": rows.labels, "fingerprint": digest, "several": rows.multi_label}
     with files.whole(folder) as part:

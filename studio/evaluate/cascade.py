@@ -13,6 +13,9 @@ import numpy as np
 POINTS = 41
 """Thresholds of which a curve is made."""
 
+NEVER_ASKED, ALWAYS_ASKED = 0.0, float(np.nextafter(1.0, 2.0))
+"""The thresholds at which the teacher is asked about no row, and about all of them, however sure the student is."""
+
 Measured = Callable[[np.ndarray], dict[str, float]]
 
 
@@ -50,8 +53,11 @@ class Answered:
 def curve(rows: Answered, measure: Measured, name: str, points: int = POINTS) -> list[Point]:
     """From a student that answers all to a teacher that does: thresholds that ask it about evenly more rows."""
     wanted = np.quantile(rows.confidence, np.linspace(0, 1, points), method="lower")
-    thresholds = [0.0, *np.unique(wanted), float(np.nextafter(rows.confidence.max(), np.inf))]
-    found = {point.asked: point for point in (rows.at(float(one), measure, name) for one in thresholds)}
+    thresholds = [NEVER_ASKED, *np.unique(wanted[wanted > NEVER_ASKED]), ALWAYS_ASKED]
+    found: dict[float, Point] = {}
+    for point in (rows.at(float(one), measure, name) for one in thresholds[:-1]):
+        found.setdefault(point.asked, point)
+    found[1.0] = rows.at(ALWAYS_ASKED, measure, name)
     return [found[asked] for asked in sorted(found)]
 
 

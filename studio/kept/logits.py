@@ -126,5 +126,10 @@ def entropy(share: np.ndarray) -> float:
     return float(special.entr(share).sum() / np.log(2))
 
 
+def most_entropy(classes: int) -> float:
+    """Of so many classes, in bits: where all are equally likely."""
+    return float(np.log2(classes))
+
+
 def _log_expit(values: np.ndarray) -> np.ndarray:
     return np.asarray(special.log_expit(values))

@@ -126,6 +126,26 @@ class Acts:
         self.note("delete", _named(row))
         return freed
 
+    def mark(self, dataset_id: int, split: str, row: int, label: Any) -> None:
+        """Say what a row of a data set should be labelled as, in the form of its column `label`."""
+        self.require("member")
+        self.store.mark(dataset_id, split, row, label, self.person.address)
+        self.note("mark", f"row {row + 1} of the {split} rows of data set {dataset_id}")
+
+    def unmark(self, dataset_id: int, split: str, row: int) -> None:
+        self.require("member")
+        self.store.unmark(dataset_id, split, row)
+        self.note("unmark", f"row {row + 1} of the {split} rows of data set {dataset_id}")
+
+    def correct(self, dataset_id: int, name: str) -> DatasetRow:
+        """Save a data set anew, with the labels that were marked as the right ones; returns the new one."""
+        from studio.service import corrections
+
+        self.require("member")
+        row = corrections.save(self.store, self.home, dataset_id, name, self.person.address)
+        self.note("save", _named(row))
+        return row
+
     # --- what leaves the studio, and its settings
 
     def export(self, run_id: int, target: Path) -> Path:
@@ -134,6 +154,23 @@ class Acts:
         file = export.student_zip(self.home, self.store, run_id, target)
         self.note("export", f"run {run_id}")
         return file
+
+    def export_cascade(self, run_id: int, threshold: float, told: dict[str, float | str], target: Path) -> Path:
+        """Write student, teacher and the rule between them as a zip; returns where."""
+        from studio.service import cascades
+
+        self.require("member")
+        file = cascades.write(self.home, self.store, run_id, threshold, told, target)
+        self.note("export", f"cascade of run {run_id}")
+        return file
+
+    def calibrate(self, run_id: int, temperature: float | None) -> None:
+        """Let the student's download say by which temperature its logits are divided; None: no more."""
+        from studio.service import calibrated
+
+        self.require("member")
+        calibrated.write(self.home, run_id, temperature)
+        self.note("calibrate", f"run {run_id}: {temperature}")
 
     def push(self, run_id: int, name: str, private: bool = True) -> str:
         """Put the student into a new repository of the Hugging Face Hub; returns its address."""

@@ -14,6 +14,7 @@ from studio.errors import ExportError
 from studio.events import Evaluation, StageResult
 from studio.home import Home
 from studio.pipeline.answers import Conversion, read_conversion
+from studio.service import calibrated
 from studio.store.rows import RunRow
 from studio.store.speeds import speed
 from studio.store.store import Store
@@ -92,8 +93,11 @@ def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run:
     for file in sorted(int8.iterdir()) if int8.is_dir() else ():
         archive.write(file, f"int8/{file.name}")
     limit = min(run.config.max_length, _config(folder).get("max_position_embeddings", run.config.max_length))
-    archive.writestr("README.md", model_card(store, run, limit, loaders, conversion, int8.is_dir()))
+    card = model_card(store, run, limit, loaders, conversion, int8.is_dir())
+    archive.writestr("README.md", card + calibrated.lines(home, run.id))
     archive.writestr("config.yaml", run.config.to_yaml())
+    if calibrated.read(home, run.id) is not None:
+        archive.write(home.run(run.id) / calibrated.FILE, calibrated.FILE)
     for name in loaders:
         archive.write(_LOADERS[name], f"{name}.py")
 

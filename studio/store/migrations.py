@@ -138,6 +138,16 @@ def m008_tokens(db: Database) -> None:
     )
 
 
+@MIGRATIONS()
+def m009_marked_rows(db: Database) -> None:
+    """Rows that somebody holds for mislabelled: `label` is JSON, what they should be. They go with their data set."""
+    db.conn.execute(
+        "CREATE TABLE marks (dataset_id INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,"
+        " split TEXT NOT NULL, row INTEGER NOT NULL, label TEXT NOT NULL, made_by TEXT, created_at REAL NOT NULL,"
+        " PRIMARY KEY (dataset_id, split, row)) WITHOUT ROWID"
+    )
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -25,7 +25,7 @@ def test_the_picture_names_every_model_beside_its_value(app, filled):
 
 
 def test_all_numbers_have_their_intervals(app, filled):
-    drawn = " ".join(written(opened(app, "results.py", run="1")).split())
+    drawn = " ".join(written(opened(app, "results.py", run="1", tab="numbers")).split())
     assert "Accuracy 90.0 % (81.0 % to 94.5 %)" in drawn
     assert "Size on disk 4.0 MB 4.0 MB 4.0 MB" in drawn
 
@@ -67,6 +67,7 @@ def test_the_classes_are_sorted_by_what_was_lost_and_the_largest_loss_is_said(ap
     assert "“good” lost most: 40 points" in words(app).replace("\\", "")
     drawn = " ".join(written(app).split())
     assert drawn.index("80 → 40 %, 50 rows") < drawn.index("90 → 88 %, 50 rows")
+    app = opened(fresh(), "results.py", run=str(run.id), tab="mix-ups")
     assert "**30 of 50** rows of “good” are taken for “bad”" in words(app).replace("\\", "")
 
 
@@ -109,7 +110,7 @@ def test_the_results_show_what_each_step_cost(app, filled):
             for title, right, size in told
         ],
     )  # fmt: skip
-    app = opened(app, "results.py", run="1")
+    app = opened(app, "results.py", run="1", tab="steps")
     assert "Step by step" in [tab.label for tab in app.tabs]
     drawn = " ".join(written(app).split())
     assert "Distil 85.0 % (75.0 % to 95.0 %) +35.0 250.0 K 1.0 MB 1.5 ms" in drawn
@@ -118,7 +119,7 @@ def test_the_results_show_what_each_step_cost(app, filled):
 def test_what_a_run_chose_by_itself_is_told_with_its_reason(app, filled):
     chosen = events.Choice(temperature=2.0, alpha=0.9, reason="It got more right.", tried=[(2.0, 0.9, 0.8)])
     filled.record(1, [chosen])
-    app = opened(app, "results.py", run="1")
+    app = opened(app, "results.py", run="1", tab="tuning")
     text = words(app).replace("\\", "")
     assert "T = **2**, alpha = **0.9**. It got more right." in text
 
@@ -127,7 +128,7 @@ def test_old_and_new_data_are_shown_apart(app, filled, store):
     old = [events.Evaluation(role=role, split=events.OLD_TEST, metric="accuracy", value=0.7, low=0.6, high=0.8, n=50)
            for role in ("teacher", "student", "control")]  # fmt: skip
     store.record(1, old)
-    app = opened(app, "results.py", run="1")
+    app = opened(app, "results.py", run="1", tab="data")
     assert "New and old data" in [tab.label for tab in app.tabs]
     drawn = " ".join(written(app).split())
     assert "New 90.0 % (81.0 % to 94.5 %)" in drawn
@@ -173,7 +174,7 @@ def test_a_stopped_run_with_a_student_offers_it(app, filled, home):
 
 def test_tabs_of_classes_appear_only_where_a_row_has_one_class(app, filled, store):
     tabs = [tab.label for tab in opened(app, "results.py", run="1").tabs]
-    assert tabs == ["Classes", "Mix-ups", "All numbers", "Curves", "Settings"]
+    assert tabs == ["Classes", "Rows", "Mix-ups", "All numbers", "Curves", "Settings"]
     other = store.submit(parse_config({"dataset": "reviews", **TINY}), key="other", owner="me")
     store.record(other.id, [
         events.Evaluation(role="student", split="test", metric="accuracy", value=0.5, low=0.4, high=0.6, n=10),
@@ -181,7 +182,7 @@ def test_tabs_of_classes_appear_only_where_a_row_has_one_class(app, filled, stor
     ])  # fmt: skip
     store.finish(other.id)
     tabs = [tab.label for tab in opened(fresh(), "results.py", run=str(other.id)).tabs]
-    assert tabs == ["All numbers", "Curves", "Settings"]
+    assert tabs == ["Rows", "All numbers", "Curves", "Settings"]
 
 
 def test_a_result_leads_back_to_its_run_and_names_models_data_and_day(app, filled):
@@ -206,7 +207,7 @@ def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measu
         events.Verdict(outcome="better", sentence="Good."),
     ])  # fmt: skip
     store.finish(run.id)
-    app = opened(app, "results.py", run=str(run.id))
+    app = opened(app, "results.py", run=str(run.id), tab="numbers")
     assert (
         app.title[0].value.replace("\\", "")
         == "Reaches 0.800 in Spearman correlation (teacher\N{NO-BREAK SPACE}0.900)."
@@ -214,7 +215,7 @@ def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measu
     drawn = " ".join(written(app).split())
     assert "−0.100 in Spearman correlation, against the teacher" in drawn
     assert "Pearson correlation 0.900 (0.800 to 0.950) 0.800 (0.700 to 0.850) −0.100 (−0.200 to −0.050)" in drawn
-    assert [tab.label for tab in app.tabs] == ["All numbers", "Step by step", "Curves", "Settings"]
+    assert [tab.label for tab in app.tabs] == ["Rows", "All numbers", "Step by step", "Curves", "Settings"]
 
 
 def test_several_seeds_are_drawn_as_points_and_the_exported_one_is_named(app, store, saved):
@@ -231,7 +232,7 @@ def test_several_seeds_are_drawn_as_points_and_the_exported_one_is_named(app, st
         events.Verdict(outcome="better", sentence="Over 2 seeds it was worth it."),
     ])  # fmt: skip
     store.finish(run.id)
-    drawn = " ".join(written(opened(app, "results.py", run=str(run.id))).split())
+    drawn = " ".join(written(opened(app, "results.py", run=str(run.id), tab="seeds")).split())
     assert "Accuracy on the test rows: a dot for each seed, a line for their mean Without teacher" in drawn
     assert "1 (exported)" in drawn
     assert "0 (exported)" not in drawn

@@ -1,0 +1,239 @@
+"""Pictures of single rows and of how far a model's word can be trusted, made of numbers."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pages._language import _, counted
+from pages._markup import Html, element, joined
+from pages._words import change, measured, percent, role
+from studio.evaluate.calibration import Bin
+from studio.evaluate.cascade import Point
+from studio.evaluate.changes import ClassChange
+from studio.kept.groups import Group
+from studio.tasks import Measure
+
+MOST_LABELS = 5
+
+
+def class_changes(found: Sequence[ClassChange], labels: Sequence[str]) -> Html:
+    """Teacher's and student's share of each class as two dots on a line; the difference with its interval."""
+    cells: list[Html] = []
+    for one in found:
+        low, wide = 100 * min(one.first, one.second), 100 * abs(one.difference)
+        line = element(
+            "div",
+            element("i", style=f"left:{low:.1f}%;width:{wide:.1f}%"),
+            element("u", kind="teacher", style=f"left:{100 * one.first:.1f}%"),
+            element("u", kind="student", style=f"left:{100 * one.second:.1f}%"),
+            kind="pair",
+        )
+        told = _(
+            "{before} → {after} %, {low} to {high} points",
+            before=f"{100 * one.first:.0f}",
+            after=f"{100 * one.second:.0f}",
+            low=change(one.low, "share"),
+            high=change(one.high, "share"),
+        )
+        rows = counted("{number} row", "{number} rows", one.rows)
+        value = element("b", told) if one.is_clear else told
+        label = labels[one.number]
+        cells += [element("div", label, kind="label", title=label), line,
+                  element("div", value, " · ", rows, kind="value")]  # fmt: skip
+    return element("div", *cells, kind="ds-rows changes")
+
+
+def difference(labels: Sequence[str], apart: np.ndarray) -> Html:
+    """A table of counts with their signs: rows are true classes, columns what is said."""
+    head = element("tr", element("th", _("true ↓ said →")), *(element("th", label, scope="col", title=label)
+                   for label in labels))  # fmt: skip
+    largest = max(1, int(abs(apart).max()))
+    body = []
+    for number, label in enumerate(labels):
+        cells = []
+        for column, value in enumerate(apart[number].tolist()):
+            better = value > 0 if column == number else value < 0
+            kind = "" if not value else "better" if better else "worse"
+            told = f"{value:+,}".replace("-", "−") if value else "·"
+            cells.append(element("td", told, kind=kind, style=f"--share:{abs(value) / largest:.2f}"))
+        body.append(element("tr", element("th", label, scope="row", title=label), *cells))
+    return element("div", element("table", head, *body), kind="ds-table apart", tabindex="0")
+
+
+# --- rows
+
+
+def group_title(group: Group, is_number: bool = False) -> str:
+    """Who of the two is right; of numbers: near the label."""
+    if is_number:
+        return {"both": _("Both near"), "teacher": _("Only teacher near"), "student": _("Only student near"),
+                "neither": _("Both far off")}[group]  # fmt: skip
+    return {"both": _("Both right"), "teacher": _("Only teacher right"), "student": _("Only student right"),
+            "neither": _("Both wrong")}[group]  # fmt: skip
+
+
+def mosaic(counts: Mapping[Group, int], chosen: str, is_number: bool = False) -> Html:
+    """Two by two: areas are rows. Above, the student is right; to the left, the teacher is."""
+    total = max(1, sum(counts.values()))
+    columns = []
+    for left in (True, False):
+        groups: tuple[Group, Group] = ("both", "teacher") if left else ("student", "neither")
+        width = sum(counts[group] for group in groups)
+        cells = [
+            element(
+                "div",
+                element("b", f"{counts[group]:,}"),
+                element("span", group_title(group, is_number)),
+                kind=f"cell {group}{' chosen' if group == chosen else ''}",
+                style=f"flex-grow:{max(counts[group], total * 0.08):.2f}",
+            )
+            for group in groups
+        ]
+        columns.append(element("div", *cells, kind="column", style=f"flex-grow:{max(width, total * 0.22):.2f}"))
+    told = ", ".join(f"{group_title(group, is_number)} {number:,}" for group, number in counts.items())
+    return element("div", *columns, kind="ds-mosaic", role="img", aria_label=told)
+
+
+def row_line(text: str, true: str, said: Mapping[str, tuple[str, float, bool]]) -> Html:
+    """One row of a list: the input, what it is, what each model says of it and how sure it is."""
+    parts = [
+        element("span", element("i", role(name)), " ", answer, " " if sure == sure else "",
+                element("small", percent(sure)) if sure == sure else "", kind=f"said {name}{'' if right else ' wrong'}")
+        for name, (answer, sure, right) in said.items()
+    ]  # fmt: skip
+    return element("div", element("p", text, kind="ds-text"),
+                   element("p", element("span", _("Label"), " ", element("b", true), kind="said"), *parts,
+                           kind="ds-said-line"),
+                   kind="ds-row")  # fmt: skip
+
+
+def bars(shares: Mapping[str, float], name: str, true: Sequence[str] = ()) -> Html:
+    """The likeliest labels of one model, a bar each; the true one is marked."""
+    shown = dict(sorted(shares.items(), key=lambda one: -one[1])[:MOST_LABELS])
+    shown |= {label: shares[label] for label in true if label in shares}
+    lines: list[Html] = []
+    for label, share in shown.items():
+        mark = " ✓" if label in true else ""
+        lines += [element("span", label + mark, kind="label", title=label),
+                  element("span", element("i", style=f"width:{100 * share:.1f}%"), kind="bar"),
+                  element("span", percent(share), kind="value")]  # fmt: skip
+    return element("div", *lines, kind=f"ds-rows own {name}")
+
+
+def tagged(words: Sequence[str], tags: Sequence[str]) -> Html:
+    """A text with what is said of its words; words of no kind stay plain."""
+    parts: list[Html | str] = []
+    for word, tag in zip(words, tags, strict=False):
+        parts += [word if tag == "O" else element("mark", word, element("small", tag)), " "]
+    return element("p", *parts, kind="ds-tagged")
+
+
+def opinion(name: str, said: str, note: str, inside: Html) -> Html:
+    """A model's card: what it says, and how it comes to it."""
+    return element("div", element("small", role(name)), element("p", said, kind="ds-lead"), inside,
+                   element("p", note, kind="ds-sub"), kind=f"ds-model {name}")  # fmt: skip
+
+
+# --- curves
+
+
+def _field(*inside: Html, across: str, up: str, told: str, ticks: Sequence[tuple[float, str]], kind: str = "") -> Html:
+    """Axes around what is drawn; `ticks`: height from 0 to 1, and words."""
+    lines = [
+        element("div", element("span", words), kind="tick", style=f"bottom:{100 * place:.1f}%")
+        for place, words in ticks
+    ]
+    return element(
+        "figure",
+        element("p", up, kind="ds-sub"),
+        element("div", *lines, *inside, kind=f"ds-field curve {kind}"),
+        element("p", across, kind="ds-axis near"),
+        kind="ds-plot",
+        role="img",
+        aria_label=told,
+        style="margin:0",
+    )
+
+
+def _line(points: Sequence[tuple[float, float]], thick: float, kind: str) -> Html:
+    """A curve through points, (right, up) in per cent of the field: a thin shape that is cut out."""
+    upper = [f"{x:.2f}% calc({100 - y:.2f}% - {thick}px)" for x, y in points]
+    lower = [f"{x:.2f}% calc({100 - y:.2f}% + {thick}px)" for x, y in reversed(points)]
+    return element("span", kind=f"line {kind}", style=f"clip-path:polygon({','.join([*upper, *lower])})")
+
+
+def _dot(x: float, y: float, wide: float) -> Html:
+    return element("span", kind="dot", style=f"left:{x:.2f}%;bottom:{y:.2f}%;width:{wide:.0f}px;height:{wide:.0f}px")
+
+
+def reliability(found: Mapping[str, Sequence[Bin]], shown: str) -> Html:
+    """How often a model is right where it is so and so sure: on the diagonal its word can be taken. A dot is a range of
+    confidence, its area the rows in it, its line the 95 % interval; the other models are thin lines."""
+    inside: list[Html] = [element("span", kind="even")]
+    for name, ranges in found.items():
+        points = [(100 * one.confidence, 100 * one.right) for one in ranges]
+        marks = [_line(points, 0.75, "pale")] if name != shown and len(points) > 1 else []
+        if name == shown:
+            most = max(one.rows for one in ranges)
+            for one, (x, y) in zip(ranges, points, strict=True):
+                high = 100 * (one.right_high - one.right_low)
+                style = f"left:{x:.2f}%;bottom:{100 * one.right_low:.2f}%;height:{high:.2f}%"
+                marks += [element("span", kind="range", style=style), _dot(x, y, 7 + 15 * (one.rows / most) ** 0.5)]
+        inside.append(element("div", *marks, kind=name))
+    told = "; ".join(
+        _(
+            "{sure} sure, {right} right, {rows} rows",
+            sure=percent(one.confidence),
+            right=percent(one.right),
+            rows=f"{one.rows:,}",
+        )
+        for one in found[shown]
+    )
+    ticks = [(place / 4, f"{25 * place} %") for place in range(5)]
+    return _field(*inside, across=_("how sure it is →"), up=_("how often it is right"), told=told, ticks=ticks)
+
+
+def cascade(points: Sequence[Point], test: Sequence[Point], chosen: Point, measure: Measure) -> Html:
+    """What both together reach, by the share of rows that the teacher is asked about: on validation rows, where the
+    threshold is chosen, and on test rows."""
+    values = [point.value for point in (*points, *test)]
+    low, high = min(values), max(values)
+    room = max(high - low, 0.01)
+    low, high = low - 0.15 * room, high + 0.15 * room
+
+    def place(point: Point) -> tuple[float, float]:
+        return 100 * point.asked, 100 * (point.value - low) / (high - low)
+
+    inside = [
+        element("div", _line([place(point) for point in points], 0.75, "pale"), kind="control"),
+        element("div", _line([place(point) for point in test], 1.5, ""), _dot(*place(chosen), 16), kind="student"),
+    ]
+    ticks = [(step / 3, measured(low + (high - low) * step / 3, measure)) for step in range(4)]
+    told = _(
+        "From {low} with the student alone to {high} with the teacher alone",
+        low=measured(test[0].value, measure),
+        high=measured(test[-1].value, measure),
+    )
+    return _field(
+        *inside,
+        across=_("share of rows that the teacher is asked about →"),
+        up=_(measure.title),
+        told=told,
+        ticks=ticks,
+        kind="wide",
+    )
+
+
+def parts(values: Mapping[str, float]) -> Html:
+    """One bar in parts, named below: {teacher: 0.7, labels: 0.3}."""
+    kinds = {"teacher": "t", "labels": "l"}
+    shown = [element("div", kind=kinds[name], style=f"flex:{max(share, 0.001):.3f}") for name, share in values.items()]
+    words = {"teacher": _("teacher"), "labels": _("labels")}
+    said = [element("span", f"{words[name]} {percent(share)}") for name, share in values.items()]
+    return element("div", element("div", *shown, kind="ds-split"), element("div", *said, kind="ds-said"))
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> Html:
+    """Names and values, a line each."""
+    return element("dl", joined(*(joined(element("dt", name), element("dd", value)) for name, value in rows)),
+                   kind="ds-facts")  # fmt: skip

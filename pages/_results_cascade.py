@@ -1,0 +1,142 @@
+"""Student and teacher together: the student answers where it is sure, the teacher the rest; and both at once."""
+
+from pathlib import Path
+from tempfile import mkdtemp
+
+import streamlit as st
+
+from pages import _explained
+from pages import _pictures as pictures
+from pages._language import _
+from pages._scores import Scored, by_role, milliseconds
+from pages._studio import errors_shown, get_acts, get_home
+from pages._words import measured, percent
+from studio.evaluate import cascade
+from studio.evaluate.cascade import Answered, Point
+from studio.kept import answers
+from studio.kept.answers import Kept
+from studio.kept.trust import Run
+from studio.store.rows import RunRow
+from studio.tasks import Measure, Task
+
+
+def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept], scored: list[Scored]) -> None:
+    """The threshold, chosen on validation rows, and what it brings on test rows; below it both models at once."""
+    measure = task.measures[0]
+    if task.kind == "number":
+        st.info(
+            _("A number comes without a probability, so nobody can tell where the student is sure: no cascade here."),
+            icon=":material/info:",
+        )
+    else:
+        home = get_home()
+        validation = {name: answers.opened(home, run.id, name, "validation") for name in ("teacher", "student")}
+        known = {name: kept for name, kept in validation.items() if kept is not None}
+        if len(known) < 2:
+            st.info(
+                _("The answers to validation rows are not kept: no threshold can be chosen."), icon=":material/info:"
+            )
+        else:
+            _cascade(run, task, answered(rows, known), answered(rows, models), scored)
+    _ensemble(run, task, models, measure)
+
+
+def answered(rows: Run, models: dict[str, Kept]) -> Answered:
+    """What a cascade is made of, of the rows that are looked at."""
+    student, teacher = (rows.sample(models[name]) for name in ("student", "teacher"))
+    return Answered(student.confidence, student.statistics, teacher.statistics)
+
+
+def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scored: list[Scored]) -> None:
+    measure, of = task.measures[0], task.targets.measure
+    points = cascade.curve(validation, of, measure.name)
+    alone, teacher = points[0].value, points[-1].value
+    aims = {
+        "teacher": (_("as good as the teacher"), teacher),
+        "half": (_("half of the way to the teacher"), (alone + teacher) / 2),
+        "best": (_("as good as possible"), max(point.value for point in points)),
+    }
+    aim = st.segmented_control(_("Both together should be"), list(aims), default="teacher", key="aim", required=True,
+                               format_func=lambda name: aims[name][0])  # fmt: skip
+    chosen = cascade.chosen(points, aims[aim or "teacher"][1])
+    told = test.at(chosen.threshold, of, measure.name)
+    curve = [test.at(point.threshold, of, measure.name) for point in points]
+    st.subheader(_finding(told, curve, measure), anchor=False)
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        st.html(_explained.cascade(points, curve, told, measure))
+        st.caption(
+            _("Thick: test rows; thin: validation rows, on which the threshold is chosen. The dot is the choice.")
+        )
+    with right:
+        st.html(_explained.facts(_facts(told, curve, measure, by_role(scored))))
+        st.caption(_("The rule: the student’s answer counts where it is at least so sure."))
+        st.code(f"{chosen.threshold:.4f}", language=None)
+        _export(run, chosen, told, measure, len(test.confidence))
+
+
+def _finding(told: Point, curve: list[Point], measure: Measure) -> str:
+    if told.asked == 0:
+        return _("The student alone reaches that: nothing is asked of the teacher")
+    return _(
+        "Asking the teacher about {share} of the rows brings {value} (student {student}, teacher {teacher})",
+        share=percent(told.asked),
+        value=measured(told.value, measure),
+        student=measured(curve[0].value, measure),
+        teacher=measured(curve[-1].value, measure),
+    )
+
+
+def _facts(told: Point, curve: list[Point], measure: Measure, models: dict[str, Scored]) -> list[tuple[str, str]]:
+    facts = [
+        (_("Rows that the teacher answers"), percent(told.asked)),
+        (_(measure.title), measured(told.value, measure)),
+    ]
+    times = [models[name].latency_ms for name in ("student", "teacher") if name in models]
+    if len(times) == 2 and times[0] and times[1]:
+        both = told.milliseconds(times[0], times[1])
+        facts.append((_("Time of a row, on the average"), milliseconds(both)))
+        facts.append((_("Teacher’s time of a row"), milliseconds(times[1])))
+        facts.append((_("Cost, against the teacher alone"), percent(both / times[1])))
+    return facts
+
+
+def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int) -> None:
+    """A zip with both models and the rule, made when somebody asks for it."""
+    acts = get_acts()
+    if not acts.person.has("member") or not get_home().model(run.id, "student").is_dir():
+        return
+    if st.button(_("Build both models with the rule"), icon=":material/inventory_2:", key="cascade-build"):
+        with errors_shown(), st.spinner(_("Packing …")):
+            target = Path(mkdtemp(prefix="cascade-")) / f"cascade-{run.id}.zip"
+            facts: dict[str, float | str] = {
+                "measure": measure.name,
+                "value": told.value,
+                "asked": told.asked,
+                "rows": rows,
+            }
+            st.session_state["cascade"] = (run.id, chosen.threshold,
+                                           acts.export_cascade(run.id, chosen.threshold, facts, target))  # fmt: skip
+    packed = st.session_state.get("cascade")
+    if packed and packed[:2] == (run.id, chosen.threshold) and packed[2].exists():
+        with packed[2].open("rb") as file:
+            st.download_button(_("Download the cascade"), file, file_name=packed[2].name, mime="application/zip",
+                               type="primary", icon=":material/download:", key="cascade-download")  # fmt: skip
+
+
+def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure) -> None:
+    """Both at once: the mean of their logits."""
+    both = answers.opened(get_home(), run.id, answers.ENSEMBLE)
+    if both is None or not len(both.statistics):
+        return
+    st.subheader(_("Both at once"), anchor=False)
+    table = []
+    for title, kept in (
+        (_("Teacher"), models["teacher"]),
+        (_("Student"), models["student"]),
+        (_("Mean of both"), both),
+    ):
+        values = task.targets.measure(kept.statistics)
+        table.append({"": title} | {_(one.title): measured(values[one.name], one) for one in task.measures})
+    st.html(pictures.table(table))
+    st.caption(_("The mean of their logits, on the test rows. It costs both models’ time for every row."))

@@ -1,0 +1,140 @@
+"""What each class gained and lost on the way from teacher to student, and what is taken for what."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from pages import _charts as charts
+from pages import _explained as explained
+from pages import _pictures as pictures
+from pages._language import _, counted
+from pages._studio import get_home
+from pages._words import escape, role
+from studio.evaluate import changes
+from studio.evaluate.changes import ClassChange
+from studio.events import Confusion
+from studio.kept import answers
+from studio.kept.answers import Kept
+from studio.store.rows import RunRow
+from studio.tasks import Task
+
+MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX = 8, 6, 20
+DIFFERENCE = "difference"
+
+
+def changed(run: RunRow, task: Task) -> list[ClassChange]:
+    """Gains and losses of each class from the kept answers, the largest loss first; [] where nothing is kept or a row
+    has no class."""
+    home = get_home()
+    teacher, student = (answers.opened(home, run.id, name) for name in ("teacher", "student"))
+    if teacher is None or student is None or not len(teacher.statistics):
+        return []
+    return changes.of_classes(*per_class(task, teacher, student))
+
+
+def per_class(task: Task, teacher: Kept, student: Kept) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `changes.of_classes` reads. Nothing where a label is neither one class nor several."""
+    first, second = teacher.statistics, student.statistics
+    if task.kind == "multi_label":
+        labels = first.shape[1] // 2
+        return first[:, :labels], first[:, labels:], second[:, labels:]
+    if task.kind == "class" and task.measures[0].interval == "share":
+        return first[:, 0], task.targets.right(first), task.targets.right(second)
+    nothing = np.zeros(0, dtype=np.int64)
+    return nothing, nothing, nothing
+
+
+def show(run: RunRow, found: Sequence[ClassChange], labels: Sequence[str]) -> None:
+    """Each class with both models’ shares and whether chance explains the difference."""
+    clear = [one for one in found if one.is_clear and one.difference < 0]
+    if clear:
+        title = _("{number} of {classes} classes lost more than chance explains", number=len(clear), classes=len(found))
+    elif any(one.difference < 0 for one in found):
+        title = _("No class lost more than chance explains")
+    else:
+        title = _("No class lost anything")
+    st.subheader(title, anchor=False)
+    st.caption(
+        _("The share of each class that a model gets right: teacher (orange), student (teal). The largest loss first; "
+          "bold where the 95 % interval of the difference is without 0.")
+    )  # fmt: skip
+    st.html(explained.class_changes(found[:MOST_CLASSES], labels))
+    if len(found) > MOST_CLASSES:
+        more = len(found) - MOST_CLASSES
+        with st.expander(counted("{number} more class", "{number} more classes", more)):
+            st.html(explained.class_changes(found[MOST_CLASSES:], labels))
+    worst = found[0]
+    if worst.lost:
+        st.page_link(
+            "results.py",
+            label=_("Show the rows of “{label}” that the student lost", label=escape(labels[worst.number])),
+            query_params={"run": str(run.id), "tab": "rows", "group": "teacher", "class": labels[worst.number]},
+            icon=":material/table_rows:",
+        )
+
+
+def show_without_rows(matrices: dict[str, Confusion]) -> None:
+    """Of a run from before answers were kept: the classes without intervals."""
+    if "teacher" not in matrices or "student" not in matrices:
+        st.caption(_("There is no teacher to compare with."))
+        return
+    found = pictures.losses(matrices["teacher"], matrices["student"])
+    st.subheader(escape(pictures.lost_and_kept(found)), anchor=False)
+    st.caption(
+        _("The share of each class that a model gets right: teacher (orange), student (teal). The largest loss first.")
+    )
+    st.html(pictures.class_changes(found[:MOST_CLASSES]))
+    if len(found) > MOST_CLASSES:
+        more = len(found) - MOST_CLASSES
+        with st.expander(counted("{number} more class", "{number} more classes", more)):
+            st.html(pictures.class_changes(found[MOST_CLASSES:]))
+
+
+def mix_ups(matrices: dict[str, Confusion]) -> None:
+    """What each model takes for what, and how student and teacher differ; the whole table where it can be read."""
+    names = list(matrices)
+    options = [*names, *([DIFFERENCE] if {"teacher", "student"} <= set(names) else [])]
+    chosen = st.segmented_control(
+        _("Model"), options, default="student" if "student" in names else names[0], key="matrix", required=True,
+        format_func=lambda name: _("Student against teacher") if name == DIFFERENCE else role(name),
+    )  # fmt: skip
+    if chosen == DIFFERENCE:
+        _difference(matrices["teacher"], matrices["student"])
+        return
+    matrix = matrices[chosen or names[0]]
+    wrong = pictures.mix_ups(matrix)
+    for true, guess, number, rows in wrong[:MOST_MIX_UPS]:
+        st.markdown(
+            _("**{number} of {rows}** rows of “{true}” are taken for “{guess}”.", number=number, rows=rows,
+              true=escape(true), guess=escape(guess))
+        )  # fmt: skip
+    if not wrong:
+        st.markdown(_("No row is taken for another class."))
+    if len(matrix.labels) <= LARGEST_MATRIX:
+        st.html(pictures.confusion(matrix))
+        st.caption(_("Each row is a true class, each column what the model says. The diagonal is right."))
+    else:
+        st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}")
+
+
+def _difference(teacher: Confusion, student: Confusion) -> None:
+    """Which mix-ups came and which went."""
+    apart = np.array(student.counts) - np.array(teacher.counts)
+    np.fill_diagonal(apart, 0)
+    order = np.argsort(-abs(apart), axis=None)[:MOST_MIX_UPS]
+    told = 0
+    for row, column in zip(*np.unravel_index(order, apart.shape), strict=True):
+        number = int(apart[row, column])
+        if not number:
+            continue
+        values = {"true": escape(teacher.labels[row]), "guess": escape(teacher.labels[column]), "number": abs(number)}
+        more = _("**{number} more** rows of “{true}” are taken for “{guess}” than by the teacher.", **values)
+        fewer = _("**{number} fewer** rows of “{true}” are taken for “{guess}” than by the teacher.", **values)
+        st.markdown(more if number > 0 else fewer)
+        told += 1
+    if not told:
+        st.markdown(_("Student and teacher mix up the same classes equally often."))
+    elif len(teacher.labels) <= LARGEST_MATRIX:
+        st.html(explained.difference(teacher.labels, np.array(student.counts) - np.array(teacher.counts)))
+        st.caption(_("The student’s rows less the teacher’s: each row is a true class, each column what is said."))

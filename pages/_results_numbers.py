@@ -1,0 +1,173 @@
+"""Everything that was measured of the models of a run, each kind of it for itself."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages import _charts as charts
+from pages import _pictures as pictures
+from pages._language import _, counted
+from pages._scores import ROLES, Scored, milliseconds, on_test
+from pages._studio import get_store
+from pages._words import change, count, escape, measured, role, size
+from studio import tasks
+from studio.events import OLD_TEST, Evaluation
+from studio.store.rows import RunRow
+
+
+def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks.Task) -> None:
+    """Everything that was measured of every model."""
+    found, names = on_test(evaluations), {model.role: model.name for model in models}
+    rows = [
+        {"": _(measure.title)}
+        | {name: with_interval(found.get((role, measure.name)), measure) for role, name in names.items()}
+        for measure in task.measures
+        if any((role, measure.name) in found for role in names)
+    ]
+    costs: dict[str, tuple[str, Callable[[float], str]]] = {
+        _("Parameters"): ("parameters", count),
+        _("Size on disk"): ("size_bytes", size),
+        _("One row at a time, median"): ("latency_ms", milliseconds),
+        _("One row at a time, 95 % take less than"): ("latency_p95_ms", milliseconds),
+        _("32 rows at a time, median"): ("latency_32_ms", milliseconds),
+        _("One row at a time, one thread"): ("one_thread_latency_ms", milliseconds),
+        _("32 rows at a time, one thread"): ("one_thread_latency_32_ms", milliseconds),
+    }
+    for title, (metric, words) in costs.items():
+        known = {name: words(found[role, metric].value) for role, name in names.items() if (role, metric) in found}
+        if known:
+            rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
+    ratios = {
+        _("Times as long as the student"): "latency_ratio",
+        _("Times as long as the student, one thread"): "one_thread_latency_ratio",
+    }
+    for title, metric in ratios.items():
+        known = {name: ratio_words(found[role, metric]) for role, name in names.items() if (role, metric) in found}
+        if known:
+            rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
+    st.html(pictures.table(rows))
+    st.caption(timed_on(evaluations))
+    told = _(
+        "Measured on {rows} test rows that no model had seen, in the form in which each model is saved. In brackets: "
+        "95 % intervals.",
+        rows=f"{max(model.rows for model in models):,}",
+    )
+    st.caption(" ".join([told, *(f"{model.name}: {_(ROLES[model.role])}." for model in models)]))
+
+
+def ratio_words(ratio: Evaluation) -> str:
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.2f}"
+    return _("{value} ({low} to {high})", value=f"{ratio.value:.2f}", low=f"{ratio.low:.2f}", high=f"{ratio.high:.2f}")
+
+
+def timed_on(evaluations: list[Evaluation]) -> str:
+    """On what and in what the models were timed."""
+    timed = [one for one in evaluations if one.metric == "latency_ms" and one.device]
+    if not timed:
+        return ""
+    threads = timed[0].threads
+    told = f", {counted('{number} thread', '{number} threads', threads)}" if threads else ""
+    return _(
+        "Timed in turn on {where}. The model without teacher is the same network as the student: how far its ratio is "
+        "from 1 tells how exact the times are.",
+        where=f"{escape(timed[0].device)}{told}; {', '.join(sorted({one.runtime for one in timed}))}",
+    )
+
+
+def with_interval(found: Evaluation | None, measure: tasks.Measure) -> str:
+    if found is None:
+        return "–"
+    if found.low is None or found.high is None:
+        return measured(found.value, measure)
+    value, low, high = (measured(one, measure) for one in (found.value, found.low, found.high))
+    return _("{value} ({low} to {high})", value=value, low=low, high=high)
+
+
+def old_and_new(run: RunRow, evaluations: list[Evaluation], measure: tasks.Measure) -> None:
+    """Where a student continued with new data: what it knows of each."""
+    st.caption(
+        _(
+            "The student continued with **{new}** and repeated **{old}** so as not to forget it. {measure} on each:",
+            new=escape(run.config.dataset),
+            old=escape(run.config.replay),
+            measure=_(measure.title),
+        )
+    )
+    table = []
+    for words, split in ((_("New"), "test"), (_("Old"), OLD_TEST)):
+        by_role = {found.role: found for found in evaluations if found.split == split and found.metric == measure.name}
+        values = {role(name): with_interval(found, measure) for name, found in by_role.items()}
+        rows = next(iter(by_role.values())).n or 0
+        table.append({_("Data"): words, **values, _("Test rows"): f"{rows:,}"})
+    st.html(pictures.table(table))
+
+
+def steps_taken(run: RunRow, task: tasks.Task) -> None:
+    """What each step of the plan cost and brought."""
+    results = get_store().stage_results(run.id)
+    measure = next((known for known in task.measures if known.name == results[0].metric), task.measures[0])
+    st.caption(_("The student after each step of the plan, on validation rows; the test rows are read once, above."))
+    table = []
+    for number, result in enumerate(results):
+        before = results[number - 1] if number > 1 else None
+        value, low, high = (measured(one, measure) for one in (result.value, result.low, result.high))
+        table.append({
+            _("Step"): result.title,
+            _(measure.title): _("{value} ({low} to {high})", value=value, low=low, high=high),
+            _("Change, points") if measure.unit == "share" else _("Change"):
+                change(result.value - before.value, measure.unit) if before else "",
+            _("Parameters"): count(result.parameters),
+            _("Size"): size(result.size_bytes),
+            _("Latency"): milliseconds(result.latency_ms),
+        })  # fmt: skip
+    st.html(pictures.table(table))
+    st.plotly_chart(charts.stage_results(results, measure), key="stage-results", config={"displayModeBar": False})
+
+
+def under_each_seed(run: RunRow, models: list[Scored], measure: tasks.Measure) -> None:
+    """How far the seeds are apart, and which student is exported."""
+    found = [
+        one for one in get_store().evaluations_of_seeds(run.id) if (one.metric, one.split) == (measure.name, "test")
+    ]
+    by_seed = {role: {one.seed: one.value for one in found if one.role == role} for role in ("student", "control")}
+    of_seeds = {role: list(values.values()) for role, values in by_seed.items() if values}
+    st.html(pictures.seeds(models, of_seeds, measure))
+    seeds = get_store().seeds(run.id)
+    table = []
+    for one in seeds:
+        row = {_("Seed"): _("{seed} (exported)", seed=one.seed) if one.exported else str(one.seed)}
+        for name in of_seeds:
+            value, best = by_seed[name][one.seed], one.student if name == "student" else one.control
+            row[role(name)] = measured(value, measure)
+            row[_("{model} on validation rows", model=role(name))] = "–" if best is None else measured(best, measure)
+        table.append(row)
+    st.html(pictures.table(table))
+    st.caption(
+        _("The student that did best on validation rows is exported; the test rows have no part in that choice.")
+    )
+
+
+def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
+    """Temperature and alpha that the run found by trying, and all that it tried."""
+    choice = get_store().choice(run.id)
+    if choice is None:
+        return
+    st.markdown(f"T = **{choice.temperature:g}**, alpha = **{choice.alpha:g}**. {escape(choice.reason)}")
+    title = _("{measure} on validation rows", measure=_(measure.title))
+    st.html(
+        pictures.table(
+            [
+                {_("Temperature"): f"{temperature:g}", _("Alpha"): f"{alpha:g}", title: measured(value, measure)}
+                for temperature, alpha, value in choice.tried
+            ]
+        )
+    )
+
+
+def curves(run: RunRow, measure: tasks.Measure) -> None:
+    points = get_store().curve(run.id)
+    st.markdown(f"**{_('{measure} on validation rows', measure=_(measure.title))}**")
+    st.plotly_chart(charts.measure_curves(points, measure), key="measure")
+    st.markdown(_("**Loss**: what training makes small; the losses of two models are not comparable."))
+    st.plotly_chart(charts.loss_curves(points), key="loss")

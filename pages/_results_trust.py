@@ -1,0 +1,125 @@
+"""Whether a model's probability can be trusted: how often it is right where it says how sure it is."""
+
+import streamlit as st
+
+from pages import _explained
+from pages import _pictures as pictures
+from pages._language import _
+from pages._studio import errors_shown, get_acts, get_home
+from pages._words import change, percent, role
+from studio.evaluate import calibration
+from studio.evaluate.calibration import Estimate
+from studio.kept import answers
+from studio.kept.answers import Kept
+from studio.kept.trust import MOST_ROWS, Run
+from studio.service import calibrated
+from studio.store.rows import RunRow
+from studio.tasks import Task
+
+
+def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
+    """The finding, the diagram, what a temperature would mend, and how near the student is to its teacher."""
+    if task.kind == "number":
+        st.info(
+            _("A number comes without a probability: there is nothing to trust or to doubt."), icon=":material/info:"
+        )
+        _agreement(rows, models, task)
+        return
+    names = list(models)
+    name = st.segmented_control(_("Model"), names, default="student", key="trusted", required=True, format_func=role)
+    name = name or "student"
+    samples = {one: rows.sample(kept) for one, kept in models.items()}
+    mine = samples[name]
+    gap = calibration.overconfidence(mine.confidence, mine.right)
+    st.subheader(_finding(name, gap), anchor=False)
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        shown = {one: calibration.bins(sample.confidence, sample.right) for one, sample in samples.items()
+                 if one in (name, "teacher", "student")}  # fmt: skip
+        st.html(_explained.reliability(shown, name))
+        st.caption(
+            _("Each dot: rows of which it is about equally sure; its area is how many, the line its 95 % interval. "
+              "On the dashed line a probability can be taken at its word.")
+        )  # fmt: skip
+    with right:
+        error, brier = (of(mine.confidence, mine.right) for of in (calibration.expected_error, calibration.brier))
+        st.html(_explained.facts([
+            (_("Surer than right, points"), _told(gap, signs=True)),
+            (_("Expected calibration error, points"), _told(error)),
+            (_("Brier score of being right"), _decimals(brier)),
+        ]))  # fmt: skip
+        st.caption(
+            _("In brackets: 95 % intervals. The calibration error is 0 for a perfect model, the Brier score, too.")
+        )
+        _temperature(run, rows, models[name], name)
+    if len(mine.right) == MOST_ROWS:
+        st.caption(_("Of {rows} rows, drawn by chance.", rows=f"{MOST_ROWS:,}"))
+    _agreement(rows, models, task)
+
+
+def _finding(name: str, gap: Estimate) -> str:
+    points = f"{abs(100 * gap.value):.1f}"
+    if gap.low <= 0 <= gap.high:
+        return _("{model}: as often right as it says, on the average", model=role(name))
+    if gap.value > 0:
+        return _("{model}: {points} points surer than it is right", model=role(name), points=points)
+    return _("{model}: {points} points more often right than it says", model=role(name), points=points)
+
+
+def _told(found: Estimate, signs: bool = False) -> str:
+    value, low, high = (
+        change(one, "share") if signs else f"{100 * one:.1f}" for one in (found.value, found.low, found.high)
+    )
+    return _("{value} ({low} to {high})", value=value, low=low, high=high)
+
+
+def _decimals(found: Estimate) -> str:
+    value, low, high = (f"{one:.3f}" for one in (found.value, found.low, found.high))
+    return _("{value} ({low} to {high})", value=value, low=low, high=high)
+
+
+def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:
+    """What dividing the logits by one number, fitted on validation rows, does to the test rows."""
+    temperature = rows.temperature(name)
+    if temperature is None or not kept.has_logits:
+        st.caption(_("No probabilities of validation rows are kept: no temperature can be fitted."))
+        return
+    after = rows.sample(kept, temperature)
+    error = calibration.expected_error(after.confidence, after.right)
+    st.markdown(
+        _("**Dividing its logits by {temperature}** makes the calibration error {error} points. Answers stay the same; "
+          "the number is fitted on validation rows.", temperature=f"{temperature:.2f}", error=_told(error))
+    )  # fmt: skip
+    if name != "student" or not get_acts().person.has("member"):
+        return
+    known = calibrated.read(get_home(), run.id)
+    wanted = st.toggle(_("Put this temperature into the download"), value=known is not None, key="calibrate")
+    if wanted != (known is not None):
+        with errors_shown():
+            get_acts().calibrate(run.id, temperature if wanted else None)
+
+
+def _agreement(rows: Run, models: dict[str, Kept], task: Task) -> None:
+    """How often each model says what the teacher says, and how far its distribution is from the teacher's."""
+    teacher = models["teacher"]
+    table = []
+    for name, kept in models.items():
+        if name == "teacher":
+            continue
+        row = {_("Model"): role(name)}
+        if task.kind == "number":
+            row[_("Correlation with the teacher")] = f"{_correlation(teacher, kept):.3f}"
+        else:
+            row[_("Says what the teacher says")] = percent(float(answers.same(teacher, kept).mean()))
+            apart = rows.divergence(teacher, kept)
+            row[_("KL divergence from the teacher, nats")] = "–" if apart is None else f"{apart:.3f}"
+        table.append(row)
+    st.subheader(_("How near to the teacher"), anchor=False)
+    st.html(pictures.table(table))
+
+
+def _correlation(first: Kept, second: Kept) -> float:
+    from studio.tasks import scores
+
+    values = [one.batch.column("answer").to_numpy() for one in (first, second)]
+    return scores.pearson(values[0], values[1])

@@ -1,0 +1,80 @@
+"""The rows of a run by how sure its models are: what is fitted on validation rows, and what is told of test rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from studio.home import Home
+from studio.kept import answers, logits, rows
+from studio.kept.answers import Kept
+from studio.tasks.task import Kind
+
+MOST_ROWS = 50_000
+"""So many rows tell enough: of more, so many are drawn by chance."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Labelled rows of one model: how sure it is (n,), whether it is right (n,), and what its measures read (n, s)."""
+
+    confidence: np.ndarray
+    right: np.ndarray
+    statistics: np.ndarray
+
+
+@dataclass(frozen=True)
+class Run:
+    """The kept answers of a run and the data set that they are about, `folder`."""
+
+    home: Home
+    run_id: int
+    folder: Path
+    kind: Kind
+
+    def drawn(self, kept: Kept) -> np.ndarray:
+        """The numbers of the labelled rows that are looked at: the same ones for every model."""
+        numbers = np.flatnonzero(kept.labelled)
+        if len(numbers) <= MOST_ROWS:
+            return numbers
+        return np.sort(np.random.default_rng(0).choice(numbers, MOST_ROWS, replace=False))
+
+    def sample(self, kept: Kept, temperature: float = 1.0) -> Sample:
+        """The rows of one model; at another temperature its answers stay the same, and so does who is right."""
+        numbers = self.drawn(kept)
+        place = np.cumsum(kept.labelled) - 1
+        confidence = kept.confidence[numbers].astype(np.float64)
+        if temperature != 1.0:
+            values, offsets = self._logits(kept, numbers)
+            confidence = logits.confidence(values, offsets, self.kind, temperature)
+        return Sample(confidence, kept.right[numbers], kept.statistics[place[numbers]])
+
+    def temperature(self, role: str) -> float | None:
+        """The temperature that fits this model's probabilities to the validation rows; None where they are not kept."""
+        kept = answers.opened(self.home, self.run_id, role, "validation")
+        if kept is None or not kept.has_logits or not kept.labelled.any() or not logits.has_probabilities(self.kind):
+            return None
+        numbers = self.drawn(kept)
+        values, _ = self._logits(kept, numbers)
+        labels = logits.targets(rows.opened(self.folder, "validation").labels(numbers), values.shape[1], self.kind)
+        if len(labels) != len(values):
+            return None
+        return logits.fitted_temperature(values, labels, self.kind)
+
+    def divergence(self, teacher: Kept, student: Kept) -> float | None:
+        """The mean Kullback-Leibler divergence of the student from the teacher, in nats; None without logits."""
+        if not (teacher.has_logits and student.has_logits) or not logits.has_probabilities(self.kind):
+            return None
+        numbers = self.drawn(student)
+        found = logits.divergence(self._logits(teacher, numbers)[0], self._logits(student, numbers)[0], self.kind)
+        return float(np.nanmean(found))
+
+    def _logits(self, kept: Kept, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The logits of these rows, and where each begins; None where a row is one position."""
+        values, offsets = kept.logits, kept.offsets
+        if offsets[-1] == len(kept) and (np.diff(offsets) == 1).all():
+            return values[numbers], None
+        counts = offsets[numbers + 1] - offsets[numbers]
+        new = np.concatenate([[0], np.cumsum(counts)])
+        places = np.repeat(offsets[numbers] - new[:-1], counts) + np.arange(new[-1])
+        return values[places], new

@@ -1,0 +1,194 @@
+"""Results that are explored: rows by who is right, confidence, both models together; of every kind of label."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pages import _results_rows
+from studio import events, tasks
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.folder import load
+from studio.data.uploads import Upload
+from studio.kept import answers
+from studio.pipeline import keeping
+from studio.service import calibrated, corrections, library
+from studio.tasks.positions import PositionLogits
+from tests.conftest import BAD, GOOD, TINY
+from tests.pages.conftest import fresh, opened, words, written
+
+KINDS = {
+    "text-classification": Columns("text", "label", "split"),
+    "several": Columns("text", "label", "split", separator="|"),
+    "regression": Columns("text", "label", "split"),
+    "token-classification": Columns("text", "label", "split"),
+}
+
+
+def cells(kind: str, rows: int) -> tuple[list[str], list[str]]:
+    """Inputs and labels of a data set of that kind."""
+    if kind == "token-classification":
+        places = [("Rome", "B-place"), ("Ann", "B-person")]
+        return [f"we saw {places[n % 2][0]} {n}" for n in range(rows)], [
+            f"O O {places[n % 2][1]} O" for n in range(rows)
+        ]
+    texts = [f"the {(GOOD if n % 2 else BAD)[n % 5]} thing number {n}" for n in range(rows)]
+    if kind == "regression":
+        return texts, [f"{n % 7 + n / 1000}" for n in range(rows)]
+    if kind == "several":
+        return texts, [("food", "service", "food | service")[n % 3] for n in range(rows)]
+    return texts, [("good" if n % 2 else "bad") for n in range(rows)]
+
+
+def finished(store, home, kind: str, rows: int = 120):
+    """A finished run on data of that kind, whose models answered at random but not quite."""
+    texts, labels = cells(kind, rows)
+    splits = ["train" if n % 4 < 2 else "test" if n % 4 == 2 else "validation" for n in range(rows)]
+    splits = [splits[(n // 3) % rows] for n in range(rows)]
+    table = pd.DataFrame({"text": texts, "label": labels, "split": splits}, dtype=object)
+    task = "text-classification" if kind == "several" else kind
+    columns = KINDS[kind]
+    row = library.save(store, home, kind, clean(Upload("table", table), columns, task), columns)
+    run = store.submit(parse_config({"dataset": kind, **TINY}), key=kind, owner="me")
+    learns = tasks.get(row.task, row.multi_label)
+    keep(home, run, row, learns)
+    measured = {role: learns.targets.measure(one.statistics) for role, one in answers.of_run(home, run.id).items()}
+    store.record(run.id, [
+        *(events.Evaluation(role=role, split="test", metric=name, value=value, n=row.splits["test"])
+          for role, values in measured.items() for name, value in values.items()),
+        *(events.Evaluation(role=role, split="", metric="latency_ms", value=ms, runtime="PyTorch")
+          for role, ms in (("teacher", 10.0), ("student", 1.0))),
+        events.Verdict(outcome="better", sentence="Good."),
+    ])  # fmt: skip
+    store.finish(run.id)
+    return run, row
+
+
+def keep(home, run, row, learns) -> None:
+    """Answers of three models to every split: the label with some noise, more for the student than for the teacher."""
+    dataset = load(home.dataset(row.id))
+    keeping_them = keeping.Keeping(home, run.id, learns, run.config)
+    for split in ("train", "validation", "test"):
+        rows = dataset.dict[split]
+        values = rows["label"][:]
+        labels = learns.targets.tensor(values, len(row.labels))
+        counts = [len(words) for words in rows["words"]] if "words" in rows.column_names else [1] * len(rows)
+        offsets = torch.tensor([0, *np.cumsum(counts)])
+        encoded = Encoded(labels, offsets, row.labels)
+        for number, (role, noise) in enumerate((("teacher", 0.6), ("student", 1.5), ("baseline", 3.0))):
+            generator = torch.Generator().manual_seed(number)
+            clean_logits = wanted(labels, len(row.labels), learns.kind)
+            logits = clean_logits + noise * torch.randn(clean_logits.shape, generator=generator)
+            found = PositionLogits.arranged(logits, offsets)
+            if split != "train" or role == "teacher":
+                list(keeping_them(role, split, found, encoded))
+
+
+class Encoded(SimpleNamespace):
+    """Encoded rows of which only labels and places matter."""
+
+    def __init__(self, labels, offsets, tags):
+        super().__init__(labels=labels, offsets=offsets, tags=tuple(tags))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def wanted(labels: torch.Tensor, classes: int, kind: str) -> torch.Tensor:
+    if kind == "number":
+        return labels[:, None].clone()
+    if kind == "multi_label":
+        return labels.float() * 4 - 2
+    return torch.nn.functional.one_hot(labels, classes).float() * 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_tab_opens_for_every_kind_of_label(app, store, home, kind):
+    run, _ = finished(store, home, kind)
+    for tab in ("classes", "rows", "confidence", "together", "numbers"):
+        page = opened(fresh(), "results.py", run=str(run.id), tab=tab)
+        assert not page.exception, tab
+        assert not page.error, tab
+    page = opened(fresh(), "results.py", run=str(run.id), tab="rows", row="1")
+    assert not page.exception
+    assert "Row 1 of" in words(page)
+    assert "Training rows that the teacher takes for most alike" in words(page)
+
+
+def test_rows_are_counted_by_who_is_right_and_a_link_opens_one_group(app, store, home):
+    run, _ = finished(store, home, "text-classification")
+    teacher, student = (answers.opened(home, run.id, role) for role in ("teacher", "student"))
+    lost, gained = int((teacher.right & ~student.right).sum()), int((~teacher.right & student.right).sum())
+    page = opened(app, "results.py", run=str(run.id), tab="rows")
+    assert f"{lost} rows were lost on the way to the student, {gained} were gained" in words(page)
+    page = opened(fresh(), "results.py", run=str(run.id), tab="rows", group="both")
+    assert page.session_state["group"] == "both"
+
+
+def test_rows_are_searched_and_what_is_searched_stands_in_the_address(app, store, home):
+    run, _ = finished(store, home, "text-classification")
+    page = opened(app, "results.py", run=str(run.id), tab="rows", group="both", q="number 6")
+    assert page.text_input(key="q").value == "number 6"
+    drawn = written(page)
+    assert "thing number 6" in drawn
+    assert "thing number 7 " not in drawn
+
+
+def test_a_wrong_label_is_marked_and_learned_from_anew_while_the_old_data_stays(app, store, home):
+    run, row = finished(store, home, "text-classification")
+    before = load(home.dataset(row.id)).dict["test"]["label"][:]
+    page = opened(app, "results.py", run=str(run.id), tab="rows", row="1")
+    other = row.labels[1 - before[0]]
+    page.selectbox(key="right-label").select(other).run()
+    page.button(key="mark").click().run()
+    assert [(one.split, one.row, one.label) for one in store.marks(row.id)] == [("test", 0, 1 - before[0])]
+    assert "it should be" in words(page)
+    new = corrections.save(store, home, row.id, "better")
+    after = load(home.dataset(new.id)).dict["test"]["label"][:]
+    assert after[0] == 1 - before[0]
+    assert after[1:] == before[1:]
+    assert load(home.dataset(row.id)).dict["test"]["label"][:] == before
+    assert new.fingerprint != row.fingerprint
+
+
+def test_downloaded_rows_hold_what_every_model_says_and_no_formula(store, home):
+    texts = ["=1+1", "@SUM(A1)", *(f"plain {n}" for n in range(38))]
+    table = pd.DataFrame({"text": texts, "label": ["x", "y"] * 20,
+                          "split": ["test"] * 12 + ["validation"] * 8 + ["train"] * 20}, dtype=object)  # fmt: skip
+    columns = Columns("text", "label", "split")
+    row = library.save(store, home, "odd", clean(Upload("table", table), columns, "text-classification"), columns)
+    run = store.submit(parse_config({"dataset": "odd", **TINY}), key="odd", owner="me")
+    keep(home, run, row, tasks.get(row.task))
+    shown = _results_rows.opened(run, row, tasks.get(row.task))
+    lines = _results_rows.as_csv(shown, np.arange(3)).decode("utf-8-sig").splitlines()
+    assert lines[0].startswith("row,text,label,teacher answer,teacher confidence,teacher loss,teacher right,student")
+    assert lines[1].startswith("1,'=1+1,x,")
+    assert lines[2].startswith("2,'@SUM(A1),y,")
+
+
+def test_the_temperature_goes_into_the_download_when_somebody_wants_it(app, store, home):
+    run, _ = finished(store, home, "text-classification")
+    page = opened(app, "results.py", run=str(run.id), tab="confidence")
+    page.toggle(key="calibrate").set_value(True).run()
+    temperature = calibrated.read(home, run.id)
+    assert temperature is not None
+    assert f"{temperature:.4f}" in calibrated.lines(home, run.id)
+    page.toggle(key="calibrate").set_value(False).run()
+    assert calibrated.read(home, run.id) is None
+
+
+def test_a_run_from_before_answers_were_kept_says_so(app, filled):
+    page = opened(app, "results.py", run="1", tab="rows")
+    assert "before the answers to single rows were kept" in words(page)
+
+
+@pytest.mark.parametrize("row", ["0", "999", "x", "9" * 30])
+def test_a_row_that_does_not_exist_shows_the_list(app, store, home, row):
+    run, _ = finished(store, home, "text-classification")
+    page = opened(app, "results.py", run=str(run.id), tab="rows", row=row)
+    assert not page.exception
+    assert "were lost on the way" in words(page)
