@@ -176,9 +176,9 @@ def engine(tree: ast.AST, file: str) -> Iterator[Key]:
 
 
 def _is_code(form: str) -> bool:
-    """SQL, a line of the server's log, or a form that fixes hardly a word."""
+    """SQL, a heading of a card, a line of the server's log, or a form that fixes hardly a word."""
     fixed = re.sub(r"\{\w*\}", "", form)
-    return bool(re.search(r"^[A-Z]{5,} |[=<>] \?|%[sr]|%\.\d", form)) or not re.search("[A-Za-z]{2}", fixed)
+    return bool(re.search(r"^#|^[A-Z]{5,} |[=<>] \?|%[sr]|%\.\d", form)) or not re.search("[A-Za-z]{2}", fixed)
 
 
 def _written(node: ast.AST) -> Iterator[str]:
