@@ -100,11 +100,23 @@ def best(points: Sequence[Point], measure: tasks.Measure) -> dict[str, float]:
 
 
 def _scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
-    """Show an axis in the unit of a measure; what its values are to be multiplied by."""
+    """Show an axis in the unit of a measure; what its values are to be multiplied by: a measure that people know as
+    better the lower it is has its values with a minus before them."""
     if measure.unit != "share":
-        return 1.0
+        return measure.shown(1.0)
     update_axis(ticksuffix=" %")
     return 100.0
+
+
+def _whiskers(found: Sequence[tuple[float, float, float]], scale: float) -> dict[str, list[float]]:
+    """How far (value, low, high) reach to either side of the values, once they are scaled.
+
+    >>> _whiskers([(-2.0, -2.5, -1.9)], -1.0)["array"]
+    [0.5]
+    """
+    down = [(value - low) * abs(scale) for value, low, _ in found]
+    up = [(high - value) * abs(scale) for value, _, high in found]
+    return {"array": up, "arrayminus": down} if scale > 0 else {"array": down, "arrayminus": up}
 
 
 def _hover(measure: tasks.Measure, variable: str) -> str:
@@ -245,8 +257,8 @@ def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: s
             y=[_(found.role)],
             mode="markers",
             marker={"size": 13, "color": COLOURS[found.role]},
-            error_x={"type": "data", "symmetric": False, "array": [(high - found.value) * scale],
-                     "arrayminus": [(found.value - low) * scale], "thickness": 2.5, "width": 8},
+            error_x={"type": "data", "symmetric": False, **_whiskers([(found.value, low, high)], scale),
+                     "thickness": 2.5, "width": 8},
             hovertemplate=f"%{{y}}: {_hover(measure, 'x')}<extra></extra>",
             showlegend=False,
         )  # fmt: skip
@@ -286,8 +298,7 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
             x=[result.size_bytes / 1e6 for result in shown],
             y=[result.value * scale for result in shown],
             error_y={
-                "array": [(result.high - result.value) * scale for result in shown],
-                "arrayminus": [(result.value - result.low) * scale for result in shown],
+                **_whiskers([(result.value, result.low, result.high) for result in shown], scale),
                 "thickness": 1,
             },
             name=_(role.capitalize()),

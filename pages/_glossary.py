@@ -79,7 +79,8 @@ def _interval(student: Scored, measure: Measure, effect: Comparison | None) -> s
     )
     if effect is None:
         return told
-    ends = {"low": change(effect.low, measure.unit), "high": change(effect.high, measure.unit)}
+    low, high = sorted((measure.shown(effect.low), measure.shown(effect.high)))
+    ends = {"low": change(low, measure.unit), "high": change(high, measure.unit)}
     if effect.low <= 0 <= effect.high:
         return _(
             "{told} That of the difference from the control, {low} to {high}, holds 0, so the teacher may have brought "

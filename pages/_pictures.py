@@ -108,7 +108,7 @@ def _quality(apart: float, measure: Measure) -> str:
         points = f"{abs(100 * apart):.1f}"
         return _("{points} points above", points=points) if apart > 0 else _("{points} points below", points=points)
     number = f"{abs(apart):.3f}"
-    return _("{number} above", number=number) if apart > 0 else _("{number} below", number=number)
+    return _("{number} above", number=number) if measure.shown(apart) > 0 else _("{number} below", number=number)
 
 
 def _told(model: Scored, measure: Measure) -> str:
@@ -481,5 +481,5 @@ def in_points(difference: float, measure: Measure) -> str:
     >>> in_points(-0.042, Measure("accuracy", "Accuracy", ""))
     '−4.2 points'
     """
-    written = change(difference, measure.unit)
+    written = change(measure.shown(difference), measure.unit)
     return _("{number} points", number=written) if measure.unit == "share" else written

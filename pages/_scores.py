@@ -120,7 +120,8 @@ def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
         words = _("of the teacher’s {measure} kept", measure=title)
         return Number(f"{100 * student.value / teacher.value:.0f}", "%", words, detail, _("kept"))
     words = _("in {measure}, against the teacher", measure=title)
-    return Number(change(student.value - teacher.value, measure.unit), "", words, detail, _("against the teacher"))
+    apart = change(measure.shown(student.value - teacher.value), measure.unit)
+    return Number(apart, "", words, detail, _("against the teacher"))
 
 
 Words = tuple[tuple[str, str], tuple[str, str], str]

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from studio import tasks
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, command, plain, print_json, say, shown_safely, tell_verdict
 from studio.store import run_list
@@ -55,21 +56,21 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     typer.echo(f"Run {run_id}: {found['status']}")
     table = Table("model", "rows", "measure", "value", "95 % interval")
     for result in store.evaluations(run_id):
-        interval = (
-            f"{result.low:.4f} to {result.high:.4f}"
-            if result.low is not None and result.high is not None
-            else shown_safely(result.note)
-        )
-        table.add_row(result.role, result.split, result.metric, f"{result.value:,.4f}", interval)
+        interval = shown_safely(result.note)
+        if result.low is not None and result.high is not None:
+            low, high = sorted(tasks.known_as(result.metric, end) for end in (result.low, result.high))
+            interval = f"{low:.4f} to {high:.4f}"
+        value = tasks.known_as(result.metric, result.value)
+        table.add_row(result.role, result.split, result.metric, f"{value:,.4f}", interval)
     Console().print(table)
     if found["error"]:
         typer.echo(shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
     for step in store.stage_results(run_id):
-        right = f"{step.metric} {step.value:.4f} on {step.n} validation rows"
+        right = f"{step.metric} {tasks.known_as(step.metric, step.value):.4f} on {step.n} validation rows"
         typer.echo(f"{step.title}: {right}, {step.size_bytes / 1e6:.2f} MB, {step.latency_ms:.2f} ms a row")
     for seed in store.seeds(run_id):
         reached = ", ".join(
-            f"{one.role} {one.value:.4f}"
+            f"{one.role} {tasks.known_as(one.metric, one.value):.4f}"
             for one in store.evaluations_of_seeds(run_id)
             if (one.seed, one.metric, one.split) == (seed.seed, seed.metric, "test")
         )

@@ -6,7 +6,7 @@ sure the teacher is of it.
 """
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,11 +89,25 @@ class TopAnswers:
         names = ("values", "index", "tail", "ends", "offsets")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
+    def select(self, rows: Tensor) -> "TopAnswers":
+        """These rows, in this order, in memory."""
+        places = places_of(rows, self.offsets)
+        entries = places_of(places, self.ends)
+        counts, kept = self.offsets[rows + 1] - self.offsets[rows], self.ends[places + 1] - self.ends[places]
+        first = counts.new_zeros(1)
+        return TopAnswers(
+            values=self.values[entries],
+            index=self.index[entries],
+            tail=self.tail[places],
+            ends=torch.cat([first, kept.cumsum(0)]),
+            offsets=torch.cat([first, counts.cumsum(0)]),
+        )
+
     def join(self, other: "TopAnswers") -> "TopAnswers":
         """These rows, then those of `other`."""
         return TopAnswers(
-            values=torch.cat([self.values, other.values]),
-            index=torch.cat([self.index, other.index]),
+            values=torch.cat([self.values, other.values.to(self.values.dtype)]),
+            index=torch.cat([self.index.long(), other.index.long()]),
             tail=torch.cat([self.tail, other.tail]),
             ends=torch.cat([self.ends, other.ends[1:] + self.ends[-1]]),
             offsets=torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]]),
@@ -130,6 +144,13 @@ def _keep(logits: Tensor, temperature: float, count: int | None) -> tuple[Tensor
     cut = values.masked_fill(mask, -torch.inf).logsumexp(-1)
     tail = cut if rest is None else torch.logaddexp(cut, rest)
     return values[mask], index[mask], mask.sum(-1), tail.clamp(min=-60.0)
+
+
+def of_parts(parts: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]], offsets: Tensor) -> TopAnswers:
+    """What `keep` gave of some positions after the other, in memory."""
+    values, index, counts, tail = (torch.cat(arrays) for arrays in zip(*parts, strict=True))
+    ends = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+    return TopAnswers(values, index, tail, ends, offsets)
 
 
 def compute(

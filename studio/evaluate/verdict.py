@@ -25,7 +25,7 @@ def verdict(
     found = Measured.of_run(evaluations, comparisons, measures, facts)
     outcome, effect = _effect(found)
     told = cautions.all_of(found, outcome)
-    parts = (_kept(found), _rare(found), _costs(found), effect, _smoothed(found), _baseline(found))
+    parts = (_kept(found), _alike(found), _rare(found), _costs(found), effect, _smoothed(found), _baseline(found))
     return Verdict(
         outcome=outcome,
         sentence=" ".join(filter(None, parts)),
@@ -42,6 +42,16 @@ def _kept(found: Measured) -> str:
     if teacher <= 0:
         return f"The student {measure.said(student)} ({beside})."
     return f"The student {measure.said(student)} ({beside}): {100 * student / teacher:.0f} % kept."
+
+
+def _alike(found: Measured) -> str:
+    """Of a model that writes: how often it would write on as the teacher does."""
+    agreement = found.evaluations.get(("student", "agreement"))
+    if agreement is None:
+        return ""
+    perplexity = -found.evaluations["student", "perplexity"].value
+    share = f"{100 * agreement.value:.0f} %"
+    return f"It writes the teacher's next token {share} of the time (perplexity {perplexity:.2f})."
 
 
 def _rare(found: Measured) -> str:
@@ -87,7 +97,7 @@ def _times(ratio: float, words: tuple[str, str, str]) -> str:
 def _effect(found: Measured) -> tuple[Outcome, str]:
     """What the teacher brought, or what stands in the way of saying so."""
     measure, floor = found.lead, found.facts.reference.floor(found.lead.name)
-    floor_words = f"one and the same answer to every row, or guesses ({measure.written(floor)})"
+    floor_words = f"{found.facts.reference.words} ({measure.written(floor)})"
     if found.not_learned:
         return "not_learned", f"The student did not learn: it is not clearly better than {floor_words}."
     if found.teacher_taught_nothing:
@@ -103,6 +113,9 @@ def _effect(found: Measured) -> tuple[Outcome, str]:
 
 def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     measure, against = found.lead, _control_words(found.facts.config)
+    if measure.lower:
+        values = (measure.written(found.value(role)) for role in ("control", "student"))
+        against = f"{against} ({' in place of '.join(values)})"
     size = measure.difference(abs(effect.difference))
     interval = f"95 % interval {measure.bound(effect.low)} to {measure.bound(effect.high)}"
     if effect.spread is not None:

@@ -59,7 +59,5 @@ def _live(context: RunContext, teacher: Model, inputs: Encoded, rows: Sequence[i
     network = teacher.network.to(device.torch_device).eval()
     with torch.inference_mode(), device.autocast():
         logits = moved.positions(network(**moved.batch(here)).logits, here).logits
-    values, index, counts, tail = top_answers.keep(logits.cpu(), *kept)
-    ends = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
-    whole = TopAnswers(values, index, tail, ends, torch.tensor([0, len(tail)]))
+    whole = top_answers.of_parts([top_answers.keep(logits.cpu(), *kept)], torch.tensor([0, len(logits)]))
     return whole.of(torch.zeros(1, dtype=torch.long))

@@ -141,8 +141,7 @@ def model_card(
         "",
         f"{harmless.in_markdown(dataset.name)}: "
         + ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
-        + f" rows; labels: {', '.join(map(harmless.in_markdown, dataset.labels[:MOST_LABELS]))}"
-        + f"{' …' if len(dataset.labels) > MOST_LABELS else ''}.",
+        + f" rows{_labels(dataset.labels)}.",
         "",
         "## Results on the test rows",
         "",
@@ -161,13 +160,21 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
+def _labels(labels: Sequence[str]) -> str:
+    """The names of the labels, where there are some."""
+    if not labels:
+        return ""
+    named = ", ".join(map(harmless.in_markdown, labels[:MOST_LABELS]))
+    return f"; labels: {named}{' …' if len(labels) > MOST_LABELS else ''}"
+
+
 def _seed_lines(store: Store, run: RunRow) -> list[str]:
     """Which of several students it is, and how it does for itself."""
     exported = next((one for one in store.seeds(run.id) if one.exported), None)
     if exported is None:
         return []
     own = [
-        f"{one.metric} {one.value:.4f}"
+        f"{one.metric} {tasks.known_as(one.metric, one.value):.4f}"
         for one in store.evaluations_of_seeds(run.id)
         if (one.role, one.split, one.seed) == ("student", "test", exported.seed)
     ]
@@ -281,8 +288,8 @@ def _onnx_lines(conversion: Conversion) -> list[str]:
 def _row(result: Evaluation) -> str:
     if result.low is None or result.high is None:
         return f"| {result.role} | {result.metric} | {f'{result.value:,.2f}'.removesuffix('.00')} | |"
-    interval = f"{result.low:.4f} to {result.high:.4f}"
-    return f"| {result.role} | {result.metric} | {result.value:.4f} | {interval} |"
+    value, *ends = (tasks.known_as(result.metric, number) for number in (result.value, result.low, result.high))
+    return f"| {result.role} | {result.metric} | {value:.4f} | {min(ends):.4f} to {max(ends):.4f} |"
 
 
 def _config(folder: Path) -> dict[str, Any]:

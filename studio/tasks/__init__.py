@@ -11,7 +11,7 @@ from studio.tasks.encoded import Encoded
 from studio.tasks.resolving import resolved
 from studio.tasks.task import Column, Measure, Reference, Task
 
-__all__ = ["TASKS", "Column", "Encoded", "Measure", "Reference", "Task", "get", "resolved"]
+__all__ = ["TASKS", "Column", "Encoded", "Measure", "Reference", "Task", "get", "known_as", "resolved"]
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -25,6 +25,16 @@ TASKS: dict[str, Task] = {
     )
 }
 """Every task; where an upload fits several, the last one that it looks like is proposed."""
+
+
+def known_as(metric: str, value: float) -> float:
+    """A measured number as people know it: of measures that are better the lower they are without its minus.
+
+    >>> known_as("bits_per_byte", -1.5), known_as("accuracy", 0.5)
+    (1.5, 0.5)
+    """
+    measures = (measure for task in TASKS.values() for measure in task.measures if measure.name == metric)
+    return next((measure.shown(value) for measure in measures), value)
 
 
 def get(name: str, multi_label: bool = False) -> Task:

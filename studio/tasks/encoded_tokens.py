@@ -91,6 +91,22 @@ class EncodedTokens:
         """(p, 3): `TOLD` of each position, all that is measured; logits of a whole split would fill the memory."""
         return torch.cat([_told(*part) for part in _parts(positions)]) if len(positions.logits) else torch.empty(0, 3)
 
+    def select(self, rows: Tensor) -> "EncodedTokens":
+        """These blocks, in this order, each as a row of its own."""
+        numbers = places_of(rows, self.offsets)
+        counts = self.offsets[rows + 1] - self.offsets[rows]
+        return replace(
+            self,
+            starts=self.starts[rows],
+            lengths=self.lengths[rows],
+            labels=self.labels[numbers],
+            places=self.places[numbers],
+            offsets=torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
+            row=torch.arange(len(rows)),
+            size=self.size[self.row[rows]],
+            cut=self.cut[self.row[rows]],
+        )
+
     def whole_rows(self) -> "EncodedTokens":
         """The same positions by the rows of the data set in place of blocks: to be measured, not to be read."""
         rows = torch.arange(len(self.size))
@@ -266,6 +282,25 @@ class _Blocks:
             cut=_long([self.cut]),
             padding=processor.pad_token_id or 0,
         )
+
+
+def of_tokens(texts: Sequence[Tensor], given: Sequence[int], padding: int) -> EncodedTokens:
+    """Texts that are tokens already, a block each, of which those after the first `given` count."""
+    lengths = torch.tensor([len(text) for text in texts])
+    counts = lengths - torch.tensor(given)
+    nothing = torch.zeros(len(texts), dtype=torch.long)
+    return EncodedTokens(
+        tokens=torch.cat(list(texts)).long(),
+        starts=lengths.cumsum(0) - lengths,
+        lengths=lengths,
+        labels=torch.cat([text[count:] for text, count in zip(texts, given, strict=True)]).long(),
+        places=torch.cat([torch.arange(count - 1, len(text) - 1) for text, count in zip(texts, given, strict=True)]),
+        offsets=torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)]),
+        row=torch.arange(len(texts)),
+        size=nothing,
+        cut=nothing,
+        padding=padding,
+    )
 
 
 def _long(arrays: Sequence[Any]) -> Tensor:

@@ -357,7 +357,7 @@ class NextTokens:
         by_frequency = statistics.copy()
         by_frequency[:, 0], by_frequency[:, 3:6] = statistics[:, 6], 0.0
         found = self.measure(by_frequency)
-        return Reference(found, found)
+        return Reference(found, found, words="each token as often as it comes, whatever stands before it")
 
     def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
         return None

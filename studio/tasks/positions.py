@@ -58,6 +58,12 @@ class PositionLogits(NamedTuple):
     def to(self, device: torch.device) -> "PositionLogits":
         return self._replace(values=self.values.to(device), offsets=self.offsets.to(device))
 
+    def select(self, rows: Tensor) -> "PositionLogits":
+        """These rows, in this order."""
+        counts = self.offsets[rows + 1] - self.offsets[rows]
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return PositionLogits(self.of(rows), offsets, self.one_per_row)
+
     def join(self, other: "PositionLogits") -> "PositionLogits":
         """These rows, then those of `other`."""
         offsets = torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]])

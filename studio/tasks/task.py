@@ -97,11 +97,13 @@ class Reference:
     `majority`: it gives every row the one answer that is right most often.
 
     `misleads`: whether the measure that decides looks good for such a model; then the second one is told first.
+    `words`: what such a model says.
     """
 
     chance: dict[str, float]
     majority: dict[str, float]
     misleads: bool = False
+    words: str = "one and the same answer to every row, or guesses"
 
     def floor(self, measure: str) -> float:
         """The better of the two.

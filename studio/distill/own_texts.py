@@ -1,0 +1,134 @@
+"""On-policy distillation: a share of what the student learns from is what it writes itself, answered by its teacher
+(GKD, Agarwal et al., 2024). It meets its own mistakes, which texts of others never hold.
+
+A round is a few batches: rows drawn from the data, some of them written on by the student as it is then. What was
+written is kept until the next round, so that a fit that is taken up goes on with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from studio.distill import top_answers
+from studio.distill.top_answers import How, TopAnswers
+from studio.distill.transfer_set import View
+from studio.machine.devices import Device
+from studio.models.model import Model
+from studio.models.writing import write
+from studio.tasks import encoded_tokens
+from studio.tasks.encoded_tokens import EncodedTokens
+from studio.tasks.positions import PositionLogits
+
+BATCHES = 16
+"""Batches of a round: what the student wrote at its beginning is then no longer its own."""
+
+OPENING = 8
+"""Tokens of a text that are given; the rest is written."""
+
+WRITTEN_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class OwnTexts:
+    """What an epoch of such a fit sees: `rows` rows, of which `share` are written by the student.
+
+    `how` says how answers are kept; None: whole. `file` holds what was written last.
+    """
+
+    plain: View
+    student: Model
+    teacher: Model
+    share: float
+    rows: int
+    seed: int
+    device: Device
+    how: How | None
+    file: Path | None = None
+
+    def view(self, number: int) -> View:
+        """The round of that number. Other rows each time; the same seed draws the same."""
+        inputs, answers = self.plain.inputs, self.plain.logits
+        assert isinstance(inputs, EncodedTokens)
+        assert answers is not None
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**31)
+        chosen = torch.randint(len(inputs), (self.rows,), generator=generator)
+        own = chosen[: round(self.share * self.rows)]
+        taken = answers.select(chosen[len(own) :]), inputs.select(chosen[len(own) :])
+        if not len(own):
+            return View(taken[1], taken[0])
+        written = self._written(inputs.select(own), number)
+        return View(written.join(taken[1]), self._answers(written).join(taken[0]))  # type: ignore[arg-type]
+
+    def _written(self, rows: EncodedTokens, number: int) -> EncodedTokens:
+        """These rows as the student goes on with them, from the file where they were written before."""
+        if self.file is not None and self.file.is_file():
+            known = load_file(self.file)
+            if int(known["round"]) == number:
+                lengths = known["lengths"].tolist()
+                return _told(known["tokens"].split(lengths), known["given"].tolist(), rows)
+        texts, given = self._write(rows, number)
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            part = self.file.with_suffix(".part")
+            save_file({"round": torch.tensor(number), "tokens": torch.cat(texts), "given": torch.tensor(given),
+                       "lengths": torch.tensor([len(text) for text in texts])}, part)  # fmt: skip
+            part.replace(self.file)
+        return _told(texts, given, rows)
+
+    def _write(self, rows: EncodedTokens, number: int) -> tuple[list[Tensor], list[int]]:
+        """The tokens of each row, and how many of them were given: rows with as many are written together."""
+        given = [_given(rows, row) for row in range(len(rows))]
+        texts: list[Tensor] = [torch.empty(0)] * len(rows)
+        end = self.student.processor.eos_token_id
+        where = self.device.torch_device
+        for length in sorted(set(given)):
+            alike = [row for row in range(len(rows)) if given[row] == length]
+            for part in torch.tensor(alike).split(WRITTEN_AT_ONCE):
+                start = torch.stack([_tokens(rows, int(row))[:length] for row in part]).to(where)
+                most = max(1, int(rows.lengths[part].max()) - length)
+                seed = (self.seed + 7919 * number + int(part[0])) % 2**31
+                with self.device.autocast():
+                    found = write(self.student.network, start, most, seed=seed, end=end).cpu()
+                for row, text in zip(part.tolist(), found, strict=True):
+                    texts[row] = _until(text, length, end)
+        return texts, given
+
+    def _answers(self, written: EncodedTokens) -> PositionLogits | TopAnswers:
+        """What the teacher says at every position that the student wrote."""
+        network = self.teacher.network.to(self.device.torch_device).eval()
+        moved = written.to(self.device.torch_device)
+        parts = []
+        with torch.inference_mode(), self.device.autocast():
+            for rows in torch.arange(len(written), device=self.device.torch_device).split(top_answers.BATCH):
+                logits = moved.positions(network(**moved.batch(rows)).logits, rows).logits.float().cpu()
+                parts.append(logits if self.how is None else top_answers.keep(logits, *self.how))
+        if self.how is None:
+            return PositionLogits(torch.cat([part for part in parts if isinstance(part, Tensor)]), written.offsets)
+        return top_answers.of_parts([part for part in parts if isinstance(part, tuple)], written.offsets)
+
+
+def _tokens(rows: EncodedTokens, row: int) -> Tensor:
+    start = int(rows.starts[row])
+    return rows.tokens[start : start + int(rows.lengths[row])]
+
+
+def _given(rows: EncodedTokens, row: int) -> int:
+    """The tokens of a prompt; of a text, where everything counts, its opening."""
+    first = int(rows.places[rows.offsets[row]]) + 1 if rows.offsets[row] < rows.offsets[row + 1] else 1
+    length = int(rows.lengths[row])
+    return min(max(first, OPENING) if first <= 1 else first, max(1, length - 1))
+
+
+def _until(text: Tensor, given: int, end: int | None) -> Tensor:
+    """A text up to the first sign that ends it, which belongs to it."""
+    ends = torch.nonzero(text[given:] == end).flatten() if end is not None else torch.empty(0)
+    return text if not len(ends) else text[: given + int(ends[0]) + 1]
+
+
+def _told(texts: Sequence[Tensor], given: Sequence[int], like: EncodedTokens) -> EncodedTokens:
+    """Texts as rows in which what was written counts."""
+    return encoded_tokens.of_tokens(texts, given, like.padding)

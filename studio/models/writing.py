@@ -1,0 +1,29 @@
+"""A language model writes on: tokens drawn from its answers, one after the other."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def write(
+    network: Any, start: Tensor, most: int, *, seed: int, temperature: float = 1.0, end: int | None = None
+) -> Tensor:
+    """`start` (batch, length), all of one length, and up to `most` tokens after it: (batch, length + written).
+
+    Each token is drawn from the whole answer at this temperature; at 0 it is the likeliest. After `end` a text is
+    filled up with it. The same seed draws the same tokens, and leaves torch's own generator as it was.
+    """
+    was_training = network.training
+    network.eval()
+    devices = [start.device] if start.device.type == "cuda" else []
+    how = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
+    ends = {} if end is None else {"eos_token_id": end}
+    with torch.inference_mode(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        found: Tensor = network.generate(
+            input_ids=start, attention_mask=torch.ones_like(start), max_new_tokens=most, pad_token_id=end or 0,
+            top_k=0, top_p=1.0, repetition_penalty=1.0, use_cache=True, **how, **ends,
+        )  # fmt: skip
+    network.train(was_training)
+    return found.clone()

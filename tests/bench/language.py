@@ -1,0 +1,170 @@
+"""Ways to teach a small language model, side by side: `python -m tests.bench.language [--json] [--seeds 3]`.
+
+Teacher: `models/stories260k`; student: 2 of its 5 layers; data: stories that the teacher wrote. All ways take the same
+number of steps on as many tokens. Held out are other stories of the teacher. A way's own texts are written from
+nothing, and the teacher says what it thinks of them, at their beginning and further on. `sequence` learns the labels of
+fresh stories, four times as many; `on_policy` has half of every round written by the student. It prints and asserts
+nothing. `STUDIO_TEST_DATA` names the folder of real data.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from studio import tasks
+from studio.config.reading import parse_config
+from studio.distill import objective, teacher_outputs, transfer_set
+from studio.distill.fit import fit
+from studio.distill.objective import Distillation
+from studio.distill.own_texts import BATCHES, OwnTexts
+from studio.distill.spec import BestWeights, FitSpec
+from studio.distill.top_answers import How, TopAnswers
+from studio.distill.transfer_set import TransferSet, View
+from studio.events import Progress, result_of
+from studio.home import Home
+from studio.machine.devices import Device
+from studio.models.layers import cut_layers
+from studio.models.model import Model, Problem, quiet
+from studio.models.opening import open_folder
+from studio.models.writing import write
+from studio.tasks import Encoded
+
+TASK = tasks.get("language-model")
+LENGTH, STORIES, HELD_OUT, OWN = 256, 512, 64, 64
+BATCH, STEPS, RATE = 16, 150, 1e-3
+EARLY = 64
+TOP = 8
+"""What the renormalized way keeps: the fewer, the more is missing; as in the probe that it repeats."""
+
+WAYS = ("control", "forward_kl", "top_k_tail", "top_k", "reverse_kl", "sequence", "on_policy")
+CPU = Device(torch.device("cpu"), torch.float32)
+TERMS = {"reverse_kl": "reverse_kl", "top_k": "renormalized_top_k"}
+HOW = {"top_k_tail": How(1.0, None), "top_k": How(1.0, TOP), "on_policy": How(1.0, None)}
+
+
+def main() -> None:
+    wanted = argparse.ArgumentParser(description=__doc__)
+    wanted.add_argument("--json", action="store_true")
+    wanted.add_argument("--seeds", type=int, default=3)
+    wanted.add_argument("--ways", nargs="*", default=WAYS, choices=WAYS)
+    options = wanted.parse_args()
+    quiet()
+    begun = time.monotonic()
+    folder = Path(os.environ["STUDIO_TEST_DATA"]) / "models" / "stories260k"
+    with tempfile.TemporaryDirectory() as place:
+        bench = Bench(folder, Home(Path(place)))
+        rows = [bench.way(way, options.seeds) for way in options.ways]
+        found = {"teacher": bench.measured(bench.teacher, 0), "rows": rows, "seconds": round(time.monotonic() - begun)}
+    print(json.dumps(found) if options.json else "\n".join(map(_line, [{"way": "teacher", **found["teacher"]}, *rows])))
+
+
+class Bench:
+    """The teacher, its stories, and what is held out."""
+
+    def __init__(self, folder: Path, home: Home) -> None:
+        problem = Problem(TASK.name, [], TASK.unlabelled(["Once upon a time"]), LENGTH)
+        self.teacher, self.home = open_folder(folder, problem), home
+        self.stories = TransferSet(TASK, (TASK.unlabelled(self.write(self.teacher, STORIES, 1)),), LENGTH, 0)
+        held = TASK.unlabelled(self.write(self.teacher, HELD_OUT, 2))
+        self.held: Encoded = TASK.encode(held, self.teacher.processor, self.teacher.network.config, LENGTH)
+
+    def write(self, model: Model, count: int, seed: int) -> list[str]:
+        """Stories of a model from nothing."""
+        return [model.processor.decode(text, skip_special_tokens=True) for text in self.texts(model, count, seed)]
+
+    def texts(self, model: Model, count: int, seed: int) -> torch.Tensor:
+        """The same as tokens, filled up after their end."""
+        start = torch.full((count, 1), model.processor.bos_token_id)
+        return write(model.network, start, LENGTH - 1, seed=seed, end=model.processor.eos_token_id)
+
+    def way(self, way: str, seeds: int) -> dict[str, Any]:
+        """A way under several seeds: means, and the standard deviation of the held-out loss."""
+        found = [self.run(way, seed) for seed in range(seeds)]
+        means = {name: round(statistics.fmean(one[name] for one in found), 4) for name in found[0]}
+        spread = statistics.stdev(one["nll"] for one in found) if seeds > 1 else 0.0
+        row = {"way": way, **means, "sd": round(spread, 4)}
+        print(_line(row), file=sys.stderr, flush=True)
+        return row
+
+    def run(self, way: str, seed: int) -> dict[str, float]:
+        """One student, and what it is worth."""
+        student = cut_layers(self.teacher, 2)
+        answers, size = self.answers(way)
+        view, rows = self.view(way, student, answers, seed)
+        config = parse_config({"dataset": "d", "teacher": "builtin/gpt-base", "student": "builtin/gpt-tiny",
+                               "terms": TERMS.get(way, "soft_target"), "temperature": 1, "alpha": 1})  # fmt: skip
+        is_labelled = way in ("control", "sequence")
+        spec = FitSpec(
+            phase="distill", model=student, task=TASK, rows=torch.arange(rows), view=view, validation=self.held,
+            objective=objective.labels_only(TASK) if is_labelled else Distillation(config, TASK), steps=STEPS,
+            batch_size=BATCH, learning_rate=RATE, weight_decay=0.01, seed=seed, validations=1,
+        )  # fmt: skip
+        begun = time.perf_counter()
+        for _ in fit(spec, CPU, BestWeights()):
+            pass
+        seconds = time.perf_counter() - begun
+        return {**self.measured(student, seed), "seconds": seconds, "bytes_per_token": size}
+
+    def answers(self, way: str) -> tuple[Any, float]:
+        """What was recorded of the teacher for this way, and the bytes of a token on disk."""
+        if way in ("control", "sequence"):
+            return None, 0.0
+        (found,) = result_of(
+            transfer_set.record([self.teacher], self.stories, CPU, self.home, "average", "record", HOW.get(way))
+        )
+        if isinstance(found, TopAnswers):
+            return found, found.bytes_per_position
+        return found, 4.0 * found.values.shape[-1]
+
+    def view(self, way: str, student: Model, answers: Any, seed: int) -> tuple[Callable[[int], View], int]:
+        """What each epoch of a way sees, and how many rows that are."""
+        if way == "sequence":
+            fresh = TASK.unlabelled(self.write(self.teacher, 4 * STORIES, 3))
+            inputs = TASK.encode(fresh, student.processor, student.network.config, LENGTH)
+            return lambda epoch: View(inputs), len(inputs)
+        plain = View(self.stories.whole(student), answers)
+        if way == "on_policy":
+            rows = BATCHES * BATCH
+            return OwnTexts(plain, student, self.teacher, 0.5, rows, seed, CPU, HOW[way]).view, rows
+        return lambda epoch: plain, len(plain.inputs)
+
+    def measured(self, model: Model, seed: int) -> dict[str, float]:
+        """The loss on what is held out, how unsure the model is there, and the teacher's loss on its own texts."""
+        told = result_of(
+            teacher_outputs.logits(model, self.held, CPU, lambda done: Progress(phase="evaluate", step=done))
+        )
+        early, late = self.own(self.texts(model, OWN, 100 + seed))
+        return {"nll": -float(told.values[:, 0].mean()), "own_nll_early": early, "own_nll_late": late,
+                "entropy": float(told.values[:, 2].mean())}  # fmt: skip
+
+    def own(self, texts: torch.Tensor) -> tuple[float, float]:
+        """The teacher's loss a token at the positions 1 to 64, and 64 to 256, up to the end of each text."""
+        with torch.inference_mode():
+            log_p = self.teacher.network(input_ids=texts).logits[:, :-1].log_softmax(-1)
+        loss = -log_p.gather(-1, texts[:, 1:].unsqueeze(-1)).squeeze(-1)
+        ended = (texts[:, :-1] == self.teacher.processor.eos_token_id).cumsum(1) > 0
+        return tuple(_mean(loss[:, part], ~ended[:, part]) for part in (slice(0, EARLY), slice(EARLY, None)))  # type: ignore[return-value]
+
+
+def _mean(values: torch.Tensor, where: torch.Tensor) -> float:
+    return float(values[where].mean()) if bool(where.any()) else math.nan
+
+
+def _line(row: dict[str, Any]) -> str:
+    return "  ".join(
+        f"{name} {value:.3f}" if isinstance(value, float) else f"{value:<12}" for name, value in row.items()
+    )
+
+
+if __name__ == "__main__":
+    main()
