@@ -23,6 +23,8 @@ def spoken(answer: Mapping[str, Any], words: Sequence[str] = ()) -> str:
     >>> spoken({"entities": [{"type": "place", "start": 2, "end": 4}]}, ["I", "like", "New", "York"])
     'New York (place)'
     """
+    if "text" in answer:
+        return str(answer["text"]).strip() or _(NOTHING)
     if "label" in answer:
         return str(answer["label"])
     if "labels" in answer:

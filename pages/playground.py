@@ -14,6 +14,7 @@ from studio.errors import StudioError
 from studio.pipeline.answers import Replies
 from studio.service import playground
 from studio.store.rows import DatasetRow, RunRow
+from studio.tasks import language
 
 TEST_ROWS = 50
 PICTURES = ["png", "jpg", "jpeg", "bmp", "webp"]
@@ -69,6 +70,10 @@ def take_row(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
     elif "words" in row:
         value = list(row["words"])
         st.session_state["playground-text"] = " ".join(value)[:LONGEST_TEXT]
+    elif task.targets.column is None:
+        value, shown, goes_on = language.asked(row)
+        st.session_state["playground-text"] = shown[:LONGEST_TEXT]
+        row = row | {"label": goes_on[:LONGEST_TEXT]}
     else:
         st.session_state["playground-text"] = row["text"][:LONGEST_TEXT]
         value = row["text"]
@@ -78,7 +83,7 @@ def take_row(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
     st.session_state[ASKED] = (value, row["label"])
 
 
-def own_input(task: tasks.Task) -> Any:
+def own_input(task: tasks.Task, is_answered: bool = False) -> Any:
     """What a person writes or brings; None while there is nothing."""
     if task.modality == "image":
         if not get_person().has("member"):
@@ -87,19 +92,22 @@ def own_input(task: tasks.Task) -> Any:
         file = st.file_uploader("A picture", type=PICTURES, key="playground-image", max_upload_size=LARGEST_MB)
         return None if file is None else file.getvalue()
     pair = next((column for column in task.inputs.columns if column.role == "pair"), None)
+    pair = None if task.targets.column is None else pair  # what comes second the models are to write
     left = st.text_area("Text", key="playground-text", placeholder="Write or paste something …", height=110,
                         max_chars=LONGEST_TEXT)  # fmt: skip
     second = "" if pair is None else st.text_area(pair.title, key="playground-pair", height=110,
                                                             max_chars=LONGEST_TEXT)  # fmt: skip
     if not left.strip() or (pair is not None and pair.required and not second.strip()):
         return None
+    if is_answered:
+        return [left, ""]
     return left if pair is None else [left, second]
 
 
 def ask(run: RunRow, task: tasks.Task) -> None:
     """The input, and the models' answers to it."""
     row = next((row for row in store.datasets() if row.id == run.dataset_id), None)
-    value = own_input(task)
+    value = own_input(task, is_answered=task.targets.column is None and row is not None and "pair" in row.columns)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Ask the models", type="primary", icon=":material/play_arrow:", key="playground-ask",
                      disabled=value is None):  # fmt: skip
@@ -124,7 +132,8 @@ def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) 
     if isinstance(asked, bytes):
         st.image(asked, width=160)
         words = []
-    st.subheader(escape(answers.agreement(found.said, words)), anchor=False)
+    if task.targets.column is not None:
+        st.subheader(escape(answers.agreement(found.said, words)), anchor=False)
     if label is not None:
         st.caption(f"In the data it is: {escape(answers.meant(label, words))}")
     for place, said in zip(st.columns(len(found.said)), found.said, strict=True):

@@ -24,7 +24,12 @@ from studio.machine.devices import Device
 from studio.models import opening, saving
 from studio.models.model import Model, Problem, quiet
 from studio.models.onnx import OnnxNetwork
+from studio.models.writing import write
+from studio.tasks import encoded_tokens
 from studio.tasks.positions import PositionLogits
+
+WRITTEN, TEMPERATURE, SEED = 120, 0.8, 0
+"""Tokens that a language model writes, and how they are drawn."""
 
 AT_ONCE = 1_000
 """So many inputs are held as tensors at a time."""
@@ -45,8 +50,7 @@ class Predictor:
         Raises `DataError` for a value that is no input of the task.
         """
         for start in range(0, len(values), AT_ONCE):
-            rows = self.problem.task.unlabelled(values[start : start + AT_ONCE])
-            yield self.problem.task.answers(self._logits(rows), self.problem.labels)
+            yield self.batch(values[start : start + AT_ONCE], with_shares=False)[0]
 
     def predict(self, values: Sequence[Any]) -> list[dict[str, Any]]:
         """An answer for each value, as the task gives it: `{"label": …, "score": …}` where a row has one class."""
@@ -56,14 +60,30 @@ class Predictor:
         """The answers to values that fit into memory together, and for each how likely each label is; no such shares
         where nobody wants them."""
         task, labels = self.problem.task, self.problem.labels
-        logits = self._logits(task.unlabelled(values))
+        rows = task.unlabelled(values)
+        if task.kind == "token":
+            return [{"text": text} for text in self._written(rows)], [{}] * len(rows) if with_shares else []
+        logits = self._logits(rows)
         return task.answers(logits, labels), task.shares(logits, labels) if with_shares else []
 
     def one(self, value: Any) -> tuple[dict[str, Any], dict[str, float]]:
         """The answer to one value, and how likely each label is for it."""
-        task, labels = self.problem.task, self.problem.labels
-        logits = self._logits(task.unlabelled([value]))
-        return task.answers(logits, labels)[0], task.shares(logits, labels)[0]
+        answers, shares = self.batch([value], with_shares=True)
+        return answers[0], shares[0]
+
+    def _written(self, rows: Dataset) -> Iterator[str]:
+        """How each text goes on, each prompt is answered: drawn under one seed, so that models can be compared."""
+        model = self.models[0]
+        processor = model.processor
+        longest = getattr(model.network.config, "max_position_embeddings", None) or self.config.max_length
+        for prompt, text, form in zip(rows["prompt"], rows["text"], rows["form"], strict=True):
+            given = encoded_tokens.opening(prompt, text, form, processor)[-max(1, longest - WRITTEN) :]
+            start = torch.tensor([given], device=self.device.torch_device)
+            found = write(
+                model.network, start, min(WRITTEN, max(1, longest - len(given))), seed=SEED, temperature=TEMPERATURE,
+                end=processor.eos_token_id,
+            )  # fmt: skip
+            yield str(processor.decode(found[0, len(given) :], skip_special_tokens=True))
 
     def _logits(self, rows: Dataset) -> PositionLogits:
         found = []

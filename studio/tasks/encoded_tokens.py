@@ -191,6 +191,27 @@ def pieces(prompt: str, text: str, form: str, processor: Any) -> list[Piece]:
     return [(start(processor), False), *_by_names(messages, processor)]
 
 
+def opening(prompt: str, text: str, form: str, processor: Any) -> list[int]:
+    """The tokens after which a model is to write: of a text all of it, of a prompt or a chat what stands before the
+    answer, or before the last one."""
+    if form == CHAT:
+        messages = json.loads(text)
+        text = json.dumps(
+            [*(messages[:-1] if messages[-1]["role"] == "assistant" else messages), _said("assistant", "")]
+        )
+    told = pieces(prompt, text if form != ANSWER else "", form, processor)
+    counted = [number for number, (_, is_counted) in enumerate(told) if is_counted]
+    last = len(told) if not counted else counted[-1] if form == TEXT else _begins(told, counted[-1])
+    return [number for tokens in _tokens([piece for piece, _ in told[:last]], processor) for number in tokens]
+
+
+def _begins(told: Sequence[Piece], last: int) -> int:
+    """Where the stretch of counted pieces begins that ends with the last one."""
+    while last and told[last - 1][1]:
+        last -= 1
+    return last
+
+
 def _said(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
@@ -45,6 +45,8 @@ ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assi
 SPEAKERS = ("system", "user", "assistant", "tool")
 DOCUMENTS = "documents"
 FORMS = ("text", "answer", "chat")
+OPENING = 200
+"""Characters of a text after which a model goes on where it is tried."""
 ITSELF = "text"
 """What stands in the column of labels: a text is its own."""
 
@@ -119,7 +121,7 @@ class TextToWrite:
         return {name: Value("string") for name in ("prompt", "text", "form")}
 
     def arrow(self, part: pd.DataFrame) -> dict[str, list[Any]]:
-        return _columns(zip(part["input"], part["pair"], strict=True))
+        return _columns((first, second, "answer" if second else "text") for first, second in _cells(part))
 
     def from_python(self, values: Sequence[Any]) -> dict[str, list[Any]]:
         """A text, (prompt, answer), or messages."""
@@ -197,14 +199,18 @@ def _message(part: object) -> dict[str, str] | None:
     return {"role": role, "content": content} if role in SPEAKERS else None
 
 
-def _columns(rows: Any) -> dict[str, list[Any]]:
+def _cells(part: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
+    return zip(part["input"], part["pair"], strict=True)
+
+
+def _columns(rows: Iterable[tuple[Any, Any, str]]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {"prompt": [], "text": [], "form": []}
-    for first, second in rows:
+    for first, second, form in rows:
         chat = messages(first)
         if chat is not None:
             row = ("", json.dumps(chat, ensure_ascii=False), "chat")
         else:
-            row = (_plain(first), _plain(second), "answer") if second else ("", _plain(first), "text")
+            row = (_plain(first), _plain(second), form) if form == "answer" else ("", _plain(first), form)
         for name, value in zip(found, row, strict=True):
             found[name].append(value)
     return found
@@ -215,16 +221,40 @@ def _plain(cell: object) -> str:
     return str(cell).encode("utf-8", "replace").decode("utf-8")
 
 
-def _checked(value: Any) -> tuple[Any, Any]:
+def _checked(value: Any) -> tuple[Any, Any, str]:
+    """(first, second, form) of a text, (prompt, answer), messages, or a row of a saved data set."""
     if isinstance(value, str):
-        return value, ""
-    if isinstance(value, list | tuple) and len(value) == 3 and value[2] in FORMS:
-        return (value[0] or value[1], value[1] if value[0] else "")  # a row of a saved data set
-    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(part, str) for part in value):
-        return value[0], value[1]
+        return value, "", "text"
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        if len(value) == 2:
+            return value[0], value[1], "answer"
+        if len(value) == 3 and value[2] in FORMS:
+            return (value[0], value[1], "answer") if value[2] == "answer" else (value[1], "", value[2])
     if messages(value) is not None:
-        return value, ""
+        return value, "", "chat"
     raise DataError(f"An input must be a text, (prompt, answer) or messages, got {value!r:.80}.", "Write a text.")
+
+
+def asked(row: Mapping[str, Any]) -> tuple[Any, str, str]:
+    """Of a row of a saved data set what a model is given to go on, the same as a person reads it, and what stands
+    there in the data.
+
+    >>> asked({"prompt": "2+2=", "text": "4", "form": "answer"})
+    (['2+2=', ''], '2+2=', '4')
+    >>> asked({"prompt": "", "text": "One two three", "form": "text"})[1:]
+    ('One', ' two three')
+    """
+    text = row["text"]
+    if row["form"] == "answer":
+        return [row["prompt"], ""], row["prompt"], text
+    chat = messages(text) if row["form"] == "chat" else None
+    if chat is not None:
+        last = max(number for number, message in enumerate(chat) if message["role"] == "assistant")
+        shown = "\n".join(f"{message['role']}: {message['content']}" for message in chat[:last])
+        return chat[:last], shown, chat[last]["content"]
+    half = text.find(" ", min(OPENING, len(text) // 4))
+    half = len(text) if half < 0 else half
+    return text[:half], text[:half], text[half:]
 
 
 class NextTokens:
