@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
@@ -216,6 +216,16 @@ def role(name: str) -> str:
     ('Teacher', 'Without teacher')
     """
     return _(ROLES.get(name, name))
+
+
+def split_rows(splits: Mapping[str, int]) -> str:
+    """How many rows each part of a data set has.
+
+    >>> split_rows({"train": 9000, "test": 100})
+    '9,000 train, 100 test'
+    """
+    words = {"train": N_("{number} train"), "validation": N_("{number} validation"), "test": N_("{number} test")}
+    return _(", ").join(_(words.get(split, split), number=f"{number:,}") for split, number in splits.items())
 
 
 def teachers(config: RunConfig) -> str:

@@ -17,7 +17,7 @@ from pages._plan import choose_plan, show_preview
 from pages._scores import milliseconds, times
 from pages._studio import errors_shown, get_acts, get_store, run_in_address, show_error
 from pages._ways import choose_augmentation, choose_method, choose_more_teachers, choose_replay
-from pages._words import count, duration, escape, measured, method, model, size, teachers
+from pages._words import count, duration, escape, measured, method, model, size, split_rows, teachers
 from studio import tasks
 from studio.config.plan import RECIPES, title
 from studio.config.reading import PRESET_HELP, PRESETS, parse_config, parse_yaml, with_values
@@ -78,7 +78,7 @@ def choose_data(start: RunConfig | None) -> DatasetRow | None:
     told = [_(task.title)]
     if task.kind != "number" and row.labels:
         told.append(counted("{number} label", "{number} labels", len(row.labels)))
-    told.append(_("{parts} rows", parts=", ".join(f"{number:,} {_(split)}" for split, number in row.splits.items())))
+    told.append(_("{parts} rows", parts=split_rows(row.splits)))
     st.caption(" · ".join(told))
     return row
 
