@@ -20,6 +20,7 @@ PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
 JOINED = ("input", "pair")
 NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
 CHUNK = 1024**2
+MOST_LOOKED_AT = 100_000  # so many labels tell whether a cell may hold several
 MOST_BARS, FEWEST, BARS_HEIGHT = 12, 3, 420
 PREVIEWED = 5
 AUTO = "Auto-detect"
@@ -49,19 +50,19 @@ def on_disk(file: Any) -> Path:
     return path
 
 
-@st.cache_data(show_spinner="Reading the file …", max_entries=4)
+@st.cache_resource(show_spinner="Reading the file …", max_entries=4)
 def read(path: str, name: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Any:
     from studio.data import apart
 
     return apart.read(Path(path), name=name, header=header, encoding=encoding, delimiter=delimiter)
 
 
-@st.cache_data(show_spinner="Checking the data …", max_entries=4)
+@st.cache_resource(show_spinner="Checking the data …", max_entries=4)
 def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: Any, key: tuple[Any, ...]) -> Any:
-    from studio.data.cleaning import clean, inspect
+    from studio.data.cleaning import clean
 
     rows = clean(_upload, columns, task, _test, _unlabelled)
-    return rows, inspect(rows)
+    return rows, rows.report
 
 
 def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ...]] | None:
@@ -179,7 +180,7 @@ def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str)
 
     if task.multi_label_targets is None or label not in upload.table.columns:
         return None
-    if not upload.table[label].astype(str).str.contains(r"[|;,]").any():
+    if not upload.table[label].head(MOST_LOOKED_AT).astype(str).str.contains(r"[|;,]").any():
         return None
     words = {"One label": None} | {f"Several, separated by {separator}": separator for separator in SEPARATORS}
     guess = guess_separator(upload, label)

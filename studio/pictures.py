@@ -1,6 +1,7 @@
 """Image files: the formats that are read, and which side is up. Light, for readers of uploads use it, too."""
 
 import io
+import warnings
 
 from PIL import Image, ImageOps
 
@@ -14,6 +15,19 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 def opened(data: bytes) -> Image.Image:
     """The image in the bytes of a file, not decoded yet; its format is one of `FORMATS`, whatever its name says."""
     return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def is_image(data: bytes) -> bool:
+    """Whether the bytes are an image that can be decoded, of a size that is read; the size is checked first."""
+    try:
+        with warnings.catch_warnings(action="ignore"), opened(data) as image:
+            if not 0 < image.width * image.height <= MAX_PIXELS:
+                return False
+            image.draft("RGB", (64, 64))  # a JPEG is decoded small: enough to know that it can be
+            image.load()
+            return True
+    except Exception:  # noqa: BLE001  whatever a decoder says of damaged bytes, they are no image
+        return False
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -1,14 +1,16 @@
 """Read an upload in a process of its own, which has so much memory and time and no more: whatever a file does to its
 reader, the studio goes on.
 
-The rows come back as an Arrow file, so nothing that a reader says is code.
+The rows come back as an Arrow file, so nothing that a reader says is code; those of a large table stay in it.
 """
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from array import array
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +22,8 @@ import psutil
 import pyarrow as pa
 
 from studio import errors
-from studio.data import uploads
+from studio.data import cells, uploads
+from studio.data.on_disk import ROWS_AT_ONCE, ArrowFile, OnDisk
 from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import DataError, LimitError, StudioError
@@ -28,15 +31,18 @@ from studio.machine import cgroups
 
 LEAST_BYTES, MEMORY_SHARE = 2 * 1024**3, 0.5
 SECONDS, SECONDS_PER_MB = 60.0, 1.0
-ROWS_A_BATCH = 4_096
-ROW_BYTES, TEXT_TIMES = 450, 2
-"""What a row takes until it is saved, beside so many times its text: measured with `python -m tests.bench.big`."""
+LARGE_ROWS, LARGE_BYTES = 200_000, 256 * 1024**2
+"""A table of more than this stays on disk."""
+
+ROW_BYTES, HELD_ROW_BYTES, TEXT_TIMES = 70, 450, 2
+"""What a row of such a table takes in memory until it is saved, and one of a table in memory beside so many times its
+text: measured with `python -m tests.bench.big`."""
 
 SHORT, MOST_KNOWN = 32, 100_000
 """Cells up to this length are looked up among those that were there, so many of them."""
 
 TOO_LARGE = "The file takes more memory to read than it may."
-_TABLE, _ABOUT = "table.arrow", "about.json"
+_LINES, _ABOUT = "lines", "about.json"
 
 
 def read(
@@ -54,19 +60,19 @@ def read(
     asked = {"path": str(path.absolute()), "name": name or path.name, "header": header, "encoding": encoding,
              "delimiter": delimiter, "memory": _memory()}  # fmt: skip
     seconds = SECONDS + SECONDS_PER_MB * (path.stat().st_size / 1e6 if path.is_file() else 0)
-    with tempfile.TemporaryDirectory(prefix="reading-") as place:
-        folder = Path(place)
-        command = [sys.executable, "-m", "studio.data.apart", str(folder)]
-        try:
-            done = subprocess.run(
-                command, input=json.dumps(asked), text=True, capture_output=True, timeout=seconds,
-                cwd=Path(__file__).parents[2], env=_environment(), check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise LimitError(f"The file took more than {seconds:.0f} seconds to read.", "Split it.") from error
-        if not (folder / _ABOUT).is_file():
-            raise _of_a_dead_reader(done)
-        return _received(folder)
+    place = tempfile.TemporaryDirectory(prefix="reading-")  # it is removed when nobody holds it any more
+    folder = Path(place.name)
+    command = [sys.executable, "-m", "studio.data.apart", str(folder)]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(asked), text=True, capture_output=True, timeout=seconds,
+            cwd=Path(__file__).parents[2], env=_environment(), check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise LimitError(f"The file took more than {seconds:.0f} seconds to read.", "Split it.") from error
+    if not (folder / _ABOUT).is_file():
+        raise _of_a_dead_reader(done)
+    return _received(folder, place)
 
 
 def _memory() -> int:
@@ -90,25 +96,59 @@ def _of_a_dead_reader(done: "subprocess.CompletedProcess[str]") -> DataError:
     )
 
 
-def _received(folder: Path) -> Upload:
+def _received(folder: Path, place: "tempfile.TemporaryDirectory[str]") -> Upload:
     about: dict[str, Any] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     if "error" in about:
         raise errors.by_name(about["error"])(about["message"], about["cure"])
-    with pa.memory_map(str(folder / _TABLE)) as file:
-        table = pa.ipc.open_file(file).read_all()
-        _require_room(table.num_rows, table.nbytes)
-        frame = _frame(table)
+    files = [folder / name for name in about["files"]]
+    rows, size = about["rows"], sum(file.stat().st_size for file in files)
+    is_large = rows > LARGE_ROWS or size > LARGE_BYTES
+    _require_room(rows, ROW_BYTES * rows if is_large else HELD_ROW_BYTES * rows + TEXT_TIMES * size)
+    frame = _on_disk(files, about["columns"], place) if is_large else _frame(files, about["columns"])
     refused = tuple(Refused(each["reason"], tuple(each["lines"]), tuple(each["rows"])) for each in about["refused"])
-    return Upload(about["kind"], frame, tuple(about["notes"]), _numbers(about["lines"]), refused)
+    return Upload(about["kind"], frame, tuple(about["notes"]), _lines(folder, about), refused)
 
 
-def _frame(table: pa.Table) -> pd.DataFrame:
-    return pd.DataFrame({name: _cells(table[name]) for name in table.column_names}, dtype=object, copy=False)
+def _lines(folder: Path, about: dict[str, Any]) -> Sequence[int]:
+    """The numbers of the rows' lines, where there are any."""
+    said = about["lines"]
+    if isinstance(said, dict):
+        return range(said["from"], said["to"])
+    return tuple(np.fromfile(folder / said, np.int64).tolist()) if said else ()
 
 
-def _require_room(rows: int, size: int) -> None:
-    """Raise `LimitError` before memory runs out: a table is held as a whole while it is checked and saved."""
-    needed, free = ROW_BYTES * rows + TEXT_TIMES * size, min([psutil.virtual_memory().available, *cgroups.left()])
+def _frame(files: Sequence[Path], names: Sequence[str]) -> pd.DataFrame:
+    """All rows in memory."""
+    tables = []
+    for path in files:
+        with pa.memory_map(str(path)) as file:
+            tables.append(pa.ipc.open_file(file).read_all())
+    columns = {name: [_column(table, name) for table in tables] for name in names}
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()}, dtype=object, copy=False)
+
+
+def _column(table: pa.Table, name: str) -> np.ndarray:
+    if name in table.column_names:
+        return _cells(table[name])
+    return np.full(table.num_rows, "", dtype=object)
+
+
+def _on_disk(
+    files: Sequence[Path], names: Sequence[str], place: "tempfile.TemporaryDirectory[str]"
+) -> pd.DataFrame:
+    """The rows where they are; a file that lacks a column has empty cells there."""
+    tables = []
+    for path in files:
+        columns = ArrowFile(path, keep=place).columns()
+        count = len(next(iter(columns.values()), ()))
+        tables.append([columns.get(name, OnDisk.alike("", count)) for name in names])
+    whole = {name: OnDisk.stacked([table[number] for table in tables]) for number, name in enumerate(names)}
+    return pd.DataFrame(whole, copy=False)
+
+
+def _require_room(rows: int, needed: int) -> None:
+    """Raise `LimitError` before memory runs out."""
+    free = min([psutil.virtual_memory().available, *cgroups.left()])
     if needed > free:
         raise LimitError(
             f"The table of {rows:,} rows takes about {needed / 1e9:.1f} GB of memory to be checked and saved, and the "
@@ -120,43 +160,70 @@ def _require_room(rows: int, size: int) -> None:
 def _cells(column: pa.ChunkedArray) -> np.ndarray:
     """The values as Python's; short ones that come again are one object, which takes little memory."""
     known: dict[Any, Any] = {}
-    cells = np.empty(len(column), dtype=object)
+    found = np.empty(len(column), dtype=object)
     start = 0
     for chunk in column.chunks:
         values = chunk.to_pylist()
-        cells[start : start + len(chunk)] = [
+        found[start : start + len(chunk)] = [
             value if len(value) > SHORT else known.setdefault(value, value) for value in values
         ]
         known = known if len(known) < MOST_KNOWN else {}
         start += len(chunk)
-    return cells
+    return found
 
 
-def _write(upload: Upload, folder: Path) -> None:
-    table = pa.table(
-        {
-            name: pa.array(
-                upload.table[name].tolist(),
-                pa.large_binary() if upload.kind == "images" and name == "image" else pa.large_string(),
-            )
-            for name in upload.table.columns
-        }
-    )
-    with pa.OSFile(str(folder / _TABLE), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table, max_chunksize=ROWS_A_BATCH)
-    about = {
-        "kind": upload.kind,
-        "notes": upload.notes,
-        "lines": {"from": upload.lines.start, "to": upload.lines.stop}
-        if isinstance(upload.lines, range)
-        else upload.lines,
-        "refused": list(map(asdict, upload.refused)),
-    }
-    _say(folder, about)
+class _Writer:
+    """Writes blocks of rows as Arrow files: a new one where a column comes that was not there before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: list[str] = []
+        self.columns: dict[str, None] = {}
+        self.rows = 0
+        self.kind = "table"
+        self.refused: list[Refused] = []
+        self._lines = array("q")
+        self._opened: tuple[list[str], Any, Any] | None = None
+
+    def write(self, block: Upload) -> None:
+        names = list(block.table.columns)
+        values = {name: pa.array(block.table[name].tolist(), _kind(block.kind, name)) for name in names}
+        if self._opened is None or self._opened[0] != names:
+            self._open(names, pa.table(values).schema)
+        assert self._opened is not None
+        self._opened[1].write_table(pa.table(values), max_chunksize=ROWS_AT_ONCE)
+        self.kind, self.rows = block.kind, self.rows + len(block.table)
+        self.columns |= dict.fromkeys(names)
+        self.refused += block.refused
+        self._lines.extend(block.lines)
+
+    def finish(self, notes: Sequence[str]) -> None:
+        self._close()
+        lines = self._lines if len(self._lines) == self.rows else array("q")
+        follow = not len(lines) or lines[-1] - lines[0] + 1 == len(lines)
+        said: Any = {"from": lines[0], "to": lines[-1] + 1} if len(lines) and follow else None
+        if len(lines) and not follow:
+            said = _LINES
+            (self.folder / _LINES).write_bytes(lines.tobytes())
+        about = {
+            "kind": self.kind, "notes": notes, "rows": self.rows, "columns": list(self.columns), "files": self.files,
+            "lines": said, "refused": list(map(asdict, uploads.merged(self.refused))),
+        }  # fmt: skip
+        _say(self.folder, about)
+
+    def _open(self, names: list[str], schema: pa.Schema) -> None:
+        self._close()
+        self.files.append(f"{len(self.files)}.arrow")
+        file = pa.OSFile(str(self.folder / self.files[-1]), "wb")
+        self._opened = names, pa.ipc.new_file(file, schema), file
+
+    def _close(self) -> None:
+        for opened in self._opened[1:] if self._opened else ():
+            opened.close()
 
 
-def _numbers(said: Any) -> Sequence[int]:
-    return range(said["from"], said["to"]) if isinstance(said, dict) else tuple(said)
+def _kind(kind: str, column: str) -> pa.DataType:
+    return pa.large_binary() if kind == "images" and column == "image" else pa.large_string()
 
 
 def _say(folder: Path, about: dict[str, Any]) -> None:
@@ -177,9 +244,11 @@ def main() -> None:
     """The reader: what to read stands on standard input, what was read goes into the folder."""
     folder, asked = Path(sys.argv[1]), json.loads(sys.stdin.read())
     _limit(asked.pop("memory"))
+    gc.disable()  # rows hold no circles, and to look for some takes a third of the time
     path = Path(asked.pop("path"))
     try:
-        _write(uploads.read(path, **asked), folder)
+        writer = _Writer(folder)
+        writer.finish(cells.each(uploads.blocks(path, **asked), writer.write))
     except StudioError as error:
         _say(folder, {"error": type(error).__name__, "message": error.message, "cure": error.cure})
     except MemoryError:

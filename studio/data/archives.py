@@ -70,18 +70,19 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 def read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     """The content of a member; raises `LimitError` where it is longer than the archive says, `DataError` where it is
     damaged."""
-    return b"".join(_chunks(archive, member))
+    return b"".join(chunks(archive, member))
 
 
 def require_true_sizes(archive: zipfile.ZipFile) -> None:
     """Unpack every member once without keeping it: raises what `read` does."""
     for member in archive.infolist():
         if not member.is_dir():
-            for _ in _chunks(archive, member):
+            for _ in chunks(archive, member):
                 pass
 
 
-def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+def chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The same piece by piece."""
     size = 0
     try:
         with archive.open(member) as opened:

@@ -1,16 +1,16 @@
 """What every reader gives back: rows of texts, and what was found out while they were read."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
 
-MAX_ROWS = 2_000_000
+MAX_ROWS = 50_000_000
 MAX_COLUMNS = 500
 MAX_CELL = 10 * 1024**2
 
@@ -23,6 +23,46 @@ class Found:
     notes: tuple[str, ...] = ()
     lines: Sequence[int] = ()
     refused: tuple[Refused, ...] = ()
+
+
+Block, Changed = TypeVar("Block"), TypeVar("Changed")
+Blocks = Generator[Found, None, tuple[str, ...]]
+"""A table in blocks of rows; what is returned at the end are the notes of all of it."""
+
+
+def gathered(blocks: Blocks) -> Found:
+    """The blocks as one table, in memory."""
+    parts: list[Found] = []
+    notes = each(blocks, parts.append)
+    if len(parts) == 1:
+        return replace(parts[0], notes=(*parts[0].notes, *notes))
+    table = pd.concat([part.table for part in parts], ignore_index=True).astype(object).fillna("")
+    lines = [line for part in parts for line in part.lines]
+    return Found(table, notes, lines, tuple(refused for part in parts for refused in part.refused))
+
+
+def each(blocks: Generator[Block, None, tuple[str, ...]], take: Callable[[Block], object]) -> tuple[str, ...]:
+    """Give every block to `take`; returns the notes."""
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            notes: tuple[str, ...] = end.value
+            return notes
+        take(block)
+
+
+def changed(
+    blocks: Generator[Block, None, tuple[str, ...]], change: Callable[[Block], Changed]
+) -> Generator[Changed, None, tuple[str, ...]]:
+    """The blocks as `change` makes them, with their notes."""
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            notes: tuple[str, ...] = end.value
+            return notes
+        yield change(block)
 
 
 def names_of(first: Sequence[str], width: int) -> tuple[list[str], list[str]]:

@@ -1,10 +1,14 @@
 """The rows of an upload, cleaned, and what a person should know of them before training."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from datasets import disable_progress_bars
+from pandas.api.types import union_categoricals
 from pydantic import BaseModel
 
 from studio import tasks
@@ -43,7 +47,8 @@ class Report(BaseModel):
 @dataclass(frozen=True)
 class Rows:
     """The rows of an upload, cleaned: `table` has the columns input, pair ("" where it is no pair of texts), label
-    ("" = none), split ("" = not said) and line (its number in the file, 0 in another file).
+    ("" = none), split ("" = not said) and line (its number in the file, 0 in another file). Inputs of a large upload
+    stay on disk.
 
     `multi_label`: a row can have any number of labels; they stand in one cell, with `BETWEEN` between them.
     `refused` says which rows of the files are not among them, and why; `hints` what their other columns tell.
@@ -61,46 +66,94 @@ class Rows:
     def learns(self) -> Task:
         return tasks.get(self.task, self.multi_label)
 
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """(rows,): the same number for rows of the same input, from 0 on."""
+        return grouped(keys(self.table))
+
+    @cached_property
+    def related(self) -> np.ndarray:
+        """(rows,): the same number for rows that belong into one split."""
+        some, inputs = self.table.head(1), self.learns.inputs
+        return self.groups if inputs.related(some) is some else grouped(keys(self.table, inputs.related))
+
+    @cached_property
+    def report(self) -> Report:
+        return inspect(self)
+
 
 def clean(
-    upload: Upload, columns: Columns, task: str, test: Upload | None = None, unlabelled: Upload | None = None
+    upload: Upload,
+    columns: Columns,
+    task: str,
+    test: Upload | None = None,
+    unlabelled: Upload | None = None,
+    validation: Upload | None = None,
 ) -> Rows:
-    """The rows that can be used, those of `test` marked as such. Raises `DataError` where there is nothing to learn.
+    """The rows that can be used, those of `test` and `validation` marked as such. Raises `DataError` where there is
+    nothing to learn.
 
     Rows of `unlabelled` are for training, and lose whatever label they have.
     """
     learns = tasks.get(task, columns.separator is not None)
     parts = [_part(upload, columns, learns)]
-    if test is not None:
-        parts.append(_part(test, columns, learns).assign(split="test"))
+    for given, split in ((validation, "validation"), (test, "test")):
+        if given is not None:
+            _require_columns(given, columns, split)
+            parts.append(_part(given, replace(columns, split=None), learns, split))
     if unlabelled is not None:
-        parts.append(_part(unlabelled, _input_columns(unlabelled, columns, task), learns).assign(split="train"))
-    table = pd.concat(parts, ignore_index=True)
-    table, unusable = _usable(table, answered=learns.kind == "token" and columns.pair is not None)
+        parts.append(_part(unlabelled, _input_columns(unlabelled, columns, task), learns, "train"))
+    table, unusable = _usable(_stacked(parts), answered=learns.kind == "token" and columns.pair is not None)
     learns.inputs.check(table)
-    labels = learns.targets.names(list(table["label"]), columns.label)
+    labels = learns.targets.names(list(table["label"].cat.remove_unused_categories().cat.categories), columns.label)
     if len(table) < MIN_ROWS:
         raise DataError(f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed.", "Bring more data.")
-    earlier = [each for given in (upload, test, unlabelled) if given is not None for each in given.refused]
+    files = [given for given in (upload, validation, test, unlabelled) if given is not None]
     empty = next((each.count for each in unusable if each.reason == NO_INPUT), 0)
     return Rows(
-        task, table, empty, labels, multi_label=columns.separator is not None, refused=(*earlier, *unusable),
+        task, table, empty, labels, multi_label=columns.separator is not None,
+        refused=(*(refused for given in files for refused in given.refused), *unusable),
         hints=findings.of_columns(upload.table, columns, learns),
     )  # fmt: skip
+
+
+def _require_columns(upload: Upload, columns: Columns, split: str) -> None:
+    """Raise `DataError` where the file of a split lacks a column that is read."""
+    there = upload.table.columns
+    needed = (column for column in (columns.input, columns.pair, columns.label) if column is not None)
+    missing = next((column for column in needed if not joining.parts(column, there)), None)
+    if missing is not None:
+        listed = ", ".join(map(repr, there))
+        raise DataError(f"The {split} file has no column {missing!r}; it has {listed}.", "Name the columns alike.")
+
+
+def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all files, one below the other."""
+    if len(parts) == 1:
+        return parts[0]
+    columns: dict[str, Any] = {}
+    for name in parts[0]:
+        cells = [part[name] for part in parts]
+        is_category = isinstance(cells[0].dtype, pd.CategoricalDtype)
+        columns[name] = union_categoricals(cells) if is_category else pd.concat(cells, ignore_index=True)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _usable(table: pd.DataFrame, answered: bool) -> tuple[pd.DataFrame, list[Refused]]:
     """The rows that have an input and, where they are for testing, a label, and where prompts are `answered`, an
     answer; the others are counted."""
-    blank = table["input"].map(lambda value: not value if isinstance(value, bytes) else not str(value).strip())
-    unlabelled_test = (table["split"] == "test") & (table["label"] == "") & ~blank
-    unanswered = ~blank & (table["pair"].map(lambda text: not str(text).strip()) if answered else False)
+    values = ((not value if isinstance(value, bytes) else not str(value).strip()) for value in table["input"])
+    blank = np.fromiter(values, bool, len(table))
+    unlabelled_test = ((table["split"] == "test") & (table["label"] == "")).to_numpy() & ~blank
+    said = (bool(str(text).strip()) for text in table["pair"]) if answered else (True for _ in range(len(table)))
+    unanswered = ~blank & ~np.fromiter(said, bool, len(table))
     found = [
         as_refused(reason, table[rows])
         for reason, rows in ((NO_INPUT, blank), (NO_LABEL, unlabelled_test), (NO_ANSWER, unanswered))
         if rows.any()
     ]
-    return table[~blank & ~unlabelled_test & ~unanswered].reset_index(drop=True), found
+    left = blank | unlabelled_test | unanswered
+    return (table[~left].reset_index(drop=True) if left.any() else table), found
 
 
 def as_refused(reason: str, rows: pd.DataFrame) -> Refused:
@@ -111,28 +164,54 @@ def as_refused(reason: str, rows: pd.DataFrame) -> Refused:
 
 def inspect(rows: Rows) -> Report:
     """Counts and warnings that a person should see before training."""
-    table = rows.table
-    same = keys(table)
-    labelled = table["label"] != ""
-    different = table[labelled].groupby(same[labelled])["label"].nunique()
-    leaked = _leaked(table, same)
+    table, groups = rows.table, rows.groups
+    labelled = (table["label"] != "").to_numpy()
+    first = firsts(groups)
     report = Report(
         rows=len(table),
         labelled=int(labelled.sum()),
         unlabelled=int((~labelled).sum()),
         empty=rows.empty,
-        classes=rows.learns.targets.counts(list(table.loc[labelled, "label"]), rows.labels),
+        classes=rows.learns.targets.counts(list(table["label"][labelled]), rows.labels),
         words=_word_counts(table) if rows.learns.modality == "text" else {},
-        duplicates=int(same.duplicated().sum()),
-        conflicts=int((different > 1).sum()),
-        leaked=leaked,
-        splits={split or "not said": int(count) for split, count in table["split"].value_counts().items()},
+        duplicates=len(table) - int(first.sum()),
+        conflicts=_conflicts(groups[labelled], table["label"].cat.codes.to_numpy()[labelled]),
+        leaked=_leaked(table, groups),
+        splits={split or "not said": int(count) for split, count in table["split"].value_counts().items() if count},
         read=len(table) + sum(each.count for each in rows.refused),
         refused=[each.told for each in rows.refused],
         warnings=[],
     )
-    found = [*_counted(report), *findings.of_rows(table, same, rows.learns, report.classes), *rows.hints]
+    found = [*_counted(report), *findings.of_rows(table, first, rows.learns, report.classes), *rows.hints]
     return report.model_copy(update={"findings": found, "warnings": [each.message for each in found]})
+
+
+def firsts(groups: np.ndarray) -> np.ndarray:
+    """(rows,): whether a row is the first one of its group."""
+    places = np.full(int(groups.max(initial=-1)) + 1, -1, dtype=np.int32)
+    places[groups[::-1]] = np.arange(len(groups), dtype=np.int32)[::-1]  # the last one that is written is the first row
+    found = np.zeros(len(groups), dtype=bool)
+    found[places[places >= 0]] = True
+    return found
+
+
+def grouped(keys: np.ndarray) -> np.ndarray:
+    """(rows,): numbers from 0 on, the same for the same keys."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    starts = np.empty(len(keys), dtype=bool)
+    starts[:1], starts[1:] = False, ordered[1:] != ordered[:-1]
+    del ordered
+    groups = np.empty(len(keys), dtype=np.int32)
+    groups[order] = np.cumsum(starts, dtype=np.int32)
+    return groups
+
+
+def _conflicts(groups: np.ndarray, labels: np.ndarray) -> int:
+    """How many groups of rows have several labels."""
+    some = np.full(int(groups.max(initial=-1)) + 1, -1, dtype=labels.dtype)
+    some[groups] = labels
+    return len(np.unique(groups[some[groups] != labels]))
 
 
 def _input_columns(upload: Upload, like: Columns, task: str) -> Columns:
@@ -143,8 +222,8 @@ def _input_columns(upload: Upload, like: Columns, task: str) -> Columns:
     return Columns(text, None, pair=like.pair if joining.parts(like.pair or "", there) else guessed.pair)
 
 
-def _part(upload: Upload, columns: Columns, task: Task) -> pd.DataFrame:
-    """One upload as columns input, pair, label, split."""
+def _part(upload: Upload, columns: Columns, task: Task, split: str | None = None) -> pd.DataFrame:
+    """One upload as columns input, pair, label, split, line; all of it in `split` where one is given."""
     table = upload.table
     for role, column in columns.as_dict().items():
         if role != "separator" and not joining.parts(column, table.columns):
@@ -155,26 +234,44 @@ def _part(upload: Upload, columns: Columns, task: Task) -> pd.DataFrame:
         raise DataError(f"Input and label are the same column, {columns.label!r}.", "Choose two different ones.")
     if set(first) & set(second):
         raise DataError(f"Both texts are the same column, {columns.input!r}.", "Choose two different ones.")
-    empty = pd.Series([""] * len(table), index=table.index, dtype=object)
-    said = table[columns.label] if columns.label else empty
-    label = said.map(lambda cell: _label(cell, columns.separator if columns.label else None, task))
-    split = _splits(table[columns.split], columns.split) if columns.split else empty
-    pair = joining.cells(table, columns.pair) if columns.pair else empty
+    read = partial(_label, separator=columns.separator, task=task)
     lines = upload.lines if len(upload.lines) == len(table) else range(1, len(table) + 1)
     values = {
-        "input": joining.cells(table, columns.input),
-        "pair": pair,
-        "label": label,
-        "split": split,
+        "input": joining.cells(table, columns.input).array,
+        "pair": joining.cells(table, columns.pair).array if columns.pair else _same("", len(table)),
+        "label": _categories(table[columns.label], read) if columns.label else _same(_label("", None, task), len(table)),
+        "split": _splits(table, columns.split, split),
+        "line": np.zeros(len(table), np.int32) if split else np.fromiter(lines, np.int32, len(table)),
     }
-    return pd.DataFrame(values, dtype=object).assign(line=np.asarray(lines, dtype=np.int64))
+    return pd.DataFrame(values, copy=False)
 
 
-def _splits(cells: pd.Series, column: str) -> pd.Series:
-    """The split that each cell names; "" where it names none. A name that is no split's is asked for."""
-    named = cells.map(lambda cell: str(cell).strip())
-    splits.require_known(set(named) - {""}, f"A split in the column {column!r}")
-    return named.map(lambda name: splits.of(name) or "")
+def _same(cell: str, rows: int) -> pd.Categorical:
+    """So many cells that are all alike."""
+    return pd.Categorical.from_codes(np.zeros(rows, np.int8), categories=[cell])
+
+
+def _codes(cells: Iterable[Any], rows: int) -> tuple[np.ndarray, list[Any]]:
+    """(rows,): the number of each cell among the different ones, and these."""
+    known: dict[Any, int] = {}
+    codes = np.fromiter((known.setdefault(cell, len(known)) for cell in cells), np.int32, rows)
+    return codes, list(known)
+
+
+def _categories(cells: pd.Series, read: Callable[[Any], str]) -> pd.Categorical:
+    """What `read` makes of the cells; it is asked once for each different one."""
+    codes, different = _codes(cells, len(cells))
+    again, names = _codes(map(read, different), len(different))
+    return pd.Categorical.from_codes(again[codes], categories=names)
+
+
+def _splits(table: pd.DataFrame, column: str | None, split: str | None) -> pd.Categorical:
+    """The split of each row; "" where none is named. A name that is no split's is asked for."""
+    if split is not None or column is None:
+        return _same(split or "", len(table))
+    found = _categories(table[column], lambda cell: str(cell).strip())
+    splits.require_known(set(found.categories) - {""}, f"A split in the column {column!r}")
+    return _categories(pd.Series(found), lambda name: splits.of(name) or "")
 
 
 def _label(cell: object, separator: str | None, task: Task) -> str:
@@ -184,10 +281,11 @@ def _label(cell: object, separator: str | None, task: Task) -> str:
     return BETWEEN.join(sorted({part.strip() for part in str(cell).split(separator)} - {""}))
 
 
-def keys(table: pd.DataFrame) -> pd.Series:
-    """What makes two inputs the same: equal bytes, or equal texts but for case and white space; as 64 bits of a hash,
-    which in a table of two million rows fall together by chance once in ten million tables."""
-    return findings.hashed(table, map(_key, table["input"], table["pair"]))
+def keys(table: pd.DataFrame, told: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part) -> np.ndarray:
+    """(rows,): what makes two inputs the same: equal bytes, or equal texts but for case and white space; as 64 bits of
+    a hash, which in a table of ten million rows fall together by chance once in 400,000 tables. `told` gives the
+    columns input and pair that are compared."""
+    return findings.hashed(_key(value, pair) for value, pair in findings.inputs(table, told))
 
 
 def _key(value: object, pair: object) -> bytes:
@@ -198,17 +296,36 @@ def _key(value: object, pair: object) -> bytes:
     return (f"{text}\x1e{second}" if second else text).encode("utf-8", "surrogatepass")
 
 
-def _leaked(table: pd.DataFrame, same: pd.Series) -> int:
+def leaks(table: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
+    """(rows,): whether a row for training has an input that a given validation or test split has, too."""
+    held = _held(table)
+    return ~held & _within(groups, held)
+
+
+def _leaked(table: pd.DataFrame, groups: np.ndarray) -> int:
     """Rows of given validation and test splits whose input also stands in train."""
-    held = table["split"].isin(["validation", "test"])
-    return int(same[held].isin(set(same[~held])).sum())
+    held = _held(table)
+    return int((held & _within(groups, ~held)).sum())
+
+
+def _held(table: pd.DataFrame) -> np.ndarray:
+    return table["split"].isin(["validation", "test"]).to_numpy()
+
+
+def _within(groups: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """(rows,): whether a row is in a group of which one row is among `some`."""
+    marked = np.zeros(int(groups.max(initial=-1)) + 1, dtype=bool)
+    marked[groups[some]] = True
+    return marked[groups]
 
 
 def _word_counts(table: pd.DataFrame) -> dict[str, int]:
     """Quantiles of the number of words; a CJK character counts as one."""
-    counts = table["input"].map(
-        lambda text: len(str(text).split()) + sum("\u3040" <= letter <= "\u9fff" for letter in str(text))
+    words = (
+        len(str(text).split()) + (0 if str(text).isascii() else sum("\u3040" <= sign <= "\u9fff" for sign in str(text)))
+        for text in table["input"]
     )
+    counts = pd.Series(np.fromiter(words, np.int32, len(table)))
     shares = {"shortest": 0, "median": 0.5, "95 % are shorter than": 0.95, "longest": 1}
     return {name: int(counts.quantile(share)) for name, share in shares.items()}
 

@@ -10,25 +10,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from studio.data import archives
-from studio.data.cells import MAX_CELL, Found, as_text, cell, clean_text, names_of, require_few
+from studio.data import archives, image_tables
+from studio.data.cells import MAX_CELL, Blocks, Found, as_text, cell, clean_text, names_of, require_few
 from studio.errors import DataError, LimitError
 
 MAX_TABLE_BYTES = 2 * 1024**3
 BATCH_ROWS = 1_024
+BLOCK_ROWS, BLOCK_BYTES = 16_384, 64 * 1024**2
+"""So many rows are handed on at a time."""
+
 MAX_CELLS = 50_000_000
 BLANK_ROWS = 10_000
 """After so many rows without a cell a sheet is over."""
 
 
-def parquet(path: Path) -> Found:
+def parquet(path: Path) -> Blocks:
     with pq.ParquetFile(path) as file:
         about = file.metadata
         require_few(about.num_rows, about.num_columns)
         size = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
         _require_small(size)
-        found = _arrow(file.iter_batches(BATCH_ROWS), "Parquet.")
-        return Found(_named(found.table, _class_names(file.schema_arrow.metadata)), found.notes)
+        rows = max(1, min(BATCH_ROWS, BLOCK_BYTES * about.num_rows // max(1, size)))
+        notes = yield from _arrow(file.iter_batches(rows), file.schema_arrow)
+    return ("Parquet.", *notes)
 
 
 def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
@@ -53,7 +57,7 @@ def _named(table: pd.DataFrame, classes: dict[str, list[str]]) -> pd.DataFrame:
     return table
 
 
-def arrow(path: Path) -> Found:
+def arrow(path: Path) -> Blocks:
     """What `datasets` and pandas (Feather) write; as a file or as a stream."""
     with pa.memory_map(str(path)) as source:
         try:
@@ -65,28 +69,71 @@ def arrow(path: Path) -> Found:
             stream = pa.ipc.open_stream(source)
             batches, schema = stream, stream.schema
         require_few(0, len(schema))
-        return _arrow(batches, "Arrow.")
+        notes = yield from _arrow(batches, schema)
+    return ("Arrow.", *notes)
 
 
-def _arrow(batches: Iterable[Any], note: str) -> Found:
-    """Batches one by one, as texts, as long as they stay below the limits."""
-    parts, rows, size = [], 0, 0
+def holds_images(path: Path, suffix: str) -> bool:
+    """Whether one of the columns is one of image files, as the `datasets` library writes them."""
+    if suffix == ".parquet":
+        return image_column(pq.read_schema(path)) is not None
+    with pa.memory_map(str(path)) as source:
+        try:
+            return image_column(pa.ipc.open_file(source).schema) is not None
+        except pa.ArrowInvalid:
+            source.seek(0)
+            return image_column(pa.ipc.open_stream(source).schema) is not None
+
+
+def image_column(schema: pa.Schema) -> str | None:
+    """The first column whose cells are files by their bytes and their name."""
+    return next((field.name for field in schema if _is_file(field.type)), None)
+
+
+def _is_file(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or {field.name for field in kind} != {"bytes", "path"}:
+        return False
+    data = kind.field("bytes").type
+    return pa.types.is_binary(data) or pa.types.is_large_binary(data)
+
+
+def _arrow(batches: Iterable[Any], schema: pa.Schema) -> Blocks:
+    """Batches one by one, as texts and images, as long as they stay below the limits."""
+    classes, pictures = _class_names(schema.metadata), image_column(schema)
+    label = image_tables.label_column(schema.names, list(classes)) if pictures is not None else None
+    rows, size, read = 0, 0, 0
+    waiting: list[Found] = []
     for batch in batches:
         batch.validate(full=True)
         table = pa.Table.from_batches([batch])
+        images = table[pictures].to_pylist() if pictures is not None else []
+        table = table.drop_columns([pictures]) if pictures is not None else table
         for _ in range(4):
             if not any(pa.types.is_struct(kind) for kind in table.schema.types):
                 break
             table = table.flatten()
-        rows, size = rows + table.num_rows, size + table.nbytes
+        rows, size = rows + batch.num_rows, size + batch.nbytes
         require_few(rows, table.num_columns)
         _require_small(size)
         part = as_text(table.to_pandas(types_mapper=None, integer_object_nulls=True, date_as_object=True))
         _require_small(size := size + sum(int(part[name].str.len().sum()) for name in part))
-        parts.append(part)
+        part = _named(part, classes)
+        if batch.num_rows:
+            before = rows - batch.num_rows
+            waiting.append(Found(part) if pictures is None else image_tables.of_cells(images, part, label, before))
+        if sum(len(each.table) for each in waiting) >= BLOCK_ROWS or size - read > BLOCK_BYTES:
+            yield _one(waiting)
+            waiting, read = [], size
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
-    return Found(pd.concat(parts, ignore_index=True), (note,))
+    if waiting:
+        yield _one(waiting)
+    return () if pictures is None else (image_tables.note(pictures, label),)
+
+
+def _one(parts: list[Found]) -> Found:
+    table = pd.concat([part.table for part in parts], ignore_index=True)
+    return Found(table, refused=tuple(each for part in parts for each in part.refused))
 
 
 def _require_small(size: int) -> None:

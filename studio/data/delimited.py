@@ -5,12 +5,13 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from studio.data.cells import MAX_CELL, Found, clean_text, names_of, require_few
+from studio.data.cells import MAX_CELL, Blocks, Found, clean_text, gathered, names_of, require_few
 from studio.data.refused import Refused, as_line
 from studio.errors import DataError
 
@@ -22,6 +23,9 @@ EVEN = 0.9
 
 SWALLOWED = 3
 """A cell over so many lines, each of which is a whole row by itself, was opened by a stray quotation mark."""
+
+MOST_TOLD = 10
+"""So many lines with fewer columns are named."""
 
 SHORT, MOST_KNOWN = 32, 100_000
 """Cells up to this length are looked up among those that were there, so many of them."""
@@ -39,71 +43,115 @@ def read(text: str, encoding: str, header: bool | None = None, delimiter: str | 
 
     Raises `DataError` where it is none, or its quotation marks cannot be understood.
     """
-    if "\x00" in text[:SNIFF_LETTERS]:
+    return gathered(blocks(iter([text]), encoding, header, delimiter))
+
+
+def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, delimiter: str | None = None) -> Blocks:
+    """The same of a text that comes in blocks of whole lines; the first one tells what is found out."""
+    first = next(texts, "")
+    if "\x00" in first[:SNIFF_LETTERS]:
         raise DataError("The file holds binary data, not a table.", "Bring CSV, TSV, JSON lines, Parquet or Excel.")
-    labelled = None if delimiter else _label_first(text)
-    if labelled is not None:
-        note = f"Encoding {encoding}, a label and then the text in every line."
-        return _found(labelled, ["label", "text"], [note])
+    cut = None if delimiter else _label_first(first)
+    if cut is not None:
+        yield from _labelled(itertools.chain([first], texts), cut)
+        return (f"Encoding {encoding}, a label and then the text in every line.",)
     given = delimiter
-    delimiter = _checked(delimiter) if delimiter else guess_delimiter(text)
-    rows, notes = _rows(text, delimiter)
+    delimiter = _checked(delimiter) if delimiter else guess_delimiter(first)
+    parts = _parts(first, texts, delimiter)
+    rows, notes = next(parts)
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
     cells = [row for _, row in rows]
     has_header = looks_like_header(cells) if header is None else header
-    body = rows[1:] if has_header else rows
-    if not body:
-        raise DataError("The file holds a header and no rows.", "Add rows, or say that it has no header.")
     width = len(cells[0]) if has_header else Counter(map(len, cells)).most_common(1)[0][0]
     names, doubled = names_of(cells[0] if has_header else [], width)
     between = DELIMITERS.get(delimiter, repr(delimiter)) if width > 1 or given else "nothing"
     told = f"Encoding {encoding}, {between} between columns, {'with' if has_header else 'without'} a header."
-    return _even(body, names, delimiter, [told, *doubled, *notes])
+    table = _Table(names, delimiter)
+    del cells
+    for body, more in itertools.chain([(rows[1:] if has_header else rows, [])], parts):
+        notes += more
+        if body:
+            yield table.even(body)
+    table.require_sound()
+    return (told, *doubled, *notes, *table.notes())
 
 
-def _even(body: list[_Row], names: list[str], delimiter: str, notes: list[str]) -> Found:
-    """Rows of the table's width: what is missing at the end is empty, a row with more cells is left out and told."""
-    width = len(names)
-    short, long, kept = [], [], []
-    for line, row in body:
-        if len(row) > width and not any(cell.strip() for cell in row[width:]):
-            del row[width:]
-        if len(row) > width:
-            long.append((line, row))
-            continue
-        if len(row) < width:
-            short.append(line)
-            row += [""] * (width - len(row))
-        kept.append((line, row))
-    if len(long) > len(kept):
-        raise DataError(
-            f"{len(long):,} of {len(body):,} rows have more cells than the {width} columns, the first in line "
-            f"{long[0][0]:,}; {DELIMITERS.get(delimiter, repr(delimiter))} was taken to stand between columns.",
-            "Name the right delimiter, or put cells that hold it into quotation marks.",
-        )
-    if short:
-        lines = ", ".join(map(str, short[:10])) + (" …" if len(short) > 10 else "")
-        told = f"{len(short):,} of {len(body):,} lines have fewer columns than the others; the missing cells are empty"
-        notes.append(f"{told}: line {lines}.")
-    if not long:
-        return _found(kept, names, notes)
-    refused = Refused.of(
-        f"more cells than the {width} columns", [line for line, _ in long], [as_line(row) for _, row in long]
-    )
-    return _found(kept, names, notes, (refused,))
+def _labelled(texts: Iterable[str], cut: Callable[[str], list[str]]) -> Iterator[Found]:
+    """Lines of a label and a text, taken apart by `cut`."""
+    line = 0
+    for text in texts:
+        yield _found([(line + number, cut(written)) for number, written in _written(text)], ["label", "text"])
+        line += text.count("\n")
 
 
-def _found(rows: list[_Row], names: list[str], notes: list[str], refused: tuple[Refused, ...] = ()) -> Found:
+@dataclass
+class _Table:
+    """The columns of a table, and what was found of its rows so far."""
+
+    names: list[str]
+    delimiter: str
+    rows: int = 0
+    short: list[int] = field(default_factory=list)
+    short_count: int = 0
+    long: list[_Row] = field(default_factory=list)
+    long_count: int = 0
+
+    def even(self, body: list[_Row]) -> Found:
+        """Rows of the table's width: what is missing at the end is empty, a row with more cells is left out."""
+        width = len(self.names)
+        kept, long = [], []
+        for line, row in body:
+            if len(row) > width and not any(cell.strip() for cell in row[width:]):
+                del row[width:]
+            if len(row) > width:
+                long.append((line, row))
+                continue
+            if len(row) < width:
+                self._is_short(line)
+                row += [""] * (width - len(row))
+            kept.append((line, row))
+        self.rows += len(body)
+        self.long_count += len(long)
+        self.long = self.long or long[:1]
+        reason = f"more cells than the {width} columns"
+        told = [Refused.of(reason, [line for line, _ in long], [as_line(row) for _, row in long])] if long else []
+        return _found(kept, self.names, tuple(told))
+
+    def _is_short(self, line: int) -> None:
+        self.short_count += 1
+        if len(self.short) < MOST_TOLD:
+            self.short.append(line)
+
+    def require_sound(self) -> None:
+        """Raise `DataError` where most rows have more cells than the table has columns; or there is none."""
+        if self.rows == 0:
+            raise DataError("The file holds a header and no rows.", "Add rows, or say that it has no header.")
+        if self.long_count > self.rows - self.long_count:
+            between = DELIMITERS.get(self.delimiter, repr(self.delimiter))
+            raise DataError(
+                f"{self.long_count:,} of {self.rows:,} rows have more cells than the {len(self.names)} columns, the "
+                f"first in line {self.long[0][0]:,}; {between} was taken to stand between columns.",
+                "Name the right delimiter, or put cells that hold it into quotation marks.",
+            )
+
+    def notes(self) -> list[str]:
+        if not self.short_count:
+            return []
+        lines = ", ".join(map(str, self.short)) + (" …" if self.short_count > len(self.short) else "")
+        told = f"{self.short_count:,} of {self.rows:,} lines have fewer columns than the others; the missing cells are"
+        return [f"{told} empty: line {lines}."]
+
+
+def _found(rows: list[_Row], names: list[str], refused: tuple[Refused, ...] = ()) -> Found:
     require_few(len(rows), len(names))
     known: dict[str, str] = {}
     cells = {
         name: np.array([_one_of(known, clean_text(row[place])) for _, row in rows], dtype=object)
         for place, name in enumerate(names)
     }
-    return Found(
-        pd.DataFrame(cells, dtype=object, copy=False), tuple(notes), _numbers([line for line, _ in rows]), refused
-    )
+    table = pd.DataFrame(cells, dtype=object, copy=False)
+    return Found(table, lines=_numbers([line for line, _ in rows]), refused=refused)
 
 
 def _numbers(lines: list[int]) -> Sequence[int]:
@@ -126,11 +174,12 @@ def _checked(delimiter: str) -> str:
     return delimiter
 
 
-def _label_first(text: str) -> list[_Row] | None:
-    """Lines of a label, white space and a text, as fastText and many collections have them; None for other files."""
+def _label_first(text: str) -> Callable[[str], list[str]] | None:
+    """What takes a line apart into label and text where the lines are a label, white space and a text, as fastText and
+    many collections have them; None for other files."""
     some = [line for _, line in itertools.islice(_written(text), 2_000)]
     if some and sum(bool(_FASTTEXT.match(line)) for line in some) > EVEN * len(some):
-        return [(number, _fasttext(line)) for number, line in _written(text)]
+        return _fasttext
     pairs = [line.split(None, 1) for line in some]
     if len(some) < 10 or any(len(pair) < 2 for pair in pairs) or any("\t" in line for line in some):
         return None
@@ -140,7 +189,7 @@ def _label_first(text: str) -> list[_Row] | None:
     _, share, width = _best_delimiter(text)
     if not few or not plain or len(labels) < 2 or (share >= EVEN and width > 1):
         return None
-    return [(number, [*line.split(None, 1), ""][:2]) for number, line in _written(text)]
+    return lambda line: [*line.split(None, 1), ""][:2]
 
 
 def _written(text: str) -> Iterator[tuple[int, str]]:
@@ -204,35 +253,68 @@ def _until_error(reader: Iterator[list[str]]) -> Iterator[list[str]]:
         return
 
 
-def _rows(text: str, delimiter: str) -> tuple[list[_Row], list[str]]:
-    """All rows that hold something; rows that a stray quotation mark swallowed are set free, and that is told."""
+def _parts(first: str, texts: Iterator[str], delimiter: str) -> Iterator[tuple[list[_Row], list[str]]]:
+    """The rows of each block by the numbers of their first lines; a row that a block cuts comes with the next one."""
+    line, text = 1, first
+    while True:
+        after = next(texts, None)
+        rows, notes, read = _rows(text, delimiter, line, is_last=after is None)
+        yield rows, notes
+        if after is None:
+            return
+        line += sum(1 for _ in _lines(text[:read])) if "\r" in text else text.count("\n", 0, read)
+        text = text[read:] + after
+
+
+def _rows(text: str, delimiter: str, first: int = 1, is_last: bool = True) -> tuple[list[_Row], list[str], int]:
+    """All rows that hold something; rows that a stray quotation mark swallowed are set free, and that is told. The last
+    number says how many letters were read: a row that goes on in the next block is left for it."""
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+    read = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal read
+        for line in _lines(text):
+            read += len(line)
+            yield line
+
+    reader = csv.reader(counted(), delimiter=delimiter, strict=True)
     rows: list[_Row] = []
     long: dict[int, int] = {}
-    before = 0
+    before, begun = 0, 0
     try:
         for row in reader:
             if any(row):
-                rows.append((before + 1, row))
+                rows.append((first + before, row))
                 require_few(len(rows), 0)
                 if reader.line_num - before >= SWALLOWED:
-                    long[before + 1] = reader.line_num
-            before = reader.line_num
+                    long[first + before] = first + reader.line_num - 1
+            before, begun = reader.line_num, read
     except csv.Error as error:
-        return _without_quotes(text, delimiter, error, before + 1), []
-    return _freed(text, delimiter, rows, long) if long else (rows, [])
+        if not is_last and _is_cut(error):
+            rows, notes = _freed(text, delimiter, rows, long, first) if long else (rows, [])
+            return rows, notes, begun
+        return _without_quotes(text, delimiter, error, before + 1, first), [], len(text)
+    rows, notes = _freed(text, delimiter, rows, long, first) if long else (rows, [])
+    return rows, notes, len(text)
 
 
-def _freed(text: str, delimiter: str, rows: list[_Row], long: dict[int, int]) -> tuple[list[_Row], list[str]]:
-    """`long` says where rows end that go over many lines, by where they begin."""
+def _is_cut(error: csv.Error) -> bool:
+    """Whether the text ended within quotation marks."""
+    return "unexpected end of data" in str(error)
+
+
+def _freed(
+    text: str, delimiter: str, rows: list[_Row], long: dict[int, int], start: int
+) -> tuple[list[_Row], list[str]]:
+    """`long` says where rows end that go over many lines, by where they begin; `start` is the text's first line."""
     physical = list(_lines(text))
     width = Counter(len(row) for _, row in rows).most_common(1)[0][0]
     freed: list[_Row] = []
     stray = []
     for first, row in rows:
         last = long.get(first, first)
-        plain = _plain(physical[first - 1 : last], delimiter) if first in long and width > 1 else []
+        plain = _plain(physical[first - start : last - start + 1], delimiter) if first in long and width > 1 else []
         if plain and all(len(cells) == width for cells in plain):
             freed += [(first + place, cells) for place, cells in enumerate(plain)]
             stray.append(f"{first} to {last}")
@@ -248,19 +330,19 @@ def _plain(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     return list(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
 
 
-def _without_quotes(text: str, delimiter: str, error: csv.Error, line: int) -> list[_Row]:
+def _without_quotes(text: str, delimiter: str, error: csv.Error, line: int, first: int) -> list[_Row]:
     """A file whose quotes do not match, read with quotes as plain characters when that gives even lines."""
     plain = csv.reader(_lines(text), delimiter=delimiter, quoting=csv.QUOTE_NONE)
     rows = []
     try:
-        rows = [(plain.line_num, row) for row in plain if any(row)]
+        rows = [(first + plain.line_num - 1, row) for row in plain if any(row)]
     except csv.Error as too_long:
         error = too_long
     if rows and len({len(row) for _, row in rows}) == 1:
         return rows
     near = itertools.islice(_lines(text), line - 1, line)
     raise DataError(
-        f"The table cannot be read from line {line:,} on: {error}: {''.join(near).strip()[:80]!r}.",
+        f"The table cannot be read from line {first + line - 1:,} on: {error}: {''.join(near).strip()[:80]!r}.",
         "Check the quotation marks there, or save it again as CSV.",
     ) from error
 

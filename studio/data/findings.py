@@ -3,14 +3,15 @@
 import hashlib
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
 from studio.data.columns import Columns
+from studio.data.on_disk import ROWS_AT_ONCE
 from studio.tasks.task import Task
 
 FEW_ROWS = 10
@@ -33,9 +34,10 @@ class Finding(BaseModel):
     examples: list[str] = []
 
 
-def of_rows(table: pd.DataFrame, same: pd.Series, task: Task, classes: dict[str, int]) -> list[Finding]:
-    """What the cleaned rows tell; `same` is what makes two inputs equal, `classes` counts the labelled rows."""
-    found = [*(_few_rows(table) if task.kind != "token" else []), *_near_copies(table, same)]
+def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[str, int]) -> list[Finding]:
+    """What the cleaned rows tell; `first` (rows,) says which ones repeat no row before them, `classes` counts the
+    labelled rows."""
+    found = [*(_few_rows(table) if task.kind != "token" else []), *_near_copies(table, first)]
     if task.kind == "class":
         found += [
             *_labels_in_test_only(table),
@@ -86,8 +88,9 @@ def _rare(classes: dict[str, int]) -> list[Finding]:
 
 def _labels_in_test_only(table: pd.DataFrame) -> list[Finding]:
     held = table["split"].isin(["validation", "test"])
-    known = set(table.loc[~held, "label"])
-    unknown = Counter(label for label in table.loc[held, "label"] if label and label not in known)
+    known = {label for label, count in table.loc[~held, "label"].value_counts().items() if count}
+    tested = table.loc[held, "label"].value_counts(sort=False)
+    unknown = {str(label): int(count) for label, count in tested.items() if count and label and label not in known}
     if not unknown or not known - {""}:
         return []
     rows, names = sum(unknown.values()), list(unknown)
@@ -124,9 +127,9 @@ def _majority(classes: dict[str, int]) -> list[Finding]:
 
 
 def _few_rows(table: pd.DataFrame) -> list[Finding]:
-    labelled = table[table["label"] != ""]
-    given = int((labelled["split"] == "test").sum())
-    rows = given or round(TEST_SHARE * len(labelled))
+    labelled = table["label"] != ""
+    given = int((labelled & (table["split"] == "test")).sum())
+    rows = given or round(TEST_SHARE * int(labelled.sum()))
     if rows >= FEW_TEST_ROWS or rows == 0:
         return []
     points = 196 * math.sqrt(0.25 / rows)
@@ -137,13 +140,13 @@ def _few_rows(table: pd.DataFrame) -> list[Finding]:
     return [Finding(kind="few_test_rows", message=message, count=rows)]
 
 
-def _near_copies(table: pd.DataFrame, same: pd.Series) -> list[Finding]:
+def _near_copies(table: pd.DataFrame, first: np.ndarray) -> list[Finding]:
     """Texts that are equal but for punctuation."""
-    if table["input"].map(lambda value: isinstance(value, bytes)).any():
+    if len(table) and isinstance(table["input"].iloc[0], bytes):
         return []
-    first = table[~same.duplicated()]
-    plain = hashed(first, map(_words, first["input"], first["pair"]))
-    count = int(plain[plain != _NOTHING].duplicated().sum())
+    plain = hashed(_words(value, pair) for value, pair in inputs(table))[first]
+    plain = np.sort(plain[plain != _NOTHING])
+    count = int((plain[1:] == plain[:-1]).sum())
     if not count:
         return []
     return [
@@ -151,10 +154,18 @@ def _near_copies(table: pd.DataFrame, same: pd.Series) -> list[Finding]:
     ]
 
 
-def hashed(table: pd.DataFrame, texts: Iterable[bytes]) -> pd.Series:
+def inputs(
+    table: pd.DataFrame, told: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part
+) -> Iterator[tuple[Any, Any]]:
+    """Input and pair of each row, as `told` says them, read some at a time."""
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        part = told(table.iloc[start : start + ROWS_AT_ONCE])
+        yield from zip(part["input"], part["pair"], strict=True)
+
+
+def hashed(texts: Iterable[bytes]) -> np.ndarray:
     """A number for each row, the same for the same bytes: large tables have no room for their texts once more."""
-    numbers = (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") for text in texts)
-    return pd.Series(np.fromiter(numbers, np.uint64, len(table)), index=table.index)
+    return np.fromiter((int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") for text in texts), np.uint64)
 
 
 def _words(value: object, pair: object) -> bytes:
@@ -169,7 +180,7 @@ _NOTHING = int.from_bytes(hashlib.blake2b(b"", digest_size=8).digest(), "little"
 
 def _in_text(table: pd.DataFrame) -> list[Finding]:
     """Inputs that hold their own label as a word of at least three letters."""
-    rows = table[table["label"] != ""].head(SAMPLE)
+    rows = table.iloc[np.flatnonzero(table["label"] != "")[:SAMPLE]]
     if len(rows) < 2 * FEW_ROWS or isinstance(rows["input"].iloc[0], bytes):
         return []
     pairs = zip(rows["input"], rows["label"], strict=True)

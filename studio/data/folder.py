@@ -1,17 +1,20 @@
 """A data set on disk: split, written as Arrow in one move, opened again."""
 
 import hashlib
+import itertools
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict, Image, load_from_disk
+from datasets import Dataset, DatasetDict, Image, concatenate_datasets, load_from_disk
+from datasets.arrow_writer import ArrowWriter
 
 from studio import files
-from studio.data.cleaning import Rows, keys
+from studio.data.cleaning import Rows, firsts
 from studio.errors import DataError
 from studio.tasks.classes import BETWEEN
 
@@ -19,6 +22,9 @@ VALIDATION_SHARE = 0.1
 TEST_SHARE = 0.2
 _FILE = "dataset.json"
 ROWS_AT_ONCE = 10_000
+SPLITS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = 1, 2, 3
+"""Their numbers, from 1 on."""
 
 
 @dataclass(frozen=True)
@@ -33,52 +39,103 @@ class DataSet:
     multi_label: bool = False
 
 
-def build(
+@dataclass(frozen=True)
+class Part:
+    """The rows of one split, by their numbers; read some at a time, as often as is asked."""
+
+    rows: Rows
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Dataset]:
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            some = self.rows.table.iloc[self.places[start : start + ROWS_AT_ONCE]]
+            yield self.rows.learns.rows(some, self.rows.labels)
+
+
+@dataclass(frozen=True)
+class Divided:
+    """Cleaned rows in their splits."""
+
+    rows: Rows
+    parts: dict[str, Part]
+
+    def whole(self) -> DatasetDict:
+        """All of it in memory."""
+        nothing = self.rows.learns.rows(self.rows.table.head(0), self.rows.labels)
+        return DatasetDict({split: concatenate_datasets([nothing, *part]) for split, part in self.parts.items()})
+
+
+def divide(
     rows: Rows,
     *,
     validation_share: float = VALIDATION_SHARE,
     test_share: float = TEST_SHARE,
-    drop_leaked: bool = False,
     seed: int = 0,
-) -> DatasetDict:
+) -> Divided:
     """Splits train, validation and test. Given ones stay; missing ones are cut from train, class by class, or tenth by
     tenth of a number.
 
     Rows without a label go to train alone. In splits made here, copies of one input always stay together.
-    `drop_leaked` removes from train what also stands in a given validation or test split.
     """
-    table = rows.table[["input", "pair", "label", "split"]].copy()
-    table["key"] = keys(rows.learns.inputs.related(table))
-    table["stratum"] = rows.learns.targets.strata(list(table["label"]))
-    table["split"] = table["split"].replace("", "train")
-    if drop_leaked:
-        held = set(table.loc[table["split"] != "train", "key"])
-        table = table[(table["split"] != "train") | ~table["key"].isin(held)].reset_index(drop=True)
+    labelled = (rows.table["label"] != "").to_numpy()
+    split = np.array(rows.table["split"].astype(pd.CategoricalDtype(["", *SPLITS])).cat.codes)  # a place in SPLITS + 1
+    split[split == 0] = TRAIN
+    strata = _strata(rows)
     rest = 1.0
-    for split, share in (("test", test_share), ("validation", validation_share)):
-        if not (table["split"] == split).any():
-            _cut(table, split, share / rest, seed)
+    for number, share in ((TEST, test_share), (VALIDATION, validation_share)):
+        if not (split == number).any():
+            split[_cut(rows.related, strata, (split == TRAIN) & labelled, share / rest, seed)] = number
             rest -= share
-    table.loc[table["label"] == "", "split"] = "train"
-    if not (table["split"] == "train").any():
+    split[~labelled] = TRAIN
+    if not (split == TRAIN).any():
         raise DataError("The train split has no row.", "Bring more data, or smaller shares for the other splits.")
-    for split in ("validation", "test"):
-        if not ((table["split"] == split) & (table["label"] != "")).any():
-            raise DataError(f"The {split} split has no labelled row.", "Bring more data, or give it a larger share.")
-    table = table.drop(columns=["key", "stratum"])
-    names = ("train", "validation", "test")
-    return DatasetDict({split: rows.learns.rows(table[table["split"] == split], rows.labels) for split in names})
+    for number in (VALIDATION, TEST):
+        if not ((split == number) & labelled).any():
+            name = SPLITS[number - 1]
+            raise DataError(f"The {name} split has no labelled row.", "Bring more data, or give it a larger share.")
+    parts = {name: Part(rows, np.flatnonzero(split == number)) for number, name in enumerate(SPLITS, start=1)}
+    return Divided(rows, parts)
 
 
-def fingerprint(splits: DatasetDict, labels: list[str]) -> str:
-    """A hash of the content: the same rows in the same splits and order give the same one."""
+def _strata(rows: Rows) -> pd.Categorical:
+    """(rows,): what rows must be alike in; where a label is no number, that is asked once for each different one."""
+    labels, targets = rows.table["label"].array, rows.learns.targets
+    if rows.learns.kind == "number":
+        return pd.Categorical(targets.strata(list(labels)))
+    different = pd.Categorical(targets.strata(list(labels.categories)))
+    return pd.Categorical.from_codes(different.codes[labels.codes], dtype=different.dtype)
+
+
+def _cut(groups: np.ndarray, strata: pd.Categorical, able: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """(rows,): which of the rows that are `able` to go make up a share of their inputs, of every stratum alike; copies
+    go together."""
+    generator = np.random.default_rng(seed)
+    numbers = np.flatnonzero(able)
+    numbers = numbers[firsts(groups[numbers])]
+    chosen = np.zeros(int(groups.max(initial=-1)) + 1, dtype=bool)
+    codes = strata.codes[numbers]
+    for code in range(len(strata.categories)):
+        group = groups[numbers[codes == code]]
+        if len(group):
+            count = min(max(1, round(len(group) * share)), len(group) - 1)
+            chosen[generator.permutation(group)[:count]] = True
+    return able & chosen[groups]
+
+
+def fingerprint(parts: Mapping[str, Iterable[Dataset]], labels: list[str]) -> str:
+    """A hash of the content, which is read once for each column: the same rows in the same splits and order give the
+    same one."""
     digest = hashlib.sha256(json.dumps(labels).encode())
-    for split, rows in splits.items():
+    for split, part in parts.items():
         digest.update(split.encode())
-        for name in rows.column_names:
-            if name != "label":
+        names = next((rows.column_names for rows in part), [])
+        for name in (name for name in names if name != "label"):
+            for rows in part:
                 _add_column(digest, rows, name)
-        digest.update(_bytes(rows["label"][:]))
+        _add_labels(digest, part)
     return digest.hexdigest()[:32]
 
 
@@ -92,12 +149,39 @@ def _add_column(digest: Any, rows: Dataset, name: str) -> None:
         digest.update(len(data).to_bytes(8, "little") + data)
 
 
-def write(splits: DatasetDict, folder: Path, rows: Rows | DataSet, *, name: str, digest: str) -> None:
-    """Save as Arrow, whole or not at all."""
+def _add_labels(digest: Any, parts: Iterable[Dataset]) -> None:
+    """Numbers as their bytes, lists of them as one list in JSON."""
+    between = "["
+    for labels in (rows["label"][:] for rows in parts):
+        if labels and isinstance(labels[0], list):
+            digest.update((between + json.dumps(labels)[1:-1]).encode())
+            between = ", "
+        else:
+            digest.update(np.asarray(labels).tobytes())
+    if between == ", ":
+        digest.update(b"]")
+
+
+def write(
+    parts: Mapping[str, Iterable[Dataset]], folder: Path, rows: Rows | DataSet, *, name: str, digest: str
+) -> None:
+    """Save the parts of `rows` as Arrow, whole or not at all, some rows at a time."""
     about = {"name": name, "task": rows.task, "labels": rows.labels, "fingerprint": digest, "several": rows.multi_label}
-    with files.whole(folder) as part:
-        splits.save_to_disk(part)
-        (part / _FILE).write_text(json.dumps(about, ensure_ascii=False))
+    features = next(some.features for part in parts.values() for some in part)
+    nothing = Dataset.from_dict({column: [] for column in features}, features=features)
+    with files.whole(folder) as place:
+        empty = DatasetDict(dict.fromkeys(parts, nothing))
+        empty.save_to_disk(place, num_shards=dict.fromkeys(parts, 1))  # all but the rows
+        for split, part in parts.items():
+            _write_rows(next((place / split).glob("*.arrow")), itertools.chain(part, [nothing]), features)
+        (place / _FILE).write_text(json.dumps(about, ensure_ascii=False))
+
+
+def _write_rows(file: Path, part: Iterable[Dataset], features: Any) -> None:
+    with ArrowWriter(path=str(file), features=features) as writer:
+        for table in (table for rows in part for table in rows.with_format("arrow").iter(ROWS_AT_ONCE)):
+            writer.write_table(table)
+        writer.finalize()
 
 
 def load(folder: Path) -> DataSet:
@@ -118,21 +202,3 @@ def drawn(rows: Dataset, count: int, seed: int = 0) -> Dataset:
     """So many rows by chance, or all: data often stands in the order of its classes, and the first rows are then of
     one class alone."""
     return rows if len(rows) <= count else rows.shuffle(seed=seed).select(range(count))
-
-
-def _bytes(labels: list[Any]) -> bytes:
-    """Labels as bytes to be hashed."""
-    if labels and isinstance(labels[0], list):
-        return json.dumps(labels).encode()
-    return np.asarray(labels).tobytes()
-
-
-def _cut(table: pd.DataFrame, split: str, share: float, seed: int) -> None:
-    """Move a share of the labelled training inputs to `split`, of every stratum alike; copies move together."""
-    generator = np.random.default_rng(seed)
-    first = table.loc[(table["split"] == "train") & (table["label"] != ""), ["key", "stratum"]].drop_duplicates("key")
-    chosen = [np.array([], np.uint64)]
-    for _, group in first.groupby("stratum", sort=True):
-        count = min(max(1, round(len(group) * share)), len(group) - 1)
-        chosen.append(generator.permutation(group["key"].to_numpy())[:count])
-    table.loc[(table["split"] == "train") & table["key"].isin(np.concatenate(chosen)), "split"] = split

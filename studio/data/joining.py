@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from studio.data.on_disk import OnDisk
 from studio.errors import DataError
 
 PLUS = " + "
@@ -43,6 +44,10 @@ def cells(table: pd.DataFrame, name: str) -> pd.Series:
         raise DataError(f"There is no column {name!r}; there are {there}.", "Choose one of them.")
     if len(columns) == 1:
         return table[columns[0]]
+    arrays = [table[column].array for column in columns]
+    on_disk = [each for each in arrays if isinstance(each, OnDisk)]
+    if len(on_disk) == len(arrays):
+        return pd.Series(OnDisk.joined(on_disk, NEW_LINE), index=table.index)
     rows = zip(*(table[column] for column in columns), strict=True)
     texts = [NEW_LINE.join(str(cell) for cell in row if str(cell).strip()) for row in rows]
     return pd.Series(texts, index=table.index, dtype=object)

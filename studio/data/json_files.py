@@ -1,10 +1,11 @@
 """JSON: a list of objects, one object a line, columns, or a dictionary of splits."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from studio.data import splits
-from studio.data.cells import Found, of_records
+from studio.data.cells import Blocks, Found, gathered, of_records
 from studio.errors import DataError
 
 CURE = 'Write [{"text": …, "label": …}, …], or one such object in every line.'
@@ -27,12 +28,24 @@ def read(text: str, encoding: str) -> Found:
 
 def read_lines(text: str, encoding: str) -> Found:
     """An object in every line. A line ends with a line feed: other signs that end lines may stand in a text."""
-    records, numbers = [], []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            records.append(_object_in(line, number))
-            numbers.append(number)
-    return _noted(of_records(records, numbers), f"JSON lines, encoding {encoding}.")
+    return gathered(blocks(iter([text]), encoding))
+
+
+def blocks(texts: Iterator[str], encoding: str) -> Blocks:
+    """The same of a text that comes in blocks of whole lines."""
+    line, rows = 0, 0
+    for text in texts:
+        records, numbers = [], []
+        for number, written in enumerate(text.split("\n"), start=line + 1):
+            if written.strip():
+                records.append(_object_in(written, number))
+                numbers.append(number)
+        line, rows = line + text.count("\n"), rows + len(records)
+        if records:
+            yield of_records(records, numbers)
+    if not rows:
+        raise DataError("The file holds no rows.", "Choose another one.")
+    return (f"JSON lines, encoding {encoding}.",)
 
 
 def _object_of(value: dict[str, Any]) -> Found:

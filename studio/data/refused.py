@@ -44,6 +44,10 @@ class Refused:
     def of(cls, reason: str, lines: Iterable[int], rows: Iterable[str]) -> "Refused":
         return cls(reason, tuple(map(int, lines)), tuple(row[:MOST_LETTERS] for row in rows))
 
+    def and_also(self, other: "Refused") -> "Refused":
+        """These and others of the same reason."""
+        return Refused(self.reason, (*self.lines, *other.lines), (*self.rows, *other.rows))
+
     @property
     def count(self) -> int:
         return len(self.lines)

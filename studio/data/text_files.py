@@ -1,13 +1,19 @@
-"""The text in a file: its encoding is found out, or given."""
+"""The text in a file: its encoding is found out, or given. A large file comes in blocks of whole lines."""
 
 import codecs
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from charset_normalizer import from_bytes
 
-from studio.errors import DataError
+from studio.errors import DataError, LimitError
 
+BLOCK_BYTES = 8 * 1024**2
+"""A file that is larger than this comes in blocks of about so much."""
+
+LONGEST_LINE = 64 * 1024**2
 SNIFF_BYTES = 64 * 1024
 LOOKED_AT = 4 * 1024**2
 WESTERN = "cp1252"
@@ -58,6 +64,93 @@ class Text:
     notes: tuple[str, ...] = ()
 
 
+@dataclass
+class Blocks:
+    """The text of a file in blocks, each of whole lines; `notes` are complete when all blocks have come."""
+
+    encoding: str
+    texts: Iterator[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def blocks(path: Path, encoding: str | None = None) -> Blocks:
+    """What `read` gives, block by block: memory is taken for one block at a time."""
+    if path.stat().st_size <= BLOCK_BYTES:
+        found = read(path.read_bytes(), encoding)
+        return Blocks(found.encoding, iter([found.text]), list(found.notes))
+    if encoding is None:
+        name, notes = _encoding_of(path)
+        return Blocks(name, _decoded(path, name, "strict", []), notes)
+    name = _known(encoding)
+    notes = []
+    return Blocks(name, _decoded(path, name, "replace", notes), notes)
+
+
+def _encoding_of(path: Path) -> tuple[str, list[str]]:
+    """The encoding of a large file, and what is told of it: by its beginning, and whether all of it can be read so."""
+    with path.open("rb") as file:
+        head = file.read(LOOKED_AT)
+    marked = _marked(head)
+    if marked is not None:
+        return marked, []
+    if _is_all(path, "utf-8"):
+        return "utf-8", list(_looks_like_utf7(head))
+    whole = head[: head.rfind(b"\n") + 1] or head
+    if _mostly_utf8(whole) and not whole.isascii():
+        return "utf-8", []  # the line that is not is told when it comes
+    return next((name for name in _candidates(whole) if _is_all(path, name)), "utf-8"), []
+
+
+def _is_all(path: Path, encoding: str) -> bool:
+    try:
+        for _ in _pieces(path, encoding, "strict"):
+            pass
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _pieces(path: Path, encoding: str, errors: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    with path.open("rb") as file:
+        while data := file.read(LOOKED_AT):
+            yield decoder.decode(data)
+        yield decoder.decode(b"", final=True)
+
+
+def _decoded(path: Path, encoding: str, errors: str, notes: list[str]) -> Iterator[str]:
+    """Blocks of whole lines; what was replaced is counted in `notes`. Raises `DataError` that names a broken line."""
+    text, line = "", 1
+    replaced: list[int] = []
+    pieces = _pieces(path, encoding, errors)
+    while True:
+        try:
+            piece = next(pieces, None)
+        except UnicodeDecodeError as error:
+            raise _bad_byte(error.object, error, encoding, line + text.count("\n")) from error
+        text += piece or ""
+        end = len(text) if piece is None else _last_end(text)
+        if piece is not None and (end == 0 or len(text) < BLOCK_BYTES):
+            if len(text) > LONGEST_LINE:
+                raise LimitError(f"Line {line:,} has more than {LONGEST_LINE >> 20} MiB.", "Write a line for each row.")
+            continue
+        block, text = text[:end], text[end:]
+        if errors == "replace":
+            lines = enumerate(block.split("\n"), start=line)
+            replaced += [number for number, each in lines if "\N{REPLACEMENT CHARACTER}" in each]
+        line += block.count("\n")
+        if block:
+            yield block
+        if piece is None:
+            notes += _replaced(replaced, encoding)
+            return
+
+
+def _last_end(text: str) -> int:
+    """Where the last whole line ends; 0 where none does."""
+    return text.rfind("\n") + 1 or (text.rfind("\r", 0, -1) + 1)
+
+
 def read(data: bytes, encoding: str | None = None) -> Text:
     """The text in `data`. A given encoding is taken as it is, and what does not fit into it is replaced and counted.
 
@@ -65,7 +158,7 @@ def read(data: bytes, encoding: str | None = None) -> Text:
     """
     if encoding is not None:
         return _in(data, encoding)
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None) or _wide(data)
+    marked = _marked(data)
     if marked is not None:
         return Text(_strict(data, marked), marked)
     try:
@@ -77,21 +170,38 @@ def read(data: bytes, encoding: str | None = None) -> Text:
     return Text(text, "utf-8", _looks_like_utf7(data))
 
 
-def _in(data: bytes, encoding: str) -> Text:
+def _marked(data: bytes) -> str | None:
+    """The encoding that the first bytes say."""
+    return next((name for mark, name in _MARKS if data.startswith(mark)), None) or _wide(data)
+
+
+def _known(encoding: str) -> str:
+    """The name of an encoding of files; raises `DataError` where there is none."""
     try:
         found = codecs.lookup(encoding)
     except (LookupError, ValueError) as error:
         raise DataError(f"There is no encoding {encoding!r}.", "Name one such as utf-8, gb18030 or cp1252.") from error
     if not found._is_text_encoding or found.name.replace("-", "_") in _NO_FILE:
         raise DataError(f"{encoding!r} is no encoding of files.", "Name one such as utf-8, gb18030 or cp1252.")
+    return found.name
+
+
+def _in(data: bytes, encoding: str) -> Text:
+    name = _known(encoding)
     try:
-        return Text(data.decode(encoding), found.name)
+        return Text(data.decode(encoding), name)
     except UnicodeError:
         text = data.decode(encoding, "replace")
     lines = [number for number, line in enumerate(text.split("\n"), start=1) if "\N{REPLACEMENT CHARACTER}" in line]
+    return Text(text, name, _replaced(lines, name))
+
+
+def _replaced(lines: list[int], encoding: str) -> tuple[str, ...]:
+    """What is told of lines in which something was replaced."""
+    if not lines:
+        return ()
     told = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
-    note = f"{len(lines):,} lines hold bytes that are not {found.name} and were replaced: {told}."
-    return Text(text, found.name, (note,))
+    return (f"{len(lines):,} lines hold bytes that are not {encoding} and were replaced: {told}.",)
 
 
 def _wide(data: bytes) -> str | None:
@@ -122,8 +232,9 @@ def _mostly_utf8(data: bytes) -> bool:
     return whole >= 5 * broken
 
 
-def _bad_byte(data: bytes, error: UnicodeDecodeError, encoding: str) -> DataError:
-    line = data.count(b"\n", 0, error.start) + 1
+def _bad_byte(data: bytes, error: UnicodeDecodeError, encoding: str, first: int = 1) -> DataError:
+    """`first` is the number of the line with which `data` begins."""
+    line = data.count(b"\n", 0, error.start) + first
     start = data.rfind(b"\n", 0, error.start) + 1
     near = data[max(start, error.start - 30) : error.start + 10].decode(error.encoding, "replace")
     return DataError(
@@ -133,20 +244,26 @@ def _bad_byte(data: bytes, error: UnicodeDecodeError, encoding: str) -> DataErro
 
 def _sniffed(data: bytes) -> Text:
     """In the encoding that the bytes look like; of those for Latin letters, the one whose usual letters come up."""
+    names = _candidates(data)
+    for name in names:
+        try:
+            return Text(data.decode(name), name)
+        except UnicodeDecodeError:
+            continue
+    if set(names) <= set(_EAST_ASIAN):
+        raise DataError("The file is not text in any encoding that the studio knows.", "Save it as UTF-8.")
+    return Text(_strict(data, names[0]), names[0])
+
+
+def _candidates(data: bytes) -> list[str]:
+    """Encodings that the bytes may be in, the likeliest first."""
     sample = _sample(data)
     found = from_bytes(sample)
     best = found.best()
     names = [match.encoding for match in found]
     if best is None or _is_latin(str(best)):
         names = [*_latin(sample), *names]
-    for name in dict.fromkeys(WIDER.get(name, name) for name in [*names, *_EAST_ASIAN]):
-        try:
-            return Text(data.decode(name), name)
-        except UnicodeDecodeError:
-            continue
-    if best is None:
-        raise DataError("The file is not text in any encoding that the studio knows.", "Save it as UTF-8.")
-    return Text(_strict(data, WIDER.get(best.encoding, best.encoding)), best.encoding)
+    return list(dict.fromkeys(WIDER.get(name, name) for name in [*names, *_EAST_ASIAN]))
 
 
 def _is_latin(text: str) -> bool:

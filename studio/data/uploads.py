@@ -1,17 +1,19 @@
 """Read what a user brings into a table. Whatever is wrong with a file is told as a `DataError`."""
 
+import itertools
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from studio.data import columnar, compressed, conll, delimited, documents, json_files, splits, text_files, zipped
+from studio.data import cells, columnar, compressed, conll, delimited, documents, json_files, splits, text_files, zipped
 from studio.data.cells import Found, require_few
 from studio.data.refused import Refused
-from studio.data.zipped import IMAGES, is_image
+from studio.data.zipped import IMAGES
 from studio.errors import DataError, LimitError, StudioError
+from studio.pictures import is_image
 
 MAX_BYTES = 2 * 1024**3
 CONLL = (".conll", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".annotated")
@@ -50,6 +52,10 @@ class _How:
     delimiter: str | None
 
 
+Blocks = Generator[Upload, None, tuple[str, ...]]
+"""An upload in blocks of rows; what is returned at the end are the notes of all of it."""
+
+
 def read(
     path: Path,
     *,
@@ -62,9 +68,36 @@ def read(
 
     Raises `DataError` that says what is wrong with it, `LimitError` where it is too large.
     """
+    parts: list[Upload] = []
+    notes = cells.each(blocks(path, name=name, header=header, encoding=encoding, delimiter=delimiter), parts.append)
+    if len(parts) == 1:
+        return replace(parts[0], notes=notes)
+    table = pd.concat([part.table for part in parts], ignore_index=True).astype(object).fillna("")
+    lines = [line for part in parts for line in part.lines]
+    refused = [refused for part in parts for refused in part.refused]
+    return Upload(parts[0].kind, table, notes, lines if len(lines) == len(table) else (), merged(refused))
+
+
+def blocks(
+    path: Path,
+    *,
+    name: str = "",
+    header: bool | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Blocks:
+    """What `read` gives, block by block, so that a large file takes little memory."""
     name = name or path.name
+    rows = 0
+
+    def counted(block: Upload) -> Upload:
+        nonlocal rows
+        rows += len(block.table)
+        require_few(rows, len(block.table.columns))
+        return block
+
     try:
-        return _read(path, name, _How(header, encoding, delimiter))
+        return (yield from cells.changed(_blocks(path, name, _How(header, encoding, delimiter)), counted))
     except StudioError:
         raise
     except MemoryError as error:
@@ -89,7 +122,7 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).suffix.lower()
 
 
-def _read(path: Path, name: str, how: _How) -> Upload:
+def _blocks(path: Path, name: str, how: _How) -> Blocks:
     suffix = _suffix(name)
     if suffix in PICKLES:
         raise DataError(
@@ -103,74 +136,115 @@ def _read(path: Path, name: str, how: _How) -> Upload:
     if path.stat().st_size == 0:
         raise DataError("The file is empty.", "Choose another one.")
     if suffix == ".zip":
-        return _zip(path, how)
+        return (yield from _zip(path, how))
     if suffix in compressed.OPENERS:
-        return _unpacked(path, name, suffix, how)
-    return limited(_table(path, name, suffix, how))
+        return (yield from _unpacked(path, name, suffix, how))
+    return (yield from _table(path, suffix, how))
 
 
-def _table(path: Path, name: str, suffix: str, how: _How) -> Upload:
-    if suffix == ".parquet":
-        return _as_table(columnar.parquet(path))
-    if suffix in ARROW:
-        return _as_table(columnar.arrow(path))
+def _table(path: Path, suffix: str, how: _How) -> Blocks:
+    if suffix == ".parquet" or suffix in ARROW:
+        kind = "images" if columnar.holds_images(path, suffix) else "table"
+        return (yield from _as(kind, columnar.parquet(path) if suffix == ".parquet" else columnar.arrow(path)))
     if suffix == ".xlsx":
-        return _as_table(columnar.excel(path, how.header))
+        return (yield from _as("table", _single(columnar.excel(path, how.header))))
     if suffix not in (*LINES, ".json", *PLAIN, *CONLL):
         known = ", ".join(TABLES)
         raise DataError(f"A {suffix} file cannot be read.", f"Bring one of {known}, or a zip of image folders.")
-    found = text_files.read(path.read_bytes(), how.encoding)
+    found = text_files.blocks(path, how.encoding)
+    notes = yield from _text(found, suffix, how)
+    return (*notes, *found.notes)
+
+
+def _text(found: text_files.Blocks, suffix: str, how: _How) -> Blocks:
     if suffix in LINES:
-        upload = _as_table(json_files.read_lines(found.text, found.encoding))
-    elif suffix == ".json":
-        upload = _as_table(json_files.read(found.text, found.encoding))
-    elif suffix in CONLL or (how.delimiter is None and conll.looks_like(found.text)):
-        table = conll.table(found.text)
-        note = f"Encoding {found.encoding}, {len(table):,} sentences with a tag for each word."
-        upload = Upload("words", table, (note,))
-    elif suffix in PROSE and how.delimiter is None and how.header is None and documents.looks_like(found.text):
-        table, note = documents.table(found.text)
-        upload = Upload("documents", table, (f"Encoding {found.encoding}. {note}",))
-    else:
-        upload = _as_table(delimited.read(found.text, found.encoding, how.header, how.delimiter))
-    return Upload(upload.kind, upload.table, (*upload.notes, *found.notes), upload.lines, upload.refused)
+        return (yield from _as("table", json_files.blocks(found.texts, found.encoding)))
+    if suffix == ".json":
+        return (yield from _as("table", _single(json_files.read("".join(found.texts), found.encoding))))
+    first = next(found.texts, "")
+    if suffix in CONLL or (how.delimiter is None and conll.looks_like(first)):
+        table = conll.table("".join([first, *found.texts]))
+        yield Upload("words", table)
+        return (f"Encoding {found.encoding}, {len(table):,} sentences with a tag for each word.",)
+    if suffix in PROSE and how.delimiter is None and how.header is None and documents.looks_like(first):
+        table, note = documents.table("".join([first, *found.texts]))
+        yield Upload("documents", table)
+        return (f"Encoding {found.encoding}. {note}",)
+    texts = itertools.chain([first], found.texts)
+    return (yield from _as("table", delimited.blocks(texts, found.encoding, how.header, how.delimiter)))
 
 
-def _as_table(found: Found) -> Upload:
-    return Upload("table", found.table, found.notes, found.lines, found.refused)
+def _as(kind: str, found: cells.Blocks) -> Blocks:
+    return cells.changed(found, lambda block: Upload(kind, block.table, block.notes, block.lines, block.refused))
 
 
-def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Upload:
+def _single(found: Found) -> cells.Blocks:
+    yield replace(found, notes=())
+    return found.notes
+
+
+def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Blocks:
     inner = PurePosixPath(name.replace("\\", "/")).name[: -len(suffix)]
     if _suffix(inner) in (".tar", ".zip", *compressed.OPENERS):
         raise DataError(f"{name!r} is an archive within an archive.", "Unpack it, and bring what is in it.")
     with tempfile.TemporaryDirectory(prefix="unpacked-") as place:
         file = Path(place) / "file"
         compressed.unpack(path, suffix, file)
-        return _read(file, inner, how)
+        return (yield from _blocks(file, inner, how))
 
 
-def _zip(path: Path, how: _How) -> Upload:
+def _zip(path: Path, how: _How) -> Blocks:
     """Images, one table, or a table for each split."""
     tables = zipped.tables(path, TABLES)
     if not tables:
-        found = zipped.images(path)
-        return Upload("images", found.table, found.notes, refused=found.refused)
-    parts = []
+        return (yield from _as("images", zipped.images(path)))
+    names = [PurePosixPath(member.filename).name for member in tables]
+    if len(tables) > 1:
+        require_splits(names)
+    told: list[str] = [f"Splits from {', '.join(names)}."] if len(tables) > 1 else []
     with tempfile.TemporaryDirectory(prefix="unpacked-") as place:
-        for name, content in tables:
-            file = Path(place) / "file"
-            file.write_bytes(content)
-            parts.append((name, _read(file, name, how)))
-    return parts[0][1] if len(parts) == 1 else joined(parts)
+        file = Path(place) / "file"
+        for name, member in zip(names, tables, strict=True):
+            zipped.unpack(path, member, file)
+            if len(tables) == 1:
+                return (yield from _blocks(file, name, how))
+            notes = yield from _marked(_blocks(file, name, how), name)
+            told += [f"{name}: {note}" for note in notes]
+    return tuple(told)
+
+
+def _marked(blocks: Blocks, name: str) -> Blocks:
+    """The rows of the split that the file's name says."""
+    split = splits.of(PurePosixPath(name).stem)
+    return cells.changed(blocks, lambda block: replace(block, table=block.table.assign(split=split), lines=()))
+
+
+def require_splits(names: Sequence[str]) -> None:
+    splits.require_known([PurePosixPath(name).stem for name in names], "A file beside those of the splits")
+
+
+def merged(refused: Iterable[Refused]) -> tuple[Refused, ...]:
+    """One for each reason."""
+    found: dict[str, Refused] = {}
+    for each in refused:
+        before = found.get(each.reason)
+        found[each.reason] = each if before is None else before.and_also(each)
+    return tuple(found.values())
 
 
 def joined(parts: list[tuple[str, Upload]]) -> Upload:
     """Tables of the splits that their files' names say, as one. Raises `DataError` where a name does not say one."""
-    splits.require_known([PurePosixPath(name).stem for name, _ in parts], "A file beside those of the splits")
+    require_splits([name for name, _ in parts])
     tables = [part.table.assign(split=splits.of(PurePosixPath(name).stem)) for name, part in parts]
-    table = pd.concat(tables, ignore_index=True).astype(object).fillna("")
+    table = _stacked(tables)
     notes = [f"Splits from {', '.join(name for name, _ in parts)}."]
     notes += [f"{name}: {note}" for name, part in parts for note in part.notes]
     refused = tuple(refused for _, part in parts for refused in part.refused)
     return limited(Upload(parts[0][1].kind, table, tuple(notes), refused=refused))
+
+
+def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables one below the other; a column that one of them lacks is empty there."""
+    names = dict.fromkeys(name for table in tables for name in table.columns)
+    whole = [table.assign(**{name: "" for name in names if name not in table})[list(names)] for table in tables]
+    return pd.concat(whole, ignore_index=True)

@@ -1,6 +1,5 @@
 """What is in a ZIP: class folders of images, images with a table of file and label, or tables."""
 
-import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -9,21 +8,24 @@ import pandas as pd
 
 from studio import pictures
 from studio.data import archives, delimited, splits, text_files
-from studio.data.cells import Found
+from studio.data.cells import Blocks, Found
 from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 LABEL_TABLES = (".csv", ".tsv")
 ARCHIVES = (".zip", ".gz", ".tar", ".7z", ".rar", ".zst", ".bz2", ".xz", ".tgz")
+BLOCK_BYTES = 64 * 1024**2
+"""Images go to disk whenever there are so many bytes of them."""
+
 MAX_IMAGES_BYTES = 2 * 1024**3
 """Of all images together, as they are kept."""
 
 MOST_NAMED = 3
 
 
-def images(path: Path) -> Found:
-    """Images with label, split and file. What cannot be decoded is left out and counted."""
+def images(path: Path) -> Blocks:
+    """Images with label, split and file, some at a time. What cannot be decoded is left out and counted."""
     with archives.open_zip(path) as archive:
         files = archives.members(archive)
         members = [member for member in files if _suffix(member) in IMAGES]
@@ -32,33 +34,45 @@ def images(path: Path) -> Found:
         tables = [member for member in files if _suffix(member) in LABEL_TABLES]
         labels = _label_table(archive, tables[0]) if len(tables) == 1 else {}
         _check_split_folders([member.filename for member in members], labels)
-        rows, broken, held = [], [], 0
+        rows: list[tuple[bytes, str, str, str]] = []
+        broken: list[str] = []
+        classes: set[str] = set()
+        count, size, held = 0, 0, 0
         for member in members:
             data = _readable(archive, member)
             if data is None:
                 broken.append(member.filename)
                 continue
-            held += len(data)
-            if held > MAX_IMAGES_BYTES:
+            size, held, count = size + len(data), held + len(data), count + 1
+            if size > MAX_IMAGES_BYTES:
                 raise LimitError(f"The images take more than {MAX_IMAGES_BYTES >> 30} GiB.", "Make them smaller.")
             split, label = _place(member.filename, labels)
+            classes.add(label)
             rows.append((data, label, split, member.filename))
+            if held > BLOCK_BYTES:
+                yield Found(_table(rows))
+                rows, held = [], 0
         others = len(files) - len(members) - (1 if labels else 0)
-    if not rows:
+    if not count:
         raise DataError(f"None of the {len(members):,} images in the archive can be read.", "Save them as PNG or JPEG.")
-    table = pd.DataFrame(rows, columns=["image", "label", "split", "file"], dtype=object)
-    notes = [f"{len(rows):,} images in {table['label'].nunique():,} classes."]
+    notes = [f"{count:,} images in {len(classes):,} classes."]
     if broken:
         named = ", ".join(map(repr, broken[:MOST_NAMED])) + (" …" if len(broken) > MOST_NAMED else "")
         notes.append(f"{len(broken):,} files could not be read as images and were left out: {named}.")
     if others:
         notes.append(f"{others:,} files in the archive are no images.")
     refused = (Refused.of("not an image that can be read", [0] * len(broken), broken),) if broken else ()
-    return Found(table, tuple(notes), refused=refused)
+    if rows or refused:
+        yield Found(_table(rows), refused=refused)
+    return tuple(notes)
 
 
-def tables(path: Path, endings: Sequence[str]) -> list[tuple[str, bytes]]:
-    """(name, content) of the tables in an archive without images; none where it holds images.
+def _table(rows: list[tuple[bytes, str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["image", "label", "split", "file"], dtype=object)
+
+
+def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
+    """The tables in an archive without images; none where it holds images.
 
     Raises `DataError` where it holds neither.
     """
@@ -76,20 +90,14 @@ def tables(path: Path, endings: Sequence[str]) -> list[tuple[str, bytes]]:
                 f"The archive holds no images and no table that can be read: {listed}.",
                 f"Put images ({', '.join(IMAGES)}) or tables ({', '.join(endings)}) into it.",
             )
-        return [(PurePosixPath(member.filename).name, archives.read(archive, member)) for member in found]
+        return found
 
 
-def is_image(data: bytes) -> bool:
-    """Whether the bytes are an image that can be decoded, of a size that is read; the size is checked first."""
-    try:
-        with warnings.catch_warnings(action="ignore"), pictures.opened(data) as image:
-            if not 0 < image.width * image.height <= pictures.MAX_PIXELS:
-                return False
-            image.draft("RGB", (64, 64))  # a JPEG is decoded small: enough to know that it can be
-            image.load()
-            return True
-    except Exception:  # noqa: BLE001  whatever a decoder says of damaged bytes, they are no image
-        return False
+def unpack(path: Path, member: zipfile.ZipInfo, to: Path) -> None:
+    """Write what is in a member to the file `to`; raises what `archives.read` does."""
+    with archives.open_zip(path) as archive, to.open("wb") as file:
+        for chunk in archives.chunks(archive, member):
+            file.write(chunk)
 
 
 def _readable(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | None:
@@ -100,7 +108,7 @@ def _readable(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | None
         raise
     except DataError:
         return None
-    return data if is_image(data) else None
+    return data if pictures.is_image(data) else None
 
 
 def _suffix(member: zipfile.ZipInfo) -> str:

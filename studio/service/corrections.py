@@ -27,7 +27,8 @@ def save(store: Store, home: Home, dataset_id: int, name: str, made_by: str | No
             for split, rows in known.dict.items()
         }
     )
-    digest = fingerprint(splits, known.labels)
+    parts = {split: [rows] for split, rows in splits.items()}
+    digest = fingerprint(parts, known.labels)
     row = store.add_dataset(
         name=checked_name(name),
         task=old.task,
@@ -40,7 +41,7 @@ def save(store: Store, home: Home, dataset_id: int, name: str, made_by: str | No
     )
     folder = home.dataset(row.id)
     if not folder.exists():
-        write(splits, folder, known, name=row.name, digest=digest)
+        write(parts, folder, known, name=row.name, digest=digest)
         store.dataset_ready(row.id)
     return row
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from studio import tasks
 from studio.data import joining
-from studio.data.cleaning import Report, Rows, as_refused, clean, inspect, keys
+from studio.data.cleaning import Report, Rows, as_refused, clean, leaks
 from studio.data.columns import Columns, fitting, guess_columns
-from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, build, drawn, fingerprint, load, write
+from studio.data.folder import TEST_SHARE, VALIDATION_SHARE, divide, drawn, fingerprint, load, write
 from studio.data.refused import Refused, as_csv
 from studio.data.uploads import Upload
 from studio.errors import DataError, ExportError
@@ -138,15 +138,14 @@ def check(
     chosen = replace(guess_columns(files.rows, kind), **wanted)  # type: ignore[arg-type]
     if "pair" not in wanted and chosen.pair in joining.parts(chosen.input, files.rows.table.columns):
         chosen = replace(chosen, pair=None)
-    joined, marked = _with_held_out(files, chosen)
-    rows = clean(joined, marked, kind, None, files.unlabelled)
+    rows = clean(files.rows, chosen, kind, files.test, files.unlabelled, files.validation)
     kept = without_leaks(rows) if drop_leaked else rows
     taken = chosen.as_dict()
     there = list(map(str, files.rows.table.columns))
     hidden = chosen.taken(there) | ({"image", "file"} if files.rows.kind == "images" else set())
     return Checked(
         rows=kept,
-        report=inspect(rows),
+        report=rows.report,
         columns=chosen,
         notes=files.rows.notes,
         guessed=tuple(role for role in taken if role not in wanted),
@@ -176,24 +175,24 @@ def save(
     """
     name = None if name is None else checked_name(name)
     rows = without_leaks(rows) if drop_leaked else rows
-    splits = build(rows, validation_share=validation_share, test_share=test_share, seed=seed)
-    digest = fingerprint(splits, rows.labels)
+    divided = divide(rows, validation_share=validation_share, test_share=test_share, seed=seed)
+    digest = fingerprint(divided.parts, rows.labels)
     known = None if name else _same_content(store, home, digest, rows.task)
     if known is not None:
         return known
     values: dict[str, Any] = {
         "task": rows.task,
         "labels": rows.labels,
-        "splits": {split: len(part) for split, part in splits.items()},
+        "splits": {split: len(part) for split, part in divided.parts.items()},
         "fingerprint": digest,
         "columns": columns.as_dict(),
-        "report": inspect(rows).model_dump(),
+        "report": rows.report.model_dump(),
         "made_by": made_by,
     }
     row = store.add_dataset(name=name, **values) if name else _add_under_a_free_name(store, like, values)
     folder = home.dataset(row.id)
     if not folder.exists():
-        write(splits, folder, rows, name=row.name, digest=digest)
+        write(divided.parts, folder, rows, name=row.name, digest=digest)
         store.dataset_ready(row.id)
     return row
 
@@ -287,8 +286,7 @@ def name_like(file: str) -> str:
 
 def without_leaks(rows: Rows) -> Rows:
     """The rows without those for training whose input a given validation or test split has, too; these are refused."""
-    same, held = keys(rows.table), rows.table["split"].isin(["validation", "test"])
-    leaked = ~held & same.isin(set(same[held]))
+    leaked = leaks(rows.table, rows.groups)
     if not leaked.any():
         return rows
     refused = (*rows.refused, as_refused(LEAKED, rows.table[leaked]))
@@ -310,31 +308,6 @@ def _add_under_a_free_name(store: Store, like: str, values: Mapping[str, Any]) -
             if number == FREE_NAMES:
                 raise
     raise AssertionError
-
-
-def _with_held_out(files: Files, columns: Columns) -> tuple[Upload, Columns]:
-    """The rows and those of the files for validation and test as one, whose column for the split marks the latter."""
-    given = {"validation": files.validation, "test": files.test}
-    held = {split: upload.table for split, upload in given.items() if upload is not None}
-    if not held:
-        return files.rows, columns
-    needed = [column for column in (columns.input, columns.pair, columns.label) if column is not None]
-    for split, table in held.items():
-        missing = next((column for column in needed if not joining.parts(column, table.columns)), None)
-        if missing is not None:
-            there = ", ".join(map(repr, table.columns))
-            raise DataError(f"The {split} file has no column {missing!r}; it has {there}.", "Name the columns alike.")
-    name = columns.split or "split of the files"
-    first = files.rows.table if columns.split else files.rows.table.assign(**{name: ""})
-    table = pd.concat([first, *(rows.assign(**{name: split}) for split, rows in held.items())], ignore_index=True)
-    lines = (*_lines(files.rows), *([0] * sum(map(len, held.values()))))
-    refused = tuple(each for upload in (files.rows, *given.values()) if upload is not None for each in upload.refused)
-    joined = replace(files.rows, table=table.fillna(""), lines=lines, refused=refused)
-    return joined, replace(columns, split=name)
-
-
-def _lines(upload: Upload) -> Sequence[int]:
-    return upload.lines if len(upload.lines) == len(upload.table) else range(1, len(upload.table) + 1)
 
 
 def _named(value: object, labels: list[str]) -> object:

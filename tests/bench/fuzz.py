@@ -224,12 +224,12 @@ def _cpu_seconds(pid: int | None) -> float:
 def _problem():  # type: ignore[no-untyped-def]
     from studio.data.cleaning import clean
     from studio.data.columns import Columns
-    from studio.data.folder import build
+    from studio.data.folder import divide
     from studio.models.model import Problem
     from tests.conftest import reviews
 
     rows = clean(reviews(), Columns("text", "label"), "text-classification")
-    return Problem("text-classification", rows.labels, build(rows)["train"], 16)
+    return Problem("text-classification", rows.labels, divide(rows).whole()["train"], 16)
 
 
 def _models(folder: Path) -> list[Path]:

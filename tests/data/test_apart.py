@@ -42,8 +42,8 @@ def test_an_error_of_the_reader_keeps_its_class_its_message_and_its_cure(tmp_pat
 
 
 def test_a_file_that_takes_more_memory_than_it_may_is_refused(tmp_path, monkeypatch):
-    path = tmp_path / "rows.csv"
-    path.write_text("text,label\n" + "some words in a row,a\n" * 3_000_000)
+    path = tmp_path / "rows.json"
+    path.write_text("[" + ", ".join(['{"text": "some words in a row", "label": "a"}'] * 600_000) + "]")
     monkeypatch.setattr(apart, "_memory", lambda: 500 * 1024**2)
     with pytest.raises(DataError, match="memory"):
         apart.read(path)

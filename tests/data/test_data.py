@@ -7,7 +7,7 @@ from studio.config.run import UNLABELLED
 from studio.data import uploads
 from studio.data.cleaning import Rows, clean, inspect
 from studio.data.columns import Columns, guess_columns
-from studio.data.folder import build, fingerprint, load
+from studio.data.folder import divide, fingerprint, load
 from studio.data.uploads import Upload
 from studio.errors import DataError
 from studio.service import library
@@ -25,27 +25,27 @@ def table(texts: list[str], labels: list[str]) -> Upload:
 
 
 def test_splits_are_stratified_seeded_and_share_no_row():
-    first, again = build(cleaned(reviews(200))), build(cleaned(reviews(200)))
-    other = build(cleaned(reviews(200)), seed=1)
-    texts = {split: set(rows["text"]) for split, rows in first.items()}
-    assert {split: len(rows) for split, rows in first.items()} == {"train": 140, "validation": 20, "test": 40}
-    assert all(sum(rows["label"]) * 2 == len(rows) for rows in first.values())
+    first, again = divide(cleaned(reviews(200))), divide(cleaned(reviews(200)))
+    other = divide(cleaned(reviews(200)), seed=1).whole()
+    texts = {split: set(rows["text"]) for split, rows in first.whole().items()}
+    assert {split: len(rows) for split, rows in first.parts.items()} == {"train": 140, "validation": 20, "test": 40}
+    assert all(sum(rows["label"]) * 2 == len(rows) for rows in first.whole().values())
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["validation"]
-    assert fingerprint(first, ["bad", "good"]) == fingerprint(again, ["bad", "good"])
+    assert fingerprint(first.parts, ["bad", "good"]) == fingerprint(again.parts, ["bad", "good"])
     assert texts["test"] != set(other["test"]["text"])
 
 
 def test_copies_of_one_text_never_lie_in_two_splits_that_the_studio_makes():
     texts = [f"message {number % 40}" + ("  " if number >= 40 else "") for number in range(80)]
-    splits = build(cleaned(table(texts, ["a" if int(text.split()[1]) % 2 else "b" for text in texts])))
+    splits = divide(cleaned(table(texts, ["a" if int(text.split()[1]) % 2 else "b" for text in texts]))).whole()
     plain = {split: {text.strip() for text in rows["text"]} for split, rows in splits.items()}
     assert not plain["train"] & plain["test"]
     assert not plain["train"] & plain["validation"]
 
 
 def test_rows_without_a_label_are_kept_for_training_and_never_measured_on():
-    splits = build(cleaned(reviews(120, unlabelled=30)))
+    splits = divide(cleaned(reviews(120, unlabelled=30))).whole()
     assert sum(label == UNLABELLED for label in splits["train"]["label"]) == 30
     assert UNLABELLED not in splits["test"]["label"][:]
     assert UNLABELLED not in splits["validation"]["label"][:]
@@ -53,7 +53,7 @@ def test_rows_without_a_label_are_kept_for_training_and_never_measured_on():
 
 def test_a_given_test_file_is_the_test_set_and_nothing_else_is():
     given = table(["unseen good thing", "unseen bad thing", "one without a label"], ["good", "bad", ""])
-    splits = build(cleaned(reviews(), given))
+    splits = divide(cleaned(reviews(), given)).whole()
     assert splits["test"]["text"][:] == ["unseen good thing", "unseen bad thing"]
 
 
@@ -64,7 +64,7 @@ def test_leaks_are_counted_and_taken_out_of_training_on_request():
     )
     rows = cleaned(upload, leaking)
     assert inspect(rows).leaked == 1
-    kept, dropped = build(rows), build(rows, drop_leaked=True)
+    kept, dropped = divide(rows).whole(), divide(library.without_leaks(rows)).whole()
     assert len(kept["train"]) + len(kept["validation"]) - len(dropped["train"]) - len(dropped["validation"]) >= 1
     assert len(dropped["test"]) == 2
 

@@ -221,7 +221,7 @@ def test_an_error_that_no_reader_foresees_is_told_as_a_data_error(tmp_path, monk
     def fail(*_):
         raise IndexError("list index out of range")
 
-    monkeypatch.setattr(delimited, "read", fail)
+    monkeypatch.setattr(delimited, "blocks", fail)
     with pytest.raises(DataError, match="IndexError"):
         uploads.read(written(tmp_path, "text,label\n"))
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
-from studio.data.folder import build as build_rows
+from studio.data.folder import divide
 from studio.errors import DeviceError, ModelError
 from studio.models import compact, folders, opening
 from studio.models.model import Problem
@@ -22,7 +22,7 @@ from tests.conftest import reviews
 @pytest.fixture(scope="session")
 def problem() -> Problem:
     rows = clean(reviews(), Columns("text", "label"), "text-classification")
-    return Problem("text-classification", rows.labels, build_rows(rows)["train"], 16)
+    return Problem("text-classification", rows.labels, divide(rows).whole()["train"], 16)
 
 
 @pytest.fixture(scope="session")

@@ -124,7 +124,7 @@ def test_a_saved_data_set_is_the_same_after_it_is_opened(home, dataset):
     opened = load(home.dataset(dataset.id))
     assert opened.multi_label
     assert sorted(map(tuple, {tuple(one) for one in opened.dict["train"]["label"]})) == [(), (0,), (0, 1), (1,)]
-    assert fingerprint(opened.dict, opened.labels) == dataset.fingerprint
+    assert fingerprint({split: [rows] for split, rows in opened.dict.items()}, opened.labels) == dataset.fingerprint
 
 
 def test_the_separator_is_guessed_where_labels_come_again_and_not_in_plain_labels():

@@ -9,7 +9,7 @@ import torch
 from studio import tasks
 from studio.data.cleaning import clean, inspect
 from studio.data.columns import Columns, fitting, guess_columns
-from studio.data.folder import build
+from studio.data.folder import divide
 from studio.data.uploads import Upload, read
 from studio.errors import DataError
 from studio.models.model import Problem
@@ -52,7 +52,7 @@ def test_a_file_of_two_sentences_and_a_score_without_a_header_is_understood(real
 
 def test_both_texts_of_a_pair_are_read_with_their_types():
     rows = clean(Upload("table", pairs()), Columns("sentence1", "label", pair="sentence2"), PAIRS.name)
-    train = build(rows)["train"]
+    train = divide(rows).whole()["train"]
     model = build_model("transformer-tiny", Problem(PAIRS.name, rows.labels, train, 32))
     batch = PAIRS.encode(train, model.processor, model.network.config, 32).batch(torch.tensor([0]))
     text = model.processor.decode(batch["input_ids"][0], skip_special_tokens=True)
@@ -78,7 +78,7 @@ def test_a_score_that_is_no_number_is_named():
 
 def test_splits_hold_low_and_high_scores_alike():
     rows = clean(Upload("table", scored(400)), Columns("sentence1", "score", pair="sentence2"), NUMBERS.name)
-    means = {split: sum(part["label"]) / len(part) for split, part in build(rows).items()}
+    means = {split: sum(part["label"]) / len(part) for split, part in divide(rows).whole().items()}
     assert max(means.values()) - min(means.values()) < 0.3
     assert sum(inspect(rows).classes.values()) == 400
 
@@ -99,7 +99,7 @@ def test_the_best_state_is_the_one_with_the_smallest_errors():
 
 def test_a_fresh_model_begins_at_the_mean_of_the_numbers():
     rows = clean(Upload("table", scored()), Columns("sentence1", "score", pair="sentence2"), NUMBERS.name)
-    train = build(rows)["train"]
+    train = divide(rows).whole()["train"]
     model = build_model("transformer-tiny", Problem(NUMBERS.name, rows.labels, train, 32))
     encoded = NUMBERS.encode(train, model.processor, model.network.config, 32)
     with torch.no_grad():

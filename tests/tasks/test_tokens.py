@@ -8,7 +8,7 @@ import torch
 from studio import tasks
 from studio.data.cleaning import clean
 from studio.data.columns import Columns, guess_columns, guess_task
-from studio.data.folder import build
+from studio.data.folder import divide
 from studio.data.uploads import Upload, read
 from studio.errors import DataError
 from studio.models.model import Problem
@@ -100,7 +100,7 @@ def sentences(count: int = 40) -> Upload:
 @pytest.fixture
 def problem() -> Problem:
     rows = clean(sentences(), COLUMNS, TASK.name)
-    return Problem(TASK.name, rows.labels, build(rows)["train"], 16)
+    return Problem(TASK.name, rows.labels, divide(rows).whole()["train"], 16)
 
 
 def test_a_position_is_a_word_whose_logits_stand_at_its_first_piece(problem):
