@@ -133,9 +133,7 @@ def _column(table: pa.Table, name: str) -> np.ndarray:
     return np.full(table.num_rows, "", dtype=object)
 
 
-def _on_disk(
-    files: Sequence[Path], names: Sequence[str], place: "tempfile.TemporaryDirectory[str]"
-) -> pd.DataFrame:
+def _on_disk(files: Sequence[Path], names: Sequence[str], place: "tempfile.TemporaryDirectory[str]") -> pd.DataFrame:
     """The rows where they are; a file that lacks a column has empty cells there."""
     tables = []
     for path in files:

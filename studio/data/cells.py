@@ -25,7 +25,8 @@ class Found:
     refused: tuple[Refused, ...] = ()
 
 
-Block, Changed = TypeVar("Block"), TypeVar("Changed")
+Block = TypeVar("Block")
+Changed = TypeVar("Changed")
 Blocks = Generator[Found, None, tuple[str, ...]]
 """A table in blocks of rows; what is returned at the end are the notes of all of it."""
 

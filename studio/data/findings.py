@@ -165,7 +165,9 @@ def inputs(
 
 def hashed(texts: Iterable[bytes]) -> np.ndarray:
     """A number for each row, the same for the same bytes: large tables have no room for their texts once more."""
-    return np.fromiter((int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") for text in texts), np.uint64)
+    return np.fromiter(
+        (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") for text in texts), np.uint64
+    )
 
 
 def _words(value: object, pair: object) -> bytes:

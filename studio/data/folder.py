@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ def fingerprint(parts: Mapping[str, Iterable[Dataset]], labels: list[str]) -> st
     digest = hashlib.sha256(json.dumps(labels).encode())
     for split, part in parts.items():
         digest.update(split.encode())
-        names = next((rows.column_names for rows in part), [])
+        names: list[str] = next((rows.column_names for rows in part), [])
         for name in (name for name in names if name != "label"):
             for rows in part:
                 _add_column(digest, rows, name)

@@ -101,7 +101,7 @@ class OnDiskType(ExtensionDtype):
     kind = "O"
 
     @classmethod
-    def construct_array_type(cls) -> type[OnDisk]:
+    def construct_array_type(cls) -> Any:
         return OnDisk
 
     def _get_common_dtype(self, dtypes: list[Any]) -> Any:
