@@ -239,7 +239,9 @@ def _part(upload: Upload, columns: Columns, task: Task, split: str | None = None
     values = {
         "input": joining.cells(table, columns.input).array,
         "pair": joining.cells(table, columns.pair).array if columns.pair else _same("", len(table)),
-        "label": _categories(table[columns.label], read) if columns.label else _same(_label("", None, task), len(table)),
+        "label": _categories(table[columns.label], read)
+        if columns.label
+        else _same(_label("", None, task), len(table)),
         "split": _splits(table, columns.split, split),
         "line": np.zeros(len(table), np.int32) if split else np.fromiter(lines, np.int32, len(table)),
     }

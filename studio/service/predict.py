@@ -11,10 +11,10 @@ import pandas as pd
 
 from studio import harmless, tasks
 from studio.data import joining
-from studio.data.zipped import is_image
 from studio.errors import DataError, ExportError, ModelError
 from studio.events import TrainedRole
 from studio.home import Home
+from studio.pictures import is_image
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
 

@@ -13,7 +13,7 @@ from studio.config.reading import parse_config
 from studio.data import documents
 from studio.data.cleaning import NO_ANSWER, clean
 from studio.data.columns import Columns, fitting, guess_columns
-from studio.data.folder import build
+from studio.data.folder import divide
 from studio.data.uploads import Upload, read
 from studio.errors import ConfigError, DataError
 from studio.models.layers import cut_layers
@@ -136,7 +136,7 @@ def test_a_text_file_becomes_passages_that_keep_their_order(tmp_path):
     assert fitting(found) == [TASK.name]
     assert "".join(found.table["text"]) == file.read_text()
     assert list(found.table["split"]) == sorted(found.table["split"], key=["train", "validation", "test"].index)
-    splits = build(clean(found, guess_columns(found), TASK.name))
+    splits = divide(clean(found, guess_columns(found), TASK.name)).whole()
     assert {name: len(rows) for name, rows in splits.items()} == {"train": 23, "validation": 3, "test": 3}
 
 
@@ -157,7 +157,7 @@ def chats(rows):
 def test_chats_that_begin_alike_stay_on_one_side():
     upload = chats(60)
     assert fitting(upload)[0] == TASK.name
-    splits = build(clean(upload, guess_columns(upload), TASK.name))
+    splits = divide(clean(upload, guess_columns(upload), TASK.name)).whole()
     sides = [{json.loads(row)[0]["content"] for row in rows["text"]} for rows in splits.values()]
     assert sum(map(len, sides)) == 30
     assert not sides[0] & (sides[1] | sides[2])
