@@ -17,6 +17,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pages import _documents as documents
 from pages._access import content_policy, why_not_to_start
 from pages._door import Door, sender
 from studio.home import Home
@@ -83,6 +84,7 @@ app = st.App(
     lifespan=lifespan,
     routes=[
         Route("/studio-assets/plotly.min.js", plotly_script),
+        *documents.routes(),
         Mount("/api", app=interface(Home.from_environment(), sender)),
     ],
     middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note)],

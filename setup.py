@@ -29,7 +29,14 @@ setup(
     package_data={
         "studio": ["py.typed"],
         "studio.language": ["*.po"],
-        SERVER: ["assets/*.svg", "assets/*.css", "assets/demo/*", "assets/demo/teachers/*/*", ".streamlit/config.toml"],
+        SERVER: [
+            "assets/*.svg",
+            "assets/*.css",
+            "assets/*.js",
+            "assets/demo/*",
+            "assets/demo/teachers/*/*",
+            ".streamlit/config.toml",
+        ],
     },
     include_package_data=False,
 )

@@ -4,6 +4,9 @@
 what was chosen with the switch on every page, else by the browser.
 """
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import cast
 
 import streamlit as st
@@ -42,8 +45,24 @@ export default function ({ data, parentElement, setStateValue }) {
 _component = st.components.v2.component("studio_language", html=_HTML, js=_SCRIPT, isolate_styles=False)
 
 
+_of_document: ContextVar[str | None] = ContextVar("language of a document", default=None)
+
+
+@contextlib.contextmanager
+def in_language(code: str) -> Iterator[None]:
+    """What is written within is in this language, whoever looks: for documents that are made outside a page."""
+    before = _of_document.set(code)
+    try:
+        yield
+    finally:
+        _of_document.reset(before)
+
+
 def reader() -> str:
     """The language of who looks at this page; English where nobody does."""
+    wanted = _of_document.get()
+    if wanted is not None:
+        return wanted
     if get_script_run_ctx(suppress_warning=True) is None:
         return SOURCE
     in_window = cast("str | None", st.session_state.get(CHOSEN))

@@ -5,6 +5,7 @@ import time
 import streamlit as st
 
 from pages import _pictures as pictures
+from pages import _documents as documents
 from pages import _results_export as export
 from pages._glossary import words_of_results
 from pages._language import _, counted
@@ -106,6 +107,7 @@ def _actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
             st.switch_page("new_run.py", query_params={"from": str(run.id)})
         measure = task.measures[0]
         ended = day(run.finished_at or run.created_at)
+        documents.buttons(run.id)
         picture_button(
             _("Save as a picture"),
             f"run-{run.id}.png",

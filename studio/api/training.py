@@ -229,6 +229,17 @@ class Run:
                 warnings.warn(f"The zip holds no ONNX. {error}", stacklevel=2)
         return self._place.acts.export(self.id, Path(to or f"student-{self.id}.zip"))
 
+    def report(self, to: str | Path | None = None, *, language: str = "en", slides: bool = False) -> Path:
+        """Write the results as one HTML file that needs nothing else, to read or print, or as slides; returns where.
+
+        `to` is report-RUN.html (slides-RUN.html) when left out. Raises `ExportError` where it is there already or the
+        run has no results yet.
+        """
+        from studio.service import report
+
+        target = Path(to or f"{'slides' if slides else 'report'}-{self.id}.html")
+        return report.write(self._place.home, self._place.store, self.id, target, language, slides)
+
     def delete(self) -> None:
         """Delete a run that is over, with its models. Raises `StoreError` where another run uses one of them."""
         self._place.acts.delete_run(self.id)

@@ -11,6 +11,7 @@ from studio.cli.terminal import AsJson, RunId, busy, console, ended_like_ctrl_c,
 from studio.errors import ExportError, WorkerError
 from studio.events import TrainedRole
 from studio.home import Home
+from studio.language.languages import LANGUAGES, SOURCE
 from studio.service.questions import convert
 from studio.store.store import Store
 
@@ -80,6 +81,27 @@ def predict(
         say(f"{scored.empty:,} rows have no input and got no answer.")
     added = ", ".join(scored.columns)
     typer.echo(shown_safely(f"Wrote {scored.file}: {scored.rows:,} rows with the {role}'s answers in {added}."))
+
+
+@commands.command()
+def report(
+    run_id: RunId,
+    to: Annotated[Path | None, typer.Option(help="The HTML file to write; report-RUN.html when left out.")] = None,
+    language: Annotated[str, typer.Option(help=f"Of {', '.join(LANGUAGES)}.")] = SOURCE,
+    slides: Annotated[bool, typer.Option("--slides", help="Slides to present in place of a report to read.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the results of a run as one HTML file, to read, print, send or present: it needs nothing else."""
+    from studio.service import report as reports
+
+    home, store = open_home()
+    store.run(run_id)
+    with busy("Writing"):
+        target = to or Path(f"{'slides' if slides else 'report'}-{run_id}.html")
+        written = reports.write(home, store, run_id, target, language, slides)
+    if as_json:
+        return print_json({"file": str(written), "bytes": written.stat().st_size})
+    typer.echo(f"Wrote {written} ({written.stat().st_size / 1e3:.0f} kB).")
 
 
 @commands.command()

@@ -1,0 +1,72 @@
+"""The curves of a run as one picture that needs no script: for what is printed or sent."""
+
+from collections.abc import Sequence
+
+from pages._charts import ROLE_OF_STAGE, downsample
+from pages._language import _
+from pages._markup import Html, element
+from pages._words import measured, role
+from studio.events import stage
+from studio.store.rows import Point
+from studio.tasks import Measure
+
+WIDE, HIGH, LEFT, RIGHT, BELOW, ABOVE = 900, 280, 70, 190, 34, 12
+MOST, NAME_LINE = 300, 17
+
+
+def curves(points: Sequence[Point], measure: Measure) -> Html:
+    """The deciding measure of every model that learned, on validation rows, by step; a name at the end of each."""
+    lines = _lines(points, measure)
+    values = [value for _name, line in lines for _step, value in line]
+    if not values:
+        return Html("")
+    low, high = min(values), max(values)
+    room = max(high - low, 0.01)
+    low, high = low - 0.05 * room, high + 0.05 * room
+    last = max(step for _name, line in lines for step, _value in line) or 1
+
+    def across(step: float) -> float:
+        return LEFT + (WIDE - LEFT - RIGHT) * step / last
+
+    def up(value: float) -> float:
+        return ABOVE + (HIGH - ABOVE - BELOW) * (high - value) / (high - low)
+
+    drawn = [
+        _level(up(value), measured(value, measure)) for value in (low + (high - low) * part / 4 for part in range(5))
+    ]
+    places: list[float] = []
+    for name, line in sorted(lines, key=lambda one: one[1][-1][1]):
+        path = " ".join(f"{across(step):.1f},{up(value):.1f}" for step, value in line)
+        drawn.append(element("polyline", points=path, fill="none", stroke=f"var(--{name})", stroke_width="2.5"))
+        place = up(line[-1][1])
+        place = min(place, places[-1] - NAME_LINE) if places else place
+        places.append(place)
+        told = f"{role(name)} {measured(line[-1][1], measure)}"
+        drawn.append(element("text", told, x=across(line[-1][0]) + 8, y=f"{place + 4:.1f}", fill=f"var(--{name}-text)"))
+    drawn.append(element("text", _("step {number}", number=f"{last:,}"), x=across(last), y=HIGH - 8, text_anchor="end"))
+    words = _("{measure} on validation rows, by step", measure=_(measure.title))
+    picture = element("svg", *drawn, viewBox=f"0 0 {WIDE} {HIGH}", kind="curves", role="img", aria_label=words)
+    return element("figure", element("p", words, kind="ds-sub"), picture, kind="ds-plot", style="margin:0")
+
+
+def _level(height: float, words: str) -> Html:
+    line = element("line", x1=LEFT, x2=WIDE - RIGHT, y1=f"{height:.1f}", y2=f"{height:.1f}", stroke="var(--line)")
+    label = element("text", words, x=LEFT - 8, y=f"{height + 4:.1f}", text_anchor="end")
+    return element("g", line, label)
+
+
+def _lines(points: Sequence[Point], measure: Measure) -> list[tuple[str, list[tuple[int, float]]]]:
+    """(role, [(step, value)]) of each model, the phases of one after another."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for point in points:
+        name = ROLE_OF_STAGE.get(stage(point.phase))
+        if name is not None and point.name == measure.name:
+            found.setdefault(name, []).append((point.step, point.value))
+    return [(name, _fewer(sorted(line))) for name, line in found.items()]
+
+
+def _fewer(line: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    import numpy as np
+
+    steps, values = downsample(np.array([step for step, _ in line]), np.array([value for _, value in line]), MOST)
+    return list(zip(steps.tolist(), values.tolist(), strict=True))

@@ -1,0 +1,50 @@
+"""Reports and slides at addresses of their own: /report/3 to read and print, /slides/3 to present."""
+
+from collections.abc import Callable
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from pages import _report as reports
+from pages._language import _, in_language, reader_of
+from pages._studio import LONGEST_NUMBER
+from studio.errors import StudioError
+from studio.home import Home
+from studio.store.store import Store
+
+Write = Callable[[Store, int], str]
+
+
+def routes() -> list[Route]:
+    """The addresses; the door asks for a login before them as before every page."""
+    return [Route("/report/{run}", _answers(reports.report)), Route("/slides/{run}", _answers(reports.slides))]
+
+
+def _answers(write: Write) -> Callable[[Request], object]:
+    async def answer(request: Request) -> Response:
+        return await run_in_threadpool(_document, write, request)
+
+    return answer
+
+
+def _document(write: Write, request: Request) -> Response:
+    with in_language(reader_of(request)):
+        number = str(request.path_params["run"])
+        if not number.isdecimal() or len(number) > LONGEST_NUMBER:
+            return PlainTextResponse(_("There is no such run."), 404)
+        try:
+            written = write(Store(Home.from_environment().database), int(number))
+        except StudioError as error:
+            return PlainTextResponse(str(error), 404)
+    name = f"{request.url.path.strip('/').split('/')[-2]}-{number}.html"
+    kept = {"Content-Disposition": f'attachment; filename="{name}"'} if "download" in request.query_params else {}
+    return HTMLResponse(written, headers=kept)
+
+
+def buttons(run_id: int) -> None:
+    """The way to the report and the slides of a run."""
+    st.link_button(_("Report"), f"/report/{run_id}", icon=":material/article:")
+    st.link_button(_("Present"), f"/slides/{run_id}", icon=":material/slideshow:")

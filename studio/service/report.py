@@ -1,0 +1,60 @@
+"""The results of a run as one HTML document, written by the pages' own program: it needs nothing else to be read."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from studio import files
+from studio.errors import ExportError, WorkerError
+from studio.home import Home
+from studio.language.languages import LANGUAGES, SOURCE
+from studio.service.program import program_folder
+from studio.store.store import Store
+
+SECONDS = 120.0
+
+
+def write(home: Home, store: Store, run_id: int, to: Path, language: str = SOURCE, slides: bool = False) -> Path:
+    """Write the report of a run, or its slides, to a file that must not be there; returns the file.
+
+    Raises `StoreError` where there is no such run, `ExportError` where it has no results yet, where the language is
+    unknown, or where the file cannot be written.
+    """
+    if language not in LANGUAGES:
+        raise ExportError(f"There is no report in {language!r}.", f"There are {', '.join(LANGUAGES)}.")
+    if to.suffix.lower() not in (".html", ".htm"):
+        raise ExportError(f"{to.name} must end in .html.", "Choose another name.")
+    if to.exists():
+        raise ExportError(f"{to} is there already.", "Choose another name: nothing is overwritten.")
+    run = store.run(run_id)
+    if run.verdict is None:
+        raise ExportError(f"Run {run_id} has no results yet; it is {run.status}.", "Wait until it has finished.")
+    written = _written(home, run_id, language, slides)
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with to.open("xb") as file:
+            file.write(written)
+        files.sync(to)
+    except FileExistsError as error:
+        raise ExportError(f"{to} is there already.", "Choose another name: nothing is overwritten.") from error
+    except OSError as error:
+        raise ExportError(f"{to} cannot be written: {error.strerror}.", "Choose another place.") from error
+    return to
+
+
+def _written(home: Home, run_id: int, language: str, slides: bool) -> bytes:
+    """What `python -m pages._report` writes. It runs as a program of its own: the engine knows nothing of the pages."""
+    folder = str(program_folder())
+    command = [sys.executable, "-m", "pages._report", str(run_id), "--language", language]
+    paths = [folder, str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+    known = os.environ | {"STUDIO_HOME": str(home.root), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    try:
+        done = subprocess.run(command + ["--slides"] * slides, cwd=folder, env=known, capture_output=True,
+                              timeout=SECONDS, check=False)  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise WorkerError(f"The report took longer than {SECONDS:g} s.", "Try again.") from error
+    if done.returncode != 0:
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
+        raise WorkerError(f"The report could not be written: {last}", "The page Results has it, too.")
+    return done.stdout
