@@ -21,7 +21,7 @@ import streamlit
 from pages import _pictures as pictures
 from pages._curves import curves
 from pages._glossary import words_of_results
-from pages._language import _, counted, in_language, reader, told
+from pages._language import _, counted, in_language, reader, retell
 from pages._markup import Html, element, joined
 from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
 from pages._words import OUTCOMES, count, effect_of, measured, method, model, size, teachers
@@ -152,7 +152,7 @@ def _title(of: Known) -> str:
 
 
 def _head(of: Known) -> str:
-    return headline(of.models, of.measure) if of.models else told(of.run.verdict or "")
+    return headline(of.models, of.measure) if of.models else retell(of.run.verdict or "")
 
 
 def _three(of: Known) -> Sequence[pictures.Number]:
@@ -192,9 +192,9 @@ def _date(run: RunRow) -> str:
 
 
 def _cautions(of: Known) -> Html:
-    strips = [pictures.strip("", f"{told(one.sentence)} {told(one.cure)}") for one in of.run.cautions]
+    strips = [pictures.strip("", f"{retell(one.sentence)} {retell(one.cure)}") for one in of.run.cautions]
     step = of.run.next_step
-    after = element("p", element("b", _("Next: ")), told(step.label)) if step is not None else Html("")
+    after = element("p", element("b", _("Next: ")), retell(step.label)) if step is not None else Html("")
     return joined(*strips, after)
 
 
@@ -334,7 +334,7 @@ def _data_card(of: Known) -> Html:
         _("Column of {role}", role=_(role)): column for role, column in data.columns.items() if role != "separator"
     }
     facts[_("Fingerprint")] = data.fingerprint
-    warnings = [pictures.strip("", told(str(one))) for one in data.report.get("warnings", [])]
+    warnings = [pictures.strip("", retell(str(one))) for one in data.report.get("warnings", [])]
     counts = {str(label): int(rows) for label, rows in (data.report.get("classes") or {}).items()}
     shown = dict(list(counts.items())[:MOST_LABELS])
     more = element("p", counted("and {number} more label", "and {number} more labels", len(counts) - MOST_LABELS)) \

@@ -4,8 +4,8 @@ import time
 
 import streamlit as st
 
-from pages import _pictures as pictures
 from pages import _documents as documents
+from pages import _pictures as pictures
 from pages import _results_export as export
 from pages._glossary import words_of_results
 from pages._language import _, counted

@@ -94,8 +94,13 @@ def read_conversion(folder: Path) -> Conversion | None:
     return Conversion.model_validate(json.loads(file.read_text())) if file.is_file() else None
 
 
+AskedRole = Literal[TrainedRole, "int8", "baseline"]
+"""Whom one can ask: `int8` is the student as the int8 file of its export, `baseline` the linear model, which is fitted
+anew from the training rows."""
+
+
 class _Asked(BaseModel):
-    """Whose models are asked; bytes travel in base64."""
+    """Whose models are asked; bytes travel in base64. `dataset`: the folder of the run's data, for the baseline."""
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -104,13 +109,14 @@ class _Asked(BaseModel):
     config: RunConfig
     labels: list[str]
     multi_label: bool = False
+    dataset: Path | None = None
 
 
 class Question(_Asked):
     """One input, asked of some models of a run. Of an image `image` holds its file, of all else `value` what it is."""
 
     kind: Literal["question"] = "question"
-    roles: list[TrainedRole]
+    roles: list[AskedRole]
     value: Any = None
     image: bytes | None = None
 
@@ -120,7 +126,7 @@ class Batch(_Asked):
     set, it also says how likely each label is."""
 
     kind: Literal["batch"] = "batch"
-    role: TrainedRole
+    role: AskedRole
     values: list[Any] = []
     images: list[bytes] = []
     shares: bool = False
@@ -141,7 +147,7 @@ class Said(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    role: TrainedRole
+    role: AskedRole
     answer: dict[str, Any]
     shares: dict[str, float]
     milliseconds: float
@@ -153,5 +159,5 @@ class Replies(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     said: list[Said]
-    missing: dict[TrainedRole, str] = {}
+    missing: dict[AskedRole, str] = {}
     device: str

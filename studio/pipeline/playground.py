@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
-from torch import nn
 
 from studio.errors import ModelError, StudioError
-from studio.events import Failed, TrainedRole
-from studio.models.model import Model
-from studio.pipeline.answers import Batch, Batched, Question, Replies, Said
+from studio.events import Failed
+from studio.pipeline.answers import AskedRole, Batch, Batched, Question, Replies, Said
 from studio.pipeline.job import Answer
-from studio.pipeline.predict import Predictor, open_role
+from studio.pipeline.predict import LinearPredictor, Predictor, open_baseline, open_int8, open_role
 
 MOST_BYTES = 2 * 1024**3
 """Models that take more together are not kept open; the one that was not asked for longest goes first."""
@@ -32,36 +30,34 @@ class Opened:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.most_bytes = most_bytes
-        self.known: OrderedDict[tuple[str, int, TrainedRole], Predictor] = OrderedDict()
+        self.known: OrderedDict[tuple[str, int, AskedRole], Predictor | LinearPredictor] = OrderedDict()
 
-    def of(self, question: Question | Batch, role: TrainedRole) -> Predictor:
+    def of(self, asked: Question | Batch, role: AskedRole) -> Predictor | LinearPredictor:
         """The models of this role, opened now or before."""
-        key = (str(question.home.root), question.run_id, role)
+        key = (str(asked.home.root), asked.run_id, role)
         if key not in self.known:
-            self.known[key] = open_role(
-                question.config, question.run_id, role, question.home, question.labels, question.multi_label
-            )
+            self.known[key] = _open(asked, role)
         self.known.move_to_end(key)
-        while len(self.known) > 1 and sum(map(_weight, self.known.values())) > self.most_bytes:
+        while len(self.known) > 1 and sum(one.weights_bytes for one in self.known.values()) > self.most_bytes:
             self.known.popitem(last=False)
         return self.known[key]
 
 
-def _weight(predictor: Predictor) -> int:
-    """Bytes of the weights; of ONNX files what they take on disk."""
-    return sum(_bytes(model) for model in predictor.models)
-
-
-def _bytes(model: Model) -> int:
-    if isinstance(model.network, nn.Module):
-        return sum(weights.numel() * weights.element_size() for weights in model.network.parameters())
-    return sum(file.stat().st_size for file in model.folder.iterdir()) if model.folder else 0
+def _open(asked: Question | Batch, role: AskedRole) -> Predictor | LinearPredictor:
+    config, labels, multi_label = asked.config, asked.labels, asked.multi_label
+    if role == "int8":
+        return open_int8(config, asked.run_id, asked.home, labels, multi_label)
+    if role != "baseline":
+        return open_role(config, asked.run_id, role, asked.home, labels, multi_label)
+    if asked.dataset is None:
+        raise ModelError("There is no baseline without the run's data.", "Ask the other models.")
+    return open_baseline(config, asked.dataset, labels, multi_label)
 
 
 def reply(question: Question, opened: Opened) -> Replies:
     """What each of the models says. Raises `ModelError` where none can be opened, `DataError` for no input."""
     value = question.value if question.image is None else question.image
-    device, said, missing = "", list[Said](), dict[TrainedRole, str]()
+    device, said, missing = "", list[Said](), dict[AskedRole, str]()
     for role in question.roles:
         try:
             predictor = opened.of(question, role)
@@ -79,7 +75,7 @@ def reply(question: Question, opened: Opened) -> Replies:
     return Replies(said=said, missing=missing, device=device)
 
 
-def _seconds(predictor: Predictor, value: object) -> Iterator[float]:
+def _seconds(predictor: Predictor | LinearPredictor, value: object) -> Iterator[float]:
     for _ in range(TIMED):
         begun = time.perf_counter()
         predictor.one(value)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
@@ -14,6 +14,7 @@ from transformers import AutoConfig
 from studio import tasks
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
+from studio.data.folder import load
 from studio.distill import teacher_outputs
 from studio.distill.transfer_set import fuse
 from studio.errors import ModelError
@@ -25,8 +26,12 @@ from studio.models import opening, saving
 from studio.models.model import Model, Problem, quiet
 from studio.models.onnx import OnnxNetwork
 from studio.models.writing import write
+from studio.pipeline.answers import read_conversion
 from studio.tasks import encoded_tokens
 from studio.tasks.positions import PositionLogits
+
+if TYPE_CHECKING:
+    from studio.tasks.baseline import Baseline
 
 WRITTEN, TEMPERATURE, SEED = 120, 0.8, 0
 """Tokens that a language model writes, and how they are drawn."""
@@ -36,10 +41,9 @@ AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
-class Predictor:
-    """The models of one role of a run, opened; several teachers answer together."""
+class _Answering:
+    """Answers by what `_logits` gives for rows."""
 
-    models: tuple[Model, ...]
     config: RunConfig
     problem: Problem
     device: Device
@@ -60,16 +64,39 @@ class Predictor:
         """The answers to values that fit into memory together, and for each how likely each label is; no such shares
         where nobody wants them."""
         task, labels = self.problem.task, self.problem.labels
-        rows = task.unlabelled(values)
-        if task.kind == "token":
-            return [{"text": text} for text in self._written(rows)], [{}] * len(rows) if with_shares else []
-        logits = self._logits(rows)
+        logits = self._logits(task.unlabelled(values))
         return task.answers(logits, labels), task.shares(logits, labels) if with_shares else []
 
     def one(self, value: Any) -> tuple[dict[str, Any], dict[str, float]]:
         """The answer to one value, and how likely each label is for it."""
         answers, shares = self.batch([value], with_shares=True)
         return answers[0], shares[0]
+
+    @property
+    def weights_bytes(self) -> int:
+        """What the weights take in memory."""
+        raise NotImplementedError
+
+    def _logits(self, rows: Dataset) -> PositionLogits:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Predictor(_Answering):
+    """The models of one role of a run, opened; several teachers answer together."""
+
+    models: tuple[Model, ...]
+
+    @property
+    def weights_bytes(self) -> int:
+        return sum(map(_weights_bytes, self.models))
+
+    def batch(self, values: Sequence[Any], with_shares: bool) -> tuple[list[dict[str, Any]], list[dict[str, float]]]:
+        task = self.problem.task
+        if task.kind != "token":
+            return super().batch(values, with_shares)
+        texts = self._written(task.unlabelled(values))
+        return [{"text": text} for text in texts], [{}] * len(values) if with_shares else []
 
     def _written(self, rows: Dataset) -> Iterator[str]:
         """How each text goes on, each prompt is answered: drawn under one seed, so that models can be compared."""
@@ -95,6 +122,61 @@ class Predictor:
         return fuse(found, self.config.fusion, self.problem.task)
 
 
+@dataclass(frozen=True)
+class LinearPredictor(_Answering):
+    """The baseline of a run, fitted anew."""
+
+    baseline: "Baseline"
+
+    @property
+    def weights_bytes(self) -> int:
+        return self.baseline.size_bytes
+
+    def _logits(self, rows: Dataset) -> PositionLogits:
+        return self.baseline.logits(rows)
+
+
+def _weights_bytes(model: Model) -> int:
+    """Of ONNX files what they take on disk."""
+    network = model.network
+    if isinstance(network, OnnxNetwork):
+        return sum(file.stat().st_size for file in model.folder.iterdir()) if model.folder else 0
+    return sum(weights.numel() * weights.element_size() for weights in network.parameters())
+
+
+def open_baseline(config: RunConfig, dataset: Path, labels: list[str], multi_label: bool) -> LinearPredictor:
+    """The baseline of a run, fitted as its verdict fitted it: on the training rows, with the run's seed.
+
+    Raises `ModelError` where there is nothing to fit.
+    """
+    from studio.tasks import baseline  # scikit-learn takes a second to open
+
+    problem = _problem(config, labels, multi_label)
+    try:
+        fitted = baseline.fit(problem.task, load(dataset).dict["train"], len(labels), config.seed)
+    except ValueError as error:
+        raise ModelError(f"There is no baseline: {error}", "Ask the other models.") from error
+    return LinearPredictor(config, problem, Device(torch.device("cpu"), torch.float32), fitted)
+
+
+def open_int8(config: RunConfig, run_id: int, home: Home, labels: list[str], multi_label: bool) -> Predictor:
+    """The student as the int8 file of its export. Raises `ModelError` where there is none."""
+    quiet()
+    problem = _problem(config, labels, multi_label)
+    known = read_conversion(home.onnx(run_id))
+    name = next((form.file for form in known.forms if form.name == "int8"), "") if known else ""
+    if not name:
+        raise ModelError(f"The student of run {run_id} is not there in int8.", "Quantize it first, or export it.")
+    model = _onnx_model(home.onnx(run_id) / name, home.model(run_id, "student"), problem)
+    return Predictor(config, problem, Device(torch.device("cpu"), torch.float32), (model,))
+
+
+def _problem(config: RunConfig, labels: list[str], multi_label: bool) -> Problem:
+    assert config.task is not None
+    nothing = tasks.get(config.task, multi_label).unlabelled([])
+    return Problem(config.task, labels, nothing, config.max_length, multi_label)
+
+
 def open_role(
     config: RunConfig, run_id: int, role: TrainedRole, home: Home, labels: list[str], multi_label: bool
 ) -> Predictor:
@@ -103,15 +185,13 @@ def open_role(
     Raises `ModelError` where the run has no such model, or it has not learned the labels.
     """
     quiet()
-    assert config.task is not None
     device = Device(torch.device(devices.available()[0]), torch.float32)
-    nothing = tasks.get(config.task, multi_label).unlabelled([])
-    problem = Problem(config.task, labels, nothing, config.max_length, multi_label)
+    problem = _problem(config, labels, multi_label)
     models = tuple(_open(config, run_id, role, home, problem))
     for model in models:
         if isinstance(model.network, torch.nn.Module):
             model.network.to(device.torch_device).eval()
-    return Predictor(models, config, problem, device)
+    return Predictor(config, problem, device, models)
 
 
 def open_exported(folder: Path, config: RunConfig) -> Predictor:
@@ -135,7 +215,7 @@ def open_exported(folder: Path, config: RunConfig) -> Predictor:
     model = _open_onnx(int8, problem) if int8.is_dir() else _trained(opening.open_folder(folder, problem), "student")
     if isinstance(model.network, torch.nn.Module):
         model.network.to(device.torch_device).eval()
-    return Predictor((model,), config, problem, device)
+    return Predictor(config, problem, device, (model,))
 
 
 def _open(config: RunConfig, run_id: int, role: TrainedRole, home: Home, problem: Problem) -> Iterator[Model]:
@@ -163,13 +243,18 @@ def _open(config: RunConfig, run_id: int, role: TrainedRole, home: Home, problem
 def _open_onnx(folder: Path, problem: Problem) -> Model:
     """The int8 file that a plan ends with."""
     saving.require_undamaged(folder)
+    return _onnx_model(folder / "model.onnx", folder, problem)
+
+
+def _onnx_model(file: Path, folder: Path, problem: Problem) -> Model:
+    """An ONNX file as a model; its config and its tokenizer or image processor are in the folder."""
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        network = OnnxNetwork(folder / "model.onnx", SimpleNamespace(config=config))
+        network = OnnxNetwork(file, SimpleNamespace(config=config))
         processor = problem.task.load_processor(str(folder))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"The int8 model in {folder} cannot be opened: {error}.", "Train it again.") from error
-    return Model(network, processor, knows_labels=True, pretrained=True, folder=folder)
+        raise ModelError(f"The int8 model in {file.parent} cannot be opened: {error}.", "Train it again.") from error
+    return Model(network, processor, knows_labels=True, pretrained=True, folder=file.parent)
 
 
 def _trained(model: Model, role: TrainedRole) -> Model:

@@ -4,7 +4,7 @@ import functools
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from studio.events import TrainedRole
 from studio.executors import local
 from studio.home import Home
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import Batch, Batched, Question, Replies
+from studio.pipeline.answers import AskedRole, Batch, Batched, Question, Replies, read_conversion
 from studio.pipeline.job import Answer
 from studio.service.predict import inputs
 from studio.store.store import Store
 
 PROGRAM = (sys.executable, "-m", "studio.pipeline.playground")
+MOST_ROWS = 64
+"""Rows of a file that are asked at a time, so that others may ask in between."""
+
 ANSWER_SECONDS = 120.0
 IDLE_SECONDS = 600.0
 """A process that nobody asks for so long ends and gives its memory back."""
@@ -36,6 +39,18 @@ def roles(home: Home, run_id: int, has_control: bool) -> list[TrainedRole]:
 def shared(root: Path) -> "Playground":
     """The one of this process for a home: pages and programs ask the same models."""
     return Playground(Home(root))
+
+
+def asked_roles(home: Home, store: Store, run_id: int) -> list[AskedRole]:
+    """All whom one can ask about an input: the models of the run, its student in int8 where that was made, and its
+    baseline."""
+    found: list[AskedRole] = [*roles(home, run_id, store.run(run_id).config.control)]
+    known = read_conversion(home.onnx(run_id))
+    if "student" in found and known and any(form.name == "int8" and form.file for form in known.forms):
+        found.insert(found.index("student") + 1, "int8")
+    if any(one.role == "baseline" for one in store.evaluations(run_id)):
+        found.append("baseline")
+    return found
 
 
 class Playground:
@@ -58,27 +73,33 @@ class Playground:
         is_image = isinstance(value, bytes)
         question = Question(
             home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label,
-            roles=roles(self.home, run_id, run.config.control),
+            roles=asked_roles(self.home, store, run_id), dataset=self.home.dataset(row.id),
             value=None if is_image else value, image=value if is_image else None,
         )  # fmt: skip
         with self._asking:
             line = self._exchange(question.model_dump_json())
         return Answer[Replies].model_validate_json(line).result_or_raise()
 
-    def batch(
-        self, store: Store, run_id: int, role: TrainedRole, values: Sequence[Any], shares: bool = False
-    ) -> Batched:
+    def batch(self, store: Store, run_id: int, role: AskedRole, values: Sequence[Any], shares: bool = False) -> Batched:
         """What one model of a run says of many values, as `predict.inputs` gives them; raises as `ask` does."""
         run = store.run(run_id)
         row = store.dataset_by_id(run.dataset_id)
         are_images = tasks.get(row.task).modality == "image"
         batch = Batch(
             home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label, role=role,
+            dataset=self.home.dataset(row.id),
             values=[] if are_images else list(values), images=list(values) if are_images else [], shares=shares,
         )  # fmt: skip
         with self._asking:
             line = self._exchange(batch.model_dump_json())
         return Answer[Batched].model_validate_json(line).result_or_raise()
+
+    def stream(
+        self, store: Store, run_id: int, role: AskedRole, values: Sequence[Any]
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The answers to any number of values in their order, some at a time."""
+        for start in range(0, len(values), MOST_ROWS):
+            yield self.batch(store, run_id, role, values[start : start + MOST_ROWS]).answers
 
     def close(self) -> None:
         """End the process; the next question starts another."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Tell = Callable[[int, int], None]
 """Told how many rows of how many are done."""
 
+Ask = Callable[[Sequence[Any]], Iterator[list[dict[str, Any]]]]
+"""Gives the answers to inputs in their order, some at a time."""
+
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
 DIGITS = 6
@@ -82,11 +85,12 @@ def predict_file(
     pair: str | None = None,
     header: bool | None = None,
     tell: Tell = lambda done, total: None,
+    ask: Ask | None = None,
 ) -> Scored:
     """Write every row of a file with a model's answer behind it: a table, JSON lines, by the ending of `to`.
 
     The input is in `column` (the second text of a pair in `pair`), else where the run's own data had it. Rows without
-    an input get no answer.
+    an input get no answer. `ask` answers inputs, some at a time; without it the model is opened here.
     Raises `ExportError` where `to` is there already or has another ending, `DataError` where the file has no such
     column.
     """
@@ -103,8 +107,8 @@ def predict_file(
     known = [value for value in values if value is not None]
     if not known:
         raise DataError(f"No row of {source.name} has an input.", "Name the column of the inputs.")
-    predictor = open_model(store, home, run_id, role)
-    answers = (answer for some in predictor.stream(known) for answer in some)
+    stream = ask or open_model(store, home, run_id, role).stream
+    answers = (answer for some in stream(known) for answer in some)
     table = upload.table.drop(columns="image") if upload.kind == "images" else upload.table
     table = table[[name for name in table if upload.kind != "images" or table[name].any()]]
     rows = _with_answers(table, values, answers)

@@ -3,26 +3,52 @@
 import shutil
 import sys
 
+import pandas as pd
 import pytest
+from datasets import load_from_disk
 
 from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.errors import DataError, ModelError, WorkerError
+from studio.home import Home
 from studio.pipeline import playground as program
 from studio.pipeline.answers import Question
 from studio.pipeline.distill import distill
-from studio.service import playground
+from studio.service import library, playground
 from studio.service.playground import Playground
-from studio.service.predict import open_model
+from studio.service.predict import open_model, predict_file
+from studio.service.questions import convert
 from studio.service.runs import carry
-from tests.conftest import TINY
+from studio.store.store import Store
+from tests.conftest import TINY, reviews
+
+BASELINE = ("baseline", "accuracy", "test")
 
 
-@pytest.fixture
-def run(store, home, saved):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A home with a finished run, trained once."""
+    home = Home(tmp_path_factory.mktemp("trained") / "home")
+    store, columns = Store(home.database), Columns("text", "label")
+    library.save(store, home, "reviews", clean(reviews(), columns, "text-classification"), columns)
     run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
     for _ in carry(store, home, run, lambda job, stop: distill(job)):
         pass
-    return store.run(run.id)
+    return home
+
+
+@pytest.fixture
+def home(trained, tmp_path, monkeypatch):
+    """A copy of it for each test."""
+    shutil.copytree(trained.root, tmp_path / "home")
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path / "home"))
+    return Home.from_environment()
+
+
+@pytest.fixture
+def run(store):
+    return store.run(1)
 
 
 @pytest.fixture
@@ -41,8 +67,8 @@ def talking(home, monkeypatch, code, seconds=20.0):
 
 def test_all_models_of_a_run_answer_as_predict_does(here, store, home, run):
     found = here.ask(store, run.id, "a wonderful film")
-    assert [said.role for said in found.said] == ["teacher", "student", "control"]
-    for said in found.said:
+    assert [said.role for said in found.said] == ["teacher", "student", "control", "baseline"]
+    for said in found.said[:3]:
         (answer,) = open_model(store, home, run.id, said.role).predict(["a wonderful film"])
         assert said.answer["label"] == answer["label"]
         label, share = next(iter(said.shares.items()))
@@ -53,13 +79,14 @@ def test_all_models_of_a_run_answer_as_predict_does(here, store, home, run):
 def test_where_the_teacher_is_gone_the_others_answer_and_it_is_told(here, store, home, run):
     shutil.rmtree(home.model(run.id, "teacher"))
     found = here.ask(store, run.id, "a wonderful film")
-    assert [said.role for said in found.said] == ["student", "control"]
+    assert [said.role for said in found.said] == ["student", "control", "baseline"]
     assert "no trained teacher" in found.missing["teacher"]
 
 
-def test_where_no_model_is_left_the_reason_is_told(here, store, home, run):
+def test_where_no_model_is_left_the_reason_is_told(here, store, home, run, monkeypatch):
     for role in ("teacher", "student", "control"):
         shutil.rmtree(home.model(run.id, role))
+    monkeypatch.setattr(playground, "asked_roles", lambda *_: ["teacher"])
     with pytest.raises(ModelError, match="no trained teacher"):
         here.ask(store, run.id, "a wonderful film")
 
@@ -129,3 +156,33 @@ def test_a_batch_of_a_model_that_is_not_there_is_told(here, store, home, run):
     shutil.rmtree(home.model(run.id, "student"))
     with pytest.raises(ModelError, match="no student"):
         here.batch(store, run.id, "student", ["a"])
+
+
+def test_the_baseline_answers_as_the_verdict_measured_it(here, store, home, run):
+    rows = load_from_disk(home.dataset(run.dataset_id))["test"]
+    found = here.batch(store, run.id, "baseline", rows["text"][:])
+    labels = store.dataset("reviews").labels
+    right = [answer["label"] == labels[label] for answer, label in zip(found.answers, rows["label"], strict=True)]
+    (known,) = (one for one in store.evaluations(run.id) if (one.role, one.metric, one.split) == BASELINE)
+    assert sum(right) / len(right) == pytest.approx(known.value)
+
+
+def test_the_student_in_int8_is_asked_where_it_was_made(here, store, home, run, answered_here):
+    convert(home, store, run.id)
+    said = {one.role: one for one in here.ask(store, run.id, "a wonderful film").said}
+    assert list(said) == ["teacher", "student", "int8", "control", "baseline"]
+    assert said["int8"].shares == pytest.approx(said["student"].shares, abs=0.05)
+
+
+def test_a_file_is_answered_by_the_models_that_are_open(here, store, home, run, tmp_path):
+    (tmp_path / "new.csv").write_text("text\n" + "\n".join(f"a fine thing {n}" for n in range(70)) + "\n,\n")
+    told = []
+    scored = predict_file(
+        store, home, run.id, tmp_path / "new.csv", tmp_path / "out.csv",
+        ask=lambda values: here.stream(store, run.id, "student", values),
+        tell=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    written = pd.read_csv(tmp_path / "out.csv")
+    (answer,) = open_model(store, home, run.id, "student").predict(["a fine thing 69"])
+    assert written["label"].iloc[69] == answer["label"]
+    assert told[-1] == (scored.rows, scored.rows)
