@@ -388,6 +388,12 @@ def pair(teacher: str, student: str) -> Html:
     )  # fmt: skip
 
 
+def words(explained: Mapping[str, str]) -> Html:
+    """Words and what they mean, in two columns where there is room."""
+    pairs = (element("div", element("dt", word), element("dd", meaning)) for word, meaning in explained.items())
+    return element("dl", *pairs, kind="ds-words")
+
+
 def titled(finding: str, sub: str) -> Html:
     """What stands above a chart: what it says, and what it shows in which unit."""
     return element("div", element("p", finding, kind="ds-lead"), element("p", sub, kind="ds-sub"))

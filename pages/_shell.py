@@ -31,6 +31,7 @@ page = st.navigation(
         st.Page(folder / "results.py", title=_("Results"), icon=":material/fact_check:"),
         st.Page(folder / "playground.py", title=_("Playground"), icon=":material/experiment:"),
         st.Page(folder / "settings.py", title=_("Settings"), icon=":material/settings:"),
+        st.Page(folder / "guide.py", title=_("Guide"), icon=":material/menu_book:"),
     ],
     position="top",
 )

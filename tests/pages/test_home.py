@@ -19,7 +19,7 @@ def test_home_shows_both_demos_and_the_latest_verdict_in_three_numbers(app, fill
 
 
 def test_the_picture_has_the_figures_of_the_latest_finished_run_and_none_where_there_is_none(app, store, saved):
-    assert "%" not in written(opened(app, "home.py"))
+    assert "Area: size on disk" not in written(opened(app, "home.py"))
     run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
     told = {"teacher": (0.9, 8e6), "student": (0.6, 2e6)}
     store.record(run.id, [
@@ -50,7 +50,7 @@ def test_a_paused_run_waits_to_be_resumed_and_is_not_among_the_results(app, fill
     filled.request_stop(paused.id, True)
     filled.stopped(paused.id)
     app = opened(app, "home.py")
-    assert headings(app)[:2] == ["Running now", "Latest results"]
+    assert headings(app)[:3] == ["Running now", "Continue", "Latest results"]
     links = [link.proto.label for link in app.get("page_link")]
     assert f"Resume: run {paused.id}" in links
     assert [link for link in links if link.startswith("Results of")] == ["Results of run 1"]
@@ -65,4 +65,18 @@ def test_a_running_run_has_one_bar_for_the_whole(app, filled):
 
 def test_own_data_can_be_added_after_the_first_run_too(app, filled):
     app = opened(app, "home.py")
-    assert "Add data" in [link.proto.label for link in app.get("page_link")]
+    assert app.button(key="own-data").label == "Bring your data"
+
+
+def test_an_empty_studio_tells_its_three_steps_and_has_one_primary_button(app, store):
+    app = opened(app, "home.py")
+    assert headings(app) == ["How it works", "1 · Bring data", "2 · Say how small", "3 · Read the verdict"]
+    assert [button.key for button in app.button if button.proto.type == "primary"] == ["own-data"]
+
+
+def test_the_guide_explains_a_good_and_a_bad_verdict_and_every_word_of_a_result(app, store):
+    app = opened(app, "guide.py")
+    drawn = written(app)
+    for word in ("Control", "Macro F1", "95 % interval", "Baseline", "Temperature", "Alpha"):
+        assert word in drawn
+    assert words(app).count("What to do:") == 3

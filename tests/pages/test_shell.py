@@ -10,6 +10,7 @@ from tests.pages.conftest import SHELL, opened, words
 
 PAGES = (
     "home.py",
+    "guide.py",
     "data.py",
     "new_run.py",
     "all_runs.py",

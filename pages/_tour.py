@@ -1,0 +1,88 @@
+"""Four bubbles beside the navigation that tell a newcomer where to go: once in a browser, and again on request."""
+
+import streamlit as st
+
+from pages._language import _
+
+_HTML = '<div class="ds-tour"></div>'
+_SCRIPT = """
+const SEEN = "studio-tour-seen";
+
+function shown(bubble, step, data, close, go) {
+  const here = data.steps[step];
+  const words = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
+  const button = (text, kind, act) => {
+    const made = words("button", text);
+    made.type = "button";
+    made.className = kind;
+    made.onclick = act;
+    return made;
+  };
+  const last = step === data.steps.length - 1;
+  const doing = document.createElement("div");
+  doing.append(words("small", `${step + 1} / ${data.steps.length}`));
+  if (!last) doing.append(button(data.skip, "", close));
+  doing.append(button(last ? data.done : data.next, "next", () => (last ? close() : go(step + 1))));
+  bubble.replaceChildren(words("b", here.title), words("p", here.words), doing);
+  bubble.setAttribute("aria-label", here.title);
+  const link = [...document.querySelectorAll("[data-testid=stTopNavLink]")].find((a) => a.href.endsWith(here.page));
+  const box = link?.getBoundingClientRect();
+  const seen = box && box.width && box.right < innerWidth;
+  bubble.classList.toggle("points", Boolean(seen));
+  bubble.style.left = seen ? `${Math.min(Math.max(12, box.left - 20), innerWidth - 340)}px` : "";
+  bubble.style.setProperty("--point", seen ? `${box.left + box.width / 2 - parseFloat(bubble.style.left)}px` : "");
+  bubble.querySelector(".next").focus({ preventScroll: true });
+}
+
+export default function ({ data, parentElement }) {
+  const place = parentElement.querySelector(".ds-tour");
+  if (place.childElementCount) return;
+  const bubble = document.createElement("div");
+  bubble.className = "ds-bubble";
+  bubble.setAttribute("role", "dialog");
+  bubble.hidden = true;
+  const again = Object.assign(document.createElement("button"), { type: "button", textContent: data.again });
+  const close = () => {
+    bubble.hidden = true;
+    again.focus({ preventScroll: true });
+  };
+  const go = (step) => {
+    bubble.hidden = false;
+    shown(bubble, step, data, close, go);
+  };
+  bubble.onkeydown = (event) => event.key === "Escape" && close();
+  again.onclick = () => go(0);
+  place.append(again, bubble);
+  if (data.first && !localStorage.getItem(SEEN)) {
+    localStorage.setItem(SEEN, "1");
+    go(0);
+  }
+}
+"""
+
+_component = st.components.v2.component("studio_tour", html=_HTML, js=_SCRIPT, isolate_styles=False)
+
+
+def tour(first: bool = True) -> None:
+    """A button that starts the tour; where `first`, it starts by itself on the first visit."""
+    steps = [
+        (
+            "/data",
+            _("Bring your data"),
+            _("A table or a ZIP of images. The studio finds columns, labels and mistakes."),
+        ),
+        ("/new_run", _("Say how small"), _("Choose a goal and press Start. Everything else has a good first value.")),
+        ("/runs", _("Watch it learn"), _("One bar and one time. Close the window: it goes on, and can be paused.")),
+        (
+            "/results",
+            _("Read the verdict"),
+            _("Kept, smaller, faster, in one sentence. Then take the small model away."),
+        ),
+    ]
+    _component(
+        data={
+            "steps": [{"page": page, "title": title, "words": words} for page, title, words in steps],
+            "first": first, "again": _("Take the tour"), "skip": _("Skip"), "next": _("Next"), "done": _("Done"),
+        },
+        key="tour",
+    )  # fmt: skip
