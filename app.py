@@ -22,7 +22,7 @@ from pages._access import content_policy, why_not_to_start
 from pages._door import Door, sender
 from studio.home import Home
 from studio.serve.studio import interface
-from studio.service import playground
+from studio.service import playground, preferences
 from studio.service.runtime import Runtime
 from studio.store.store import Store
 
@@ -75,6 +75,7 @@ def note(who: str, what: str, about: str) -> None:
     Store(Home.from_environment().database).note(who, what, about)
 
 
+preferences.apply(Home.from_environment())
 reason = why_not_to_start()
 if reason is not None:
     sys.exit(f"Error: {reason}")

@@ -343,6 +343,16 @@ def class_counts(counts: Mapping[str, int]) -> Html:
     return element("div", *cells, kind="ds-rows")
 
 
+def amounts(known: Mapping[str, tuple[float, str]]) -> Html:
+    """How much each takes, as bars with what is written beside them."""
+    most = max((amount for amount, _ in known.values()), default=0) or 1
+    cells: list[Html] = []
+    for name, (amount, written) in known.items():
+        bar = element("div", element("i", style=f"width:{100 * amount / most:.1f}%"), kind="bar")
+        cells += [element("div", name, kind="label"), bar, element("div", written, kind="value")]
+    return element("div", *cells, kind="ds-rows")
+
+
 def mix_ups(matrix: Confusion) -> list[tuple[str, str, int, int]]:
     """True class, what it is taken for, how often, of how many rows: the most frequent first."""
     found = [

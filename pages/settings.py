@@ -1,6 +1,7 @@
-"""This machine, disk use, limits, versions."""
+"""What can be set, what takes space, who did what, and what this machine is: a tab a subject."""
 
 import importlib.metadata
+import os
 import platform
 import shutil
 from collections.abc import Iterable, Mapping
@@ -12,20 +13,21 @@ from pages import _pictures as pictures
 from pages import _tokens as tokens
 from pages._language import _
 from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._theme import choose_theme
 from pages._words import ago, escape, moment, size
 from studio.data import archives
 from studio.executors import registry, trackers
 from studio.machine import gpus
 from studio.machine.slots import available_cores
-from studio.service import housekeeping
+from studio.service import housekeeping, people, preferences
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
-
-UNKNOWN = "unknown"
+SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_URI")
 MOST_OUTPUTS = 20
 MOST_ENTRIES, FEW_ENTRIES, AUDIT_HEIGHT = 100, 8, 320
 
 acts, home, store = get_acts(), get_home(), get_store()
+is_admin = acts.person.has("admin")
 
 
 @st.cache_data(ttl=60, show_spinner=False)
@@ -39,97 +41,226 @@ def table(rows: Iterable[Mapping[str, object]]) -> None:
     st.html(pictures.table([{name: str(value) for name, value in row.items()} for row in rows]))
 
 
-st.title(_("Settings"), anchor=False)
-if acts.person.address is not None:
-    st.header("You", anchor=False)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{escape(acts.person.address)}, {acts.person.role}", width="content")
-        st.button("Sign out", icon=":material/logout:", key="sign-out", on_click=st.logout)
+# --- what is set here
 
-st.header("This machine", anchor=False)
-with st.container(horizontal=True):
-    st.metric("Processor cores", available_cores(), border=True)
-    st.metric("Free memory", size(psutil.virtual_memory().available), border=True)
-    st.metric("Free disk space", size(shutil.disk_usage(home.root).free), border=True)
-    st.metric("Runs at once", registry.wanted_slots(), border=True, help="Set STUDIO_SLOTS to change this.")
-st.caption(
-    f"{escape(platform.platform())}. With `device: auto` a run uses a GPU where there is one, otherwise the processor."
-)
 
-cards = gpus.found()
-if cards:
-    table(
-        [
-            {
-                "GPU": f"cuda:{number}",
-                "Name": card.name,
-                "Memory": UNKNOWN if card.memory_bytes is None else size(card.memory_bytes),
-                "In use": UNKNOWN if card.used_bytes is None else size(card.used_bytes),
-                "Busy": UNKNOWN if card.percent is None else f"{card.percent:.0f} %",
-            }
-            for number, card in enumerate(cards)
-        ],
-    )
+def general() -> None:
+    """Who one is, and how the pages look."""
+    if acts.person.address is not None:
+        st.header(_("You"), anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{escape(acts.person.address)}, {_(acts.person.role)}", width="content")
+            st.button(_("Sign out"), icon=":material/logout:", key="sign-out", on_click=st.logout)
+    st.header(_("Look"), anchor=False)
+    choose_theme()
+    st.caption(_("Kept in this browser. The language is chosen at the top of every page."))
 
-executor = registry.chosen()
-if executor.nodes:
-    st.header(executor.title, anchor=False)
+
+def set_here(name: str, value: str) -> None:
+    """Keep a setting and say so, or what is wrong with it."""
     with errors_shown():
-        table(executor.nodes())
-        st.caption("Runs are sent to these machines together with their data and models.")
+        preferences.change(acts, name, value)
+        st.session_state["was-set"] = name
+        st.rerun()
 
-tokens.section()
 
-st.header("Experiment trackers", anchor=False)
-with errors_shown():
-    chosen = trackers.wanted()
-    ready = [name for name in trackers.PACKAGES if trackers.is_installed(name)]
-    table(
-        [
-            {
-                "Tracker": title,
-                "Installed": "yes" if name in ready else f"no: pip install {trackers.PACKAGES[name]}",
-                "Enabled": "yes" if name in chosen else "no",
-            }
-            for name, title in trackers.TITLES.items()
-        ],
-    )
-    st.caption("Set `STUDIO_TRACKERS`, for example to `tensorboard, mlflow`, to send the curves of every run there.")
+def given_elsewhere(name: str) -> bool:
+    """Whether it cannot be changed here, with the reason."""
+    if preferences.is_given(name):
+        st.caption(_("Set by {name} in the environment: change it there.", name=f"`{name}`"))
+        return True
+    if not is_admin:
+        st.caption(_("An admin can change this."))
+        return True
+    return False
 
-st.header("Disk", anchor=False)
-st.markdown(f"Everything is kept in `{str(home.root).replace('`', '')}`. Set `STUDIO_HOME` to keep it elsewhere.")
-parts = {
-    "Data sets": "datasets",
-    "Runs and their models": "runs",
-    "Teacher outputs": "teacher-outputs",
-    "Uploads": "uploads",
-}
-table([{"What": what, "Size": size(folder_size(str(home.root / name)))} for what, name in parts.items()])
 
-for outputs in sorted(housekeeping.teacher_outputs(home), key=lambda one: -one.bytes)[:MOST_OUTPUTS]:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{outputs.title}, {size(outputs.bytes)}, read {ago(outputs.used_at)}")
-        if acts.person.has("admin") and st.button("Delete", icon=":material/delete:", key=f"delete-{outputs.name}",
-                                                  help="Made anew when needed."):  # fmt: skip
+def runs() -> None:
+    """How many run at once, where models lie, who is told, where curves go."""
+    at_once()
+    folders()
+    webhook()
+    curves()
+
+
+def saved(name: str) -> None:
+    if st.session_state.get("was-set") == name:
+        st.caption(_("✓ Saved."))
+
+
+def at_once() -> None:
+    name = "STUDIO_SLOTS"
+    st.header(_("Runs at once"), anchor=False)
+    now = registry.wanted_slots()
+    if given_elsewhere(name):
+        st.markdown(f"**{now}**")
+        return
+    with st.form("slots", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        number = st.number_input(_("Runs that train at the same time"), 1, preferences.MOST_SLOTS, now, width=220)
+        if st.form_submit_button(_("Save")):
+            set_here(name, str(number))
+    saved(name)
+    st.caption(_("Each gets its share of the cores. It holds from the next start of the studio on."))
+
+
+def folders() -> None:
+    name = "STUDIO_MODEL_FOLDERS"
+    st.header(_("Folders with models"), anchor=False)
+    now = "\n".join(map(str, people.model_folders()))
+    if given_elsewhere(name):
+        st.code(now or "-", language=None)
+        return
+    with st.form("folders", border=False):
+        text = st.text_area(_("One folder a line"), now, height=100, placeholder="/models")
+        if st.form_submit_button(_("Save")):
+            set_here(name, os.pathsep.join(line.strip() for line in text.splitlines() if line.strip()))
+    saved(name)
+    st.caption(_("Models below them are offered as teachers and students; members may open no others."))
+
+
+def webhook() -> None:
+    name = "STUDIO_WEBHOOK"
+    st.header(_("When a run is over"), anchor=False)
+    if given_elsewhere(name):
+        return
+    with st.form("webhook", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        address = st.text_input(_("Address that is told"), os.environ.get(name, ""), placeholder="https://…")
+        if st.form_submit_button(_("Save")):
+            set_here(name, address)
+    saved(name)
+    st.caption(_("It gets a POST with JSON: the run, how it ended, and the verdict in a sentence."))
+
+
+def curves() -> None:
+    name = "STUDIO_TRACKERS"
+    st.header(_("Experiment trackers"), anchor=False)
+    with errors_shown():
+        chosen = trackers.wanted()
+        missing = [f"{title}: `pip install {trackers.PACKAGES[key]}`" for key, title in trackers.TITLES.items()
+                   if not trackers.is_installed(key)]  # fmt: skip
+        if given_elsewhere(name):
+            st.markdown(", ".join(trackers.TITLES[key] for key in chosen) or _("None"))
+        else:
+            with st.form("trackers", border=False):
+                ready = [key for key in trackers.TITLES if trackers.is_installed(key) or key in chosen]
+                picked = st.pills(_("Curves of every run also go to"), ready, selection_mode="multi", default=chosen,
+                                  format_func=lambda key: trackers.TITLES[key])  # fmt: skip
+                if st.form_submit_button(_("Save")):
+                    set_here(name, ",".join(picked))
+            saved(name)
+        if missing:
+            st.caption(_("Not installed: {list}.", list=", ".join(missing)))
+
+
+def programs() -> None:
+    tokens.section()
+    st.header(_("Secrets"), anchor=False)
+    st.caption(_("They come from the environment alone and are shown nowhere."))
+    table([{_("Variable"): name, _("Set"): _("yes") if os.environ.get(name) else _("no")} for name in SECRETS])
+
+
+# --- what takes space
+
+
+def disk() -> None:
+    """By use, as bars; what can go at a click."""
+    parts = {
+        _("Data sets"): "datasets", _("Runs and their models"): "runs", _("Teacher outputs"): "teacher-outputs",
+        _("Uploads"): "uploads",
+    }  # fmt: skip
+    sizes = {what: folder_size(str(home.root / name)) for what, name in parts.items()}
+    free = shutil.disk_usage(home.root).free
+    st.header(_("{used} used, {free} free", used=size(sum(sizes.values())), free=size(free)), anchor=False)
+    st.html(pictures.amounts({what: (taken, size(taken)) for what, taken in sizes.items()}))
+    st.caption(_("Everything is kept in {folder}. STUDIO_HOME names another place.",
+                 folder=f"`{str(home.root).replace('`', '')}`"))  # fmt: skip
+    with st.container(horizontal=True):
+        st.page_link("data.py", label=_("Delete data sets"), icon=":material/table_rows:", width="content")
+        st.page_link("all_runs.py", label=_("Delete runs"), icon=":material/timeline:", width="content")
+        if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary",
+                                  help=_("Deletes uploads and teacher outputs that had their time.")):  # fmt: skip
             with errors_shown():
-                acts.delete_teacher_outputs(outputs.name)
+                st.session_state["freed"] = acts.tidy()
+                folder_size.clear()
                 st.rerun()
+    if "freed" in st.session_state:
+        st.caption(_("✓ {size} are free again.", size=size(st.session_state.pop("freed"))))
+    teacher_outputs()
 
-if acts.person.has("admin"):
-    st.header("Audit log", anchor=False)
+
+def teacher_outputs() -> None:
+    """Answers of teachers, which are made anew when needed."""
+    found = sorted(housekeeping.teacher_outputs(home), key=lambda one: -one.bytes)
+    if not found:
+        return
+    with st.expander(_("Answers of teachers that are kept: {number}", number=len(found)), key="fold-outputs"):
+        for outputs in found[:MOST_OUTPUTS]:
+            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                told = _("{name} · {size} · read {ago}", name=outputs.name[:8], size=size(outputs.bytes),
+                         ago=ago(outputs.used_at))  # fmt: skip
+                st.markdown(told, width="content")
+                if is_admin and st.button(_("Delete"), key=f"delete-{outputs.name}", type="tertiary",
+                                          help=_("Made anew when needed.")):  # fmt: skip
+                    with errors_shown():
+                        acts.delete_teacher_outputs(outputs.name)
+                        st.rerun()
+
+
+# --- what there is
+
+
+def machine() -> None:
+    with st.container(horizontal=True):
+        st.metric(_("Processor cores"), available_cores(), border=True)
+        st.metric(_("Free memory"), size(psutil.virtual_memory().available), border=True)
+        st.metric(_("Free disk space"), size(shutil.disk_usage(home.root).free), border=True)
+        st.metric(_("GPUs"), len(gpus.names()), border=True)
+    unknown = _("unknown")
+    cards = [
+        {
+            "GPU": f"cuda:{number}",
+            _("Name"): card.name,
+            _("Memory"): unknown if card.memory_bytes is None else size(card.memory_bytes),
+            _("In use"): unknown if card.used_bytes is None else size(card.used_bytes),
+            _("Busy"): unknown if card.percent is None else f"{card.percent:.0f} %",
+        }
+        for number, card in enumerate(gpus.found())
+    ]
+    if cards:
+        table(cards)
+    executor = registry.chosen()
+    if executor.nodes:
+        st.header(executor.title, anchor=False)
+        with errors_shown():
+            table(executor.nodes())
+            st.caption(_("Runs are sent to these machines together with their data and models."))
+    with st.expander(_("Limits and versions"), key="fold-versions"):
+        limits = {
+            _("Files in a ZIP"): f"{archives.MAX_MEMBERS:,}",
+            _("Unpacked size of a ZIP"): size(archives.MAX_UNPACKED_BYTES),
+            _("Upload"): f"{st.get_option('server.maxUploadSize'):,} MB",
+            _("System"): platform.platform(),
+        }
+        versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+        table([{_("What"): what, _("Value"): value} for what, value in (limits | versions).items()])
+
+
+def audit() -> None:
     entries = store.audit(MOST_ENTRIES)
-    st.caption(f"The newest {MOST_ENTRIES} entries; `python -m studio audit` has them all." if entries else "Empty.")
+    st.caption(
+        _("The newest {number} entries; `python -m studio audit` has them all.", number=MOST_ENTRIES)
+        if entries
+        else _("Empty.")
+    )
     with st.container(height=AUDIT_HEIGHT if len(entries) > FEW_ENTRIES else "content"):
-        table([{"When": moment(entry.time), "Who": entry.who, "What": entry.what, "About": entry.about}
+        table([{_("When"): moment(entry.time), _("Who"): entry.who, _("What"): entry.what, _("About"): entry.about}
                for entry in entries])  # fmt: skip
 
-st.header("Limits", anchor=False)
-limits = {
-    "Files in a ZIP": f"{archives.MAX_MEMBERS:,}",
-    "Unpacked size of a ZIP": size(archives.MAX_UNPACKED_BYTES),
-    "Upload": f"{st.get_option('server.maxUploadSize'):,} MB",
-}
-table([{"What": what, "Limit": limit} for what, limit in limits.items()])
 
-st.header("Versions", anchor=False)
-table([{"Package": name, "Version": importlib.metadata.version(name)} for name in PACKAGES])
+st.title(_("Settings"), anchor=False)
+parts = {_("General"): general, _("Runs"): runs, _("Programs"): programs, _("Disk"): disk, _("Machine"): machine}
+if is_admin:
+    parts[_("Audit log")] = audit
+for tab, show in zip(st.tabs(list(parts), key="part", bind="query-params"), parts.values(), strict=True):
+    with tab:
+        show()

@@ -3,7 +3,7 @@
 from studio import files
 from studio.home import Home
 from studio.machine.identity import is_gone
-from studio.service import ownership, people
+from studio.service import ownership, people, preferences
 from studio.service.acts import Acts
 from studio.store.store import Store
 
@@ -11,6 +11,7 @@ from studio.store.store import Store
 def open_home() -> tuple[Home, Store]:
     """The home and its store, in which no run claims to be running after its process was killed."""
     home = Home.from_environment()
+    preferences.apply(home)
     store = Store(home.database)
     files.recover(home.root)
     store.take_back(is_gone, ownership.INTERRUPTED)
