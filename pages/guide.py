@@ -58,7 +58,9 @@ def examples() -> None:
             st.html(pictures.badge(known.words, known.kind))
             st.subheader(_(title), anchor=False)
             names = (("%", _("kept")), ("×", _("smaller")), ("×", _("faster")))
-            numbers = [Number(value, unit, words, "") for value, (unit, words) in zip(values, names, strict=True)]
+            numbers = [
+                Number(value, unit, words, "", words) for value, (unit, words) in zip(values, names, strict=True)
+            ]
             st.html(pictures.numbers(numbers, few=True))
             st.markdown(_(meaning))
             st.markdown(_("**What to do:** {then}", then=_(then)))
