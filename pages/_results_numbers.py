@@ -32,6 +32,8 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
         _("32 rows at a time, median"): ("latency_32_ms", milliseconds),
         _("One row at a time, one thread"): ("one_thread_latency_ms", milliseconds),
         _("32 rows at a time, one thread"): ("one_thread_latency_32_ms", milliseconds),
+        _("One row at a time, ONNX Runtime"): ("onnx_latency_ms", milliseconds),
+        _("32 rows at a time, ONNX Runtime"): ("onnx_latency_32_ms", milliseconds),
     }
     for title, (metric, words) in costs.items():
         known = {name: words(found[role, metric].value) for role, name in names.items() if (role, metric) in found}
@@ -40,6 +42,7 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
     ratios = {
         _("Times as long as the student"): "latency_ratio",
         _("Times as long as the student, one thread"): "one_thread_latency_ratio",
+        _("Times as long as the student, ONNX Runtime"): "onnx_latency_ratio",
     }
     for title, metric in ratios.items():
         known = {name: ratio_words(found[role, metric]) for role, name in names.items() if (role, metric) in found}

@@ -128,7 +128,8 @@ class Evaluation(_Event):
     Metrics: the measures of the task, such as accuracy and f1_macro (shares of 1); parameters, size_bytes, and
     milliseconds of a forward pass: latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and
     latency_32_p95_ms (32 rows); latency_ratio and latency_32_ratio: how many times as long as the student it takes in
-    the same runtime. With `one_thread_` before it: the same on one thread of the processor.
+    the same runtime. With `one_thread_` before it: the same on one thread of the processor; with `onnx_` before it: the
+    same of the model as an ONNX file in float32, where it was timed in torch, too.
 
     Where student and control were trained under several seeds, a number of one of these models names its `seed`; one
     without is the mean over the seeds, and `spread` the standard deviation.

@@ -135,6 +135,7 @@ TINY = {
     "max_length": 16,
     "allow_weak_teacher": True,
     "smoothed_control": "never",
+    "onnx_times": False,
 }
 """Settings of a run that takes a few seconds; what its teacher has learned by then does not matter."""
 

@@ -26,6 +26,7 @@ SMALL = {
     "teacher_epochs": 2,
     "max_length": 16,
     "allow_weak_teacher": True,
+    "onnx_times": False,
     "progress": False,
 }
 

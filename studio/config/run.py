@@ -316,6 +316,14 @@ class RunConfig(BaseModel):
         json_schema_extra={"expert": True},
     )
 
+    onnx_times: bool = Field(
+        True,
+        title="Time in ONNX Runtime",
+        description="At the end all models are timed as ONNX files, too, where they can be written: what another "
+        "runtime makes faster it makes faster for all. Takes some seconds.",
+        json_schema_extra={"expert": True},
+    )
+
     @field_validator("terms", mode="before")
     @classmethod
     def _terms_as_written(cls, value: object) -> object:

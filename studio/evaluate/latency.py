@@ -15,6 +15,7 @@ from studio.tasks import Encoded
 
 WARM_UP, PASSES, FEWEST_PASSES = 5, 45, 5
 BOOTSTRAP = 2_000
+TORCH = "PyTorch"
 CALL_SECONDS = 1.0
 TIMING_SECONDS = 2.5
 """How long the clock runs for one batch size, all models together."""
@@ -62,6 +63,10 @@ def _set_threads(models: Sequence[Model], count: int) -> None:
             model.network.set_threads(count)
 
 
+def in_onnx_runtime(result: Evaluation) -> Evaluation:
+    return result.model_copy(update={"metric": f"onnx_{result.metric}"})
+
+
 def on_one_thread(result: Evaluation) -> Evaluation:
     return result.model_copy(update={"metric": f"one_thread_{result.metric}"})
 
@@ -82,7 +87,7 @@ def _all_rows(roles: dict[TrainedRole, list[tuple[Model, Encoded]]], device: Dev
 
 def runtime(model: Model) -> str:
     """What carries out its forward pass."""
-    return str(getattr(model.network, "runtime", "PyTorch"))
+    return str(getattr(model.network, "runtime", TORCH))
 
 
 def _ratio(role: Role, name: str, taken: Sequence[float], student: Sequence[float], runtime: str) -> Evaluation:

@@ -1,6 +1,5 @@
 """The final evaluation: all models on the test rows, which nothing has read before, and on the clock."""
 
-import contextlib
 import functools
 import itertools
 import tempfile
@@ -20,6 +19,7 @@ from studio.errors import ExportError
 from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
+from studio.models.saving import weights_bytes
 from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits
 
@@ -35,6 +35,9 @@ Statistics = dict[Role, list[np.ndarray]]
 
 Timed = dict[TrainedRole, list[tuple[Model, Encoded]]]
 """The models of each role with the rows as each reads them."""
+
+LARGEST_FILE = 500e6
+"""Larger models are not written as ONNX only to be timed: it takes their memory several times."""
 
 
 Keep = Callable[[Role, str, PositionLogits, Encoded], Iterator[Event]]
@@ -97,7 +100,7 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     alone = {role: members if role == "teacher" else (members[tests.exported],) for role, members in trained.items()}
     yield from _validation(tests, alone, baseline)
     for event in _costs(tests, alone, baseline):
-        found.append(event)
+        found += [event] if isinstance(event, Evaluation) else []
         yield event
     yield from comparisons
     shown = [result for result in found if result.split in ("", "test")]
@@ -233,7 +236,7 @@ def _rare(tests: FinalEvaluation, statistics: Statistics) -> "Rare | None":
 
 def _costs(
     tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]], baseline: "Baseline | None"
-) -> Generator[Evaluation, None, None]:
+) -> Generator[Evaluation | Log, None, None]:
     """Sizes, and the latencies of all roles in turn; the baseline for itself, from the text or image to the answer."""
     from studio.evaluate import latency, metrics
 
@@ -241,8 +244,7 @@ def _costs(
         yield from metrics.sizes(role, members)
     rows = tests.splits["test"]
     encoded = {role: [(model, tests.encode(model, rows)) for model in members] for role, members in trained.items()}
-    with _in_one_runtime(encoded) as alike:
-        yield from latency.latencies(alike, tests.device)
+    yield from _times(tests, encoded)
     if baseline is not None:
         yield Evaluation(role="baseline", split="", metric="parameters", value=baseline.parameters)
         yield Evaluation(role="baseline", split="", metric="size_bytes", value=baseline.size_bytes)
@@ -256,22 +258,36 @@ def _costs(
                 yield from map(latency.on_one_thread, latency.of_calls("baseline", answer, len(rows)))
 
 
-@contextlib.contextmanager
-def _in_one_runtime(roles: Timed) -> Iterator[Timed]:
-    """Where a model is an ONNX file, the others are written as such for a moment, in float32: another program that
-    runs a student does not make the student faster. All as they are where one of them has no such form."""
-    from studio.evaluate.latency import runtime
+def _times(tests: FinalEvaluation, encoded: Timed) -> Generator[Evaluation | Log, None, None]:
+    """All models as they are, then as ONNX files in float32: two models are compared in one runtime alone, for another
+    one makes the same model faster. Where the plan of a run ends with such a file, all are timed as files only."""
+    from studio.evaluate import latency
 
-    pairs = [pair for members in roles.values() for pair in members]
-    if len({runtime(model) for model, _ in pairs}) < 2:
-        yield roles
-        return
+    members = [model for pairs in encoded.values() for model, _ in pairs]
+    in_torch = all(latency.runtime(model) == latency.TORCH for model in members)
+    if in_torch:
+        yield from latency.latencies(encoded, tests.device)
+        if not tests.config.onnx_times:
+            return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            alike = _as_files(roles, Path(folder))
-        except ExportError:
-            alike = roles
-        yield alike
+            if in_torch:
+                _require_worth(tests.device, members)
+            alike = _as_files(encoded, Path(folder))
+        except ExportError as error:
+            yield from () if in_torch else latency.latencies(encoded, tests.device)
+            yield Log(message=f"The models are not timed in ONNX Runtime. {error.message}")
+            return
+        found = latency.latencies(alike, tests.device)
+        yield from map(latency.in_onnx_runtime, found) if in_torch else found
+
+
+def _require_worth(device: Device, models: Sequence[Model]) -> None:
+    """Raise `ExportError` where ONNX files would be written only to be timed, and that is not worth it."""
+    if device.torch_device.type != "cpu":
+        raise ExportError("They ran on another device than the processor.", "")
+    if max((weights_bytes(model.folder) for model in models if model.folder), default=0) > LARGEST_FILE:
+        raise ExportError(f"One is larger than {LARGEST_FILE / 1e6:.0f} MB.", "")
 
 
 def _as_files(roles: Timed, folder: Path) -> Timed:

@@ -242,10 +242,11 @@ def _speed_lines(evaluations: Sequence[Evaluation]) -> list[str]:
     for kind, models in speed(evaluations).items():
         for role, timed in models.items():
             ratio = timed["times_the_student"]
+            cores = kind.partition("_in_")[0].replace("_", " ")
             slower = f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio else ""
             of_32 = "" if timed["latency_32_ms"] is None else f"{timed['latency_32_ms']:.2f}"
             rows.append(
-                f"| {role} | {kind.replace('_', ' ')} | {timed['threads'] or ''} | {timed['runtime']} | "
+                f"| {role} | {cores} | {timed['threads'] or ''} | {timed['runtime']} | "
                 f"{timed['latency_ms']:.2f} | {of_32} | {slower} |"
             )
     if not rows:
@@ -254,7 +255,8 @@ def _speed_lines(evaluations: Sequence[Evaluation]) -> list[str]:
     return [
         "## Speed",
         "",
-        f"Medians on {', '.join(map(harmless.in_markdown, devices)) or 'the machine of the run'}, all models in turn. "
+        f"Medians on {', '.join(map(harmless.in_markdown, devices)) or 'the machine of the run'}, all models in turn, "
+        "in each runtime for itself; a model is compared with the student in the same one. "
         "The control is the same network as the student: how far its ratio is from 1 tells how exact these times are.",
         "",
         "| model | cores | threads | runtime | ms, one row | ms, 32 rows | times the student (95 % interval) |",

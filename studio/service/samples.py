@@ -30,6 +30,7 @@ LABELLED: dict[Demo, int] = {"text": 60, "images": 100}
 TEST_SHARE, VALIDATION_SHARE = 0.35, 0.15
 FOLDER = program_folder() / "assets" / "demo"
 MESSAGES = FOLDER / "support_messages.csv"
+MORE_MESSAGES = FOLDER / "unlabelled_messages.csv"
 INTENTS = ("account_access", "cancel_order", "damaged_or_wrong_item", "payment_failed")
 """Of nine those that people keep apart by what they write."""
 
@@ -44,16 +45,20 @@ SETTINGS: dict[Demo, dict[str, Any]] = {
         "student": "builtin/fasttext-tiny",
         "temperature": 2.0,
         "alpha": 0.9,
-        "epochs": 150,
+        "augment": ["cutmix"],
+        "views": 16,
+        "epochs": 110,
         "learning_rate": 1e-2,
         "max_length": 64,
     },
     "images": {
         "teacher": f"folder:{TEACHERS['images']}",
-        "student": "builtin/cnn-tiny",
+        "student": "builtin/mlp-48",
         "temperature": 4.0,
         "alpha": 0.9,
-        "epochs": 40,
+        "augment": ["crop"],
+        "views": 16,
+        "epochs": 120,
         "learning_rate": 5e-3,
     },
 }
@@ -83,8 +88,15 @@ def rows_of(demo: Demo, labelled: int | None) -> tuple[Upload, Columns]:
     if demo == "text":
         table = uploads.read(MESSAGES, header=True).table
         table = table[table["intent"].isin(INTENTS)].reset_index(drop=True)
-        return Upload("table", _few_labels(table, "intent", labelled)), Columns("text", "intent", "split")
+        table = _few_labels(table, "intent", labelled)
+        return Upload("table", table if labelled is None else _with_more(table)), Columns("text", "intent", "split")
     return Upload("images", _few_labels(_digits(), "label", labelled)), Columns("image", "label", "split")
+
+
+def _with_more(table: pd.DataFrame) -> pd.DataFrame:
+    """With messages that nobody labelled, for training: what the teacher says of them the student learns, too."""
+    more = uploads.read(MORE_MESSAGES, header=True).table.assign(intent="", split="train")
+    return pd.concat([table, more], ignore_index=True)
 
 
 def _digits() -> pd.DataFrame:

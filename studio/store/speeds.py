@@ -8,21 +8,28 @@ from studio.events import Evaluation
 Found = dict[tuple[str, str], Evaluation]
 """What was measured, by role and measure."""
 
-KINDS = {"all_cores": "", "one_thread": "one_thread_"}
+KINDS = {
+    "all_cores": "",
+    "one_thread": "one_thread_",
+    "all_cores_in_onnx_runtime": "onnx_",
+    "one_thread_in_onnx_runtime": "onnx_one_thread_",
+}
 """What stands before the name of the measure."""
 
 
 def speed(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """Milliseconds of each model, and how many times as long as the student it takes, with all cores and on one thread;
-    where there is one core both are the same."""
+    """Milliseconds of each model, and how many times as long as the student it takes, with all cores and on one thread,
+    as it is and as an ONNX file; where there is one core both are the same."""
     found: Found = {(one.role, one.metric): one for one in evaluations}
     told: dict[str, Any] = {}
     for kind, before in KINDS.items():
         timed = {role: one for (role, metric), one in found.items() if metric == f"{before}latency_ms"}
         if timed:
             told[kind] = {role: _of_role(found, role, before) for role in timed}
-    if "all_cores" in told and all(one["threads"] == 1 for one in told["all_cores"].values()):
-        told.setdefault("one_thread", told["all_cores"])
+    for after in ("", "_in_onnx_runtime"):
+        all_cores = told.get(f"all_cores{after}")
+        if all_cores and all(one["threads"] == 1 for one in all_cores.values()):
+            told.setdefault(f"one_thread{after}", all_cores)
     return told
 
 

@@ -17,7 +17,7 @@ SHIFT = 12
 """An image moves by at most its side divided by this: 2 pixels of 28, as in Hinton, Vinyals & Dean (2015)."""
 
 MIXED = 0.5
-"""Share of the images that are mixed with another one."""
+"""Share of the rows that are mixed with another one."""
 
 AT_ONCE = 2**24
 """Pixels that are changed at a time."""
@@ -38,7 +38,7 @@ class Changes:
     _texts: dict[int, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def without_mixing(self) -> "Changes":
-        """For a control: a mixed image has no label, and nobody to tell it one."""
+        """For a control: what is mixed has no label, and nobody to tell it one."""
         kept = tuple(name for name in self.names if name not in ("mixup", "cutmix"))
         return Changes(kept, self.neighbours, self.masked, self._texts)
 
@@ -63,6 +63,28 @@ def change_texts(texts: Sequence[str], changes: Changes, seed: int) -> list[str]
     if "word_dropout" in changes.names:
         words = [_thinned(text, generator) for text in words]
     return [" ".join(kept) or text for kept, text in zip(words, texts, strict=True)]
+
+
+def join_texts(texts: Sequence[str], seed: int) -> tuple[list[str], Tensor]:
+    """The texts, about half of them as the beginning of one with the end of another, and (rows,) which those are.
+
+    As CutMix does with images (Yun et al., 2019); of a text without spaces a part is some of its signs.
+    """
+    generator = random.Random(seed)  # noqa: S311  it mixes texts, it keeps no secret
+    is_mixed = [generator.random() < MIXED for _ in texts]
+    found = [
+        _joined(text, generator.choice(texts), generator) or text if mixed else text
+        for text, mixed in zip(texts, is_mixed, strict=True)
+    ]
+    return found, torch.tensor(is_mixed)
+
+
+def _joined(first: str, second: str, generator: random.Random) -> str:
+    """The beginning of a text and the end of another, cut between words; without spaces, between signs."""
+    space = " " if " " in first.strip() else ""
+    beginning, end = (text.split() if space else list(text) for text in (first, second))
+    kept = beginning[: generator.randrange(len(beginning) + 1)], end[generator.randrange(len(end) + 1) :]
+    return space.join(kept[0] + kept[1])
 
 
 def change_images(pixels: Tensor, changes: Changes, seed: int) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,7 @@ _MLP: dict[str, dict[str, Any]] = {
     "mlp-1200": {"hidden_sizes": [1200, 1200], "dropout": 0.25},
     "mlp-800": {"hidden_sizes": [800, 800]},
     "mlp-64": {"hidden_sizes": [64]},
+    "mlp-48": {"hidden_sizes": [48]},
     "mlp-16": {"hidden_sizes": [16]},
 }
 

@@ -1,5 +1,6 @@
 """Texts as tensors: tokenized once, padded batch by batch; and the built-in architectures for them."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerFast
 
+from studio.config.run import UNLABELLED
 from studio.tasks import augment
 from studio.tasks.architectures import FastTextConfig
 from studio.tasks.positions import OnePositionPerRow
@@ -105,10 +107,15 @@ def encode(rows: Dataset, processor: Any, model_config: Any, max_length: int, la
 def changed(
     rows: Dataset, plain: EncodedText, model: Any, max_length: int, changes: augment.Changes, seed: int
 ) -> EncodedText:
-    """The texts with other words, read as `plain` was; of a pair the first one is changed."""
+    """The texts with other words, read as `plain` was; of a pair the first one is changed. One that was joined with
+    another has no label."""
     pairs = rows["text_pair"][:] if "text_pair" in rows.column_names else None
-    texts = changes.texts(rows["text"][:], seed)
-    return _encode(texts, pairs, plain.labels, model.processor, model.network.config, max_length)
+    texts, labels = changes.texts(rows["text"][:], seed), plain.labels
+    if "cutmix" in changes.names:
+        texts, mixed = augment.join_texts(texts, seed)
+        labels = labels.clone()
+        labels[mixed] = math.nan if labels.ndim == 1 and labels.is_floating_point() else UNLABELLED
+    return _encode(texts, pairs, labels, model.processor, model.network.config, max_length)
 
 
 def _encode(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from studio.tasks.augment import Changes
     from studio.tasks.encoded import Encoded
 
-BUILTINS = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64", "mlp-16")
+BUILTINS = ("cnn-large", "cnn-small", "cnn-tiny", "mlp-1200", "mlp-800", "mlp-64", "mlp-48", "mlp-16")
 
 
 class ImageInputs:

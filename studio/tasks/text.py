@@ -28,6 +28,7 @@ CHANGES: Mapping[str, str] = {
     "word_dropout": "Leave out some words",
     "word_replacement": "Words that the teacher takes for similar",
     "masked_word": "Words that a masked language model fills in",
+    "cutmix": "Join the beginning of one text with the end of another",
 }
 NAMES = ("text", "sentence", "message", "review", "content", "question", "utterance", "body", "text_a", "title")
 PAIR_NAMES = (

@@ -7,10 +7,12 @@ python -m tests.bench.coverage --json
 import argparse
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from studio import tasks
 from studio.evaluate import intervals, over_seeds
 from studio.tasks import scores
 
@@ -24,6 +26,9 @@ WORLDS: dict[str, tuple[Sequence[float], Sequence[float]]] = {
     "twenty classes": ([0.05] * 20, [0.8] * 20),
 }
 """The share of each class, and the share of its rows that a model finds."""
+
+OF_SEEDS = ("two even classes, 97 %", "9:1", "five skewed classes")
+"""The worlds of which several seeds are simulated, too."""
 
 ROWS = (50, 200, 1000)
 
@@ -73,6 +78,38 @@ def coverage_of_seeds(seeds: int, rows: int, spread: float, repeats: int, seed: 
     return {name: held / repeats for name, held in found.items()}
 
 
+def coverage_of_f1(world: str, seeds: int, rows: int, spread: float, repeats: int, seed: int = 0) -> dict[str, Any]:
+    """How many of so many test sets get an interval, and the share of those whose interval of the macro F1's mean over
+    seeds holds the true mean.
+
+    A row is right as in `coverage_of_seeds`; wrong answers go evenly to the other classes.
+    """
+    shares, found = map(np.array, WORLDS[world])
+    random, classes, held = np.random.default_rng(seed), len(shares), []
+    levels = stats.norm.ppf(found) * (1 + spread**2) ** 0.5
+    truth = _mean_f1(shares, levels, spread)
+    measure = tasks.get("text-classification").targets.measure
+    for _ in range(repeats):
+        true = random.choice(classes, rows, p=shares)
+        right = levels[true] + random.normal(size=rows) * ROW_SHARE**0.5 > -(
+            random.normal(size=(seeds, 1)) * spread + random.normal(size=(seeds, rows)) * (1 - ROW_SHARE) ** 0.5
+        )
+        answers = np.where(right, true, (true + random.integers(1, classes, (seeds, rows))) % classes)
+        if np.bincount(true, minlength=classes).min() >= intervals.FEWEST_OF_A_CLASS:
+            models = [np.stack([true, one], axis=1) for one in answers]
+            values = [measure(one)["f1_macro"] for one in models]
+            mean = over_seeds.of_draws(values, over_seeds.drawn(models, measure, "f1_macro"))
+            held.append(mean.low <= truth <= mean.high)
+    return {"with_interval": len(held), "held": float(np.mean(held)) if held else None}
+
+
+def _mean_f1(shares: np.ndarray, levels: np.ndarray, spread: float) -> float:
+    """The true macro F1, averaged over seeds (Gauss and Hermite's quadrature)."""
+    places, weights = np.polynomial.hermite_e.hermegauss(31)
+    values = [float(scores.f1_macro(cells(shares, stats.norm.cdf(levels + spread * place)))) for place in places]
+    return float(np.average(values, weights=weights))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=1000)
@@ -92,6 +129,13 @@ def main() -> None:
                 found.append({"seeds": seeds, "rows": rows, "spread": spread, "test_sets": asked.repeats, **told})
                 if not asked.json:
                     print(f"{seeds} seeds, {rows} rows, spread {spread}: {told}")
+    for world in OF_SEEDS:
+        for seeds in (3, 5):
+            for spread in (0.0, 0.1):
+                told = coverage_of_f1(world, seeds, 200, spread, asked.repeats // 5)
+                found.append({"world": world, "seeds": seeds, "rows": 200, "spread": spread, **told})
+                if not asked.json:
+                    print(f"macro F1, {world}, {seeds} seeds, 200 rows, spread {spread}: {told}")
     if asked.json:
         print(json.dumps(found))
 

@@ -1,4 +1,5 @@
-"""What the demos reach over several seeds. `python -m tests.bench.demos [SEEDS] [--json]`; prints, asserts nothing."""
+"""What the demos reach over several seeds. `python -m tests.bench.demos [SEEDS] [text] [images] [--json]`; prints,
+asserts nothing."""
 
 import json
 import statistics
@@ -16,12 +17,12 @@ from studio.service.runtime import new_owner
 from studio.store.store import Store
 
 
-def main(seeds: int, as_json: bool) -> None:
+def main(seeds: int, demos: list[samples.Demo], as_json: bool) -> None:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         store = Store(home.database)
-        for demo in samples.NAMES:
+        for demo in demos:
             found[demo] = measure(home, store, demo, seeds)
     if as_json:
         print(json.dumps(found, indent=2))
@@ -58,6 +59,7 @@ def measure(home: Home, store: Store, demo: samples.Demo, seeds: int) -> dict[st
         "kept": mean("student", "accuracy") / mean("teacher", "accuracy"),
         "smaller": ratio("size_bytes"),
         "faster": ratio("latency_ms"),
+        "faster_in_onnx_runtime": ratio("onnx_latency_ms"),
         "better": outcomes.count("better"),
         "runs": seeds,
         "accuracy": mean("student", "accuracy"),
@@ -72,4 +74,5 @@ def measure(home: Home, store: Store, demo: samples.Demo, seeds: int) -> dict[st
 
 if __name__ == "__main__":
     numbers = [int(word) for word in sys.argv[1:] if word.isdecimal()]
-    main(numbers[0] if numbers else 5, "--json" in sys.argv)
+    main(numbers[0] if numbers else 5, [demo for demo in samples.NAMES if demo in sys.argv] or list(samples.NAMES),
+         "--json" in sys.argv)  # fmt: skip

@@ -27,6 +27,7 @@ from studio.models.model import Model, Problem
 from studio.models.opening import build, load, open_folder
 from studio.models.saving import save
 from studio.pipeline import distill as trainer
+from studio.pipeline import final_evaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import distillation
 from studio.tasks import encoded_text
@@ -562,6 +563,33 @@ def test_a_run_that_prunes_says_so_and_its_control_is_pruned_alike(home, saved):
     }
     assert size["student"] == size["control"]
     assert any(isinstance(event, events.Log) and "Prune 50 % of neurons" in event.message for event in said)
+
+
+def test_models_are_timed_in_torch_and_as_onnx_files_and_compared_in_each_for_itself(home, saved_digits):
+    names = {"teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "epochs": 1, "teacher_epochs": 1}
+    said = run(home, saved_digits, **names, onnx_times=True)
+    timed = {
+        (event.role, event.metric): event
+        for event in said
+        if isinstance(event, events.Evaluation) and "latency" in event.metric
+    }
+    for role in ("teacher", "control"):
+        assert timed[role, "latency_ratio"].runtime == "PyTorch"
+        ratio = timed[role, "onnx_latency_ratio"]
+        assert ratio.runtime == "ONNX Runtime"
+        assert ratio.low <= ratio.value <= ratio.high
+    assert timed["student", "onnx_latency_32_ms"].runtime == "ONNX Runtime"
+
+
+def test_a_model_that_is_too_large_to_be_written_only_for_its_times_is_timed_in_torch_and_it_is_said(
+    home, saved_digits, monkeypatch
+):
+    monkeypatch.setattr(final_evaluation, "LARGEST_FILE", 1)
+    names = {"teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "epochs": 1, "teacher_epochs": 1}
+    said = run(home, saved_digits, **names, onnx_times=True)
+    assert any(isinstance(event, events.Log) and "not timed in ONNX Runtime" in event.message for event in said)
+    metrics = {event.metric for event in said if isinstance(event, events.Evaluation)}
+    assert "latency_ms" in metrics and "onnx_latency_ms" not in metrics
 
 
 def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(home, saved):

@@ -47,7 +47,7 @@ def weights(home, role: str, run_id: int = 1):
 
 
 IMAGES = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "epochs": 1, "teacher_epochs": 1,
-          "allow_weak_teacher": True}  # fmt: skip
+          "allow_weak_teacher": True, "onnx_times": False}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "text" in method.modality])

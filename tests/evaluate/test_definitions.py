@@ -186,5 +186,6 @@ def test_a_speed_is_told_with_threads_and_runtime_for_all_cores_and_one_thread()
     told = speed(several)
     assert (told["all_cores"]["teacher"]["threads"], told["one_thread"]["student"]["latency_ms"]) == (4, 3.0)
     assert told["all_cores"]["teacher"]["times_the_student"] == {"value": 2.0, "low": 1.9, "high": 2.1}
-    alone = speed([timed("student", "latency_ms", 1.0, 1)])
+    alone = speed([timed("student", "latency_ms", 1.0, 1), timed("student", "onnx_latency_ms", 0.5, 1)])
     assert alone["one_thread"] == alone["all_cores"]
+    assert alone["one_thread_in_onnx_runtime"]["student"]["latency_ms"] == 0.5

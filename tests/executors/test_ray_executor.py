@@ -188,6 +188,7 @@ TWO = {
     "epochs": 200,
     "batch_size": 20,
     "precision": "float32",
+    "onnx_times": False,
 }
 
 

@@ -29,6 +29,39 @@ def test_word_dropout_leaves_out_about_a_tenth_and_never_all():
     assert all(set(new.split()) <= set(old.split()) for new, old in zip(changed, TEXTS, strict=False))
 
 
+def test_about_half_of_the_texts_are_joined_between_words_and_the_others_stay_as_they_are():
+    joined, mixed = augment.join_texts(TEXTS, 1)
+    assert 70 < mixed.sum() < 130
+    assert all((new == old) or mixed[row] for row, (new, old) in enumerate(zip(joined, TEXTS, strict=True)))
+    assert sum(new not in TEXTS for new in joined) > 60
+    assert {word for text in joined for word in text.split()} <= {word for text in TEXTS for word in text.split()}
+    assert (joined, mixed.tolist()) == ((again := augment.join_texts(TEXTS, 1))[0], again[1].tolist())
+
+
+def test_texts_without_spaces_are_joined_and_none_is_empty():
+    joined, _ = augment.join_texts(["很好的酒店", "房间太小", "", "好"] * 50, 2)
+    assert any(new not in ("很好的酒店", "房间太小", "", "好") for new in joined)
+    assert all(new or not old for new, old in zip(joined, ["很好的酒店", "房间太小", "", "好"] * 50, strict=True))
+
+
+@pytest.mark.parametrize("labels", [torch.arange(200) % 3, torch.rand(200), torch.ones(200, 2)])
+def test_a_joined_text_has_no_label(labels):
+    from types import SimpleNamespace
+
+    from datasets import Dataset
+
+    rows = Dataset.from_dict({"text": TEXTS})
+    tokenizer = encoded_text._learn_tokenizer(rows, 32, 300)
+    model = SimpleNamespace(processor=tokenizer, network=SimpleNamespace(config=None))
+    plain = encoded_text.encode(rows, tokenizer, None, 32, labels)
+    changed = encoded_text.changed(rows, plain, model, 32, Changes(("cutmix",)), 1)
+    _, mixed = augment.join_texts(TEXTS, 1)
+    assert torch.equal(changed.labels[~mixed], labels[~mixed])
+    unknown = changed.labels[mixed]
+    assert bool((unknown.isnan() if labels.ndim == 1 and labels.is_floating_point() else unknown == -1).all())
+    assert torch.equal(plain.labels, labels)
+
+
 def test_about_a_seventh_of_the_words_is_replaced():
     def shout(texts, places, generator):
         return [[words[place].upper() for place in chosen] for words, chosen in zip(texts, places, strict=True)]
