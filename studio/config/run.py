@@ -145,6 +145,15 @@ class RunConfig(BaseModel):
         "as one. Empty: as many as hold 99.9 % of its answer; as many as the vocabulary has: all.",
         json_schema_extra={"unit": "tokens", "expert": True},
     )
+    own_texts: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Share of own texts",
+        description="Language models: how much of what the student learns from it writes itself, answered by its "
+        "teacher as it goes (on-policy). It then meets its own mistakes, and takes several times as long.",
+        json_schema_extra={"step": 0.1, "expert": True},
+    )
     weight_decay: float = Field(
         0.01,
         ge=0,

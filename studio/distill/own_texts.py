@@ -2,17 +2,20 @@
 (GKD, Agarwal et al., 2024). It meets its own mistakes, which texts of others never hold.
 
 A round is a few batches: rows drawn from the data, some of them written on by the student as it is then. What was
-written is kept until the next round, so that a fit that is taken up goes on with it.
+written is kept while the fit lasts, so that one that is taken up goes on with it. Its own texts are no labels: of them
+the student learns what the teacher says, and nothing else.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from studio import files
+from studio.config.run import UNLABELLED
 from studio.distill import top_answers
 from studio.distill.top_answers import How, TopAnswers
 from studio.distill.transfer_set import View
@@ -36,7 +39,7 @@ WRITTEN_AT_ONCE = 64
 class OwnTexts:
     """What an epoch of such a fit sees: `rows` rows, of which `share` are written by the student.
 
-    `how` says how answers are kept; None: whole. `file` holds what was written last.
+    `how` says how answers are kept; None: whole. `folder` holds what was written, round by round.
     """
 
     plain: View
@@ -47,7 +50,7 @@ class OwnTexts:
     seed: int
     device: Device
     how: How | None
-    file: Path | None = None
+    folder: Path | None = None
 
     def view(self, number: int) -> View:
         """The round of that number. Other rows each time; the same seed draws the same."""
@@ -65,18 +68,16 @@ class OwnTexts:
 
     def _written(self, rows: EncodedTokens, number: int) -> EncodedTokens:
         """These rows as the student goes on with them, from the file where they were written before."""
-        if self.file is not None and self.file.is_file():
-            known = load_file(self.file)
-            if int(known["round"]) == number:
-                lengths = known["lengths"].tolist()
-                return _told(known["tokens"].split(lengths), known["given"].tolist(), rows)
+        file = None if self.folder is None else self.folder / f"round-{number}.safetensors"
+        if file is not None and file.is_file():
+            known = load_file(file)
+            return _told(known["tokens"].split(known["lengths"].tolist()), known["given"].tolist(), rows)
         texts, given = self._write(rows, number)
-        if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            part = self.file.with_suffix(".part")
-            save_file({"round": torch.tensor(number), "tokens": torch.cat(texts), "given": torch.tensor(given),
-                       "lengths": torch.tensor([len(text) for text in texts])}, part)  # fmt: skip
-            part.replace(self.file)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lengths = torch.tensor([len(text) for text in texts])
+            with files.whole_file(file) as part:
+                save_file({"tokens": torch.cat(texts), "given": torch.tensor(given), "lengths": lengths}, part)
         return _told(texts, given, rows)
 
     def _write(self, rows: EncodedTokens, number: int) -> tuple[list[Tensor], list[int]]:
@@ -130,5 +131,6 @@ def _until(text: Tensor, given: int, end: int | None) -> Tensor:
 
 
 def _told(texts: Sequence[Tensor], given: Sequence[int], like: EncodedTokens) -> EncodedTokens:
-    """Texts as rows in which what was written counts."""
-    return encoded_tokens.of_tokens(texts, given, like.padding)
+    """Texts as rows in which what was written counts, and is no label."""
+    found = encoded_tokens.of_tokens(texts, given, like.padding)
+    return replace(found, labels=torch.full_like(found.labels, UNLABELLED))

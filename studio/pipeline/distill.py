@@ -21,9 +21,10 @@ from torch import Tensor
 from studio.config import plan
 from studio.config.plan import Quantize, RoundWhileLearning
 from studio.config.run import RunConfig
-from studio.distill import objective, smoothing, transfer_set, tuning
+from studio.distill import objective, own_texts, smoothing, transfer_set, tuning
 from studio.distill.fit import fit
 from studio.distill.objective import Objective
+from studio.distill.own_texts import OwnTexts
 from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.top_answers import TopAnswers
 from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
@@ -115,7 +116,9 @@ def _recorded(state: RunState) -> tuple[PositionLogits, Encoded] | None:
     """What teachers said of the new training rows as they are, where it was recorded."""
     if state.transfer is None or state.outputs is None or len(state.teachers) != 1:
         return None
-    rows, answers = state.transfer.part(state.teachers[0], 0, 0), state.outputs.logits[0]
+    if state.context.problem.task.kind == "token":  # answers over a vocabulary are on disk already, as they were kept
+        return None
+    rows, answers = state.transfer.part(state.teachers[0], 0, 0), _whole(state.outputs.logits[0])
     offsets = rows.offsets.cpu()
     return PositionLogits.arranged(answers.values[: int(offsets[-1])], offsets), rows
 
@@ -386,6 +389,9 @@ def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable
     context = state.context
     if stage.rows == "recorded":
         transfer, outputs, views = _transfer(state), _outputs(state), stage.views or 1
+        if context.config.own_texts and stage.objective == "distillation":
+            rounds = _own_texts(state, stage, model)
+            return torch.arange(rounds.rows), rounds.view
         every = torch.arange(len(transfer.whole(model)))
         return every, lambda epoch: outputs.view(transfer, model, epoch % views)
     own = stage.kind == "teach"  # a teacher has changes of its own
@@ -399,6 +405,22 @@ def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable
         return View(inputs, softness(inputs) if softness else None)
 
     return transfer_set.labelled(rows.whole(model), rows.task), view
+
+
+def _own_texts(state: RunState, stage: Stage, model: Model) -> OwnTexts:
+    """What a student learns from where it writes a share of it itself."""
+    context, config = state.context, state.context.config
+    return OwnTexts(
+        plain=_outputs(state).view(_transfer(state), model, 0),
+        student=model,
+        teacher=state.teachers[0],
+        share=config.own_texts,
+        rows=own_texts.BATCHES * config.batch_size,
+        seed=config.seed + stage.seed,
+        device=context.device,
+        how=recorded.how(config, context.problem.task),
+        folder=context.home.checkpoints(context.run_id) / f"{stage.phase}-own-texts",
+    )
 
 
 def _softness(state: RunState, model: Model) -> Callable[[Encoded], PositionLogits]:

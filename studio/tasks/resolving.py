@@ -16,6 +16,7 @@ def resolved(config: RunConfig, task: Task, classes: int) -> RunConfig:
     _check_losses(full, task, classes)
     _check_builtins(full, task)
     _check_steps(full, task)
+    _check_own_texts(full, task)
     wrong = [name for name in full.augment + full.teacher_augment if name not in task.changes]
     if wrong:
         there = f"Choose among {', '.join(task.changes)}." if task.changes else "Leave it out."
@@ -42,6 +43,18 @@ def _check_steps(config: RunConfig, task: Task) -> None:
         raise ConfigError(
             f"A language model cannot be made smaller by {wrong} yet.",
             "Leave plan and prune_ratio out, and choose a smaller student, such as `teacher/2-layers`.",
+        )
+
+
+def _check_own_texts(config: RunConfig, task: Task) -> None:
+    if not config.own_texts:
+        return
+    if task.kind != "token":
+        raise ConfigError(f"own_texts is for models that write, and the task is {task.name}.", "Leave it out.")
+    if config.auto or config.devices > 1:
+        other = "auto" if config.auto else "devices"
+        raise ConfigError(
+            f"own_texts does not go together with {other} yet.", f"Leave out one of own_texts and {other}."
         )
 
 

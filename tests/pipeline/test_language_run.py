@@ -1,0 +1,105 @@
+"""A whole run of a language model: taught, recorded, distilled with own texts, tested, kept, tried, exported."""
+
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from studio import events
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
+from studio.errors import ModelError
+from studio.kept import answers
+from studio.pipeline import recorded
+from studio.pipeline.distill import distill
+from studio.pipeline.job import Job
+from studio.pipeline.predict import open_role
+from studio.service import library
+from studio.tasks import language
+from tests.conftest import TINY
+
+WORDS = ("cat", "dog", "sun", "sea", "tree")
+SETTINGS = {
+    **TINY, "teacher": "builtin/gpt-small", "student": "builtin/gpt-tiny", "epochs": 1, "teacher_epochs": 1,
+    "max_length": 24, "temperature": 1, "own_texts": 0.3, "batch_size": 8,
+}  # fmt: skip
+
+
+@pytest.fixture
+def job(home, store):
+    texts = [f"The {WORDS[row % 5]} saw the {WORDS[row // 5 % 5]} {row} times." for row in range(60)]
+    columns = Columns("text", None)
+    rows = clean(Upload("table", pd.DataFrame({"text": texts}, dtype=object)), columns, "language-model")
+    saved = library.save(store, home, "stories", rows, columns)
+    config = parse_config({"dataset": "stories", "task": "language-model", **SETTINGS})
+    return Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)
+
+
+def test_from_texts_to_a_model_that_writes(job, home):
+    said = list(distill(job))
+    (verdict,) = (one for one in said if isinstance(one, events.Verdict))
+    assert "bits for a byte of text" in verdict.sentence
+    assert "of the time" in verdict.sentence
+    found = {(one.role, one.metric): one for one in said if isinstance(one, events.Evaluation)}
+    for role in ("teacher", "student", "control"):
+        assert -12 < found[role, "bits_per_byte"].value < 0
+        assert found[role, "bits_per_byte"].low <= found[role, "bits_per_byte"].value
+    assert found["teacher", "agreement"].value == 1
+    assert 0 <= found["student", "agreement"].value <= 1
+    told = " ".join(one.message for one in said if isinstance(one, events.Log))
+    assert "bytes a position" in told
+    assert "no baseline" in told
+    kept = answers.opened(home, 1, "student")
+    assert len(kept) == found["student", "bits_per_byte"].n == 12
+    student = open_role(job.config, 1, "student", home, [], False)
+    first, second = student.predict(["The cat", "The cat"])
+    assert first == second
+    assert set(first) == {"text"}
+    network = AutoModelForCausalLM.from_pretrained(home.model(1, "student"), use_safetensors=True)
+    tokenizer = AutoTokenizer.from_pretrained(home.model(1, "student"))
+    ids = torch.tensor([tokenizer("The cat saw the sun.")["input_ids"]])
+    torch.testing.assert_close(
+        network(ids).logits, student.models[0].network(ids.to(student.device.torch_device)).logits
+    )
+
+
+def test_answers_that_are_not_what_the_teacher_says_now_stop_the_run(job, monkeypatch):
+    live = recorded._live
+
+    def another(*given):
+        kept = live(*given)
+        return kept._replace(tokens=(kept.tokens + 1) % 258)
+
+    monkeypatch.setattr(recorded, "_live", another)
+    with pytest.raises(ModelError, match="differs from what was recorded"):
+        list(distill(job))
+
+
+def test_models_that_cut_texts_otherwise_are_refused(job, home, tmp_path):
+    from studio.models import saving
+    from studio.models.model import Problem
+    from studio.models.opening import build
+
+    task = language.TASK
+    other = build("gpt-tiny", Problem(task.name, [], task.unlabelled(["abc " * 40]), 24))
+    other.processor.add_tokens(["cat"])
+    saving.save(other, tmp_path / "other")
+    config = job.config.model_copy(update={"student": f"folder:{tmp_path / 'other'}"})
+    with pytest.raises(ModelError, match="different tokens"):
+        list(distill(job.model_copy(update={"config": config})))
+
+
+def test_the_snippet_of_the_card_runs(job, home, tmp_path, monkeypatch, capsys):
+    from studio.models import saving
+    from studio.models.model import Problem
+    from studio.models.opening import build
+
+    task = language.TASK
+    saving.save(
+        build("gpt-tiny", Problem(task.name, [], task.unlabelled(["Once upon a time"]), 24)), tmp_path / "model"
+    )
+    monkeypatch.chdir(tmp_path / "model")
+    exec(compile("\n".join(task.usage("torch", 24)), "snippet", "exec"), {})
+    assert capsys.readouterr().out.startswith("Once upon a time")
