@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
-from pages._language import N_, _
+from pages._language import N_, _, retell
 from pages._words import measured
 from studio import harmless, tasks
 from studio.config.methods import LOSSES
@@ -302,7 +302,7 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
                 "thickness": 1,
             },
             name=_(role.capitalize()),
-            text=harmless.in_charts([result.title for result in shown]),
+            text=harmless.in_charts([retell(result.title) for result in shown]),
             mode="lines+markers",
             marker={"size": 9},
             line={"color": COLOURS[role], "dash": "dot"},

@@ -6,7 +6,7 @@ from tempfile import mkdtemp
 import streamlit as st
 
 from pages import _pictures as pictures
-from pages._language import _
+from pages._language import _, retell
 from pages._scores import milliseconds
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._words import escape, percent, size
@@ -63,7 +63,7 @@ def _show_forms(conversion: Conversion) -> None:
     for form in conversion.forms:
         if form.left_out:
             told = _("The {form} file is left out.", form=form.name)
-            st.warning(f"{told} {escape(form.left_out)}", icon=":material/warning:")
+            st.warning(f"{told} {escape(retell(form.left_out))}", icon=":material/warning:")
     rows, threads = conversion.forms[0].rows, conversion.threads
     st.caption(_("Compared on {rows} validation rows, timed in turns, {threads} threads.", rows=rows, threads=threads))
 

@@ -1,6 +1,5 @@
 """The head of a result: where one is, the verdict, three numbers, what one does with it, what to look at."""
 
-import time
 
 import streamlit as st
 
@@ -8,11 +7,11 @@ from pages import _documents as documents
 from pages import _pictures as pictures
 from pages import _results_export as export
 from pages._glossary import words_of_results
-from pages._language import _, counted
+from pages._language import _, counted, retell
 from pages._picture_file import picture_button
 from pages._scores import Scored, headline, on_test, three
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import OUTCOMES, ago, effect_of, escape, model, teachers
+from pages._words import OUTCOMES, ago, day, effect_of, escape, model, teachers
 from studio import tasks
 from studio.config.reading import with_values
 from studio.events import Caution, Evaluation
@@ -47,10 +46,6 @@ def crumbs(run: RunRow) -> None:
                     st.page_link("results.py", label=escape(name), query_params={"run": str(other.id)})
 
 
-def day(moment: float) -> str:
-    return time.strftime("%-d %B %Y", time.localtime(moment))
-
-
 def verdict(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: list[Evaluation]) -> None:
     """The answer: badge, headline and sentence beside the picture; the three numbers below."""
     measure = task.measures[0]
@@ -65,7 +60,7 @@ def verdict(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
         outcome = OUTCOMES.get(run.outcome or "no_control", OUTCOMES["no_control"])
         st.html(pictures.badge(_(outcome.words), outcome.kind))
         st.title(escape(headline(models, measure)), anchor=False)
-        st.markdown(escape(effect_of(run.verdict) if models else run.verdict))
+        st.markdown(escape(effect_of(run.verdict) if models else retell(run.verdict)))
         _explain(run, models, task, evaluations)
         _actions(run, models, task)
     with right:
@@ -131,14 +126,14 @@ def _look_at(run: RunRow) -> None:
         return
     first, rest = run.cautions[0], run.cautions[1:]
     with st.container(key="caution"), st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(pictures.strip(_("Look at this:"), f"{first.sentence} {first.cure}"))
+        st.html(pictures.strip(_("Look at this:"), retell(f"{first.sentence} {first.cure}")))
         with st.container(key="caution-do", width="content", horizontal=True):
             if not _cure(run, first):
                 _next(run)
             if rest:
                 with st.popover(counted("{number} more", "{number} more", len(rest)), type="tertiary"):
                     for caution in rest:
-                        st.markdown(f"{escape(caution.sentence)} {escape(caution.cure)}")
+                        st.markdown(escape(retell(f"{caution.sentence} {caution.cure}")))
                         _cure(run, caution)
 
 
@@ -147,7 +142,7 @@ def _cure(run: RunRow, caution: Caution) -> bool:
     step = caution.next_step
     if step is None or not step.changes or not get_acts().person.has("member"):
         return False
-    if st.button(step.label, key=f"cure-{caution.code}", icon=":material/play_arrow:"):
+    if st.button(retell(step.label), key=f"cure-{caution.code}", icon=":material/play_arrow:"):
         with errors_shown():
             new = get_acts().start(with_values(run.config, **step.changes), key=f"{step.code}-of-{run.id}")
             st.switch_page("run.py", query_params={"run": str(new.id)})
@@ -158,7 +153,7 @@ def _next(run: RunRow) -> None:
     """The run to try next, with its settings filled in."""
     step = run.next_step
     if step is not None and step.changes and get_acts().person.has("member"):
-        st.page_link("new_run.py", label=_("Next: {step}", step=escape(step.label)), width="content",
+        st.page_link("new_run.py", label=_("Next: {step}", step=escape(retell(step.label))), width="content",
                      query_params={"from": str(run.id), "next": "1"}, icon=":material/arrow_forward:")  # fmt: skip
 
 
@@ -167,4 +162,4 @@ def _next_alone(run: RunRow) -> None:
     if step is not None and step.changes:
         _next(run)
     elif step is not None:
-        st.markdown(_("**Next:** {step}", step=escape(step.label)))
+        st.markdown(_("**Next:** {step}", step=escape(retell(step.label))))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages import _charts as charts
 from pages import _pictures as pictures
-from pages._language import _, counted
+from pages._language import _, counted, retell
 from pages._scores import ROLES, Scored, milliseconds, on_test
 from pages._studio import get_store
 from pages._words import change, count, escape, measured, role, size
@@ -116,7 +116,7 @@ def steps_taken(run: RunRow, task: tasks.Task) -> None:
         before = results[number - 1] if number > 1 else None
         value, low, high = (measured(one, measure) for one in (result.value, result.low, result.high))
         table.append({
-            _("Step"): result.title,
+            _("Step"): retell(result.title),
             _(measure.title): _("{value} ({low} to {high})", value=value, low=low, high=high),
             _("Change, points") if measure.unit == "share" else _("Change"):
                 change(result.value - before.value, measure.unit) if before else "",
@@ -156,7 +156,7 @@ def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
     choice = get_store().choice(run.id)
     if choice is None:
         return
-    st.markdown(f"T = **{choice.temperature:g}**, alpha = **{choice.alpha:g}**. {escape(choice.reason)}")
+    st.markdown(f"T = **{choice.temperature:g}**, alpha = **{choice.alpha:g}**. {escape(retell(choice.reason))}")
     title = _("{measure} on validation rows", measure=_(measure.title))
     st.html(
         pictures.table(

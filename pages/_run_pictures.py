@@ -144,7 +144,7 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
     found = [summary for place in shown if (summary := compared[place].summary)]
     quality = [summary.student or 0.0 for summary in found]
     scale = 100 if measure.unit == "share" else 1
-    axes.append(_axis(f"{measure.title}{', %' if scale == 100 else ''}", [round(scale * one, 2) for one in quality]))
+    axes.append(_axis(f"{_(measure.title)}{', %' if scale == 100 else ''}", [round(scale * one, 2) for one in quality]))
     for title, values in ((_("size, kB"), [(one.student_bytes or 0) / 1e3 for one in found]),
                           (_("milliseconds"), [one.student_ms or 0 for one in found])):  # fmt: skip
         axes.append(_axis(title, values))
@@ -177,7 +177,7 @@ def setting(value: Any) -> str:
 
 def _in_unit(update_axis: Any, measure: Measure) -> float:
     """Show an axis in the unit of a measure; what its values are to be multiplied by."""
-    update_axis(title={"text": small(measure.title), "font": {"size": 12}})
+    update_axis(title={"text": small(_(measure.title)), "font": {"size": 12}})
     if measure.unit != "share":
         return 1.0
     update_axis(ticksuffix=" %")

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePath
 from typing import Literal
 
@@ -12,6 +13,7 @@ from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.events import stage
+from studio.language.languages import LOCALES
 from studio.pipeline import timetable
 from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure
@@ -186,6 +188,17 @@ def ago(moment: float) -> str:
     if minutes >= 60:
         return _("{hours} h ago", hours=minutes // 60)
     return _("{minutes} min ago", minutes=minutes) if minutes else _("just now")
+
+
+def day(seconds: float) -> str:
+    """The date of a moment.
+
+    >>> day(time.mktime((2027, 3, 1, 14, 5, 9, 0, 0, -1)))
+    '1 March 2027'
+    """
+    from babel.dates import format_date
+
+    return format_date(date.fromtimestamp(seconds), "long", locale=LOCALES[reader()])
 
 
 def moment(seconds: float) -> str:

@@ -75,7 +75,7 @@ def price(compared: list[Side], measure: Measure) -> None:
         return
     st.html(pictures.lead(run_pictures.finding(compared, front, cost, measure),
                           _("{measure} of the students on the test rows, with 95 % intervals. Filled: no other one is "
-                            "at least as good for less.", measure=measure.title)))  # fmt: skip
+                            "at least as good for less.", measure=_(measure.title))))  # fmt: skip
     st.plotly_chart(run_pictures.price(compared, front, cost, measure), key="price", config={"displayModeBar": False})
 
 
@@ -103,7 +103,7 @@ def curves(compared: list[Side], measure: Measure) -> None:
     st.html(pictures.lead(_("“{name}” reached most on validation rows: {value}", name=best[1],
                             value=measured(best[0], measure)),
                           _("{measure} of the students while they learned. A band spans the seeds of one kind.",
-                            measure=measure.title)))  # fmt: skip
+                            measure=_(measure.title))))  # fmt: skip
     figure = run_pictures.curves(found, names, by == "time", SMOOTHING[smooth or "0"], measure)
     st.plotly_chart(figure, key="curves", config={"displayModeBar": False})
 
@@ -143,7 +143,7 @@ def _of_model(side: Side, one: Scored) -> dict[str, str]:
     return {
         _("Run"): side.name,
         _("Model"): one.name,
-        side.measure.title: measured(one.value, side.measure),
+        _(side.measure.title): measured(one.value, side.measure),
         _("95 % interval"): interval if one.low != one.high else "–",
         _("Size"): size(one.size_bytes) if one.size_bytes else "–",
         _("Parameters"): count(one.parameters) if one.parameters else "–",

@@ -9,6 +9,9 @@ LANGUAGES = {"en": "EN", "zh": "中文"}
 TAGS = {"en": "en", "zh": "zh-Hans"}
 """By code: the tag that a document is marked with (BCP 47)."""
 
+LOCALES = {"en": "en_GB", "zh": "zh_Hans_CN"}
+"""By code: how dates are written (CLDR)."""
+
 
 def chosen(*wanted: str | None) -> str:
     """The first wanted language that there is; English where there is none of them. Regions do not matter.
