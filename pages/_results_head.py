@@ -1,6 +1,5 @@
 """The head of a result: where one is, the verdict, three numbers, what one does with it, what to look at."""
 
-
 import streamlit as st
 
 from pages import _documents as documents
