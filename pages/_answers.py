@@ -6,12 +6,13 @@ from typing import Any
 
 from pages._language import N_, _
 from pages._markup import Html, element, joined
-from pages._scores import milliseconds
-from pages._words import percent
+from pages._scores import milliseconds, times
+from pages._words import listed, percent, role
 from studio.pipeline.answers import Said
 
 MOST_LABELS = 5
-NAMES = {"teacher": N_("Teacher"), "student": N_("Student"), "control": N_("Without teacher")}
+LEAST_RATIO = 1.5
+"""Times of one row that are nearer than this are about the same: they are medians of three."""
 NOTHING = N_("nothing")
 
 
@@ -56,12 +57,19 @@ def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
     'All say the same: good.'
     >>> agreement([one("teacher", "good"), one("student", "bad")])
     'They differ. Teacher: good. Student: bad.'
+    >>> agreement([one("teacher", "good"), one("student", "bad"), one("control", "bad")])
+    'They differ. Teacher: good. Student and Without teacher: bad.'
     """
-    answers = {_(NAMES[one.role]): spoken(one.answer, words) for one in said}
-    if len(set(answers.values())) == 1 and len(answers) > 1:
-        return _("All say the same: {answer}.", answer=next(iter(answers.values())))
-    each = " ".join(_("{name}: {answer}.", name=name, answer=answer) for name, answer in answers.items())
-    return _("They differ. {each}", each=each) if len(answers) > 1 else each
+    by_answer: dict[str, list[str]] = {}
+    for one in said:
+        by_answer.setdefault(spoken(one.answer, words), []).append(role(one.role))
+    if len(by_answer) == 1 and len(said) > 1:
+        return _("All say the same: {answer}.", answer=next(iter(by_answer)))
+    if all(set(one.answer) == {"score"} for one in said) and len(said) > 1:
+        numbers = sorted(one.answer["score"] for one in said)
+        return _("They say {low} to {high}.", low=f"{numbers[0]:.3g}", high=f"{numbers[-1]:.3g}")
+    each = " ".join(_("{name}: {answer}.", name=listed(names), answer=answer) for answer, names in by_answer.items())
+    return _("They differ. {each}", each=each) if len(said) > 1 else each
 
 
 def softened(shares: Mapping[str, float], temperature: float) -> dict[str, float]:
@@ -86,13 +94,75 @@ def entropy(shares: Mapping[str, float]) -> float:
     return -sum(share * math.log2(share) for share in shares.values() if share > 0)
 
 
-def card(said: Said, words: Sequence[str] = ()) -> Html:
-    """One model: what it says, how sure it is of each label, how long it took."""
+def nothing_yet() -> Html:
+    """What stands where the answers will be."""
+    return element("p", _("The answers will be here, side by side."), kind="ds-empty")
+
+
+def cards(said: Sequence[Said], words: Sequence[str] = ()) -> Html:
+    """All models, a card each."""
+    teacher = next((one for one in said if one.role == "teacher"), None)
+    return element("div", *(card(one, words, teacher) for one in said), kind="ds-answers")
+
+
+def card(said: Said, words: Sequence[str] = (), teacher: Said | None = None) -> Html:
+    """One model: what it says and whether the teacher does, how sure it is of each label, how long it took."""
+    head: list[Html] = [element("small", role(said.role))]
+    is_number = set(said.answer) == {"score"}
+    if teacher is not None and said is not teacher and not is_number and "text" not in said.answer:
+        same = spoken(said.answer, words) == spoken(teacher.answer, words)
+        head.append(
+            element("em", _("as the teacher") if same else _("not as the teacher"), kind="same" if same else "other")
+        )
     return element(
-        "div", element("small", _(NAMES[said.role])), element("p", spoken(said.answer, words), kind="ds-lead"),
-        bars(said.shares), element("p", _("{time} for this one", time=milliseconds(said.milliseconds)), kind="ds-sub"),
-        kind=f"ds-model {said.role}",
+        "div", element("div", *head, kind="head"), element("p", spoken(said.answer, words), kind="ds-lead"),
+        bars(said.shares), element("p", _time(said, teacher), kind="ds-sub"),
+        kind=f"ds-model {'student' if said.role == 'int8' else said.role}",
     )  # fmt: skip
+
+
+def _time(said: Said, teacher: Said | None) -> str:
+    """How long it took, and how that compares with the teacher."""
+    taken = milliseconds(said.milliseconds)
+    if teacher is None or said is teacher or not said.milliseconds:
+        return _("{time} for this one", time=taken)
+    ratio = teacher.milliseconds / said.milliseconds
+    if 1 / LEAST_RATIO < ratio < LEAST_RATIO:
+        return _("{time}, about as fast as the teacher", time=taken)
+    if ratio > 1:
+        return _("{time}, {ratio} times faster than the teacher", time=taken, ratio=times(ratio))
+    return _("{time}, {ratio} times slower than the teacher", time=taken, ratio=times(1 / ratio))
+
+
+def tokens(said: Sequence[Said], words: Sequence[str]) -> Html:
+    """What each model takes each word for: a line a model below the words; a cell that differs from the teacher's is
+    framed."""
+    lines = {one.role: _types(one.answer, len(words)) for one in said}
+    first = lines.get("teacher", next(iter(lines.values())))
+    head = element("tr", element("th", ""), *(element("th", word, scope="col") for word in words))
+    rows = []
+    for name, line in lines.items():
+        cells = [_token(found, found == wanted) for found, wanted in zip(line, first, strict=True)]
+        kind = "student" if name == "int8" else name
+        rows.append(element("tr", element("th", role(name), scope="row"), *cells, kind=kind))
+    return element("div", element("table", head, *rows), kind="ds-table ds-tokens", tabindex="0")
+
+
+def _token(found: str, is_same: bool) -> Html:
+    kinds = " ".join(filter(None, ["found" if found else "", "" if is_same else "other"]))
+    return element("td", found, kind=kinds, title=None if is_same else _("not as the teacher"))
+
+
+def _types(answer: Mapping[str, Any], length: int) -> list[str]:
+    """The type of each word; "" where it is nothing.
+
+    >>> _types({"entities": [{"type": "place", "start": 1, "end": 3}]}, 4)
+    ['', 'place', 'place', '']
+    """
+    found = [""] * length
+    for one in answer.get("entities", []):
+        found[one["start"] : one["end"]] = [one["type"]] * (one["end"] - one["start"])
+    return found
 
 
 def bars(shares: Mapping[str, float]) -> Html:

@@ -31,7 +31,7 @@ LARGE = {"en": ((1e9, "B"), (1e6, "M"), (1e3, "K")), "zh": ((1e8, "亿"), (1e4, 
 """By language: the units in which large numbers are written."""
 ROLES = {
     "teacher": N_("Teacher"), "student": N_("Student"), "control": N_("Without teacher"), "smoothed": N_("Soft labels"),
-    "baseline": N_("Baseline"), "assistant": N_("Assistant"),
+    "baseline": N_("Baseline"), "assistant": N_("Assistant"), "int8": N_("Student in int8"),
 }  # fmt: skip
 """What each model of a run is called where it stands alone."""
 

@@ -1,9 +1,14 @@
-"""Playground: one input, what the models of a run say of it."""
+"""Playground: one input, what the models of a run say of it; a whole file."""
+
+import io
 
 import pytest
+from PIL import Image, ImageDraw
 
+from pages import _answers, _playground_file, _playground_input
 from studio.errors import ModelError
 from studio.pipeline.answers import Replies, Said
+from studio.service import questions
 from studio.service.playground import Playground
 from tests.pages.conftest import opened, words, written
 
@@ -37,7 +42,7 @@ def test_what_a_person_writes_is_asked_and_every_model_answers(app, asked):
     shown = " ".join(written(app).split())
     assert "Teacher good" in shown
     assert "80.0 %" in shown
-    assert "Student bad" in shown
+    assert "Student not as the teacher bad" in shown
 
 
 def test_nothing_is_asked_before_there_is_something(app, asked):
@@ -83,3 +88,71 @@ def test_a_run_without_a_student_is_told_and_nothing_breaks(app, asked):
 
 def test_without_a_run_the_way_to_one_is_shown(app):
     assert "No run has finished yet" in words(opened(app, "playground.py"))
+
+
+def test_what_differs_from_the_teacher_is_marked_and_times_are_compared():
+    models = [said("teacher", "good", 0.8), said("int8", "good", 0.7), said("baseline", "bad", 0.6)]
+    drawn = _answers.cards([models[0], models[1].model_copy(update={"milliseconds": 0.5}), models[2]])
+    assert "Student in int8" in drawn
+    assert drawn.count("not as the teacher") == 1
+    assert "0.50 ms, 3.0 times faster than the teacher" in drawn
+    assert "1.5 ms, about as fast as the teacher" in drawn
+
+
+def test_words_stand_above_what_each_model_takes_them_for():
+    models = [
+        Said(
+            role=role,
+            answer={"entities": [{"type": kind, "start": 1, "end": 3, "score": 0.9}]},
+            shares={},
+            milliseconds=1,
+        )
+        for role, kind in (("teacher", "place"), ("student", "<person>"))
+    ]
+    drawn = _answers.tokens(models, ["in", "New", "York"])
+    assert drawn.count('<td class="found">place</td>') == 2
+    assert drawn.count('<td class="found other" title="not as the teacher">&lt;person&gt;</td>') == 2
+
+
+def picture(ground, pen, box):
+    drawn = Image.new("L", (100, 100), ground)
+    ImageDraw.Draw(drawn).rectangle(box, fill=pen)
+    file = io.BytesIO()
+    drawn.save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("ground", "pen"), [(0, 255), (255, 0)])
+def test_a_drawing_is_as_large_and_as_light_as_those_of_the_data(ground, pen):
+    rows = [{"image": picture(ground, pen, (10, 10, 89, 49))}]
+    assert _playground_input.is_dark(rows) == (ground == 0)
+    placed = _playground_input.as_in_the_data(picture(ground, pen, (5, 5, 14, 24)), rows, ground == 0)
+    with Image.open(io.BytesIO(placed)) as found:
+        assert found.getpixel((0, 0)) == ground
+        left, upper, right, lower = _playground_input._box(found, ground == 0)
+    assert (lower - upper, right - left) == (80, 40)
+    assert (left + right, upper + lower) == (100, 100)
+    assert _playground_input.as_in_the_data(picture(ground, ground, (0, 0, 1, 1)), rows, ground == 0) is None
+
+
+def test_a_whole_file_is_answered_and_can_be_taken_away(filled, home, monkeypatch):
+    asked = []
+
+    def stream(self, store, run_id, role, values):
+        asked.append((run_id, role, list(values)))
+        yield [{"label": "good", "score": 0.5} for _ in values]
+
+    monkeypatch.setattr(Playground, "stream", stream)
+    name, written, rows, empty = _playground_file._answered(filled.run(1), "student", "new films.csv", b"text\na\nb\n")
+    assert (name, rows, empty) == ("new films-answers.csv", 2, 0)
+    assert written.decode().splitlines() == ["text,label,score", "a,good,0.5", "b,good,0.5"]
+    assert asked == [(1, "student", ["a", "b"])]
+
+
+def test_the_student_in_int8_is_made_when_somebody_asks_for_it(app, asked, monkeypatch):
+    made = []
+    monkeypatch.setattr(questions, "convert", lambda home, store, run_id: made.append(run_id))
+    app = opened(app, "playground.py", run="1")
+    app.button(key="playground-row").click().run()
+    app.button(key="playground-int8").click().run()
+    assert made == [1]
