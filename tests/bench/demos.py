@@ -1,11 +1,12 @@
-"""What the demos reach over several seeds. `python -m tests.bench.demos [SEEDS] [text] [images] [--json]`; prints,
-asserts nothing."""
+"""What the demos reach over several seeds. `python -m tests.bench.demos [SEEDS] [text] [images] [--home FOLDER]
+[--json]`; prints, asserts nothing. With a folder it can be cut off: what is done there is not done again.
+"""
 
+import argparse
+import contextlib
 import json
 import statistics
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +18,45 @@ from studio.service.runtime import new_owner
 from studio.store.store import Store
 
 
-def main(seeds: int, demos: list[samples.Demo], as_json: bool) -> None:
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder))
+def main() -> None:
+    wanted = argparse.ArgumentParser(description=__doc__)
+    wanted.add_argument("seeds", type=int, nargs="?", default=5)
+    wanted.add_argument("demos", nargs="*", default=[])
+    wanted.add_argument("--home", type=Path)
+    wanted.add_argument("--json", action="store_true")
+    options = wanted.parse_args()
+    with contextlib.ExitStack() as stack:
+        home = Home(options.home or Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        home.make()
         store = Store(home.database)
-        for demo in demos:
-            found[demo] = measure(home, store, demo, seeds)
+        demos = [demo for demo in samples.NAMES if demo in options.demos or not options.demos]
+        told(found={demo: measure(home, store, demo, options.seeds) for demo in demos}, as_json=options.json)
+
+
+def told(found: dict[str, dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found, indent=2))
         return
     for demo, one in found.items():
-        told = ", ".join(f"{role} {mean:.3f} ± {spread:.3f}" for role, (mean, spread) in one["shares"].items())
+        shares = ", ".join(f"{role} {mean:.3f} ± {spread:.3f}" for role, (mean, spread) in one["shares"].items())
         print(
-            f"{demo}: {told}; {100 * one['kept']:.0f} % kept, {one['smaller']:.1f} times smaller, {one['faster']:.1f} "
-            f"times faster; better in {one['better']} of {one['runs']}; {one['seconds']:.0f} s a run"
+            f"{demo}: {shares}; {100 * one['kept']:.0f} % kept, {one['smaller']:.1f} times smaller, "
+            f"{one['faster']:.1f} times faster; better in {one['better']} of {one['runs']}; {one['seconds']:.0f} s a run"
         )
 
 
 def measure(home: Home, store: Store, demo: samples.Demo, seeds: int) -> dict[str, Any]:
     """Means over the seeds; `better`: the runs whose verdict says that the teacher helped."""
     dataset = samples.add(store, home, demo)
-    runs, outcomes, start = [], [], time.monotonic()
+    runs, outcomes, seconds = [], [], []
     for seed in range(seeds):
         config = with_values(samples.config(demo, dataset.name), seed=seed)
         run = store.submit(config, key=f"{demo}-{seed}", owner=new_owner())
-        list(carry(store, home, run))
-        outcomes.append(store.run(run.id).outcome)
+        if run.status != "finished":
+            list(carry(store, home, run))
+        done = store.run(run.id)
+        outcomes.append(done.outcome)
+        seconds.append((done.finished_at or 0) - (done.started_at or 0))
         runs.append(
             {(one.role, one.metric): one.value for one in store.evaluations(run.id) if one.split in ("", "test")}
         )
@@ -63,7 +76,7 @@ def measure(home: Home, store: Store, demo: samples.Demo, seeds: int) -> dict[st
         "better": outcomes.count("better"),
         "runs": seeds,
         "accuracy": mean("student", "accuracy"),
-        "seconds": (time.monotonic() - start) / seeds,
+        "seconds": statistics.mean(seconds),
         "outcomes": outcomes,
         "shares": {
             role: (statistics.mean(values), statistics.stdev(values) if seeds > 1 else 0.0)
@@ -73,6 +86,4 @@ def measure(home: Home, store: Store, demo: samples.Demo, seeds: int) -> dict[st
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:] if word.isdecimal()]
-    main(numbers[0] if numbers else 5, [demo for demo in samples.NAMES if demo in sys.argv] or list(samples.NAMES),
-         "--json" in sys.argv)  # fmt: skip
+    main()
