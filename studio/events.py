@@ -36,6 +36,7 @@ CautionCode = Literal[
     "imbalance",
     "leak",
     "test_only_labels",
+    "changed_inputs",
     "one_seed",
     "noisy_timing",
 ]

@@ -146,6 +146,17 @@ def _test_only_labels(found: Measured, outcome: Outcome) -> Caution | None:
     return Caution(code="test_only_labels", sentence=sentence, cure=cure)
 
 
+def _changed_inputs(found: Measured, outcome: Outcome) -> Caution | None:
+    changed = found.facts.changed
+    if not changed:
+        return None
+    sentence = (
+        f"The files of {' and '.join(map(repr, changed))} changed while this run went on: what was learned and "
+        "measured is the model as it was at the start, and its size on disk may be that of another."
+    )
+    return Caution(code="changed_inputs", sentence=sentence, cure="Start the run again with the files as they are now.")
+
+
 def _one_seed(found: Measured, outcome: Outcome) -> Caution | None:
     if found.effect is None or outcome not in ("better", "worse", "no_difference") or found.seeds > 1:
         return None
@@ -159,7 +170,7 @@ def _one_seed(found: Measured, outcome: Outcome) -> Caution | None:
 
 
 def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:
-    factor = max(_factor(found, ""), _factor(found, "one_thread_"))
+    factor = max(_factor(found, before) for before in ("", "one_thread_", "onnx_", "onnx_one_thread_"))
     if factor < NOISY or not _same_network(found):
         return None
     sentence = (
@@ -190,6 +201,7 @@ def _same_network(found: Measured) -> bool:
 LOOKS: tuple[Callable[[Measured, Outcome], Caution | None], ...] = (
     _leak,
     _test_only_labels,
+    _changed_inputs,
     _not_learned,
     _weak_teacher,
     _undertrained,

@@ -33,8 +33,8 @@ class Facts:
 
     `improving`: roles whose validation value still rose when their training ended. `teacher_start`: the teacher's
     validation value before it learned, and its best. `leaked`: test rows that are training rows, too. `unseen`: labels
-    that only test rows have. `rare`: the class with the fewest rows. `rates`: at which
-    learning rates teacher and student began.
+    that only test rows have. `changed`: models from elsewhere whose files changed while the run went on. `rare`: the
+    class with the fewest rows. `rates`: at which learning rates teacher and student began.
     """
 
     reference: Reference
@@ -43,6 +43,7 @@ class Facts:
     teacher_start: tuple[float, float] | None = None
     leaked: int = 0
     unseen: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     rare: Rare | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
 

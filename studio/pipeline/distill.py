@@ -104,6 +104,7 @@ def distill(job: Job) -> Iterator[Event]:
         validation_rows=rows.validation,
         exported=exported,
         rates=_rates(config, opened, state),
+        changed=origins.changed(config, opened, checkpoints, known),
         keep=keeping.Keeping(context.home, context.run_id, context.problem.task, config, exported),
         validation=context.dataset.dict["validation"],
         recorded=_recorded(state),

@@ -65,6 +65,7 @@ class FinalEvaluation:
     validation_rows: int | None = None
     exported: int = 0
     rates: Mapping[str, float] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
     keep: Keep | None = None
     validation: Dataset | None = None
     recorded: tuple[PositionLogits, Encoded] | None = None
@@ -203,6 +204,7 @@ def _facts(tests: FinalEvaluation, statistics: Statistics) -> "Facts":
         teacher_start=(taught[0][1], max(value for _, value in taught)) if taught else None,
         leaked=overlap.leaked(tests.training, test),
         unseen=overlap.unseen_labels(tests.training, test, labels),
+        changed=tests.changed,
         rare=_rare(tests, statistics),
         rates=tests.rates,
     )

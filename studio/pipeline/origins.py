@@ -46,6 +46,19 @@ def require_unchanged(config: RunConfig, models: Models, checkpoints: Path, know
             part.write_text(json.dumps(now))
 
 
+def changed(config: RunConfig, models: Models, checkpoints: Path, known: Path) -> tuple[str, ...]:
+    """The references of models whose files are no longer what they were when the run began."""
+    kept = checkpoints / FILE
+    if not kept.is_file():
+        return ()
+    before = json.loads(kept.read_text())
+    try:
+        now = _origins(config, models, known, writes=False)
+    except (OSError, ModelError):  # a folder that is gone, or half written
+        return tuple(before)
+    return tuple(reference for reference, was in before.items() if _difference(was, now.get(reference, {})))
+
+
 def _origins(config: RunConfig, models: Models, known: Path, writes: bool) -> dict[str, dict[str, str]]:
     """The checksums of what was opened, by its reference."""
     references = (config.teacher, *config.more_teachers, *config.assistants, config.student)

@@ -41,7 +41,8 @@ def told(found: dict[str, dict[str, Any]], as_json: bool) -> None:
         shares = ", ".join(f"{role} {mean:.3f} ± {spread:.3f}" for role, (mean, spread) in one["shares"].items())
         print(
             f"{demo}: {shares}; {100 * one['kept']:.0f} % kept, {one['smaller']:.1f} times smaller, "
-            f"{one['faster']:.1f} times faster; better in {one['better']} of {one['runs']}; {one['seconds']:.0f} s a run"
+            f"{one['faster']:.1f} times faster; better in {one['better']} of {one['runs']}; "
+            f"{one['seconds']:.0f} s a run"
         )
 
 

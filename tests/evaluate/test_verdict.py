@@ -319,7 +319,15 @@ def test_times_of_one_network_that_differ_are_noise():
     assert "noisy_timing" not in codes(told())
 
 
-@pytest.mark.parametrize("threads", ["", "one_thread_"])
+def test_a_model_whose_files_changed_during_the_run_is_named_and_the_verdict_stays():
+    said = told(changed=("folder:/models/minilm",))
+    caution = next(one for one in said.cautions if one.code == "changed_inputs")
+    assert "'folder:/models/minilm' changed while this run went on" in caution.sentence
+    assert said.outcome == "better"
+    assert "changed_inputs" not in codes(told())
+
+
+@pytest.mark.parametrize("threads", ["", "one_thread_", "onnx_", "onnx_one_thread_"])
 @pytest.mark.parametrize(("low", "high", "is_noisy"), [(0.97, 1.04, False), (0.95, 1.2, True), (0.8, 1.02, True)])
 def test_the_interval_of_the_ratio_of_the_control_is_the_gauge_of_all_times(threads, low, high, is_noisy):
     found = measured("teacher", 0.9) + measured("student", 0.88) + measured("control", 0.85)

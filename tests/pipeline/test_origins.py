@@ -1,6 +1,7 @@
 """Models from elsewhere stay as they were until their run is done; what nobody reads may change."""
 
 import os
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -24,8 +25,9 @@ def checked(model, tmp_path, monkeypatch):  # noqa: F811
     config = parse_config({"dataset": "reviews", **TINY, "teacher": f"folder:{folder}"})
     checkpoints = tmp_path / "checkpoints"
 
+    models = SimpleNamespace(teachers=(opened,), line=(None,))
+
     def check():
-        models = SimpleNamespace(teachers=(opened,), line=(None,))
         origins.require_unchanged(config, models, checkpoints, tmp_path / "known.json", writes=True)
 
     check()
@@ -86,3 +88,24 @@ def test_checksums_that_cannot_be_read_are_made_anew(checked, tmp_path):
     read.clear()
     check()
     assert "model.safetensors" in read
+
+
+def test_at_the_end_a_run_knows_whose_files_changed_while_it_went_on(checked):
+    folder, _, _ = checked
+    teacher, checkpoints, known = f"folder:{folder}", folder.parent / "checkpoints", folder.parent / "known.json"
+    config = parse_config({"dataset": "reviews", **TINY, "teacher": teacher})
+
+    def changed():
+        opened = SimpleNamespace(
+            network=SimpleNamespace(config=SimpleNamespace(compact=None)), processor=None, folder=folder
+        )
+        return origins.changed(config, SimpleNamespace(teachers=(opened,), line=(None,)), checkpoints, known)
+
+    assert changed() == ()
+    (folder / "notes.txt").write_text("nobody reads them")
+    assert changed() == ()
+    with (folder / "config.json").open("a") as opened:
+        opened.write(" ")
+    assert changed() == (teacher,)
+    shutil.rmtree(folder)
+    assert changed() == (teacher,)
