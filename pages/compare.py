@@ -9,11 +9,11 @@ from pages import _run_pictures as run_pictures
 from pages._language import _
 from pages._run_rows import outcome_of
 from pages._scores import Scored, milliseconds, on_test, scored
-from pages._studio import get_store, show_error
-from pages._words import count, escape, measured, model, size
+from pages._studio import get_home, get_store, show_error
+from pages._words import change, count, escape, measured, model, size
 from studio.config.run import RunConfig
 from studio.errors import StudioError
-from studio.service import comparison
+from studio.service import comparison, paired
 from studio.service.comparison import Side
 from studio.store.run_list import Wanted
 from studio.tasks import Measure
@@ -21,7 +21,7 @@ from studio.tasks import Measure
 MOST_OFFERED, LONGEST_NUMBER = 200, 18
 SMOOTHING = {"0": 0.0, "0.5": 0.5, "0.8": 0.8, "0.9": 0.9}
 
-store = get_store()
+home, store = get_home(), get_store()
 
 
 def asked() -> list[int]:
@@ -152,6 +152,53 @@ def _of_model(side: Side, one: Scored) -> dict[str, str]:
     }
 
 
+def tests(compared: list[Side], measure: Measure) -> None:
+    """Whether one student differs from the others by more than chance."""
+    known = {side.run.id: side for side in compared if side.summary and side.summary.student is not None}
+    if len(known) < 2:
+        st.caption(_("This needs two runs with results."))
+        return
+    best = sorted(known, key=lambda run_id: -(((found := known[run_id].summary) and found.student) or 0.0))
+    address.one("than", [str(run_id) for run_id in best])
+    chosen = st.selectbox(_("Compare with the others"), [str(run_id) for run_id in best], key="than", width=320,
+                          format_func=lambda one: known[int(one)].name, on_change=address.write,
+                          args=("than", str(best[0])))  # fmt: skip
+    reference = known[int(chosen or best[0])]
+    with st.spinner(_("Testing …")):
+        found = paired.against(home, reference, [side for side in known.values() if side is not reference])
+    clear = [pair for pair in found if pair.comparison and pair.p_value < 0.05]
+    tested = [pair for pair in found if pair.comparison]
+    if tested:
+        st.html(pictures.lead(
+            _("“{name}” differs from {clear} of {tested} by more than chance", name=reference.name, clear=len(clear),
+              tested=len(tested)),
+            _("Both students on the same test rows. The p-values hold for all tests together (Holm).")))  # fmt: skip
+    st.html(pictures.table([_of_pair(known, pair, measure) for pair in found]))
+
+
+def _of_pair(known: dict[int, Side], pair: paired.Paired, measure: Measure) -> dict[str, str]:
+    one = pair.comparison
+    row = {_("Against"): known[pair.second].name}
+    if one is None:
+        why = {
+            "data": _("No test: they learned from different data."),
+            "rows": _("No test: they were tested on different rows."),
+            "answers": _("No test: the answers of one of them were not kept."),
+        }
+        return row | {_("Difference"): why.get(pair.reason, ""), _("95 % interval"): "", _("Only it is right"): "",
+                      _("Only the other is right"): "", "p": ""}  # fmt: skip
+    gained, lost = ("–" if rows is None else f"{rows:,}" for rows in (one.gained, one.lost))
+    return row | {
+        _("Difference"): pictures.in_points(one.difference, measure),
+        _("95 % interval"): _(
+            "{low} to {high}", low=change(one.low, measure.unit), high=change(one.high, measure.unit)
+        ),
+        _("Only it is right"): gained,
+        _("Only the other is right"): lost,
+        "p": f"{pair.p_value:.3f}" if pair.p_value >= 0.001 else "< 0.001",
+    }
+
+
 def parallel(compared: list[Side], measure: Measure) -> None:
     """Settings beside what they brought."""
     found = comparison.differing(compared)
@@ -188,6 +235,9 @@ def show(compared: list[Side]) -> None:
     settings(compared)
     st.header(_("All models"), anchor=False)
     models(compared)
+    if measure is not None:
+        st.header(_("More than chance?"), anchor=False)
+        tests(compared, measure)
     if measure is not None and len(compared) > 2:
         st.header(_("Settings and what they brought"), anchor=False)
         parallel(compared, measure)

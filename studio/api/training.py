@@ -309,15 +309,16 @@ def run(id: int, *, home: str | Path | None = None) -> Run:
 
 def compare(runs: Sequence[Run | int], *, home: str | Path | None = None) -> dict[str, Any]:
     """Runs side by side as plain values: `settings` that differ, `runs` with all that was measured, `groups` that
-    differ in the seed alone, `curves` of the students, and `front`: those that no other one beats.
+    differ in the seed alone, `curves` of the students, `front`: those that no other one beats, and `tests`: the first
+    student against each other one on the same test rows.
 
     Raises `ConfigError` for fewer than two.
     """
-    from studio.service import comparison
+    from studio.service import comparison, paired
 
     place = Place.at(home)
     ids = [one.id if isinstance(one, Run) else int(one) for one in runs]
-    return comparison.facts(place.store, comparison.sides(place.store, ids))
+    return paired.facts(place.home, place.store, comparison.sides(place.store, ids))
 
 
 def runs(

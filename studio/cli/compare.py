@@ -6,7 +6,7 @@ from rich.table import Table
 
 from studio.cli.place import open_home
 from studio.cli.terminal import AsJson, RunId, plain, print_json, shown_safely
-from studio.service import comparison
+from studio.service import comparison, paired
 
 commands = typer.Typer()
 
@@ -14,10 +14,10 @@ commands = typer.Typer()
 @commands.command()
 def compare(run_ids: list[RunId], as_json: AsJson = False) -> None:
     """Show runs side by side: the settings that differ, what their models reached, which are worth having."""
-    _, store = open_home()
+    home, store = open_home()
     compared = comparison.sides(store, run_ids)
     if as_json:
-        return print_json(comparison.facts(store, compared))
+        return print_json(paired.facts(home, store, compared))
     names = [plain(side.name) for side in compared]
     table = Table("", *names)
     for setting, values in comparison.differing(compared).items():

@@ -1,14 +1,16 @@
 """How good and how large a model is, with intervals, and how two models differ on the same rows."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from studio.evaluate import intervals
 from studio.events import Comparison, Confusion, Evaluation, Role
-from studio.models.model import Model, parameters
-from studio.models.saving import weights_bytes
 from studio.tasks import Measure, Task
+
+if TYPE_CHECKING:
+    from studio.models.model import Model
 
 
 def quality(
@@ -123,8 +125,11 @@ def compare(
     )
 
 
-def sizes(role: Role, members: Sequence[Model]) -> list[Evaluation]:
+def sizes(role: Role, members: "Sequence[Model]") -> list[Evaluation]:
     """Parameters, and bytes of the weights on disk, of all models of a role; they must have been saved or opened."""
+    from studio.models.model import parameters  # torch, which comparing needs not
+    from studio.models.saving import weights_bytes
+
     folders = [model.folder for model in members if model.folder is not None]
     if len(folders) < len(members):
         raise ValueError(f"the {role} was never saved, so its size on disk is not known")

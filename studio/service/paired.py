@@ -1,0 +1,73 @@
+"""Whether the students of two runs differ by more than chance: a paired test on the test rows that both answered."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from studio.errors import DataError
+from studio.evaluate import metrics, multiple
+from studio.events import Comparison, Role
+from studio.home import Home
+from studio.kept import answers
+from studio.service import comparison
+from studio.service.comparison import Side
+from studio.store.store import Store
+
+Reason = Literal["", "data", "rows", "answers"]
+"""Why there is no test: they learned from other data, were tested on other rows, or their answers were not kept."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The first student minus the second; `comparison` is None where there is a `reason`. `p_value` counts how many
+    tests were made at once."""
+
+    first: int
+    second: int
+    comparison: Comparison | None
+    reason: Reason = ""
+    p_value: float = 1.0
+
+
+def against(home: Home, reference: Side, others: Sequence[Side]) -> list[Paired]:
+    """The reference's student against each other one, with p-values that hold for all of them together (Holm, 1979)."""
+    found = [_pair(home, reference, other) for other in others]
+    tested = [place for place, pair in enumerate(found) if pair.comparison]
+    raised = multiple.holm([pair.comparison.p_value for pair in found if pair.comparison])
+    for place, p_value in zip(tested, raised, strict=True):
+        found[place] = replace(found[place], p_value=p_value)
+    return found
+
+
+def _pair(home: Home, first: Side, second: Side) -> Paired:
+    ids = first.run.id, second.run.id
+    if not _same_data(first, second):
+        return Paired(*ids, None, "data")
+    try:
+        mine, theirs = (answers.opened(home, run_id, "student", "test") for run_id in ids)
+    except DataError:  # a damaged file: they can be computed anew
+        return Paired(*ids, None, "answers")
+    if mine is None or theirs is None:
+        return Paired(*ids, None, "answers")
+    if len(mine) != len(theirs) or not np.array_equal(mine.labelled, theirs.labelled):
+        return Paired(*ids, None, "rows")
+    roles: tuple[Role, Role] = ("student", "student")
+    return Paired(*ids, metrics.compare(first.task, roles, "test", (mine.statistics, theirs.statistics)))
+
+
+def _same_data(first: Side, second: Side) -> bool:
+    """Whether both were tested on the rows of one data set; the same content under two names is one."""
+    if first.data is None or second.data is None:
+        return first.run.dataset_id == second.run.dataset_id
+    return (first.data.fingerprint, first.data.task) == (second.data.fingerprint, second.data.task)
+
+
+def facts(home: Home, store: Store, compared: Sequence[Side]) -> dict[str, Any]:
+    """A comparison as plain values, with the first student tested against each other one."""
+    found = against(home, compared[0], compared[1:])
+    tests = [dataclasses.asdict(pair) | {"comparison": pair.comparison and pair.comparison.model_dump(exclude={"kind"})}
+             for pair in found]  # fmt: skip
+    return comparison.facts(store, compared) | {"tests": tests}

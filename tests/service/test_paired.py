@@ -1,0 +1,65 @@
+"""Two students on the same test rows."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from studio.config.reading import parse_config
+from studio.kept import answers
+from studio.kept.answers import Answers
+from studio.service import comparison, paired
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def sides(store, saved):
+    for key in "abc":
+        store.submit(parse_config({"dataset": "reviews", **TINY}), key=key)
+    return comparison.sides(store, [1, 2, 3])
+
+
+def keep(home, run_id: int, right: np.ndarray) -> None:
+    """Answers of a student to rows that are all of class 0."""
+    said = (~right).astype(int)
+    statistics = np.stack([np.zeros_like(said), said], 1)
+    plain = np.ones(len(right))
+    kept = Answers(
+        pa.array(said), plain, plain, np.ones(len(right), bool), right, statistics, np.zeros((len(right), 2))
+    )
+    answers.write(home, run_id, "student", "test", kept)
+
+
+def test_the_test_of_two_students_is_mcnemars_on_the_rows_that_both_answered(home, sides):
+    rng = np.random.default_rng(0)
+    first, second = rng.random(300) < 0.9, rng.random(300) < 0.8
+    keep(home, 1, first)
+    keep(home, 2, second)
+    (found,) = paired.against(home, sides[0], [sides[1]])
+    gained, lost = int((first & ~second).sum()), int((~first & second).sum())
+    assert (found.comparison.gained, found.comparison.lost) == (gained, lost)
+    assert found.p_value == pytest.approx(stats.binomtest(gained, gained + lost).pvalue)
+    assert found.comparison.difference == pytest.approx(first.mean() - second.mean())
+
+
+def test_of_two_tests_the_p_values_are_raised(home, sides):
+    rng = np.random.default_rng(0)
+    for run_id, share in ((1, 0.9), (2, 0.82), (3, 0.8)):
+        keep(home, run_id, rng.random(300) < share)
+    both = paired.against(home, sides[0], sides[1:])
+    alone = [paired.against(home, sides[0], [side])[0].p_value for side in sides[1:]]
+    assert min(pair.p_value for pair in both) == pytest.approx(min(1, 2 * min(alone)))
+
+
+def test_without_answers_or_with_other_rows_there_is_a_reason_and_no_test(home, sides):
+    keep(home, 1, np.ones(30, bool))
+    keep(home, 3, np.ones(20, bool))
+    found = paired.against(home, sides[0], sides[1:])
+    assert [(pair.comparison, pair.reason) for pair in found] == [(None, "answers"), (None, "rows")]
+
+
+def test_a_damaged_file_is_no_error_of_the_comparison(home, sides):
+    keep(home, 1, np.ones(30, bool))
+    keep(home, 2, np.ones(30, bool))
+    answers.place(home, 2, "student", "test").write_bytes(b"nonsense")
+    assert paired.against(home, sides[0], [sides[1]])[0].reason == "answers"
