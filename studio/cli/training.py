@@ -63,7 +63,7 @@ def train(
     """
     home, store = open_home()
     registry.one_run()  # a wrong STUDIO_EXECUTOR, STUDIO_RAY_CORES … is told before there is a run
-    wanted = parse_yaml(_text(config) if config else "", settings or ())
+    wanted = parse_yaml(text(config) if config else "", settings or ())
     run = acts_here(home, store).start(wanted, key=f"cli-{uuid.uuid4()}", owner=new_owner())
     carry_to_end(store, home, run, as_json)
 
@@ -75,7 +75,7 @@ def resume(run_id: RunId, as_json: AsJson = False) -> None:
     carry_to_end(store, home, acts_here(home, store).resume(run_id, owner=new_owner()), as_json)
 
 
-def _text(config: Path) -> str:
+def text(config: Path) -> str:
     """The text of a configuration file; raises `ConfigError` where it has none."""
     try:
         return config.read_text(encoding="utf-8-sig")

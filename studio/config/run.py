@@ -333,6 +333,13 @@ class RunConfig(BaseModel):
         json_schema_extra={"expert": True},
     )
 
+    evaluate_on: Literal["test", "validation"] = Field(
+        "test",
+        title="Evaluate on",
+        description="`validation`: the test rows are not read, as in the trials of a search for settings.",
+        json_schema_extra={"expert": True},
+    )
+
     @field_validator("terms", mode="before")
     @classmethod
     def _terms_as_written(cls, value: object) -> object:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from studio.config.run import RunConfig
 from studio.data import overlap
 from studio.distill import teacher_outputs, transfer_set
 from studio.errors import ExportError
-from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole
+from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole, Verdict
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
 from studio.models.saving import weights_bytes
@@ -83,6 +83,9 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     Several teachers are one role: their answers are fused, their sizes and times added. Of student and control there is
     one for each seed: all are measured on the test rows, and the exported seed's on the clock.
     """
+    if tests.config.evaluate_on == "validation":
+        yield from _trial(tests, trained)
+        return
     from studio.evaluate.verdict import verdict  # the package opens scipy.stats: at the end, so that curves come sooner
 
     found: list[Evaluation] = []
@@ -107,6 +110,26 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     shown = [result for result in found if result.split in ("", "test")]
     pairs = [pair for pair in comparisons if pair.split == "test"]
     yield verdict(shown, pairs, tests.problem.task.measures, _facts(tests, statistics["test"]))
+
+
+def _trial(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]]) -> Generator[Event, None, None]:
+    """Quality on validation rows, sizes and latencies; the test rows are not read."""
+    from studio.evaluate import metrics
+
+    assert tests.validation is not None, "a data set has validation rows"
+    task, rows = tests.problem.task, tests.validation
+    statistics = yield from _statistics(replace(tests, keep=None), "validation", rows, trained, None)
+    found: list[Event] = []
+    for role, models in statistics.items():
+        found += metrics.quality(task, role, "validation", models[0], tests.problem.labels)
+    alone = {role: members if role == "teacher" else (members[tests.exported],) for role, members in trained.items()}
+    found += _costs(replace(tests, splits={"test": rows}), alone, None)
+    yield from found
+    measure = task.measures[0]
+    value = next(one.value for one in found if isinstance(one, Evaluation) and one.role == "student"
+                 and one.metric == measure.name)  # fmt: skip
+    told = f"A trial: the student has {measure.written(value)} in {measure.title} on {len(rows):,} validation rows"
+    yield Verdict(outcome="no_control", sentence=f"{told}. The test rows were not read.")
 
 
 def _baseline(tests: FinalEvaluation) -> Generator[Event, None, "Baseline | None"]:

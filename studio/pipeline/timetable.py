@@ -103,7 +103,8 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
     control = list(_control(own)) if config.control and rows.labelled else []
     smoothed = [_smoothed(stage) for stage in control] if config.smoothed_control == "always" else []
     students = 1 + bool(control) + bool(smoothed)
-    tested = (len(known) + config.seeds * students) * rows.test + (len(known) + students) * rows.validation
+    test_rows = rows.test if config.evaluate_on == "test" else 0
+    tested = (len(known) + config.seeds * students) * test_rows + (len(known) + students) * rows.validation
     return [
         Stage("prepare", "prepare"),
         *_teachers(config, rows, known),

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio.config.reading import with_values
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
+from studio.config.sweep import SweepConfig
 from studio.errors import AccessError
 from studio.home import Home
 from studio.service import export, housekeeping, ownership, people, runs
 from studio.service.people import Person, Role
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
+from studio.store.sweeps import SweepRow
 
 if TYPE_CHECKING:
     from studio.data.cleaning import Rows
@@ -71,6 +74,31 @@ class Acts:
         self._require_mine(self.store.run(run_id))
         self.store.archive(run_id, archived)
         self.note("archive" if archived else "unarchive", f"run {run_id}")
+
+    def search(self, config: SweepConfig, *, key: str) -> SweepRow:
+        """Begin a search for settings: its trials are queued one after another."""
+        self.require_models(config.base)
+        for name, values in config.search.items():
+            for value in values if isinstance(values, tuple) else ():
+                self.require_models(with_values(config.base, **{name: value}))
+        self.store.dataset(config.base.dataset)
+        sweep = self.store.add_sweep(config, key, self.person.address)
+        self.note("search", f"search {sweep.id}")
+        return sweep
+
+    def pause_search(self, sweep_id: int, paused: bool = True) -> None:
+        """Queue no more trials of a search, and pause the one that goes on; or go on with both."""
+        sweep = self.store.sweep(sweep_id)
+        if not self.person.may_change(sweep.made_by):
+            raise AccessError(f"{self.person.name} may not change search {sweep_id}.", "Ask its owner or an admin.")
+        self.store.set_sweep(sweep_id, "paused" if paused else "running")
+        for trial in self.store.trials(sweep_id):
+            run = self.store.run(trial.run_id) if trial.run_id else None
+            if run is not None and paused and not run.is_over:
+                self.store.request_stop(run.id, pause=True)
+            elif run is not None and not paused and run.paused and run.can_resume:
+                self.store.resume(run.id)
+        self.note("pause" if paused else "resume", f"search {sweep_id}")
 
     def describe(
         self, run_id: int, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None

@@ -12,7 +12,7 @@ from studio.executors.local import Execute
 from studio.home import Home
 from studio.machine.identity import is_gone, new_owner
 from studio.machine.slots import Slots
-from studio.service import housekeeping, notify
+from studio.service import housekeeping, notify, sweeps
 from studio.service.ownership import INTERRUPTED, Listener, take_back_lost
 from studio.service.runs import carry
 from studio.store.store import Store
@@ -93,6 +93,7 @@ class Runtime:
             return
         store.take_back(lambda other: other == owner or is_gone(other), INTERRUPTED)
         take_back_lost(store, self._listener)
+        sweeps.advance(store, self.home)
         run = store.claim(owner)
         if run is None:
             self._tidy(store)
@@ -102,7 +103,7 @@ class Runtime:
             self._keep_lease(store)
             return self._closing.is_set()
 
-        for _ in carry(store, self.home, run, execute, leave):
+        for _ in sweeps.watched(store, run, carry(store, self.home, run, execute, leave)):
             pass
         done = store.run(run.id)
         if done.is_over:

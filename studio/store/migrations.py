@@ -148,6 +148,23 @@ def m009_marked_rows(db: Database) -> None:
     )
 
 
+@MIGRATIONS()
+def m010_searches_for_settings(db: Database) -> None:
+    """A search goes with its trials, a trial with its run."""
+    db.conn.execute(
+        "CREATE TABLE sweeps (id INTEGER PRIMARY KEY AUTOINCREMENT, request_key TEXT NOT NULL UNIQUE,"
+        " status TEXT NOT NULL CHECK (status IN ('running', 'paused', 'finished', 'failed')), config TEXT NOT NULL,"
+        " message TEXT NOT NULL DEFAULT '', winner INTEGER REFERENCES runs (id) ON DELETE SET NULL,"
+        " created_at REAL NOT NULL, made_by TEXT)"
+    )
+    db.conn.execute(
+        "CREATE TABLE trials (sweep_id INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,"
+        " number INTEGER NOT NULL, params TEXT NOT NULL, run_id INTEGER REFERENCES runs (id) ON DELETE CASCADE,"
+        " pruned INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (sweep_id, number)) WITHOUT ROWID"
+    )
+    db.conn.execute("CREATE INDEX trials_by_run ON trials (run_id)")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

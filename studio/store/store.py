@@ -5,8 +5,9 @@ from studio.store.marks import Marks
 from studio.store.queue import Queue
 from studio.store.results import Results
 from studio.store.run_list import RunList
+from studio.store.sweeps import Sweeps
 from studio.store.tokens import Tokens
 
 
-class Store(Queue, RunList, Results, Audit, Leases, Tokens, Marks):
+class Store(Queue, RunList, Sweeps, Results, Audit, Leases, Tokens, Marks):
     """All of the database at `path`, made when it is not there. Safe to share between threads."""
