@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LEAST_TO_PRUNE, LEAST_TO_EXPLAIN = 4, 5
 """Trials that must be over before one is stopped early, and before anything is said of which setting matters."""
 
-TRIAL = {"control": False, "smoothed_control": "never", "seeds": 1, "evaluate_on": "validation"}
+TRIAL = {"control": False, "smoothed_control": "never", "seeds": 1, "onnx_times": False, "evaluate_on": "validation"}
 """What a trial leaves out: that is told of the winner alone."""
 
 FAILED = 3
