@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,47 @@ import streamlit as st
 
 from pages import _asked as asked
 from pages import _pictures as pictures
+from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts, get_home, get_store, show_error
-from pages._words import escape, made
+from pages._words import escape, made, size
 from studio import tasks
 from studio.errors import DataError, StudioError
 from studio.store.rows import DatasetRow
 
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
 JOINED = ("input", "pair")
-NO_COLUMN = {"split": "Let the studio split"}  # what it means that a column of this role is not there
+NO_COLUMN = {"split": N_("Let the studio split")}  # what it means that a column of this role is not there
 CHUNK = 1024**2
 MOST_LOOKED_AT = 100_000  # so many labels tell whether a cell may hold several
 MOST_BARS, FEWEST, BARS_HEIGHT = 12, 3, 420
 PREVIEWED = 5
-AUTO = "Auto-detect"
-HEADERS = {AUTO: None, "First row": True, "None": False}
+AUTO = N_("Auto-detect")
+HEADERS = {AUTO: None, N_("First row"): True, N_("None"): False}
 TYPED = (".parquet", ".arrow", ".feather")  # nothing about these is left open
 NAMED_CELLS, SHEETS = (".json", ".jsonl"), (".xlsx",)
-ENCODING = "Such as utf-8, cp1252 or gb18030. With a named one the file is read even where bytes do not fit it."
+ENCODING = N_("Such as utf-8, cp1252 or gb18030. With a named one the file is read even where bytes do not fit it.")
 REMOTE = "https://HOST/FILE or hub:ORG/NAME"
-REMOTE_HELP = "The file at a public https address, or a data set of the Hugging Face Hub; a subset is ORG/NAME/SUBSET."
-DELIMITER = "One character such as ; or |, or the word tab."
+REMOTE_HELP = N_(
+    "The file at a public https address, or a data set of the Hugging Face Hub; a subset is ORG/NAME/SUBSET."
+)
+DELIMITER = N_("One character such as ; or |, or the word tab.")
+
+
+@dataclass(frozen=True)
+class Mend:
+    """What a button does to a problem, and what is said when it was done."""
+
+    words: str
+    done: str
+
+
+MENDS = {
+    "label_spelling": Mend(N_("Write them alike"), N_("Labels are written alike.")),
+    "conflicts": Mend(N_("Leave them out"), N_("Inputs with conflicting labels are left out.")),
+    "copies": Mend(N_("Keep one of each"), N_("Of rows with the same input the first is kept.")),
+    "rare": Mend(N_("Leave these labels out"), N_("Labels with few rows are left out.")),
+}
+# by the kind of the finding; `studio.data.mending` has the same kinds
 
 acts, home, store = get_acts(), get_home(), get_store()
 
@@ -50,18 +71,21 @@ def on_disk(file: Any) -> Path:
     return path
 
 
-@st.cache_resource(show_spinner="Reading the file …", max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=4)
 def read(path: str, name: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Any:
     from studio.data import apart
 
     return apart.read(Path(path), name=name, header=header, encoding=encoding, delimiter=delimiter)
 
 
-@st.cache_resource(show_spinner="Checking the data …", max_entries=4)
-def check(_upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: Any, key: tuple[Any, ...]) -> Any:
+@st.cache_resource(show_spinner=False, max_entries=4)
+def check(
+    _upload: Any, _test: Any, _unlabelled: Any, columns: Any, task: Any, key: tuple[Any, ...], mends: tuple[str, ...]
+) -> Any:
     from studio.data.cleaning import clean
+    from studio.data.mending import mended
 
-    rows = clean(_upload, columns, task, _test, _unlabelled)
+    rows = mended(clean(_upload, columns, task, _test, _unlabelled), mends)
     return rows, rows.report
 
 
@@ -74,11 +98,12 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
         return None
     how = reading_options(file.name.lower(), key)
     try:
-        upload = read(str(on_disk(file)), file.name, *how)
+        with st.spinner(_("Reading the file …")):
+            upload = read(str(on_disk(file)), file.name, *how)
     except StudioError as error:
         show_error(error)
         return None
-    st.caption(" ".join(escape(note) for note in upload.notes))
+    st.caption(" ".join(escape(retell(note)) for note in upload.notes))
     return upload, (file.file_id, *how)
 
 
@@ -87,15 +112,16 @@ def reading_options(name: str, key: str) -> tuple[bool | None, str | None, str |
     if name.endswith(TYPED):
         return None, None, None
     header, encoding, delimiter = None, "", ""
-    with st.expander("Reading options"):
+    with st.expander(_("Reading options")):
         left, middle, right = st.columns([2, 1, 1])
         if not name.endswith(NAMED_CELLS):
-            word = left.segmented_control("Header", list(HEADERS), default=AUTO, key=f"{key}-header")
+            word = left.segmented_control(_("Header"), list(HEADERS), default=AUTO, key=f"{key}-header",
+                                            format_func=lambda one: _(one))  # fmt: skip
             header = HEADERS[word or AUTO]
         if not name.endswith(SHEETS):
-            encoding = middle.text_input("Encoding", placeholder=AUTO, key=f"{key}-encoding", help=ENCODING)
+            encoding = middle.text_input(_("Encoding"), placeholder=_(AUTO), key=f"{key}-encoding", help=_(ENCODING))
         if not name.endswith((*NAMED_CELLS, *SHEETS)):
-            delimiter = right.text_input("Delimiter", placeholder=AUTO, key=f"{key}-delimiter", help=DELIMITER)
+            delimiter = right.text_input(_("Delimiter"), placeholder=_(AUTO), key=f"{key}-delimiter", help=_(DELIMITER))
     return header, encoding.strip() or None, delimiter or None
 
 
@@ -106,7 +132,8 @@ def preview(upload: Any) -> None:
         st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=64)
         return
     st.dataframe(upload.table.head(PREVIEW_ROWS), hide_index=True, height=240)
-    st.caption(f"The first {min(PREVIEW_ROWS, len(upload.table))} of {len(upload.table):,} rows.")
+    shown = min(PREVIEW_ROWS, len(upload.table))
+    st.caption(_("The first {number} of {all} rows.", number=shown, all=f"{len(upload.table):,}"))
 
 
 def choose_task(upload: Any, key: str) -> tasks.Task:
@@ -117,11 +144,11 @@ def choose_task(upload: Any, key: str) -> tasks.Task:
     if len(names) == 1:
         return tasks.get(names[0])
     picked = st.selectbox(
-        "Task",
+        _("Task"),
         names,
-        format_func=lambda name: tasks.get(name).title,
+        format_func=lambda name: _(tasks.get(name).title),
         key=f"task-{key}",
-        help="What the models learn from these rows.",
+        help=_("What the models learn from these rows."),
     )
     return tasks.get(picked)
 
@@ -137,9 +164,9 @@ def map_columns(upload: Any, task: tasks.Task, key: str) -> Any:
             with place:
                 choose = choose_texts if column.role in JOINED and task.modality == "text" else choose_column
                 roles[column.role] = choose(upload, column, roles[column.role], f"{task.name}-{key}")
-    missing = [column.title.lower() for column in task.columns if column.required and roles[column.role] is None]
+    missing = [_(column.title).lower() for column in task.columns if column.required and roles[column.role] is None]
     if missing:
-        st.info(f"Choose a column for: {', '.join(missing)}.", icon=":material/info:")
+        st.info(_("Choose a column for: {columns}.", columns=", ".join(missing)), icon=":material/info:")
         return None
     roles.setdefault("label", None)  # of a task whose rows are their own labels
     return Columns(**roles, separator=choose_separator(upload, task, roles["label"], key))  # type: ignore[arg-type]
@@ -150,11 +177,11 @@ def choose_column(upload: Any, column: tasks.Column, guess: str | None, key: str
     names: list[str | None] = [] if column.required else [None]
     names += list(upload.table.columns)
     return st.selectbox(
-        f"{column.title} column",
+        _("{name} column", name=_(column.title)),
         names,
         index=names.index(guess) if guess in names else None,
-        format_func=lambda name: NO_COLUMN.get(column.role, "None") if name is None else str(name),
-        help=column.help or None,
+        format_func=lambda name: _(NO_COLUMN.get(column.role, "None")) if name is None else str(name),
+        help=_(column.help) if column.help else None,
         key=f"{column.role}-{key}",
     )
 
@@ -164,7 +191,7 @@ def choose_texts(upload: Any, column: tasks.Column, guess: str | None, key: str)
     from studio.data import joining
 
     picked = st.multiselect(
-        f"{column.title} column",
+        _("{name} column", name=_(column.title)),
         list(upload.table.columns),
         default=[] if guess is None else [guess],
         placeholder="None",
@@ -182,46 +209,66 @@ def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str)
         return None
     if not upload.table[label].head(MOST_LOOKED_AT).astype(str).str.contains(r"[|;,]").any():
         return None
-    words = {"One label": None} | {f"Several, separated by {separator}": separator for separator in SEPARATORS}
+    several = {_("Several, separated by {separator}", separator=separator): separator for separator in SEPARATORS}
+    words = {_("One label"): None} | several
     guess = guess_separator(upload, label)
     index = list(words.values()).index(guess)
-    help_text = "Where a row can have several labels, the models answer yes or no for each of them."
-    picked = st.selectbox("Labels in a cell", list(words), index=index, key=f"separator-{label}-{key}", help=help_text)
+    help_text = _("Where a row can have several labels, the models answer yes or no for each of them.")
+    picked = st.selectbox(
+        _("Labels in a cell"), list(words), index=index, key=f"separator-{label}-{key}", help=help_text
+    )
     return words[picked]
 
 
-def show_report(report: Any, task: tasks.Task) -> None:
-    """What it is in a sentence, what is wrong as a list, how often each class comes."""
-    st.markdown(f"**{escape(in_a_sentence(report, task))}**")
-    if report.warnings:
-        for warning in report.warnings:
-            st.warning(escape(warning), icon=":material/warning:")
-    else:
-        st.caption("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels.")
-    left, right = st.columns([3, 2] if report.classes else [2, 3], gap="large")
+def show_problems(report: Any, task: tasks.Task, key: str) -> None:
+    """What is wrong, a line each, with a button where the studio can mend it; what was mended, with the way back."""
+    done = st.session_state.get(f"mended-{key}", ())
+    for kind in done:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/check_circle: {_(MENDS[kind].done)}", width="content")
+            st.button(_("Take back"), key=f"unmend-{kind}", type="tertiary", on_click=mend, args=(key, kind, False))
+    if not report.findings and not done:
+        st.caption(_("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels."))
+    for number, finding in enumerate(report.findings):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"problem-{number}"):
+            st.markdown(f":material/warning: {escape(retell(finding.message))}", width="content")
+            if finding.kind in MENDS and can_mend(finding.kind, task):
+                st.button(_(MENDS[finding.kind].words), key=f"mend-{finding.kind}", on_click=mend,
+                          args=(key, finding.kind, True))  # fmt: skip
+            elif finding.kind == "leaks":
+                st.caption(_("They are removed from the training data; see the split below."), width="content")
+
+
+def can_mend(kind: str, task: tasks.Task) -> bool:
+    """Labels of one class a row can be mended; of other ones only rows that repeat or contradict others."""
+    return kind == "copies" or (task.kind == "class")
+
+
+def mend(key: str, kind: str, wanted: bool) -> None:
+    done = [one for one in st.session_state.get(f"mended-{key}", ()) if one != kind]
+    st.session_state[f"mended-{key}"] = tuple([*done, kind] if wanted else done)
+
+
+def show_counts(report: Any, task: tasks.Task) -> None:
+    """How often each class comes, and how long the texts are."""
     if report.classes:
-        with left:
-            st.markdown("**Rows per range**" if task.kind == "number" else "**Rows per label**")
-            show_classes(report.classes, task)
-    else:
-        right = left
-    with right:
-        if report.words:
-            st.markdown("**Words per text**")
-            st.html(pictures.facts({name: f"{value:,}" for name, value in report.words.items()}))
+        st.markdown(_("**Rows per range**") if task.kind == "number" else _("**Rows per label**"))
+        show_classes(report.classes, task)
+    if report.words:
+        st.markdown(_("**Words per text**"))
+        st.html(pictures.facts({_(name): f"{value:,}" for name, value in report.words.items()}))
 
 
 def in_a_sentence(report: Any, task: tasks.Task) -> str:
     """What somebody would say who was asked what is in the file."""
-    parts = [f"{report.rows:,} rows"]
+    parts = [counted("{shown} row", "{shown} rows", report.rows, shown=f"{report.rows:,}")]
     if task.kind != "number" and report.classes:
-        parts.append(f"{len(report.classes):,} labels")
-    parts += [
-        f"{number:,} {words}"
-        for number, words in ((report.unlabelled, "unlabelled"), (report.duplicates, "copies"))
-        if number
-    ]
-    return f"{task.title}: {', '.join(parts)}."
+        parts.append(counted("{number} label", "{number} labels", len(report.classes)))
+    if report.unlabelled:
+        parts.append(_("{number} without a label", number=f"{report.unlabelled:,}"))
+    if report.duplicates:
+        parts.append(counted("{number} copy", "{number} copies", report.duplicates))
+    return _("{task}: {parts}", task=_(task.title), parts=", ".join(parts))
 
 
 def show_classes(classes: dict[str, int], task: tasks.Task) -> None:
@@ -233,8 +280,9 @@ def show_classes(classes: dict[str, int], task: tasks.Task) -> None:
     names = list(ordered)
     few = [*names[: MOST_BARS - FEWEST], *names[-FEWEST:]]
     st.html(pictures.class_counts({name: ordered[name] for name in few}))
-    st.caption(f"The {MOST_BARS - FEWEST} most frequent and the {FEWEST} least frequent of {len(classes):,}.")
-    with st.expander(f"All {len(classes):,}"), st.container(height=BARS_HEIGHT):
+    st.caption(_("The {most} most frequent and the {least} least frequent of {all}.", most=MOST_BARS - FEWEST,
+                 least=FEWEST, all=f"{len(classes):,}"))  # fmt: skip
+    with st.expander(_("All {number}", number=f"{len(classes):,}")), st.container(height=BARS_HEIGHT):
         st.html(pictures.class_counts(ordered))
 
 
@@ -245,22 +293,22 @@ def split_settings(report: Any) -> dict[str, Any]:
     given = report.splits
     if "test" not in given:
         share = left.slider(
-            "Test share",
+            _("Test share"),
             5,
             50,
             20,
             format="%d %%",
-            help="Rows set aside for the final evaluation; nothing else reads them.",
+            help=_("Rows set aside for the final evaluation; nothing else reads them."),
         )
         values["test_share"] = share / 100
     if "validation" not in given:
         share = middle.slider(
-            "Validation share", 5, 30, 10, format="%d %%", help="Rows used to pick the best state of each model."
+            _("Validation share"), 5, 30, 10, format="%d %%", help=_("Rows used to pick the best state of each model.")
         )
         values["validation_share"] = share / 100
-    values["seed"] = right.number_input("Split seed", 0, 10_000, 0, help="The same seed gives the same split.")
+    values["seed"] = right.number_input(_("Split seed"), 0, 10_000, 0, help=_("The same seed gives the same split."))
     if report.leaked:
-        values["drop_leaked"] = st.toggle("Remove test rows from training data", value=True)
+        values["drop_leaked"] = st.toggle(_("Remove test rows from training data"), value=True)
     return values
 
 
@@ -273,7 +321,7 @@ def offer_refused(rows: Any, values: dict[str, Any], key: str) -> None:
     count = sum(each.count for each in refused)
     if count:
         st.download_button(
-            f"{count:,} row{'s' if count > 1 else ''} left out: lines and reasons",
+            counted("{number} row left out: lines and reasons", "{number} rows left out: lines and reasons", count),
             as_csv(refused),
             "rows left out.csv",
             "text/csv",
@@ -289,9 +337,9 @@ def suggested_name(file_name: str) -> str:
 
 def remote_box() -> tuple[Any, tuple[Any, ...]] | None:
     """What stands at an address or on the hub; None while none is named or it cannot be read."""
-    with st.expander("From an address or the Hugging Face Hub"), st.form("remote", border=False):
-        said = st.text_input("Address or name", placeholder=REMOTE, key="remote-name", help=REMOTE_HELP).strip()
-        st.form_submit_button("Fetch", icon=":material/download:")
+    with st.expander(_("From an address or the Hugging Face Hub")), st.form("remote", border=False):
+        said = st.text_input(_("Address or name"), placeholder=REMOTE, key="remote-name", help=_(REMOTE_HELP)).strip()
+        st.form_submit_button(_("Fetch"), icon=":material/download:")
     if not said:
         return None
     try:
@@ -299,7 +347,7 @@ def remote_box() -> tuple[Any, tuple[Any, ...]] | None:
     except StudioError as error:
         show_error(error)
         return None
-    st.caption(" ".join(escape(note) for note in upload.notes))
+    st.caption(" ".join(escape(retell(note)) for note in upload.notes))
     return upload, ("remote", said)
 
 
@@ -308,15 +356,15 @@ def fetch(said: str) -> Any:
     from studio.service import sources, web
 
     def tell(done: int, total: int | None) -> None:
-        told = f"{done / 1e6:,.1f} MB" + (f" of {total / 1e6:,.1f} MB" if total else "")
-        bar.progress(min(1.0, done / total) if total else 0.0, f"Fetching … {told}")
+        told = _("{done} of {total}", done=size(done), total=size(total)) if total else size(done)
+        bar.progress(min(1.0, done / total) if total else 0.0, _("Fetching … {size}", size=told))
 
     name, upload = st.session_state.get("fetched", ("", None))
     if name == said:
         return upload
     if not web.is_remote(said):
         raise DataError(f"{said!r} is neither an address nor a name on the hub.", f"Write {REMOTE}.")
-    bar = st.progress(0.0, "Fetching …")
+    bar = st.progress(0.0, _("Fetching …"))
     try:
         upload = sources.bring(said, tell=tell)
     finally:
@@ -327,61 +375,80 @@ def fetch(said: str) -> Any:
 
 def add_data() -> None:
     found = upload_box(
-        "A table (CSV, JSON lines, Parquet, Excel), tagged words (CoNLL) or a ZIP of image folders",
+        _("A table (CSV, JSON lines, Parquet, Excel), tagged words (CoNLL) or a ZIP of image folders"),
         "upload",
-        "Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/….",
+        _("Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/…."),
     )
     uploaded = st.session_state["upload"]
     if uploaded is None:
         found = remote_box()
     if found is None:
-        st.caption("Nothing leaves this machine. Each row needs a text or an image, and most rows a label.")
+        st.caption(_("Nothing leaves this machine. Each row needs a text or an image, and most rows a label."))
         return
     upload, identity = found
-    preview(upload)
-    if upload.kind == "table":
-        st.subheader("Columns", anchor=False)
     key = hashlib.sha1(repr(identity).encode(), usedforsecurity=False).hexdigest()[:8]
+    told = st.container(key="told")
+    look, counts = st.columns([3, 2], gap="large")
+    with look:
+        preview(upload)
+    if upload.kind == "table":
+        st.header(_("Columns"), anchor=False)
     task = choose_task(upload, key)
     columns = map_columns(upload, task, key)
     if columns is None:
         return
-    with st.expander("More files: test rows, or rows without labels"):
-        second = upload_box("Test file", "upload-test", "With the same columns.")
+    with st.expander(_("More files: test rows, or rows without labels")):
+        second = upload_box(_("Test file"), "upload-test", _("With the same columns."))
         third = upload_box(
-            "File without labels",
+            _("File without labels"),
             "upload-unlabelled",
-            "More inputs of the same kind. The student learns them from the teacher alone; labels in it are ignored.",
+            _(
+                "More inputs of the same kind. The student learns them from the teacher alone; labels in it "
+                "are ignored."
+            ),
         )
     test, test_identity = second or (None, ())
     unlabelled, unlabelled_identity = third or (None, ())
-    whole = (identity, test_identity, unlabelled_identity)
+    mends = st.session_state.get(f"mended-{key}", ())
+    whole = (identity, test_identity, unlabelled_identity, mends)
     try:
-        rows, report = check(upload, test, unlabelled, columns, task.name, whole)
+        with st.spinner(_("Checking the data …")):
+            rows, report = check(upload, test, unlabelled, columns, task.name, whole, mends)
     except StudioError as error:
-        return show_error(error)
-    st.subheader("Data check", anchor=False)
-    show_report(report, task)
-    with st.expander("Split into training, validation and test rows"):
+        return cannot_use(error, key)
+    with told:
+        st.header(in_a_sentence(report, task), anchor=False)
+        show_problems(report, task, key)
+    with counts:
+        show_counts(report, task)
+    with st.expander(_("Split into training, validation and test rows")):
         values = split_settings(report)
     offer_refused(rows, values, key)
     with st.container(horizontal=True, vertical_alignment="bottom", key="savebar"):
         first = suggested_name(uploaded.name if uploaded else str(identity[-1]))
-        name = st.text_input("Name", value=first, max_chars=80, key=f"name-{key}")
-        wanted = st.button("Save data set", type="primary", icon=":material/save:")
+        name = st.text_input(_("Name"), value=first, max_chars=80, key=f"name-{key}")
+        wanted = st.button(_("Save data set"), type="primary", icon=":material/save:")
     if wanted:
         save(name, rows, columns, values)
 
 
+def cannot_use(error: StudioError, key: str) -> None:
+    """What is wrong; where a mending has led there, the way back."""
+    show_error(error)
+    if st.session_state.get(f"mended-{key}"):
+        st.button(_("Take back what was mended"), key="unmend", on_click=st.session_state.pop,
+                  args=(f"mended-{key}",))  # fmt: skip
+
+
 def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
-    with errors_shown(), st.spinner("Saving …"):
+    with errors_shown(), st.spinner(_("Saving …")):
         saved = acts.save(name, rows, columns, **values)
         for name in tasks.get(saved.task, saved.multi_label).builtins[:1]:
             asked.sizes(saved, f"builtin/{name}")  # what a new run will show first
-        st.success(f"Saved as **{escape(saved.name)}**.", icon=":material/check_circle:")
+        st.success(_("Saved as **{name}**.", name=escape(saved.name)), icon=":material/check_circle:")
         st.page_link(
             "new_run.py",
-            label="Use it in a new run",
+            label=_("Use it in a new run"),
             query_params={"dataset": str(saved.id)},
             icon=":material/arrow_forward:",
         )
@@ -390,7 +457,7 @@ def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
 def saved_data() -> None:
     rows = store.datasets()
     if not rows:
-        st.info("No data sets yet. Upload a file above.", icon=":material/inbox:")
+        st.info(_("No data sets yet. Upload a file above."), icon=":material/inbox:")
         return
     for start in range(0, len(rows), 2):
         for column, row in zip(st.columns(2), rows[start : start + 2], strict=False):
@@ -404,22 +471,26 @@ def data_card(row: DatasetRow) -> None:
     users = store.users_of_dataset(row)
     with st.container(border=True, height="stretch", key=f"card-data-{row.id}"):
         st.subheader(escape(row.name), anchor=False)
-        labels = "" if task.kind == "number" or not row.labels else f" · {len(row.labels):,} labels"
-        parts = " · ".join(f"{number:,} {split}" for split, number in row.splits.items())
-        st.caption(f"{task.title}{labels} · {parts} rows · {made(row)}")
-        st.caption(f"Used by {len(users)} run{'s' if len(users) > 1 else ''}." if users else "Not used yet.")
+        told = [_(task.title)]
+        if task.kind != "number" and row.labels:
+            told.append(counted("{number} label", "{number} labels", len(row.labels)))
+        parts = " · ".join(f"{number:,} {_(split)}" for split, number in row.splits.items())
+        st.caption(" · ".join([*told, _("{parts} rows", parts=parts), made(row)]))
+        st.caption(
+            counted("Used by {number} run.", "Used by {number} runs.", len(users)) if users else _("Not used yet.")
+        )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if acts.person.has("member"):
-                st.page_link("new_run.py", label="New run", query_params={"dataset": str(row.id)},
+                st.page_link("new_run.py", label=_("New run"), query_params={"dataset": str(row.id)},
                              icon=":material/add_circle:", width="content")  # fmt: skip
-            if st.button("Preview", key=f"preview-{row.id}", type="tertiary"):
+            if st.button(_("Preview"), key=f"preview-{row.id}", type="tertiary"):
                 show_rows(row)
             if acts.may_change(row):
                 rename(row)
                 delete(row, users)
 
 
-@st.dialog("The first rows", width="large")
+@st.dialog(_("The first rows"), width="large")
 def show_rows(row: DatasetRow) -> None:
     from studio.service import library
 
@@ -432,25 +503,25 @@ def show_rows(row: DatasetRow) -> None:
 
 
 def rename(row: DatasetRow) -> None:
-    with st.popover("Rename", type="tertiary"):
-        name = st.text_input("Name", row.name, max_chars=80, key=f"new-name-{row.id}")
-        if st.button("Rename", type="primary", key=f"rename-{row.id}"):
+    with st.popover(_("Rename"), type="tertiary"):
+        name = st.text_input(_("Name"), row.name, max_chars=80, key=f"new-name-{row.id}")
+        if st.button(_("Rename"), type="primary", key=f"rename-{row.id}"):
             with errors_shown():
                 acts.rename(row.id, name)
                 st.rerun()
 
 
 def delete(row: DatasetRow, users: list[int]) -> None:
-    with st.popover("Delete", type="tertiary", disabled=bool(users)):
-        st.write("It and its files go for good.")
-        if st.button("Delete permanently", type="primary", key=f"delete-{row.id}", disabled=bool(users)):
+    with st.popover(_("Delete"), type="tertiary", disabled=bool(users)):
+        st.write(_("It and its files go for good."))
+        if st.button(_("Delete permanently"), type="primary", key=f"delete-{row.id}", disabled=bool(users)):
             with errors_shown():
                 acts.delete_dataset(row.id)
                 st.rerun()
 
 
-st.title("Data", anchor=False)
+st.title(_("Data"), anchor=False)
 if acts.person.has("member"):
     add_data()
-st.header("Saved data sets", anchor=False)
+st.header(_("Saved data sets"), anchor=False)
 saved_data()

@@ -19,7 +19,7 @@ def uploaded(app):
 
 
 def test_columns_are_guessed_and_the_checked_table_is_saved_under_a_name_from_the_file(uploaded, store):
-    assert "Data check" in words(uploaded)
+    assert "Text classification: 120 rows, 2 labels" in words(uploaded)
     next(button for button in uploaded.button if button.label == "Save data set").click().run()
     (row,) = store.datasets()
     assert (row.name, row.columns) == ("reviews of things", {"input": "what they wrote", "label": "topic"})
@@ -174,12 +174,29 @@ def test_the_first_rows_of_a_data_set_can_be_looked_at(app, saved):
     assert "thing number" in written(app)
 
 
+def test_a_problem_is_mended_with_a_button_and_the_mending_taken_back(app, store):
+    app = opened(app, "data.py")
+    table = reviews(120).table
+    odd = f"{table['text'][0]},odd\n"
+    content = (table.to_csv(index=False) + odd).encode()
+    app.file_uploader(key="upload").set_value(("some.csv", content, "text/csv")).run()
+    assert "3 labels" in words(app)
+    app.button(key="mend-rare").click().run()
+    assert "Labels with few rows are left out." in words(app)
+    assert "120 rows, 2 labels" in words(app)
+    app.button(key="unmend-rare").click().run()
+    assert "3 labels" in words(app)
+    app.button(key="mend-conflicts").click().run()
+    next(button for button in app.button if button.label == "Save data set").click().run()
+    assert sum(store.datasets()[0].splits.values()) == 119
+
+
 def test_words_with_tags_are_uploaded_as_a_conll_file(app):
     app = opened(app, "data.py")
     sentences = [f"Anna B-person\nlives O\nin O\nBonn{number} B-place\n" for number in range(60)]
     app.file_uploader(key="upload").set_value(("people.conll", "\n".join(sentences).encode(), "")).run()
     assert not app.exception
-    assert "Token classification\\: 60 rows" in words(app)
+    assert "Token classification: 60 rows" in words(app)
 
 
 def test_the_page_takes_every_file_that_can_be_read(app):
