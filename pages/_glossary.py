@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pages._language import _
 from pages._pictures import in_points
 from pages._scores import Scored, by_role, small
-from pages._words import change, escape, measured
+from pages._words import change, escape, low_and_high, measured
 from studio.events import Comparison
 from studio.tasks import Measure
 
@@ -74,8 +74,7 @@ def _interval(student: Scored, measure: Measure, effect: Comparison | None) -> s
         "narrower.",
         value=measured(student.value, measure),
         rows=f"{student.rows:,}",
-        low=measured(student.low, measure),
-        high=measured(student.high, measure),
+        **low_and_high(student.low, student.high, measure),
     )
     if effect is None:
         return told

@@ -17,6 +17,9 @@ from studio.tasks import language
 TEST_ROWS = 50
 PICTURES = ["png", "jpg", "jpeg", "bmp", "webp"]
 LARGEST_MB, LONGEST_TEXT = 20, 20_000
+GOES_ON = 400
+"""Characters that are shown of how a text goes on in the data."""
+
 LOOKED_AT, FORMATS = 20, ("PNG", "JPEG", "BMP", "WEBP")
 ASKED, NUMBER, DRAWN = "playground-asked", "playground-number", "playground-drawn"
 
@@ -49,7 +52,7 @@ def take_row(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
     elif task.targets.column is None:
         value, shown, goes_on = language.asked(row)
         st.session_state["playground-text"] = shown[:LONGEST_TEXT]
-        row = row | {"label": goes_on[:LONGEST_TEXT]}
+        row = row | {"label": goes_on if len(goes_on) <= GOES_ON else f"{goes_on[:GOES_ON]} …"}
     else:
         st.session_state["playground-text"] = row["text"][:LONGEST_TEXT]
         value = row["text"]

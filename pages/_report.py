@@ -24,7 +24,7 @@ from pages._glossary import words_of_results
 from pages._language import _, counted, in_language, reader, retell
 from pages._markup import Html, element, joined
 from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
-from pages._words import OUTCOMES, count, effect_of, measured, method, model, size, teachers
+from pages._words import OUTCOMES, count, effect_of, low_and_high, measured, method, model, size, teachers
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StoreError, StudioError
@@ -292,8 +292,8 @@ def _with_interval(one: Evaluation | None, measure: Measure) -> str:
         return "–"
     if one.low is None or one.high is None:
         return measured(one.value, measure)
-    return _("{value} ({low} to {high})", value=measured(one.value, measure), low=measured(one.low, measure),
-             high=measured(one.high, measure))  # fmt: skip
+    return _("{value} ({low} to {high})", value=measured(one.value, measure),
+             **low_and_high(one.low, one.high, measure))  # fmt: skip
 
 
 def _timed(of: Known) -> str:

@@ -9,7 +9,7 @@ from pages import _pictures as pictures
 from pages._language import _, counted, retell
 from pages._scores import ROLES, Scored, milliseconds, on_test
 from pages._studio import get_store
-from pages._words import change, count, escape, measured, role, size
+from pages._words import change, count, escape, low_and_high, measured, role, size
 from studio import tasks
 from studio.events import OLD_TEST, Evaluation
 from studio.store.rows import RunRow
@@ -83,8 +83,8 @@ def with_interval(found: Evaluation | None, measure: tasks.Measure) -> str:
         return "–"
     if found.low is None or found.high is None:
         return measured(found.value, measure)
-    value, low, high = (measured(one, measure) for one in (found.value, found.low, found.high))
-    return _("{value} ({low} to {high})", value=value, low=low, high=high)
+    ends = low_and_high(found.low, found.high, measure)
+    return _("{value} ({low} to {high})", value=measured(found.value, measure), **ends)
 
 
 def old_and_new(run: RunRow, evaluations: list[Evaluation], measure: tasks.Measure) -> None:

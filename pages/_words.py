@@ -128,6 +128,16 @@ def measured(value: float, measure: Measure) -> str:
     return _spaced(signed(measure.written(value)))
 
 
+def low_and_high(low: float, high: float, measure: Measure) -> dict[str, str]:
+    """The ends of an interval as they are written, the smaller number first.
+
+    >>> low_and_high(-2.5, -2.0, Measure("perplexity", "Perplexity", "", unit="number", lower=True))
+    {'low': '2.000', 'high': '2.500'}
+    """
+    first, second = (high, low) if measure.lower else (low, high)
+    return {"low": measured(first, measure), "high": measured(second, measure)}
+
+
 def change(difference: float, unit: str) -> str:
     """A difference of two values of a measure, with its sign; that of shares in points.
 

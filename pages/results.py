@@ -62,6 +62,8 @@ def of_rows(run: RunRow, task: tasks.Task, models: list[Scored]) -> Tabs:
         return {"rows": (_("Rows"), lambda: st.info(
             _("This run is from before the answers to single rows were kept. Start it again, and they are."),
             icon=":material/info:"))}  # fmt: skip
+    if task.kind == "token":  # a text is no answer of which a model is more or less sure
+        return {"rows": (_("Rows"), partial(rows.show, shown))}
     kept = Run(home, run.id, home.dataset(run.dataset_id), task.kind)
     return {
         "rows": (_("Rows"), partial(rows.show, shown)),

@@ -115,7 +115,9 @@ def quality(run: RunRow, measure: Measure) -> None:
     points = [point for point in held.points() if point.name == measure.name]
     st.html(pictures.titled(
         reached(points, measure),
-        _("{measure} on validation rows, after every look at them. Higher is better.", measure=_(measure.title)),
+        _("{measure} on validation rows, after every look at them. Lower is better.", measure=_(measure.title))
+        if measure.lower
+        else _("{measure} on validation rows, after every look at them. Higher is better.", measure=_(measure.title)),
     ))  # fmt: skip
     if points:
         figure = held.figure("measure", points, partial(charts.measure_curves, measure=measure))
