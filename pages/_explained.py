@@ -156,23 +156,24 @@ def _field(*inside: Html, across: str, up: str, told: str, ticks: Sequence[tuple
 
 
 def _line(points: Sequence[tuple[float, float]], thick: float, kind: str) -> Html:
-    """A curve through points, (right, up) in per cent of the field: a thin shape that is cut out."""
-    upper = [f"{x:.2f}% calc({100 - y:.2f}% - {thick}px)" for x, y in points]
-    lower = [f"{x:.2f}% calc({100 - y:.2f}% + {thick}px)" for x, y in reversed(points)]
+    """A curve through points, (right, up) in per cent of the field, that rises more than it falls: a thin shape that is
+    cut out."""
+    upper = [f"calc({x:.2f}% - {thick}px) calc({100 - y:.2f}% - {thick}px)" for x, y in points]
+    lower = [f"calc({x:.2f}% + {thick}px) calc({100 - y:.2f}% + {thick}px)" for x, y in reversed(points)]
     return element("span", kind=f"line {kind}", style=f"clip-path:polygon({','.join([*upper, *lower])})")
 
 
-def _dot(x: float, y: float, wide: float) -> Html:
-    return element("span", kind="dot", style=f"left:{x:.2f}%;bottom:{y:.2f}%;width:{wide:.0f}px;height:{wide:.0f}px")
+def _dot(x: float, y: float, wide: float, kind: str = "dot") -> Html:
+    return element("span", kind=kind, style=f"left:{x:.2f}%;bottom:{y:.2f}%;width:{wide:.0f}px;height:{wide:.0f}px")
 
 
 def reliability(found: Mapping[str, Sequence[Bin]], shown: str) -> Html:
     """How often a model is right where it is so and so sure: on the diagonal its word can be taken. A dot is a range of
-    confidence, its area the rows in it, its line the 95 % interval; the other models are thin lines."""
+    confidence, its area the rows in it, its line the 95 % interval; those of the other models are small and hollow."""
     inside: list[Html] = [element("span", kind="even")]
     for name, ranges in found.items():
         points = [(100 * one.confidence, 100 * one.right) for one in ranges]
-        marks = [_line(points, 0.75, "pale")] if name != shown and len(points) > 1 else []
+        marks = [_dot(x, y, 9, "dot small") for x, y in points] if name != shown else []
         if name == shown:
             most = max(one.rows for one in ranges)
             for one, (x, y) in zip(ranges, points, strict=True):

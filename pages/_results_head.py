@@ -7,6 +7,7 @@ from pages import _pictures as pictures
 from pages import _results_export as export
 from pages._glossary import words_of_results
 from pages._language import _, counted, retell
+from pages._markup import element
 from pages._picture_file import picture_button
 from pages._scores import Scored, headline, on_test, three
 from pages._studio import errors_shown, get_acts, get_home, get_store
@@ -60,15 +61,21 @@ def verdict(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
         st.html(pictures.badge(_(outcome.words), outcome.kind))
         st.title(escape(headline(models, measure)), anchor=False)
         st.markdown(escape(effect_of(run.verdict) if models else retell(run.verdict)))
+        _numbers(models, measure, "phone-numbers")
         _explain(run, models, task, evaluations)
         _actions(run, models, task)
     with right:
         if models:
             st.html(pictures.sizes(models, measure))
-    numbers = pictures.numbers(three(models, measure))
-    if numbers:
-        st.html(numbers)
+    _numbers(models, measure, "wide-numbers")
     _look_at(run)
+
+
+def _numbers(models: list[Scored], measure: tasks.Measure, kind: str) -> None:
+    """Kept, smaller, faster; on a phone they come before the picture."""
+    found = three(models, measure)
+    if found:
+        st.html(element("div", pictures.numbers(found), kind=kind))
 
 
 def _explain(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: list[Evaluation]) -> None:
