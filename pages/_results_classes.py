@@ -12,7 +12,6 @@ from pages._language import _, counted
 from pages._studio import get_home
 from pages._words import escape, role
 from studio.evaluate import changes
-from studio.evaluate.changes import ClassChange
 from studio.events import Confusion
 from studio.kept import answers
 from studio.kept.answers import Kept
@@ -23,30 +22,28 @@ MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX = 8, 6, 20
 DIFFERENCE = "difference"
 
 
-def changed(run: RunRow, task: Task) -> list[ClassChange]:
-    """Gains and losses of each class from the kept answers, the largest loss first; [] where nothing is kept or a row
-    has no class."""
+def both(run: RunRow, task: Task) -> tuple[Kept, Kept] | None:
+    """What teacher and student said of the test rows; None where nothing is kept, or a row has neither one class nor
+    several labels."""
+    if task.kind == "number" or task.measures[0].interval != "share":
+        return None
     home = get_home()
     teacher, student = (answers.opened(home, run.id, name) for name in ("teacher", "student"))
-    if teacher is None or student is None or not len(teacher.statistics):
-        return []
-    return changes.of_classes(*per_class(task, teacher, student))
+    return None if teacher is None or student is None or not teacher.labelled.any() else (teacher, student)
 
 
 def per_class(task: Task, teacher: Kept, student: Kept) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `changes.of_classes` reads. Nothing where a label is neither one class nor several."""
+    """What `changes.of_classes` reads."""
     first, second = teacher.statistics, student.statistics
     if task.kind == "multi_label":
         labels = first.shape[1] // 2
         return first[:, :labels], first[:, labels:], second[:, labels:]
-    if task.kind == "class" and task.measures[0].interval == "share":
-        return first[:, 0], task.targets.right(first), task.targets.right(second)
-    nothing = np.zeros(0, dtype=np.int64)
-    return nothing, nothing, nothing
+    return first[:, 0], task.targets.right(first), task.targets.right(second)
 
 
-def show(run: RunRow, found: Sequence[ClassChange], labels: Sequence[str]) -> None:
+def show(run: RunRow, task: Task, models: tuple[Kept, Kept], labels: Sequence[str]) -> None:
     """Each class with both models’ shares and whether chance explains the difference."""
+    found = changes.of_classes(*per_class(task, *models))
     clear = [one for one in found if one.is_clear and one.difference < 0]
     if clear:
         title = _("{number} of {classes} classes lost more than chance explains", number=len(clear), classes=len(found))

@@ -76,11 +76,11 @@ def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task:
     """All tabs that this run has."""
     measure = task.measures[0]
     matrices: dict[str, Confusion] = {one.role: one for one in store.confusions(run.id) if one.split == "test"}
-    changed = classes.changed(run, task)
+    both = classes.both(run, task)
     labels = next((row.labels for row in store.datasets() if row.id == run.dataset_id), [])
     found: Tabs = {}
-    if changed and labels:
-        found["classes"] = (_("Classes"), partial(classes.show, run, changed, labels))
+    if both is not None and labels:
+        found["classes"] = (_("Classes"), partial(classes.show, run, task, both, labels))
     elif matrices:
         found["classes"] = (_("Classes"), partial(classes.show_without_rows, matrices))
     if models:

@@ -112,6 +112,11 @@ class Kept:
         return "logits" in self.batch.schema.names
 
     @property
+    def one_per_row(self) -> bool:
+        """Whether position r of `logits` is row r."""
+        return self.has_logits and pa.types.is_fixed_size_list(self.batch.column("logits").type)
+
+    @property
     def logits(self) -> np.ndarray:
         """(positions, classes) float32, of all rows in their order; NaN where the model did not see a position.
 

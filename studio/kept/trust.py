@@ -1,5 +1,6 @@
 """The rows of a run by how sure its models are: what is fitted on validation rows, and what is told of test rows."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from studio.kept import answers, logits, rows
 from studio.kept.answers import Kept
 from studio.tasks.task import Kind
 
-MOST_ROWS = 50_000
+MOST_ROWS = 20_000
 """So many rows tell enough: of more, so many are drawn by chance."""
 
 
@@ -34,20 +35,20 @@ class Run:
 
     def drawn(self, kept: Kept) -> np.ndarray:
         """The numbers of the labelled rows that are looked at: the same ones for every model."""
-        numbers = np.flatnonzero(kept.labelled)
-        if len(numbers) <= MOST_ROWS:
-            return numbers
-        return np.sort(np.random.default_rng(0).choice(numbers, MOST_ROWS, replace=False))
+        count = int(np.count_nonzero(kept.labelled))
+        if count == len(kept):
+            return _some(count)
+        return np.asarray(np.flatnonzero(kept.labelled)[_some(count)])
 
     def sample(self, kept: Kept, temperature: float = 1.0) -> Sample:
         """The rows of one model; at another temperature its answers stay the same, and so does who is right."""
         numbers = self.drawn(kept)
-        place = np.cumsum(kept.labelled) - 1
         confidence = kept.confidence[numbers].astype(np.float64)
         if temperature != 1.0:
             values, offsets = self._logits(kept, numbers)
             confidence = logits.confidence(values, offsets, self.kind, temperature)
-        return Sample(confidence, kept.right[numbers], kept.statistics[place[numbers]])
+        place = numbers if kept.labelled.all() else (np.cumsum(kept.labelled) - 1)[numbers]
+        return Sample(confidence, kept.right[numbers], kept.statistics[place])
 
     def temperature(self, role: str) -> float | None:
         """The temperature that fits this model's probabilities to the validation rows; None where they are not kept."""
@@ -71,10 +72,18 @@ class Run:
 
     def _logits(self, kept: Kept, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """The logits of these rows, and where each begins; None where a row is one position."""
+        if kept.one_per_row:
+            return kept.logits[numbers], None
         values, offsets = kept.logits, kept.offsets
-        if offsets[-1] == len(kept) and (np.diff(offsets) == 1).all():
-            return values[numbers], None
         counts = offsets[numbers + 1] - offsets[numbers]
         new = np.concatenate([[0], np.cumsum(counts)])
         places = np.repeat(offsets[numbers] - new[:-1], counts) + np.arange(new[-1])
         return values[places], new
+
+
+@functools.lru_cache(maxsize=8)
+def _some(count: int) -> np.ndarray:
+    """The numbers of at most `MOST_ROWS` of so many rows, drawn by chance, the same ones every time."""
+    if count <= MOST_ROWS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, MOST_ROWS, replace=False, shuffle=False))

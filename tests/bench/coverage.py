@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from studio import tasks
-from studio.evaluate import intervals, over_seeds
+from studio.evaluate import calibration, changes, intervals, over_seeds
 from studio.tasks import scores
 
 WORLDS: dict[str, tuple[Sequence[float], Sequence[float]]] = {
@@ -37,6 +37,10 @@ SEEDS, SPREADS = (2, 3, 5, 10), (0.0, 0.05, 0.2)
 
 STUDENT, CONTROL, ROW_SHARE = 0.9, 0.87, 0.7
 """True accuracies, and how much of what decides whether a row is right lies in the row."""
+
+
+SURER, CLASS_ROWS = (0.0, 0.05, 0.15), (5, 20, 100)
+"""By how much a model is surer than it is right; how many rows a class has."""
 
 
 def cells(shares: Sequence[float], found: Sequence[float]) -> np.ndarray:
@@ -103,6 +107,48 @@ def coverage_of_f1(world: str, seeds: int, rows: int, spread: float, repeats: in
     return {"with_interval": len(held), "held": float(np.mean(held)) if held else None}
 
 
+def coverage_of_calibration(surer: float, rows: int, repeats: int, seed: int = 0) -> dict[str, float]:
+    """The share of test sets whose interval of the expected calibration error, of the overconfidence and of the Brier
+    score holds the truth, for a model that is `surer` than it is right."""
+    random = np.random.default_rng(seed)
+    many = random.beta(5, 1.2, 1_000_000)
+    rates = np.clip(many - surer, 0, 1)
+    numbers = np.minimum((many * calibration.BINS).astype(int), calibration.BINS - 1)
+    truth = {
+        "error": abs(np.bincount(numbers, many - rates)).sum() / len(many),
+        "overconfidence": float((many - rates).mean()),
+        "brier": float((rates * (1 - many) ** 2 + (1 - rates) * many**2).mean()),
+    }
+    held = dict.fromkeys(truth, 0)
+    for _ in range(repeats):
+        confidence = random.beta(5, 1.2, rows)
+        right = random.random(rows) < np.clip(confidence - surer, 0, 1)
+        told = {
+            "error": calibration.expected_error(confidence, right, seed=int(random.integers(1 << 30))),
+            "overconfidence": calibration.overconfidence(confidence, right),
+            "brier": calibration.brier(confidence, right),
+        }
+        for name, one in told.items():
+            held[name] += one.low <= truth[name] <= one.high
+    return {name: count / repeats for name, count in held.items()}
+
+
+def coverage_of_classes(rows: int, first: float, second: float, repeats: int, seed: int = 0) -> float:
+    """The share of test sets whose interval of what a class with so many rows lost holds the truth."""
+    random, held = np.random.default_rng(seed), 0
+    for _ in range(repeats):
+        easy = random.random(rows)
+        models = [(easy + random.random(rows)) / 2 < share for share in (first, second)]
+        (found,) = changes.of_classes(np.zeros(rows, dtype=np.int64), *models)
+        held += found.low <= _below(second) - _below(first) <= found.high
+    return held / repeats
+
+
+def _below(share: float) -> float:
+    """How often the mean of two even numbers is below that."""
+    return 2 * share**2 if share < 0.5 else 1 - 2 * (1 - share) ** 2
+
+
 def _mean_f1(shares: np.ndarray, levels: np.ndarray, spread: float) -> float:
     """The true macro F1, averaged over seeds (Gauss and Hermite's quadrature)."""
     places, weights = np.polynomial.hermite_e.hermegauss(31)
@@ -136,6 +182,17 @@ def main() -> None:
                 found.append({"world": world, "seeds": seeds, "rows": 200, "spread": spread, **told})
                 if not asked.json:
                     print(f"macro F1, {world}, {seeds} seeds, 200 rows, spread {spread}: {told}")
+    for surer in SURER:
+        for rows in ROWS:
+            held = coverage_of_calibration(surer, rows, asked.repeats)
+            found.append({"surer": surer, "rows": rows, **held})
+            if not asked.json:
+                print(f"{surer} surer than right, {rows} rows: {held}")
+    for rows in CLASS_ROWS:
+        share = coverage_of_classes(rows, 0.7, 0.6, asked.repeats)
+        found.append({"class_rows": rows, "held": share})
+        if not asked.json:
+            print(f"what a class of {rows} rows lost: held {share}")
     if asked.json:
         print(json.dumps(found))
 
