@@ -179,8 +179,9 @@ class ValidationCurves:
                 yield event
 
     def by_role(self, stages: Sequence[Stage]) -> dict[str, list[tuple[int, float]]]:
-        """The curve of each role's last training."""
-        learned = {stage.role: stage.phase for stage in stages if stage.phase in self.points and stage.kind != "tune"}
+        """The curve of each role's last training; a value of a teacher that only answers is no training."""
+        trained = [stage for stage in stages if stage.kind in ("teach", "follow")]
+        learned = {stage.role: stage.phase for stage in trained if stage.phase in self.points}
         return {role: sorted(self.points[phase].items()) for role, phase in learned.items()}
 
 
