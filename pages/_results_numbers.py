@@ -9,6 +9,7 @@ from pages import _pictures as pictures
 from pages._language import _, counted, retell
 from pages._scores import ROLES, Scored, milliseconds, on_test
 from pages._studio import get_store
+from pages._watched import watched
 from pages._words import change, count, escape, low_and_high, measured, role, size
 from studio import tasks
 from studio.events import OLD_TEST, Evaluation
@@ -169,7 +170,7 @@ def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
 
 
 def curves(run: RunRow, measure: tasks.Measure) -> None:
-    points = get_store().curve(run.id)
+    points = watched(run).points()
     st.markdown(f"**{_('{measure} on validation rows', measure=_(measure.title))}**")
     st.plotly_chart(charts.measure_curves(points, measure), key="measure")
     st.markdown(_("**Loss**: what training makes small; the losses of two models are not comparable."))

@@ -97,12 +97,18 @@ def badge(run: RunRow) -> str:
 
 
 def escape(text: object) -> str:
-    """A user's text, without any meaning to Markdown.
+    """A user's text, without any meaning to Markdown. Addresses get a sign that nobody sees where they would be found
+    to be links: backslashes do not keep Streamlit's Markdown from that.
 
-    >>> escape("a*b")
-    'a\\\\*b'
+    >>> escape("a*b"), escape("ada@example.org") == "ada@\u2060example\\\\.org"
+    ('a\\\\*b', True)
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", str(text)).replace("\n", " ")
+    apart = _ADDRESS.sub("\\g<0>\N{WORD JOINER}", str(text))
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", apart).replace("\n", " ")
+
+
+_ADDRESS = re.compile(r"@(?=\w)|(?i:https?://)(?=\w)|(?i:www)(?=\.)")
+"""Where a mail address, or one of the web, is found to be one."""
 
 
 def percent(share: float) -> str:

@@ -93,7 +93,7 @@ def curve(store: Store, side: Side) -> Curve:
     for phase in store.phases(side.run.id):
         begun[phase.name] = (spent, (phase.seconds or 0.0) / max(1, phase.steps))
         spent += phase.seconds or 0.0
-    points = [point for point in store.curve(side.run.id) if _is_student(point, side.measure)]
+    points = [point for point in store.curve(side.run.id, name=side.measure.name) if _is_student(point, side.measure)]
     first = max((point.step for point in points if stage(point.phase) == "distill"), default=0)
     looks = []
     for point in points:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,20 +23,24 @@ class Results(Runs):
             for event in said:
                 self._record_one(run_id, event)
 
-    def curve(self, run_id: int, after: Cursor | None = None) -> list[Point]:
-        """The points of all curves, or only those later than the step that `after` names for their curve.
+    def curve(self, run_id: int, after: Cursor | None = None, name: str | None = None) -> list[Point]:
+        """The points of all curves, or only those later than the step that `after` names for their curve; with a `name`
+        those of that name alone.
 
         The cursor counts each curve for itself: the accuracy at a step is written later than the loss at that step.
         """
         known = json.dumps([[phase, name, step] for (phase, name), step in (after or {}).items()])
-        sql = """
-            SELECT metrics.phase, step, metrics.name, value FROM metrics LEFT JOIN (
-                SELECT json_extract(value, '$[0]') AS phase, json_extract(value, '$[1]') AS name,
-                       json_extract(value, '$[2]') AS last FROM json_each(?)
-            ) AS known ON known.phase = metrics.phase AND known.name = metrics.name
-            WHERE run_id = ? AND metrics.phase != 'device' AND step > coalesce(last, -1)
-            ORDER BY metrics.phase, step"""
-        return [Point(**row) for row in self._rows(sql, [known, run_id])]
+        return [Point(**row) for row in self._rows(_LATER, {"run": run_id, "known": known, "name": name})]
+
+    def curve_arrays(self, run_id: int) -> "dict[tuple[str, str], tuple[array[int], array[float]]]":
+        """Steps and values of all curves, by phase and name: what `curve` gives in a tenth of the memory."""
+        found: dict[tuple[str, str], tuple[array[int], array[float]]] = {}
+        sql = "SELECT phase, name, step, value FROM metrics WHERE run_id = ? AND phase != 'device'"
+        for phase, name, step, value in self._db.execute(sql, [run_id]):
+            steps, values = found.setdefault((phase, name), (array("q"), array("d")))
+            steps.append(step)
+            values.append(value)
+        return found
 
     def last_steps(self, run_id: int) -> dict[str, int]:
         """The last step of each curve, by phase/name."""
@@ -196,3 +201,25 @@ class Results(Runs):
             "INSERT INTO metrics (run_id, phase, step, name, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [(run_id, phase, step, name, value) for name, value in values.items() if math.isfinite(value)],
         )
+
+
+_LATER = """
+WITH RECURSIVE known AS (
+    SELECT json_extract(value, '$[0]') AS phase, json_extract(value, '$[1]') AS name,
+           json_extract(value, '$[2]') AS last FROM json_each(:known)
+), phases AS (
+    SELECT min(phase) AS phase FROM metrics WHERE run_id = :run
+    UNION ALL
+    SELECT (SELECT min(phase) FROM metrics WHERE run_id = :run AND phase > phases.phase) FROM phases
+    WHERE phases.phase IS NOT NULL
+), begun AS (
+    SELECT phase, coalesce((SELECT min(last) FROM known WHERE known.phase = phases.phase) - 1000, -1) AS first FROM phases
+    WHERE phase IS NOT NULL AND phase != 'device'
+)
+SELECT metrics.phase, step, metrics.name, value FROM begun
+CROSS JOIN metrics ON run_id = :run AND metrics.phase = begun.phase AND step > begun.first
+LEFT JOIN known ON known.phase = metrics.phase AND known.name = metrics.name
+WHERE step > coalesce(last, -1) AND metrics.name = coalesce(:name, metrics.name)
+ORDER BY metrics.phase, step"""
+"""Phase by phase along the key, from shortly before the step on that a reader lacks first, since a curve may begin
+later than the others: a long run is not read whole again."""

@@ -105,13 +105,13 @@ def test_a_stranger_gets_the_login_and_nothing_else(page: Page, studio: Studio):
 
 def test_an_address_that_is_not_verified_is_refused(page: Page, studio: Studio):
     sign_in(page, studio.address, "una")
-    expect(page.get_by_text("una@example.org is not verified")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"una@.?example\.org is not verified"))).to_be_visible()
     assert status(f"{studio.address}/_stcore/metrics", cookie=cookies(page)) == 403
 
 
 def test_who_is_on_no_list_is_refused_and_can_take_another_account(page: Page, studio: Studio):
     sign_in(page, f"{studio.address}/results?run=1", "eve")
-    expect(page.get_by_text("eve@elsewhere.example may not use this studio.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"eve@.?elsewhere\.example may not use this studio\."))).to_be_visible()
     page.get_by_role("link", name="Use another account").click()
     sign_in(page, f"{studio.address}/results?run=1", "vera")
     expect(page.get_by_text("The student kept 97 %")).to_be_visible()
@@ -141,7 +141,7 @@ def test_a_member_starts_a_run_owns_it_and_cannot_delete_those_of_others(page: P
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=2"))
     assert studio.store.run(2).made_by == "mia@elsewhere.example"
-    expect(page.get_by_text("by mia@elsewhere.example")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"by mia@.?elsewhere\.example"))).to_be_visible()
     page.get_by_role("button", name="Stop").first.click()
     page.get_by_role("button", name="Stop the run").click()
     expect(page.get_by_role("button", name="Resume").first).to_be_visible()
@@ -152,7 +152,7 @@ def test_a_member_starts_a_run_owns_it_and_cannot_delete_those_of_others(page: P
 
 def test_an_admin_reads_who_did_what_and_signs_out(page: Page, studio: Studio):
     sign_in(page, f"{studio.address}/settings", "ada")
-    expect(page.get_by_text("ada@example.org, admin")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"ada@.?example\.org, admin"))).to_be_visible()
     log = {(entry.who, entry.what) for entry in studio.store.audit()}
     assert ("ada@example.org", "login") in log
     page.get_by_role("tab", name="Audit log").click()
