@@ -4,19 +4,14 @@ import io
 import shutil
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from studio import files
 from studio.home import Home
 from studio.pipeline.job import Job
 
-
-@dataclass(frozen=True)
-class Bundle:
-    """What a task needs, or what it made: files under the home, as a tar archive."""
-
-    files: bytes
+Bundle = bytes
+"""What a task needs, or what it made: files under the home, as a tar archive."""
 
 
 def new_files(folder: Path, sent: dict[Path, float]) -> Iterator[Bundle]:
@@ -43,12 +38,12 @@ def pack(root: Path, paths: list[Path]) -> Bundle:
     with tarfile.open(fileobj=held, mode="w") as archive:
         for file in paths:
             archive.add(file, str(file.relative_to(root)), recursive=False)
-    return Bundle(held.getvalue())
+    return held.getvalue()
 
 
 def unpack(bundle: Bundle, root: Path) -> None:
     """Write the files under `root`, each whole or not at all; paths that lead outside of it are refused."""
-    with tarfile.open(fileobj=io.BytesIO(bundle.files)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(bundle)) as archive:
         for member in archive:
             inside = tarfile.data_filter(member, str(root))
             content = archive.extractfile(inside)

@@ -7,9 +7,11 @@ another one.
 
 import contextlib
 import functools
+import json
 import logging
 import math
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -37,6 +39,7 @@ NODES_ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 PASSED_ON = ("STUDIO_TRACKERS", "WANDB_", "MLFLOW_", "TRACKIO_", "HF_")
+_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH")
 SLOTS = 8
 """So many runs wait on a cluster at once, which decides where and when each begins."""
 
@@ -73,7 +76,7 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
     ray = connected()
     home = job.home
     switch = ray.remote(Switch).options(**ray_train.beside_this()).remote()
-    sent = (job.model_dump_json(), pack(home.root, needed(job)), switch)
+    sent = (job.model_dump_json(), pack(home.root, needed(job)), json.dumps(passed_on(secret=True)), switch)
     if job.config.devices == 1:
         task = ray.remote(carry_out).options(num_cpus=cores, num_gpus=gpus, max_retries=0, num_returns="streaming")
         items = task.remote(*sent)
@@ -96,7 +99,7 @@ def execute(job: Job, stop: Callable[[], bool], gpus: float = 0, cores: int = 1)
             if item == ray_train.END:
                 is_over = True
                 break
-            if isinstance(item, Bundle):
+            if isinstance(item, bytes):
                 unpack(item, home.root)
                 continue
             event = events.from_json(item)
@@ -142,11 +145,11 @@ class Switch:
         return self.off
 
 
-def carry_out(job_json: str, bundle: Bundle, switch: Any) -> Iterator[str | Bundle]:
+def carry_out(job_json: str, bundle: Bundle, passed_on: str, switch: Any) -> Iterator[str | Bundle]:
     """On the node: unpack, train in a home of its own, and yield events and new files."""
     import ray
 
-    with tempfile.TemporaryDirectory(prefix="studio-") as folder:
+    with ray_train.knowing(passed_on), tempfile.TemporaryDirectory(prefix="studio-") as folder:
         unpack(bundle, Path(folder))
         job = moved(Job.model_validate_json(job_json), Path(folder))
         sent: dict[Path, float] = {path: path.stat().st_mtime for path in files.inside(Path(folder))}
@@ -195,7 +198,7 @@ def connected() -> Any:
                 runtime_env={
                     "working_dir": str(PROJECT),
                     "excludes": [".git", ".venv", ".compare", "assets", "tests", "*.db"],
-                    "env_vars": NODES_ENVIRONMENT | _passed_on(),
+                    "env_vars": NODES_ENVIRONMENT | passed_on(secret=False),
                 },
                 _node_ip_address=own,
             )
@@ -206,9 +209,14 @@ def connected() -> Any:
     return ray
 
 
-def _passed_on() -> dict[str, str]:
-    """What the nodes need to know of this environment: the hub, and the programs that get the curves."""
-    return {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+def passed_on(secret: bool) -> dict[str, str]:
+    """What a run needs to know of this environment: the hub, and the programs that get the curves. What is secret of it
+    goes to the run's task alone, for Ray shows the environment of a job to whoever asks."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(PASSED_ON) and secret == bool(_SECRET.search(name) or "@" in value)
+    }
 
 
 def _knock(address: str) -> None:

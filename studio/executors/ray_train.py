@@ -5,7 +5,9 @@ stream the studio reads.
 """
 
 import contextlib
+import json
 import logging
+import os
 import tempfile
 import threading
 import time
@@ -49,7 +51,21 @@ def beside_this() -> dict[str, Any]:
     return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
 
 
-def carry_out(job_json: str, bundle: Bundle, switch: Any, gpu: bool, cores: int) -> Iterator[str | Bundle]:
+@contextlib.contextmanager
+def knowing(passed_on: str) -> Iterator[None]:
+    """With what the studio passes on of its environment, as JSON, in that of this process."""
+    before = dict(os.environ)
+    os.environ.update(json.loads(passed_on))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def carry_out(
+    job_json: str, bundle: Bundle, passed_on: str, switch: Any, gpu: bool, cores: int
+) -> Iterator[str | Bundle]:
     """On the studio's node: look after the processes and pass on what the first one yields; `END` where it was stopped.
 
     Raises Ray's own error where one of them was lost.
@@ -57,7 +73,8 @@ def carry_out(job_json: str, bundle: Bundle, switch: Any, gpu: bool, cores: int)
     import ray
 
     mailbox: Any = ray.remote(Mailbox).options(**beside_this()).remote()
-    shared = {"job": job_json, "bundle": ray.put(bundle), "switch": switch, "mailbox": mailbox}
+    shared = {"job": job_json, "bundle": ray.put(bundle), "environment": ray.put(passed_on), "switch": switch,
+              "mailbox": mailbox}  # fmt: skip
     training = ray.remote(train).options(max_retries=0, **beside_this()).remote(shared, gpu, cores)
     try:
         ended: list[Any] = []
@@ -101,7 +118,8 @@ def one_process(shared: dict[str, Any]) -> None:
 
     logging.getLogger("ray.train").setLevel(logging.WARNING)
     first, stop = ray.train.get_context().get_world_rank() == 0, threading.Event()
-    with tempfile.TemporaryDirectory(prefix="studio-") as folder:
+    passed_on = ray.get(shared["environment"])
+    with knowing(passed_on), tempfile.TemporaryDirectory(prefix="studio-") as folder:
         unpack(ray.get(shared["bundle"]), Path(folder))
         job = moved(Job.model_validate_json(shared["job"]), Path(folder))
         try:

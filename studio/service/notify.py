@@ -1,11 +1,16 @@
-"""A word to another program when a run is over: a POST with JSON to the address in `STUDIO_WEBHOOK`."""
+"""A word to another program when a run is over: a POST with JSON to the address in `STUDIO_WEBHOOK`.
 
+It goes to the internet alone, unless `STUDIO_WEBHOOK_PRIVATE` is 1. The address may hold a secret: logs name its host.
+"""
+
+import http.client
 import json
 import logging
 import os
-import urllib.error
-import urllib.request
+from urllib.parse import SplitResult, urlsplit
 
+from studio.errors import DataError
+from studio.service import web
 from studio.store.rows import RunRow
 
 SECONDS = 10.0
@@ -18,8 +23,9 @@ def run_is_over(run: RunRow) -> None:
     address = os.environ.get("STUDIO_WEBHOOK", "")
     if not address:
         return
-    if not address.startswith(("http://", "https://")):
-        _log.error("STUDIO_WEBHOOK must begin with http:// or https://, got %r.", address)
+    parts = _parts(address)
+    if parts is None or not parts.hostname:
+        _log.error("STUDIO_WEBHOOK must be an address that begins with http:// or https://.")
         return
     said = {
         "run": run.id,
@@ -29,11 +35,33 @@ def run_is_over(run: RunRow) -> None:
         "outcome": run.outcome,
         "text": f"Run {run.id} {run.status}. {run.verdict or run.message or ''}".strip(),
     }
-    request = urllib.request.Request(  # noqa: S310  it begins with http, see above
-        address, json.dumps(said).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310
-            pass
-    except (urllib.error.URLError, TimeoutError, OSError) as error:
-        _log.warning("%s did not take the news of run %s: %s", address, run.id, error)
+        status = _posted(parts, parts.hostname, json.dumps(said).encode())
+    except (OSError, http.client.HTTPException, DataError) as error:
+        _log.warning("%s did not take the news of run %s: %s", parts.hostname, run.id, error)
+        return
+    if status >= 300:  # it is not followed elsewhere
+        _log.warning("%s did not take the news of run %s: it answers with %s", parts.hostname, run.id, status)
+
+
+def _parts(address: str) -> SplitResult | None:
+    """The address by its parts; None where it is none of the web."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") else None
+
+
+def _posted(parts: SplitResult, host: str, body: bytes) -> int:
+    """The status of the answer. Raises `DataError` where the host is of this machine or its network."""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = host if os.environ.get("STUDIO_WEBHOOK_PRIVATE") == "1" else web.public_address(host, port)
+    connection = web.connection(parts.scheme, host, address, port, SECONDS)
+    try:
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("POST", target, body, {"Content-Type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()

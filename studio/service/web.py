@@ -103,13 +103,22 @@ def _quoted(path: str) -> str:
 
 def _connection(host: str, port: int) -> http.client.HTTPConnection:
     """To an address that was looked at: what the name means a moment later does not matter."""
-    connection = http.client.HTTPSConnection(host, port, timeout=SILENT_SECONDS)
-    connection.sock = _opened(public_address(host, port), port, host)
-    return connection
+    return connection("https", host, public_address(host, port), port, SILENT_SECONDS)
 
 
-def _opened(address: str, port: int, host: str) -> socket.socket:
-    raw = socket.create_connection((address, port), SILENT_SECONDS)
+def connection(scheme: str, host: str, address: str, port: int, seconds: float) -> http.client.HTTPConnection:
+    """To the host at this very address."""
+    if scheme == "https":
+        made: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, timeout=seconds)
+        made.sock = _opened(address, port, host, seconds)
+    else:
+        made = http.client.HTTPConnection(host, port, timeout=seconds)
+        made.sock = socket.create_connection((address, port), seconds)
+    return made
+
+
+def _opened(address: str, port: int, host: str, seconds: float) -> socket.socket:
+    raw = socket.create_connection((address, port), seconds)
     try:
         return ssl.create_default_context().wrap_socket(raw, server_hostname=host)
     except BaseException:

@@ -213,8 +213,8 @@ WITH RECURSIVE known AS (
     SELECT (SELECT min(phase) FROM metrics WHERE run_id = :run AND phase > phases.phase) FROM phases
     WHERE phases.phase IS NOT NULL
 ), begun AS (
-    SELECT phase, coalesce((SELECT min(last) FROM known WHERE known.phase = phases.phase) - 1000, -1) AS first FROM phases
-    WHERE phase IS NOT NULL AND phase != 'device'
+    SELECT phase, coalesce((SELECT min(last) FROM known WHERE known.phase = phases.phase) - 1000, -1) AS first
+    FROM phases WHERE phase IS NOT NULL AND phase != 'device'
 )
 SELECT metrics.phase, step, metrics.name, value FROM begun
 CROSS JOIN metrics ON run_id = :run AND metrics.phase = begun.phase AND step > begun.first

@@ -131,6 +131,21 @@ def test_the_nodes_of_the_cluster_are_listed(cluster, monkeypatch):
     wait_until(lambda: cores() == [0, 1])
 
 
+def test_secrets_go_to_the_task_of_a_run_and_not_into_what_ray_shows_of_a_job(monkeypatch):
+    for name in [name for name in os.environ if name.startswith(remote.PASSED_ON)]:
+        monkeypatch.delenv(name)
+    known = {"HF_TOKEN": "hf_1", "WANDB_API_KEY": "2", "MLFLOW_TRACKING_URI": "https://ada:pw@flow.example",
+             "WANDB_PROJECT": "studio", "STUDIO_TRACKERS": "wandb", "OTHER_KEY": "3"}  # fmt: skip
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    assert set(remote.passed_on(secret=True)) == {"HF_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_URI"}
+    assert remote.passed_on(secret=False) == {"WANDB_PROJECT": "studio", "STUDIO_TRACKERS": "wandb"}
+    monkeypatch.delenv("HF_TOKEN")
+    with remote.ray_train.knowing('{"HF_TOKEN": "hf_1"}'):
+        assert os.environ["HF_TOKEN"] == "hf_1"
+    assert "HF_TOKEN" not in os.environ
+
+
 def test_a_cluster_that_does_not_answer_is_named(home, saved, store):
     """In a process of its own: this one may be connected to another one."""
     script = "from studio.executors import ray; ray.connected()"

@@ -37,6 +37,7 @@ def listening():
 def test_the_end_of_a_run_is_told_once(store, home, saved, monkeypatch, manner, status, text):
     with listening() as (address, heard):
         monkeypatch.setenv("STUDIO_WEBHOOK", address)
+        monkeypatch.setenv("STUDIO_WEBHOOK_PRIVATE", "1")
         run = submit(store)
         runtime = Runtime(home, execute_fake(manner))
         runtime.start()
@@ -46,11 +47,24 @@ def test_the_end_of_a_run_is_told_once(store, home, saved, monkeypatch, manner, 
     assert text in heard[0]["text"]
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9/nobody", "file:///etc/passwd"])
-def test_an_address_that_does_not_answer_changes_nothing(store, saved, monkeypatch, caplog, address):
+def told(store, monkeypatch, address):
     monkeypatch.setenv("STUDIO_WEBHOOK", address)
     run = submit(store, owner="me")
     store.finish(run.id)
     notify.run_is_over(store.run(run.id))
     assert store.run(run.id).status == "finished"
-    assert address in caplog.text
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/s3cret", "file:///etc/s3cret", "http://[broken/s3cret"])
+def test_an_address_that_fails_changes_nothing_and_is_not_in_the_log(store, saved, monkeypatch, caplog, address):
+    monkeypatch.setenv("STUDIO_WEBHOOK_PRIVATE", "1")
+    told(store, monkeypatch, address)
+    assert ("127.0.0.1 did not take" if "127" in address else "STUDIO_WEBHOOK must be") in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_nothing_is_posted_to_this_machine_or_its_network_unless_that_is_allowed(store, saved, monkeypatch, caplog):
+    with listening() as (address, heard):
+        told(store, monkeypatch, address)
+    assert not heard
+    assert "an address of this machine or its network" in caplog.text

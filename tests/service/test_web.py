@@ -51,7 +51,7 @@ def internet(monkeypatch):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
-    def opened(address, port, host):
+    def opened(address, port, host, seconds):
         asked.append((address, port))
         return socket.create_connection(("127.0.0.1", server.server_address[1]))
 
