@@ -15,10 +15,18 @@ from studio.errors import ModelError, StudioError
 from studio.events import Progress
 from studio.home import Home
 from studio.machine import memory
+from studio.machine.bounds import bounded
 from studio.models import compact, folders, hub
 from studio.models.model import Model, Problem, parameters
 from studio.models.saving import require_undamaged, weights_bytes, without_packing
 from studio.tasks import architectures  # noqa: F401  transformers then knows the built-in ones
+
+SECONDS = 600.0
+"""Nobody waits longer for a model to be opened."""
+
+TIMES, SPARE_BYTES = 3, 4 * 1024**3
+"""What opening may take: so many times the network, since its weights may come in another format, and so much for
+tokenizers and what else libraries hold."""
 
 ONE_CLASS = "single_label_classification"
 """What transformers calls the problem of a model whose config names none."""
@@ -66,11 +74,13 @@ def open_folder(folder: Path, problem: Problem) -> Model:
         f"The model in {folder} cannot be opened for {task.name}",
         "Choose a Hugging Face folder with weights and a tokenizer or image processor of this kind.",
     ):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        _require_room(folder, config, task.auto_model)
+        with bounded(SPARE_BYTES, SECONDS):
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            needed = _require_room(folder, config, task.auto_model)
         knows, notes = _compare_labels(config, problem)
-        network, loading = _open_network(folder, task.auto_model, None if knows else problem.head.get("num_labels"))
-        processor = task.load_processor(str(folder))
+        with bounded(TIMES * needed + SPARE_BYTES, SECONDS):
+            network, loading = _open_network(folder, task.auto_model, None if knows else problem.head.get("num_labels"))
+            processor = task.load_processor(str(folder))
         fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
         knows = knows and not fresh_head
         if knows:
@@ -94,13 +104,14 @@ def _in_words(sentence: str, cure: str) -> Iterator[None]:
         raise ModelError(f"{sentence}: {_first_line(error)}.", cure) from error
 
 
-def _require_room(folder: Path, config: Any, auto_model: Any) -> None:
-    """Raise `DeviceError` where there is no memory for a network of the sizes that the config names, whatever the files
-    hold."""
+def _require_room(folder: Path, config: Any, auto_model: Any) -> int:
+    """The bytes of a network of the sizes that the config names, whatever the files hold; raises `DeviceError` where
+    there is no memory for it."""
     with torch.device("meta"):
         shapes = auto_model.from_config(copy.deepcopy(config))
     needed = max(weights_bytes(folder), memory.BYTES * parameters(shapes))
     memory.require(needed, torch.device("cpu"), f"The model in {folder}")
+    return needed
 
 
 def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[Any, dict[str, Any]]:
@@ -131,11 +142,13 @@ def open_masked(folder: Path) -> tuple[Any, Any]:
         f"The model in {folder} cannot be opened as a masked language model",
         "Choose one such as google-bert/bert-base-uncased.",
     ):
-        _require_room(folder, AutoConfig.from_pretrained(folder, **safe), AutoModelForMaskedLM)
-        network, loading = AutoModelForMaskedLM.from_pretrained(
-            folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **safe
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
+        with bounded(SPARE_BYTES, SECONDS):
+            needed = _require_room(folder, AutoConfig.from_pretrained(folder, **safe), AutoModelForMaskedLM)
+        with bounded(TIMES * needed + SPARE_BYTES, SECONDS):
+            network, loading = AutoModelForMaskedLM.from_pretrained(
+                folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **safe
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     if loading["missing_keys"] or tokenizer.mask_token is None:
         raise ModelError(
             f"The model in {folder} was not trained to fill in masked words.",
@@ -145,6 +158,8 @@ def open_masked(folder: Path) -> tuple[Any, Any]:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it takes more memory than a model of its sizes does"
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".:") if lines else type(error).__name__
 

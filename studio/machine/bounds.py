@@ -1,0 +1,59 @@
+"""Something that may take so much memory and time and no more, in a process that goes on afterwards."""
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+
+@contextlib.contextmanager
+def bounded(size: int, seconds: float) -> Iterator[None]:
+    """Whoever takes more than `size` bytes beyond what the process holds gets a `MemoryError`, or what a library makes
+    of it; whoever takes longer than `seconds` a `TimeoutError`. Memory is bounded on Linux alone, time in the main
+    thread alone and between two steps of Python: what looks after the process ends one that hangs elsewhere."""
+    with _little_memory(size), _little_time(seconds):
+        yield
+
+
+@contextlib.contextmanager
+def _little_memory(size: int) -> Iterator[None]:
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    before, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = _held() + size
+    if most == resource.RLIM_INFINITY or wanted < most:
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
+
+
+def _held() -> int:
+    """What counts against the limit so far: memory of this process alone that it may write to."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmData:")) * 1024
+
+
+@contextlib.contextmanager
+def _little_time(seconds: float) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def over(_: int, __: FrameType | None) -> None:
+        raise TimeoutError(f"it took longer than {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

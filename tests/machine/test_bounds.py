@@ -1,0 +1,46 @@
+"""What is bounded ends with an error, and the process goes on without the bound."""
+
+import resource
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from studio.machine.bounds import bounded
+
+GIB = 1024**3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux alone")
+def test_whoever_takes_more_memory_gets_an_error_and_the_process_has_all_of_it_afterwards():
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(MemoryError), bounded(GIB // 4, 60):
+        bytearray(GIB)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    with bounded(2 * GIB, 60):
+        assert len(bytearray(GIB)) == GIB
+
+
+def test_whoever_takes_longer_gets_an_error_and_no_clock_goes_on():
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeoutError, match=r"longer than 0\.05 seconds"), bounded(GIB, 0.05):
+        while True:
+            time.sleep(0.01)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_in_another_thread_only_memory_is_bounded():
+    ended = []
+
+    def work():
+        with bounded(GIB, 0.01):
+            time.sleep(0.05)
+        ended.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ended
