@@ -243,7 +243,10 @@ def _at_first(state: RunState, stage: Stage) -> Model:
 
 def _teach(state: RunState, stage: Stage) -> Steps[RunState]:
     """Fine-tune a teacher whose head does not know the labels yet."""
-    yield Log(message="The teacher does not know these labels yet: it is trained on them first.")
+    if state.context.problem.labels:
+        yield Log(message="The teacher does not know these labels yet: it is trained on them first.")
+    else:
+        yield Log(message="The teacher has learned nothing yet: it is trained on this data first.")
     spec = _spec(state, stage)
     yield from fit(spec, state.context.device, BestWeights())
     taught = state.context.save(replace(spec.model, knows_labels=True, pretrained=True), stage.role)
@@ -262,6 +265,8 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
         state = replace(state, context=replace(context, config=config))
     rows = state.transfer or context.transfer(context.changes(config.augment, models[0]), stage.views or 1)
     how = recorded.how(config, context.problem.task)
+    if context.problem.task.kind == "token":
+        yield from recorded.describe(rows.whole(models[0]), config.max_length)
     logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase, how)
     if how is not None:
         yield from recorded.check(context, models[0], rows.whole(models[0]), logits[0], how)

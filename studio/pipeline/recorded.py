@@ -1,6 +1,6 @@
 """Recorded answers of a teacher: in which form they are kept, and whether they are what it says now."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import torch
 
@@ -13,6 +13,7 @@ from studio.events import Log
 from studio.models.model import Model
 from studio.pipeline.prepare import RunContext
 from studio.tasks import Encoded, Task
+from studio.tasks.encoded_tokens import EncodedTokens
 from studio.tasks.positions import PositionLogits
 
 SAMPLE_ROWS = 4
@@ -27,6 +28,19 @@ def how(config: RunConfig, task: Task) -> How | None:
     if task.kind != "token" or changes or any(LOSSES[term.loss].needs_all for term in config.terms):
         return None
     return How(config.temperature, config.kept_answers)
+
+
+def describe(inputs: Encoded, limit: int) -> Iterator[Log]:
+    """How many tokens there are to learn, and how many were left out because a row is too long."""
+    assert isinstance(inputs, EncodedTokens)
+    yield Log(message=f"{len(inputs.labels):,} tokens to learn, in {len(inputs):,} blocks of at most {limit} tokens.")
+    rows, lost = int((inputs.cut > 0).sum()), int(inputs.cut.sum())
+    if rows:
+        yield Log(
+            level="warning",
+            message=f"{rows:,} of {len(inputs.cut):,} rows are longer than {limit} tokens and are cut: {lost:,} tokens "
+            "are left out. A larger max_length keeps them.",
+        )
 
 
 def check(

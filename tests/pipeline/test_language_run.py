@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio import events
@@ -10,8 +11,11 @@ from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
+from studio.distill import fit as fitting
+from studio.distill import own_texts
 from studio.errors import ModelError
 from studio.kept import answers
+from studio.pipeline import distill as distilled
 from studio.pipeline import recorded
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
@@ -50,6 +54,8 @@ def test_from_texts_to_a_model_that_writes(job, home):
     assert 0 <= found["student", "agreement"].value <= 1
     told = " ".join(one.message for one in said if isinstance(one, events.Log))
     assert "bytes a position" in told
+    assert "tokens to learn" in told
+    assert "are cut" not in told  # texts go on in the next block
     assert "no baseline" in told
     kept = answers.opened(home, 1, "student")
     assert len(kept) == found["student", "bits_per_byte"].n == 12
@@ -103,3 +109,22 @@ def test_the_snippet_of_the_card_runs(job, home, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path / "model")
     exec(compile("\n".join(task.usage("torch", 24)), "snippet", "exec"), {})
     assert capsys.readouterr().out.startswith("Once upon a time")
+
+
+def test_a_run_with_own_texts_that_was_stopped_goes_on_as_if_nothing_had_happened(job, home, monkeypatch):
+    monkeypatch.setattr(distilled.final_evaluation, "evaluate", lambda *_: iter(()))
+    monkeypatch.setattr(fitting, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(own_texts, "BATCHES", 2)
+    quick = job.config.model_copy(update={"learning_rate": 0.03, "own_texts": 1.0})  # one step changes what it writes
+    job = job.model_copy(update={"config": quick})
+    list(distill(job))
+    wanted = load_file(home.model(1, "student") / "model.safetensors")
+    broken = job.model_copy(update={"run_id": 2})
+    events_of_two = distill(broken)
+    for event in events_of_two:
+        if isinstance(event, events.Progress) and event.phase == "distill" and event.step == 5:
+            events_of_two.close()
+            break
+    list(distill(broken))
+    found = load_file(home.model(2, "student") / "model.safetensors")
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
