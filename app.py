@@ -5,6 +5,7 @@ The pages live in `pages/`, the navigation in `pages/_shell.py`: a page that is 
 
 import contextlib
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pages import _documents as documents
 from pages._access import content_policy, why_not_to_start
 from pages._door import Door, sender
 from studio.home import Home
+from studio.language import catalog
 from studio.serve.studio import interface
 from studio.service import playground, preferences
 from studio.service.runtime import Runtime
@@ -61,6 +63,7 @@ async def plotly_script(_: Request) -> FileResponse:
 @contextlib.asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
     """The training threads live as long as the server, in whose state they are."""
+    threading.Thread(target=catalog.read_all, daemon=True).start()  # the first reader of another language waits less
     runtime = Runtime(Home.from_environment())
     runtime.start()
     try:

@@ -5,6 +5,7 @@ what was chosen with the switch on every page, else by the browser.
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import cast
@@ -58,6 +59,10 @@ def in_language(code: str) -> Iterator[None]:
         _of_document.reset(before)
 
 
+_found = threading.local()
+"""The language that was found out: a thread that runs a page runs those of one window alone, and a page asks often."""
+
+
 def reader() -> str:
     """The language of who looks at this page; English where nobody does."""
     wanted = _of_document.get()
@@ -65,8 +70,10 @@ def reader() -> str:
         return wanted
     if get_script_run_ctx(suppress_warning=True) is None:
         return SOURCE
-    in_window = cast("str | None", st.session_state.get(CHOSEN))
-    return chosen(in_window or st.context.cookies.get(CHOSEN), st.context.locale)
+    if not hasattr(_found, "language"):
+        in_window = cast("str | None", st.session_state.get(CHOSEN))
+        _found.language = chosen(in_window or st.context.cookies.get(CHOSEN), st.context.locale)
+    return cast(str, _found.language)
 
 
 def reader_of(request: HTTPConnection) -> str:
@@ -103,7 +110,7 @@ def N_(text: str) -> str:
 
 
 def _remember() -> None:
-    st.session_state[CHOSEN] = st.session_state["language-switch"].language
+    st.session_state[CHOSEN] = _found.language = st.session_state["language-switch"].language
 
 
 def switch() -> None:

@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.language.languages import SOURCE
+from studio.language.languages import LANGUAGES, SOURCE
 
 if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
@@ -37,6 +37,12 @@ def translations(language: str) -> gettext.NullTranslations:
     write_mo(compiled, read(language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def read_all() -> None:
+    """Reads every catalog beforehand."""
+    for language in LANGUAGES:
+        translations(language)
 
 
 def messages(language: str, context: str) -> dict[str, str]:
