@@ -202,8 +202,10 @@ def open_exported(folder: Path, config: RunConfig) -> Predictor:
     quiet()
     try:
         told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        named = [str(name) for _, name in sorted(told["id2label"].items(), key=lambda pair: int(pair[0]))]
         assert config.task is not None
+        has_labels = tasks.get(config.task).targets.column is not None
+        listed = told["id2label"] if has_labels else {}
+        named = [str(name) for _, name in sorted(listed.items(), key=lambda pair: int(pair[0]))]
     except (OSError, ValueError, KeyError, AttributeError, AssertionError) as error:
         raise ModelError(f"The export in {folder} does not say what it is: {error!r}.", "Export it again.") from error
     multi_label = told.get("problem_type") == "multi_label_classification"

@@ -19,7 +19,7 @@ from studio.pipeline import distill as distilled
 from studio.pipeline import recorded
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
-from studio.pipeline.predict import open_role
+from studio.pipeline.predict import open_exported, open_role
 from studio.service import library
 from studio.tasks import language
 from tests.conftest import TINY
@@ -63,6 +63,7 @@ def test_from_texts_to_a_model_that_writes(job, home):
     first, second = student.predict(["The cat", "The cat"])
     assert first == second
     assert set(first) == {"text"}
+    assert open_exported(home.model(1, "student"), job.config).predict(["The cat"]) == [first]
     network = AutoModelForCausalLM.from_pretrained(home.model(1, "student"), use_safetensors=True)
     tokenizer = AutoTokenizer.from_pretrained(home.model(1, "student"))
     ids = torch.tensor([tokenizer("The cat saw the sun.")["input_ids"]])
