@@ -30,6 +30,7 @@ MOST_TOLD = 10
 SHORT, MOST_KNOWN = 32, 100_000
 """Cells up to this length are looked up among those that were there, so many of them."""
 
+_SAYS_DELIMITER = re.compile(r"\ufeff?\"?sep=([^\r\n\"])\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _FASTTEXT = re.compile(r"(?:__label__\S+\s+)+\S")
 _HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
@@ -51,13 +52,16 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
     first = next(texts, "")
     if "\x00" in first[:SNIFF_LETTERS]:
         raise DataError("The file holds binary data, not a table.", "Bring CSV, TSV, JSON lines, Parquet or Excel.")
+    said = _SAYS_DELIMITER.match(first)
+    if said:  # as Excel writes it, for itself
+        first, delimiter = first[said.end() :], delimiter or said.group(1)
     cut = None if delimiter else _label_first(first)
     if cut is not None:
         yield from _labelled(itertools.chain([first], texts), cut)
         return (f"Encoding {encoding}, a label and then the text in every line.",)
     given = delimiter
     delimiter = _checked(delimiter) if delimiter else guess_delimiter(first)
-    parts = _parts(first, texts, delimiter)
+    parts = _parts(first, texts, delimiter, 2 if said else 1)
     rows, notes = next(parts)
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
@@ -253,9 +257,10 @@ def _until_error(reader: Iterator[list[str]]) -> Iterator[list[str]]:
         return
 
 
-def _parts(first: str, texts: Iterator[str], delimiter: str) -> Iterator[tuple[list[_Row], list[str]]]:
-    """The rows of each block by the numbers of their first lines; a row that a block cuts comes with the next one."""
-    line, text = 1, first
+def _parts(first: str, texts: Iterator[str], delimiter: str, line: int) -> Iterator[tuple[list[_Row], list[str]]]:
+    """The rows of each block by the numbers of their first lines, from `line` on; a row that a block cuts comes with
+    the next one."""
+    text = first
     while True:
         after = next(texts, None)
         rows, notes, read = _rows(text, delimiter, line, is_last=after is None)

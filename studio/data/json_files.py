@@ -8,6 +8,7 @@ from studio.data import splits
 from studio.data.cells import Blocks, Found, gathered, of_records
 from studio.errors import DataError
 
+SNIFF_LETTERS, SNIFF_LINES = 64 * 1024, 20
 CURE = 'Write [{"text": …, "label": …}, …], or one such object in every line.'
 
 
@@ -48,8 +49,30 @@ def blocks(texts: Iterator[str], encoding: str) -> Blocks:
     return (f"JSON lines, encoding {encoding}.",)
 
 
+def looks_like_lines(text: str) -> bool:
+    """Whether the first lines are objects, whatever the file is called.
+
+    >>> looks_like_lines('{"text": "a"}\\n{"text": "b"}'), looks_like_lines('{"text": 1}, b\\n')
+    (True, False)
+    """
+    some = [line for line in text[:SNIFF_LETTERS].split("\n")[:SNIFF_LINES] if line.strip()]
+    return len(some) > 1 and all(_is_object(line) for line in some[:-1])
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _object_of(value: dict[str, Any]) -> Found:
     """An object: rows under a name such as data, a list for each split, or a list for each column."""
+    names = value.get("columns")
+    if isinstance(names, list) and isinstance(value.get("data"), list):
+        rows = [dict(zip(map(str, names), row, strict=False)) for row in value["data"] if isinstance(row, list)]
+        if len(rows) == len(value["data"]):
+            return _noted(of_records(rows), "JSON, columns and then rows.")
     inner = next((value[name] for name in ("data", "rows", "examples") if isinstance(value.get(name), list)), None)
     if inner is not None:
         return _noted(of_records(_records(inner, "The list")), "A JSON list.")

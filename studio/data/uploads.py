@@ -8,7 +8,19 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from studio.data import cells, columnar, compressed, conll, delimited, documents, json_files, splits, text_files, zipped
+from studio.data import (
+    cells,
+    columnar,
+    compressed,
+    conll,
+    delimited,
+    documents,
+    json_files,
+    signatures,
+    splits,
+    text_files,
+    zipped,
+)
 from studio.data.cells import Found, require_few
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
@@ -135,6 +147,8 @@ def _blocks(path: Path, name: str, how: _How) -> Blocks:
         raise LimitError(f"The file has more than {MAX_BYTES // 1024**3} GiB.", "Split it.")
     if path.stat().st_size == 0:
         raise DataError("The file is empty.", "Choose another one.")
+    if suffix in (*PLAIN, *LINES, ".json"):
+        suffix = signatures.ending(path) or suffix
     if suffix == ".zip":
         return (yield from _zip(path, how))
     if suffix in compressed.OPENERS:
@@ -157,11 +171,12 @@ def _table(path: Path, suffix: str, how: _How) -> Blocks:
 
 
 def _text(found: text_files.Blocks, suffix: str, how: _How) -> Blocks:
-    if suffix in LINES:
-        return (yield from _as("table", json_files.blocks(found.texts, found.encoding)))
     if suffix == ".json":
         return (yield from _as("table", _single(json_files.read("".join(found.texts), found.encoding))))
     first = next(found.texts, "")
+    if suffix in LINES or (suffix in PLAIN and how.delimiter is None and json_files.looks_like_lines(first)):
+        texts = itertools.chain([first], found.texts)
+        return (yield from _as("table", json_files.blocks(texts, found.encoding)))
     if suffix in CONLL or (how.delimiter is None and conll.looks_like(first)):
         table = conll.table("".join([first, *found.texts]))
         yield Upload("words", table)
@@ -184,12 +199,13 @@ def _single(found: Found) -> cells.Blocks:
 
 
 def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Blocks:
-    inner = PurePosixPath(name.replace("\\", "/")).name[: -len(suffix)]
+    inner = PurePosixPath(name.replace("\\", "/")).name.removesuffix(suffix)
     if _suffix(inner) in (".tar", ".zip", *compressed.OPENERS):
-        raise DataError(f"{name!r} is an archive within an archive.", "Unpack it, and bring what is in it.")
+        raise _nested(name)
     with tempfile.TemporaryDirectory(prefix="unpacked-") as place:
         file = Path(place) / "file"
         compressed.unpack(path, suffix, file)
+        _require_plain(file, name)
         return (yield from _blocks(file, inner, how))
 
 
@@ -206,11 +222,22 @@ def _zip(path: Path, how: _How) -> Blocks:
         file = Path(place) / "file"
         for name, member in zip(names, tables, strict=True):
             zipped.unpack(path, member, file)
+            _require_plain(file, name)
             if len(tables) == 1:
                 return (yield from _blocks(file, name, how))
             notes = yield from _marked(_blocks(file, name, how), name)
             told += [f"{name}: {note}" for note in notes]
     return tuple(told)
+
+
+def _require_plain(file: Path, name: str) -> None:
+    """Raise `DataError` where what was unpacked is packed again, whatever it is called: it might go on without end."""
+    if signatures.ending(file) in (".zip", *compressed.OPENERS):
+        raise _nested(name)
+
+
+def _nested(name: str) -> DataError:
+    return DataError(f"{name!r} is an archive within an archive.", "Unpack it, and bring what is in it.")
 
 
 def _marked(blocks: Blocks, name: str) -> Blocks:

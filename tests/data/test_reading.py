@@ -318,3 +318,45 @@ def test_parquet_whose_rows_are_larger_than_it_says_is_stopped_on_the_way(tmp_pa
 
 def test_apart_is_what_readers_of_other_files_call():
     assert apart.read is uploads.read, "tests read here"
+
+
+def rows_of(upload):
+    return [tuple(row) for row in upload.table.itertuples(index=False)]
+
+
+def test_the_delimiter_that_excel_writes_into_the_first_line_is_no_row(tmp_path):
+    read = uploads.read(written(tmp_path, "sep=|\r\ntext|label\r\na, b; c|x\r\nd|y\r\n"))
+    assert rows_of(read) == [("a, b; c", "x"), ("d", "y")]
+    assert list(read.lines) == [3, 4]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.txt", "rows.jsonl"])
+def test_json_lines_and_packed_files_are_known_by_what_is_in_them(tmp_path, name):
+    lines = '{"text": "a, b", "label": "x"}\n{"text": "c", "label": "y"}\n{"text": "d", "label": "y"}\n'
+    assert rows_of(uploads.read(written(tmp_path, lines, name)))[0] == ("a, b", "x")
+    packed = gzip.compress(lines.encode())
+    assert rows_of(uploads.read(written(tmp_path, packed, name)))[0] == ("a, b", "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"%PDF-1.7 ...", "is a PDF"), (b"<!DOCTYPE html><html>sign in", "is a web page"),
+     (b"SQLite format 3\x00....", "an SQLite database"), (b"\x89PNG....", "is an image")],
+)  # fmt: skip
+def test_what_is_no_table_is_called_what_it_is(tmp_path, content, told):
+    with pytest.raises(DataError, match=told):
+        uploads.read(written(tmp_path, content, "rows.csv"))
+
+
+def test_json_with_columns_and_then_rows_keeps_the_names(tmp_path):
+    content = '{"columns": ["text", "label"], "index": [0, 1], "data": [["a", "x"], ["b", "y"]]}'
+    read = uploads.read(written(tmp_path, content, "rows.json"))
+    assert list(read.table.columns) == ["text", "label"]
+    assert rows_of(read) == [("a", "x"), ("b", "y")]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+def test_what_is_packed_twice_is_refused_whatever_it_is_called(tmp_path, name):
+    twice = gzip.compress(gzip.compress(b"text,label\na,b\n"))
+    with pytest.raises(DataError, match="archive within an archive"):
+        uploads.read(written(tmp_path, twice, name))
