@@ -317,6 +317,14 @@ class RunConfig(BaseModel):
         description="Train the same student a second time without the teacher, to see what the teacher contributed.",
     )
 
+    control_start: Literal["teacher", "pretrained"] = Field(
+        "teacher",
+        title="Control begins from",
+        description="Where the student is cut from the teacher. `teacher`: the control has the same layers, so only "
+        "the teacher's answers set the two apart. `pretrained`: it has the layers as they were before this run trained "
+        "the teacher, so all that the teacher learned sets them apart.",
+        json_schema_extra={"expert": True},
+    )
     smoothed_control: Literal["auto", "always", "never"] = Field(
         "auto",
         title="Control with smoothed labels",

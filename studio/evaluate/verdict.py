@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from studio.config.references import ModelReference
-from studio.config.run import RunConfig
 from studio.evaluate import cautions
 from studio.evaluate.measured import Facts, Measured, is_at_floor, is_clear
 from studio.evaluate.next_step import next_step
@@ -112,7 +111,7 @@ def _effect(found: Measured) -> tuple[Outcome, str]:
 
 
 def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
-    measure, against = found.lead, _control_words(found.facts.config)
+    measure, against = found.lead, _control_words(found)
     if measure.lower:
         values = (measure.written(found.value(role)) for role in ("control", "student"))
         against = f"{against} ({' in place of '.join(values)})"
@@ -139,12 +138,15 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     return "no_difference", f"No clear benefit from the teacher: {apart} than {against} ({interval})."
 
 
-def _control_words(config: RunConfig) -> str:
+def _control_words(found: Measured) -> str:
     """What the control is. A student that is cut from its teacher shares the layers with its control: only what the
-    teacher answers sets the two apart."""
-    if ModelReference.parse(config.student).layers is not None:
-        return "with the same layers of the teacher and labels alone"
-    return "without a teacher"
+    teacher answers sets the two apart, unless the control has them as they were before the teacher learned."""
+    config = found.facts.config
+    if ModelReference.parse(config.student).layers is None:
+        return "without a teacher"
+    if config.control_start == "pretrained" and found.teacher_is_taught:
+        return "with the layers that the teacher had before it was trained, and labels alone"
+    return "with the same layers of the teacher and labels alone"
 
 
 def _smoothed(found: Measured) -> str:

@@ -226,19 +226,26 @@ def _begin(state: RunState, stage: Stage, is_measured: bool) -> Steps[RunState]:
 
 def _at_first(state: RunState, stage: Stage) -> Model:
     """A model of the line. The control begins as the student of its seed does; where that is cut from a model that the
-    teacher has taught on the way, the control is cut from the teacher itself."""
+    teacher has taught on the way, the control is cut from the teacher itself, or from what that was before it learned.
+    """
     config, role = state.context.config, stage.role
     references = (*config.assistants, config.student)
     place = int(role.removeprefix("assistant-")) - 1 if role.startswith("assistant") else len(config.assistants)
     model = state.opened.line[place]
     if model is None:
-        return prepare.cut(
-            references[place], state.teachers[0] if role.startswith(("control", "smoothed")) else state.origin
-        )
+        return prepare.cut(references[place], _cut_from(state, role))
     if stage.seed:
         return prepare.open_again(state.context, references[place], model, config.seed + stage.seed)
     # the student learns in a copy, so that the control finds it as it was
     return replace(model, network=copy.deepcopy(model.network)) if role == "student" else model
+
+
+def _cut_from(state: RunState, role: str) -> Model:
+    """The model whose layers a model of the line, or a control of it, begins with."""
+    config = state.context.config
+    if role.startswith("control") and config.control_start == "pretrained":
+        return prepare.open_again(state.context, config.teacher, state.opened.teachers[0], config.seed)
+    return state.teachers[0] if role.startswith(("control", "smoothed")) else state.origin
 
 
 def _teach(state: RunState, stage: Stage) -> Steps[RunState]:

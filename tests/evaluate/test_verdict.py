@@ -358,6 +358,13 @@ def test_a_student_cut_from_its_teacher_is_compared_with_the_same_layers_and_not
     assert "without a teacher" not in said.sentence
 
 
+def test_a_control_from_the_teacher_as_it_came_is_told_as_such_where_this_run_trained_the_teacher():
+    config = CONFIG.model_copy(update={"student": "teacher/2-layers", "control_start": "pretrained"})
+    words = "than with the layers that the teacher had before it was trained, and labels alone"
+    assert words in told(config=config, teacher_start=(0.5, 0.9)).sentence
+    assert words not in told(config=config).sentence
+
+
 def test_a_student_built_from_nothing_may_take_layers_of_a_teacher_that_came_with_some():
     config = CONFIG.model_copy(update={"teacher": "folder:/models/m"})
     said = told(config=config, pairs=(against("control", 20, 20),))

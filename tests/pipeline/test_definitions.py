@@ -180,3 +180,19 @@ def test_the_teachers_choices_help_to_prune_the_student_and_not_the_control(home
     said_by(home, partly, of(partly, plan=plan))
     every = len(asked["control"].spec.view(0).inputs)
     assert drawn[-2:] == [(every, True), (every - 40, False)]
+
+
+@pytest.mark.parametrize(
+    ("start", "role", "expected"),
+    [("teacher", "control", "taught"), ("pretrained", "control", "as it came"), ("pretrained", "smoothed", "taught"),
+     ("pretrained", "control-2", "as it came"), ("pretrained", "student", "student's")],
+)  # fmt: skip
+def test_a_control_is_cut_from_the_teacher_as_it_came_where_that_is_asked_for(monkeypatch, start, role, expected):
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(pipeline.prepare, "open_again", lambda context, reference, model, seed: "as it came")
+    context = SimpleNamespace(config=SimpleNamespace(control_start=start, teacher="folder:/m", seed=0))
+    state = SimpleNamespace(
+        context=context, opened=SimpleNamespace(teachers=("opened",)), teachers=("taught",), origin="student's"
+    )
+    assert pipeline._cut_from(state, role) == expected
