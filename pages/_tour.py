@@ -50,7 +50,9 @@ export default function ({ data, parentElement }) {
     bubble.hidden = false;
     shown(bubble, step, data, close, go);
   };
-  bubble.onkeydown = (event) => event.key === "Escape" && close();
+  bubble.onkeydown = (event) => {
+    if (event.key === "Escape") close();
+  };
   again.onclick = () => go(0);
   place.append(again, bubble);
   if (data.first && !localStorage.getItem(SEEN)) {

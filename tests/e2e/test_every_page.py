@@ -1,0 +1,131 @@
+"""Every page in light and dark, narrow and wide: no serious finding of axe, nothing beyond the screen, a way on from
+any address."""
+
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from studio import events
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.home import Home
+from studio.service import library
+from studio.store.store import Store
+from tests.conftest import TINY, reviews
+from tests.server import READY, served
+
+pytestmark = pytest.mark.e2e
+
+PAGES = (
+    "", "data", "new_run", "runs", "compare?runs=1", "run?run=1", "run?run=1&curves=Loss", "run?run=2", "results?run=1",
+    "playground?run=1", "settings", "settings?part=Runs", "settings?part=Disk", "settings?part=Machine", "guide",
+)  # fmt: skip
+NOWHERE = ("run?run=999", f"results?run={'9' * 30}", "new_run?from=abc", "settings?part=none", "run?run=1&curves=none")
+AXE = next(Path(axe_playwright_python.__file__).parent.glob("axe*.js")).read_text()
+SERIOUS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .map((found) => `${found.id}: ${found.nodes[0].html.slice(0, 200)}`)"""
+BEYOND = """() => Math.max(0, ...[document.documentElement, document.querySelector("[data-testid=stMain]")]
+    .map((part) => part.scrollWidth - part.clientWidth))"""
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """The address of a studio with a data set, a finished run and one that failed; nothing is trained."""
+    folder = tmp_path_factory.mktemp("pages")
+    home, columns = Home(folder / "home"), Columns("text", "label")
+    store = Store(home.database)
+    library.save(store, home, "reviews", clean(reviews(240), columns, "text-classification"), columns)
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="finished", owner="me")
+    store.record(run.id, list(said()))
+    store.finish(run.id)
+    failed = store.submit(parse_config({"dataset": "reviews", **TINY}), key="failed", owner="me")
+    from tests.pages.conftest import broken
+
+    store.fail(failed.id, broken())
+    with served(home.root) as address:
+        yield address
+
+
+def said():
+    for phase, until in (("teach", 0.93), ("distill", 0.9), ("control", 0.8)):
+        yield events.PhaseStarted(phase=phase)
+        for step in range(10):
+            values = {"loss": 1 / (step + 1), "accuracy": until * (step + 1) / 10}
+            yield events.Metrics(phase=phase, step=step, values=values)
+        yield events.PhaseFinished(phase=phase, seconds=3, steps=10)
+    for role, value, size in (("teacher", 0.93, 8e6), ("student", 0.9, 1e6), ("control", 0.8, 1e6)):
+        for metric, number in (("accuracy", value), ("size_bytes", size), ("latency_ms", size / 1e6)):
+            yield events.Evaluation(role=role, split="test", metric=metric, value=number, n=60)
+        yield events.Confusion(role=role, split="test", labels=["bad", "good"], counts=[[25, 5], [4, 26]])
+    yield events.Verdict(outcome="better", sentence="The student kept 97 % of it.")
+
+
+@pytest.mark.parametrize(("scheme", "width", "also"), [("light", 360, 360), ("dark", 1440, 768)])
+def test_no_page_has_a_serious_finding_or_anything_beyond_the_screen(
+    browser: Browser, studio: str, scheme, width, also
+):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    found = {}
+    for address in PAGES:
+        page.goto(f"{studio}/{address}")
+        page.wait_for_selector(f"{READY} h1")
+        page.wait_for_timeout(600)  # what is drawn by a script of its own comes a moment later
+        page.evaluate(AXE)
+        wrong = page.evaluate(SERIOUS)
+        for one in (width, also):
+            page.set_viewport_size({"width": one, "height": 900})
+            wrong += [f"scrolls sideways at {one}"] if page.evaluate(BEYOND) else []
+        page.set_viewport_size({"width": width, "height": 900})
+        if wrong:
+            found[address] = wrong
+    page.close()
+    assert not found
+
+
+def test_an_address_that_leads_nowhere_gets_a_sentence_and_a_way_on(page: Page, studio: str):
+    for address in NOWHERE:
+        page.goto(f"{studio}/{address}")
+        page.wait_for_selector(f"{READY} h1")
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        expect(page.locator("[data-testid=stMain] a, [data-testid=stMain] button").first).to_be_visible()
+
+
+def test_the_tour_comes_once_can_be_skipped_by_keyboard_and_taken_again(page: Page, studio: str):
+    page.goto(studio)
+    bubble = page.locator(".ds-bubble")
+    expect(bubble.get_by_text("1 / 4")).to_be_visible()
+    bubble.get_by_role("button", name="Next").press("Enter")
+    expect(bubble.get_by_text("2 / 4")).to_be_visible()
+    bubble.get_by_role("button", name="Next").press("Escape")
+    expect(bubble).to_be_hidden()
+    page.reload()
+    expect(page.get_by_role("button", name="Take the tour")).to_be_visible()
+    expect(bubble).to_be_hidden()
+    page.get_by_role("button", name="Take the tour").press("Enter")
+    expect(bubble.get_by_text("1 / 4")).to_be_visible()
+
+
+RING = """() => { const on = document.activeElement;
+    return !on.matches("a, button, summary, main") || getComputedStyle(on).outlineStyle !== "none"
+        ? "" : on.outerHTML.slice(0, 160); }"""
+
+
+def test_by_keyboard_alone_a_run_is_started_and_focus_is_always_seen(page: Page, studio: str):
+    page.goto(f"{studio}/new_run?dataset=1")
+    page.wait_for_selector(".st-key-start")
+    unseen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(50)  # a ring may fade in
+        unseen.add(page.evaluate(RING))
+        if page.evaluate("() => Boolean(document.activeElement.closest('.st-key-start'))"):
+            break
+    else:
+        pytest.fail("Start was not reached by the Tab key.")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{studio}/run?run=3")
+    assert unseen == {""}
