@@ -375,7 +375,7 @@ def fetch(said: str) -> Any:
 
 def add_data() -> None:
     found = upload_box(
-        _("A table (CSV, JSON lines, Parquet, Excel), tagged words (CoNLL) or a ZIP of image folders"),
+        _("A table (CSV, JSON lines, Parquet, Excel), a text, tagged words (CoNLL) or a ZIP of image folders"),
         "upload",
         _("Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/…."),
     )

@@ -303,7 +303,7 @@ def _columns_taken(columns: Mapping[str, str], guessed: Sequence[str] = (), unus
 
 def _sizes(row: DatasetRow) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in row.splits.items())
-    return f"{counts} rows, {len(row.labels)} labels"
+    return f"{counts} rows, {len(row.labels)} labels" if row.labels else f"{counts} rows"
 
 
 def _dataset_facts(row: DatasetRow) -> dict[str, Any]:
