@@ -13,7 +13,7 @@ from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts, get_home, get_store, show_error
-from pages._words import escape, made, size
+from pages._words import escape, made, size, split_rows
 from studio import tasks
 from studio.errors import DataError, StudioError
 from studio.store.rows import DatasetRow
@@ -474,7 +474,7 @@ def data_card(row: DatasetRow) -> None:
         told = [_(task.title)]
         if task.kind != "number" and row.labels:
             told.append(counted("{number} label", "{number} labels", len(row.labels)))
-        parts = " · ".join(f"{number:,} {_(split)}" for split, number in row.splits.items())
+        parts = split_rows(row.splits)
         st.caption(" · ".join([*told, _("{parts} rows", parts=parts), made(row)]))
         st.caption(
             counted("Used by {number} run.", "Used by {number} runs.", len(users)) if users else _("Not used yet.")

@@ -21,6 +21,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 from pydantic.fields import FieldInfo
 
+from studio import errors as studio_errors
 from studio import tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
@@ -41,11 +42,12 @@ NOT_SHOWN = (
     "studio/serve",
     "studio/store/migrations.py",
     "studio/config/run.py",
+    "pages/_access.py",
 )
 WHOLE = ("verdict.py", "cautions.py", "next_step.py")
 """Files whose phrases are shown, too: they are put together to sentences."""
 WORDS = ("teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
-         "channels", "neurons or channels")  # fmt: skip
+         "channels", "neurons or channels", "train", "validation", "test")  # fmt: skip
 """Single words that the engine puts into its sentences."""
 PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} threads", "{device}, {threads} thread",
           ", {number} labels",
@@ -76,7 +78,11 @@ def keys() -> dict[Key, str]:
     plain = set(registered())
     for file in sorted([*(ROOT / "pages").glob("*.py"), *(ROOT / "studio").rglob("*.py")]):
         name, tree = str(file.relative_to(ROOT)), ast.parse(file.read_text(encoding="utf-8"))
-        told = [*handed(tree), *(engine(tree, file.name) if is_engine(name) else ())]
+        told = list(handed(tree))
+        if is_engine(name):
+            told += engine(tree, file.name)
+        elif name.startswith("pages/") and name not in NOT_SHOWN:
+            told += errors(tree)
         told = [key for key in told if key.context is None or key.text not in plain]
         found |= {key: name for key in told if key not in found}
     found |= {Key(form, context=CONTEXT): "a registry" for form in (*said(), *PIECES)}
@@ -173,6 +179,14 @@ def engine(tree: ast.AST, file: str) -> Iterator[Key]:
             is_sentence = form.endswith((".", "!", "?")) and re.search("[a-z]{2}", form)
             if " " in form and (is_sentence or file in WHOLE or node in titles) and not _is_code(form):
                 yield Key(form, context=CONTEXT)
+
+
+def errors(tree: ast.AST) -> Iterator[Key]:
+    """The forms of the errors that a page raises."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        if isinstance(call.func, ast.Name) and call.func.id in vars(studio_errors):
+            for text in (text for argument in call.args for text in _written(argument)):
+                yield Key(text, context=CONTEXT)
 
 
 def _is_code(form: str) -> bool:
