@@ -6,13 +6,11 @@ from typing import Any
 
 from pages._language import N_, _
 from pages._markup import Html, element, joined
-from pages._scores import milliseconds, times
+from pages._scores import milliseconds
 from pages._words import listed, percent, role
 from studio.pipeline.answers import Said
 
 MOST_LABELS = 5
-LEAST_RATIO = 1.5
-"""Times of one row that are nearer than this are about the same: they are medians of three."""
 NOTHING = N_("nothing")
 
 
@@ -116,22 +114,9 @@ def card(said: Said, words: Sequence[str] = (), teacher: Said | None = None) -> 
         )
     return element(
         "div", element("div", *head, kind="head"), element("p", spoken(said.answer, words), kind="ds-lead"),
-        bars(said.shares), element("p", _time(said, teacher), kind="ds-sub"),
+        bars(said.shares), element("p", _("{time} for this one", time=milliseconds(said.milliseconds)), kind="ds-sub"),
         kind=f"ds-model {'student' if said.role == 'int8' else said.role}",
     )  # fmt: skip
-
-
-def _time(said: Said, teacher: Said | None) -> str:
-    """How long it took, and how that compares with the teacher."""
-    taken = milliseconds(said.milliseconds)
-    if teacher is None or said is teacher or not said.milliseconds:
-        return _("{time} for this one", time=taken)
-    ratio = teacher.milliseconds / said.milliseconds
-    if 1 / LEAST_RATIO < ratio < LEAST_RATIO:
-        return _("{time}, about as fast as the teacher", time=taken)
-    if ratio > 1:
-        return _("{time}, {ratio} times faster than the teacher", time=taken, ratio=times(ratio))
-    return _("{time}, {ratio} times slower than the teacher", time=taken, ratio=times(1 / ratio))
 
 
 def tokens(said: Sequence[Said], words: Sequence[str]) -> Html:

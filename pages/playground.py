@@ -92,7 +92,13 @@ def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) 
         st.html(answers.tokens(found.said, words))
     st.html(answers.cards(found.said, words))
     where = _("the GPU") if found.device.startswith("cuda") else _("the processor")
-    st.caption(_("Timed on {where} of this machine, from the input to the answer, this one alone.", where=where))
+    st.caption(
+        _(
+            "Timed on {where} of this machine, from the input to the answer, the fastest of a few times. Results has "
+            "the times that can be compared.",
+            where=where,
+        )
+    )
     for one, reason in found.missing.items():
         st.warning(f"{role(one)}: {escape(reason)}", icon=":material/warning:")
     offer_int8(run, task, found)

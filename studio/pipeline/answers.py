@@ -143,7 +143,7 @@ class Batched(BaseModel):
 
 class Said(BaseModel):
     """What a model answers, as `predict` gives it; `shares`: how likely each label is, the likeliest first, empty where
-    the answer is no choice of labels. `milliseconds`: the median time of this one row."""
+    the answer is no choice of labels. `milliseconds`: the least time of this one row."""
 
     model_config = ConfigDict(frozen=True)
 
