@@ -70,7 +70,6 @@ async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
         yield {"runtime": runtime}
     finally:
         runtime.stop()
-        playground.shared(runtime.home.root).close()
 
 
 def note(who: str, what: str, about: str) -> None:
