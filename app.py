@@ -24,7 +24,7 @@ from pages._door import Door, sender
 from studio.home import Home
 from studio.language import catalog
 from studio.serve.studio import interface
-from studio.service import playground, preferences
+from studio.service import preferences
 from studio.service.runtime import Runtime
 from studio.store.store import Store
 
