@@ -15,6 +15,9 @@ LEAST_BYTES = 20 * 1024**2
 
 _ROLE = re.compile(r"(student|control|smoothed|teacher)(-[1-9]\d*)?|assistant-[1-9]\d*")
 
+READING = "studio-reading-"
+"""How the folders begin, among the temporary ones, in which the rows of a large table stay while it is held."""
+
 
 @dataclass(frozen=True)
 class Home:

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Literal
 
 from studio import files
 from studio.errors import ConfigError, StoreError
-from studio.home import Home
+from studio.home import READING, Home
 from studio.store.store import Store
 
 Kind = Literal["data sets", "models", "teacher outputs", "uploads"]
@@ -84,6 +85,7 @@ def tidy(store: Store, home: Home) -> int:
         if now - upload.used_at > UPLOAD_DAYS * DAY:
             shutil.rmtree(home.uploads / upload.name, ignore_errors=True)
             freed += upload.bytes
+    freed += sum(_removed(place) for place in _left_behind(now))
     if store.carried():
         return freed
     held = 0
@@ -92,6 +94,18 @@ def tidy(store: Store, home: Home) -> int:
         if held > most or now - outputs.used_at > days * DAY:
             freed += delete_teacher_outputs(store, home, outputs.name)
     return freed
+
+
+def _left_behind(now: float) -> list[Path]:
+    """Folders of rows whose process was killed: one that lives removes its own."""
+    places = Path(tempfile.gettempdir()).glob(f"{READING}*")
+    return [place for place in places if place.is_dir() and now - place.stat().st_mtime > UPLOAD_DAYS * DAY]
+
+
+def _removed(folder: Path) -> int:
+    freed = files.size(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # another user's stays
+    return freed if not folder.exists() else 0
 
 
 def _datasets(store: Store, home: Home) -> list[Kept]:

@@ -76,3 +76,15 @@ def test_a_limit_that_is_no_number_is_named(store, home, monkeypatch):
     monkeypatch.setenv("STUDIO_TEACHER_OUTPUTS_GB", "lots")
     with pytest.raises(ConfigError, match="STUDIO_TEACHER_OUTPUTS_GB must be a number from 0 on, got 'lots'"):
         housekeeping.tidy(store, home)
+
+
+def test_rows_that_a_killed_process_left_behind_go_after_a_day(store, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(housekeeping.tempfile, "gettempdir", lambda: str(tmp_path))
+    places = [tmp_path / "studio-reading-old", tmp_path / "studio-reading-new", tmp_path / "reading-of-others"]
+    for place in places:
+        place.mkdir()
+        (place / "0.arrow").write_bytes(bytes(1000))
+    for place in (places[0], places[2]):
+        os.utime(place, (0, time.time() - 2 * DAY))
+    assert housekeeping.tidy(store, home) == 1000
+    assert [place.exists() for place in places] == [False, True, True]
