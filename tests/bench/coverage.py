@@ -1,12 +1,13 @@
 """How often 95 % intervals hold the true value: of the macro F1 for few rows, rare classes, few errors; over seeds of a
 mean and a difference.
 
-python -m tests.bench.coverage --json
+python -m tests.bench.coverage [--only f1_over_seeds] [--repeats 100] --json
 """
 
 import argparse
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,43 +157,40 @@ def _mean_f1(shares: np.ndarray, levels: np.ndarray, spread: float) -> float:
     return float(np.average(values, weights=weights))
 
 
+def of_single_models(repeats: int) -> Iterator[dict[str, Any]]:
+    for name, world in WORLDS.items():
+        for rows in ROWS:
+            told, held = coverage(cells(*world), rows, repeats)
+            yield {"world": name, "rows": rows, "test_sets": repeats, "with_interval": told, "held": held}
+
+
+def of_several_seeds(repeats: int) -> Iterator[dict[str, Any]]:
+    for seeds, rows, spread in itertools.product(SEEDS, ROWS, SPREADS):
+        told = coverage_of_seeds(seeds, rows, spread, repeats)
+        yield {"seeds": seeds, "rows": rows, "spread": spread, "test_sets": repeats, **told}
+
+
+def of_f1_over_seeds(repeats: int) -> Iterator[dict[str, Any]]:
+    for world, seeds, spread in itertools.product(OF_SEEDS, (3, 5), (0.0, 0.1)):
+        told = coverage_of_f1(world, seeds, 200, spread, repeats)
+        yield {"world": world, "seeds": seeds, "rows": 200, "spread": spread, "test_sets": repeats, **told}
+
+
+PARTS = {"f1": of_single_models, "seeds": of_several_seeds, "f1_over_seeds": of_f1_over_seeds}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=1000)
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     found = []
-    for name, world in WORLDS.items():
-        for rows in ROWS:
-            told, held = coverage(cells(*world), rows, asked.repeats)
-            found.append({"world": name, "rows": rows, "test_sets": asked.repeats, "with_interval": told, "held": held})
+    for part in [asked.only] if asked.only else PARTS:
+        for one in PARTS[part](asked.repeats):
+            found.append(one)
             if not asked.json:
-                print(f"{name}, {rows} rows: {told} of {asked.repeats} get an interval, held {held}")
-    for seeds in SEEDS:
-        for rows in ROWS:
-            for spread in SPREADS:
-                told = coverage_of_seeds(seeds, rows, spread, asked.repeats)
-                found.append({"seeds": seeds, "rows": rows, "spread": spread, "test_sets": asked.repeats, **told})
-                if not asked.json:
-                    print(f"{seeds} seeds, {rows} rows, spread {spread}: {told}")
-    for world in OF_SEEDS:
-        for seeds in (3, 5):
-            for spread in (0.0, 0.1):
-                told = coverage_of_f1(world, seeds, 200, spread, asked.repeats // 5)
-                found.append({"world": world, "seeds": seeds, "rows": 200, "spread": spread, **told})
-                if not asked.json:
-                    print(f"macro F1, {world}, {seeds} seeds, 200 rows, spread {spread}: {told}")
-    for surer in SURER:
-        for rows in ROWS:
-            held = coverage_of_calibration(surer, rows, asked.repeats)
-            found.append({"surer": surer, "rows": rows, **held})
-            if not asked.json:
-                print(f"{surer} surer than right, {rows} rows: {held}")
-    for rows in CLASS_ROWS:
-        share = coverage_of_classes(rows, 0.7, 0.6, asked.repeats)
-        found.append({"class_rows": rows, "held": share})
-        if not asked.json:
-            print(f"what a class of {rows} rows lost: held {share}")
+                print(", ".join(f"{name} {value}" for name, value in one.items()), flush=True)
     if asked.json:
         print(json.dumps(found))
 
