@@ -311,18 +311,28 @@ def _likeness(shown: Shown, row: int) -> None:
     st.subheader(_("Training rows that the teacher takes for most alike"), anchor=False)
     st.caption(_("By what it says of them: the nearest of its recorded answers."))
     for other in groups.nearest(shown.models["teacher"], row, recorded, NEAREST).tolist():
-        _training_row(shown, training, other)
+        _training_row(shown, training, other, recorded)
 
 
-def _training_row(shown: Shown, training: Rows, row: int) -> None:
-    value, label = training.value(row), training.label(row)
+def _training_row(shown: Shown, training: Rows, row: int, recorded: Kept | None = None) -> None:
+    """A training row with its label, and what the teacher said of it."""
+    value = training.value(row)
     words = value if shown.by_words else []
-    name = stored.named(label, shown.dataset.labels)
-    told = _("unlabelled") if name is None or name == [] else _answers.meant(name, words)
+
+    def told(said: Any) -> str:
+        name = stored.named(said, shown.dataset.labels)
+        return _("unlabelled") if name is None or name == [] else _answers.meant(name, words)
+
+    label = training.label(row)
+    teacher = {}
+    if recorded is not None:
+        right = bool(recorded.right[row]) or not recorded.labelled[row]
+        teacher["teacher"] = (told(recorded.answers([row])[0]), float(recorded.confidence[row]), right)
     with st.container(border=True, gap="xsmall"):
         if isinstance(value, bytes):
             st.image(value, width=64)
-        st.html(_explained.row_line("" if isinstance(value, bytes) else training.text(row)[:LONGEST], told, {}))
+        text = "" if isinstance(value, bytes) else training.text(row)[:LONGEST]
+        st.html(_explained.row_line(text, told(label), teacher))
 
 
 # --- what is wrong in the data

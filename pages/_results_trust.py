@@ -39,7 +39,7 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
         st.html(_explained.reliability(shown, name))
         st.caption(
             _("Each dot: rows of which it is about equally sure; its area is how many, the line its 95 % interval. "
-              "On the dashed line a probability can be taken at its word.")
+              "On the diagonal a probability can be taken at its word. Small and hollow: teacher or student beside it.")
         )  # fmt: skip
     with right:
         error, brier = (of(mine.confidence, mine.right) for of in (calibration.expected_error, calibration.brier))
@@ -59,6 +59,8 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
 
 def _finding(name: str, gap: Estimate) -> str:
     points = f"{abs(100 * gap.value):.1f}"
+    if gap.low != gap.low:
+        return _("{model}: too few rows to tell whether it is surer than right", model=role(name))
     if gap.low <= 0 <= gap.high:
         return _("{model}: as often right as it says, on the average", model=role(name))
     if gap.value > 0:
@@ -67,15 +69,14 @@ def _finding(name: str, gap: Estimate) -> str:
 
 
 def _told(found: Estimate, signs: bool = False) -> str:
-    value, low, high = (
-        change(one, "share") if signs else f"{100 * one:.1f}" for one in (found.value, found.low, found.high)
-    )
-    return _("{value} ({low} to {high})", value=value, low=low, high=high)
+    numbers = (found.value, found.low, found.high)
+    value, low, high = (change(one, "share") if signs else f"{100 * one:.1f}" for one in numbers)
+    return value if found.low != found.low else _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 
 def _decimals(found: Estimate) -> str:
     value, low, high = (f"{one:.3f}" for one in (found.value, found.low, found.high))
-    return _("{value} ({low} to {high})", value=value, low=low, high=high)
+    return value if found.low != found.low else _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 
 def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:

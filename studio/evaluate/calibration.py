@@ -11,6 +11,9 @@ from scipy import stats
 from studio.evaluate.intervals import CONFIDENCE, accuracy_interval
 
 BINS = 10
+FEWEST_ROWS = 100
+"""Student's interval of such a mean holds in fewer than 93 of 100 cases where there are 50 rows."""
+
 DRAWS = 500
 STEPS = 41
 
@@ -31,7 +34,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval."""
+    """A number with its 95 % interval; NaN where there are too few rows for one."""
 
     value: float
     low: float
@@ -107,8 +110,8 @@ def brier(confidence: np.ndarray, right: np.ndarray) -> Estimate:
 
 def _mean(values: np.ndarray) -> Estimate:
     mean, rows = float(values.mean()), len(values)
-    if rows < 2:
-        return Estimate(mean, -np.inf, np.inf)
+    if rows < FEWEST_ROWS:
+        return Estimate(mean, np.nan, np.nan)
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, rows - 1)) * float(values.std(ddof=1)) / np.sqrt(rows)
     return Estimate(mean, mean - half, mean + half)
 

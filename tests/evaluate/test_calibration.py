@@ -142,3 +142,9 @@ def test_the_interval_of_a_class_holds_as_often_as_it_says_also_of_rare_classes(
             (found,) = changes.of_classes(np.zeros(rows, dtype=int), first, second)
             held += found.low <= -0.2 <= found.high
         assert 0.92 <= held / 500 <= 0.98
+
+
+def test_a_mean_over_few_rows_has_no_interval():
+    found = calibration.overconfidence(*answers(99, 0.0, 1))
+    assert np.isnan([found.low, found.high]).all()
+    assert np.isfinite(found.value)
