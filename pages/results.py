@@ -15,12 +15,13 @@ from pages import _results_rows as rows
 from pages import _results_trust as trust
 from pages._language import _
 from pages._scores import Scored, scored
-from pages._studio import get_home, get_store, run_in_address, set_title, show_error, task_of
+from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._words import status_word
 from studio import tasks
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
 from studio.kept.trust import Run
+from studio.service import questions
 from studio.store.rows import RunRow
 
 STYLE = Path(__file__).parents[1] / "assets" / "results.css"
@@ -54,14 +55,27 @@ def choose() -> RunRow | None:
     return newest
 
 
+def without_rows(run: RunRow) -> None:
+    """An older run: its models can be asked now."""
+    st.info(_("This run is from before the answers to single rows were kept."), icon=":material/info:")
+    acts = get_acts()
+    if not acts.person.has("member") or run.verdict is None or not home.model(run.id, "student").is_dir():
+        return
+    if st.button(_("Ask its models now"), icon=":material/play_arrow:", key="keep"):
+        with errors_shown():
+            with st.spinner(_("Asking all models about all test and validation rows …")):
+                acts.require("member")
+                questions.keep(home, store, run.id)
+                acts.note("keep", f"answers of run {run.id}")
+            st.rerun()
+
+
 def of_rows(run: RunRow, task: tasks.Task, models: list[Scored]) -> Tabs:
     """What is made of the kept answers; a sentence where an older run has none."""
     dataset = next((row for row in store.datasets() if row.id == run.dataset_id), None)
     shown = None if dataset is None else rows.opened(run, dataset, task)
     if shown is None:
-        return {"rows": (_("Rows"), lambda: st.info(
-            _("This run is from before the answers to single rows were kept. Start it again, and they are."),
-            icon=":material/info:"))}  # fmt: skip
+        return {"rows": (_("Rows"), partial(without_rows, run))}
     if task.kind == "token":  # a text is no answer of which a model is more or less sure
         return {"rows": (_("Rows"), partial(rows.show, shown))}
     kept = Run(home, run.id, home.dataset(run.dataset_id), task.kind)

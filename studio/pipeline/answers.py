@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from studio.config.plan import Prune
 from studio.config.run import RunConfig
-from studio.events import TrainedRole
+from studio.events import KeptAnswers, TrainedRole
 from studio.home import Home
 
 
@@ -161,3 +161,11 @@ class Replies(BaseModel):
     said: list[Said]
     missing: dict[AskedRole, str] = {}
     device: str
+
+
+class KeptLater(BaseModel):
+    """Whose answers to which rows were kept after the run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    told: list[KeptAnswers]

@@ -72,6 +72,10 @@ class _Answering:
         answers, shares = self.batch([value], with_shares=True)
         return answers[0], shares[0]
 
+    def logits(self, rows: Dataset) -> PositionLogits:
+        """The logits of all positions of these rows."""
+        return self._logits(rows)
+
     @property
     def weights_bytes(self) -> int:
         """What the weights take in memory."""

@@ -9,13 +9,14 @@ from studio.errors import WorkerError
 from studio.executors import local
 from studio.home import Home
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import Conversion, Estimate, Preview, Sizes, read_conversion
+from studio.pipeline.answers import Conversion, Estimate, KeptLater, Preview, Sizes, read_conversion
 from studio.pipeline.job import Answer, Job, Result
 from studio.service.runs import job_of
 from studio.store.store import Store
 
 ESTIMATE_SECONDS = 120.0
 CONVERT_SECONDS = 600.0
+KEEP_SECONDS = 1800.0
 
 
 def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
@@ -45,6 +46,18 @@ def convert(home: Home, store: Store, run_id: int) -> Conversion:
     run = store.run(run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     return _ask("convert", Conversion, job, CONVERT_SECONDS, "The student can be exported without it.")
+
+
+def keep(home: Home, store: Store, run_id: int) -> None:
+    """Keep what the models of a finished run say of every row, where the run is from before that was kept: in a process
+    of its own.
+
+    Raises `ModelError` where teacher or student cannot be opened.
+    """
+    run = store.run(run_id)
+    job = job_of(store, home, run.config, run.dataset_id, run_id)
+    found = _ask("keep", KeptLater, job, KEEP_SECONDS, "Start the run again: its answers are kept then.")
+    store.record(run_id, found.told)
 
 
 def preview(home: Home, store: Store, config: RunConfig) -> Preview:

@@ -47,7 +47,8 @@ def fill(home: Home, rows: int) -> None:
     row = store.add_dataset(name=f"{rows} rows", task="text-classification", labels=LABELS, splits=sizes,
                             fingerprint=str(rows), columns={}, report={})  # fmt: skip
     about = DataSet(splits, LABELS, "text-classification", str(rows), row.name)
-    write(splits, home.dataset(row.id), about, name=row.name, digest=str(rows))
+    parts = {split: [part] for split, part in splits.items()}
+    write(parts, home.dataset(row.id), about, name=row.name, digest=str(rows))
     store.dataset_ready(row.id)
     run = store.submit(parse_config({"dataset": row.name, **TINY}), key=str(rows), owner="bench")
     for role, noise in (("teacher", 0.8), ("student", 1.2), ("control", 1.5), ("baseline", 2.0), ("ensemble", 0.7)):

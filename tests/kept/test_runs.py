@@ -1,10 +1,13 @@
 """A run keeps what its models say, as the verdict measured it."""
 
+import shutil
+
 import pytest
 
 from studio import tasks
 from studio.events import Evaluation, KeptAnswers
 from studio.kept import answers
+from studio.pipeline import keep
 from studio.pipeline.distill import distill
 from studio.service import runs
 from tests.conftest import here
@@ -29,6 +32,13 @@ def test_a_run_keeps_every_models_answers_and_loses_them_with_itself(home, store
     assert len(recorded) == saved.splits["train"]
     teacher, student = (answers.opened(home, run.id, role) for role in ("teacher", "student"))
     assert both.logits == pytest.approx((teacher.logits + student.logits) / 2, abs=1e-6)
+    names = [(role, split) for role in answers.of_run(home, run.id) for split in ("validation", "test")]
+    before = {name: answers.opened(home, run.id, *name).logits.copy() for name in names}
+    shutil.rmtree(home.kept(run.id))
+    told_later = keep.keep(runs.job_of(store, home, run.config, run.dataset_id, run.id)).told
+    assert {(one.role, one.split) for one in told_later} == set(before)
+    for (role, split), logits in before.items():
+        assert answers.opened(home, run.id, role, split).logits == pytest.approx(logits, abs=1e-4)
     runs.delete(home, store, run.id)
     assert answers.of_run(home, run.id) == {}
     assert store.kept_answers(run.id) == []

@@ -16,7 +16,7 @@ from studio.data.folder import load
 from studio.data.uploads import Upload
 from studio.kept import answers
 from studio.pipeline import keeping
-from studio.service import calibrated, corrections, library
+from studio.service import calibrated, corrections, library, questions
 from studio.tasks.positions import PositionLogits
 from tests.conftest import BAD, GOOD, TINY
 from tests.pages.conftest import fresh, opened, words, written
@@ -184,6 +184,15 @@ def test_the_temperature_goes_into_the_download_when_somebody_wants_it(app, stor
 def test_a_run_from_before_answers_were_kept_says_so(app, filled):
     page = opened(app, "results.py", run="1", tab="rows")
     assert "before the answers to single rows were kept" in words(page)
+
+
+def test_the_models_of_an_older_run_are_asked_with_one_click(app, filled, home, monkeypatch):
+    asked = []
+    monkeypatch.setattr(questions, "keep", lambda home, store, run_id: asked.append(run_id))
+    home.model(1, "student").mkdir(parents=True)
+    page = opened(app, "results.py", run="1", tab="rows")
+    page.button(key="keep").click().run()
+    assert asked == [1]
 
 
 @pytest.mark.parametrize("row", ["0", "999", "x", "9" * 30])

@@ -1,0 +1,52 @@
+"""Keeps what the models of a finished run say of every row, where the run is from before that was kept, in a process of
+its own: it opens torch."""
+
+import sys
+
+from studio.events import KeptAnswers, TrainedRole
+from studio.pipeline.answers import KeptLater
+from studio.pipeline.job import Job, respond
+
+ALWAYS: tuple[TrainedRole, ...] = ("teacher", "student")
+SPLITS = ("validation", "test")
+
+
+def keep(job: Job) -> KeptLater:
+    """Ask every saved model of the run, and the baseline, about the validation and test rows, and keep what they say.
+
+    Nothing is measured or chosen by it. Raises `ModelError` where teacher or student cannot be opened.
+    """
+    from studio import tasks
+    from studio.data.folder import load
+    from studio.errors import ModelError
+    from studio.pipeline import predict
+    from studio.pipeline.keeping import Keeping
+    from studio.tasks import baseline
+
+    dataset = load(job.dataset)
+    task = tasks.get(dataset.task, dataset.multi_label)
+    keeping, told = Keeping(job.home, job.run_id, task, job.config), list[KeptAnswers]()
+    encoded = {}
+    roles: tuple[TrainedRole, ...] = (*ALWAYS, "control", "smoothed")
+    for role in roles:
+        try:
+            models = predict.open_role(job.config, job.run_id, role, job.home, dataset.labels, dataset.multi_label)
+        except ModelError:
+            if role in ALWAYS:
+                raise
+            continue  # not every run has one
+        for split in SPLITS:
+            rows, model = dataset.dict[split], models.models[0]
+            encoded[split] = task.encode(rows, model.processor, model.network.config, job.config.max_length)
+            told += list(keeping(role, split, models.logits(rows), encoded[split]))
+    try:
+        plain = baseline.fit(task, dataset.dict["train"], len(dataset.labels), job.config.seed)
+    except ValueError:
+        return KeptLater(told=told)  # there is nothing that it could learn
+    for split in SPLITS:
+        told += list(keeping("baseline", split, plain.logits(dataset.dict[split]), encoded[split]))
+    return KeptLater(told=told)
+
+
+if __name__ == "__main__":
+    sys.exit(respond(keep))
