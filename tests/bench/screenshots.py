@@ -26,7 +26,7 @@ PAGES = {
     "guide": "guide",
 }
 NO_TOUR = "localStorage.setItem('studio-tour-seen', '1')"
-SETTLED = 2_500
+SETTLED = 2_000
 """Milliseconds until charts are drawn and what is worked out beside the page has come."""
 
 
