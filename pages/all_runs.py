@@ -121,7 +121,10 @@ def comparing() -> None:
 
 
 def all_runs() -> None:
-    st.title(_("Runs"), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(_("Runs"), anchor=False, width="content")
+        if acts.person.has("member") and store.count_runs():
+            st.page_link("sweep.py", label=_("Search settings"), icon=":material/tune:", width="content")
     datasets = {row.id: row for row in store.datasets()}
     if not store.count_runs(archived=True):
         st.info(_("Nothing has run yet."), icon=":material/inbox:")

@@ -23,7 +23,8 @@ def test_a_run_that_does_not_exist_is_told_in_words(app, filled):
 
 def listed(app) -> list[str]:
     """The addresses that the rows open, from the top."""
-    return [f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")]
+    return [f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")
+            if link.proto.page in ("run", "results")]  # fmt: skip
 
 
 def test_the_runs_page_lists_every_run_with_its_state_and_opens_what_there_is_to_see(app, filled):

@@ -15,6 +15,7 @@ PAGES = (
     "new_run.py",
     "all_runs.py",
     "compare.py",
+    "sweep.py",
     "run.py",
     "results.py",
     "playground.py",

@@ -1,0 +1,251 @@
+"""A search for settings: what is varied and what the student must keep to; then its trials, the best so far, and which
+setting decided."""
+
+import uuid
+
+import streamlit as st
+
+from pages import _pictures as pictures
+from pages import _run_pictures as run_pictures
+from pages._language import _, counted
+from pages._markup import element
+from pages._scores import milliseconds, small
+from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._words import ago, escape, measured, model, percent, size
+from studio.config.reading import bounds, with_values
+from studio.config.run import RunConfig
+from studio.config.sweep import MOST_TRIALS, parse_sweep, parse_sweep_yaml
+from studio.service import sweeps
+from studio.service.sweeps import Tried
+from studio.store.rows import RunRow
+from studio.store.run_list import Wanted
+from studio.store.sweeps import SweepRow
+from studio.tasks import Measure
+
+FIRST = {
+    "temperature": "1..10",
+    "alpha": "0.1..0.95",
+    "learning_rate": "1e-5..1e-2:log",
+    "epochs": "2..20",
+    "batch_size": "8..64",
+    "weight_decay": "0..0.1",
+    "prune_ratio": "0..0.8",
+}
+"""What is searched in, before somebody says otherwise."""
+
+LONGER, MOST_COMPARED, LONGEST_NUMBER = 3, 8, 18
+
+acts, home, store = get_acts(), get_home(), get_store()
+
+
+def number_in_address(name: str) -> int | None:
+    said = st.query_params.get(name, "")
+    return int(said) if said.isdecimal() and len(said) <= LONGEST_NUMBER else None
+
+
+# --- a new one
+
+
+def new() -> None:
+    """Ask for a search and begin it."""
+    st.title(_("Search settings"), anchor=False)
+    st.markdown(
+        _(
+            "Many short runs with different settings; each is measured on validation rows. The best one is then "
+            "trained once more with a control, and only that run reads the test rows."
+        )
+    )
+    if not acts.person.has("member"):
+        st.info(_("To start a search, ask an admin."), icon=":material/visibility:")
+        return
+    runs = [listed.run for listed in store.find_runs(Wanted(states=("finished",)), 100)]
+    if not runs:
+        st.info(_("A search begins with a run that has finished: its settings are the ones that are varied."))
+        return
+    simple, written = st.tabs([_("Choose"), _("As YAML")])
+    with simple:
+        chosen(runs)
+    with written:
+        text = st.text_area(_("A search"), height=260, key="yaml", placeholder="base: …\nsearch:\n  alpha: 0.1..0.9")
+        if st.button(_("Start the search"), key="start-yaml", disabled=not text.strip()):
+            with errors_shown():
+                begin(acts.search(parse_sweep_yaml(text), key=f"page-{uuid.uuid4()}"))
+
+
+def chosen(runs: list[RunRow]) -> None:
+    """The run whose settings are varied, which of them, and the limits."""
+    by_id = {run.id: run for run in runs}
+    asked = number_in_address("from")
+    base = st.selectbox(_("Start from"), list(by_id), list(by_id).index(asked) if asked in by_id else 0, key="base",
+                        format_func=lambda one: _run_words(by_id[one]))  # fmt: skip
+    titles = {name: RunConfig.model_fields[name].title or name for name in FIRST}
+    names = st.multiselect(_("Settings to vary"), list(FIRST), ["temperature", "alpha"], key="varied",
+                           format_func=lambda one: _(titles[one]))  # fmt: skip
+    search = {}
+    for name in names:
+        low, high = bounds(name)
+        search[name] = st.text_input(
+            _(titles[name]), FIRST[name], key=f"range-{name}",
+            help=_("A range such as {example}, or values with commas. Between {low} and {high}.", example=FIRST[name],
+                   low="−∞" if low is None else f"{low:g}", high="∞" if high is None else f"{high:g}"),
+        )  # fmt: skip
+    left, middle, right = st.columns(3)
+    trials = left.number_input(_("Trials"), 2, MOST_TRIALS, 20, key="trials")
+    time = middle.number_input(_("At most so many ms a row"), 0.0, value=None, key="ms", placeholder=_("any"))
+    megabytes = right.number_input(_("At most so many MB"), 0.0, value=None, key="mb", placeholder=_("any"))
+    limits = [f"{time:g} ms"] if time else []
+    limits += [f"{megabytes:g} MB"] if megabytes else []
+    target = f"best under {' and '.join(limits)}" if limits else "best"
+    if st.button(_("Start the search"), type="primary", key="start", icon=":material/play_arrow:", disabled=not names):
+        with errors_shown():
+            values = {"base": by_id[base].config, "search": search, "trials": int(trials), "target": target}
+            begin(acts.search(parse_sweep(values), key=f"page-{uuid.uuid4()}"))
+
+
+def begin(sweep: SweepRow) -> None:
+    st.switch_page("sweep.py", query_params={"id": str(sweep.id)})
+
+
+def _run_words(run: RunRow) -> str:
+    return f"{run.name or run.config.dataset} · {model(run.config.student)} · {run.id}"
+
+
+# --- one of them
+
+
+def one(sweep: SweepRow) -> None:
+    """How far a search is, and what it has found."""
+    found, measure = sweeps.tried(store, sweep), sweeps.measure(store, sweep)
+    best = sweeps.best(found, sweep.config)
+    st.title(escape(headline(sweep, best, measure)), anchor=False)
+    over = sum(tried.is_over for tried in found)
+    st.markdown(
+        escape(
+            _("Search {number} on {data} · {done} of {all} trials · target: {target} · {when}", number=sweep.id,
+              data=sweep.config.base.dataset, done=over, all=sweep.config.trials, target=sweep.config.target,
+              when=ago(sweep.created_at))
+        )
+    )  # fmt: skip
+    st.html(pictures.bar(over / sweep.config.trials))
+    if sweep.message:
+        st.warning(escape(sweep.message), icon=":material/info:")
+    actions(sweep, found, best)
+    matters(sweep, found)
+    if found:
+        st.header(_("Trials"), anchor=False)
+        st.html(pictures.table([_row(sweep, tried, tried is best, measure) for tried in ordered(found)]))
+
+
+def headline(sweep: SweepRow, best: Tried | None, measure: Measure) -> str:
+    if best is None or best.value is None:
+        return _("Search {number}", number=sweep.id)
+    value, trial = measured(best.value, measure), best.trial.number + 1
+    return _("Best so far: {value} in {measure} on validation rows, trial {trial}", value=value,
+             measure=small(_(measure.title)), trial=trial)  # fmt: skip
+
+
+def ordered(found: list[Tried]) -> list[Tried]:
+    """The best first; what has no number yet last."""
+    return sorted(found, key=lambda tried: (tried.value is None, -(tried.value or 0.0), tried.trial.number))
+
+
+def actions(sweep: SweepRow, found: list[Tried], best: Tried | None) -> None:
+    """Pause and go on; see the winner; compare; train it longer."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        mine = acts.person.may_change(sweep.made_by)
+        if sweep.winner is not None and st.button(_("See the winner"), type="primary", key="winner"):
+            st.switch_page("run.py", query_params={"run": str(sweep.winner)})
+        measured_runs = [str(tried.trial.run_id) for tried in ordered(found) if tried.value is not None]
+        if len(measured_runs) > 1 and st.button(_("Compare the best"), key="compare-best"):
+            st.switch_page("compare.py", query_params={"runs": ",".join(measured_runs[:MOST_COMPARED])})
+        if mine and sweep.status == "running" and st.button(_("Pause"), key="pause", icon=":material/pause:"):
+            with errors_shown():
+                acts.pause_search(sweep.id)
+                st.rerun()
+        if mine and sweep.status == "paused" and st.button(_("Resume"), key="resume", icon=":material/play_arrow:"):
+            with errors_shown():
+                acts.pause_search(sweep.id, False)
+                st.rerun()
+        may = best is not None and sweep.winner is not None and acts.person.has("member")
+        if may and sweep.winner is not None and st.button(_("Train the best one longer"), key="longer"):
+            with errors_shown():
+                longer(store.run(sweep.winner))
+
+
+def longer(winner: RunRow) -> None:
+    """The winner's settings, for so many times as long; the same click starts it once."""
+    config = winner.config
+    values = {"training_length": min(100.0, LONGER * config.training_length)}
+    if config.epochs is not None:
+        values = {"epochs": min(1000, LONGER * config.epochs)}
+    run = acts.start(with_values(config, **values), key=f"longer-than-{winner.id}")
+    st.switch_page("run.py", query_params={"run": str(run.id)})
+
+
+def matters(sweep: SweepRow, found: list[Tried]) -> None:
+    """Which setting decided."""
+    told = sweeps.importance(sweep.config, found)
+    if not told:
+        return
+    ranked = sorted(told.items(), key=lambda pair: -pair[1])
+    title = RunConfig.model_fields[ranked[0][0]].title or ranked[0][0]
+    st.header(escape(_("{setting} decided most", setting=_(title))), anchor=False)
+    st.caption(_("How much of the differences between good and bad trials each setting explains (PED-ANOVA)."))
+    cells = []
+    for name, share in ranked:
+        bar = element("div", element("i", style=f"width:{100 * share:.0f}%"), kind="bar")
+        words = _(RunConfig.model_fields[name].title or name)
+        cells += [element("div", words, kind="label"), bar, element("div", percent(share), kind="value")]
+    st.html(element("div", *cells, kind="ds-rows"))
+
+
+def _row(sweep: SweepRow, tried: Tried, is_best: bool, measure: Measure) -> dict[str, str]:
+    settings = {
+        _(RunConfig.model_fields[name].title or name): run_pictures.setting(value)
+        for name, value in tried.trial.params.items()
+    }
+    return {
+        _("Trial"): str(tried.trial.number + 1),
+        **settings,
+        _(measure.title): "–" if tried.value is None else measured(tried.value, measure),
+        _("One row"): "–" if tried.milliseconds is None else milliseconds(tried.milliseconds),
+        _("Size"): "–" if tried.size_bytes is None else size(tried.size_bytes),
+        _("State"): _state(sweep, tried, is_best),
+    }
+
+
+def _state(sweep: SweepRow, tried: Tried, is_best: bool) -> str:
+    if is_best:
+        return _("best")
+    if tried.trial.pruned:
+        return _("stopped early: others were better")
+    if tried.run is None or not tried.run.is_over:
+        return _("goes on")
+    if tried.value is None:
+        return tried.run.message or _("no result")
+    return "" if sweeps.keeps_to(tried, sweep.config) else _("over the limit")
+
+
+def others(now: int | None) -> None:
+    """The other searches."""
+    rows = [row for row in store.sweeps() if row.id != now]
+    if not rows:
+        return
+    st.header(_("Earlier searches") if now is None else _("Other searches"), anchor=False)
+    for row in rows[:20]:
+        trials = counted("{number} trial", "{number} trials", row.config.trials)
+        label = f"{_('Search {number}', number=row.id)} · {row.config.base.dataset} · {trials}"
+        st.page_link("sweep.py", label=escape(label), query_params={"id": str(row.id)}, icon=":material/tune:")
+
+
+def page() -> None:
+    wanted = number_in_address("id")
+    if wanted is None:
+        new()
+    else:
+        with errors_shown():
+            one(store.sweep(wanted))
+    others(wanted)
+
+
+page()

@@ -1,0 +1,70 @@
+"""The page of a search for settings."""
+
+from studio import events
+from studio.config.sweep import parse_sweep
+from studio.service import sweeps
+from tests.conftest import TINY
+from tests.pages.conftest import fresh, opened, words, written
+
+BASE = {"dataset": "reviews", **TINY}
+
+
+def begun(home, store, trials: int = 2):
+    store.request_stop(3)  # of the fixture: nothing else waits
+    search = {"temperature": "1..8", "alpha": "0.1..0.9"}
+    return store.add_sweep(parse_sweep({"base": BASE, "search": search, "trials": trials}), "key")
+
+
+def carried(home, store, sweep, value: float) -> None:
+    run = sweeps.step(store, home, sweep)
+    store.claim("me")
+    said = [events.Evaluation(role="student", split="validation", metric="accuracy", value=value)]
+    store.record(run.id, [*said, events.Verdict(outcome="no_control", sentence="A trial.")])
+    store.finish(run.id)
+
+
+def test_a_search_begins_at_a_click_from_the_settings_of_a_run(app, filled):
+    app = opened(app, "sweep.py", **{"from": "1"})
+    app.text_input(key="range-temperature").set_value("2..4")
+    app.number_input(key="mb").set_value(10.0)
+    app.button(key="start").click().run()
+    assert not app.exception
+    (sweep,) = filled.sweeps()
+    assert sweep.config.search["temperature"].high == 4
+    assert (sweep.config.target, sweep.config.base.student) == ("best under 10 MB", TINY["student"])
+
+
+def test_a_range_that_cannot_be_is_told_in_words(app, filled):
+    app = opened(app, "sweep.py")
+    app.text_input(key="range-alpha").set_value("0.5..9")
+    app.button(key="start").click().run()
+    assert "alpha must be between 0 and 1" in app.error[0].value.replace("\\", "")
+    assert filled.sweeps() == []
+
+
+def test_a_search_shows_its_best_trial_first_and_can_be_paused(app, filled, home):
+    sweep = begun(home, filled, trials=3)
+    for value in (0.6, 0.8):
+        carried(home, filled, sweep, value)
+    app = opened(app, "sweep.py", id="1")
+    assert "Best so far: 80.0 %" in app.title[0].value.replace("\\", "")
+    text = " ".join(written(app).split())
+    assert text.index("80.0 %") < text.index("60.0 %")
+    app.button(key="pause").click().run()
+    assert filled.sweep(1).status == "paused"
+
+
+def test_the_best_one_is_trained_longer_at_a_click_and_once(app, filled, home):
+    sweep = begun(home, filled)
+    for value in (0.6, 0.8):
+        carried(home, filled, sweep, value)
+    winner = sweeps.step(filled, home, sweep)
+    for window in (app, fresh()):
+        opened(window, "sweep.py", id="1").button(key="longer").click().run()
+    longer = [run for run in filled.runs() if run.config.epochs == 3 * winner.config.epochs]
+    assert len(longer) == 1
+
+
+def test_a_search_that_is_not_there_is_told_in_words(app, filled):
+    assert "no search 99" in opened(app, "sweep.py", id="99").error[0].value.replace("\\", "")
+    assert "Search settings" in words(opened(fresh(), "sweep.py", id="x" * 30))
