@@ -172,7 +172,7 @@ def setting(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(str(one.get("loss") or one.get("do") or one) if isinstance(one, dict) else str(one)
                          for one in value)  # fmt: skip
-    return model(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    return model(value) if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _in_unit(update_axis: Any, measure: Measure) -> float:

@@ -30,8 +30,7 @@ FIRST = {
     "batch_size": "8..64",
     "weight_decay": "0..0.1",
     "prune_ratio": "0..0.8",
-}
-"""What is searched in, before somebody says otherwise."""
+}  # what is searched in, before somebody says otherwise
 
 LONGER, MOST_COMPARED, LONGEST_NUMBER = 3, 8, 18
 
@@ -96,7 +95,7 @@ def chosen(runs: list[RunRow]) -> None:
     limits = [f"{time:g} ms"] if time else []
     limits += [f"{megabytes:g} MB"] if megabytes else []
     target = f"best under {' and '.join(limits)}" if limits else "best"
-    if st.button(_("Start the search"), type="primary", key="start", icon=":material/play_arrow:", disabled=not names):
+    if st.button(_("Start the search"), type="primary", key="begin", icon=":material/play_arrow:", disabled=not names):
         with errors_shown():
             values = {"base": by_id[base].config, "search": search, "trials": int(trials), "target": target}
             begin(acts.search(parse_sweep(values), key=f"page-{uuid.uuid4()}"))
@@ -190,7 +189,9 @@ def matters(sweep: SweepRow, found: list[Tried]) -> None:
     ranked = sorted(told.items(), key=lambda pair: -pair[1])
     title = RunConfig.model_fields[ranked[0][0]].title or ranked[0][0]
     st.header(escape(_("{setting} decided most", setting=_(title))), anchor=False)
-    st.caption(_("How much of the differences between good and bad trials each setting explains (PED-ANOVA)."))
+    over = sum(tried.value is not None for tried in found)
+    st.caption(_("How much of what sets good trials apart each setting explains, as far as {count} trials can tell "
+                 "(PED-ANOVA).", count=over))  # fmt: skip
     cells = []
     for name, share in ranked:
         bar = element("div", element("i", style=f"width:{100 * share:.0f}%"), kind="bar")

@@ -26,7 +26,7 @@ from studio.store.sweeps import SweepRow, TrialRow
 if TYPE_CHECKING:
     import optuna
 
-LEAST_TO_PRUNE, LEAST_TO_EXPLAIN = 4, 5
+LEAST_TO_PRUNE, LEAST_TO_EXPLAIN = 4, 10
 """Trials that must be over before one is stopped early, and before anything is said of which setting matters."""
 
 TRIAL = {"control": False, "smoothed_control": "never", "seeds": 1, "onnx_times": False, "evaluate_on": "validation"}

@@ -27,7 +27,7 @@ def test_a_search_begins_at_a_click_from_the_settings_of_a_run(app, filled):
     app = opened(app, "sweep.py", **{"from": "1"})
     app.text_input(key="range-temperature").set_value("2..4")
     app.number_input(key="mb").set_value(10.0)
-    app.button(key="start").click().run()
+    app.button(key="begin").click().run()
     assert not app.exception
     (sweep,) = filled.sweeps()
     assert sweep.config.search["temperature"].high == 4
@@ -37,7 +37,7 @@ def test_a_search_begins_at_a_click_from_the_settings_of_a_run(app, filled):
 def test_a_range_that_cannot_be_is_told_in_words(app, filled):
     app = opened(app, "sweep.py")
     app.text_input(key="range-alpha").set_value("0.5..9")
-    app.button(key="start").click().run()
+    app.button(key="begin").click().run()
     assert "alpha must be between 0 and 1" in app.error[0].value.replace("\\", "")
     assert filled.sweeps() == []
 
