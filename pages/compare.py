@@ -6,6 +6,7 @@ import streamlit as st
 from pages import _address as address
 from pages import _pictures as pictures
 from pages import _run_pictures as run_pictures
+from pages import _versions as versions
 from pages._language import _
 from pages._run_rows import outcome_of
 from pages._scores import Scored, milliseconds, on_test, scored
@@ -110,6 +111,8 @@ def curves(compared: list[Side], measure: Measure) -> None:
 
 def settings(compared: list[Side]) -> None:
     """Only what differs."""
+    for told in versions.between([side.data for side in compared if side.data]):
+        st.markdown(escape(told))
     found = comparison.differing(compared)
     if not found:
         st.caption(_("All settings are the same."))

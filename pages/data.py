@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages import _asked as asked
 from pages import _pictures as pictures
+from pages import _versions as versions
 from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts, get_home, get_store, show_error
 from pages._words import escape, made, size, split_rows
@@ -479,6 +480,7 @@ def data_card(row: DatasetRow) -> None:
         st.caption(
             counted("Used by {number} run.", "Used by {number} runs.", len(users)) if users else _("Not used yet.")
         )
+        versions.of_data(row)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if acts.person.has("member"):
                 st.page_link("new_run.py", label=_("New run"), query_params={"dataset": str(row.id)},

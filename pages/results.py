@@ -13,6 +13,7 @@ from pages import _results_head as head
 from pages import _results_numbers as numbers
 from pages import _results_rows as rows
 from pages import _results_trust as trust
+from pages import _versions as versions
 from pages._language import _
 from pages._scores import Scored, scored
 from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
@@ -146,6 +147,7 @@ def show(run: RunRow) -> None:
     models = scored(evaluations, task.measures[0])
     head.crumbs(run)
     head.verdict(run, models, task, evaluations)
+    versions.run_again(run)
     if evaluations:
         details(tabs(run, models, evaluations, task))
 

@@ -153,6 +153,9 @@ def data_add(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
     drop_leaked: DropLeaked = True,
     refused: RefusedFile = None,
+    version_of: Annotated[
+        str | None, typer.Option(metavar="DATA", help="It is a new version of this data set, with more or other rows.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read, check, split and save a data set; say which columns it took."""
@@ -173,6 +176,8 @@ def data_add(
             split=library.Split(validation_share, test_share, drop_leaked, seed),
         )
     saved = added.row
+    if version_of is not None:
+        acts_here(home, store).call_version(saved, version_of)
     if refused:
         _write_refused(added.refused, refused)
     if as_json:

@@ -12,13 +12,14 @@ from studio.config.reading import with_values
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.config.sweep import SweepConfig
-from studio.errors import AccessError
+from studio.errors import AccessError, DataError
 from studio.home import Home
 from studio.service import export, housekeeping, ownership, people, runs
 from studio.service.people import Person, Role
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store
 from studio.store.sweeps import SweepRow
+from studio.store.versions import Version
 
 if TYPE_CHECKING:
     from studio.data.cleaning import Rows
@@ -135,6 +136,17 @@ class Acts:
         self.note("save", _named(added.row))
         return added
 
+    def call_version(self, row: DatasetRow, of: str | int) -> Version:
+        """Say that a data set is the newest version of another one. Raises `DataError` where it is of another task."""
+        old = self.store.dataset(of)
+        self._require_mine(row)
+        if (old.task, old.multi_label) != (row.task, row.multi_label):
+            raise DataError(f"{row.name!r} is {row.task}, {old.name!r} is {old.task}.", "Name data of the same task.")
+        more = sum(row.splits.values()) - sum(old.splits.values())
+        version = self.store.add_version(row.id, old.id, {"added": more} if more > 0 else {"removed": -more})
+        self.note("version", f"{_named(row)} of {_named(old)}")
+        return version
+
     def rename(self, reference: str | int, name: str) -> DatasetRow:
         from studio.service import library
 
@@ -170,7 +182,9 @@ class Acts:
         from studio.service import corrections
 
         self.require("member")
+        relabelled = len(self.store.marks(dataset_id))
         row = corrections.save(self.store, self.home, dataset_id, name, self.person.address)
+        self.store.add_version(row.id, dataset_id, {"relabelled": relabelled})
         self.note("save", _named(row))
         return row
 

@@ -165,6 +165,16 @@ def m010_searches_for_settings(db: Database) -> None:
     db.conn.execute("CREATE INDEX trials_by_run ON trials (run_id)")
 
 
+@MIGRATIONS()
+def m011_versions_of_data_sets(db: Database) -> None:
+    """`family` is the number of the first data set, which may be gone; `change` counts rows, as JSON."""
+    db.conn.execute(
+        "CREATE TABLE versions (dataset_id INTEGER PRIMARY KEY REFERENCES datasets (id) ON DELETE CASCADE,"
+        " family INTEGER NOT NULL, number INTEGER NOT NULL, change TEXT NOT NULL)"
+    )
+    db.conn.execute("CREATE INDEX versions_by_family ON versions (family, number)")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -7,7 +7,8 @@ from studio.store.results import Results
 from studio.store.run_list import RunList
 from studio.store.sweeps import Sweeps
 from studio.store.tokens import Tokens
+from studio.store.versions import Versions
 
 
-class Store(Queue, RunList, Sweeps, Results, Audit, Leases, Tokens, Marks):
+class Store(Queue, RunList, Sweeps, Results, Audit, Leases, Tokens, Marks, Versions):
     """All of the database at `path`, made when it is not there. Safe to share between threads."""

@@ -25,7 +25,12 @@ from tests.bench.pages import opened
 from tests.conftest import TINY, reviews
 from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, served
 
-PAGES = {"runs": "runs", "runs, searched": "runs?q=tiny", "runs, sorted": "runs?sort=kept", "compare": "compare?runs=1,2"}
+PAGES = {
+    "runs": "runs",
+    "runs, searched": "runs?q=tiny",
+    "runs, sorted": "runs?sort=kept",
+    "compare": "compare?runs=1,2",
+}
 TIMES = 11
 
 

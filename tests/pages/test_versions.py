@@ -22,7 +22,10 @@ def newer(home, store, saved):
 
 def finished(store, dataset: str):
     run = store.submit(parse_config({"dataset": dataset, **TINY}), key=dataset, owner="me")
-    said = [events.Evaluation(role=role, split="test", metric="accuracy", value=0.8, n=50) for role in ("teacher", "student")]
+    said = [
+        events.Evaluation(role=role, split="test", metric="accuracy", value=0.8, n=50)
+        for role in ("teacher", "student")
+    ]
     store.record(run.id, [*said, events.Verdict(outcome="better", sentence="So it is.")])
     store.finish(run.id)
     return run
