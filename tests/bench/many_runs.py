@@ -61,9 +61,8 @@ def _copy(database: Path, runs: int) -> None:
             numbers = f"WITH RECURSIVE numbers (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n < {runs})"
             listed = ", ".join(f'"{name}"' for name in names)
             key = "id" if table == "runs" else "run_id"
-            connection.execute(
-                f"INSERT INTO {table} ({listed}) {numbers} SELECT {values} FROM numbers, {table} WHERE {table}.{key} = 1"
-            )
+            copies = f"SELECT {values} FROM numbers, {table} WHERE {table}.{key} = 1"
+            connection.execute(f"INSERT INTO {table} ({listed}) {numbers} {copies}")
 
 
 def measure(runs: int) -> dict[str, float]:
