@@ -2,6 +2,7 @@
 
 import numbers
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -135,8 +136,8 @@ def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: 
 
 def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], titles: Mapping[str, str],
              measure: Measure) -> go.Figure | None:  # fmt: skip
-    """An axis for each setting that differs, then quality, size and time; a line for each run, the better the darker.
-    None where there is too little to draw."""
+    """An axis for each setting that differs, then quality, size and time; a line for each run, the better the stronger
+    (Inselberg, 1985). None where there is too little to draw."""
     shown = [place for place, side in enumerate(compared) if side.summary and side.summary.student is not None]
     if len(shown) < 3 or not differing:
         return None
@@ -148,19 +149,54 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
     for title, values in ((_("size, kB"), [(one.student_bytes or 0) / 1e3 for one in found]),
                           (_("milliseconds"), [one.student_ms or 0 for one in found])):  # fmt: skip
         axes.append(_axis(title, values))
-    line = {"color": quality, "colorscale": [[0, "#c9c5b8"], [1, charts.COLOURS["student"]]]}
-    figure = go.Figure(go.Parcoords(line=line, dimensions=axes, labelangle=-12))
-    return figure.update_layout(height=HEIGHT, margin={"l": 130, "r": 50, "t": 60, "b": 20})
+    figure = _figure("")
+    best, worst = max(quality), min(quality)
+    for number, summary in enumerate(found):
+        heights = [axis.heights[number] for axis in axes]
+        good = (quality[number] - worst) / (best - worst) if best > worst else 1.0
+        name = compared[shown[number]].name
+        told = measured(summary.student or 0.0, measure)
+        figure.add_scatter(
+            x=list(range(len(axes))), y=heights, mode="lines+markers", marker={"size": 7},
+            line={"color": charts.COLOURS["student"] if good == 1 else charts.COLOURS["control"],
+                  "width": 1.5 + 2 * good},
+            opacity=0.35 + 0.65 * good, hovertemplate=f"{harmless.in_chart(name)}: {told}<extra></extra>",
+        )  # fmt: skip
+    for place, axis in enumerate(axes):
+        figure.add_vline(x=place, line={"color": charts.COLOURS["control"], "width": 1})
+        for height, told in axis.ticks:
+            figure.add_annotation(
+                x=place, y=height, text=told, yshift=14 if height > 0.5 else -14, font_size=11, showarrow=False
+            )
+    names = [axis.title for axis in axes]
+    figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=names, side="top", title="", showgrid=False,
+                        range=[-0.4, len(axes) - 0.6])  # fmt: skip
+    figure.update_yaxes(visible=False, range=[-0.15, 1.15])
+    return figure.update_layout(showlegend=False, hovermode="closest")
 
 
-def _axis(title: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Of numbers as they are; of anything else a place for each value, in the order in which they come."""
+@dataclass(frozen=True)
+class _Axis:
+    """An axis of the picture: where each run is, 0 below to 1 above, and what is written at which height."""
+
+    title: str
+    heights: list[float]
+    ticks: list[tuple[float, str]]
+
+
+def _axis(title: str, values: Sequence[Any]) -> _Axis:
+    """Of numbers from the lowest to the highest; of anything else a place for each value, as they come."""
     if all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values):
-        return {"label": harmless.in_chart(title), "values": list(values)}
-    kinds = list(dict.fromkeys(map(setting, values)))
+        low, high = float(min(values)), float(max(values))
+        heights = [(float(value) - low) / (high - low) if high > low else 0.5 for value in values]
+        ends = [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")] if high > low else [(0.5, f"{low:.3g}")]
+        return _Axis(harmless.in_chart(title), heights, ends)
+    told = [setting(value) for value in values]
+    kinds = list(dict.fromkeys(told))
+    step = 1 / max(1, len(kinds) - 1)
     names = harmless.in_charts(kinds)
-    return {"label": harmless.in_chart(title), "values": [kinds.index(setting(value)) for value in values],
-            "tickvals": list(range(len(kinds))), "ticktext": names}  # fmt: skip
+    ticks = [(number * step, name) for number, name in enumerate(names)]
+    return _Axis(harmless.in_chart(title), [kinds.index(one) * step for one in told], ticks)
 
 
 def setting(value: Any) -> str:

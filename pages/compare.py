@@ -210,8 +210,8 @@ def parallel(compared: list[Side], measure: Measure) -> None:
     if figure is None:
         st.caption(_("This picture needs three runs with results that differ in a setting."))
         return
-    st.caption(_("A line for each run: its settings on the left, what they brought on the right; the better the "
-                 "darker. Drag along an axis to see some of them alone."))  # fmt: skip
+    st.caption(_("A line for each run: its settings on the left, what they brought on the right. The better the "
+                 "stronger; the best one is teal."))  # fmt: skip
     st.plotly_chart(figure, key="parallel", config={"displayModeBar": False})
 
 
