@@ -52,6 +52,8 @@ def main(address: str, run: str, folder: Path) -> None:
                 page = context.new_page()
                 for name, place in PAGES.items():
                     page.goto(f"{address}/{place.format(run=run)}")
+                    if name == "new_run":
+                        page.wait_for_selector(".st-key-start")  # the models are counted then
                     take(page, folder / f"{name}{narrow}{dark}.png", width)
                 context.close()
         browser.close()
