@@ -122,6 +122,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
         expect(page.locator(f".ds-plot .{role} .name")).to_be_visible()
     a_picture_of_the_result_is_saved(page, tmp_path)
 
+    page.get_by_role("button", name="Get the student").click()
     page.get_by_role("button", name="Build download").click()
     with page.expect_download(timeout=150_000) as taken:
         page.get_by_role("button", name="Download the student").click(timeout=120_000)

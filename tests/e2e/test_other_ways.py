@@ -56,6 +56,7 @@ def test_a_method_with_features_and_more_data_and_then_new_data(page: Page, stud
     page.get_by_text("See the results").click()
     expect(page.get_by_role("heading", name="of the teacher’s accuracy")).to_be_visible()
 
+    page.get_by_role("button", name="Get the student").click()
     page.get_by_text("Continue with new data").click()
     expect(page).to_have_url(re.compile("new_run"))
     page.wait_for_selector(READY)

@@ -61,6 +61,7 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
     page.get_by_text("See the results").click()
     page.get_by_role("tab", name="Step by step").click()
     expect(page.get_by_text("The student after each step of the plan")).to_be_visible()
+    page.get_by_role("button", name="Get the student").click()
     page.locator(".st-key-prepare button").click()
     with page.expect_download(timeout=120_000) as download:
         page.get_by_role("button", name="Download the student").click(timeout=120_000)
