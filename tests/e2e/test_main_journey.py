@@ -159,9 +159,9 @@ def test_from_a_run_the_navigation_leads_back_to_the_list(page: Page, studio: st
 def test_a_click_anywhere_in_its_row_opens_a_run(page: Page, studio: str):
     page.goto(f"{studio}/runs")
     row = page.locator(".st-key-row-1")
-    expect(row.locator("[data-testid='stCaptionContainer']")).to_be_visible()
-    row.click(position={"x": 600, "y": 70})  # below its first line, where no word is a link
-    expect(page).to_have_url(re.compile(r"run\?run=1"))
+    expect(row.locator(".ds-about")).to_be_visible()
+    row.click(position={"x": 500, "y": 40})  # where no word is a link
+    expect(page).to_have_url(re.compile(r"results\?run=1"))
 
 
 def test_the_models_of_a_run_are_asked_about_a_test_row(page: Page, studio: str):
