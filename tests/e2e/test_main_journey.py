@@ -169,7 +169,7 @@ def test_the_models_of_a_run_are_asked_about_a_test_row(page: Page, studio: str)
     page.get_by_role("button", name="Try it").click()
     page.get_by_role("button", name="Take a test row").click()
     for role in ("teacher", "student", "control"):
-        expect(page.locator(f".ds-model.{role} .ds-rows")).to_be_visible()
+        expect(page.locator(f".ds-model.{role} .ds-rows").first).to_be_visible()
 
 
 def zoom_survives_the_next_points(page: Page) -> None:
