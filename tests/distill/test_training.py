@@ -275,11 +275,11 @@ def test_rows_that_do_not_fit_into_memory_at_once_are_answered_in_parts(model, i
     whole = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values
     answered, asked = teacher_outputs._answered, []
 
-    def small_memory(network, encoded, rows, device):
+    def small_memory(network, encoded, rows, *rest):
         asked.append(len(rows))
         if len(rows) > 20:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
-        return answered(network, encoded, rows, device)
+        return answered(network, encoded, rows, *rest)
 
     monkeypatch.setattr(teacher_outputs, "_answered", small_memory)
     parts = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values

@@ -125,7 +125,7 @@ def test_a_viewer_comes_to_the_page_that_was_asked_for_and_can_start_nothing(pag
     page.goto(f"{studio.address}/run?run=1")
     opened(page)
     expect(page.get_by_text("See the results")).to_be_visible()
-    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    expect(page.get_by_role("button", name="More")).to_have_count(0)
     page.goto(f"{studio.address}/new_run?dataset=1")
     expect(page.get_by_text("To start runs, ask an admin.")).to_be_visible()
     expect(page.locator(".st-key-start")).to_have_count(0)
@@ -147,7 +147,7 @@ def test_a_member_starts_a_run_owns_it_and_cannot_delete_those_of_others(page: P
     expect(page.get_by_role("button", name="Resume").first).to_be_visible()
     page.goto(f"{studio.address}/run?run=1")
     expect(page.get_by_text("See the results")).to_be_visible()
-    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    expect(page.get_by_role("button", name="More")).to_have_count(0)
 
 
 def test_an_admin_reads_who_did_what_and_signs_out(page: Page, studio: Studio):
@@ -158,6 +158,7 @@ def test_an_admin_reads_who_did_what_and_signs_out(page: Page, studio: Studio):
     page.get_by_role("tab", name="Audit log").click()
     expect(page.locator("td", has_text="ada@example.org").first).to_be_visible()
     page.goto(f"{studio.address}/run?run=1")
+    page.get_by_role("button", name="More").click()
     expect(page.get_by_role("button", name="Delete")).to_be_visible()
     page.goto(f"{studio.address}/settings")
     page.get_by_role("button", name="Sign out").click()
