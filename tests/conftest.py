@@ -1,5 +1,6 @@
 """What the tests share: a home of their own, a small data set, the folder of real data."""
 
+import asyncio
 import functools
 import importlib
 import io
@@ -10,8 +11,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -169,6 +172,12 @@ def answered_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def fake(manner: str, program: str = "worker") -> tuple[str, ...]:
     """The command of a worker, or of the real worker around a trainer, that behaves as `manner` says."""
     return (sys.executable, "-m", f"tests.fake_{program}", manner)
+
+
+def in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns; in a thread of its own, for a browser's loop may run in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def never() -> bool:

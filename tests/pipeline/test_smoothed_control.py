@@ -28,7 +28,8 @@ def test_it_does_what_the_control_does_and_comes_last():
     (control,) = (stage for stage in stages if stage.phase == "control")
     (smooth,) = (stage for stage in stages if stage.phase == "smooth")
     assert (smooth.rows, smooth.steps, smooth.compression) == (control.rows, control.steps, control.compression)
-    assert stages[-1].steps == (1 + 2 * 3) * ROWS.test
+    kept = 1 + 3  # the answers to validation rows, of one seed
+    assert stages[-1].steps == (1 + 2 * 3) * ROWS.test + kept * ROWS.validation
 
 
 @pytest.mark.parametrize("is_weak", [True, False])

@@ -7,6 +7,7 @@ import pytest
 
 from studio.errors import DataError, ModelError
 from studio.serve.batching import AT_ONCE, Batcher, BusyError
+from tests.conftest import in_a_loop
 
 
 class Model:
@@ -50,7 +51,7 @@ def test_what_waits_together_is_answered_together_and_in_order():
         await asyncio.gather(*held)
         return await asyncio.gather(*asked)
 
-    assert asyncio.run(ask()) == [[f"a says {number}"] for number in range(5)]
+    assert in_a_loop(ask()) == [[f"a says {number}"] for number in range(5)]
     assert sorted(len(values) for _, values in model.batches) == [1, 1, 1, 4]
 
 
@@ -60,7 +61,7 @@ def test_a_thousand_rows_are_cut_so_that_one_row_need_not_wait_for_them():
     async def ask():
         return await Batcher(model, most_rows=64).ask("a", list(range(1000)))
 
-    assert asyncio.run(ask()) == [f"a says {number}" for number in range(1000)]
+    assert in_a_loop(ask()) == [f"a says {number}" for number in range(1000)]
     assert max(len(values) for _, values in model.batches) == 64
 
 
@@ -75,7 +76,7 @@ def test_models_are_not_mixed():
         model.go_on.set()
         return await asyncio.gather(*asked)
 
-    assert asyncio.run(ask()) == [[f"{whom} says {number}"] for number, whom in enumerate("abab")]
+    assert in_a_loop(ask()) == [[f"{whom} says {number}"] for number, whom in enumerate("abab")]
     assert sorted(model.batches[AT_ONCE:]) == [("a", [0, 2]), ("b", [1, 3])]
 
 
@@ -90,7 +91,7 @@ def test_an_input_that_cannot_be_read_fails_alone():
         model.go_on.set()
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    good, wrong, fine = asyncio.run(ask())
+    good, wrong, fine = in_a_loop(ask())
     assert (good, fine) == (["a says good"], ["a says fine"])
     assert isinstance(wrong, DataError)
     assert model.batches[AT_ONCE] == ("a", ["good", "wrong", "fine"])
@@ -110,7 +111,7 @@ def test_who_has_gone_is_not_answered_and_what_a_model_raises_is_heard():
         with pytest.raises(ModelError):
             await gone
 
-    asyncio.run(ask())
+    in_a_loop(ask())
     assert "left" not in [whom for whom, _ in model.batches]
 
 
@@ -119,4 +120,4 @@ def test_more_than_can_wait_is_refused():
         await Batcher(Model(), most_waiting=10).ask("a", list(range(11)))
 
     with pytest.raises(BusyError, match="10 rows wait"):
-        asyncio.run(ask())
+        in_a_loop(ask())

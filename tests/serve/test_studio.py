@@ -1,6 +1,5 @@
 """The studio's interface for programs: who may ask, what is refused and how, and that its document is true."""
 
-import asyncio
 import base64
 import sqlite3
 import time
@@ -20,7 +19,7 @@ from studio.service import people, tokens
 from studio.service.acts import Acts
 from studio.service.people import Person
 from studio.service.playground import Playground
-from tests.conftest import TINY, digits
+from tests.conftest import TINY, digits, in_a_loop
 
 ADA = "ada@example.org"
 
@@ -193,7 +192,7 @@ def test_no_more_of_a_body_is_read_than_may_come():
         return {"type": "http.request", "body": sent[-1], "more_body": True}
 
     with pytest.raises(LimitError, match="16 MB"):
-        asyncio.run(requests.body(Request({"type": "http", "headers": []}, receive)))
+        in_a_loop(requests.body(Request({"type": "http", "headers": []}, receive)))
     assert len(sent) == 17
 
 
