@@ -215,14 +215,8 @@ def parallel(compared: list[Side], measure: Measure) -> None:
     st.plotly_chart(figure, key="parallel", config={"displayModeBar": False})
 
 
-def same_measure(compared: list[Side]) -> Measure | None:
-    """The measure that decides in all of them; None where they have learned different things."""
-    names = {(side.task.name, side.measure.name) for side in compared}
-    return compared[0].measure if len(names) == 1 else None
-
-
 def show(compared: list[Side]) -> None:
-    measure = same_measure(compared)
+    measure = comparison.same_measure(compared)
     if measure is None:
         kinds = escape(", ".join(dict.fromkeys(side.task.title for side in compared)))
         st.info(_("These runs learn different things ({kinds}): their numbers cannot be compared.", kinds=kinds),

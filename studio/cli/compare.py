@@ -27,6 +27,9 @@ def compare(run_ids: list[RunId], as_json: AsJson = False) -> None:
         found = [getattr(side.summary, column) if side.summary else None for side in compared]
         table.add_row(title, *("" if value is None else f"{value:,.4g}" for value in found))
     Console().print(table)
+    if comparison.same_measure(compared) is None:
+        kinds = ", ".join(dict.fromkeys(side.task.title for side in compared))
+        return typer.echo(f"These runs learn different things ({kinds}): their numbers cannot be compared.")
     by_id = {side.run.id: side.name for side in compared}
     for words, cost in (("smaller", "student_bytes"), ("faster", "student_ms")):
         front = ", ".join(by_id[run_id] for run_id in comparison.front(compared, cost))

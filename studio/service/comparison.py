@@ -123,9 +123,17 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
     return found
 
 
+def same_measure(compared: Sequence[Side]) -> Measure | None:
+    """The measure that decides in all of them; None where they have learned different things."""
+    names = {(side.task.name, side.measure.name) for side in compared}
+    return compared[0].measure if len(names) == 1 else None
+
+
 def front(compared: Sequence[Side], cost: str) -> list[int]:
     """The runs that no other one beats: better in the deciding measure at no higher `cost`, student_bytes or
-    student_ms."""
+    student_ms. None of them where they have learned different things."""
+    if same_measure(compared) is None:
+        return []
     points = {
         side.run.id: (value, spent)
         for side in compared

@@ -1,5 +1,7 @@
 """Runs side by side."""
 
+from dataclasses import replace
+
 import pytest
 
 from studio import events
@@ -41,6 +43,13 @@ def test_runs_that_differ_in_the_seed_alone_are_of_one_kind(runs):
 def test_a_run_that_is_worse_at_the_same_price_is_beaten(runs):
     assert comparison.front(runs, "student_bytes") == [1, 3]
     assert comparison.front(runs, "student_ms") == []  # it was not measured
+
+
+def test_of_runs_that_learned_different_things_none_is_called_the_better_one(runs):
+    other = replace(runs[2], data=replace(runs[2].data, task="image-classification"))
+    assert comparison.same_measure(runs) is not None
+    assert comparison.same_measure([*runs[:2], other]) is None
+    assert comparison.front([*runs[:2], other], "student_bytes") == []
 
 
 def test_a_curve_goes_on_through_the_hard_stage_and_knows_when_each_look_was(store, runs):
