@@ -175,6 +175,22 @@ def m011_versions_of_data_sets(db: Database) -> None:
     db.conn.execute("CREATE INDEX versions_by_family ON versions (family, number)")
 
 
+@MIGRATIONS()
+def m012_summaries_of_the_test_rows_alone(db: Database) -> None:
+    """A run that never read its test rows, such as a trial of a search, has no quality in its summary: before, the
+    first number that was measured without rows stood there, its parameters."""
+    summary = "INSERT OR REPLACE INTO summaries " + _SUMMARY.replace(
+        "first_value(metric)", "first_value(CASE WHEN role = 'student' AND split = 'test' THEN metric END)"
+    )
+    summary += " GROUP BY run_id"
+    db.conn.execute("DROP TRIGGER summary_of_verdict")
+    db.conn.execute(
+        "CREATE TRIGGER summary_of_verdict AFTER UPDATE OF verdict ON runs WHEN NEW.verdict IS NOT NULL"
+        f" BEGIN {summary.replace(':run', '(NEW.id)')}; END"
+    )
+    db.conn.execute(summary.replace(":run", "(SELECT run_id FROM summaries)"))
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,6 +1,7 @@
 """Every page in light and dark, narrow and wide: no serious finding of axe, nothing beyond the screen, a way on from
 any address."""
 
+import contextlib
 from pathlib import Path
 
 import axe_playwright_python
@@ -124,14 +125,20 @@ RING = """() => { const on = document.activeElement;
         ? "" : on.outerHTML.slice(0, 160); }"""
 
 
+def unseen_focus(page: Page) -> str:
+    """What has the focus and no ring, within a second: the page is drawn anew now and then, its styles with it."""
+    with contextlib.suppress(PlaywrightTimeout):
+        page.wait_for_function(f"() => ({RING})() === ''", timeout=1_000)
+    return str(page.evaluate(RING))
+
+
 def test_by_keyboard_alone_a_run_is_started_and_focus_is_always_seen(page: Page, studio: str):
     page.goto(f"{studio}/new_run?dataset=1")
     page.wait_for_selector(".st-key-start")
     unseen = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        page.wait_for_timeout(50)  # a ring may fade in
-        unseen.add(page.evaluate(RING))
+        unseen.add(unseen_focus(page))
         if page.evaluate("() => Boolean(document.activeElement.closest('.st-key-start'))"):
             break
     else:

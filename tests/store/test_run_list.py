@@ -114,6 +114,18 @@ def test_of_several_seeds_the_summary_tells_the_mean(store, config):
     assert store.find_runs(Wanted())[0].summary.student == 0.8
 
 
+def test_a_run_that_never_read_its_test_rows_has_no_quality_in_its_summary(store, config):
+    run = store.submit(config, key="trial", owner="me")
+    said = [events.Evaluation(role=role, split="validation", metric="accuracy", value=0.5, n=80)
+            for role in ("teacher", "student")]  # fmt: skip
+    for role, value in (("teacher", 1e6), ("student", 4e3)):
+        said += [events.Evaluation(role=role, split="", metric=metric, value=value)
+                 for metric in ("parameters", "size_bytes")]  # fmt: skip
+    store.record(run.id, [*said, events.Verdict(outcome="no_control", sentence="So it is.")])
+    found = store.find_runs(Wanted())[0].summary
+    assert (found.teacher, found.student, found.student_bytes) == (None, None, 4e3)
+
+
 def test_a_number_that_is_none_ends_no_run(store, config):
     run = store.submit(config, key="nan", owner="me")
     said = [events.Evaluation(role="student", split="test", metric="accuracy", value=value) for value in (0.5, "nan")]
