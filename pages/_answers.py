@@ -6,9 +6,10 @@ from typing import Any
 
 from pages._language import N_, _
 from pages._markup import Html, element, joined
-from pages._scores import milliseconds
-from pages._words import listed, percent, role
+from pages._scores import Scored, milliseconds, small
+from pages._words import listed, measured, percent, role, size
 from studio.pipeline.answers import Said
+from studio.tasks import Measure
 
 MOST_LABELS = 5
 NOTHING = N_("nothing")
@@ -92,9 +93,21 @@ def entropy(shares: Mapping[str, float]) -> float:
     return -sum(share * math.log2(share) for share in shares.values() if share > 0)
 
 
-def nothing_yet() -> Html:
-    """What stands where the answers will be."""
-    return element("p", _("The answers will be here, side by side."), kind="ds-empty")
+def nothing_yet(models: Mapping[str, Scored | None], measure: Measure) -> Html:
+    """Where the answers will be: the models that will be asked, with their size and how good they are."""
+    waiting = []
+    for name, known in models.items():
+        told = [size(known.size_bytes)] if known and known.size_bytes else []
+        told += [f"{measured(known.value, measure)} {small(_(measure.title))}"] if known else []
+        kind = f"ds-model waits {'student' if name == 'int8' else name}"
+        blank = element("div", *(element("i", style=f"width:{width}%") for width in (70, 25, 12)), kind="blank")
+        waiting.append(
+            element(
+                "div", element("small", role(name)), element("p", " · ".join(told), kind="ds-sub"), blank, kind=kind
+            )
+        )
+    lead = element("p", _("The answers will be here, side by side."), kind="ds-sub")
+    return element("div", lead, element("div", *waiting, kind="ds-answers"), kind="ds-waiting")
 
 
 def cards(said: Sequence[Said], words: Sequence[str] = ()) -> Html:

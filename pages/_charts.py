@@ -19,9 +19,9 @@ from studio.store.rows import Point
 MAX_POINTS = 2_000
 HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20
 """Pixels: a figure without its legend, its axis with the title, one line of the legend."""
-NAME_LINE, LETTER, SHORT_NAME, NEAR_END = 18, 7, 12, 0.1
+NAME_LINE, LETTER, SHORT_NAME, NEAR_END, EARLY_END = 18, 7, 12, 0.1, 0.5
 """Pixels between the names of two curves, and of a letter; the letters that fit beside the plot; the share of the width
-from its right end where a curve's name still stands there."""
+from its right end where a curve's name still stands there; the share up to which a curve leaves room for it behind."""
 
 COLOURS = {
     "teacher": "#d97706",
@@ -130,7 +130,7 @@ def _with_room_for_legend(figure: go.Figure) -> go.Figure:
 
 
 def named_at_their_ends(figure: go.Figure) -> go.Figure:
-    """Each curve's name beside its end; one that ends early, or whose name is long, has it above."""
+    """Each curve's name beside its end; one that ends early, or whose name is long, has it above, none on another."""
     ends = sorted(figure.data, key=lambda curve: curve.y[-1])
     last = max((curve.x[-1] for curve in ends), default=0)
     beside = [
@@ -142,9 +142,12 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
     shifts = [place - height for place, height in zip(_apart(wanted), wanted, strict=True)]
     for curve, shift in zip(beside, shifts, strict=True):
         _name(figure, curve, x=1, xref="paper", xanchor="left", xshift=4, yshift=shift)
-    for curve in ends:
-        if curve not in beside:
-            _name(figure, curve, x=curve.x[-1], xanchor="right", yshift=NAME_LINE / 2)
+    above = [curve for curve in ends if curve not in beside]
+    wanted = [curve.y[-1] / pixel + NAME_LINE / 2 for curve in above]
+    for curve, place in zip(above, _apart(wanted), strict=True):
+        is_early = curve.x[-1] < EARLY_END * last  # then there is room beyond its end
+        side = {"xanchor": "left", "xshift": 4} if is_early else {"xanchor": "right"}
+        _name(figure, curve, x=curve.x[-1], yshift=place - curve.y[-1] / pixel, **side)
     longest = max((_letters(_short(curve.name)) for curve in beside), default=0)
     return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
 

@@ -20,6 +20,8 @@ LARGEST_MB, LONGEST_TEXT = 20, 20_000
 GOES_ON = 400
 """Characters that are shown of how a text goes on in the data."""
 
+LARGEST_DRAWING = 64
+"""Pixels of a side."""
 LOOKED_AT, FORMATS = 20, ("PNG", "JPEG", "BMP", "WEBP")
 ASKED, NUMBER, DRAWN = "playground-asked", "playground-number", "playground-drawn"
 
@@ -39,10 +41,11 @@ def forget() -> None:
         st.session_state.pop(key, None)
 
 
-def take_row(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
-    """The next test row, asked at once."""
-    number = st.session_state.get(NUMBER, -1) + 1
-    st.session_state[NUMBER] = number
+def take_row(task: tasks.Task, rows: list[dict[str, Any]], number: int | None = None) -> None:
+    """A test row, by its number or the next one, asked at once."""
+    if number is None:
+        number = st.session_state.get(NUMBER, -1) + 1
+        st.session_state[NUMBER] = number
     row = rows[number % len(rows)]
     if task.modality == "image":
         value: Any = row["image"]
@@ -85,12 +88,14 @@ def _picture(rows: Sequence[dict[str, Any]]) -> bytes | None:
         st.caption(_("Take a test row below: to bring pictures of your own, ask an admin."))
         return None
     ways = {"upload": _("Upload"), "draw": _("Draw"), "camera": _("Camera")}
-    way = st.segmented_control(_("A picture"), list(ways), format_func=ways.__getitem__, default="upload",
-                               key="playground-way", required=True)  # fmt: skip
+    first = "draw" if are_drawings(rows) else "upload"
+    way = st.segmented_control(_("A picture"), list(ways), format_func=ways.__getitem__, default=first,
+                               label_visibility="collapsed", key="playground-way", required=True)  # fmt: skip
     if way == "camera":
         taken = st.camera_input(_("Take a picture"), key="playground-camera", label_visibility="collapsed")
         return None if taken is None else taken.getvalue()
     if way == "draw":
+        st.caption(_("Draw with the mouse or a finger: the models answer at once."))
         dark = is_dark(rows)
         drawn = canvas(label=_("Draw here"), clear=_("Clear"), is_dark=dark, key="playground-canvas")
         drawn = None if drawn is None else as_in_the_data(drawn, rows, dark)
@@ -101,6 +106,13 @@ def _picture(rows: Sequence[dict[str, Any]]) -> bytes | None:
     file = st.file_uploader(_("A picture"), type=PICTURES, key="playground-image", max_upload_size=LARGEST_MB,
                             label_visibility="collapsed")  # fmt: skip
     return None if file is None else file.getvalue()
+
+
+def are_drawings(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether the pictures of the data are as small as what people draw with a pen, such as digits: without colours."""
+    files = [row["image"] for row in rows[:LOOKED_AT] if isinstance(row.get("image"), bytes)]
+    found = [Image.open(io.BytesIO(file), formats=FORMATS) for file in files]
+    return bool(found) and all(max(one.size) <= LARGEST_DRAWING and one.mode in ("1", "L") for one in found)
 
 
 def is_dark(rows: Sequence[dict[str, Any]]) -> bool:

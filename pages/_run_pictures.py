@@ -100,7 +100,10 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
         low, high = np.log10(min(spread)), np.log10(max(spread))
         ends = low - 0.15 - 0.3 * (high - low), high + 0.15 + 0.3 * (high - low)
         ticks = [first * 10.0**power for power in range(-4, 10) for first in (1, 2, 5)]
-        figure.update_xaxes(range=ends, tickvals=[one for one in ticks if ends[0] <= np.log10(one) <= ends[1]])
+        shown = [one for one in ticks if ends[0] <= np.log10(one) <= ends[1]]
+        figure.update_xaxes(
+            range=ends, tickvals=shown if len(shown) > 1 else sorted({float(f"{one:.3g}") for one in spread})
+        )
     return figure.update_layout(showlegend=False, hovermode="closest")
 
 

@@ -1,17 +1,21 @@
 """Runs side by side: what differs, how they learned, what is worth having, and whether a difference is more than
 chance."""
 
+from typing import Any
+
 import streamlit as st
 
 from pages import _address as address
 from pages import _pictures as pictures
 from pages import _run_pictures as run_pictures
+from pages import _sides as cards
 from pages import _versions as versions
 from pages._language import _
-from pages._run_rows import outcome_of
-from pages._scores import Scored, milliseconds, on_test, scored
+from pages._run_rows import outcome_of, state_badge
+from pages._scores import Scored, milliseconds, on_test, scored, small
 from pages._studio import get_home, get_store, show_error
-from pages._words import change, count, escape, measured, model, size
+from pages._words import change, count, escape, listed, measured, size
+from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StudioError
 from studio.service import comparison, paired
@@ -19,7 +23,7 @@ from studio.service.comparison import Side
 from studio.store.run_list import Wanted
 from studio.tasks import Measure
 
-MOST_OFFERED, LONGEST_NUMBER = 200, 18
+MOST_OFFERED, RECENT, LONGEST_NUMBER = 200, 50, 18
 SMOOTHING = {"0": 0.0, "0.5": 0.5, "0.8": 0.8, "0.9": 0.9}
 
 home, store = get_home(), get_store()
@@ -35,14 +39,18 @@ def choose(wanted: list[int]) -> list[int]:
     """The runs, to add to and take away from."""
     offered = [listed.run for listed in store.find_runs(Wanted(states=("finished",)), MOST_OFFERED)]
     offered += store.runs_of([run_id for run_id in wanted if run_id not in {run.id for run in offered}])
-    names = {run.id: f"{run.name or run.config.dataset} · {model(run.config.student)} · {run.id}" for run in offered}
-    chosen = st.multiselect(_("Runs"), list(names), [run_id for run_id in wanted if run_id in names], key="chosen",
+    names = {run.id: cards.names(run) for run in offered}
+    if st.session_state.get("followed") != wanted or "chosen" not in st.session_state:
+        st.session_state["chosen"] = st.session_state["followed"] = wanted  # a link, a reload or the way back
+    st.session_state["chosen"] = [run_id for run_id in st.session_state["chosen"] if run_id in names]
+    chosen = st.multiselect(_("Runs"), list(names), key="chosen", label_visibility="collapsed",
                             format_func=lambda one: names[one], max_selections=comparison.MOST_RUNS,
-                            placeholder=_("Choose two or more"), on_change=_write)  # fmt: skip
+                            placeholder=_("Choose two runs or more"), on_change=_write)  # fmt: skip
     return list(chosen)
 
 
 def _write() -> None:
+    st.session_state["followed"] = st.session_state["chosen"]
     st.query_params["runs"] = ",".join(map(str, st.session_state["chosen"]))
 
 
@@ -121,9 +129,17 @@ def settings(compared: list[Side]) -> None:
     for name, values in found.items():
         title = RunConfig.model_fields[name].title or name
         rows.append(
-            {"": title} | {side.name: run_pictures.setting(value) for side, value in zip(compared, values, strict=True)}
+            {"": _(title)} | {side.name: _setting(name, value) for side, value in zip(compared, values, strict=True)}
         )
     st.html(pictures.table(rows))
+
+
+def _setting(name: str, value: Any) -> str:
+    """A value as a person reads it: a task by its title; what was left open the studio chose."""
+    if name == "task" and value in tasks.TASKS:
+        return _(tasks.get(value).title)
+    is_open = value is None and RunConfig.model_fields[name].annotation in (int | None, float | None)
+    return _("automatic") if is_open else run_pictures.setting(value)
 
 
 def models(compared: list[Side]) -> None:
@@ -171,6 +187,10 @@ def tests(compared: list[Side], measure: Measure) -> None:
         found = paired.against(home, reference, [side for side in known.values() if side is not reference])
     clear = [pair for pair in found if pair.comparison and pair.p_value < 0.05]
     tested = [pair for pair in found if pair.comparison]
+    if not tested:
+        for pair in found:
+            st.caption(escape(f"{known[pair.second].name}: {_why(pair)}"))
+        return
     if tested:
         st.html(pictures.lead(
             _("“{name}” differs from {clear} of {tested} by more than chance", name=reference.name, clear=len(clear),
@@ -183,13 +203,8 @@ def _of_pair(known: dict[int, Side], pair: paired.Paired, measure: Measure) -> d
     one = pair.comparison
     row = {_("Against"): known[pair.second].name}
     if one is None:
-        why = {
-            "data": _("No test: they learned from different data."),
-            "rows": _("No test: they were tested on different rows."),
-            "answers": _("No test: the answers of one of them were not kept."),
-        }
-        return row | {_("Difference"): why.get(pair.reason, ""), _("95 % interval"): "", _("Only it is right"): "",
-                      _("Only the other is right"): "", "p": ""}  # fmt: skip
+        return row | {_("Difference"): _why(pair), _("95 % interval"): "", _("Only it is right"): "",
+                      _("Only the other is right"): "", _("p-value"): ""}  # fmt: skip
     gained, lost = ("–" if rows is None else f"{rows:,}" for rows in (one.gained, one.lost))
     return row | {
         _("Difference"): pictures.in_points(one.difference, measure),
@@ -198,8 +213,18 @@ def _of_pair(known: dict[int, Side], pair: paired.Paired, measure: Measure) -> d
         ),
         _("Only it is right"): gained,
         _("Only the other is right"): lost,
-        "p": f"{pair.p_value:.3f}" if pair.p_value >= 0.001 else "< 0.001",
+        _("p-value"): f"{pair.p_value:.3f}" if pair.p_value >= 0.001 else "< 0.001",
     }
+
+
+def _why(pair: paired.Paired) -> str:
+    """Why two runs were not tested against each other."""
+    why = {
+        "data": _("No test: they learned from different data."),
+        "rows": _("No test: they were tested on different rows."),
+        "answers": _("No test: the answers of one of them were not kept."),
+    }
+    return why.get(pair.reason, "")
 
 
 def parallel(compared: list[Side], measure: Measure) -> None:
@@ -218,12 +243,16 @@ def parallel(compared: list[Side], measure: Measure) -> None:
 def show(compared: list[Side]) -> None:
     measure = comparison.same_measure(compared)
     if measure is None:
-        kinds = escape(", ".join(dict.fromkeys(side.task.title for side in compared)))
-        st.info(_("These runs learn different things ({kinds}): their numbers cannot be compared.", kinds=kinds),
-                icon=":material/info:")  # fmt: skip
+        kinds = listed([small(_(title)) for title in dict.fromkeys(side.task.title for side in compared)])
+        st.html(pictures.strip(_("Not better or worse:"), _(
+            "these runs learned different things ({kinds}). Their numbers stand side by side and say nothing of each "
+            "other.", kinds=kinds)))  # fmt: skip
     else:
-        st.subheader(escape(headline(compared, measure)), anchor=False)
-        left, right = st.columns(2, gap="medium")
+        st.header(escape(headline(compared, measure)), anchor=False)
+    if len(compared) <= cards.MOST_CARDS:
+        cards.cards(compared, measure)
+    if measure is not None:
+        left, right = st.columns(2)
         with left, st.container(border=True, height="stretch", key="card-price"):
             price(compared, measure)
         with right, st.container(border=True, height="stretch", key="card-curves"):
@@ -238,21 +267,29 @@ def show(compared: list[Side]) -> None:
     if measure is not None and len(compared) > 2:
         st.header(_("Settings and what they brought"), anchor=False)
         parallel(compared, measure)
+    if len(compared) > cards.MOST_CARDS:
+        the_runs(compared)
+
+
+def the_runs(compared: list[Side]) -> None:
+    """The way to each of many."""
     st.header(_("The runs"), anchor=False)
     for side in compared:
         outcome = outcome_of(side.run)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            if outcome:
-                st.html(pictures.badge(outcome.words, outcome.kind), width="content")
+            st.html(pictures.badge(outcome.words, outcome.kind) if outcome else state_badge(side.run), width="content")
             st.page_link("results.py" if side.run.verdict else "run.py", label=escape(side.name),
                          query_params={"run": str(side.run.id)}, width="content")  # fmt: skip
 
 
 def page() -> None:
     st.title(_("Compare"), anchor=False)
+    st.caption(_("Which student is best, smallest and fastest, what differs, and whether it is more than chance."))
     chosen = choose(asked())
     if len(chosen) < 2:
-        st.info(_("Choose two runs or more here, or tick them on the page Runs."), icon=":material/compare_arrows:")
+        if chosen:
+            st.caption(_("Choose one more run."))
+        cards.offers([listed.run for listed in store.find_runs(Wanted(states=("finished",)), RECENT)])
         return
     try:
         compared = comparison.sides(store, chosen)

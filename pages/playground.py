@@ -9,6 +9,8 @@ from pages import _playground_file as whole_file
 from pages._language import _
 from pages._markup import joined
 from pages._playground_input import ASKED, forget, own_input, take_row, test_rows
+from pages._run_rows import name_of
+from pages._scores import scored
 from pages._studio import errors_shown, get_home, get_person, get_store, run_in_address, set_title, show_error, task_of
 from pages._words import escape, model, role
 from studio import tasks
@@ -18,6 +20,8 @@ from studio.pipeline.answers import Replies
 from studio.service import playground, questions
 from studio.store.rows import RunRow
 
+EXAMPLES, LONGEST_EXAMPLE = 3, 60
+
 home, store = get_home(), get_store()
 
 
@@ -25,22 +29,27 @@ def choose() -> RunRow | None:
     """The run in the address, or the newest whose student can be asked."""
     can = [run for run in store.runs() if run.verdict is not None and home.model(run.id, "student").is_dir()]
     wanted = run_in_address("run")
-    if not can and wanted is None:
-        st.info(_("No run has finished yet."), icon=":material/inbox:")
-        st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:")
-        return None
-    numbers = [run.id for run in can]
-    if wanted is not None and wanted.id not in numbers:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(_("Playground"), anchor=False, width="content")
+        numbers = [run.id for run in can]
+        if wanted is None or wanted.id in numbers:
+            index = numbers.index(wanted.id) if wanted is not None else 0
+            return _chosen(can, index)
+    if wanted is not None:
         st.info(_("Run {run} has no student that can be asked yet.", run=wanted.id), icon=":material/info:")
+    return None
+
+
+def _chosen(can: list[RunRow], index: int) -> RunRow | None:
+    """Of the runs that can be asked the one that is wanted; a list to take another one."""
+    if not can:
         return None
-    index = numbers.index(wanted.id) if wanted is not None else 0
-    return st.selectbox(_("Run"), can, index=index, format_func=name, key="playground-run", on_change=forget)
+    return st.selectbox(_("Run"), can, index=index, format_func=name, key="playground-run", on_change=forget,
+                        label_visibility="collapsed", width=440)  # fmt: skip
 
 
 def name(run: RunRow) -> str:
-    config = run.config
-    return _("Run {run} · {name} · {teacher} → {student}", run=run.id, name=run.name or config.dataset,
-             teacher=model(config.teacher), student=model(config.student))  # fmt: skip
+    return _("{name} · {student} · run {run}", name=name_of(run), student=model(run.config.student), run=run.id)
 
 
 def ask(run: RunRow, task: tasks.Task) -> None:
@@ -59,15 +68,31 @@ def ask(run: RunRow, task: tasks.Task) -> None:
                 st.button(_("Take a test row"), icon=":material/casino:", key="playground-row",
                           on_click=take_row, args=(task, rows))  # fmt: skip
         if rows:
-            st.caption(_("Test rows are rows that no model of this run has learned from."))
+            examples(task, rows)
     with right:
         if ASKED in st.session_state:
             with errors_shown():
                 answer(run, task)
         else:
-            st.html(answers.nothing_yet())
+            known = {one.role: one for one in scored(store.evaluations(run.id), task.measures[0])}
+            roles = playground.asked_roles(home, store, run.id)
+            st.html(answers.nothing_yet({one: known.get(one) for one in roles}, task.measures[0]))
     if task.kind != "token":
         whole_file.section(run)
+
+
+def examples(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
+    """Some test rows to ask about at a click: texts by their first words, anything else by the button above."""
+    shown = [row["text"] for row in rows[:EXAMPLES] if isinstance(row.get("text"), str) and row["text"].strip()]
+    st.caption(_("Test rows are rows that no model of this run has learned from."))
+    if task.targets.column is None:
+        return
+    with st.container(gap="xsmall", key="examples"):
+        for number, text in enumerate(shown):
+            line = " ".join(text.split())
+            told = line if len(line) <= LONGEST_EXAMPLE else f"{line[:LONGEST_EXAMPLE]} …"
+            st.button(f"“{escape(told)}”", key=f"example-{number}", type="tertiary", on_click=take_row,
+                      args=(task, rows, number))  # fmt: skip
 
 
 def answer(run: RunRow, task: tasks.Task) -> None:
@@ -138,13 +163,15 @@ def hear(shares: dict[str, float], run: RunRow) -> None:
         st.caption(_("A higher temperature shows the student more of what the teacher thinks of the other labels."))
 
 
-st.title(_("Playground"), anchor=False)
-st.caption(_("Ask the large model, the small one, and those that they are compared with, about the same thing."))
 try:
     chosen = choose()
+    st.caption(_("Ask the large model, the small one, and those that they are compared with, about the same thing."))
     if chosen is not None:
         set_title(_("Playground of run {run}", run=chosen.id))
         ask(chosen, task_of(chosen))
+    elif run_in_address("run") is None:
+        st.info(_("No run has finished yet."), icon=":material/inbox:")
+        st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:")
 except StudioError as error:
     show_error(error)
     st.page_link("all_runs.py", label=_("All runs"), icon=":material/arrow_back:")

@@ -40,7 +40,23 @@ def test_names_of_users_are_text(app, two):
 @pytest.mark.parametrize("said", ["", "1", "x,,-3", "1,99", "9" * 40])
 def test_an_address_without_two_runs_asks_for_them(app, two, said):
     app = opened(app, "compare.py", runs=said)
-    assert "Choose two runs or more" in app.info[0].value
+    assert app.multiselect(key="chosen").placeholder == "Choose two runs or more"
+    assert "Runs that learned from the same data" in words(app)
+
+
+def test_runs_on_the_same_data_are_offered_and_compared_at_a_click(app, two):
+    app = opened(app, "compare.py")
+    (offer,) = [button for button in app.button if button.label == "Compare the newest 2"]
+    app = offer.click().run()
+    assert app.multiselect(key="chosen").value == [4, 1]
+    assert "is best: 94.5 %" in words(app).replace("\\", "")
+
+
+def test_the_best_is_marked_and_a_difference_too_small_to_count_is_not(app, two):
+    app = opened(app, "compare.py", runs="1,4")
+    drawn = [one.proto.body for one in app.get("html") if '<dl class="ds-facts">' in one.proto.body]
+    assert [body.count("<em>best</em>") for body in drawn] == [0, 1]  # 5 % larger and slower is no difference
+    assert "94.5" in drawn[1]
 
 
 def test_runs_that_wait_are_compared_in_their_settings(app, two):

@@ -1,0 +1,102 @@
+"""Runs that are compared, a card each; and what to compare, for who has not chosen yet."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages import _pictures as pictures
+from pages._language import _, counted
+from pages._markup import Html, element
+from pages._run_rows import name_of, outcome_of, state_badge
+from pages._scores import LEAST_CHANGE, milliseconds
+from pages._words import escape, listed, measured, model, size, teachers
+from studio.service.comparison import Side
+from studio.store.rows import RunRow
+from studio.tasks import Measure
+
+MOST_CARDS, MOST_OFFERS, AT_ONCE = 4, 3, 4
+"""Runs that stand as cards side by side; offers on the empty page, and how many runs of each are taken."""
+
+
+def cards(compared: Sequence[Side], measure: Measure | None) -> None:
+    """Each run with its badge, its student's quality, size and time; the best of each is marked where they can be
+    compared. Without `measure` each is told by its own."""
+    best = (
+        {} if measure is None else {cost: _best(compared, cost) for cost in ("student", "student_bytes", "student_ms")}
+    )
+    for column, side in zip(st.columns(len(compared)), compared, strict=True):
+        with column, st.container(border=True, height="stretch", key=f"row-side-{side.run.id}", gap="xsmall"):
+            outcome = outcome_of(side.run)
+            st.html(pictures.badge(outcome.words, outcome.kind) if outcome else state_badge(side.run))
+            st.page_link("results.py" if side.run.verdict else "run.py", label=f"**{escape(side.name)}**",
+                         query_params={"run": str(side.run.id)})  # fmt: skip
+            st.html(element("div", pictures.pair(teachers(side.run.config), model(side.run.config.student)),
+                            _figures(side, best)))  # fmt: skip
+
+
+def _best(compared: Sequence[Side], cost: str) -> int | None:
+    """The run that is best in this, where one is: a measure as the task says, bytes and milliseconds the lowest, and
+    lower by more than what is called a difference."""
+    known = {side.run.id: value for side in compared
+             if side.summary and (value := getattr(side.summary, cost)) is not None}  # fmt: skip
+    if len(known) < 2:
+        return None
+    first, second = sorted(known, key=lambda run_id: known[run_id], reverse=cost == "student")[:2]
+    is_apart = known[first] > known[second] if cost == "student" else known[second] / known[first] > LEAST_CHANGE
+    return first if is_apart else None
+
+
+def _figures(side: Side, best: dict[str, int | None]) -> Html:
+    known, measure = side.summary, side.measure
+    if known is None or known.student is None:
+        return element("p", _("Not measured on test rows."), kind="ds-sub")
+    told = {"student": (_(measure.title), measured(known.student, measure))}
+    if known.student_bytes:
+        told["student_bytes"] = (_("Size"), size(known.student_bytes))
+    if known.student_ms:
+        told["student_ms"] = (_("One row"), milliseconds(known.student_ms))
+    rows = {
+        name: element("span", element("em", _("best")) if best.get(cost) == side.run.id else "", value)
+        for cost, (name, value) in told.items()
+    }
+    return pictures.facts(rows)
+
+
+def offers(runs: Sequence[RunRow]) -> None:
+    """Runs that learned from the same data, newest first, compared at a click; what to do where there are none."""
+    by_data: dict[int, list[RunRow]] = {}
+    for run in runs:
+        by_data.setdefault(run.dataset_id, []).append(run)
+    groups = [group for group in by_data.values() if len(group) > 1][:MOST_OFFERS]
+    if not groups:
+        _nothing(bool(runs))
+        return
+    st.subheader(_("Runs that learned from the same data"), anchor=False)
+    for column, group in zip(st.columns(MOST_OFFERS), groups, strict=False):
+        with column, st.container(border=True, height="stretch", key=f"card-offer-{group[0].dataset_id}"):
+            taken = group[:AT_ONCE]
+            st.subheader(escape(taken[0].config.dataset), anchor=False)
+            students = listed([escape(model(one)) for one in dict.fromkeys(run.config.student for run in taken)])
+            st.caption(counted("{number} run, the newest: {students}", "{number} runs, the newest: {students}",
+                               len(group), students=students))  # fmt: skip
+            st.button(_("Compare the newest {number}", number=len(taken)), key=f"offer-{group[0].dataset_id}",
+                      icon=":material/compare_arrows:", on_click=_take,
+                      args=([run.id for run in taken],))  # fmt: skip
+
+
+def _take(run_ids: list[int]) -> None:
+    st.query_params["runs"] = ",".join(map(str, run_ids))
+
+
+def _nothing(is_one: bool) -> None:
+    lead = _("One more run, and there is something to compare") if is_one else _("There is nothing to compare yet")
+    told = _("Start a run again with another student or another setting, and see here what it brought.")
+    st.html(element("div", element("p", lead, kind="ds-lead"), element("p", told, kind="ds-sub"), kind="ds-empty"))
+    with st.container(horizontal=True, gap="small"):
+        st.page_link("new_run.py", label=_("New run"), icon=":material/add_circle:", width="content")
+        st.page_link("all_runs.py", label=_("All runs"), icon=":material/timeline:", width="content")
+
+
+def names(side: RunRow) -> str:
+    """How a run is called where one is chosen among many."""
+    return _("{name} · {student} · run {run}", name=name_of(side), student=model(side.config.student), run=side.id)
