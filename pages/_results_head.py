@@ -10,7 +10,7 @@ from pages._language import _, counted, retell
 from pages._markup import element
 from pages._picture_file import picture_button
 from pages._scores import Scored, headline, on_test, three
-from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
 from pages._words import OUTCOMES, ago, day, effect_of, escape, model, teachers
 from studio import tasks
 from studio.config.reading import with_values
@@ -99,13 +99,13 @@ def _actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
     has_student = get_home().model(run.id, "student").is_dir()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="actions"):
         if has_student and st.button(_("Try it"), type="primary", icon=":material/experiment:", key="try"):
-            st.switch_page("playground.py", query_params={"run": str(run.id)})
+            go_to("playground.py", {"run": str(run.id)})
         if export.can_get(run) and st.button(_("Get the student"), icon=":material/download:", key="get"):
             _get(run)
         if get_acts().person.has("member") and st.button(
             _("Change and start again"), icon=":material/replay:", key="again"
         ):
-            st.switch_page("new_run.py", query_params={"from": str(run.id)})
+            go_to("new_run.py", {"from": str(run.id)})
         measure = task.measures[0]
         ended = day(run.finished_at or run.created_at)
         documents.buttons(run.id)
@@ -151,7 +151,7 @@ def _cure(run: RunRow, caution: Caution) -> bool:
     if st.button(retell(step.label), key=f"cure-{caution.code}", icon=":material/play_arrow:"):
         with errors_shown():
             new = get_acts().start(with_values(run.config, **step.changes), key=f"{step.code}-of-{run.id}")
-            st.switch_page("run.py", query_params={"run": str(new.id)})
+            go_to("run.py", {"run": str(new.id)})
     return True
 
 

@@ -14,7 +14,7 @@ from pages import _answers, _explained
 from pages import _results_what_if as what_if
 from pages._language import _, counted
 from pages._markup import Html, joined
-from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
 from pages._words import escape, percent
 from studio import harmless, tasks
 from studio.kept import answers, groups, logits
@@ -401,4 +401,4 @@ def _corrections(shown: Shown) -> None:
                 from studio.service import corrections
 
                 new = acts.correct(shown.dataset.id, corrections.name_for(get_store(), shown.dataset))
-                st.switch_page("new_run.py", query_params={"from": str(shown.run.id), "dataset": str(new.id)})
+                go_to("new_run.py", {"from": str(shown.run.id), "dataset": str(new.id)})

@@ -1,9 +1,11 @@
 """The pages' one way into the studio, and how errors look."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages._access import needs_login
 from pages._language import _, retell
@@ -86,6 +88,18 @@ def task_of(run: RunRow) -> tasks.Task:
     if row is None:
         return tasks.get(run.config.task or next(iter(tasks.TASKS)))
     return tasks.get(row.task, row.multi_label)
+
+
+def go_to(page: str, query: Mapping[str, str] | None = None) -> NoReturn:
+    """Open another page, with this query in its address.
+
+    What redraws itself on the page that is left (`run_every`) is forgotten first: the browser may ask for it once more
+    before it knows of the new page, and Streamlit's answer would then empty that one.
+    """
+    context = get_script_run_ctx()
+    if context is not None:
+        context.fragment_storage.clear()
+    st.switch_page(page, query_params=query)
 
 
 def set_title(title: str) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages._language import _, counted
-from pages._studio import errors_shown, get_acts, get_store
+from pages._studio import errors_shown, get_acts, get_store, go_to
 from pages._words import escape
 from studio.config.reading import with_values
 from studio.store.rows import DatasetRow, RunRow
@@ -48,7 +48,7 @@ def run_again(run: RunRow) -> None:
                                                    icon=":material/update:"):  # fmt: skip
             with errors_shown():
                 new = acts.start(with_values(run.config, dataset=data.name), key=f"run-{run.id}-on-{data.id}")
-                st.switch_page("run.py", query_params={"run": str(new.id)})
+                go_to("run.py", {"run": str(new.id)})
 
 
 def between(rows: list[DatasetRow]) -> list[str]:

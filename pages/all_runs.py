@@ -7,7 +7,7 @@ import streamlit as st
 from pages import _address as address
 from pages import _run_rows as rows
 from pages._language import _, counted
-from pages._studio import get_acts, get_store
+from pages._studio import get_acts, get_store, go_to
 from studio.store.rows import DatasetRow
 from studio.store.run_list import Listed, Wanted
 
@@ -117,7 +117,7 @@ def comparing() -> None:
         if st.button(_("Compare"), type="primary", key="compare", icon=":material/compare_arrows:",
                      disabled=not 1 < len(chosen) <= MOST_COMPARED,
                      help=_("At most {count} at once.", count=MOST_COMPARED)):  # fmt: skip
-            st.switch_page("compare.py", query_params={"runs": ",".join(map(str, chosen))})
+            go_to("compare.py", {"runs": ",".join(map(str, chosen))})
 
 
 def all_runs() -> None:
@@ -149,5 +149,5 @@ def all_runs() -> None:
 
 
 if "run" in st.query_params:  # an address from before a run had its own page
-    st.switch_page("run.py", query_params={"run": st.query_params["run"]})
+    go_to("run.py", {"run": st.query_params["run"]})
 all_runs()

@@ -6,7 +6,7 @@ from pages import _pictures as pictures
 from pages._language import N_, _, retell
 from pages._run_rows import name_of
 from pages._scores import by_role, scored, three
-from pages._studio import errors_shown, get_acts, get_store, task_of
+from pages._studio import errors_shown, get_acts, get_store, go_to, task_of
 from pages._tour import tour
 from pages._words import OUTCOMES, ago, badge, duration, escape, model, stage_title, status_word
 from studio.service.progress import whole
@@ -27,7 +27,7 @@ def start_demo(kind: str) -> None:
 
     with errors_shown(), st.spinner(_("Preparing the demo data …")):
         run = samples.start(acts, "text" if kind == "text" else "images")
-        st.switch_page("run.py", query_params={"run": str(run.id)})
+        go_to("run.py", {"run": str(run.id)})
 
 
 def hero(shown: RunRow | None) -> None:
@@ -56,7 +56,7 @@ def ways_in() -> None:
         return
     with st.container(horizontal=True, gap="small", key="ways-in"):
         if st.button(_("Bring your data"), type="primary", icon=":material/upload_file:", key="own-data"):
-            st.switch_page("data.py")
+            go_to("data.py")
         for kind, (name, words) in DEMOS.items():
             if st.button(_(name), key=f"demo-{kind}", icon=":material/play_arrow:",
                          help=_(words)):  # fmt: skip

@@ -15,7 +15,7 @@ from pages._models import choose_model, learned_before, models_of_runs
 from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
 from pages._scores import milliseconds, times
-from pages._studio import errors_shown, get_acts, get_store, run_in_address, show_error
+from pages._studio import errors_shown, get_acts, get_store, go_to, run_in_address, show_error
 from pages._ways import choose_augmentation, choose_method, choose_more_teachers, choose_replay
 from pages._words import count, duration, escape, measured, method, model, size, split_rows, teachers
 from studio import tasks
@@ -420,7 +420,7 @@ def review(config: RunConfig) -> None:
                     asked.estimate(config).result()  # a plan that this student cannot follow is refused here
             run = acts.start(config, key=draft_key())
             st.session_state.pop(PASTED, None)
-            st.switch_page("run.py", query_params={"run": str(run.id)})
+            go_to("run.py", {"run": str(run.id)})
     cost(config)
     st.caption(_("Test rows are read once, at the very end."))
     with st.popover(_("As YAML"), icon=":material/code:", type="tertiary"):

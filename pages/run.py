@@ -11,7 +11,17 @@ from pages import _pictures as pictures
 from pages._language import _, retell
 from pages._live_chart import live_chart
 from pages._scores import scored, three
-from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
+from pages._studio import (
+    errors_shown,
+    get_acts,
+    get_home,
+    get_store,
+    go_to,
+    run_in_address,
+    set_title,
+    show_error,
+    task_of,
+)
 from pages._watched import watched
 from pages._words import (
     badge,
@@ -209,7 +219,7 @@ def ended(run: RunRow) -> None:
             label = _("See the results") if run.verdict else _("Download the student so far")
             if st.button(label, key="results", icon=":material/arrow_forward:",
                          type="primary" if run.verdict else "secondary"):  # fmt: skip
-                st.switch_page("results.py", query_params={"run": str(run.id)})
+                go_to("results.py", {"run": str(run.id)})
         if acts.person.has("member"):
             st.page_link("new_run.py", label=_("Change and start again"), query_params={"from": str(run.id)},
                          icon=":material/replay:", width="content")  # fmt: skip
@@ -267,7 +277,7 @@ def confirm_delete(run_id: int) -> None:
     if st.button(_("Delete permanently"), type="primary"):
         with errors_shown():
             acts.delete_run(run_id)
-            st.switch_page("all_runs.py")
+            go_to("all_runs.py")
 
 
 def buttons(run: RunRow) -> None:
@@ -370,7 +380,7 @@ def no_such_run(error: StudioError) -> None:
 try:
     wanted = run_in_address("run")
     if wanted is None:
-        st.switch_page("all_runs.py")
+        go_to("all_runs.py")
     set_title(_("Run {run}: {dataset}", run=wanted.id, dataset=wanted.config.dataset))
 except StudioError as error:
     no_such_run(error)

@@ -10,7 +10,7 @@ from pages import _run_pictures as run_pictures
 from pages._language import _, counted
 from pages._markup import element
 from pages._scores import milliseconds, small
-from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
 from pages._words import ago, escape, measured, model, percent, size
 from studio.config.reading import bounds, with_values
 from studio.config.run import RunConfig
@@ -102,7 +102,7 @@ def chosen(runs: list[RunRow]) -> None:
 
 
 def begin(sweep: SweepRow) -> None:
-    st.switch_page("sweep.py", query_params={"id": str(sweep.id)})
+    go_to("sweep.py", {"id": str(sweep.id)})
 
 
 def _run_words(run: RunRow) -> str:
@@ -153,10 +153,10 @@ def actions(sweep: SweepRow, found: list[Tried], best: Tried | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         mine = acts.person.may_change(sweep.made_by)
         if sweep.winner is not None and st.button(_("See the winner"), type="primary", key="winner"):
-            st.switch_page("run.py", query_params={"run": str(sweep.winner)})
+            go_to("run.py", {"run": str(sweep.winner)})
         measured_runs = [str(tried.trial.run_id) for tried in ordered(found) if tried.value is not None]
         if len(measured_runs) > 1 and st.button(_("Compare the best"), key="compare-best"):
-            st.switch_page("compare.py", query_params={"runs": ",".join(measured_runs[:MOST_COMPARED])})
+            go_to("compare.py", {"runs": ",".join(measured_runs[:MOST_COMPARED])})
         if mine and sweep.status == "running" and st.button(_("Pause"), key="pause", icon=":material/pause:"):
             with errors_shown():
                 acts.pause_search(sweep.id)
@@ -178,7 +178,7 @@ def longer(winner: RunRow) -> None:
     if config.epochs is not None:
         values = {"epochs": min(1000, LONGER * config.epochs)}
     run = acts.start(with_values(config, **values), key=f"longer-than-{winner.id}")
-    st.switch_page("run.py", query_params={"run": str(run.id)})
+    go_to("run.py", {"run": str(run.id)})
 
 
 def matters(sweep: SweepRow, found: list[Tried]) -> None:

@@ -2,10 +2,13 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.testing.v1 import AppTest
 
+from pages import _studio
 from tests.pages.conftest import SHELL, opened, words
 
 PAGES = (
@@ -57,3 +60,21 @@ def test_no_text_stands_alone_in_a_page_since_streamlit_would_show_it(page_file)
     _, *statements = ast.parse((Path(SHELL).parent / page_file).read_text()).body
     assert not [statement for statement in statements if isinstance(getattr(statement, "value", None), ast.Constant)
                 and isinstance(statement, ast.Expr)]  # fmt: skip
+
+
+def test_what_redraws_itself_on_a_page_is_forgotten_before_another_one_opens(monkeypatch):
+    storage, seen = MemoryFragmentStorage(), []
+    storage.register("every second", lambda: None)
+    monkeypatch.setattr(_studio, "get_script_run_ctx", lambda: SimpleNamespace(fragment_storage=storage))
+    monkeypatch.setattr(
+        _studio.st,
+        "switch_page",
+        lambda page, query_params: seen.append((page, query_params, storage.contains("every second"))),
+    )
+    _studio.go_to("run.py", {"run": "2"})
+    assert seen == [("run.py", {"run": "2"}, False)]
+
+
+@pytest.mark.parametrize("file", sorted(Path(SHELL).parent.glob("*.py")), ids=lambda file: file.name)
+def test_no_page_leads_to_another_one_but_that_way(file):
+    assert file.read_text().count("st.switch_page(") == (file.name == "_studio.py")
