@@ -54,10 +54,11 @@ def _show_forms(conversion: Conversion) -> None:
         {
             _("Format"): form.name,
             _("Size"): size(form.size_bytes),
-            _("Latency"): milliseconds(form.latency_ms),
+            _("Latency"): "–" if form.latency_ms is None else milliseconds(form.latency_ms),
             _("Same answer as in torch"): percent(form.same),
         }
         for form in conversion.forms
+        if form.rows
     ]
     st.html(pictures.table(table))
     for form in conversion.forms:

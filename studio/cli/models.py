@@ -22,10 +22,12 @@ commands = typer.Typer()
 def export(
     run_id: RunId,
     to: Annotated[Path | None, typer.Option(help="The zip to write; student-RUN.zip when left out.")] = None,
-    onnx: Annotated[bool, typer.Option(help="Also as ONNX, in float32 and int8.")] = True,
+    onnx: Annotated[
+        bool, typer.Option(help="Also as ONNX, in float32 and int8; models that write as GGUF, too.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Write the student as a Hugging Face folder, and as ONNX, in a zip."""
+    """Write the student as a Hugging Face folder, and as ONNX (and GGUF), in a zip."""
     home, store = open_home()
     store.run(run_id)
     if onnx and home.model(run_id, "student").is_dir():
@@ -129,5 +131,6 @@ def _convert(home: Home, store: Store, run_id: int) -> None:
             console.print(f"[yellow]No ONNX:[/] {plain(str(error))}", highlight=False)
             return
     for form in conversion.forms:
-        told = form.left_out or f"{form.size_bytes / 1e6:.2f} MB, {form.latency_ms:.2f} ms a row"
+        timed = "" if form.latency_ms is None else f", {form.latency_ms:.2f} ms a row"
+        told = form.left_out or f"{form.size_bytes / 1e6:.2f} MB{timed}"
         console.print(f"[dim]{form.name}: {plain(told)}[/]", highlight=False)

@@ -65,7 +65,8 @@ class Preview(BaseModel):
 
 class Form(BaseModel):
     """One form of the student. `same` is the share of checked rows with the same choice as in torch, `largest` the
-    largest difference of a logit, `latency_ms` the median of one row at a time."""
+    largest difference of a logit, `latency_ms` the median of one row at a time; None where other programs carry it
+    out. Of one that could not be written at all no `rows` were checked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,7 +76,7 @@ class Form(BaseModel):
     rows: int
     same: float
     largest: float
-    latency_ms: float
+    latency_ms: float | None = None
     left_out: str = ""
 
 

@@ -1,4 +1,5 @@
-"""A run's student as ONNX files, checked and timed on rows of its data, in a process of its own: it opens torch."""
+"""A run's student as ONNX files, and as GGUF where it writes, checked and timed on rows of its data, in a process of
+its own: it opens torch."""
 
 import sys
 import time
@@ -15,6 +16,8 @@ CHECKED_ROWS = 500
 
 PASSES = 30
 FILES = {"float32": "model.onnx", "int8": "model-int8.onnx"}
+GGUF_FILES = {"GGUF f16": "model-f16.gguf", "GGUF q8_0": "model-q8_0.gguf"}
+"""What llama.cpp and Ollama open: of models that write alone."""
 
 
 def convert(job: Job) -> Conversion:
@@ -42,7 +45,7 @@ def convert(job: Job) -> Conversion:
     train = drawn(dataset.dict["train"], onnx.CALIBRATION_ROWS)
     calibration = task.encode(train, model.processor, model.network.config, job.config.max_length)
 
-    with files.sealed(job.home.onnx(job.run_id), ".onnx") as part:
+    with files.sealed(job.home.onnx(job.run_id), ".onnx", ".gguf") as part:
         onnx.write(model, inputs, part / FILES["float32"])
         onnx.write_int8(part / FILES["float32"], part / FILES["int8"], calibration, onnx.best_form(model.network))
         agreements = {name: onnx.compare(model, part / file, inputs, task) for name, file in FILES.items()}
@@ -52,6 +55,8 @@ def convert(job: Job) -> Conversion:
         for name, found in agreements.items():
             forms.append(_form(name, part / FILES[name], found, times[name]))
         _require(forms[1])
+        if task.kind == "token":
+            forms += [_gguf(model, name, part / file, inputs, task) for name, file in GGUF_FILES.items()]
         conversion = Conversion(forms=forms, threads=torch.get_num_threads())
         (part / "forms.json").write_text(conversion.model_dump_json(indent=2))
     return conversion
@@ -76,6 +81,21 @@ def _form(name: str, file: Path, found: Any, latency: float) -> Form:
         latency_ms=latency,
         left_out=reason,
     )
+
+
+def _gguf(model: Any, name: str, file: Path, inputs: Any, task: Any) -> Form:
+    """The student as a GGUF file, opened again and compared; where it cannot be written it is said why."""
+    from studio.models import gguf_file
+
+    precision: gguf_file.Precision = "q8_0" if name.endswith("q8_0") else "f16"
+    try:
+        gguf_file.write(model, file, precision, "student")
+        same, largest = gguf_file.compare(model, file, inputs, task)
+    except ExportError as error:
+        file.unlink(missing_ok=True)
+        return Form(name=name, size_bytes=0, rows=0, same=0.0, largest=0.0, left_out=str(error))
+    size = file.stat().st_size
+    return Form(name=name, file=file.name, size_bytes=size, rows=len(inputs), same=same, largest=largest)
 
 
 def _require(form: Form) -> None:

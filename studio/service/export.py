@@ -88,8 +88,8 @@ def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run:
     for file in sorted(folder.iterdir()):
         weights = file.suffix == ".safetensors"  # numbers hardly shrink, and trying takes most of the time
         archive.write(file, file.name, zipfile.ZIP_STORED if weights else None)
-    for file in sorted(onnx.glob("*.onnx")) if conversion else ():
-        archive.write(file, f"onnx/{file.name}")
+    for file in sorted((*onnx.glob("*.onnx"), *onnx.glob("*.gguf"))) if conversion else ():
+        archive.write(file, f"{file.suffix.removeprefix('.')}/{file.name}")
     for file in sorted(int8.iterdir()) if int8.is_dir() else ():
         archive.write(file, f"int8/{file.name}")
     limit = min(run.config.max_length, _config(folder).get("max_position_embeddings", run.config.max_length))
@@ -269,20 +269,36 @@ def _speed_lines(evaluations: Sequence[Evaluation]) -> list[str]:
 def _onnx_lines(conversion: Conversion) -> list[str]:
     """The forms of the student, side by side."""
     rows = [
-        f"| {form.name} | {form.file or '-'} | {form.size_bytes / 1e6:.2f} | {form.latency_ms:.2f} | {form.same:.0%} | "
-        f"{form.largest:.2g} |"
+        f"| {form.name} | {form.file or '-'} | {form.size_bytes / 1e6:.2f} | "
+        f"{'-' if form.latency_ms is None else f'{form.latency_ms:.2f}'} | {form.same:.0%} | {form.largest:.2g} |"
         for form in conversion.forms
+        if form.rows
     ]
+    gguf = [form.file for form in conversion.forms if form.file.endswith(".gguf")]
     return [
-        "## As ONNX",
+        "## As ONNX and GGUF" if gguf else "## As ONNX",
         "",
-        f"In `onnx/`, checked on {conversion.forms[0].rows} validation rows; one row at a time, "
-        f"{conversion.threads} threads.",
+        f"In `onnx/`{' and `gguf/`' if gguf else ''}, checked on {conversion.forms[0].rows} validation rows; one row "
+        f"at a time, {conversion.threads} threads.",
         "",
         "| form | file | MB | ms | same choice as torch | largest difference of a logit |",
         "| --- | --- | --- | --- | --- | --- |",
         *rows,
         *[f"\nThe {form.name} file is left out. {form.left_out}" for form in conversion.forms if form.left_out],
+        "",
+        *(_gguf_lines(gguf[0]) if gguf else []),
+    ]
+
+
+def _gguf_lines(file: str) -> list[str]:
+    """How other programs open the file."""
+    return [
+        "With llama.cpp, and with Ollama:",
+        "",
+        "```sh",
+        f'llama-cli -m gguf/{file} -no-cnv -p "Once upon a time"',
+        f"echo FROM ./gguf/{file} > Modelfile && ollama create student -f Modelfile && ollama run student",
+        "```",
         "",
     ]
 
