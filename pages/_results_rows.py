@@ -17,11 +17,13 @@ from pages._markup import Html, joined
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
 from pages._words import escape, percent
 from studio import harmless, tasks
-from studio.kept import answers, groups, logits
+from studio.kept import answers, embeddings, groups, logits
 from studio.kept import rows as stored
 from studio.kept.answers import Kept
 from studio.kept.groups import GROUPS, ORDERS, Explored, Group, Order, Wanted
 from studio.kept.rows import Rows
+from studio.pipeline.answers import Embedded
+from studio.service import questions
 from studio.store.rows import DatasetRow, RunRow
 
 AT_ONCE, MOST_DOWNLOADED, NEAREST, MOST_COPIES = 8, 100_000, 4, 5
@@ -304,14 +306,46 @@ def _likeness(shown: Shown, row: int) -> None:
         for copy in copies[:MOST_COPIES].tolist():
             _training_row(shown, training, copy)
     recorded = answers.opened(get_home(), shown.run.id, "teacher", "train")
-    if recorded is None or not recorded.has_logits or not shown.models["teacher"].has_logits:
+    if recorded is not None and len(recorded) != len(training):
+        recorded = None
+    by_place = _by_embedding(shown, row, training)
+    if by_place is not None:
+        st.subheader(_("Training rows that the teacher takes for most alike"), anchor=False)
+        st.caption(_("By its embedding: the mean of its last layer."))
+        for other in by_place.tolist():
+            _training_row(shown, training, other, recorded)
         return
-    if len(recorded) != len(training):
+    if recorded is not None and recorded.has_logits and shown.models["teacher"].has_logits:
+        st.subheader(_("Training rows that the teacher takes for most alike"), anchor=False)
+        st.caption(_("By what it says of them: the nearest of its recorded answers."))
+        for other in groups.nearest(shown.models["teacher"], row, recorded, NEAREST).tolist():
+            _training_row(shown, training, other, recorded)
+    _offer_embedding(shown)
+
+
+def _by_embedding(shown: Shown, row: int, training: Rows) -> np.ndarray | None:
+    """The nearest training rows by the teacher's embedding; None where that is not there."""
+    known = {split: embeddings.opened(get_home(), shown.run.id, split) for split in embeddings.SPLITS}
+    train, test = known["train"], known["test"]
+    if train is None or test is None or (len(train), len(test)) != (len(training), len(shown.rows)):
+        return None
+    return embeddings.nearest(np.asarray(test[row]), train, NEAREST)
+
+
+def _offer_embedding(shown: Shown) -> None:
+    """Have the teacher place all rows, once for all of them."""
+    acts, run = get_acts(), shown.run
+    if not acts.person.has("member") or run.verdict is None or shown.task.kind == "token":
         return
-    st.subheader(_("Training rows that the teacher takes for most alike"), anchor=False)
-    st.caption(_("By what it says of them: the nearest of its recorded answers."))
-    for other in groups.nearest(shown.models["teacher"], row, recorded, NEAREST).tolist():
-        _training_row(shown, training, other, recorded)
+    why = _("The teacher reads all training and test rows once more; that is kept for all rows.")
+    if st.button(_("Look for nearer ones by the teacher’s embedding"), icon=":material/scatter_plot:", key="embed",
+                 help=why):  # fmt: skip
+        with errors_shown():
+            with st.spinner(_("Asking the teacher about all rows …")):
+                acts.require("member")
+                questions.examine(get_home(), get_store(), run.id, Embedded)
+                acts.note("examine", f"embeddings of run {run.id}")
+            st.rerun()
 
 
 def _training_row(shown: Shown, training: Rows, row: int, recorded: Kept | None = None) -> None:

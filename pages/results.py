@@ -9,6 +9,7 @@ import streamlit as st
 from pages import _address as address
 from pages import _results_cascade as cascade
 from pages import _results_classes as classes
+from pages import _results_examined as examined
 from pages import _results_head as head
 from pages import _results_numbers as numbers
 from pages import _results_rows as rows
@@ -100,6 +101,9 @@ def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task:
         found["classes"] = (_("Classes"), partial(classes.show_without_rows, matrices))
     if models:
         found |= of_rows(run, task, models)
+    if models and run.verdict is not None and home.kept(run.id).is_dir():
+        found["robustness"] = (_("Robustness"), partial(examined.robustness, run, task))
+        found["layers"] = (_("Layers"), partial(examined.layers, run))
     if matrices:
         found["mix-ups"] = (_("Mix-ups"), partial(classes.mix_ups, matrices))
     if models:

@@ -26,6 +26,7 @@ from studio import tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
+from studio.evaluate import corruptions
 from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
 from studio.language.retold import CONTEXT
@@ -126,6 +127,7 @@ def registered() -> Iterator[str]:
     yield from itertools.chain(reading.PRESETS, reading.PRESET_HELP.values())
     yield from itertools.chain(*timetable.WORDS.values(), (timetable.title(""), timetable.help_of("")))
     yield from (executor.title for executor in EXECUTORS.values())
+    yield from (corruption.title for corruption in corruptions.ALL.values())
     for task in tasks.TASKS.values():
         yield from _of_task(task)
     yield from WORDS

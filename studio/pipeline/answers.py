@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -93,6 +93,68 @@ def read_conversion(folder: Path) -> Conversion | None:
     """What an earlier conversion left in the folder."""
     file = folder / "forms.json"
     return Conversion.model_validate(json.loads(file.read_text())) if file.is_file() else None
+
+
+class Examined(BaseModel):
+    """What an examination of a finished run found. `program`: the module of `studio.pipeline` that makes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    program: ClassVar[str]
+
+
+class Layers(Examined):
+    """How alike the layers of teacher and student see `rows` validation rows: `alike` (teacher's layers, student's
+    layers), each a CKA, None where a layer says the same of every row. Names in the order of the layers."""
+
+    program = "layers"
+
+    teacher: list[str]
+    student: list[str]
+    alike: list[list[float | None]]
+    rows: int
+
+
+class Curve(BaseModel):
+    """How good a model is on inputs that are made worse: the deciding measure at each level, with its 95 % interval."""
+
+    model_config = ConfigDict(frozen=True)
+
+    corruption: str
+    role: TrainedRole
+    levels: list[float]
+    values: list[float]
+    low: list[float]
+    high: list[float]
+
+
+class Robustness(Examined):
+    """The curves of all models and corruptions on the same `rows` test rows."""
+
+    program = "robustness"
+
+    curves: list[Curve]
+    rows: int
+
+
+class Elsewhere(BaseModel):
+    """How good each model is on the test rows of another data set, by the deciding measure: (value, low, high)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: str
+    rows: int
+    values: dict[TrainedRole, tuple[float, float, float]]
+
+
+class Embedded(Examined):
+    """Of how many training and test rows the teacher's embeddings are kept, and how wide they are."""
+
+    program = "embeddings"
+
+    training: int
+    test: int
+    width: int
 
 
 AskedRole = Literal[TrainedRole, "int8", "baseline"]

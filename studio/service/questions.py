@@ -2,14 +2,26 @@
 
 import subprocess
 import sys
+import threading
+from typing import TypeVar
 
 from studio import files
 from studio.config.run import RunConfig
 from studio.errors import WorkerError
 from studio.executors import local
 from studio.home import Home
+from studio.kept import examined
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import Conversion, Estimate, KeptLater, Preview, Sizes, read_conversion
+from studio.pipeline.answers import (
+    Conversion,
+    Elsewhere,
+    Estimate,
+    Examined,
+    KeptLater,
+    Preview,
+    Sizes,
+    read_conversion,
+)
 from studio.pipeline.job import Answer, Job, Result
 from studio.service.runs import job_of
 from studio.store.store import Store
@@ -17,6 +29,11 @@ from studio.store.store import Store
 ESTIMATE_SECONDS = 120.0
 CONVERT_SECONDS = 600.0
 KEEP_SECONDS = 1800.0
+
+Found = TypeVar("Found", bound=Examined)
+
+_examining = threading.Lock()
+"""One examination at a time: who asks for the same one meanwhile reads what the first one found."""
 
 
 def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
@@ -58,6 +75,37 @@ def keep(home: Home, store: Store, run_id: int) -> None:
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     found = _ask("keep", KeptLater, job, KEEP_SECONDS, "Start the run again: its answers are kept then.")
     store.record(run_id, found.told)
+
+
+def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:
+    """What an examination of a finished run finds, made once in a process of its own.
+
+    Raises `ModelError` where a model of the run cannot be opened, and what the examination itself raises.
+    """
+    run = store.run(run_id)
+    job = job_of(store, home, run.config, run.dataset_id, run_id)
+    with _examining:
+        known = examined.read(home, run_id, kind)
+        if known is None:
+            known = _ask(kind.program, kind, job, KEEP_SECONDS, "Try again, or look at the other tabs.")
+            examined.write(home, run_id, known)
+    return known
+
+
+def elsewhere(home: Home, store: Store, run_id: int, dataset_id: int) -> Elsewhere:
+    """How good the models of a finished run are on the test rows of another data set, made once.
+
+    Raises `DataError` where that has other labels, `ModelError` where a model cannot be opened.
+    """
+    run = store.run(run_id)
+    job = job_of(store, home, run.config, dataset_id, run_id)
+    job = job.model_copy(update={"replay": home.dataset(run.dataset_id)})
+    with _examining:
+        known = examined.read(home, run_id, Elsewhere, str(dataset_id))
+        if known is None:
+            known = _ask("elsewhere", Elsewhere, job, KEEP_SECONDS, "Try again, or choose other data.")
+            examined.write(home, run_id, known, str(dataset_id))
+    return known
 
 
 def preview(home: Home, store: Store, config: RunConfig) -> Preview:

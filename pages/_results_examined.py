@@ -1,0 +1,249 @@
+"""What is examined of a run when somebody asks: how its models bear worse inputs and other data, and whose layers are
+alike."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages import _charts as charts
+from pages import _pictures as pictures
+from pages._language import N_, _
+from pages._markup import Html, element
+from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._words import measured, role
+from studio.evaluate import corruptions
+from studio.evaluate.corruptions import Corruption
+from studio.kept import examined
+from studio.pipeline.answers import Curve, Elsewhere, Examined, Layers, Robustness
+from studio.service import questions
+from studio.store.rows import DatasetRow, RunRow
+from studio.tasks import Measure, Task
+
+Found = TypeVar("Found", bound=Examined)
+
+UNITS = {"share": "{level:g} %", "factor": "{level:g} ×", "quality": "{level:g}"}
+ACROSS = {
+    "typos": N_("share of the letters"),
+    "capitals": N_("share of the words"),
+    "dropped_words": N_("share of the words"),
+    "blur": N_("radius, share of the shorter side"),
+    "noise": N_("standard deviation, share of full brightness"),
+    "brightness": N_("as bright as before"),
+    "jpeg": N_("quality of the JPEG file"),
+}
+LARGEST_TABLE = 24
+
+
+def _asked(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) -> Found | None:
+    """What is known; a button where nobody has asked yet."""
+    home = get_home()
+    known = examined.read(home, run.id, kind)
+    if known is not None:
+        return known
+    st.markdown(why)
+    acts = get_acts()
+    if not acts.person.has("member"):
+        st.info(_("To have it computed, ask a member."), icon=":material/visibility:")
+        return None
+    if not home.model(run.id, "student").is_dir():
+        st.info(_("The student of this run is not kept, so it cannot be asked."), icon=":material/info:")
+        return None
+    if st.button(offer, icon=":material/play_arrow:", key=f"examine-{kind.program}"):
+        with errors_shown():
+            with st.spinner(waiting):
+                acts.require("member")
+                questions.examine(home, get_store(), run.id, kind)
+                acts.note("examine", f"{kind.program} of run {run.id}")
+            st.rerun()
+    return None
+
+
+# --- robustness
+
+
+def robustness(run: RunRow, task: Task) -> None:
+    """How good the models stay on worse inputs, as curves; and on the test rows of another data set."""
+    if corruptions.of_task(task):
+        found = _asked(
+            run, Robustness, _("Make the inputs worse"),
+            _("How do the models bear typing errors, words left out, blur or noise? All of them are asked about the "
+              "same test rows, made worse step by step. It takes from seconds to some minutes."),
+            _("Asking all models about worse and worse inputs …"),
+        )  # fmt: skip
+        if found is not None:
+            _curves(found, task.measures[0])
+    else:
+        st.caption(_("Texts that are themselves what is learned are not made worse."))
+    _other_data(run, task)
+
+
+def _curves(found: Robustness, measure: Measure) -> None:
+    by_kind: dict[str, list[Curve]] = {}
+    for curve in found.curves:
+        by_kind.setdefault(curve.corruption, []).append(curve)
+    st.subheader(finding(by_kind, measure), anchor=False)
+    st.caption(_("The models on the same {rows} test rows, made worse step by step. The band is the student’s 95 % "
+                 "interval. Nothing was trained on such rows, and nothing is chosen by them.",
+                 rows=f"{found.rows:,}"))  # fmt: skip
+    kinds = list(by_kind)
+    for start in range(0, len(kinds), 2):
+        for place, name in zip(st.columns(2, gap="medium"), kinds[start : start + 2], strict=False):
+            with place, st.container(border=True, key=f"card-robust-{name}"):
+                st.markdown(f"**{_(corruptions.ALL[name].title)}**")
+                figure = picture(by_kind[name], measure)
+                st.plotly_chart(figure, key=f"robust-{name}", config={"displayModeBar": False})
+
+
+def finding(by_kind: dict[str, list[Curve]], measure: Measure) -> str:
+    """Where the student loses most more than its teacher does, where that is more than half the width of its own
+    interval; else that it does not."""
+    worst: tuple[float, str, int, float, float] | None = None
+    for name, curves in by_kind.items():
+        known = {curve.role: curve for curve in curves}
+        if not {"student", "teacher"} <= set(known):
+            continue
+        kind, student = corruptions.ALL[name], known["student"]
+        pairs = zip(_lost(student, kind), _lost(known["teacher"], kind), strict=True)
+        for place, (mine, theirs) in enumerate(pairs):
+            is_clear = mine - theirs > (student.high[place] - student.low[place]) / 2
+            if is_clear and (worst is None or mine - theirs > worst[0]):
+                worst = (mine - theirs, name, place, mine, theirs)
+    if worst is None:
+        return _("Worse inputs hurt the student no more than its teacher, as far as these rows can tell")
+    _gap, name, place, mine, theirs = worst
+    kind = corruptions.ALL[name]
+    return _("{kind} at {level}: the student loses {student}, the teacher {teacher}", kind=_(kind.title),
+             level=level_words(kind, kind.levels[place]), student=_amount(mine, measure),
+             teacher=_amount(theirs, measure))  # fmt: skip
+
+
+def _lost(curve: Curve, kind: Corruption) -> list[float]:
+    start = curve.values[curve.levels.index(kind.unchanged)]
+    return [start - value for value in curve.values]
+
+
+def _amount(lost: float, measure: Measure) -> str:
+    return _("{points} points", points=f"{100 * lost:.1f}") if measure.unit == "share" else f"{lost:.3f}"
+
+
+def level_words(kind: Corruption, level: float) -> str:
+    """A level as a person reads it.
+
+    >>> level_words(corruptions.ALL["typos"], 0.05), level_words(corruptions.ALL["brightness"], 1.5)
+    ('5 %', '1.5 ×')
+    """
+    return UNITS[kind.unit].format(level=100 * level if kind.unit == "share" else level)
+
+
+def picture(curves: Sequence[Curve], measure: Measure) -> go.Figure:
+    """The deciding measure of each model at each level, the unchanged one on the left; brightness as it is."""
+    kind = corruptions.ALL[curves[0].corruption]
+    figure = go.Figure()
+    scale = 100.0 if measure.unit == "share" else measure.shown(1.0)
+    places = list(range(len(kind.levels)))
+    for curve in curves:
+        colour = charts.COLOURS[curve.role]
+        if curve.role == "student":
+            band = [*curve.high, *curve.low[::-1]]
+            figure.add_scatter(x=[*places, *places[::-1]], y=[scale * value for value in band], fill="toself",
+                               fillcolor=colour, opacity=0.16, line={"width": 0}, mode="lines", hoverinfo="skip",
+                               showlegend=False)  # fmt: skip
+        figure.add_scatter(
+            x=places, y=[scale * value for value in curve.values], name=role(curve.role), mode="lines+markers",
+            line={"color": colour, "width": 2.5, "dash": "dot" if curve.role in ("control", "smoothed") else "solid"},
+            marker={"size": 7}, hovertemplate="%{y:.1f} %" if scale == 100 else "%{y:.3f}",
+        )  # fmt: skip
+    figure.update_layout(height=260, margin={"l": 0, "r": 8, "t": 4, "b": 0}, hovermode="x unified",
+                         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+                         legend={"orientation": "h", "y": -0.42, "x": 0})  # fmt: skip
+    title = {"text": _(ACROSS[curves[0].corruption]), "font": {"size": 12}, "standoff": 16}
+    words = [level_words(kind, level) for level in kind.levels]
+    figure.update_xaxes(tickvals=places, ticktext=words, automargin=True, title=title)
+    figure.update_yaxes(automargin=True, ticksuffix=" %" if scale == 100 else "")
+    return figure
+
+
+def _other_data(run: RunRow, task: Task) -> None:
+    """The test rows of another data set with the same labels."""
+    home, store, acts = get_home(), get_store(), get_acts()
+    rows = {row.id: row for row in store.datasets()}
+    mine = rows.get(run.dataset_id)
+    others = [row for row in rows.values() if mine is not None and row.id != mine.id and _alike(row, mine)]
+    st.subheader(_("On the test rows of other data"), anchor=False)
+    if not others:
+        st.caption(_("To see how the models do on other data, add a data set with the same labels."))
+        return
+    known = [found for row in others if (found := examined.read(home, run.id, Elsewhere, str(row.id)))]
+    if known:
+        st.html(pictures.table([_of_other(found, task.measures[0]) for found in known]))
+    left = [row for row in others if row.name not in {found.dataset for found in known}]
+    if not left or not acts.person.has("member") or not home.model(run.id, "student").is_dir():
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(_("Data set"), left, format_func=lambda row: row.name, key="elsewhere", width=300)
+        if st.button(_("Ask the models about it"), icon=":material/play_arrow:", key="examine-elsewhere"):
+            with errors_shown():
+                with st.spinner(_("Asking all models …")):
+                    acts.require("member")
+                    questions.elsewhere(home, store, run.id, chosen.id)
+                    acts.note("examine", f"run {run.id} on data set {chosen.id}")
+                st.rerun()
+
+
+def _alike(one: DatasetRow, other: DatasetRow) -> bool:
+    return (one.task, one.multi_label, one.labels) == (other.task, other.multi_label, other.labels)
+
+
+def _of_other(found: Elsewhere, measure: Measure) -> dict[str, str]:
+    told = {
+        role(name): _("{value} ({low} to {high})", value=measured(value, measure), low=measured(low, measure),
+                      high=measured(high, measure))
+        for name, (value, low, high) in found.values.items()
+    }  # fmt: skip
+    return {_("Data set"): found.dataset, _("Rows"): f"{found.rows:,}"} | told
+
+
+# --- layers
+
+
+def layers(run: RunRow) -> None:
+    """Which layer of the student sees the rows as which layer of the teacher does."""
+    found = _asked(
+        run, Layers, _("Compare the layers"),
+        _("Does the student see the data as its teacher does? Each of its layers is compared with each of the "
+          "teacher’s, on validation rows. It takes seconds."),
+        _("Asking both models …"),
+    )  # fmt: skip
+    if found is None:
+        return
+    alike = np.array(found.alike, dtype=float)
+    if not np.isfinite(alike).any():
+        st.info(_("The layers say the same of every row: there is nothing to compare."), icon=":material/info:")
+        return
+    nearest = int(np.nanargmax(alike[:, -1])) if np.isfinite(alike[:, -1]).any() else 0
+    st.subheader(
+        _("The student’s last layer is most like layer {layer} of {layers} of its teacher: {value}", layer=nearest + 1,
+          layers=len(found.teacher), value=f"{alike[nearest, -1]:.2f}"),
+        anchor=False,
+    )  # fmt: skip
+    st.caption(
+        _("Centred kernel alignment (CKA): 1 where two layers place the rows alike, about 0 where they have nothing in "
+          "common. {rows} validation rows, estimated without bias.", rows=f"{found.rows:,}")
+    )  # fmt: skip
+    st.html(alike_table(alike[:LARGEST_TABLE], found))
+
+
+def alike_table(alike: np.ndarray, found: Layers) -> Html:
+    """A line for each layer of the teacher, a column for each one of the student; the darker the more alike."""
+    head = element("tr", element("th", _("teacher ↓ student →")),
+                   *(element("th", name, scope="col") for name in found.student))  # fmt: skip
+    body = []
+    for name, values in zip(found.teacher, alike.tolist(), strict=False):
+        cells = [element("td", "–" if value != value else f"{value:.2f}",
+                         style=f"--share:{0.0 if value != value else min(1.0, max(0.0, value)):.2f}")
+                 for value in values]  # fmt: skip
+        body.append(element("tr", element("th", name, scope="row"), *cells))
+    return element("div", element("table", head, *body), kind="ds-table student", tabindex="0")

@@ -1,0 +1,33 @@
+"""How good the models of a run are on the test rows of another data set, in a process of its own: it opens torch."""
+
+import sys
+
+from studio.errors import DataError
+from studio.pipeline.answers import Elsewhere
+from studio.pipeline.job import Job, respond
+
+
+def examine(job: Job) -> Elsewhere:
+    """The deciding measure of every saved model of the run on the test rows of `job.dataset`; `job.replay` is the data
+    on which they learned.
+
+    Raises `DataError` where that has other labels, `ModelError` where teacher or student cannot be opened.
+    """
+    from studio import tasks
+    from studio.data.folder import drawn, load
+    from studio.pipeline.robustness import MOST_ROWS, opened, quality
+
+    theirs, ours = load(job.dataset), load(job.replay or job.dataset)
+    kinds = [tasks.get(one.task, one.multi_label) for one in (theirs, ours)]
+    if kinds[0] != kinds[1] or theirs.labels != ours.labels:
+        raise DataError(
+            f"{theirs.name} has other labels than {ours.name}, on which the models learned.",
+            f"Choose data with the labels {', '.join(ours.labels[:20]) or 'of the same kind'}.",
+        )
+    rows = drawn(theirs.dict["test"], MOST_ROWS, job.config.seed)
+    values = {role: quality(one, rows, job.config.max_length) for role, one in opened(job, ours)}
+    return Elsewhere(dataset=theirs.name, rows=len(rows), values=values)
+
+
+if __name__ == "__main__":
+    sys.exit(respond(examine))

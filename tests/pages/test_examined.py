@@ -1,0 +1,80 @@
+"""What is examined on request: offered, asked once, shown; to a viewer only shown."""
+
+import pytest
+
+from pages._results_examined import finding
+from studio import tasks
+from studio.kept import examined
+from studio.pipeline.answers import Curve, Elsewhere, Layers, Robustness
+from studio.service import questions
+from tests.conftest import reviews
+from tests.pages.conftest import opened, words, written
+from tests.pages.test_explore import finished
+
+MEASURE = tasks.get("text-classification").measures[0]
+
+
+def curve(role: str, values: list[float]) -> Curve:
+    return Curve(corruption="typos", role=role, levels=[0, 0.02, 0.05, 0.1, 0.2], values=values,
+                 low=[value - 0.03 for value in values], high=[value + 0.03 for value in values])  # fmt: skip
+
+
+def robust() -> Robustness:
+    return Robustness(
+        curves=[curve("teacher", [0.9, 0.9, 0.88, 0.85, 0.8]), curve("student", [0.88, 0.87, 0.8, 0.7, 0.5])], rows=30
+    )
+
+
+@pytest.fixture
+def run(store, home):
+    run, _row = finished(store, home, "text-classification")
+    (home.model(run.id, "student")).mkdir(parents=True)
+    return run
+
+
+def test_worse_inputs_are_asked_about_at_a_click_and_the_finding_is_said(app, home, run, monkeypatch):
+    asked = []
+
+    def examine(home, store, run_id, kind):
+        asked.append((run_id, kind))
+        examined.write(home, run_id, robust())
+        return robust()
+
+    monkeypatch.setattr(questions, "examine", examine)
+    page = opened(app, "results.py", run=str(run.id), tab="robustness")
+    page.button(key="examine-robustness").click().run()
+    assert asked == [(run.id, Robustness)]
+    assert "Typing errors at 20 %: the student loses 38.0 points, the teacher 10.0 points" in words(page)
+
+
+def test_a_gap_that_chance_explains_is_no_finding():
+    alike = {"typos": [curve("teacher", [0.9, 0.9, 0.88, 0.85, 0.8]), curve("student", [0.9, 0.9, 0.88, 0.84, 0.79])]}
+    assert "no more than its teacher" in finding(alike, MEASURE)
+
+
+def test_layers_are_shown_with_the_nearest_one_of_the_teacher(app, home, run):
+    examined.write(home, run.id, Layers(teacher=["1", "2"], student=["1"], alike=[[0.31], [0.87]], rows=30))
+    page = opened(app, "results.py", run=str(run.id), tab="layers")
+    assert "most like layer 2 of 2 of its teacher: 0.87" in words(page)
+    assert "0.31" in written(page)
+
+
+def test_other_data_with_the_same_labels_is_offered_and_its_numbers_are_told(app, home, store, run, monkeypatch):
+    page = opened(app, "results.py", run=str(run.id), tab="robustness")
+    assert "add a data set with the same labels" in words(page)
+    from studio.data.cleaning import clean
+    from studio.data.columns import Columns
+    from studio.service import library
+
+    columns = Columns("text", "label")
+    other = library.save(store, home, "more", clean(reviews(), columns, "text-classification"), columns)
+    found = Elsewhere(dataset="more", rows=24, values={"teacher": (0.9, 0.8, 0.95), "student": (0.7, 0.6, 0.8)})
+    monkeypatch.setattr(questions, "elsewhere", lambda *asked: examined.write(home, run.id, found, str(other.id)))
+    page = opened(app, "results.py", run=str(run.id), tab="robustness")
+    page.button(key="examine-elsewhere").click().run()
+    assert "70.0 % (60.0 % to 80.0 %)" in written(page)
+
+
+def test_a_run_whose_student_is_gone_says_so(app, home, run):
+    home.model(run.id, "student").rmdir()
+    assert "is not kept" in words(opened(app, "results.py", run=str(run.id), tab="layers"))

@@ -1,0 +1,128 @@
+"""What is examined of a finished run on request: layers, robustness, other data, embeddings."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
+from studio.errors import DataError, ModelError
+from studio.home import Home
+from studio.kept import answers, embeddings, examined
+from studio.pipeline import elsewhere, layers, robustness
+from studio.pipeline import embeddings as embedding
+from studio.pipeline.answers import Layers, Robustness
+from studio.pipeline.distill import distill
+from studio.pipeline.job import Job
+from studio.service import library, questions
+from studio.store.store import Store
+from tests.conftest import TINY, reviews
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory) -> Job:
+    """A job that has been done."""
+    home = Home(tmp_path_factory.mktemp("examined") / "home")
+    columns = Columns("text", "label")
+    saved = library.save(
+        Store(home.database), home, "reviews", clean(reviews(), columns, "text-classification"), columns
+    )
+    job = Job(
+        run_id=1,
+        config=parse_config({"dataset": "reviews", "task": "text-classification", **TINY}),
+        dataset=home.dataset(saved.id),
+        home=home,
+    )
+    for _ in distill(job):
+        pass
+    return job
+
+
+def test_unchanged_inputs_get_the_numbers_of_the_verdict_and_every_model_has_its_curves(job):
+    found = robustness.examine(job)
+    known = answers.of_run(job.home, 1)
+    assert {curve.role for curve in found.curves} == {"teacher", "student", "control"}
+    for curve in found.curves:
+        right = known[curve.role].right
+        assert curve.values[0] == pytest.approx(right.mean())
+        assert curve.low[0] < curve.values[0] < curve.high[0] or right.mean() in (0, 1)
+        assert len(curve.values) == len(curve.levels) == len(curve.low)
+    assert found.rows == len(known["student"])
+
+
+def test_layers_are_compared_on_validation_rows_and_every_one_with_every_one(job):
+    found = layers.examine(job)
+    assert (len(found.alike), len(found.alike[0])) == (len(found.teacher), len(found.student)) == (2, 1)
+    assert found.rows == len(answers.of_run(job.home, 1, "validation")["student"])
+
+
+def test_a_models_layers_are_its_own(job, monkeypatch):
+    monkeypatch.setattr("studio.pipeline.predict.open_role", asked_twice("teacher"))
+    alike = np.array(layers.examine(job).alike)
+    assert np.diag(alike) == pytest.approx(1, abs=1e-3)
+
+
+def asked_twice(role):
+    from studio.pipeline import predict
+
+    open_role = predict.open_role
+
+    def opened(config, run_id, _role, *others):
+        return open_role(config, run_id, role, *others)
+
+    return opened
+
+
+def test_rows_of_other_data_are_asked_and_other_labels_are_refused(job):
+    store = Store(job.home.database)
+    columns = Columns("text", "label")
+    shuffled = reviews(80)
+    shuffled.table["label"] = shuffled.table["label"].iloc[::-1].to_numpy()
+    rows = clean(shuffled, columns, "text-classification")
+    other = library.save(store, job.home, "shuffled", rows, columns)
+    asked = job.model_copy(update={"dataset": job.home.dataset(other.id), "replay": job.dataset})
+    found = elsewhere.examine(asked)
+    assert found.dataset == "shuffled" and found.rows == other.splits["test"]
+    assert set(found.values) == {"teacher", "student", "control"}
+    table = pd.DataFrame({"text": [f"text {n}" for n in range(40)], "label": ["x", "y"] * 20}, dtype=object)
+    strange = clean(Upload("table", table), columns, "text-classification")
+    third = library.save(store, job.home, "strange", strange, columns)
+    with pytest.raises(DataError, match="other labels than reviews"):
+        elsewhere.examine(job.model_copy(update={"dataset": job.home.dataset(third.id), "replay": job.dataset}))
+
+
+def test_a_rows_nearest_by_the_teachers_embedding_is_itself_where_it_is_among_them(job):
+    told = embedding.examine(job)
+    train, test = (embeddings.opened(job.home, 1, split) for split in ("train", "test"))
+    assert (len(train), len(test), train.shape[1]) == (told.training, told.test, told.width)
+    assert [embeddings.nearest(train[row], train, 1)[0] for row in range(5)] == list(range(5))
+
+
+def test_what_was_found_is_kept_and_a_damaged_file_is_made_anew(job, monkeypatch):
+    store = Store(job.home.database)
+    run = store.submit(job.config, key="one", owner="me")
+    store.finish(run.id)
+    asked = []
+
+    def ask(program, kind, job, *others):
+        asked.append(program)
+        return Layers(teacher=["1"], student=["1"], alike=[[0.5]], rows=9)
+
+    monkeypatch.setattr(questions, "_ask", ask)
+    for _ in range(2):
+        assert questions.examine(job.home, store, run.id, Layers).alike == [[0.5]]
+    (job.home.kept(run.id) / "layers.json").write_text("{")
+    assert questions.examine(job.home, store, run.id, Layers).rows == 9
+    assert asked == ["layers", "layers"]
+    assert examined.read(job.home, run.id, Robustness) is None
+
+
+def test_a_student_that_is_gone_is_told(job):
+    shutil.move(job.home.model(1, "student"), job.home.root / "aside")
+    with pytest.raises(ModelError, match="no student"):
+        robustness.examine(job)
+    shutil.move(job.home.root / "aside", job.home.model(1, "student"))
