@@ -69,10 +69,11 @@ def possible_units(network: Any) -> tuple[Unit, ...]:
     attends, kind = bool(_attentions(network)), network.config.model_type
     stack = layer_stack(network, getattr(network.config, "num_hidden_layers", None))
     convolves = any(isinstance(module, nn.Conv2d) for module in network.modules()) and not attends
+    has_heads = attends or getattr(network.config, "num_attention_heads", None) is not None
     there: dict[Unit, bool] = {
         "heads": attends,
         "neurons": _neuron_width(network.config) is not None,
-        "layers": attends and (stack is not None or kind == "albert"),
+        "layers": not convolves and has_heads and (stack is not None or kind == "albert"),
         "channels": convolves or kind == "studio-mlp",
     }
     return tuple(unit for unit, found in there.items() if found)
@@ -119,20 +120,26 @@ def _neuron_width(config: Any) -> str | None:
 
 
 def _neurons(network: Any) -> list[Group]:
-    """Pairs of linear layers that widen and narrow again."""
+    """Linear layers that widen and narrow again; two beside each other that widen are the halves of a gate
+    (Shazeer, 2020)."""
     attended = {id(layer) for three, reader in _attentions(network) for layer in (*three, reader)}
     linears = [layer for layer in network.modules() if isinstance(layer, nn.Linear) and id(layer) not in attended]
     groups = []
-    before: nn.Linear | None = None
+    writers: list[nn.Linear] = []
     for layer in linears:
-        if before is None or (before.in_features, before.out_features) != (layer.out_features, layer.in_features):
-            before = layer
+        if not writers or (writers[0].in_features, writers[0].out_features) != (layer.out_features, layer.in_features):
+            is_gate = len(writers) == 1 and _widens(layer) and layer.weight.shape == writers[0].weight.shape
+            writers = [*writers, layer] if is_gate else [layer]
             continue
-        bias = [] if before.bias is None else [(before.bias, 0)]
-        slices = ((before.weight, 0), *bias, (layer.weight, 1))
-        groups.append(Group("neurons", layer.in_features, slices, layer, _remover([before], layer, 1)))
-        before = None  # a layer is half of one pair only
+        biases = [(writer.bias, 0) for writer in writers if writer.bias is not None]
+        slices = (*((writer.weight, 0) for writer in writers), *biases, (layer.weight, 1))
+        groups.append(Group("neurons", layer.in_features, slices, layer, _remover(writers, layer, 1)))
+        writers = []  # a layer is half of one pair only
     return groups
+
+
+def _widens(layer: nn.Linear) -> bool:
+    return layer.out_features != layer.in_features
 
 
 def _remover(writers: Sequence[nn.Linear], reader: nn.Linear, size: int) -> Callable[[list[int]], None]:
@@ -375,10 +382,12 @@ def _describe(network: Any) -> None:
     widths = {group.units for group in _neurons(network)} if width else set()
     if width and len(widths) == 1:
         setattr(config, width, widths.pop())
-    if config.model_type == "vit" and _attentions(network):
+    if config.model_type in ("vit", "llama") and _attentions(network):
         heads = {reader.in_features // head_size(config) for _, reader in _attentions(network)}
         if len(heads) == 1:
             config.head_dim, config.num_attention_heads = head_size(config), heads.pop()
+            if hasattr(config, "num_key_value_heads"):
+                config.num_key_value_heads = config.num_attention_heads
     if config.model_type == "resnet":
         config.embedding_size = network.resnet.embedder.embedder.convolution.out_channels
         config.hidden_sizes = [_last_convolution(stage) for stage in network.resnet.encoder.stages]

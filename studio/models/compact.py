@@ -58,7 +58,7 @@ def load(folder: str | Path, auto_model: Any) -> Any:
     for file in sorted(Path(folder).glob("*.safetensors")):
         state |= load_file(file)
     entry = Compact.of(config) or Compact()
-    restore(network, unpacked(state, entry.packed), entry.low_rank)
+    restore(network, _with_twins(unpacked(state, entry.packed), network, entry.low_rank), entry.low_rank)
     return network.eval()
 
 
@@ -67,8 +67,24 @@ def save(network: Any, folder: str | Path) -> None:
     network.config.architectures = [type(network).__name__]
     network.config.save_pretrained(folder)
     entry = Compact.of(network.config) or Compact()
-    state = packed(network.state_dict(), entry.packed)
+    state = packed(_without_twins(network.state_dict()), entry.packed)
     save_file(state, Path(folder) / "model.safetensors", metadata={"format": "pt"})
+
+
+def _without_twins(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of tensors that are one and the same, such as a table of words that is read at both ends, the first."""
+    first: dict[tuple[int, torch.Size], str] = {}
+    for name, tensor in state.items():
+        first.setdefault((tensor.data_ptr(), tensor.shape) if tensor.numel() else (id(tensor), tensor.shape), name)
+    return {name: state[name] for name in first.values()}
+
+
+def _with_twins(state: dict[str, Tensor], network: nn.Module, split: Sequence[str]) -> dict[str, Tensor]:
+    """The same, with what `network` has twice under both names; what is a product of two there has no twin."""
+    own = {name: one for name, one in network.state_dict().items() if name.rpartition(".")[0] not in split}
+    known = {own[name].data_ptr(): state[name] for name in state if name in own and own[name].numel()}
+    twins = {name: known[one.data_ptr()] for name, one in own.items() if name not in state and one.data_ptr() in known}
+    return state | twins
 
 
 def restore(network: nn.Module, state: dict[str, Tensor], low_rank: Sequence[str] = ()) -> None:
@@ -130,6 +146,8 @@ def unpacked(state: dict[str, Tensor], forms: dict[str, str]) -> dict[str, Tenso
     """What `packed` was given, to the bit."""
     whole = {name: tensor for name, tensor in state.items() if name.rpartition(".")[0] not in forms}
     for name, form in forms.items():
+        if f"{name}.shape" not in state:
+            continue  # it is another one's twin
         whole[name] = _unpack({part: state[f"{name}.{part}"] for part in _PARTS[form]}, form)
     return whole
 

@@ -327,7 +327,8 @@ def _compress(state: RunState, stage: Stage, step: Any) -> Steps[Model]:
     inputs = _transfer(state).whole(model)
     has_answers = stage.rows == "recorded"
     rows = torch.arange(len(inputs)) if has_answers else transfer_set.labelled(inputs, context.problem.task)
-    logits = _whole(_outputs(state).logits[0]) if has_answers else None
+    answers = _outputs(state).logits[0] if has_answers else None
+    logits = answers if isinstance(answers, PositionLogits) else None  # of tokens each has its own label
     sample = compress.draw(context.problem.task, inputs, rows, logits, context.config.seed + stage.seed)
     smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, stage.role))
     if isinstance(step, RoundWhileLearning):

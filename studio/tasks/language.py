@@ -84,8 +84,8 @@ class TextToWrite:
         Column("pair", "Answer", "What is to be written; none for plain text and chats.", required=False),
     )
     builtins = ("gpt-base", "gpt-small", "gpt-tiny")
-    units: tuple[str, ...] = ()
-    quantized_form = ""
+    units = ("heads", "neurons", "layers")
+    quantized_form = "weights_int8"
     changes: Mapping[str, str] = {}
 
     def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:

@@ -1,7 +1,7 @@
 """A run's settings brought together with its task: what is left open is filled in, what means nothing is refused."""
 
 from studio.config.methods import LOSSES, Term
-from studio.config.plan import Distill
+from studio.config.plan import ONNX_FORMS, Quantize
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
@@ -38,11 +38,12 @@ def _check_losses(config: RunConfig, task: Task, classes: int) -> None:
 
 
 def _check_steps(config: RunConfig, task: Task) -> None:
-    if task.kind == "token" and any(not isinstance(step, Distill) for step in config.steps):
-        wrong = next(step.do for step in config.steps if not isinstance(step, Distill))
+    """An ONNX file answers, but cannot go on from what it has read: a model that writes stays in torch."""
+    wrong = next((step for step in config.steps if isinstance(step, Quantize) and step.form in ONNX_FORMS), None)
+    if task.kind == "token" and wrong is not None:
         raise ConfigError(
-            f"A language model cannot be made smaller by {wrong} yet.",
-            "Leave plan and prune_ratio out, and choose a smaller student, such as `teacher/2-layers`.",
+            f"A language model cannot be quantized to {wrong.form} in a plan.",
+            f"Take {task.quantized_form} or weights_int4; an export has the ONNX files, and GGUF in 8 bits.",
         )
 
 

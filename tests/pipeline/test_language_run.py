@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from studio import events
+from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
@@ -129,3 +129,14 @@ def test_a_run_with_own_texts_that_was_stopped_goes_on_as_if_nothing_had_happene
     list(distill(broken))
     found = load_file(home.model(2, "student") / "model.safetensors")
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_a_model_that_writes_is_made_smaller_by_a_plan_and_learns_in_it(job, home):
+    plan = "prune:0.5, distill, quantize:weights_int4"
+    config = parse_config({**SETTINGS, "dataset": "stories", "task": "language-model", "plan": plan, "own_texts": 0.0,
+                           "control": False})  # fmt: skip
+    said = list(distill(job.model_copy(update={"config": config})))
+    steps = [one for one in said if isinstance(one, events.StageResult)]
+    assert steps[-1].size_bytes < 0.8 * next(one for one in steps if one.title == "Student at first").size_bytes
+    predictor = open_role(tasks.resolved(config, language.TASK, 0), 1, "student", home, [], False)
+    assert "text" in predictor.one("The cat")[0]

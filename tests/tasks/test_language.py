@@ -198,7 +198,7 @@ def test_settings_that_suit_a_writer_are_taken_where_nobody_chose_others():
     names = {"dataset": "d", "teacher": "builtin/gpt-base", "student": "builtin/gpt-tiny"}
     assert tasks.resolved(parse_config(names), TASK, 0).temperature == 1
     assert tasks.resolved(parse_config({**names, "temperature": 4}), TASK, 0).temperature == 4
-    with pytest.raises(ConfigError, match="cannot be made smaller by quantize"):
+    with pytest.raises(ConfigError, match="cannot be quantized to int8 in a plan"):
         tasks.resolved(parse_config({**names, "plan": "distill, quantize"}), TASK, 0)
     with pytest.raises(ConfigError, match="dkd"):
         tasks.resolved(parse_config({**names, "terms": "dkd"}), TASK, 0)
