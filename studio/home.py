@@ -49,6 +49,11 @@ class Home:
         return self.root / "teacher-outputs"
 
     @property
+    def asked(self) -> Path:
+        """What teachers behind addresses said; see `studio.service.answering`."""
+        return self.root / "asked"
+
+    @property
     def checksums(self) -> Path:
         """What is known of model files elsewhere, so that they are not read through at each start."""
         return self.root / "checksums.json"

@@ -1,0 +1,186 @@
+"""A model behind an address that speaks as OpenAI's does: llama.cpp, vLLM, Ollama and most services do.
+
+The key comes from a variable of the environment, is sent to that host alone, and is written nowhere. An address of this
+machine or its network is asked only where `STUDIO_TEACHER_PRIVATE` is 1, and then also without TLS.
+"""
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from studio.errors import DataError
+from studio.service import web
+
+SECONDS = 300.0
+"""For how long a server may say nothing while it writes."""
+
+TRIES, FIRST_WAIT, LONGEST_WAIT = 6, 1.0, 60.0
+"""So often a question is asked where a server is busy or does not answer; it waits twice as long each time."""
+
+BUSY = (408, 409, 425, 429, 500, 502, 503, 504, 529)
+OF_THE_QUESTION = (400, 413, 422)
+"""What a server says of one question, such as that it is too long; others may do."""
+
+MOST_BYTES = 16 * 1024**2
+"""No answer is longer."""
+
+PRIVATE = "STUDIO_TEACHER_PRIVATE"
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer: its text, the tokens of question and answer as the server counts them, the mean log-probability of its
+    tokens where the server gives them, and whether it was cut off. `trouble`: why this question was refused."""
+
+    text: str
+    read: int
+    written: int
+    log_probability: float | None = None
+    is_cut: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where to ask and how. `address` ends before `/chat/completions`; `key` names the variable that holds the key; ""
+    sends none. Repr and fields hold no secret."""
+
+    address: str
+    model: str
+    key: str = ""
+    most_tokens: int = 256
+    temperature: float = 1.0
+    system: str = ""
+
+    def ask(self, prompt: str | Sequence[Mapping[str, str]], seed: int, sleep: Callable[[float], None]) -> Said:
+        """One question, asked again where the server is busy. Raises `DataError` where it does not answer at all, or
+        refuses to."""
+        asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
+        begun = [{"role": "system", "content": self.system}] if self.system else []
+        body = {"model": self.model, "messages": [*begun, *asked], "max_tokens": self.most_tokens,
+                "temperature": self.temperature, "seed": seed, "logprobs": True}  # fmt: skip
+        wait, last = FIRST_WAIT, ""
+        for number in range(TRIES):
+            if number:
+                sleep(wait)
+            try:
+                status, headers, raw = self._posted(body)
+            except (OSError, http.client.HTTPException) as error:
+                last, wait = f"it does not answer: {error or type(error).__name__}", min(2 * wait, LONGEST_WAIT)
+                continue
+            if status == 200:
+                return _said(raw, self._host)
+            if status in (400, 422) and "logprobs" in body:
+                del body["logprobs"]  # not every server gives them
+                wait = 0.0
+                continue
+            if status in OF_THE_QUESTION:
+                return Said("", 0, 0, trouble=_message(raw) or f"{status}")
+            if status not in BUSY:
+                raise self._refused(status, raw)
+            last = f"it answers with {status}"
+            wait = _asked_to_wait(headers) or min(2 * max(wait, FIRST_WAIT), LONGEST_WAIT)
+        raise DataError(f"{self._host} was asked {TRIES} times: {last}.",
+                        "What was answered is kept. Ask again later, or with fewer questions at a time.")  # fmt: skip
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.address).hostname or self.address
+
+    def check(self) -> None:
+        """Raise `DataError` where nothing may be asked there, before anything is."""
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise DataError(f"{self._host!r} is no address of a model.", "Write one such as https://HOST/v1.")
+        if self.key and not os.environ.get(self.key):
+            raise DataError(f"The variable {self.key} of the environment holds no key.", f"Set {self.key}.")
+        if not _is_private_allowed():
+            if parts.scheme != "https":
+                raise DataError(f"{parts.hostname} would be asked without TLS.", f"Write https://; {_CURE}")
+            _public(parts.hostname, parts.port or 443)
+
+    def _posted(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        parts = urlsplit(self.address)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        there = host if _is_private_allowed() else _public(host, port)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        secret = os.environ.get(self.key) if self.key else None
+        if secret:
+            headers["Authorization"] = f"Bearer {secret}"
+        connection = web.connection(parts.scheme, host, there, port, SECONDS)
+        try:
+            path = parts.path.rstrip("/") + "/chat/completions"
+            connection.request("POST", path, json.dumps(body).encode(), headers)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read(MOST_BYTES)
+        finally:
+            connection.close()
+
+    def _refused(self, status: int, raw: bytes) -> DataError:
+        if status in (401, 403):
+            cure = f"Look at the key in {self.key}." if self.key else "Name the variable that holds the key."
+            return DataError(f"{self._host} does not accept the key ({status}).", cure)
+        if status in range(300, 400):
+            return DataError(f"{self._host} leads elsewhere ({status}), which is not followed.", "Give the address.")
+        told = _message(raw)
+        return DataError(f"{self._host} refuses with {status}{told and ': '}{told}.", "Check address and model.")
+
+
+_CURE = f"to ask a server of this machine or its network, set {PRIVATE}=1."
+
+
+def _is_private_allowed() -> bool:
+    return os.environ.get(PRIVATE) == "1"
+
+
+def _public(host: str, port: int) -> str:
+    try:
+        return web.public_address(host, port)
+    except DataError as error:
+        raise DataError(error.message, f"Check the address; {_CURE}") from error
+
+
+def _asked_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks for."""
+    told = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return min(float(told), LONGEST_WAIT) if told.replace(".", "", 1).isdecimal() else None
+
+
+def _message(raw: bytes) -> str:
+    """What a server says is wrong, shortened."""
+    try:
+        found = json.loads(raw)
+        told = found.get("error", found.get("message", "")) if isinstance(found, dict) else ""
+        return str(told.get("message", "") if isinstance(told, dict) else told)[:200].rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _said(raw: bytes, host: str) -> Said:
+    try:
+        found = json.loads(raw)
+        choice = found["choices"][0]
+        text = choice["message"]["content"] or ""
+        usage = found.get("usage") or {}
+        tokens = (choice.get("logprobs") or {}).get("content") or []
+        known = [float(token["logprob"]) for token in tokens]
+        return Said(
+            text=str(text),
+            read=int(usage.get("prompt_tokens") or 0),
+            written=int(usage.get("completion_tokens") or len(known)),
+            log_probability=sum(known) / len(known) if known else None,
+            is_cut=choice.get("finish_reason") == "length",
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise DataError(f"{host} does not answer as OpenAI's interface does: {error!r:.120}.",
+                        "Give the address that ends before /chat/completions, mostly in /v1.") from error  # fmt: skip
+
+
+def pause(seconds: float) -> None:
+    """Wait so long."""
+    time.sleep(seconds)
