@@ -1,6 +1,5 @@
 """What models say of one input, as words and as bars."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,28 +68,6 @@ def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
         return _("They say {low} to {high}.", low=f"{numbers[0]:.3g}", high=f"{numbers[-1]:.3g}")
     each = " ".join(_("{name}: {answer}.", name=listed(names), answer=answer) for answer, names in by_answer.items())
     return _("They differ. {each}", each=each) if len(said) > 1 else each
-
-
-def softened(shares: Mapping[str, float], temperature: float) -> dict[str, float]:
-    """The same shares at a temperature: softmax(log(share) / T).
-
-    >>> softened({"a": 0.8, "b": 0.2}, 1.0)
-    {'a': 0.8, 'b': 0.2}
-    >>> softened({"a": 0.8, "b": 0.2}, 2.0)["b"]
-    0.3333...
-    """
-    powers = {label: max(share, 1e-30) ** (1 / temperature) for label, share in shares.items()}
-    whole = sum(powers.values())
-    return {label: power / whole for label, power in powers.items()}
-
-
-def entropy(shares: Mapping[str, float]) -> float:
-    """In bits: 0 where one answer is certain.
-
-    >>> entropy({"a": 0.5, "b": 0.5})
-    1.0
-    """
-    return -sum(share * math.log2(share) for share in shares.values() if share > 0)
 
 
 def nothing_yet(models: Mapping[str, Scored | None], measure: Measure) -> Html:

@@ -12,6 +12,7 @@ import streamlit as st
 from pages import _address as address
 from pages import _answers, _explained
 from pages import _results_what_if as what_if
+from pages import _why as why
 from pages._language import _, counted
 from pages._markup import Html, joined
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
@@ -263,6 +264,8 @@ def _one(shown: Shown, row: int) -> None:
     what_if.show(
         shown.run, shown.task, shown.models["teacher"], shown.models["student"], row, label, shown.dataset.labels
     )
+    if get_home().model(shown.run.id, "student").is_dir():
+        why.section(shown.run, shown.task, value, shown.dataset.labels)
     _mark(shown, row, label)
     _likeness(shown, row)
 

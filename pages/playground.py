@@ -6,15 +6,15 @@ import streamlit as st
 
 from pages import _answers as answers
 from pages import _playground_file as whole_file
+from pages import _results_what_if as what_if
+from pages import _why as why
 from pages._language import _
-from pages._markup import joined
 from pages._playground_input import ASKED, forget, own_input, take_row, test_rows
 from pages._run_rows import name_of
 from pages._scores import scored
 from pages._studio import errors_shown, get_home, get_person, get_store, run_in_address, set_title, show_error, task_of
 from pages._words import escape, model, role
 from studio import tasks
-from studio.config.reading import bounds
 from studio.errors import StudioError
 from studio.pipeline.answers import Replies
 from studio.service import playground, questions
@@ -128,8 +128,12 @@ def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) 
         st.warning(f"{role(one)}: {escape(reason)}", icon=":material/warning:")
     offer_int8(run, task, found)
     teacher = found.said[0]
-    if teacher.role == "teacher" and task.kind == "class" and len(teacher.shares) > 1:
-        hear(teacher.shares, run)
+    student = next((said for said in found.said if said.role == "student"), None)
+    if teacher.role == "teacher" and student is not None and task.kind == "class" and len(teacher.shares) > 1:
+        what_if.of_own(run, teacher.shares, student.shares, label if isinstance(label, str) else None)
+    row = next((row for row in store.datasets() if row.id == run.dataset_id), None)
+    if row is not None:
+        why.section(run, task, asked, row.labels)
 
 
 def offer_int8(run: RunRow, task: tasks.Task, found: Replies) -> None:
@@ -144,23 +148,6 @@ def offer_int8(run: RunRow, task: tasks.Task, found: Replies) -> None:
             with st.spinner(_("Quantizing the student …")):
                 questions.convert(home, store, run.id)
             st.rerun()
-
-
-def hear(shares: dict[str, float], run: RunRow) -> None:
-    """What a temperature makes of the teacher's answer."""
-    with st.expander(_("What the student hears of this"), key="fold-hears"):
-        low, high = bounds("temperature")
-        temperature = st.slider(_("Temperature"), max(1.0, float(low or 1)), min(20.0, float(high or 20)),
-                                min(20.0, max(1.0, float(run.config.temperature))), step=0.5,
-                                key=f"playground-temperature-{run.id}")  # fmt: skip
-        soft = answers.softened(shares, temperature)
-        titles = (_("The teacher says"), _("At T = {temperature}", temperature=f"{temperature:g}"))
-        for place, title, said in zip(st.columns(2), titles, (shares, soft), strict=True):
-            with place:
-                doubt = _("{bits} bits of doubt", bits=f"{answers.entropy(said):.2f}")
-                st.markdown(f"**{title}** · {doubt}")
-                st.html(joined(answers.bars(said)))
-        st.caption(_("A higher temperature shows the student more of what the teacher thinks of the other labels."))
 
 
 try:

@@ -184,6 +184,52 @@ class Question(_Asked):
     image: bytes | None = None
 
 
+class Why(_Asked):
+    """One input of which is asked what in it speaks for a label, the teacher's answer where that is "". As in
+    `Question`, an image is in `image`."""
+
+    kind: Literal["why"] = "why"
+    label: str = ""
+    value: Any = None
+    image: bytes | None = None
+
+
+class Part(BaseModel):
+    """A part of a text, `text` of the first or second one, and how much it speaks for the label (below 0: against
+    it)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    of: int
+    value: float
+
+
+class Attributed(BaseModel):
+    """What speaks for the label in the eyes of one model: `parts` of a text in their order, or `heat` (height, width)
+    of a picture, coarser than it is, with its grey levels from 0 to 1 in `picture`. `score` is the log of the label's
+    odds, `start` that of an empty text or a plain picture; the values add up to their difference."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: AskedRole
+    parts: list[Part] = []
+    heat: list[list[float]] = []
+    picture: list[list[float]] = []
+    score: float
+    start: float
+
+
+class Attributions(BaseModel):
+    """The same of teacher and student, about one label; `missing`: why one of them cannot tell."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    said: list[Attributed]
+    missing: dict[AskedRole, str] = {}
+
+
 class Batch(_Asked):
     """Inputs that one model of a run answers together: `images`, or `values` where they are none. Where `shares` is
     set, it also says how likely each label is."""

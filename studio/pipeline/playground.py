@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from studio.errors import ModelError, StudioError
-from studio.events import Failed
-from studio.pipeline.answers import AskedRole, Batch, Batched, Question, Replies, Said
+from studio.events import Failed, TrainedRole
+from studio.pipeline.answers import AskedRole, Attributions, Batch, Batched, Question, Replies, Said, Why
 from studio.pipeline.job import Answer
 from studio.pipeline.predict import LinearPredictor, Predictor, open_baseline, open_int8, open_role
 
@@ -22,7 +22,10 @@ MOST_BYTES = 2 * 1024**3
 TIMED = 5
 """So often a question is answered again to be timed; the fastest time is the one that others disturbed least."""
 
-_ASKED: TypeAdapter[Question | Batch] = TypeAdapter(Annotated[Question | Batch, Field(discriminator="kind")])
+Asked = Question | Batch | Why
+_ASKED: TypeAdapter[Asked] = TypeAdapter(Annotated[Asked, Field(discriminator="kind")])
+
+EXPLAINED: tuple[TrainedRole, ...] = ("teacher", "student")
 
 
 class Opened:
@@ -32,7 +35,7 @@ class Opened:
         self.most_bytes = most_bytes
         self.known: OrderedDict[tuple[str, int, AskedRole], Predictor | LinearPredictor] = OrderedDict()
 
-    def of(self, asked: Question | Batch, role: AskedRole) -> Predictor | LinearPredictor:
+    def of(self, asked: Asked, role: AskedRole) -> Predictor | LinearPredictor:
         """The models of this role, opened now or before."""
         key = (str(asked.home.root), asked.run_id, role)
         if key not in self.known:
@@ -43,7 +46,7 @@ class Opened:
         return self.known[key]
 
 
-def _open(asked: Question | Batch, role: AskedRole) -> Predictor | LinearPredictor:
+def _open(asked: Asked, role: AskedRole) -> Predictor | LinearPredictor:
     config, labels, multi_label = asked.config, asked.labels, asked.multi_label
     if role == "int8":
         return open_int8(config, asked.run_id, asked.home, labels, multi_label)
@@ -88,12 +91,35 @@ def batched(batch: Batch, opened: Opened) -> Batched:
     return Batched(answers=answers, shares=shares)
 
 
-def answered(line: str, opened: Opened) -> Answer[Replies] | Answer[Batched]:
-    """The answer to a question, or to a batch, as a line of JSON."""
+def attributed(why: Why, opened: Opened) -> Attributions:
+    """What in an input speaks for a label, in the eyes of teacher and student. Raises `ModelError` where neither can
+    tell."""
+    from studio.pipeline.why import explained
+
+    value = why.value if why.image is None else why.image
+    label, found, missing = why.label, [], dict[AskedRole, str]()
+    for role in EXPLAINED:
+        try:
+            predictor = opened.of(why, role)
+            assert isinstance(predictor, Predictor), "a teacher is no baseline"
+            label = label or next(iter(predictor.one(value)[1]), "")  # of a number there is nothing to choose
+            number = why.labels.index(label) if label in why.labels else 0
+            found.append(explained(predictor, role, value, number))
+        except ModelError as error:
+            if role == EXPLAINED[-1] and not found:
+                raise
+            missing[role] = str(error)
+    return Attributions(label=label, said=found, missing=missing)
+
+
+def answered(line: str, opened: Opened) -> Answer[Replies] | Answer[Batched] | Answer[Attributions]:
+    """The answer to a question, to a batch, or to why, as a line of JSON."""
     try:
         asked = _ASKED.validate_json(line)
         if isinstance(asked, Batch):
             return Answer[Batched](result=batched(asked, opened))
+        if isinstance(asked, Why):
+            return Answer[Attributions](result=attributed(asked, opened))
         return Answer[Replies](result=reply(asked, opened))
     except StudioError as error:
         return Answer[Replies](failed=Failed.of(error))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from studio.data.folder import DataSet
     from studio.pipeline.predict import Predictor
 
-MOST_ROWS = 500
+MOST_ROWS = 400
 ALWAYS: tuple[TrainedRole, ...] = ("teacher", "student")
 
 

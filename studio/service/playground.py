@@ -14,7 +14,7 @@ from studio.events import TrainedRole
 from studio.executors import local
 from studio.home import Home
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import AskedRole, Batch, Batched, Question, Replies, read_conversion
+from studio.pipeline.answers import AskedRole, Attributions, Batch, Batched, Question, Replies, Why, read_conversion
 from studio.pipeline.job import Answer
 from studio.service.predict import inputs
 from studio.store.store import Store
@@ -79,6 +79,21 @@ class Playground:
         with self._asking:
             line = self._exchange(question.model_dump_json())
         return Answer[Replies].model_validate_json(line).result_or_raise()
+
+    def why(self, store: Store, run_id: int, value: Any, label: str = "") -> Attributions:
+        """What in a value speaks for a label, in the eyes of teacher and student; for the teacher's answer where none
+        is named. Raises as `ask` does."""
+        run = store.run(run_id)
+        row = store.dataset_by_id(run.dataset_id)
+        (value,) = inputs([value], row.task)
+        is_image = isinstance(value, bytes)
+        why = Why(
+            home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label,
+            label=label, value=None if is_image else value, image=value if is_image else None,
+        )  # fmt: skip
+        with self._asking:
+            line = self._exchange(why.model_dump_json())
+        return Answer[Attributions].model_validate_json(line).result_or_raise()
 
     def batch(self, store: Store, run_id: int, role: AskedRole, values: Sequence[Any], shares: bool = False) -> Batched:
         """What one model of a run says of many values, as `predict.inputs` gives them; raises as `ask` does."""

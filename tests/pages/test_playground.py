@@ -1,13 +1,16 @@
 """Playground: one input, what the models of a run say of it; a whole file."""
 
+import base64
 import io
+import re
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pages import _answers, _playground_file, _playground_input
+from pages import _answers, _playground_file, _playground_input, _why
 from studio.errors import ModelError
-from studio.pipeline.answers import Replies, Said
+from studio.pipeline.answers import Attributed, Attributions, Part, Replies, Said
 from studio.service import questions
 from studio.service.playground import Playground
 from tests.pages.conftest import opened, words, written
@@ -62,13 +65,46 @@ def test_a_test_row_is_asked_at_once_and_its_label_is_told(app, asked):
     assert asked[-1][1] != first
 
 
-def test_a_temperature_softens_what_the_teacher_said(app, asked):
+def test_a_temperature_softens_what_the_teacher_said_of_an_input_of_ones_own(app, asked):
     app = opened(app, "playground.py", run="1")
-    app.button(key="playground-row").click().run()
-    app.slider(key="playground-temperature-1").set_value(1.0).run()
-    assert written(app).count("80.0 %") == 3  # the teacher's card, what it says, what is heard at T = 1
-    app.slider(key="playground-temperature-1").set_value(2.0).run()
-    assert "66.7 %" in written(app)
+    app.text_area(key="playground-text").set_value("what a film").run()
+    app.button(key="playground-ask").click().run()
+    app.slider(key="what-if-temperature").set_value(1.0).run()
+    assert "0.72 bits of doubt, of 1.00 at most" in words(app)
+    app.slider(key="what-if-temperature").set_value(2.0).run()
+    assert "0.92 bits of doubt" in words(app)
+    app.selectbox(key="what-if-label").set_value("bad").run()
+    assert "opposite directions: the teacher doubts the label" in words(app)
+
+
+def test_why_is_asked_of_teacher_and_student_and_their_words_stand_side_by_side(app, asked, monkeypatch):
+    heard = []
+
+    def why(self, store, run_id, value, label=""):
+        heard.append((run_id, value, label))
+        parts = [Part(text="what", of=0, value=-0.5), Part(text="<film>", of=0, value=2.0)]
+        both = [Attributed(role=role, parts=parts, score=1.5, start=0) for role in ("teacher", "student")]
+        return Attributions(label="good", said=both)
+
+    monkeypatch.setattr(Playground, "why", why)
+    app = opened(app, "playground.py", run="1")
+    app.text_area(key="playground-text").set_value("what <film>").run()
+    app.button(key="playground-ask").click().run()
+    app.button(key="why-ask").click().run()
+    assert heard == [(1, "what <film>", "")]
+    assert "Teacher and student both look at “\\<film\\>”" in words(app) or "both look at" in words(app)
+    assert "evidence for it: +1.50" in written(app)
+    app.selectbox(key="why-label").set_value("bad").run()
+    assert "evidence for it" not in written(app)
+
+
+def test_a_picture_shows_in_the_models_colour_where_it_looks():
+    one = Attributed(role="student", heat=[[0.0, 1.0], [-1.0, 0.0]], picture=[[0, 0], [0, 0]], score=1, start=0)
+    data = re.search(r"base64,([^\"]+)", _why.picture(one))
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data.group(1))))).astype(int)
+    assert pixels[0, 1].tolist() == [13, 148, 136]
+    assert pixels[1, 0].tolist() == [190, 18, 60]
+    assert len(set(pixels[0, 0])) == 1
 
 
 def test_a_model_that_cannot_be_opened_is_told(app, asked, monkeypatch):
