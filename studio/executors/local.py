@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import IO
 
 from studio import events
 from studio.errors import WorkerDiedError, WorkerError, WorkerOutOfMemoryError, WorkerStuckError
+from studio.executors import launch
 from studio.machine import cgroups
 from studio.machine import gpus as machine_gpus
 from studio.machine.slots import Slots, available_cores
@@ -112,7 +112,7 @@ def execute(
     with log.open("ab") as errors_to:
         chosen = () if job.config.device.startswith("cuda:") else gpus  # a run that names its GPU sees all of them
         each = max(1, (threads or available_cores()) // job.config.devices)
-        worker = _start(command, environment(each, chosen), errors_to)
+        worker = launch.Piped(command, environment(each, chosen), errors_to, NICENESS)
     try:
         _send(worker, job.model_dump_json())
         yield from _listen(worker, stop, log)
@@ -120,21 +120,7 @@ def execute(
         _end(worker)
 
 
-def _start(command: Sequence[str], surroundings: dict[str, str], errors_to: IO[bytes]) -> subprocess.Popen[bytes]:
-    """In a process group of its own, so that nothing it starts is left behind; less urgent than the pages."""
-    nice = ["nice", "-n", str(NICENESS)] if os.name == "posix" else []
-    return subprocess.Popen(
-        [*nice, *command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors_to,
-        env=surroundings,
-        start_new_session=True,
-    )
-
-
-def _send(worker: subprocess.Popen[bytes], line: str) -> None:
-    assert worker.stdin is not None
+def _send(worker: launch.Piped, line: str) -> None:
     try:
         worker.stdin.write(line.encode() + b"\n")
         worker.stdin.flush()
@@ -142,9 +128,7 @@ def _send(worker: subprocess.Popen[bytes], line: str) -> None:
         return  # it has ended already; _listen finds out how
 
 
-def _listen(
-    worker: subprocess.Popen[bytes], stop: Callable[[], bool], log: Path
-) -> Generator[events.Event, None, None]:
+def _listen(worker: launch.Piped, stop: Callable[[], bool], log: Path) -> Generator[events.Event, None, None]:
     lines: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read, args=(worker, lines), daemon=True).start()
     asked: float | None = None
@@ -185,19 +169,18 @@ def _listen(
         raise _death(status, log, killed_before)
 
 
-def _next(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> bytes:
+def _next(worker: launch.Piped, lines: queue.Queue[bytes]) -> bytes:
     """The next line, SILENCE when none comes for a moment, END when no more will come."""
     try:
         return lines.get(timeout=POLL_SECONDS)
     except queue.Empty:
         if worker.poll() is not None:
-            _signal(worker, signal.SIGKILL)  # what the worker started would keep the pipe open for ever
+            worker.signal_group(signal.SIGKILL)  # what the worker started would keep the pipe open for ever
         return SILENCE
 
 
-def _read(worker: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
+def _read(worker: launch.Piped, lines: queue.Queue[bytes]) -> None:
     """Hand over line after line, then END."""
-    assert worker.stdout is not None
     with worker.stdout:
         for line in worker.stdout:
             lines.put(line)
@@ -227,9 +210,8 @@ _KILLED = "The training process was killed"
 _LESS_MEMORY = "Choose a smaller model, batch size or maximum length."
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
+def _end(worker: launch.Piped) -> None:
     """Let the worker save and end, and make sure that it and everything it started is gone."""
-    assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         worker.stdin.close()  # the sign to save and end
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -237,16 +219,10 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
     _force(worker)
 
 
-def _force(worker: subprocess.Popen[bytes]) -> None:
+def _force(worker: launch.Piped) -> None:
     """End the worker and everything it started, now."""
-    _signal(worker, signal.SIGTERM)
+    worker.signal_group(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         worker.wait(LAST_SECONDS)
-    _signal(worker, signal.SIGKILL)
+    worker.signal_group(signal.SIGKILL)
     worker.wait()
-
-
-def _signal(worker: subprocess.Popen[bytes], sign: signal.Signals) -> None:
-    """Send a signal to the worker's group; nobody may be left there (macOS then answers with PermissionError)."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(worker.pid, sign)

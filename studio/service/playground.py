@@ -1,7 +1,7 @@
 """Try the models of a run: one input, asked of teacher, student and control in a process that keeps them open."""
 
 import functools
-import subprocess
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from studio import tasks
 from studio.errors import WorkerError
 from studio.events import TrainedRole
-from studio.executors import local
+from studio.executors import launch, local
 from studio.home import Home
 from studio.machine.slots import available_cores
 from studio.pipeline.answers import AskedRole, Attributions, Batch, Batched, Question, Replies, Why, read_conversion
@@ -59,7 +59,7 @@ class Playground:
     def __init__(self, home: Home, seconds: float = ANSWER_SECONDS, idle_seconds: float = IDLE_SECONDS) -> None:
         self.home, self.seconds, self.idle_seconds = home, seconds, idle_seconds
         self._asking = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: launch.Piped | None = None
         self._idle: threading.Timer | None = None
 
     def ask(self, store: Store, run_id: int, value: Any) -> Replies:
@@ -123,14 +123,12 @@ class Playground:
 
     def _exchange(self, line: str) -> str:
         process = self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Timer(self.seconds, process.kill)
+        late = threading.Timer(self.seconds, process.signal_group, [signal.SIGKILL])
         late.start()
         try:
-            process.stdin.write(line + "\n")
+            process.stdin.write(line.encode() + b"\n")
             process.stdin.flush()
-            answer = process.stdout.readline()
+            answer = process.stdout.readline().decode()
         except BrokenPipeError:
             answer = ""
         finally:
@@ -148,15 +146,12 @@ class Playground:
     def _log(self) -> Path:
         return self.home.root / "playground.log"
 
-    def _started(self) -> "subprocess.Popen[str]":
+    def _started(self) -> launch.Piped:
         if self._idle is not None:
             self._idle.cancel()
         if self._process is None or self._process.poll() is not None:
-            with self._log.open("w", encoding="utf-8") as log:
-                self._process = subprocess.Popen(
-                    PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
-                    cwd=local.PROJECT, env=local.environment(available_cores()),
-                )  # fmt: skip
+            with self._log.open("wb") as log:
+                self._process = launch.Piped(PROGRAM, local.environment(available_cores()), log)
         return self._process
 
     def _end(self) -> None:
@@ -164,9 +159,7 @@ class Playground:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.kill()
+        process.signal_group(signal.SIGKILL)
         process.wait()
         process.stdout.close()
         try:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from studio import files
 from studio.config.run import RunConfig
 from studio.errors import WorkerError
-from studio.executors import local
+from studio.executors import launch, local
 from studio.home import Home
 from studio.kept import examined
 from studio.machine.slots import available_cores
@@ -120,18 +120,11 @@ def preview(home: Home, store: Store, config: RunConfig) -> Preview:
 def _ask(program: str, kind: type[Result], job: Job, seconds: float, cure: str) -> Result:
     """Ask `python -m studio.program` one thing. Raises what it met, or `WorkerError` where it gave no answer."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", f"studio.pipeline.{program}"],
-            input=job.model_dump_json(),
-            capture_output=True,
-            text=True,
-            env=local.environment(available_cores()),
-            timeout=seconds,
-            check=False,
-        )
+        command = (sys.executable, "-m", f"studio.pipeline.{program}")
+        done = launch.ask(command, job.model_dump_json(), local.environment(available_cores()), seconds)
     except subprocess.TimeoutExpired as error:
         raise WorkerError(f"To {program} took longer than {seconds:g} s.", cure) from error
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    if done.status != 0:
+        last = (done.errors.strip().splitlines() or ["it said nothing"])[-1]
         raise WorkerError(f"To {program} did not work: {last}.", cure)
-    return Answer[kind].model_validate_json(done.stdout).result_or_raise()  # type: ignore[valid-type]
+    return Answer[kind].model_validate_json(done.output).result_or_raise()  # type: ignore[valid-type]

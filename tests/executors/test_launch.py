@@ -1,0 +1,122 @@
+"""Processes that are forked from a server, and those that are started anew."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from studio.executors import launch, local
+
+TELLS = (sys.executable, "-m", "tests.executors.fake_program")
+FORKS = pytest.mark.skipif(not launch._can_fork(), reason="processes are forked on Linux without a GPU only")
+
+
+@pytest.fixture(params=[pytest.param(True, marks=FORKS, id="forked"), pytest.param(False, id="anew")])
+def either_way(request, monkeypatch):
+    if not request.param:
+        monkeypatch.setattr(launch, "_can_fork", lambda: False)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """One of its own, which opens no library."""
+    monkeypatch.setattr(launch, "SERVER", (sys.executable, "-m", "tests.executors.fake_server"))
+    monkeypatch.setattr(launch, "_server", server := launch._Server())
+    yield server
+    if server._asked is not None:
+        server._asked.close()
+        assert server._process.wait(60) is not None, "a server ends when nobody can ask it any more"
+
+
+@pytest.fixture
+def errors():
+    with tempfile.TemporaryFile() as file:
+        yield file
+
+
+@pytest.mark.usefixtures("either_way")
+def test_a_process_has_its_own_group_threads_environment_and_niceness(errors, monkeypatch):
+    monkeypatch.setenv("STUDIO_TOLD", "this one")
+    process = launch.Piped(TELLS, local.environment(2), errors, niceness=3)
+    process.stdin.write(b"tell\n")
+    process.stdin.close()
+    with process.stdout:
+        told = process.stdout.read().decode().splitlines()
+    assert process.wait(60) == 0
+    assert told == ["ready", f"{min(19, os.nice(0) + 3)} True 2 {{2}} this one []"]
+
+
+@pytest.mark.usefixtures("either_way", "server")
+@pytest.mark.parametrize(("said", "status", "errors"), [("", 0, ""), ("fail", 1, "It cannot."), ("raise", 1, "a bug")])
+def test_what_a_program_ends_with_is_told(said, status, errors):
+    done = launch.ask(TELLS, said + "\n", local.environment(1), 60)
+    assert (done.status, done.output) == (status, "ready\n")
+    assert errors in done.errors
+
+
+@pytest.mark.usefixtures("either_way", "server")
+def test_a_process_that_takes_too_long_is_ended(errors):
+    process = launch.Piped(TELLS, local.environment(1), errors)
+    process.stdin.write(b"wait\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"ready\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.01)
+    assert process.poll() is None
+    process.signal_group(signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
+    process.signal_group(signal.SIGKILL)  # nobody is there any more
+    process.stdin.close()
+    process.stdout.close()
+
+
+@FORKS
+def test_a_process_whose_server_is_killed_is_ended_too_and_the_next_one_gets_another(server, errors):
+    process = launch.Piped(TELLS, local.environment(1), errors)
+    assert process.stdout.readline() == b"ready\n"
+    server._process.kill()
+    assert process.wait(10) == -signal.SIGKILL
+    assert process.stdout.read() == b"", "nothing holds the pipe any more"
+    process.stdin.close()
+    process.stdout.close()
+    assert launch.ask(TELLS, "fail\n", local.environment(1), 60).status == 1
+
+
+@FORKS
+@pytest.mark.parametrize("status", [0, os.EX_UNAVAILABLE])
+def test_where_the_server_ends_before_it_forks_the_process_is_started_anew(monkeypatch, status):
+    monkeypatch.setattr(launch, "_server", server := launch._Server())
+    monkeypatch.setattr(launch, "SERVER", (sys.executable, "-c", f"import sys; sys.exit({status})"))
+    assert launch.ask(TELLS, "fail\n", local.environment(1), 60).status == 1
+    server._process.wait()
+    first = server._process
+    assert launch.ask(TELLS, "fail\n", local.environment(1), 60).status == 1
+    assert (server._process is first) == (status == os.EX_UNAVAILABLE), "one that cannot fork is not asked again"
+    server._asked.close()
+
+
+@FORKS
+def test_a_process_that_is_given_up_before_it_is_forked_ends_at_once(server, errors):
+    server.start(local.environment(1))
+    server._process.send_signal(signal.SIGSTOP)
+    process = launch.Piped(TELLS, local.environment(1), errors)
+    process.signal_group(signal.SIGTERM)
+    assert process.wait(0) == -signal.SIGTERM
+    server._process.send_signal(signal.SIGCONT)
+    process.stdout.read()  # until nobody is there who could write
+    process.stdin.close()
+    process.stdout.close()
+
+
+@FORKS
+def test_another_environment_gets_another_server_except_for_what_is_the_studios(server):
+    server.start(local.environment(1) | {"STUDIO_HOME": "a", "HF_HOME": "b"})
+    first = server._process
+    server.start(local.environment(2) | {"STUDIO_HOME": "c", "HF_HOME": "b"})
+    assert server._process is first
+    server.start(local.environment(2) | {"STUDIO_HOME": "c", "HF_HOME": "d"})
+    assert server._process is not first
+    assert first.wait(60) == 0
