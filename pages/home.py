@@ -9,6 +9,7 @@ from pages._scores import by_role, scored, three
 from pages._studio import errors_shown, get_acts, get_store, go_to, task_of
 from pages._tour import tour
 from pages._words import OUTCOMES, ago, badge, duration, escape, model, stage_title, status_word
+from studio.service import questions
 from studio.service.progress import whole
 from studio.store.rows import RunRow
 
@@ -54,6 +55,7 @@ def ways_in() -> None:
     if not acts.person.has("member"):
         st.info(_("You see runs and results here. To start runs, ask an admin."), icon=":material/visibility:")
         return
+    questions.warm_up()
     with st.container(horizontal=True, gap="small", key="ways-in"):
         if st.button(_("Bring your data"), type="primary", icon=":material/upload_file:", key="own-data"):
             go_to("data.py")

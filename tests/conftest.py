@@ -69,6 +69,12 @@ def _uploads_read_here(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
         monkeypatch.setattr(apart, "read", uploads.read)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_warmed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is only looked at starts no process."""
+    monkeypatch.setattr(questions, "warm_up", lambda: None)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("STUDIO_HOME", str(tmp_path / "home"))

@@ -36,6 +36,11 @@ _examining = threading.Lock()
 """One examination at a time: who asks for the same one meanwhile reads what the first one found."""
 
 
+def warm_up() -> None:
+    """Open the libraries in the background, for who is about to ask or to start a run."""
+    launch.warm_up(local.environment(available_cores()))
+
+
 def estimate(home: Home, store: Store, config: RunConfig) -> Estimate:
     """Sizes, time and memory of a run before it starts, measured in a process of its own.
 
