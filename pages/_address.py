@@ -3,9 +3,10 @@
 Streamlit's own `bind` writes what an option is called, which is another word in another language.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 
 def follow(*keys: str) -> None:
@@ -53,3 +54,24 @@ def _first(key: str, said: object, options: Sequence[str] = ()) -> object:
     if known is None or (options and known not in options):
         st.session_state[key] = said
     return st.session_state[key]
+
+
+def tabs(key: str, names: Mapping[str, str]) -> dict[str, TabContainer]:
+    """Tabs by what the address calls them, in whatever language their titles are; the open one stands in the address
+    under `key`, the first one needs no word there. Addresses from before, which hold a title, open it, too."""
+    said, widget, seen = st.query_params.get(key, ""), f"tabs {key}", f"seen {key}"
+    titles = {title: name for name, title in names.items()}
+    older = {title.casefold(): name for title, name in titles.items()} | {name: name for name in names}
+    if st.session_state.get(widget) not in titles or st.session_state.get(seen) != said:
+        st.session_state[widget] = names[older.get(said.casefold(), next(iter(names)))]
+    st.session_state[seen] = said
+
+    def follow_tab() -> None:
+        opened = titles[st.session_state[widget]]
+        if opened == next(iter(names)):
+            st.query_params.pop(key, None)
+        else:
+            st.query_params[key] = opened
+        st.session_state[seen] = st.query_params.get(key, "")
+
+    return dict(zip(names, st.tabs(list(titles), key=widget, on_change=follow_tab), strict=True))

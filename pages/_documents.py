@@ -46,5 +46,5 @@ def _document(write: Write, request: Request) -> Response:
 
 def buttons(run_id: int) -> None:
     """The way to the report and the slides of a run."""
-    st.link_button(_("Report"), f"/report/{run_id}", icon=":material/article:")
-    st.link_button(_("Present"), f"/slides/{run_id}", icon=":material/slideshow:")
+    st.link_button(_("Report"), f"/report/{run_id}", icon=":material/article:", type="tertiary")
+    st.link_button(_("Present"), f"/slides/{run_id}", icon=":material/slideshow:", type="tertiary")

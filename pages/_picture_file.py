@@ -9,12 +9,11 @@ from pages._scores import Number
 _HTML = """<button type="button" class="picture-file"><i aria-hidden="true">image</i><span></span></button>"""
 _CSS = """
 .picture-file { font: 400 0.875rem/1.6 var(--st-font); color: var(--st-text-color);
-  background: var(--st-background-color); border: 1px solid var(--st-border-color);
-  border-radius: var(--st-button-radius, 0.5rem); padding: 0.25rem 0.75rem; margin: 0;
+  background: none; border: 0; border-radius: var(--st-button-radius, 0.5rem); padding: 0.25rem 0; margin: 0;
   height: 2.5rem; box-sizing: border-box; white-space: nowrap; cursor: pointer;
   display: inline-flex; align-items: center; gap: 0.5rem; }
 .picture-file i { font: 400 1.25rem/1 "Material Symbols Rounded"; font-feature-settings: "liga"; }
-.picture-file:hover, .picture-file:focus-visible { border-color: var(--st-primary-color); }
+.picture-file:hover { color: var(--st-primary-color); }
 """
 _SCRIPT = """
 const WIDTH = 1200, HEIGHT = 630, LEFT = 72;

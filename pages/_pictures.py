@@ -45,6 +45,11 @@ def lead(finding: str, words: str) -> Html:
     return element("div", element("p", finding, kind="ds-lead"), element("p", words, kind="ds-sub"))
 
 
+def empty(finding: str, words: str) -> Html:
+    """What stands where nothing is yet: what will be here, and what to do."""
+    return element("div", element("p", finding, kind="ds-lead"), element("p", words, kind="ds-sub"), kind="ds-empty")
+
+
 def strip(label: str, words: str, kind: str = "careful") -> Html:
     """One thing to look at."""
     return element("div", element("b", label), words, kind=f"ds-strip {kind}", role="note")

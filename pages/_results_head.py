@@ -106,6 +106,7 @@ def _actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
             _("Change and start again"), icon=":material/replay:", key="again"
         ):
             go_to("new_run.py", {"from": str(run.id)})
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="share"):
         measure = task.measures[0]
         ended = day(run.finished_at or run.created_at)
         documents.buttons(run.id)

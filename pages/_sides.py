@@ -91,7 +91,7 @@ def _take(run_ids: list[int]) -> None:
 def _nothing(is_one: bool) -> None:
     lead = _("One more run, and there is something to compare") if is_one else _("There is nothing to compare yet")
     told = _("Start a run again with another student or another setting, and see here what it brought.")
-    st.html(element("div", element("p", lead, kind="ds-lead"), element("p", told, kind="ds-sub"), kind="ds-empty"))
+    st.html(pictures.empty(lead, told))
     with st.container(horizontal=True, gap="small"):
         st.page_link("new_run.py", label=_("New run"), icon=":material/add_circle:", width="content")
         st.page_link("all_runs.py", label=_("All runs"), icon=":material/timeline:", width="content")

@@ -5,6 +5,7 @@ import math
 import streamlit as st
 
 from pages import _address as address
+from pages import _pictures as pictures
 from pages import _run_rows as rows
 from pages._language import _, counted
 from pages._studio import get_acts, get_store, go_to
@@ -33,26 +34,29 @@ def orders() -> dict[str, str]:
 
 def filters(datasets: dict[int, DatasetRow]) -> Wanted:
     """What somebody looks for; it stands in the address, so that the same list opens again."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filters"):
+        return _filters(datasets)
+
+
+def _filters(datasets: dict[int, DatasetRow]) -> Wanted:
     address.text("q")
-    search = left.text_input(_("Search"), placeholder=_("Name, data, model, note or number"), key="q",
+    search = st.text_input(_("Search"), placeholder=_("Name, data, model, note or number"), key="q",
                              icon=":material/search:", label_visibility="collapsed", on_change=address.write,
                              args=("q",))  # fmt: skip
     named = orders()
     first = next(iter(named))
     address.one("sort", list(named))
-    order = right.selectbox(_("Sort"), list(named), format_func=lambda one: named[one], key="sort",
-                            label_visibility="collapsed", on_change=address.write, args=("sort", first))  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filters"):
-        archived = store.has_archive() and address.text("archived") == "True"
-        present = store.states(archived)
-        states = several(_("State"), {state: rows.state_word(state) for state in STATES if state in present}, "state")
-        tags = several(_("Tag"), {tag: tag for tag in store.tags()}, "tag")
-        names = {str(row.id): row.name for row in datasets.values()}
-        data = several(_("Data"), names, "data") if len(names) > 1 else []
-        if store.has_archive():
-            st.session_state["archived"] = archived
-            st.toggle(_("Show archived runs"), key="archived", on_change=address.write, args=("archived",))
+    archived = store.has_archive() and address.text("archived") == "True"
+    present = store.states(archived)
+    states = several(_("State"), {state: rows.state_word(state) for state in STATES if state in present}, "state")
+    tags = several(_("Tag"), {tag: tag for tag in store.tags()}, "tag")
+    names = {str(row.id): row.name for row in datasets.values()}
+    data = several(_("Data"), names, "data") if len(names) > 1 else []
+    order = st.selectbox(_("Sort"), list(named), format_func=lambda one: named[one], key="sort", width=220,
+                         label_visibility="collapsed", on_change=address.write, args=("sort", first))  # fmt: skip
+    if store.has_archive():
+        st.session_state["archived"] = archived
+        st.toggle(_("Show archived runs"), key="archived", on_change=address.write, args=("archived",))
     return Wanted(search or "", states, tags, [int(one) for one in data], archived, order or first)
 
 
@@ -62,7 +66,7 @@ def several(label: str, options: dict[str, str], key: str) -> list[str]:
         return []
     address.several(key, list(options))
     chosen = st.multiselect(label, list(options), format_func=lambda one: options[one], key=key, placeholder=label,
-                            width=240, label_visibility="collapsed", on_change=address.write, args=(key,))  # fmt: skip
+                            width=180, label_visibility="collapsed", on_change=address.write, args=(key,))  # fmt: skip
     return list(chosen)
 
 
@@ -127,14 +131,21 @@ def all_runs() -> None:
             st.page_link("sweep.py", label=_("Search settings"), icon=":material/tune:", width="content")
     datasets = {row.id: row for row in store.datasets()}
     if not store.count_runs(archived=True):
-        st.info(_("Nothing has run yet."), icon=":material/inbox:")
+        told = _("A run takes data and two models and ends with a verdict. All your runs will be listed here.")
+        st.html(pictures.empty(_("Nothing has run yet"), told))
         if acts.person.has("member"):
-            st.page_link("new_run.py", label=_("Start a run"), icon=":material/add_circle:")
+            with st.container(horizontal=True):
+                if st.button(_("Start a run"), type="primary", icon=":material/add_circle:", key="first-run"):
+                    st.switch_page("new_run.py")
+                st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:", width="content")
         return
     wanted = filters(datasets)
     found = store.count_found(wanted)
     if not found:
-        st.info(_("No run fits. Take away a filter."), icon=":material/filter_alt_off:")
+        st.html(pictures.empty(_("No run fits"), _("Take away a filter, or search for another word.")))
+    else:
+        told = counted("{number} run.", "{number} runs.", found)
+        st.caption(_("{told} Click one to open it; tick two or more to compare them.", told=told))
     page = page_of(found)
     queue = store.queue()
     for listed in store.find_runs(wanted, ON_A_PAGE, page * ON_A_PAGE):

@@ -10,14 +10,13 @@ from typing import Any
 import streamlit as st
 
 from pages import _asked as asked
+from pages import _data_card as cards
 from pages import _pictures as pictures
-from pages import _versions as versions
 from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts, get_home, get_store, show_error
-from pages._words import escape, made, size, split_rows
+from pages._words import escape, size
 from studio import tasks
 from studio.errors import DataError, StudioError
-from studio.store.rows import DatasetRow
 
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
 JOINED = ("input", "pair")
@@ -25,7 +24,6 @@ NO_COLUMN = {"split": N_("Let the studio split")}  # what it means that a column
 CHUNK = 1024**2
 MOST_LOOKED_AT = 100_000  # so many labels tell whether a cell may hold several
 MOST_BARS, FEWEST, BARS_HEIGHT = 12, 3, 420
-PREVIEWED = 5
 AUTO = N_("Auto-detect")
 HEADERS = {AUTO: None, N_("First row"): True, N_("None"): False}
 TYPED = (".parquet", ".arrow", ".feather")  # nothing about these is left open
@@ -376,7 +374,11 @@ def fetch(said: str) -> Any:
 
 def add_data() -> None:
     found = upload_box(
-        _("A table (CSV, JSON lines, Parquet, Excel), a text, tagged words (CoNLL) or a ZIP of image folders"),
+        _(
+            "A table (CSV, Excel, JSON lines, Parquet), a text, tagged words (CoNLL) or a ZIP of image folders; "
+            "at most {size}",
+            size=size(1e6 * st.get_option("server.maxUploadSize")),
+        ),
         "upload",
         _("Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/…."),
     )
@@ -458,68 +460,14 @@ def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
 def saved_data() -> None:
     rows = store.datasets()
     if not rows:
-        st.info(_("No data sets yet. Upload a file above."), icon=":material/inbox:")
+        st.html(
+            pictures.empty(_("No data sets yet"), _("Saved data sets are listed here, ready for any number of runs."))
+        )
         return
     for start in range(0, len(rows), 2):
         for column, row in zip(st.columns(2), rows[start : start + 2], strict=False):
             with column:
-                data_card(row)
-
-
-def data_card(row: DatasetRow) -> None:
-    """A data set: what it is, what used it, what can be done with it."""
-    task = tasks.get(row.task, row.multi_label)
-    users = store.users_of_dataset(row)
-    with st.container(border=True, height="stretch", key=f"card-data-{row.id}"):
-        st.subheader(escape(row.name), anchor=False)
-        told = [_(task.title)]
-        if task.kind != "number" and row.labels:
-            told.append(counted("{number} label", "{number} labels", len(row.labels)))
-        parts = split_rows(row.splits)
-        st.caption(" · ".join([*told, _("{parts} rows", parts=parts), made(row)]))
-        st.caption(
-            counted("Used by {number} run.", "Used by {number} runs.", len(users)) if users else _("Not used yet.")
-        )
-        versions.of_data(row)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            if acts.person.has("member"):
-                st.page_link("new_run.py", label=_("New run"), query_params={"dataset": str(row.id)},
-                             icon=":material/add_circle:", width="content")  # fmt: skip
-            if st.button(_("Preview"), key=f"preview-{row.id}", type="tertiary"):
-                show_rows(row)
-            if acts.may_change(row):
-                rename(row)
-                delete(row, users)
-
-
-@st.dialog(_("The first rows"), width="large")
-def show_rows(row: DatasetRow) -> None:
-    from studio.service import library
-
-    with errors_shown():
-        some = library.head(home, row, PREVIEWED)
-        if "image" in some:
-            st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=96)
-            return
-        st.html(pictures.table([{name: str(cell) for name, cell in one.items()} for one in some.to_dict("records")]))
-
-
-def rename(row: DatasetRow) -> None:
-    with st.popover(_("Rename"), type="tertiary"):
-        name = st.text_input(_("Name"), row.name, max_chars=80, key=f"new-name-{row.id}")
-        if st.button(_("Rename"), type="primary", key=f"rename-{row.id}"):
-            with errors_shown():
-                acts.rename(row.id, name)
-                st.rerun()
-
-
-def delete(row: DatasetRow, users: list[int]) -> None:
-    with st.popover(_("Delete"), type="tertiary", disabled=bool(users)):
-        st.write(_("It and its files go for good."))
-        if st.button(_("Delete permanently"), type="primary", key=f"delete-{row.id}", disabled=bool(users)):
-            with errors_shown():
-                acts.delete_dataset(row.id)
-                st.rerun()
+                cards.card(row)
 
 
 st.title(_("Data"), anchor=False)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages import _pictures as pictures
+from pages._first_steps import how_it_works
 from pages._language import N_, _, retell
 from pages._run_rows import name_of
 from pages._scores import by_role, scored, three
@@ -66,24 +67,6 @@ def ways_in() -> None:
     st.caption(_("A table (CSV, Excel and others) or a ZIP of images. A demo needs no network and no account."))
 
 
-def how_it_works() -> None:
-    """The way in three steps, for who has not gone it yet."""
-    st.header(_("How it works"), anchor=False)
-    steps = (
-        (_("1 · Bring data"), _("Rows with a label: messages with their topic, images with what they show."),
-         pictures.class_counts({_("refund"): 40, _("delivery"): 64, _("account"): 28})),
-        (_("2 · Say how small"), _("A tenth of the size, or under 5 ms. The studio chooses models and all settings."),
-         pictures.shared(0.7)),
-        (_("3 · Read the verdict"), _("One sentence and three numbers: kept, smaller, faster. Take the model away."),
-         pictures.badge(OUTCOMES["better"].words, OUTCOMES["better"].kind)),
-    )  # fmt: skip
-    for column, (title, words, picture) in zip(st.columns(3), steps, strict=True):
-        with column, st.container(border=True, height="stretch", key=f"card-step-{title[0]}"):
-            st.subheader(title, anchor=False)
-            st.caption(words)
-            st.html(picture)
-
-
 def to_continue(unfinished: list[RunRow]) -> None:
     """What was begun and waits for its user."""
     words = {"paused": _("Resume"), "stopped": _("Open"), "failed": _("See what went wrong")}
@@ -117,7 +100,7 @@ def verdict_card(run: RunRow) -> None:
     """One verdict: a badge, three numbers, the way to the rest."""
     measure = task_of(run).measures[0]
     outcome = OUTCOMES.get(run.outcome or "no_control", OUTCOMES["no_control"])
-    with st.container(border=True, height="stretch", key=f"row-card-{run.id}"):
+    with st.container(border=True, height="stretch", key=f"row-card-{run.id}", gap="small"):
         st.html(pictures.badge(outcome.words, outcome.kind))
         st.subheader(escape(name_of(run)), anchor=False)
         numbers = three(scored(store.evaluations(run.id), measure), measure)
@@ -130,9 +113,9 @@ def verdict_card(run: RunRow) -> None:
 
 
 runs = store.runs(limit=50)
-done = [run for run in runs if run.verdict]
+done = [run for run in runs if run.verdict and run.config.evaluate_on == "test"]  # a trial of a search has no result
 unfinished = [run for run in runs if run.can_resume]
-hero(next(iter(done), None))
+hero(next((run for run in done if run.outcome == "better"), next(iter(done), None)))
 if any(not run.is_over for run in runs):
     st.header(_("Running now"), anchor=False)
     running()
@@ -145,6 +128,7 @@ if done:
         with column:
             verdict_card(run)
 else:
+    st.header(_("How it works"), anchor=False)
     how_it_works()
 with st.container(horizontal=True, vertical_alignment="center", key="more-ways"):
     if runs:

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from pages import _answers as answers
+from pages import _pictures as pictures
 from pages import _playground_file as whole_file
 from pages import _results_what_if as what_if
 from pages import _why as why
@@ -157,7 +158,8 @@ try:
         set_title(_("Playground of run {run}", run=chosen.id))
         ask(chosen, task_of(chosen))
     elif run_in_address("run") is None:
-        st.info(_("No run has finished yet."), icon=":material/inbox:")
+        st.html(pictures.empty(_("No run has finished yet"), _("When one has, ask its models here about a text or a "
+                               "picture of your own, and see who is right and how sure.")))  # fmt: skip
         st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:")
 except StudioError as error:
     show_error(error)

@@ -6,10 +6,13 @@ from functools import partial
 
 import streamlit as st
 
+from pages import _address as address
 from pages import _charts as charts
 from pages import _pictures as pictures
 from pages._language import _, retell
 from pages._live_chart import live_chart
+from pages._markup import element
+from pages._run_rows import name_of, state_badge
 from pages._scores import scored, three
 from pages._studio import (
     errors_shown,
@@ -24,7 +27,6 @@ from pages._studio import (
 )
 from pages._watched import watched
 from pages._words import (
-    badge,
     duration,
     effect_of,
     escape,
@@ -57,11 +59,13 @@ def one_run(run: RunRow) -> None:
         st.page_link("all_runs.py", label=_("All runs"), icon=":material/arrow_back:", width="content")
         st.caption(_("Run {run} · {made}", run=run.id, made=made(run)), width="content")
     with st.container(horizontal=True, vertical_alignment="center", key="run-title"):
-        st.title(escape(run.config.dataset), anchor=False, width="stretch")
+        st.title(escape(name_of(run)), anchor=False, width="stretch")
         buttons(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(pictures.pair(teachers(run.config), model(run.config.student)), width="content")
         st.caption(escape(" · ".join(settings(run))), width="content")
+    if run.note:
+        st.html(element("p", run.note, kind="ds-remark"))
     live(run)
 
 
@@ -69,7 +73,8 @@ def settings(run: RunRow) -> list[str]:
     """What a run was told, in a few words each; temperature and alpha as they were tuned."""
     config, choice = run.config, store.choice(run.id)
     temperature, alpha = (config.temperature, config.alpha) if choice is None else (choice.temperature, choice.alpha)
-    told = [method(config), f"T = {temperature:g}", f"alpha = {alpha:g}"]
+    told = [config.dataset] if run.name else []
+    told += [method(config), f"T = {temperature:g}", f"alpha = {alpha:g}"]
     if choice is not None:
         told.append(_("tuned automatically: {reason}", reason=retell(choice.reason)))
     if config.assistants:
@@ -110,12 +115,12 @@ def body(run_id: int, shown: Status) -> None:
 def curves(run: RunRow) -> None:
     """The deciding measure first; losses behind a click. The tab that is open stands in the address."""
     measure = task_of(run).measures[0]
-    first, second = st.tabs([_(measure.title), _("Loss")], key="curves", bind="query-params")
-    if first.open:
-        with first:
+    found = address.tabs("curves", {"quality": _(measure.title), "loss": _("Loss")})
+    with found["quality"]:
+        if found["quality"].open:
             quality(run, measure)
-    if second.open:
-        with second:
+    with found["loss"]:
+        if found["loss"].open:
             losses(run)
 
 
@@ -172,14 +177,11 @@ def status(run: RunRow) -> None:
     if run.unreadable and not run.is_over:
         st.warning(escape(run.unreadable), icon=":material/warning:")
     if run.status == "queued":
-        st.markdown(f"{badge(run)} {waits(run)}")
+        told(run, waits(run))
     elif run.status == "running":
         done, phase = whole(store, run), run.phase or ""
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(
-                f"{badge(run)} **{stage_title(phase)}**: {escape(retell(run.detail) or stage_help(phase))}",
-                width="content",
-            )
+            told(run, f"**{stage_title(phase)}**: {escape(retell(run.detail) or stage_help(phase))}")
             st.markdown(f"**{100 * done.share:.0f} %** {remaining(done)}", width="content")
         st.html(pictures.bar(done.share))
         if run.stop_requested:
@@ -191,6 +193,13 @@ def status(run: RunRow) -> None:
     else:
         ended(run)
     timeline(run)
+
+
+def told(run: RunRow, words: str) -> None:
+    """The state as a badge, and a sentence beside it."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="state"):
+        st.html(state_badge(run), width="content")
+        st.markdown(words)
 
 
 def waits(run: RunRow) -> str:
@@ -211,7 +220,7 @@ def ended(run: RunRow) -> None:
         measure = task_of(run).measures[0]
         numbers = three(scored(store.evaluations(run.id), measure), measure) if run.verdict else []
         sentence = (effect_of(run.verdict) if numbers else retell(run.verdict)) if run.verdict else ""
-        st.markdown(f"{badge(run)} {escape(sentence or _('It can be resumed from where it was.'))}")
+        told(run, escape(sentence or _("It can be resumed from where it was.")))
         if numbers:
             st.html(pictures.numbers(numbers, few=True))
     with st.container(horizontal=True, vertical_alignment="center"):

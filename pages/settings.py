@@ -1,14 +1,16 @@
 """What can be set, what takes space, who did what, and what this machine is: a tab a subject."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import psutil
 import streamlit as st
 
+from pages import _address as address
 from pages import _pictures as pictures
 from pages import _tokens as tokens
 from pages._language import _
@@ -44,16 +46,34 @@ def table(rows: Iterable[Mapping[str, object]]) -> None:
 # --- what is set here
 
 
+@contextlib.contextmanager
+def part(name: str, title: str, words: str) -> Iterator[None]:
+    """A card: what is set, what it does, and the control."""
+    with st.container(border=True, height="stretch", key=f"card-{name}", gap="small"):
+        st.subheader(title, anchor=False)
+        st.caption(words)
+        yield
+
+
 def general() -> None:
-    """Who one is, and how the pages look."""
+    """Who one is, how the pages look, how runs are carried out: a card each."""
     if acts.person.address is not None:
-        st.header(_("You"), anchor=False)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{escape(acts.person.address)}, {_(acts.person.role)}", width="content")
             st.button(_("Sign out"), icon=":material/logout:", key="sign-out", on_click=st.logout)
-    st.header(_("Look"), anchor=False)
-    choose_theme()
-    st.caption(_("Kept in this browser. The language is chosen at the top of every page."))
+    for one, other in ((look, at_once), (folders, webhook), (curves, None)):
+        left, right = st.columns(2)
+        with left:
+            one()
+        with right:
+            if other is not None:
+                other()
+
+
+def look() -> None:
+    """Light or dark."""
+    with part("look", _("Look"), _("Kept in this browser. The language is chosen at the top of every page.")):
+        choose_theme()
 
 
 def set_here(name: str, value: str) -> None:
@@ -75,14 +95,6 @@ def given_elsewhere(name: str) -> bool:
     return False
 
 
-def runs() -> None:
-    """How many run at once, where models lie, who is told, where curves go."""
-    at_once()
-    folders()
-    webhook()
-    curves()
-
-
 def saved(name: str) -> None:
     if st.session_state.get("was-set") == name:
         st.caption(_("✓ Saved."))
@@ -90,51 +102,52 @@ def saved(name: str) -> None:
 
 def at_once() -> None:
     name = "STUDIO_SLOTS"
-    st.header(_("Runs at once"), anchor=False)
-    now = registry.wanted_slots()
-    if given_elsewhere(name):
-        st.markdown(f"**{now}**")
-        return
-    with st.form("slots", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        number = st.number_input(_("Runs that train at the same time"), 1, preferences.MOST_SLOTS, now, width=220)
-        if st.form_submit_button(_("Save")):
-            set_here(name, str(number))
-    saved(name)
-    st.caption(_("Each gets its share of the cores. It holds from the next start of the studio on."))
+    with part(
+        "slots", _("Runs at once"), _("Each gets its share of the cores. Holds from the next start of the studio.")
+    ):
+        now = registry.wanted_slots()
+        if given_elsewhere(name):
+            st.markdown(f"**{now}**")
+            return
+        with st.form("slots", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+            number = st.number_input(_("Runs that train at the same time"), 1, preferences.MOST_SLOTS, now,
+                                     width=220)  # fmt: skip
+            if st.form_submit_button(_("Save")):
+                set_here(name, str(number))
+        saved(name)
 
 
 def folders() -> None:
     name = "STUDIO_MODEL_FOLDERS"
-    st.header(_("Folders with models"), anchor=False)
-    now = "\n".join(map(str, people.model_folders()))
-    if given_elsewhere(name):
-        st.code(now or "-", language=None)
-        return
-    with st.form("folders", border=False):
-        text = st.text_area(_("One folder a line"), now, height=100, placeholder="/models")
-        if st.form_submit_button(_("Save")):
-            set_here(name, os.pathsep.join(line.strip() for line in text.splitlines() if line.strip()))
-    saved(name)
-    st.caption(_("Models below them are offered as teachers and students; members may open no others."))
+    told = _("Models below them are offered as teachers and students; members may open no others.")
+    with part("folders", _("Folders with models"), told):
+        now = "\n".join(map(str, people.model_folders()))
+        if given_elsewhere(name):
+            st.code(now or "-", language=None)
+            return
+        with st.form("folders", border=False):
+            text = st.text_area(_("One folder a line"), now, height=100, placeholder="/models")
+            if st.form_submit_button(_("Save")):
+                set_here(name, os.pathsep.join(line.strip() for line in text.splitlines() if line.strip()))
+        saved(name)
 
 
 def webhook() -> None:
     name = "STUDIO_WEBHOOK"
-    st.header(_("When a run is over"), anchor=False)
-    if given_elsewhere(name):
-        return
-    with st.form("webhook", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        address = st.text_input(_("Address that is told"), os.environ.get(name, ""), placeholder="https://…")
-        if st.form_submit_button(_("Save")):
-            set_here(name, address)
-    saved(name)
-    st.caption(_("It gets a POST with JSON: the run, how it ended, and the verdict in a sentence."))
+    told = _("An address of yours is told of every run that ends: a POST with JSON says how, with the verdict.")
+    with part("webhook", _("When a run is over"), told):
+        if given_elsewhere(name):
+            return
+        with st.form("webhook", border=False):
+            place = st.text_input(_("Its address"), os.environ.get(name, ""), placeholder="https://…")
+            if st.form_submit_button(_("Save")):
+                set_here(name, place)
+        saved(name)
 
 
 def curves() -> None:
     name = "STUDIO_TRACKERS"
-    st.header(_("Experiment trackers"), anchor=False)
-    with errors_shown():
+    with part("trackers", _("Experiment trackers"), _("Curves of every run also go to these.")), errors_shown():
         chosen = trackers.wanted()
         missing = [f"{title}: `pip install {trackers.PACKAGES[key]}`" for key, title in trackers.TITLES.items()
                    if not trackers.is_installed(key)]  # fmt: skip
@@ -143,8 +156,9 @@ def curves() -> None:
         else:
             with st.form("trackers", border=False):
                 ready = [key for key in trackers.TITLES if trackers.is_installed(key) or key in chosen]
-                picked = st.pills(_("Curves of every run also go to"), ready, selection_mode="multi", default=chosen,
-                                  format_func=lambda key: trackers.TITLES[key])  # fmt: skip
+                picked = st.pills(_("Experiment trackers"), ready, selection_mode="multi", default=chosen,
+                                  format_func=lambda key: trackers.TITLES[key],
+                                  label_visibility="collapsed")  # fmt: skip
                 if st.form_submit_button(_("Save")):
                     set_here(name, ",".join(picked))
             saved(name)
@@ -174,7 +188,7 @@ def disk() -> None:
     st.html(pictures.amounts({what: (taken, size(taken)) for what, taken in sizes.items()}))
     st.caption(_("Everything is kept in {folder}. STUDIO_HOME names another place.",
                  folder=f"`{str(home.root).replace('`', '')}`"))  # fmt: skip
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("data.py", label=_("Delete data sets"), icon=":material/table_rows:", width="content")
         st.page_link("all_runs.py", label=_("Delete runs"), icon=":material/timeline:", width="content")
         if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary",
@@ -210,11 +224,14 @@ def teacher_outputs() -> None:
 
 
 def machine() -> None:
-    with st.container(horizontal=True):
-        st.metric(_("Processor cores"), available_cores(), border=True)
-        st.metric(_("Free memory"), size(psutil.virtual_memory().available), border=True)
-        st.metric(_("Free disk space"), size(shutil.disk_usage(home.root).free), border=True)
-        st.metric(_("GPUs"), len(gpus.names()), border=True)
+    facts = {
+        _("Processor cores"): available_cores(),
+        _("Free memory"): size(psutil.virtual_memory().available),
+        _("Free disk space"): size(shutil.disk_usage(home.root).free),
+        _("GPUs"): len(gpus.names()),
+    }
+    for column, (what, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
+        column.metric(what, str(value), border=True)
     unknown = _("unknown")
     cards = [
         {
@@ -258,9 +275,11 @@ def audit() -> None:
 
 
 st.title(_("Settings"), anchor=False)
-parts = {_("General"): general, _("Runs"): runs, _("Programs"): programs, _("Disk"): disk, _("Machine"): machine}
+named = {"general": _("General"), "programs": _("Programs"), "disk": _("Disk"), "machine": _("Machine")}
+shown = {"general": general, "programs": programs, "disk": disk, "machine": machine}
 if is_admin:
-    parts[_("Audit log")] = audit
-for tab, show in zip(st.tabs(list(parts), key="part", bind="query-params"), parts.values(), strict=True):
+    named["audit"], shown["audit"] = _("Audit log"), audit
+for name, tab in address.tabs("part", named).items():
     with tab:
-        show()
+        if tab.open:
+            shown[name]()

@@ -22,7 +22,7 @@ PAGES = {
     "results": "results?run={run}",
     "playground": "playground?run={run}",
     "compare": "compare",
-    "settings": "settings?part=Disk",
+    "settings": "settings?part=disk",
     "guide": "guide",
 }
 NO_TOUR = "localStorage.setItem('studio-tour-seen', '1')"

@@ -45,7 +45,7 @@ def test_runs_are_found_by_what_they_are_called_and_by_their_state(app, filled):
     assert listed(app) == ["run?run=2"]
     assert app.query_params["state"] in ("failed", ["failed"])
     app.text_input(key="q").set_value("nothing like it").run()
-    assert "No run fits" in app.info[0].value
+    assert "No run fits" in written(app)
 
 
 def test_a_link_opens_the_list_as_it_was(app, filled):
@@ -179,9 +179,17 @@ def test_the_deciding_measure_comes_first_and_losses_at_a_click(app, filled):
     app = opened(app, "run.py", run="1")
     assert [tab.label for tab in app.tabs] == ["Accuracy", "Loss"]
     assert "The student reaches 95.0 %" in written(app)
-    app.session_state["curves"] = "Loss"
-    app.run()
+
+
+@pytest.mark.parametrize("said", ["loss", "Loss"])
+def test_the_address_opens_a_tab_by_its_key_or_by_what_it_was_called_before(app, filled, said):
+    app = opened(app, "run.py", run="1", curves=said)
     assert "in per cent of where the curve began" in written(app)
+
+
+def test_the_address_of_a_tab_is_the_same_in_every_language(app, filled):
+    app.session_state["studio-language"] = "zh"
+    assert "各模型的损失还剩最初的多少" in written(opened(app, "run.py", run="1", curves="loss"))
 
 
 def test_a_teacher_that_came_ready_has_its_line_from_what_was_measured_before_the_student_began(app, filled):

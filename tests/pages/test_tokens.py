@@ -7,7 +7,7 @@ from tests.pages.conftest import opened, words
 
 
 def test_a_token_is_shown_once_and_works_until_it_is_revoked(app, store):
-    app = opened(app, "settings.py")
+    app = opened(app, "settings.py", part="programs")
     app.text_input(key="token-name").set_value("website *x*")
     app.button(key="token-make").click().run()
     secret = next(code.value for code in app.code if code.value.startswith(tokens.BEGINNING))
@@ -21,7 +21,7 @@ def test_a_token_is_shown_once_and_works_until_it_is_revoked(app, store):
 
 
 def test_a_token_without_a_name_is_refused_in_words(app, store):
-    app = opened(app, "settings.py")
+    app = opened(app, "settings.py", part="programs")
     app.button(key="token-make").click().run()
     assert "1 to 80 letters" in words(app)
     assert store.tokens() == []

@@ -1,0 +1,116 @@
+"""A data set as a card: what it is, what is in it, what used it, what can be done with it."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages import _pictures as pictures
+from pages import _versions as versions
+from pages._language import _, counted
+from pages._markup import Html, element
+from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._words import escape, made, split_rows
+from studio import pictures as images
+from studio import tasks
+from studio.data.glimpse import glimpse
+from studio.store.rows import DatasetRow
+
+TEXTS, IMAGES, THUMB, LONGEST, PREVIEWED = 3, 10, 64, 90, 5
+"""Rows on a card, pixels of an image's longer side, characters of a text; rows behind *Preview*."""
+
+
+def card(row: DatasetRow) -> None:
+    """A data set: what it is, what used it, what can be done with it."""
+    task = tasks.get(row.task, row.multi_label)
+    users = get_store().users_of_dataset(row)
+    with st.container(border=True, height="stretch", key=f"card-data-{row.id}", gap="small"):
+        st.subheader(escape(row.name), anchor=False)
+        told = [_(task.title)]
+        if task.kind != "number" and row.labels:
+            told.append(counted("{number} label", "{number} labels", len(row.labels)))
+        parts = split_rows(row.splits)
+        st.caption(" · ".join([*told, _("{parts} rows", parts=parts), made(row)]))
+        st.caption(
+            counted("Used by {number} run.", "Used by {number} runs.", len(users)) if users else _("Not used yet.")
+        )
+        versions.of_data(row)
+        st.html(preview(str(get_home().dataset(row.id)), row))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if get_acts().person.has("member"):
+                st.page_link("new_run.py", label=_("New run"), query_params={"dataset": str(row.id)},
+                             icon=":material/add_circle:", width="content")  # fmt: skip
+            if st.button(_("Preview"), key=f"preview-{row.id}", type="tertiary"):
+                show_rows(row)
+            if get_acts().may_change(row):
+                rename(row)
+                delete(row, users)
+
+
+@st.cache_data(show_spinner=False, max_entries=200, ttl=3600)
+def preview(folder: str, row: DatasetRow) -> Html:
+    """Some rows, each with its label."""
+    found = glimpse(Path(folder), IMAGES if tasks.get(row.task, row.multi_label).modality == "image" else TEXTS)
+    if found and isinstance(found[0].get("image"), bytes):
+        return element("div", *(_thumb(one["image"], _label(one.get("label"), row)) for one in found), kind="ds-thumbs")
+    return element("div", *(_line(one, row) for one in found), kind="ds-glimpse")
+
+
+def _thumb(data: bytes, label: str) -> Html:
+    """A small picture, drawn anew: nothing of the file but what can be seen."""
+    with images.opened(data) as image:
+        is_tiny = max(image.size) < THUMB
+        small = images.upright(image).convert("RGB")
+        small.thumbnail((THUMB, THUMB))
+    file = io.BytesIO()
+    small.save(file, "PNG")
+    source = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return element("img", src=source, alt=label, title=label, kind="tiny" if is_tiny else None)
+
+
+def _line(one: dict[str, Any], row: DatasetRow) -> Html:
+    """The first words of a text and its label."""
+    text = one.get("text") or one.get("words") or next((cell for cell in one.values() if isinstance(cell, str)), "")
+    text = " ".join((" ".join(map(str, text)) if isinstance(text, list) else str(text)).split())
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    label = _label(one.get("label"), row)
+    return element("p", element("span", shown), element("em", label) if label else "")
+
+
+def _label(value: Any, row: DatasetRow) -> str:
+    """A label by its name; tags of words are not told here."""
+    if isinstance(value, int):
+        return row.labels[value] if 0 <= value < len(row.labels) else ""
+    return f"{value:g}" if isinstance(value, float) and value == value else ""
+
+
+@st.dialog(_("The first rows"), width="large")
+def show_rows(row: DatasetRow) -> None:
+    from studio.service import library
+
+    with errors_shown():
+        some = library.head(get_home(), row, PREVIEWED)
+        if "image" in some:
+            st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=96)
+            return
+        st.html(pictures.table([{name: str(cell) for name, cell in one.items()} for one in some.to_dict("records")]))
+
+
+def rename(row: DatasetRow) -> None:
+    with st.popover(_("Rename"), type="tertiary"):
+        name = st.text_input(_("Name"), row.name, max_chars=80, key=f"new-name-{row.id}")
+        if st.button(_("Rename"), type="primary", key=f"rename-{row.id}"):
+            with errors_shown():
+                get_acts().rename(row.id, name)
+                st.rerun()
+
+
+def delete(row: DatasetRow, users: list[int]) -> None:
+    with st.popover(_("Delete"), type="tertiary", disabled=bool(users)):
+        st.write(_("It and its files go for good."))
+        if st.button(_("Delete permanently"), type="primary", key=f"delete-{row.id}", disabled=bool(users)):
+            with errors_shown():
+                get_acts().delete_dataset(row.id)
+                st.rerun()
