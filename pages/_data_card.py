@@ -86,8 +86,12 @@ def _label(value: Any, row: DatasetRow) -> str:
     return f"{value:g}" if isinstance(value, float) and value == value else ""
 
 
-@st.dialog(_("The first rows"), width="large")
 def show_rows(row: DatasetRow) -> None:
+    """Some rows in whole, in a window of their own."""
+    st.dialog(_("The first rows"), width="large")(_rows)(row)
+
+
+def _rows(row: DatasetRow) -> None:
     from studio.service import library
 
     with errors_shown():

@@ -136,7 +136,7 @@ def all_runs() -> None:
         if acts.person.has("member"):
             with st.container(horizontal=True):
                 if st.button(_("Start a run"), type="primary", icon=":material/add_circle:", key="first-run"):
-                    st.switch_page("new_run.py")
+                    go_to("new_run.py")
                 st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:", width="content")
         return
     wanted = filters(datasets)
