@@ -154,6 +154,15 @@ class RunConfig(BaseModel):
         "teacher as it goes (on-policy). It then meets its own mistakes, and takes several times as long.",
         json_schema_extra={"step": 0.1, "expert": True},
     )
+    lora_rank: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        title="Rank of adapters",
+        description="Language models: the student learns through low-rank adapters of this rank (LoRA), which are "
+        "merged into it at the end. Takes less memory for large students; empty: all weights learn.",
+        json_schema_extra={"expert": True},
+    )
     weight_decay: float = Field(
         0.01,
         ge=0,

@@ -345,9 +345,27 @@ def _learn_and_save(context: RunContext, spec: FitSpec, best: BestWeights, role:
         yield from fit(spec, context.device, best)
     except GeneratorExit:
         best.restore(model.network)
-        context.save(model, role)
+        context.save(_merged(context.config, model), role)
         raise
-    return context.save(replace(model, knows_labels=True, pretrained=True), role)
+    return context.save(replace(_merged(context.config, model), knows_labels=True, pretrained=True), role)
+
+
+def _adapted(state: RunState, stage: Stage) -> Model:
+    """The model of a stage as it learns: where the settings say so, through adapters."""
+    config, model = state.context.config, state.models[stage.role]
+    if config.lora_rank is None or stage.kind != "follow":
+        return model
+    from studio.models import lora
+
+    return lora.adapted(model, config.lora_rank, config.seed + stage.seed)
+
+
+def _merged(config: RunConfig, model: Model) -> Model:
+    if config.lora_rank is None:
+        return model
+    from studio.models import lora
+
+    return lora.merged(model)
 
 
 def _trained(state: RunState) -> dict[TrainedRole, tuple[Model, ...]]:
@@ -366,7 +384,7 @@ def _trained(state: RunState) -> dict[TrainedRole, tuple[Model, ...]]:
 
 def _spec(state: RunState, stage: Stage) -> FitSpec:
     """A stage as `fit` takes it. Here, and nowhere else, it is decided who meets a teacher."""
-    context, config, model = state.context, state.context.config, state.models[stage.role]
+    context, config, model = state.context, state.context.config, _adapted(state, stage)
     rows, view = _rows(state, stage, model)
     number = int(stage.phase.partition("-")[2] or 1)
     return FitSpec(

@@ -17,6 +17,7 @@ def resolved(config: RunConfig, task: Task, classes: int) -> RunConfig:
     _check_builtins(full, task)
     _check_steps(full, task)
     _check_own_texts(full, task)
+    _check_adapters(full, task)
     wrong = [name for name in full.augment + full.teacher_augment if name not in task.changes]
     if wrong:
         there = f"Choose among {', '.join(task.changes)}." if task.changes else "Leave it out."
@@ -57,6 +58,21 @@ def _check_own_texts(config: RunConfig, task: Task) -> None:
         raise ConfigError(
             f"own_texts does not go together with {other} yet.", f"Leave out one of own_texts and {other}."
         )
+
+
+def _check_adapters(config: RunConfig, task: Task) -> None:
+    if config.lora_rank is None:
+        return
+    if task.kind != "token":
+        raise ConfigError(f"lora_rank is for models that write, and the task is {task.name}.", "Leave it out.")
+    if ModelReference.parse(config.student).source == "builtin":
+        raise ConfigError(
+            f"Adapters change what a model knows, and {config.student} knows nothing yet.",
+            "Leave lora_rank out, or take a student that has learned something.",
+        )
+    if any(isinstance(step, Quantize) and step.epochs for step in config.steps):
+        raise ConfigError("lora_rank does not go together with weights that are rounded while they learn.",
+                          "Leave out lora_rank, or the epochs of the step quantize.")  # fmt: skip
 
 
 _WHY = {

@@ -131,10 +131,10 @@ def test_a_run_with_own_texts_that_was_stopped_goes_on_as_if_nothing_had_happene
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
-def test_a_model_that_writes_is_made_smaller_by_a_plan_and_learns_in_it(job, home):
+def test_a_model_that_writes_is_made_smaller_by_a_plan_and_learns_in_it_through_adapters(job, home):
     plan = "prune:0.5, distill, quantize:weights_int4"
     config = parse_config({**SETTINGS, "dataset": "stories", "task": "language-model", "plan": plan, "own_texts": 0.0,
-                           "control": False})  # fmt: skip
+                           "control": False, "student": "teacher/2-layers", "lora_rank": 2})  # fmt: skip
     said = list(distill(job.model_copy(update={"config": config})))
     steps = [one for one in said if isinstance(one, events.StageResult)]
     assert steps[-1].size_bytes < 0.8 * next(one for one in steps if one.title == "Student at first").size_bytes
