@@ -1,7 +1,6 @@
-"""Parquet, Arrow and Excel: what they say of their size is looked at before their rows, and what comes is counted."""
+"""Parquet and Arrow: what they say of their size is looked at before their rows, and what comes is counted."""
 
 import json
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from studio.data import archives, image_tables
-from studio.data.cells import MAX_CELL, Blocks, Found, as_text, cell, clean_text, names_of, require_few
+from studio.data import image_tables
+from studio.data.cells import Blocks, Found, as_text, clean_text, require_few
 from studio.errors import DataError, LimitError
 
 MAX_TABLE_BYTES = 2 * 1024**3
 BATCH_ROWS = 1_024
 BLOCK_ROWS, BLOCK_BYTES = 16_384, 64 * 1024**2
 """So many rows are handed on at a time."""
-
-MAX_CELLS = 50_000_000
-BLANK_ROWS = 10_000
-"""After so many rows without a cell a sheet is over."""
 
 
 def parquet(path: Path) -> Blocks:
@@ -142,50 +137,3 @@ def _require_small(size: int) -> None:
             f"The rows take {size / 1024**3:.1f} GiB of memory; at most {MAX_TABLE_BYTES >> 30} GiB are read.",
             "Split it.",
         )
-
-
-def excel(path: Path, header: bool | None = None) -> Found:
-    """The first sheet that holds rows."""
-    with archives.open_zip(path) as archive:
-        archives.members(archive)  # a workbook is an archive, and is held to the same limits
-        archives.require_true_sizes(archive)
-    import openpyxl
-
-    with warnings.catch_warnings(action="ignore"):
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-        try:
-            numbers, rows = _sheet(book.worksheets[0]) if book.worksheets else ([], [])
-        finally:
-            book.close()
-    if len(rows) < (1 if header is False else 2):
-        raise DataError("The first sheet of the Excel file holds no rows below its header.", "Add rows.")
-    width = max(map(len, rows))
-    first = [] if header is False else rows[0]
-    names, notes = names_of(first, width)
-    body = rows if header is False else rows[1:]
-    table = pd.DataFrame([row + [""] * (width - len(row)) for row in body], columns=names, dtype=object)
-    note = f"The first sheet of an Excel file, {'without' if header is False else 'with'} a header."
-    return Found(table, (note, *notes), tuple(numbers[-len(body) :]))
-
-
-def _sheet(sheet: Any) -> tuple[list[int], list[list[str]]]:
-    """(numbers of the rows that hold something, their cells)."""
-    sheet.reset_dimensions()  # what a file says of its size need not be so
-    numbers: list[int] = []
-    rows: list[list[str]] = []
-    count = 0
-    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-        row = [cell(value) for value in values]
-        while row and not row[-1]:
-            row.pop()
-        if number - (numbers[-1] if numbers else 0) > BLANK_ROWS:
-            break
-        if not any(map(str.strip, row)):
-            continue
-        count += len(row)
-        require_few(len(rows), len(row))
-        if count > MAX_CELLS or max(map(len, row)) > MAX_CELL:
-            raise LimitError(f"The sheet has more than is read, in row {number:,}.", "Save it as CSV, and split it.")
-        numbers.append(number)
-        rows.append(row)
-    return numbers, rows

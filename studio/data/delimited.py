@@ -1,7 +1,6 @@
 """Tables as text: delimiter, header and quotation marks are found out, and no line disappears in silence."""
 
 import csv
-import io
 import itertools
 import re
 from collections import Counter
@@ -11,15 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from studio.data import dialects, heads
 from studio.data.cells import MAX_CELL, Blocks, Found, clean_text, gathered, names_of, require_few
+from studio.data.dialects import Dialect
 from studio.data.refused import Refused, as_line
 from studio.errors import DataError
 
-SNIFF_LETTERS = 64 * 1024
-SNIFF_ROWS = 50
-DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
-EVEN = 0.9
-"""A delimiter that cuts so many lines alike is one."""
+BINARY_SHARE = 0.05
+"""With so many zeros among its first letters a file is no text."""
 
 SWALLOWED = 3
 """A cell over so many lines, each of which is a whole row by itself, was opened by a stray quotation mark."""
@@ -32,9 +30,9 @@ SHORT, MOST_KNOWN = 32, 100_000
 
 _SAYS_DELIMITER = re.compile(r"\ufeff?\"?sep=([^\r\n\"])\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
+_WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)")
 _FASTTEXT = re.compile(r"(?:__label__\S+\s+)+\S")
-_HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
-                 "sentiment", "message", "review", "content", "question", "sentence1", "score"}  # fmt: skip
 _Row = tuple[int, list[str]]
 """The number of its first line, and its cells."""
 
@@ -49,36 +47,81 @@ def read(text: str, encoding: str, header: bool | None = None, delimiter: str | 
 
 def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, delimiter: str | None = None) -> Blocks:
     """The same of a text that comes in blocks of whole lines; the first one tells what is found out."""
+    zeros = _Zeros(texts)
+    texts = iter(zeros)
     first = next(texts, "")
-    if "\x00" in first[:SNIFF_LETTERS]:
-        raise DataError("The file holds binary data, not a table.", "Bring CSV, TSV, JSON lines, Parquet or Excel.")
     said = _SAYS_DELIMITER.match(first)
     if said:  # as Excel writes it, for itself
         first, delimiter = first[said.end() :], delimiter or said.group(1)
     cut = None if delimiter else _label_first(first)
     if cut is not None:
         yield from _labelled(itertools.chain([first], texts), cut)
-        return (f"Encoding {encoding}, a label and then the text in every line.",)
-    given = delimiter
-    delimiter = _checked(delimiter) if delimiter else guess_delimiter(first)
-    parts = _parts(first, texts, delimiter, 2 if said else 1)
+        return (f"Encoding {encoding}, a label and then the text in every line.", *zeros.notes())
+    dialect = dialects.guess(first, _checked(delimiter) if delimiter else None)
+    parts = _parts(first, texts, dialect, 2 if said else 1)
     rows, notes = next(parts)
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
-    cells = [row for _, row in rows]
-    has_header = looks_like_header(cells) if header is None else header
-    width = len(cells[0]) if has_header else Counter(map(len, cells)).most_common(1)[0][0]
-    names, doubled = names_of(cells[0] if has_header else [], width)
-    between = DELIMITERS.get(delimiter, repr(delimiter)) if width > 1 or given else "nothing"
-    told = f"Encoding {encoding}, {between} between columns, {'with' if has_header else 'without'} a header."
-    table = _Table(names, delimiter)
-    del cells
-    for body, more in itertools.chain([(rows[1:] if has_header else rows, [])], parts):
+    head = heads.find([row for _, row in rows], header)
+    table, doubled = _table_of(head, rows, dialect)
+    between = dialect.between if len(table.names) > 1 or delimiter else "nothing"
+    told = f"Encoding {encoding}, {between} between columns, {'without' if head.names is None else 'with'} a header."
+    yield table.even(rows[head.first :], above=rows[: head.above])
+    del rows
+    for body, more in parts:
         notes += more
         if body:
             yield table.even(body)
     table.require_sound()
-    return (told, *doubled, *notes, *table.notes())
+    return (told, *doubled, *notes, *table.notes(), *zeros.notes())
+
+
+class _Zeros:
+    """The blocks of a text without the zeros in it, which some programs leave behind; they are counted."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts, self.count = texts, 0
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._texts:
+            some = text[: dialects.SNIFF_LETTERS]
+            if some.count("\x00") > BINARY_SHARE * len(some):
+                raise DataError(
+                    "The file holds binary data, not a table.", "Bring CSV, TSV, JSON lines, Parquet or Excel."
+                )
+            self.count += text.count("\x00")
+            yield text.replace("\x00", "")
+
+    def notes(self) -> list[str]:
+        return [f"{self.count:,} zero characters were taken out."] if self.count else []
+
+
+def _table_of(head: heads.Head, rows: list[_Row], dialect: Dialect) -> tuple["_Table", list[str]]:
+    """The table that begins so, and notes on its names. Where every row has one cell more than the header, and none
+    comes again there, the first column is an index without a name."""
+    cells = [row for _, row in rows[head.first :]]
+    common = Counter(map(len, cells)).most_common(1)[0][0] if cells else 0
+    if head.names is None:
+        names, notes = names_of([], common)
+    else:
+        first = {row[0] for row in cells if row}
+        has_index = common == len(head.names) + 1 > 2 and len(first) == len(cells) > 1 and all(row[-1] for row in cells)
+        names, notes = names_of(["", *head.names] if has_index else head.names, len(head.names) + has_index)
+    decimals = _decimal_commas(cells, len(names)) if dialect.delimiter in ";\t" else frozenset()
+    return _Table(names, dialect, head.names, decimals), notes
+
+
+def _decimal_commas(rows: list[list[str]], width: int) -> frozenset[int]:
+    """The columns that hold numbers alone, most of them with a comma before the decimals."""
+    found = set()
+    for place in range(width):
+        cells = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
+        commas = sum(bool(_DECIMAL_COMMA.fullmatch(cell)) for cell in cells)
+        if cells and commas * 2 > len(cells) and all(
+            _DECIMAL_COMMA.fullmatch(cell) or _WHOLE.fullmatch(cell) for cell in cells
+        ):  # fmt: skip
+            found.add(place)
+    return frozenset(found)
 
 
 def _labelled(texts: Iterable[str], cut: Callable[[str], list[str]]) -> Iterator[Found]:
@@ -94,18 +137,24 @@ class _Table:
     """The columns of a table, and what was found of its rows so far."""
 
     names: list[str]
-    delimiter: str
+    dialect: Dialect
+    header: list[str] | None
+    decimals: frozenset[int] = frozenset()
     rows: int = 0
     short: list[int] = field(default_factory=list)
     short_count: int = 0
     long: list[_Row] = field(default_factory=list)
     long_count: int = 0
 
-    def even(self, body: list[_Row]) -> Found:
-        """Rows of the table's width: what is missing at the end is empty, a row with more cells is left out."""
+    def even(self, body: list[_Row], above: Sequence[_Row] = ()) -> Found:
+        """Rows of the table's width: what is missing at the end is empty, a row with more cells is left out; so are
+        those `above` the table, and a header that comes once more."""
         width = len(self.names)
-        kept, long = [], []
+        kept, long, again = [], [], []
         for line, row in body:
+            if row == self.header:
+                again.append((line, row))
+                continue
             if len(row) > width and not any(cell.strip() for cell in row[width:]):
                 del row[width:]
             if len(row) > width:
@@ -114,13 +163,20 @@ class _Table:
             if len(row) < width:
                 self._is_short(line)
                 row += [""] * (width - len(row))
+            for place in self.decimals:
+                if _DECIMAL_COMMA.fullmatch(row[place].strip()) or _WHOLE.fullmatch(row[place].strip()):
+                    row[place] = row[place].replace(".", "").replace(",", ".")
             kept.append((line, row))
         self.rows += len(body)
         self.long_count += len(long)
         self.long = self.long or long[:1]
-        reason = f"more cells than the {width} columns"
-        told = [Refused.of(reason, [line for line, _ in long], [as_line(row) for _, row in long])] if long else []
-        return _found(kept, self.names, tuple(told))
+        reasons = {heads.ABOVE: above, heads.AGAIN: again, f"more cells than the {width} columns": long}
+        told = tuple(
+            Refused.of(reason, [line for line, _ in rows], [as_line(row) for _, row in rows])
+            for reason, rows in reasons.items()
+            if rows
+        )
+        return _found(kept, self.names, told)
 
     def _is_short(self, line: int) -> None:
         self.short_count += 1
@@ -132,19 +188,27 @@ class _Table:
         if self.rows == 0:
             raise DataError("The file holds a header and no rows.", "Add rows, or say that it has no header.")
         if self.long_count > self.rows - self.long_count:
-            between = DELIMITERS.get(self.delimiter, repr(self.delimiter))
             raise DataError(
                 f"{self.long_count:,} of {self.rows:,} rows have more cells than the {len(self.names)} columns, the "
-                f"first in line {self.long[0][0]:,}; {between} was taken to stand between columns.",
+                f"first in line {self.long[0][0]:,}; {self.dialect.between} was taken to stand between columns.",
                 "Name the right delimiter, or put cells that hold it into quotation marks.",
             )
 
     def notes(self) -> list[str]:
-        if not self.short_count:
-            return []
-        lines = ", ".join(map(str, self.short)) + (" …" if self.short_count > len(self.short) else "")
-        told = f"{self.short_count:,} of {self.rows:,} lines have fewer columns than the others; the missing cells are"
-        return [f"{told} empty: line {lines}."]
+        told = []
+        if self.dialect.quote == "'":
+            told.append("Cells stand in single quotation marks.")
+        if self.dialect.escape is not None:
+            told.append("A backslash stands before quotation marks within a cell.")
+        for place in sorted(self.decimals):
+            told.append(f"Decimal commas in the column {self.names[place]!r} are read as points.")
+        if self.short_count:
+            lines = ", ".join(map(str, self.short)) + (" …" if self.short_count > len(self.short) else "")
+            told.append(
+                f"{self.short_count:,} of {self.rows:,} lines have fewer columns than the others; the missing cells "
+                f"are empty: line {lines}."
+            )
+        return told
 
 
 def _found(rows: list[_Row], names: list[str], refused: tuple[Refused, ...] = ()) -> Found:
@@ -182,7 +246,7 @@ def _label_first(text: str) -> Callable[[str], list[str]] | None:
     """What takes a line apart into label and text where the lines are a label, white space and a text, as fastText and
     many collections have them; None for other files."""
     some = [line for _, line in itertools.islice(_written(text), 2_000)]
-    if some and sum(bool(_FASTTEXT.match(line)) for line in some) > EVEN * len(some):
+    if some and sum(bool(_FASTTEXT.match(line)) for line in some) > dialects.EVEN * len(some):
         return _fasttext
     pairs = [line.split(None, 1) for line in some]
     if len(some) < 10 or any(len(pair) < 2 for pair in pairs) or any("\t" in line for line in some):
@@ -190,8 +254,7 @@ def _label_first(text: str) -> Callable[[str], list[str]] | None:
     labels = Counter(label for label, _ in pairs)
     few = len(labels) <= max(2, len(some) // 10) and min(labels.values()) > 1
     plain = all(re.fullmatch(r"[\w:+-]+", label) for label in labels)
-    _, share, width = _best_delimiter(text)
-    if not few or not plain or len(labels) < 2 or (share >= EVEN and width > 1):
+    if not few or not plain or len(labels) < 2 or dialects.cuts_evenly(text):
         return None
     return lambda line: [*line.split(None, 1), ""][:2]
 
@@ -225,45 +288,14 @@ def _fasttext(line: str) -> list[str]:
     return ["|".join(labels), " ".join(word for word in words if not word.startswith("__label__"))]
 
 
-def guess_delimiter(text: str) -> str:
-    """The one that cuts the first lines into the same number of columns, more columns first; a comma where none does.
-
-    >>> guess_delimiter("a;b\\nc, d;e"), guess_delimiter("one\\ntwo")
-    (';', ',')
-    """
-    best, _, width = _best_delimiter(text)
-    return best if width > 1 else ","
-
-
-def _best_delimiter(text: str) -> tuple[str, float, int]:
-    """A delimiter, the share of the first lines that it cuts alike, and into how many columns."""
-
-    def score(delimiter: str) -> tuple[float, int]:
-        reader = csv.reader(io.StringIO(text[:SNIFF_LETTERS], newline=""), delimiter=delimiter)
-        widths = [len(row) for row, _ in zip(_until_error(reader), range(SNIFF_ROWS), strict=False) if row]
-        if not widths or max(widths) == 1:
-            return 0.0, 0
-        common = max(set(widths), key=widths.count)
-        return (widths.count(common) / len(widths), common) if common > 1 else (0.0, 0)
-
-    best = max(DELIMITERS, key=score)
-    return (best, *score(best))
-
-
-def _until_error(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error:
-        return
-
-
-def _parts(first: str, texts: Iterator[str], delimiter: str, line: int) -> Iterator[tuple[list[_Row], list[str]]]:
+def _parts(first: str, texts: Iterator[str], dialect: Dialect, line: int) -> Iterator[tuple[list[_Row], list[str]]]:
     """The rows of each block by the numbers of their first lines, from `line` on; a row that a block cuts comes with
     the next one."""
     text = first
     while True:
         after = next(texts, None)
-        rows, notes, read = _rows(text, delimiter, line, is_last=after is None)
+        text = text.rstrip("\x1a") if after is None else text  # an end of the file, as DOS wrote it
+        rows, notes, read = _rows(text, dialect, line, is_last=after is None)
         yield rows, notes
         if after is None:
             return
@@ -271,7 +303,7 @@ def _parts(first: str, texts: Iterator[str], delimiter: str, line: int) -> Itera
         text = text[read:] + after
 
 
-def _rows(text: str, delimiter: str, first: int = 1, is_last: bool = True) -> tuple[list[_Row], list[str], int]:
+def _rows(text: str, dialect: Dialect, first: int = 1, is_last: bool = True) -> tuple[list[_Row], list[str], int]:
     """All rows that hold something; rows that a stray quotation mark swallowed are set free, and that is told. The last
     number says how many letters were read: a row that goes on in the next block is left for it."""
     csv.field_size_limit(MAX_CELL)
@@ -283,7 +315,7 @@ def _rows(text: str, delimiter: str, first: int = 1, is_last: bool = True) -> tu
             read += len(line)
             yield line
 
-    reader = csv.reader(counted(), delimiter=delimiter, strict=True)
+    reader = dialect.rows(counted(), strict=True)
     rows: list[_Row] = []
     long: dict[int, int] = {}
     before, begun = 0, 0
@@ -296,21 +328,16 @@ def _rows(text: str, delimiter: str, first: int = 1, is_last: bool = True) -> tu
                     long[first + before] = first + reader.line_num - 1
             before, begun = reader.line_num, read
     except csv.Error as error:
-        if not is_last and _is_cut(error):
-            rows, notes = _freed(text, delimiter, rows, long, first) if long else (rows, [])
+        if not is_last and dialects.is_cut(error):
+            rows, notes = _freed(text, dialect, rows, long, first) if long else (rows, [])
             return rows, notes, begun
-        return _without_quotes(text, delimiter, error, before + 1, first), [], len(text)
-    rows, notes = _freed(text, delimiter, rows, long, first) if long else (rows, [])
+        return _without_quotes(text, dialect, error, before + 1, first), [], len(text)
+    rows, notes = _freed(text, dialect, rows, long, first) if long else (rows, [])
     return rows, notes, len(text)
 
 
-def _is_cut(error: csv.Error) -> bool:
-    """Whether the text ended within quotation marks."""
-    return "unexpected end of data" in str(error)
-
-
 def _freed(
-    text: str, delimiter: str, rows: list[_Row], long: dict[int, int], start: int
+    text: str, dialect: Dialect, rows: list[_Row], long: dict[int, int], start: int
 ) -> tuple[list[_Row], list[str]]:
     """`long` says where rows end that go over many lines, by where they begin; `start` is the text's first line."""
     physical = list(_lines(text))
@@ -319,7 +346,7 @@ def _freed(
     stray = []
     for first, row in rows:
         last = long.get(first, first)
-        plain = _plain(physical[first - start : last - start + 1], delimiter) if first in long and width > 1 else []
+        plain = list(dialect.plain(physical[first - start : last - start + 1])) if first in long and width > 1 else []
         if plain and all(len(cells) == width for cells in plain):
             freed += [(first + place, cells) for place, cells in enumerate(plain)]
             stray.append(f"{first} to {last}")
@@ -331,13 +358,9 @@ def _freed(
     return freed, notes
 
 
-def _plain(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    return list(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
-
-
-def _without_quotes(text: str, delimiter: str, error: csv.Error, line: int, first: int) -> list[_Row]:
+def _without_quotes(text: str, dialect: Dialect, error: csv.Error, line: int, first: int) -> list[_Row]:
     """A file whose quotes do not match, read with quotes as plain characters when that gives even lines."""
-    plain = csv.reader(_lines(text), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    plain = dialect.plain(_lines(text))
     rows = []
     try:
         rows = [(first + plain.line_num - 1, row) for row in plain if any(row)]
@@ -350,23 +373,3 @@ def _without_quotes(text: str, delimiter: str, error: csv.Error, line: int, firs
         f"The table cannot be read from line {first + line - 1:,} on: {error}: {''.join(near).strip()[:80]!r}.",
         "Check the quotation marks there, or save it again as CSV.",
     ) from error
-
-
-def looks_like_header(rows: list[list[str]]) -> bool:
-    """A first line of short, different names whose words do not come up again in the same columns below."""
-    first, below = rows[0], rows[1:201]
-    names = [cell.strip() for cell in first]
-    if not below or any(len(name) > 40 for name in names) or sum(map(bool, names)) * 2 < len(names):
-        return False
-    if any(name.replace(".", "", 1).lstrip("-").isdigit() for name in names):
-        return False
-    columns = [[row[place].strip() for row in below if place < len(row)] for place in range(len(names))]
-    if any(name and name in cells for name, cells in zip(names, columns, strict=True)):
-        return False
-    if {name.lower() for name in names} & _HEADER_WORDS:
-        return True
-    if not all(names) or len(set(names)) < len(names):
-        return False
-    if any(cells and all(cell.isdigit() for cell in cells) for cells in columns):
-        return True
-    return all(" " not in name or len(name) < 20 for name in names)

@@ -23,6 +23,7 @@ MAJORITY = 0.8
 GIVEN_AWAY = 0.99
 SAMPLE = 5_000
 MOST_NAMED = 5
+NO_VALUES = {"n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "?", "-", "--", "unknown", "missing"}
 
 
 class Finding(BaseModel):
@@ -42,6 +43,7 @@ def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[st
         found += [
             *_labels_in_test_only(table),
             *_spellings(classes),
+            *_no_values(classes),
             *_ids(classes),
             *_majority(classes),
             *_in_text(table),
@@ -107,6 +109,18 @@ def _spellings(classes: dict[str, int]) -> list[Finding]:
         return []
     message = f"Labels differ by capitals or spaces alone: {_named(alike)}. They are learned as different ones."
     return [Finding(kind="label_spelling", message=message, count=len(alike), examples=alike[:MOST_NAMED])]
+
+
+def _no_values(classes: dict[str, int]) -> list[Finding]:
+    """Labels that programs write where there is none."""
+    found = [label for label in classes if label.strip().casefold() in NO_VALUES]
+    if not found or len(classes) - len(found) < 2:  # "none" against "some" are two classes
+        return []
+    rows = sum(classes[label] for label in found)
+    message = (
+        f"{rows:,} rows have a label that often stands for a missing one: {_named(found)}. They are learned as it."
+    )
+    return [Finding(kind="label_of_nothing", message=message, count=rows, examples=found[:MOST_NAMED])]
 
 
 def _ids(classes: dict[str, int]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """JSON: a list of objects, one object a line, columns, or a dictionary of splits."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,16 +10,21 @@ from studio.data.cells import Blocks, Found, gathered, of_records
 from studio.errors import DataError
 
 SNIFF_LETTERS, SNIFF_LINES = 64 * 1024, 20
+_BETWEEN = re.compile(r"[\s,]*")
 CURE = 'Write [{"text": …, "label": …}, …], or one such object in every line.'
 
 
 def read(text: str, encoding: str) -> Found:
-    """A whole file; one that holds an object a line is read so, too."""
+    """A whole file; one that holds an object a line, or one after the other however they are set, is read so, too."""
+    text = text.removeprefix("\ufeff")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        if text.lstrip().startswith("{") and "\n" in text.strip():
+        if is_one_a_line(text) and "\n" in text.strip():
             return read_lines(text, encoding)
+        several = _several(text) if text.lstrip().startswith("{") else []
+        if len(several) > 1:
+            return _noted(of_records(_records(several, "The file")), "JSON objects, one after the other.")
         raise DataError(f"The JSON cannot be read: {_place(error)}.", CURE) from error
     if isinstance(value, dict):
         return _object_of(value)
@@ -47,6 +53,39 @@ def blocks(texts: Iterator[str], encoding: str) -> Blocks:
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
     return (f"JSON lines, encoding {encoding}.",)
+
+
+def is_one_a_line(text: str) -> bool:
+    """Whether the first line that holds something is an object or a row by itself: in a file of one value, set over
+    many lines, it is not.
+
+    >>> is_one_a_line('{"text": "a"}\\n{'), is_one_a_line('["a", "b"]\\n["c", "d"]')
+    (True, True)
+    >>> is_one_a_line('{\\n"text": "a"\\n}'), is_one_a_line('[{"text": "a"}]')
+    (False, False)
+    """
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        return first.lstrip().startswith('{"') and first.rstrip().endswith("}")  # a broken line is told by its number
+    return not isinstance(value, list) or not value or not isinstance(value[0], dict)
+
+
+def _several(text: str) -> list[Any]:
+    """The values that stand one after the other, with white space or commas between them. Raises `DataError` that
+    names the line of the first one that is broken."""
+    decoder, place = json.JSONDecoder(), 0
+    found: list[Any] = []
+    while True:
+        place = _BETWEEN.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if place == len(text):
+            return found
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"The JSON cannot be read: {_place(error)}.", CURE) from error
+        found.append(value)
 
 
 def looks_like_lines(text: str) -> bool:
@@ -119,6 +158,8 @@ def _object_in(line: str, number: int) -> dict[str, Any]:
             f"The JSON in line {number:,} is broken: {_place(error)}: {line.strip()[:60]!r}.",
             "Every line must be one object.",
         ) from error
+    if isinstance(value, list):
+        value = {str(place): each for place, each in enumerate(value)}
     if not isinstance(value, dict):
         raise DataError(
             f"The JSON in line {number:,} is not an object: {line.strip()[:60]!r}.",

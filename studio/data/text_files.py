@@ -40,6 +40,7 @@ _USUAL = {
     "cp1250": "ąćęłńóśźżčďěňřšťůžáéíýúőűäöüßţşăâîđĄĆĘŁŃÓŚŹŻČĎĚŇŘŠŤŮŽÁÉÍÝÚŐŰÄÖÜ" + _SIGNS,
     "cp1254": "çğıöşüâîÇĞİÖŞÜ" + _SIGNS,
 }
+_USUAL |= {"mac_roman": _USUAL[WESTERN], "cp850": _USUAL[WESTERN]}
 """The letters beyond ASCII that people write in the languages of an encoding; on a tie the first one is taken."""
 
 _EAST_ASIAN = ("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949")
@@ -259,11 +260,18 @@ def _candidates(data: bytes) -> list[str]:
     """Encodings that the bytes may be in, the likeliest first."""
     sample = _sample(data)
     found = from_bytes(sample)
-    best = found.best()
     names = [match.encoding for match in found]
-    if best is None or _is_latin(str(best)):
+    names.sort(key=lambda name: _is_unusual(sample.decode(name, "replace")))
+    if not names or _is_latin(sample.decode(names[0], "replace")):
         names = [*_latin(sample), *names]
     return list(dict.fromkeys(WIDER.get(name, name) for name in [*names, *_EAST_ASIAN]))
+
+
+def _is_unusual(text: str) -> bool:
+    """Whether most letters beyond ASCII are capitals, as KOI8 and Windows make each other's Russian, or the narrow
+    Japanese ones that any bytes above 0xa0 are in Shift-JIS."""
+    letters = [letter for letter in text[:SNIFF_BYTES] if letter.isalpha() and not letter.isascii()]
+    return sum(letter.isupper() or "\uff61" <= letter <= "\uff9f" for letter in letters) * 2 > len(letters)
 
 
 def _is_latin(text: str) -> bool:

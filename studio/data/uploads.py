@@ -15,6 +15,7 @@ from studio.data import (
     conll,
     delimited,
     documents,
+    excel,
     json_files,
     signatures,
     splits,
@@ -31,6 +32,7 @@ MAX_BYTES = 2 * 1024**3
 CONLL = (".conll", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".annotated")
 TABLES = ("csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "arrow", "feather")
 PLAIN = (".csv", ".tsv", ".txt", ".tab", "")
+WORKBOOKS = (".xlsx", ".xlsm", ".xls")
 PROSE = (".txt", "")
 LINES = (".jsonl", ".ndjson")
 ARROW = (".arrow", ".feather", ".ipc")
@@ -149,6 +151,8 @@ def _blocks(path: Path, name: str, how: _How) -> Blocks:
         raise DataError("The file is empty.", "Choose another one.")
     if suffix in (*PLAIN, *LINES, ".json"):
         suffix = signatures.ending(path) or suffix
+    if suffix in WORKBOOKS:
+        suffix = signatures.ending(path) or ".csv"  # many programs call a table of text so
     if suffix == ".zip":
         return (yield from _zip(path, how))
     if suffix in compressed.OPENERS:
@@ -161,7 +165,7 @@ def _table(path: Path, suffix: str, how: _How) -> Blocks:
         kind = "images" if columnar.holds_images(path, suffix) else "table"
         return (yield from _as(kind, columnar.parquet(path) if suffix == ".parquet" else columnar.arrow(path)))
     if suffix == ".xlsx":
-        return (yield from _as("table", _single(columnar.excel(path, how.header))))
+        return (yield from _as("table", _single(excel.read(path, how.header))))
     if suffix not in (*LINES, ".json", *PLAIN, *CONLL):
         known = ", ".join(TABLES)
         raise DataError(f"A {suffix} file cannot be read.", f"Bring one of {known}, or a zip of image folders.")
@@ -174,6 +178,8 @@ def _text(found: text_files.Blocks, suffix: str, how: _How) -> Blocks:
     if suffix == ".json":
         return (yield from _as("table", _single(json_files.read("".join(found.texts), found.encoding))))
     first = next(found.texts, "")
+    if suffix in LINES and not json_files.is_one_a_line(first):
+        return (yield from _as("table", _single(json_files.read("".join([first, *found.texts]), found.encoding))))
     if suffix in LINES or (suffix in PLAIN and how.delimiter is None and json_files.looks_like_lines(first)):
         texts = itertools.chain([first], found.texts)
         return (yield from _as("table", json_files.blocks(texts, found.encoding)))

@@ -7,13 +7,22 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from studio import pictures
-from studio.data import archives, delimited, splits, text_files
+from studio.data import archives, delimited, json_files, splits, text_files
 from studio.data.cells import Blocks, Found
 from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
 
-IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-LABEL_TABLES = (".csv", ".tsv")
+IMAGES = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+UNREAD = (".heic", ".heif", ".avif", ".svg", ".jp2", ".psd", ".raw", ".cr2", ".nef", ".dng", ".eps", ".ico")
+"""Images of other kinds, which are counted."""
+
+LABEL_TABLES = (".csv", ".tsv", ".jsonl")
+METADATA = "metadata"
+"""What the table in each folder of images is called where there are several, as the `datasets` library has them."""
+
+ABOUT = ("readme", "license", "licence", "notice", "citation", "changelog", "credits")
+"""Files beside the data, which are no table."""
+
 ARCHIVES = (".zip", ".gz", ".tar", ".7z", ".rar", ".zst", ".bz2", ".xz", ".tgz")
 BLOCK_BYTES = 64 * 1024**2
 """Images go to disk whenever there are so many bytes of them."""
@@ -21,7 +30,10 @@ BLOCK_BYTES = 64 * 1024**2
 MAX_IMAGES_BYTES = 2 * 1024**3
 """Of all images together, as they are kept."""
 
-MOST_NAMED = 3
+MOST_NAMED, MAX_EMPTY = 3, 20
+NO_IMAGE, OTHER_KIND = "not an image that can be read", "an image of a kind that is not read"
+_Labels = dict[str, tuple[str, str]]
+"""{file: (split, label)}"""
 
 
 def images(path: Path) -> Blocks:
@@ -31,8 +43,7 @@ def images(path: Path) -> Blocks:
         members = [member for member in files if _suffix(member) in IMAGES]
         if not members:
             raise DataError("The archive holds no images.", f"Put files ending in {', '.join(IMAGES)} into it.")
-        tables = [member for member in files if _suffix(member) in LABEL_TABLES]
-        labels = _label_table(archive, tables[0]) if len(tables) == 1 else {}
+        labels, told = _labels(archive, files, members)
         _check_split_folders([member.filename for member in members], labels)
         rows: list[tuple[bytes, str, str, str]] = []
         broken: list[str] = []
@@ -52,19 +63,39 @@ def images(path: Path) -> Blocks:
             if held > BLOCK_BYTES:
                 yield Found(_table(rows))
                 rows, held = [], 0
-        others = len(files) - len(members) - (1 if labels else 0)
+        told += _empty_folders(archive)
     if not count:
         raise DataError(f"None of the {len(members):,} images in the archive can be read.", "Save them as PNG or JPEG.")
-    notes = [f"{count:,} images in {len(classes):,} classes."]
+    left = {NO_IMAGE: broken, OTHER_KIND: [member.filename for member in files if _suffix(member) in UNREAD]}
+    refused = tuple(Refused.of(reason, [0] * len(names), names) for reason, names in left.items() if names)
+    if rows or refused:
+        yield Found(_table(rows), refused=refused)
+    return (f"{count:,} images in {len(classes - {''}):,} classes.", *_told_of(left, files, members), *told)
+
+
+def _told_of(
+    left: dict[str, list[str]], files: Sequence[zipfile.ZipInfo], members: Sequence[zipfile.ZipInfo]
+) -> list[str]:
+    """What is said of the files that are no images."""
+    broken, others = left[NO_IMAGE], len(files) - len(members)
+    notes = []
     if broken:
         named = ", ".join(map(repr, broken[:MOST_NAMED])) + (" …" if len(broken) > MOST_NAMED else "")
         notes.append(f"{len(broken):,} files could not be read as images and were left out: {named}.")
-    if others:
-        notes.append(f"{others:,} files in the archive are no images.")
-    refused = (Refused.of("not an image that can be read", [0] * len(broken), broken),) if broken else ()
-    if rows or refused:
-        yield Found(_table(rows), refused=refused)
-    return tuple(notes)
+    if left[OTHER_KIND]:
+        named = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in left[OTHER_KIND]}))
+        notes.append(f"{len(left[OTHER_KIND]):,} images were left out, for {named} is not read: save them as PNG.")
+    others -= len(left[OTHER_KIND]) + sum(_suffix(member) in LABEL_TABLES for member in files)
+    return [*notes, f"{others:,} files in the archive are no images."] if others else notes
+
+
+def _empty_folders(archive: zipfile.ZipFile) -> list[str]:
+    """A folder in which nothing lies may be a class that was forgotten."""
+    names = [member.filename.replace("\\", "/") for member in archive.infolist()]
+    empty = [name for name in names if name.endswith("/") and sum(other.startswith(name) for other in names) == 1]
+    if not empty or len(empty) > MAX_EMPTY:
+        return []
+    return [f"Folders in which nothing lies: {', '.join(repr(name.rstrip('/')) for name in empty)}."]
 
 
 def _table(rows: list[tuple[bytes, str, str, str]]) -> pd.DataFrame:
@@ -80,7 +111,10 @@ def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
         files = archives.members(archive)
         if any(_suffix(member) in IMAGES for member in files):
             return []
-        found = [member for member in files if _suffix(member).removeprefix(".") in endings]
+        found = [member for member in files if _suffix(member).removeprefix(".") in endings and not _is_about(member)]
+        if not found and any(_suffix(member) in UNREAD for member in files):
+            kinds = ", ".join(sorted({_suffix(member) for member in files if _suffix(member) in UNREAD}))
+            raise DataError(f"The images in the archive are of a kind that is not read: {kinds}.", "Save them as PNG.")
         if not found:
             inner = next((member.filename for member in files if _suffix(member) in ARCHIVES), None)
             if inner is not None:
@@ -119,18 +153,28 @@ def _folders(name: str) -> list[str]:
     return list(PurePosixPath(name.replace("\\", "/")).parts[:-1])
 
 
-def _place(name: str, labels: dict[str, tuple[str, str]]) -> tuple[str, str]:
-    """(split, label) of an image from the folders it lies in, or from the table."""
-    for key in (name, PurePosixPath(name.replace("\\", "/")).name):
-        if key in labels:
-            return labels[key]
+def _is_about(member: zipfile.ZipInfo) -> bool:
+    return PurePosixPath(member.filename.replace("\\", "/")).stem.lower() in ABOUT
+
+
+def _keys(name: str) -> list[str]:
+    """Under which names a table may list a file: its path, the end of it, and that without its ending."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return [str(path), path.name, path.stem]
+
+
+def _place(name: str, labels: _Labels) -> tuple[str, str]:
+    """(split, label) of an image from the table, and from the folders it lies in."""
     folders = _folders(name)
     split = next((found for folder in folders if (found := splits.exactly(folder))), "")
+    if labels:
+        said, label = next((labels[key] for key in _keys(name) if key in labels), ("", ""))
+        return said or split, label
     named = [folder for folder in folders if splits.exactly(folder) is None]
     return split, named[-1] if named else ""
 
 
-def _check_split_folders(names: Sequence[str], labels: dict[str, tuple[str, str]]) -> None:
+def _check_split_folders(names: Sequence[str], labels: _Labels) -> None:
     """A folder beside train and test that is neither is asked for, never trained on in silence."""
     if labels:
         return
@@ -141,12 +185,42 @@ def _check_split_folders(names: Sequence[str], labels: dict[str, tuple[str, str]
         splits.require_known(beside, "A folder beside those of the splits")
 
 
-def _label_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, tuple[str, str]]:
-    """{file: (split, label)} from the one table in the archive."""
+def _labels(
+    archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], members: Sequence[zipfile.ZipInfo]
+) -> tuple[_Labels, list[str]]:
+    """What the one table says of the images, or the table in each folder; nothing where it names none of them."""
+    tables = [member for member in files if _suffix(member) in LABEL_TABLES and not _is_about(member)]
+    is_metadata = all(PurePosixPath(member.filename).stem.lower() == METADATA for member in tables)
+    if not tables or (len(tables) > 1 and not is_metadata):
+        return {}, []
+    found: _Labels = {}
+    for member in tables:
+        folder = PurePosixPath(member.filename.replace("\\", "/")).parent
+        said = _label_table(archive, member)
+        found |= {str(folder / name): row for name, row in said.items()} if is_metadata else said
+    named = [next((key for key in _keys(member.filename) if key in found), None) for member in members]
+    if not any(named):
+        return {}, []
+    without, unknown = named.count(None), len(found) - len({key for key in named if key})
+    notes = [f"{unknown:,} rows of the table name no image of the archive."] if unknown else []
+    return found, [
+        *notes,
+        f"{without:,} images stand in no row of the table: they have no label.",
+    ] if without else notes
+
+
+def _label_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Labels:
+    """{file: (split, label)} from a table in the archive."""
     found = text_files.read(archives.read(archive, member))
-    table = delimited.read(found.text, found.encoding, header=True).table
+    if _suffix(member) == ".jsonl":
+        table = json_files.read_lines(found.text, found.encoding).table
+    else:
+        table = delimited.read(found.text, found.encoding, header=True).table
     names = {str(name).strip().lower(): name for name in table.columns}
-    wanted = ("file", "filename", "file_name", "image", "path"), ("label", "class", "category", "target")
+    wanted = (
+        ("file", "filename", "file_name", "image", "image_id", "path", "id"),
+        ("label", "class", "category", "target"),
+    )
     known = [next((names[name] for name in group if name in names), None) for group in wanted]
     left = [name for name in table.columns if name not in known]
     if sum(name is None for name in known) > len(left):

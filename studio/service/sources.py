@@ -13,7 +13,7 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Image, List, load_from_disk
 from PIL import Image as pillow
 
-from studio.data import apart, cells, splits, uploads
+from studio.data import apart, cells, splits, uploads, zipped
 from studio.data.uploads import IMAGES, TABLES, Upload
 from studio.errors import DataError
 from studio.service import hub_data, web
@@ -165,7 +165,7 @@ def _holds_images(cells: pd.Series) -> bool:
 def _images(folder: Path) -> Upload:
     """Image folders, read as the ZIP of them is: the same names, the same limits."""
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.is_symlink()]
-    pictures = [file for file in files if file.suffix.lower() in (*IMAGES, ".csv", ".tsv")]
+    pictures = [file for file in files if file.suffix.lower() in (*IMAGES, *zipped.LABEL_TABLES)]
     if not any(file.suffix.lower() in IMAGES for file in pictures):
         raise DataError(
             f"The folder {folder} holds no data that the studio knows.",

@@ -65,10 +65,20 @@ class Classes:
 
     def names(self, cells: Sequence[str], column: str | None) -> Labels:
         labels = sorted({label for cell in set(cells) for label in cell.split(BETWEEN)} - {""}, key=label_order)
-        if len(labels) < 2:
-            found = f"only {labels[0]!r}" if labels else "none"
+        if column is None and not labels:
             raise DataError(
-                f"Column {column!r} must hold at least two different labels, got {found}.", "Choose another column."
+                "No column holds at least two different labels.",
+                "Add one, or name the delimiter where the columns were not told apart.",
+            )
+        if not labels:
+            raise DataError(
+                f"Column {column!r} must hold at least two different labels, got none.",
+                "Choose another column. Images of a class lie in a folder of its name, or are listed in a table.",
+            )
+        if len(labels) < 2:
+            raise DataError(
+                f"Column {column!r} must hold at least two different labels, got only {labels[0]!r}.",
+                "Choose another column.",
             )
         if len(labels) > MAX_LABELS:
             raise DataError(

@@ -164,7 +164,8 @@ def _texts(table: pd.DataFrame) -> list[str]:
     found = []
     for name in table.columns:
         cells = sample[name].astype(str)
-        if cells.str.contains(" ").mean() > 0.5 and cells.nunique() > len(cells) / 4:
+        words = cells.str.contains(" ") & cells.str.contains(r"[^\W\d_]")  # a date and a time are no prose
+        if words.mean() > 0.5 and cells.nunique() > len(cells) / 4:
             found.append(str(name))
     return found
 

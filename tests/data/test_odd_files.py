@@ -1,0 +1,242 @@
+"""Files as people have them, half broken or oddly written: each is read as it was meant, or told with a cure."""
+
+import datetime
+import io
+import json
+import zipfile
+
+import openpyxl
+import pytest
+
+from studio.data import text_files, uploads
+from studio.data.columns import guess_columns
+from studio.errors import DataError
+from tests.data.test_uploads import png
+
+TEXTS = [(f"a text, number {number}, about it", "ab"[number % 2]) for number in range(12)]
+WANTED = [("text", "label"), *TEXTS]
+
+
+def written(tmp_path, content, name="rows.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def csv_of(quote='"', between=",", header=True, escape=None):
+    inner = {"": "{}", '"': '"{}"', "'": "'{}'"}[quote]
+    rows = (WANTED if header else TEXTS)[:]
+    return "\n".join(between.join(inner.format(cell) for cell in row) for row in rows) + "\n"
+
+
+def rows_of(upload):
+    return [tuple(upload.table.columns), *(tuple(row) for row in upload.table.itertuples(index=False))]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "# exported by a tool\n# version 3, of today\n" + csv_of(),
+        "# a note, with three, commas\n\n" + csv_of(),
+        "Reviews of 2026\n\n" + csv_of(),
+        "Reviews of 2026,\nmade by me,\n" + csv_of(),
+        "# " + csv_of(),
+        csv_of("'"),
+        csv_of() + "\x1a",
+        csv_of() + "\x00\x00\x00",
+        csv_of().replace("number 7", "number\x00 7"),
+        csv_of().replace(',"', ', "'),
+        csv_of(between="^", quote=""),
+        csv_of(between="\x01", quote=""),
+        csv_of().replace("\n", "\n\n"),
+        csv_of() + '"text","label"\n',
+        csv_of() .replace("\n", "\r\r\n"),
+        "\n".join(json.dumps({"text": text, "label": label}, indent=2) for text, label in TEXTS),
+        ",\n".join(json.dumps({"text": text, "label": label}) for text, label in TEXTS),
+    ],
+    ids=["comments", "comment as wide as none", "title", "title in columns", "header as comment", "single quotes",
+         "end of DOS", "zeros at the end", "zero in a cell", "space before quotes", "carets", "control characters",
+         "blank lines", "header twice", "three ends of lines", "JSON over lines", "JSON with commas"],
+)  # fmt: skip
+def test_the_rows_are_read_as_they_were_meant(tmp_path, content):
+    name = "rows.jsonl" if content.startswith("{") else "rows.csv"
+    assert rows_of(uploads.read(written(tmp_path, content, name))) == WANTED
+
+
+def test_a_first_line_that_begins_like_a_comment_and_is_none_stays_a_row(tmp_path):
+    content = "#love this film,good\nnot so much,bad\n" + "".join(
+        f"film {n},{['good', 'bad'][n % 2]}\n" for n in range(9)
+    )
+    assert len(uploads.read(written(tmp_path, content)).table) == 11
+
+
+def test_what_stands_above_a_table_and_headers_that_come_again_are_counted_by_their_lines(tmp_path):
+    upload = uploads.read(written(tmp_path, "# a tool\n" + csv_of() + '"text","label"\n'))
+    assert [(each.reason, each.lines) for each in upload.refused] == [
+        ("above the table", (1,)), ("the header once more", (15,))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("quote", "before"), [('"', '\\"'), ("'", "\\'")])
+def test_a_backslash_before_quotation_marks_is_understood_and_told(tmp_path, quote, before):
+    lines = [f"{quote}she said {before}no, {number}{before} once{quote},{'ab'[number % 2]}" for number in range(9)]
+    upload = uploads.read(written(tmp_path, "\n".join(["text,label", *lines])))
+    assert upload.table["text"][3] == f"she said {quote}no, 3{quote} once"
+    assert any("backslash" in note for note in upload.notes)
+
+
+def test_an_index_without_a_name_is_a_column_as_r_writes_it(tmp_path):
+    lines = [f'"{number}","{text}","{label}"' for number, (text, label) in enumerate(TEXTS, start=1)]
+    upload = uploads.read(written(tmp_path, "\n".join(['"text","label"', *lines])))
+    assert rows_of(upload)[:2] == [("0", "text", "label"), ("1", *TEXTS[0])]
+
+
+def test_decimal_commas_between_semicolons_are_numbers(tmp_path):
+    lines = [f"text {number};1.{number:03},5{number};{number},1;{number},2,3" for number in range(12)]
+    upload = uploads.read(written(tmp_path, "\n".join(["text;price;score;tags", *lines])))
+    assert upload.table.iloc[3].tolist() == ["text 3", "1003.53", "3.1", "3,2,3"]
+    assert sum("Decimal commas" in note for note in upload.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("one.json", "".join(json.dumps({"text": text, "label": label}) for text, label in TEXTS)),
+        ("list.jsonl", json.dumps([{"text": text, "label": label} for text, label in TEXTS], indent=1)),
+        ("mark.json", b"\xef\xbb\xbf" + json.dumps([{"text": text, "label": label} for text, label in TEXTS]).encode()),
+        ("table.xls", csv_of()),
+        ("table.xlsx", csv_of()),
+    ],
+)
+def test_a_file_whose_name_says_another_kind_is_read_by_what_is_in_it(tmp_path, name, content):
+    assert rows_of(uploads.read(written(tmp_path, content, name))) == WANTED
+
+
+def test_rows_as_lists_a_line_are_numbered_columns(tmp_path):
+    content = "\n".join(map(json.dumps, TEXTS))
+    assert rows_of(uploads.read(written(tmp_path, content, "rows.jsonl"))) == [("0", "1"), *TEXTS]
+
+
+def test_broken_json_over_lines_is_told_by_its_line(tmp_path):
+    content = '{\n "text": "a"\n}\n{\n "text": b\n}\n'
+    with pytest.raises(DataError, match="line 5 column"):
+        uploads.read(written(tmp_path, content, "rows.jsonl"))
+
+
+@pytest.mark.parametrize("encoding", ["mac_roman", "cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1255", "cp874"])
+def test_encodings_of_the_world_are_found_out(encoding):
+    words = {"cp1251": "это отзыв про кошек", "koi8_r": "это отзыв про кошек", "cp1253": "αυτή είναι κριτική",
+             "cp1255": "זו ביקורת על כלבים", "cp874": "นี่คือรีวิวเกี่ยวกับแมว", "cp1250": "książka o żółwiach"}  # fmt: skip
+    text = "".join(f"{words.get(encoding, 'café déjà vu à l’été')} {number},a\n" for number in range(60))
+    assert text_files.read(text.encode(encoding)).text == text
+
+
+# --- workbooks
+
+
+def workbook(tmp_path, **sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(tmp_path / "book.xlsx")
+    return tmp_path / "book.xlsx"
+
+
+def test_a_title_over_merged_cells_is_no_header(tmp_path):
+    path = workbook(tmp_path, Reviews=[["Reviews of 2026"], [], *WANTED])
+    upload = uploads.read(path)
+    assert rows_of(upload) == WANTED
+    assert [(each.reason, each.lines) for each in upload.refused] == [("above the table", (1,))]
+
+
+def test_the_sheet_with_the_table_is_read_and_the_others_are_named(tmp_path):
+    upload = uploads.read(
+        workbook(tmp_path, About=[["This workbook holds"], ["reviews"]], Data=WANTED, More=WANTED[:3])
+    )
+    assert rows_of(upload) == WANTED
+    assert any("'About', 'More'" in note for note in upload.notes)
+
+
+def test_sheets_that_are_called_as_splits_are_joined(tmp_path):
+    table = uploads.read(workbook(tmp_path, train=WANTED, Test=WANTED[:5])).table
+    assert table["split"].value_counts().to_dict() == {"train": 12, "test": 4}
+
+
+def test_formulas_without_a_value_are_empty_and_a_date_is_no_second_text(tmp_path):
+    rows = [[text, "#N/A" if label == "a" else label, datetime.datetime(2026, 1, 2 + number)]
+            for number, (text, label) in enumerate(TEXTS)]  # fmt: skip
+    upload = uploads.read(workbook(tmp_path, Data=[["text", "label", "when"], *rows]))
+    assert upload.table["label"].tolist() == ["", "b"] * 6
+    assert guess_columns(upload).pair is None
+
+
+# --- archives of images
+
+
+def archive(tmp_path, *names, **files):
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for number, name in enumerate(names):
+            packed.writestr(name, b"" if name.endswith("/") else png(number))
+        for name, content in files.items():
+            packed.writestr(name.replace("__", "/").replace("_dot_", "."), content)
+    return path
+
+
+def labels_of(upload):
+    return dict(zip(upload.table["file"], upload.table["label"], strict=True))
+
+
+def test_a_table_of_names_without_endings_gives_the_labels_and_what_it_lacks_is_told(tmp_path):
+    table = "id,breed\n" + "".join(f"{number},{'ab'[number % 2]}\n" for number in (0, 1, 2, 9))
+    upload = uploads.read(archive(tmp_path, *(f"pictures/{number}.png" for number in range(4)), labels_dot_csv=table))
+    assert labels_of(upload) == {
+        "pictures/0.png": "a", "pictures/1.png": "b", "pictures/2.png": "a", "pictures/3.png": ""
+    }  # fmt: skip
+    assert {"1 rows of the table name no image of the archive.",
+            "1 images stand in no row of the table: they have no label."} < set(upload.notes)  # fmt: skip
+
+
+def test_metadata_in_each_folder_is_read_as_the_datasets_library_writes_it(tmp_path):
+    lines = {split: "\n".join(json.dumps({"file_name": f"{number}.png", "label": f"{split}{number % 2}"})
+                              for number in range(3)) for split in ("train", "test")}  # fmt: skip
+    names = [f"{split}/{number}.png" for split in lines for number in range(3)]
+    files = {f"{split}__metadata_dot_jsonl": content for split, content in lines.items()}
+    upload = uploads.read(archive(tmp_path, *names, **files))
+    assert labels_of(upload)["test/1.png"] == "test1"
+    assert upload.table["split"].tolist() == ["train"] * 3 + ["test"] * 3
+
+
+def test_a_table_that_names_no_image_leaves_the_folders_their_say(tmp_path):
+    upload = uploads.read(archive(tmp_path, "cat/1.png", "dog/2.png", counts_dot_csv="class,label\ncat,1\ndog,1\n"))
+    assert set(upload.table["label"]) == {"cat", "dog"}
+
+
+def test_images_of_a_kind_that_is_not_read_are_counted_and_empty_folders_named(tmp_path):
+    upload = uploads.read(archive(tmp_path, "cat/1.png", "dog/2.png", "cat/3.heic", "cat/4.heic", "bird/"))
+    assert [(each.reason, each.count) for each in upload.refused] == [("an image of a kind that is not read", 2)]
+    assert any("'bird'" in note for note in upload.notes)
+    with pytest.raises(DataError, match="of a kind that is not read"):
+        uploads.read(archive(tmp_path, "cat/1.heic", "dog/2.heic"))
+
+
+def test_a_readme_beside_a_table_is_no_split(tmp_path):
+    path = archive(
+        tmp_path, data_dot_csv=csv_of(), README_dot_txt="Read me.", inner__LICENSE_dot_txt="Do what you like."
+    )
+    assert rows_of(uploads.read(path)) == WANTED
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "I;16", "RGBA", "LA", "P", "1", "F"])
+def test_images_of_every_mode_are_taken(tmp_path, mode):
+    from PIL import Image
+
+    file = io.BytesIO()
+    kind = {"CMYK": "JPEG", "F": "TIFF"}.get(mode, "PNG")
+    Image.new(mode, (8, 8)).save(file, kind)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr(f"cat/1.{kind.lower()}", file.getvalue())
+    assert len(uploads.read(tmp_path / "a.zip").table) == 1
