@@ -69,11 +69,18 @@ def _band(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[list[float], 
     return places.tolist(), *(part.tolist() for part in (values.min(0), values.mean(0), values.max(0)))
 
 
-def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure) -> go.Figure:
-    """Each student by what it costs and how good it is; those that no other one beats are joined."""
-    figure = _figure(_("size on disk, kB") if cost == "student_bytes" else _("milliseconds for one row"))
+MS_OF_A_MILLION = 3.6
+"""A million rows of so many milliseconds each take an hour."""
+
+
+def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure,
+          hourly: float | None = None) -> go.Figure:  # fmt: skip
+    """Each student by what it costs and how good it is; those that no other one beats are joined. `hourly`: time is
+    told as what a million rows cost at so much an hour."""
+    across = _("size on disk, kB") if cost == "student_bytes" else _("milliseconds for one row")
+    figure = _figure(across if hourly is None else _("cost of a million answers"))
     scale = _in_unit(figure.update_yaxes, measure)
-    unit = 1e3 if cost == "student_bytes" else 1.0
+    unit = 1e3 if cost == "student_bytes" else 1.0 if hourly is None else MS_OF_A_MILLION / hourly
     figure.update_xaxes(type="log", tickformat="~g")
     known = {side.run.id: side for side in compared if _point(side, cost)}
     joined = [known[run_id] for run_id in front if run_id in known]
@@ -85,6 +92,7 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
         spent, value = _point(side, cost) or (0.0, 0.0)
         on_front = side.run.id in front
         told = size(spent) if cost == "student_bytes" else milliseconds(spent)
+        told = told if hourly is None else _("{cost} for a million", cost=f"{spent / unit:.3g}")
         colour = charts.COLOURS["student" if on_front else "control"]
         error = _error(side, scale)
         figure.add_scatter(

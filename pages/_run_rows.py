@@ -69,6 +69,8 @@ def row(run: RunRow, summary: Summary | None, measure: Measure, place: str = "")
             st.html(found, width="content")
     if run.status == "running":
         _progress(run.id)
+    elif run.verdict and run.config.evaluate_on == "validation":  # a trial of a search has no test rows to tell of
+        st.caption(escape(retell(run.verdict)))
     elif not run.verdict and run.message:
         st.caption(escape(retell(run.message)))
 

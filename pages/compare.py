@@ -13,7 +13,7 @@ from pages import _versions as versions
 from pages._language import _
 from pages._run_rows import outcome_of, state_badge
 from pages._scores import Scored, milliseconds, on_test, scored, small
-from pages._studio import get_home, get_store, show_error
+from pages._studio import get_home, get_person, get_store, show_error
 from pages._words import change, count, escape, listed, measured, size
 from studio import tasks
 from studio.config.run import RunConfig
@@ -24,6 +24,7 @@ from studio.store.run_list import Wanted
 from studio.tasks import Measure
 
 MOST_OFFERED, RECENT, LONGEST_NUMBER = 200, 50, 18
+HOURLY = 0.1
 SMOOTHING = {"0": 0.0, "0.5": 0.5, "0.8": 0.8, "0.9": 0.9}
 
 home, store = get_home(), get_store()
@@ -71,13 +72,18 @@ def headline(compared: list[Side], measure: Measure) -> str:
 
 def price(compared: list[Side], measure: Measure) -> None:
     """Quality against size or time, with those that no other one beats."""
-    costs = {"size": "student_bytes", "time": "student_ms"}
-    words = {"size": _("Size"), "time": _("Time")}
+    costs = {"size": "student_bytes", "time": "student_ms", "cost": "student_ms"}
+    words = {"size": _("Size"), "time": _("Time"), "cost": _("Cost")}
     address.one("cost", list(costs))
     chosen = st.segmented_control(_("Against"), list(costs), format_func=lambda one: words[one], key="cost",
                                   label_visibility="collapsed", on_change=address.write,
                                   args=("cost", "size"))  # fmt: skip
     cost = costs[chosen or "size"]
+    hourly = None
+    if chosen == "cost":
+        hourly = st.number_input(_("What an hour of this machine costs"), 0.0001, 10_000.0, HOURLY, key="hourly",
+                                 width=260, format="%g", help=_("In any currency: a million answers cost so much "
+                                 "times the hours that they take, one at a time."))  # fmt: skip
     front = comparison.front(compared, cost)
     if not front:
         st.caption(_("Nothing was measured yet."))
@@ -85,7 +91,9 @@ def price(compared: list[Side], measure: Measure) -> None:
     st.html(pictures.lead(run_pictures.finding(compared, front, cost, measure),
                           _("{measure} of the students on the test rows, with 95 % intervals. Filled: no other one is "
                             "at least as good for less.", measure=_(measure.title))))  # fmt: skip
-    st.plotly_chart(run_pictures.price(compared, front, cost, measure), key="price", config={"displayModeBar": False})
+    st.plotly_chart(
+        run_pictures.price(compared, front, cost, measure, hourly), key="price", config={"displayModeBar": False}
+    )
 
 
 def curves(compared: list[Side], measure: Measure) -> None:
@@ -267,8 +275,19 @@ def show(compared: list[Side]) -> None:
     if measure is not None and len(compared) > 2:
         st.header(_("Settings and what they brought"), anchor=False)
         parallel(compared, measure)
+    if measure is not None:
+        search(compared)
     if len(compared) > cards.MOST_CARDS:
         the_runs(compared)
+
+
+def search(compared: list[Side]) -> None:
+    """The way to settings that nobody has tried yet, from those of the best run."""
+    known = [side for side in compared if side.summary and side.summary.student is not None]
+    if known and get_person().has("member"):
+        best = max(known, key=lambda side: (side.summary and side.summary.student) or 0.0)
+        st.page_link("sweep.py", label=_("Search for better settings than those of “{name}”", name=escape(best.name)),
+                     query_params={"from": str(best.run.id)}, icon=":material/tune:")  # fmt: skip
 
 
 def the_runs(compared: list[Side]) -> None:

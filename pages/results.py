@@ -88,6 +88,14 @@ def of_rows(run: RunRow, task: tasks.Task, models: list[Scored]) -> Tabs:
     }
 
 
+def settings(run: RunRow) -> None:
+    """What the run was asked for, and the way to better settings."""
+    st.code(run.config.to_yaml(), language="yaml")
+    if run.status == "finished":
+        st.page_link("sweep.py", label=_("Search for better settings"), query_params={"from": str(run.id)},
+                     icon=":material/tune:")  # fmt: skip
+
+
 def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task: tasks.Task) -> Tabs:
     """All tabs that this run has."""
     measure = task.measures[0]
@@ -117,7 +125,7 @@ def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task:
     if store.choice(run.id):
         found["tuning"] = (_("Tuning"), partial(numbers.what_was_chosen, run, measure))
     found["curves"] = (_("Curves"), partial(numbers.curves, run, measure))
-    found["settings"] = (_("Settings"), lambda: st.code(run.config.to_yaml(), language="yaml"))
+    found["settings"] = (_("Settings"), partial(settings, run))
     return found
 
 

@@ -12,7 +12,7 @@ from pages._markup import element
 from pages._scores import milliseconds, small
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
 from pages._words import ago, escape, measured, model, percent, size
-from studio.config.reading import bounds, with_values
+from studio.config.reading import bounds
 from studio.config.run import RunConfig
 from studio.config.sweep import MOST_TRIALS, parse_sweep, parse_sweep_yaml
 from studio.service import sweeps
@@ -32,7 +32,7 @@ FIRST = {
     "prune_ratio": "0..0.8",
 }  # what is searched in, before somebody says otherwise
 
-LONGER, MOST_COMPARED, LONGEST_NUMBER = 3, 8, 18
+MOST_COMPARED, LONGEST_NUMBER = 8, 18
 
 acts, home, store = get_acts(), get_home(), get_store()
 
@@ -173,11 +173,7 @@ def actions(sweep: SweepRow, found: list[Tried], best: Tried | None) -> None:
 
 def longer(winner: RunRow) -> None:
     """The winner's settings, for so many times as long; the same click starts it once."""
-    config = winner.config
-    values = {"training_length": min(100.0, LONGER * config.training_length)}
-    if config.epochs is not None:
-        values = {"epochs": min(1000, LONGER * config.epochs)}
-    run = acts.start(with_values(config, **values), key=f"longer-than-{winner.id}")
+    run = acts.start(sweeps.longer(winner.config), key=f"longer-than-{winner.id}")
     go_to("run.py", {"run": str(run.id)})
 
 

@@ -12,7 +12,9 @@ that is wrong is raised as a `StudioError`, which says what is wrong and what to
 """
 
 from studio.api.data import Dataset, datasets, load_dataset
+from studio.api.searches import Search, search
 from studio.api.training import Model, Run, compare, distill, run, runs
 from studio.errors import StudioError
 
-__all__ = ["Dataset", "Model", "Run", "StudioError", "compare", "datasets", "distill", "load_dataset", "run", "runs"]
+__all__ = ["Dataset", "Model", "Run", "Search", "StudioError", "compare", "datasets", "distill", "load_dataset", "run",
+           "runs", "search"]  # fmt: skip

@@ -14,12 +14,7 @@ from studio.cli.training import text
 from studio.config.reading import parse_yaml
 from studio.config.sweep import SweepConfig, parse_sweep, parse_sweep_yaml
 from studio.errors import ConfigError, StudioError
-from studio.home import Home
-from studio.machine.identity import new_owner
 from studio.service import sweeps
-from studio.service.runs import carry
-from studio.store.rows import RunRow
-from studio.store.store import Store
 
 commands = typer.Typer()
 
@@ -51,7 +46,8 @@ def sweep(
         row = acts.search(_wanted(config, settings or [], search or [], trials, target), key=f"cli-{uuid.uuid4()}")
     say(f"Search {row.id}. Ctrl-C stops it; to go on: {command()} sweep --resume {row.id}")
     with ended_like_ctrl_c():
-        _carry_all(home, store, row.id)
+        for run in sweeps.carried(home, store, row.id):
+            say(f"{run.name}: {run.verdict or run.message or run.status}")
     row = store.sweep(row.id)
     found = sweeps.facts(store, row)
     if as_json:
@@ -91,29 +87,6 @@ def _wanted(config: Path | None, settings: list[str], search: list[str], trials:
             raise ConfigError(f"--search needs name=values, got {item!r}.", "Write for example --search alpha=0.1..0.9")
         values[name.strip()] = tried
     return parse_sweep({"base": parse_yaml("", settings), "search": values, "trials": trials, "target": target})
-
-
-def _carry_all(home: Home, store: Store, sweep_id: int) -> None:
-    """One trial after another, then the winner, in this process."""
-    while (row := store.sweep(sweep_id)).status == "running":
-        try:
-            run = sweeps.step(store, home, row)
-        except StudioError as error:
-            store.set_sweep(sweep_id, "failed", str(error))
-            return
-        if run is not None:
-            _carry_one(home, store, run)
-        elif store.sweep(sweep_id).status == "running":
-            raise StudioError(f"Search {sweep_id} goes on elsewhere.", "The page Runs shows how far it is.")
-
-
-def _carry_one(home: Home, store: Store, run: RunRow) -> None:
-    if run.status == "queued":
-        store.resume(run.id, owner=new_owner())
-    for _ in sweeps.watched(store, run, carry(store, home, store.run(run.id))):
-        pass
-    done = store.run(run.id)
-    say(f"{done.name}: {done.verdict or done.message or done.status}")
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """Whether the students of two runs differ by more than chance: a paired test on the test rows that both answered."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from studio import tasks
 from studio.errors import DataError
 from studio.evaluate import metrics, multiple
 from studio.events import Comparison, Role
@@ -46,16 +48,36 @@ def _pair(home: Home, first: Side, second: Side) -> Paired:
     ids = first.run.id, second.run.id
     if not _same_data(first, second):
         return Paired(*ids, None, "data")
+    stamps = tuple(_stamp(home, run_id) for run_id in ids)
+    reason, found = _compared(home, ids, stamps, first.task.name, first.task.kind == "multi_label")
+    return Paired(*ids, found, reason)
+
+
+def _stamp(home: Home, run_id: int) -> int:
+    """When the answers of a run's student were written; 0 where there are none."""
+    try:
+        return answers.place(home, run_id, "student", "test").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+@functools.lru_cache(maxsize=512)
+def _compared(
+    home: Home, ids: tuple[int, int], stamps: tuple[int, ...], task: str, multi_label: bool
+) -> tuple[Reason, Comparison | None]:
+    """The test of two students, made once for the same answers: of some measures rows are drawn anew thousands of
+    times."""
     try:
         mine, theirs = (answers.opened(home, run_id, "student", "test") for run_id in ids)
     except DataError:  # a damaged file: they can be computed anew
-        return Paired(*ids, None, "answers")
+        return "answers", None
     if mine is None or theirs is None:
-        return Paired(*ids, None, "answers")
+        return "answers", None
     if len(mine) != len(theirs) or not np.array_equal(mine.labelled, theirs.labelled):
-        return Paired(*ids, None, "rows")
+        return "rows", None
     roles: tuple[Role, Role] = ("student", "student")
-    return Paired(*ids, metrics.compare(first.task, roles, "test", (mine.statistics, theirs.statistics)))
+    learned = tasks.get(task, multi_label)
+    return "", metrics.compare(learned, roles, "test", (mine.statistics, theirs.statistics))
 
 
 def _same_data(first: Side, second: Side) -> bool:

@@ -19,6 +19,8 @@ from studio.config.run import RunConfig
 from studio.config.sweep import Range, SweepConfig, is_whole, limits
 from studio.errors import StudioError
 from studio.home import Home
+from studio.machine.identity import new_owner
+from studio.service import runs
 from studio.store.rows import RunRow
 from studio.store.store import Store
 from studio.store.sweeps import SweepRow, TrialRow
@@ -176,6 +178,44 @@ def winner_config(home: Home, config: SweepConfig, winner: Tried, found: Sequenc
     plain = trial_config(home, config, winner.trial.params, found)
     base = config.base.model_dump()
     return with_values(plain, **{name: base[name] for name in TRIAL} | {"evaluate_on": "test"})
+
+
+LONGER = 3
+
+
+def longer(config: RunConfig) -> RunConfig:
+    """The same settings for three times as long."""
+    if config.epochs is not None:
+        return with_values(config, epochs=min(1000, LONGER * config.epochs))
+    return with_values(config, training_length=min(100.0, LONGER * config.training_length))
+
+
+def carried(home: Home, store: Store, sweep_id: int) -> Iterator[RunRow]:
+    """Carry out a search in this process: one trial after another, then the winner; yields each run when it is over.
+
+    A search that cannot go on is marked as failed. Raises `StudioError` where another process carries out its trial.
+    """
+    while (row := store.sweep(sweep_id)).status == "running":
+        try:
+            run = step(store, home, row)
+        except StudioError as error:
+            store.set_sweep(sweep_id, "failed", str(error))
+            return
+        if run is not None:
+            yield _carry(home, store, run)
+        elif store.sweep(sweep_id).status == "running":
+            raise StudioError(f"Search {sweep_id} goes on elsewhere.", "The page Runs shows how far it is.")
+    last = store.sweep(sweep_id).winner
+    if last is not None and store.run(last).status == "queued":
+        yield _carry(home, store, store.run(last))
+
+
+def _carry(home: Home, store: Store, run: RunRow) -> RunRow:
+    if run.status == "queued":
+        store.resume(run.id, owner=new_owner())
+    for _ in watched(store, run, runs.carry(store, home, store.run(run.id))):
+        pass
+    return store.run(run.id)
 
 
 # --- what Optuna is asked

@@ -2,8 +2,10 @@
 
 import pytest
 
+from pages import _run_pictures as run_pictures
 from studio import events
 from studio.config.reading import parse_config
+from studio.service import comparison
 from tests.conftest import TINY
 from tests.pages.conftest import EVALUATIONS, opened, words, written
 
@@ -69,3 +71,17 @@ def test_axis_and_smoothing_stand_in_the_address(app, two):
     app = opened(app, "compare.py", runs="1,4", x="time", smooth="0.8", cost="time")
     assert app.button_group(key="x").value == "time"
     assert app.selectbox(key="smooth").value == "0.8"
+
+
+def test_what_a_million_answers_cost_is_time_at_the_price_of_an_hour(two):
+    compared = comparison.sides(two, [1, 4])
+    measure, front = compared[0].measure, comparison.front(compared, "student_ms")
+    figure = run_pictures.price(compared, front, "student_ms", measure, hourly=0.36)
+    spent = {side.summary.student_ms for side in compared if side.summary and side.summary.student_ms}
+    drawn = {mark.x[0] for mark in figure.data if mark.mode.startswith("markers")}
+    assert drawn == pytest.approx({ms / 1000 / 3600 * 1e6 * 0.36 for ms in spent})
+
+
+def test_the_price_of_an_hour_is_asked_and_a_search_is_one_click_away(app, two):
+    page = opened(app, "compare.py", runs="1,4", cost="cost")
+    assert page.number_input(key="hourly").value == 0.1

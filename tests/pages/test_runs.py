@@ -203,3 +203,11 @@ def test_a_finished_run_has_one_primary_button_and_it_leads_to_the_results(app, 
     assert primary.label == "See the results"
     primary.click().run()
     assert "teacher’s accuracy" in app.title[0].value
+
+
+def test_a_trial_of_a_search_tells_what_it_reached_on_validation_rows(app, store, saved):
+    run = store.submit(parse_config({"dataset": "reviews", "evaluate_on": "validation", **TINY}), key="t", owner="me")
+    told = "A trial: the student has 88.2 % in Accuracy on 30 validation rows. The test rows were not read."
+    store.record(run.id, [events.Verdict(outcome="no_control", sentence=told)])
+    store.finish(run.id)
+    assert "88\\.2 % in Accuracy on 30 validation rows" in words(opened(app, "all_runs.py"))

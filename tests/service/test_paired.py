@@ -63,3 +63,15 @@ def test_a_damaged_file_is_no_error_of_the_comparison(home, sides):
     keep(home, 2, np.ones(30, bool))
     answers.place(home, 2, "student", "test").write_bytes(b"nonsense")
     assert paired.against(home, sides[0], [sides[1]])[0].reason == "answers"
+
+
+def test_a_test_is_made_once_and_anew_when_answers_change(home, sides, monkeypatch):
+    made = []
+    compare = paired.metrics.compare
+    monkeypatch.setattr(paired.metrics, "compare", lambda *told: made.append(1) or compare(*told))
+    keep(home, 1, np.ones(30, bool))
+    keep(home, 2, np.zeros(30, bool))
+    first, again = (paired.against(home, sides[0], [sides[1]])[0].comparison for _ in range(2))
+    assert (first, made) == (again, [1])
+    keep(home, 2, np.ones(30, bool))
+    assert paired.against(home, sides[0], [sides[1]])[0].comparison.difference == 0
