@@ -23,7 +23,7 @@ OTHERS = {
 GOALS = {
     "accurate": N_("As accurate as possible"),
     "tenth": N_("A tenth of the size"),
-    "fast": N_("Under 5 ms here"),
+    "fast": N_("Fast enough"),
     "smallest": N_("As small as possible"),
     "own": N_("I choose"),
 }
@@ -67,13 +67,18 @@ def students(teacher: str | None, known: Mapping[str, Sized]) -> list[Sized]:
     return sorted(cut or smaller, key=lambda one: -one.parameters)
 
 
-def student_for(goal: str, teacher: str, smaller: Sequence[Sized], whole: Sized) -> Sized | None:
-    """The student that comes nearest to a goal; None where none is known to reach it.
+def student_for(
+    goal: str, teacher: str, smaller: Sequence[Sized], whole: Sized, limit: float = MOST_MILLISECONDS
+) -> Sized | None:
+    """The student that comes nearest to a goal; None where none is known to reach it. `limit`: milliseconds for one
+    row.
 
     >>> whole, *smaller = [Sized("builtin/cnn-large", 900, 9.0), Sized("builtin/mlp-800", 300, 0.1),
     ...                    Sized("builtin/cnn-small", 200, 6.0), Sized("builtin/cnn-tiny", 80, 2.0)]
     >>> [student_for(goal, "builtin/cnn-large", smaller, whole).reference for goal in ("accurate", "tenth", "fast")]
     ['builtin/cnn-small', 'builtin/cnn-tiny', 'builtin/cnn-tiny']
+    >>> student_for("fast", "builtin/cnn-large", smaller, whole, limit=1.0).reference
+    'builtin/mlp-800'
     """
     alike = [one for one in smaller if family(one.reference) == family(teacher)]
     liked = [*alike, *(one for one in smaller if one not in alike)]
@@ -84,7 +89,7 @@ def student_for(goal: str, teacher: str, smaller: Sequence[Sized], whole: Sized)
             apart = {one: abs(math.log(whole.parameters / one.parameters / TENTH)) for one in smaller}
             return min(apart, key=lambda one: apart[one], default=None)
         case "fast":
-            quick = (one for one in liked if one.milliseconds is not None and one.milliseconds < MOST_MILLISECONDS)
+            quick = (one for one in liked if one.milliseconds is not None and one.milliseconds < limit)
             return next(quick, None)
         case "smallest":
             return smaller[-1] if smaller else None

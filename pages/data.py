@@ -193,8 +193,8 @@ def choose_texts(upload: Any, column: tasks.Column, guess: str | None, key: str)
         _("{name} column", name=_(column.title)),
         list(upload.table.columns),
         default=[] if guess is None else [guess],
-        placeholder="None",
-        help=f"{column.help} Several columns are read as one text.".strip(),
+        placeholder=_("None"),
+        help=" ".join(filter(None, [_(column.help), _("Several columns are read as one text.")])),
         key=f"{column.role}-{key}",
     )
     return joining.name_of(picked) or None

@@ -2,11 +2,12 @@
 
 import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
+from pages import _address as address
 from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._goals import GOALS, MOST_MILLISECONDS, OWN, USUAL, Sized, good_for, sizes_in, student_for, students
@@ -14,6 +15,7 @@ from pages._language import _, counted
 from pages._models import choose_model, learned_before, models_of_runs
 from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
+from pages._recommended import recommend
 from pages._scores import milliseconds, times
 from pages._studio import errors_shown, get_acts, get_store, go_to, run_in_address, show_error
 from pages._ways import choose_augmentation, choose_method, choose_more_teachers, choose_replay
@@ -29,6 +31,7 @@ from studio.store.rows import DatasetRow
 TRAINING = ("epochs", "teacher_epochs", "batch_size")
 INT8 = "int8"
 PASTED = "pasted-yaml"
+LEAST_LIMIT, LONGEST_LIMIT = 0.01, 10_000.0
 
 acts, store = get_acts(), get_store()
 
@@ -133,6 +136,7 @@ def choose_models(dataset: DatasetRow, task: tasks.Task, start: RunConfig | None
             student = by_goal(goal, teacher, known, dataset, own)
     with cards:
         show_models(teacher, student, known or {})
+        recommend(dataset, task, teacher, start is not None)
     return teacher, student
 
 
@@ -156,9 +160,10 @@ def by_goal(
         until_counted(dataset, teacher)
         return None
     smaller, whole = students(teacher, known), known.get(teacher)
-    found = student_for(goal, teacher, smaller, whole) if whole is not None else None
+    limit = milliseconds_allowed() if goal == "fast" else MOST_MILLISECONDS
+    found = student_for(goal, teacher, smaller, whole, limit) if whole is not None else None
     if found is None or whole is None:
-        st.caption(no_student(goal, bool(smaller)))
+        st.caption(no_student(limit, smaller))
         return own
     told = [_("{ratio} times smaller than its teacher", ratio=times(whole.parameters / found.parameters))]
     if found.milliseconds is not None:
@@ -170,11 +175,32 @@ def by_goal(
     return found.reference
 
 
-def no_student(goal: str, some: bool) -> str:
-    if not some:
+def milliseconds_allowed() -> float:
+    """How long one row may take; it stands in the address, as every number that somebody may want to hand on."""
+    address.text("ms")
+    said = st.session_state["ms"]
+    if isinstance(said, str):  # as the address gives it
+        is_number = said.replace(".", "", 1).isdecimal() and LEAST_LIMIT <= float(said) <= LONGEST_LIMIT
+        st.session_state["ms"] = float(said) if is_number else MOST_MILLISECONDS
+    return st.number_input(
+        _("At most so many milliseconds for one row"), LEAST_LIMIT, LONGEST_LIMIT, step=1.0, format="%g", key="ms",
+        width=280, on_change=address.write, args=("ms", MOST_MILLISECONDS),
+    )  # fmt: skip
+
+
+def no_student(limit: float, smaller: Sequence[Sized]) -> str:
+    """Why there is none, with the nearest one."""
+    timed = [one for one in smaller if one.milliseconds is not None]
+    if not smaller:
         return _("No smaller model is known for this teacher yet: choose one below.")
-    limit = milliseconds(MOST_MILLISECONDS)
-    return _("No student answers in under {limit} here, by what was timed just now: choose one below.", limit=limit)
+    if not timed:
+        return _("None of the students was timed here: choose one below.")
+    fastest = min(timed, key=lambda one: one.milliseconds or 0.0)
+    return _(
+        "No student answers in under {limit} here. The fastest, {student}, takes {time}: allow more, or choose below.",
+        limit=milliseconds(limit), student=escape(model(fastest.reference)),
+        time=milliseconds(fastest.milliseconds or 0.0),
+    )  # fmt: skip
 
 
 def show_models(teacher: str | None, student: str | None, known: Mapping[str, Sized]) -> None:

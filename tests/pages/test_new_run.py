@@ -289,6 +289,30 @@ def test_a_goal_is_the_student_that_comes_nearest_to_it(app, saved, store, count
     assert store.runs()[0].config.student == f"builtin/{student}"
 
 
+def test_a_time_limit_is_typed_stands_in_the_address_and_decides(app, saved, store, counted):
+    app = opened(app, "new_run.py", draft="d", ms="10")
+    app.button_group(key="goal-tenth").set_value("fast").run()
+    assert app.number_input(key="ms").value == 10
+    app.button(key="start").click().run()
+    assert store.runs()[0].config.student == "builtin/transformer-small"
+
+
+def test_a_time_limit_that_nothing_meets_is_told_with_the_fastest(app, saved, counted):
+    app = opened(app, "new_run.py", draft="d", ms="no number")
+    app.button_group(key="goal-tenth").set_value("fast").run()
+    assert app.number_input(key="ms").value == 5
+    app.number_input(key="ms").set_value(0.5).run()
+    assert app.query_params["ms"] == "0.5"
+    assert "The fastest, transformer-tiny, takes 1.2 ms" in words(app).replace("\\", "")
+
+
+def test_what_did_best_on_this_data_is_told_with_the_way_to_it(app, filled, counted):
+    app = opened(app, "new_run.py", dataset="1")
+    assert "Best so far on this data: **transformer-tiny**, 90.0 %, 100.0 % of its teacher." in words(app).replace(
+        "\\", ""
+    )
+
+
 def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved, counted):
     app = opened(app, "new_run.py", draft="d")
     assert "20.0 times smaller than its teacher, 1.2 ms a row on this machine" in words(app)

@@ -1,0 +1,38 @@
+"""Which models are worth a try for this data: what earlier runs on it reached, else what its size asks for."""
+
+import streamlit as st
+
+from pages._language import _
+from pages._studio import get_store
+from pages._words import escape, measured, model, percent
+from studio import tasks
+from studio.store.rows import DatasetRow
+from studio.store.run_list import Wanted
+
+FEW_LABELS = 2_000
+"""With fewer labelled rows a model that has read other texts before is clearly ahead of one that starts untrained."""
+
+
+def recommend(dataset: DatasetRow, task: tasks.Task, teacher: str | None, is_again: bool) -> None:
+    """A sentence with its reason, or none."""
+    if is_again:
+        return
+    wanted = Wanted(states=("finished",), dataset_ids=[dataset.id], order="quality")
+    best = next(iter(get_store().find_runs(wanted, 1)), None)
+    if best is not None and best.summary is not None and best.summary.student is not None:
+        found, run = best.summary, best.run
+        told = {"student": escape(model(run.config.student)), "value": measured(best.summary.student, task.measures[0])}
+        sentence = _("Best so far on this data: **{student}**, {value}.", **told)
+        if found.teacher and task.measures[0].unit == "share":
+            kept = percent(found.student / found.teacher) if found.student is not None else ""
+            sentence = _("Best so far on this data: **{student}**, {value}, {kept} of its teacher.", kept=kept, **told)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recommended"):
+            st.markdown(f":material/lightbulb: {sentence}", width="content")
+            st.page_link("new_run.py", label=_("Start from run {run}", run=run.id), query_params={"from": str(run.id)},
+                         width="content")  # fmt: skip
+        return
+    labelled = int(dataset.report.get("labelled", 0))
+    if task.modality == "text" and 0 < labelled < FEW_LABELS and (teacher or "").startswith("builtin/"):
+        told = _("With {rows} labelled rows a teacher that has read other texts before usually gets further: choose "
+                 "one from Hugging Face or a folder.", rows=f"{labelled:,}")  # fmt: skip
+        st.markdown(f":material/lightbulb: {told}")
