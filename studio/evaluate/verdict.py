@@ -122,7 +122,9 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     where = "In this run" if effect.spread is None else f"Over {found.seeds} seeds"
     clear = 1 if is_clear(effect, 1) else -1 if is_clear(effect, -1) else 0
     apart = f"{size} better" if effect.difference > 0 else f"{size} worse"
-    if clear and found.unfinished:
+    if clear and found.unfinished and measure.lower:
+        where = f"{where}, with as many steps for both,"  # who tells what comes next is never done learning
+    elif clear and found.unfinished:
         who = " and ".join(found.unfinished)
         reason = f"the {who} would have gone on improving, so the two cannot be compared yet"
         return "no_difference", f"What the teacher brought cannot be told: {reason} ({apart}, {interval})."

@@ -1,10 +1,15 @@
 """Ways to teach a small language model, side by side: `python -m tests.bench.language [--json] [--seeds 3]`.
 
 Teacher: `models/stories260k`; student: 2 of its 5 layers; data: stories that the teacher wrote. All ways take the same
-number of steps on as many tokens. Held out are other stories of the teacher. A way's own texts are written from
-nothing, and the teacher says what it thinks of them, at their beginning and further on. `sequence` learns the labels of
-fresh stories, four times as many; `on_policy` has half of every round written by the student. It prints and asserts
-nothing. `STUDIO_TEST_DATA` names the folder of real data.
+number of steps on as many tokens. A way's own texts are written from nothing, and the teacher says what it thinks of
+them, at their beginning and further on. `sequence` learns the labels of fresh stories, four times as many; `on_policy`
+has half of every round written by the student. `step_ratio` is the time of a step with recorded answers over that of
+the same step with labels alone, both in turn, the median of many.
+
+The protocol: stories for learning, for choosing, and held out are drawn under different seeds. The learning rate is the
+one of `RATES` at which the control does best on the stories for choosing (one seed), for all ways alike; no other
+setting was chosen. The held-out stories are read once, at the end of each run. It prints and asserts nothing.
+`STUDIO_TEST_DATA` names the folder of real data.
 """
 
 import argparse
@@ -15,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,8 @@ import torch
 from studio import tasks
 from studio.config.reading import parse_config
 from studio.distill import objective, teacher_outputs, transfer_set
-from studio.distill.fit import fit
+from studio.distill.fit import batches, fit
+from studio.distill.learner import Learner
 from studio.distill.objective import Distillation
 from studio.distill.own_texts import BATCHES, OwnTexts
 from studio.distill.spec import BestWeights, FitSpec
@@ -41,7 +47,10 @@ from studio.tasks import Encoded
 
 TASK = tasks.get("language-model")
 LENGTH, STORIES, HELD_OUT, OWN = 256, 512, 64, 64
-BATCH, STEPS, RATE = 16, 150, 1e-3
+BATCH, STEPS, RATES = 16, 300, (1e-3, 3e-3)
+TIMED = 40
+"""Steps of each kind that are timed."""
+
 EARLY = 64
 TOP = 8
 """What the renormalized way keeps: the fewer, the more is missing; as in the probe that it repeats."""
@@ -57,14 +66,20 @@ def main() -> None:
     wanted.add_argument("--json", action="store_true")
     wanted.add_argument("--seeds", type=int, default=3)
     wanted.add_argument("--ways", nargs="*", default=WAYS, choices=WAYS)
+    wanted.add_argument("--rate", type=float, help="Not to choose one.")
+    wanted.add_argument("--steps-alone", action="store_true", help="Only the times of steps.")
     options = wanted.parse_args()
     quiet()
     begun = time.monotonic()
     folder = Path(os.environ["STUDIO_TEST_DATA"]) / "models" / "stories260k"
     with tempfile.TemporaryDirectory() as place:
         bench = Bench(folder, Home(Path(place)))
+        if options.steps_alone:
+            return print(json.dumps(bench.step_ratios()))
+        bench.rate = options.rate or bench.chosen_rate()
         rows = [bench.way(way, options.seeds) for way in options.ways]
-        found = {"teacher": bench.measured(bench.teacher, 0), "rows": rows, "seconds": round(time.monotonic() - begun)}
+        found = {"teacher": bench.measured(bench.teacher, 0, bench.held), "rate": bench.rate, "rows": rows,
+                 "step_ratio": bench.step_ratios(), "seconds": round(time.monotonic() - begun)}  # fmt: skip
     print(json.dumps(found) if options.json else "\n".join(map(_line, [{"way": "teacher", **found["teacher"]}, *rows])))
 
 
@@ -75,12 +90,27 @@ class Bench:
         problem = Problem(TASK.name, [], TASK.unlabelled(["Once upon a time"]), LENGTH)
         self.teacher, self.home = open_folder(folder, problem), home
         self.stories = TransferSet(TASK, (TASK.unlabelled(self.write(self.teacher, STORIES, 1)),), LENGTH, 0)
-        held = TASK.unlabelled(self.write(self.teacher, HELD_OUT, 2))
-        self.held: Encoded = TASK.encode(held, self.teacher.processor, self.teacher.network.config, LENGTH)
+        self.held, self.validation = self.read(HELD_OUT, 2), self.read(HELD_OUT, 4)
+        self.rate = RATES[0]
 
     def write(self, model: Model, count: int, seed: int) -> list[str]:
         """Stories of a model from nothing."""
         return [model.processor.decode(text, skip_special_tokens=True) for text in self.texts(model, count, seed)]
+
+    def read(self, count: int, seed: int) -> Encoded:
+        """Stories of the teacher, as tokens that count."""
+        rows = TASK.unlabelled(self.write(self.teacher, count, seed))
+        found: Encoded = TASK.encode(rows, self.teacher.processor, self.teacher.network.config, LENGTH)
+        return found
+
+    def chosen_rate(self) -> float:
+        """The learning rate at which the control does best on the stories for choosing."""
+        found = {}
+        for rate in RATES:
+            self.rate = rate
+            found[rate] = self.measured(self.learned("control", 0)[0], 0, self.validation)["nll"]
+            print(f"rate {rate:g}: {found[rate]:.4f} on the stories for choosing", file=sys.stderr, flush=True)
+        return min(found, key=found.__getitem__)
 
     def texts(self, model: Model, count: int, seed: int) -> torch.Tensor:
         """The same as tokens, filled up after their end."""
@@ -98,6 +128,18 @@ class Bench:
 
     def run(self, way: str, seed: int) -> dict[str, float]:
         """One student, and what it is worth."""
+        student, seconds, size = self.learned(way, seed)
+        return {**self.measured(student, seed, self.held), "seconds": seconds, "bytes_per_token": size}
+
+    def learned(self, way: str, seed: int) -> tuple[Model, float, float]:
+        """(a student that has learned this way, the seconds that it took, bytes of a token's answer on disk)."""
+        spec, size = self.spec(way, seed)
+        begun = time.perf_counter()
+        for _ in fit(spec, CPU, BestWeights()):
+            pass
+        return spec.model, time.perf_counter() - begun, size
+
+    def spec(self, way: str, seed: int) -> tuple[FitSpec, float]:
         student = cut_layers(self.teacher, 2)
         answers, size = self.answers(way)
         view, rows = self.view(way, student, answers, seed)
@@ -105,15 +147,31 @@ class Bench:
                                "terms": TERMS.get(way, "soft_target"), "temperature": 1, "alpha": 1})  # fmt: skip
         is_labelled = way in ("control", "sequence")
         spec = FitSpec(
-            phase="distill", model=student, task=TASK, rows=torch.arange(rows), view=view, validation=self.held,
+            phase="distill", model=student, task=TASK, rows=torch.arange(rows), view=view, validation=self.validation,
             objective=objective.labels_only(TASK) if is_labelled else Distillation(config, TASK), steps=STEPS,
-            batch_size=BATCH, learning_rate=RATE, weight_decay=0.01, seed=seed, validations=1,
+            batch_size=BATCH, learning_rate=self.rate, weight_decay=0.01, seed=seed, validations=1,
         )  # fmt: skip
-        begun = time.perf_counter()
-        for _ in fit(spec, CPU, BestWeights()):
-            pass
-        seconds = time.perf_counter() - begun
-        return {**self.measured(student, seed), "seconds": seconds, "bytes_per_token": size}
+        return spec, size
+
+    def step_ratios(self) -> dict[str, float]:
+        """The median time of a step with recorded answers over that of the same step with labels alone."""
+        steps = {way: self.steps(way) for way in ("control", "forward_kl", "top_k_tail")}
+        times: dict[str, list[float]] = {way: [] for way in steps}
+        for _ in range(TIMED):
+            for way, step in steps.items():
+                begun = time.perf_counter()
+                next(step)
+                times[way].append(time.perf_counter() - begun)
+        bare = statistics.median(times["control"][3:])
+        return {way: round(statistics.median(found[3:]) / bare, 3) for way, found in times.items()}
+
+    def steps(self, way: str) -> Iterator[None]:
+        """Steps of a fit, one at a time."""
+        spec, _ = self.spec(way, 0)
+        learner = Learner(spec, CPU)
+        for view, rows in batches(spec, CPU):
+            result_of(learner.step(view, rows, 0.0))
+            yield
 
     def answers(self, way: str) -> tuple[Any, float]:
         """What was recorded of the teacher for this way, and the bytes of a token on disk."""
@@ -138,11 +196,9 @@ class Bench:
             return OwnTexts(plain, student, self.teacher, 0.5, rows, seed, CPU, HOW[way]).view, rows
         return lambda epoch: plain, len(plain.inputs)
 
-    def measured(self, model: Model, seed: int) -> dict[str, float]:
+    def measured(self, model: Model, seed: int, held: Encoded) -> dict[str, float]:
         """The loss on what is held out, how unsure the model is there, and the teacher's loss on its own texts."""
-        told = result_of(
-            teacher_outputs.logits(model, self.held, CPU, lambda done: Progress(phase="evaluate", step=done))
-        )
+        told = result_of(teacher_outputs.logits(model, held, CPU, lambda done: Progress(phase="evaluate", step=done)))
         early, late = self.own(self.texts(model, OWN, 100 + seed))
         return {"nll": -float(told.values[:, 0].mean()), "own_nll_early": early, "own_nll_late": late,
                 "entropy": float(told.values[:, 2].mean())}  # fmt: skip

@@ -254,6 +254,29 @@ def test_a_student_or_a_control_that_still_improves_is_no_yardstick(who):
     assert said.next_step.changes == {"training_length": 2.0}
 
 
+def test_who_writes_is_never_done_learning_and_is_compared_at_the_same_number_of_steps():
+    task = tasks.get("language-model")
+    found = [
+        Evaluation(role=role, split="test", metric=metric, value=value, low=value - 0.01, high=value + 0.01, n=50)
+        for role, bits in (("teacher", -2.2), ("student", -2.3), ("control", -2.4))
+        for metric, value in (
+            ("bits_per_byte", bits),
+            ("perplexity", 2 * bits),
+            ("size_bytes", 9.0),
+            ("latency_ms", 1.0),
+        )
+    ]
+    pair = Comparison(first="student", second="control", split="test", metric="bits_per_byte", difference=0.1, low=0.08,
+                      high=0.12, p_value=0.001, n=50)  # fmt: skip
+    reference = Reference({"bits_per_byte": -4.8}, {"bits_per_byte": -4.8})
+    said = verdict(found, (pair,), task.measures, Facts(reference=reference, config=CONFIG, rates=RATES,
+                                                         improving=("student", "control")))  # fmt: skip
+    assert said.outcome == "better"
+    assert "In this run, with as many steps for both, learning from the teacher was worth it" in said.sentence
+    assert "(2.400 in place of 2.300)" in said.sentence
+    assert "undertrained" in codes(said)
+
+
 def test_a_teacher_that_still_improved_is_told_and_does_not_take_the_praise():
     said = told(improving=("teacher",))
     assert said.outcome == "better"
