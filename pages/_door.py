@@ -35,6 +35,8 @@ PROXIED = (
     "A proxy passes this on, and the studio does not know of one: set server.allowedHosts and a login, as "
     "docs/deploy.md shows."
 )
+OF_ANOTHER_SITE = "A page of another site asks for this."
+READING = ("GET", "HEAD", "OPTIONS")
 NO_PROVIDER = "The studio is open to the network, and no login is set up."
 
 
@@ -102,10 +104,13 @@ def _path(connection: HTTPConnection) -> str:
 
 def _foreign(connection: HTTPConnection) -> Response | None:
     """A refusal for a request under another name, or from a page of another site, or through a proxy that nobody told
-    of; a login guards against the last two by itself."""
+    of. Where there is a login any proxy may pass requests on; but a browser sends a person's cookies along with what a
+    page of another site asks for: it opens no socket, and changes nothing."""
     if not is_allowed(connection.headers.get("host"), allowed_hosts()):
         return PlainTextResponse(FOREIGN, 403)
-    if needs_login() or is_guarded_elsewhere():
+    if needs_login():
+        return PlainTextResponse(OF_ANOTHER_SITE, 403) if _is_of_another_site(connection) else None
+    if is_guarded_elsewhere():
         return None
     origin = connection.headers.get("origin")
     if origin is not None and not is_allowed(_host_of(origin), allowed_hosts()):
@@ -113,6 +118,13 @@ def _foreign(connection: HTTPConnection) -> Response | None:
     if any(name in connection.headers for name in FORWARDED):
         return PlainTextResponse(PROXIED, 403)
     return None
+
+
+def _is_of_another_site(connection: HTTPConnection) -> bool:
+    """Whether a page from elsewhere, be it from another port of this host, wants more than to read."""
+    origin = connection.headers.get("origin")
+    changes = connection.scope["type"] == "websocket" or connection.scope["method"] not in READING
+    return changes and origin not in (None, own_address()) and _host_of(origin) != connection.headers.get("host")
 
 
 def _host_of(origin: str) -> str | None:

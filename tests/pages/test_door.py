@@ -95,6 +95,18 @@ def test_without_a_login_there_is_no_socket():
     assert ask("/sign-in", kind="websocket").status == 403
 
 
+@pytest.mark.parametrize("kind", ["websocket", "http"])
+def test_a_page_of_another_site_opens_no_socket_and_changes_nothing_with_the_cookies_of_who_is_signed_in(kind):
+    def status(origin, **headers):
+        return ask("/_stcore/stream", signed(), kind=kind, method="POST", origin=origin, **headers).status
+
+    for origin in ("https://evil.example", "https://other.studio.example", "https://studio.example:8080", "null", "x["):
+        assert status(origin) == 403
+    assert status("https://studio.example") == 200
+    assert status("http://studio.example", host="studio.example") == 200
+    assert ask("/run", signed(), origin="https://evil.example").status == 200, "a link from elsewhere is followed"
+
+
 def test_a_stranger_sees_the_login_and_whether_the_server_lives():
     page = ask("/run", query="run=3")
     assert page.status == 401
