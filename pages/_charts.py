@@ -17,8 +17,8 @@ from studio.events import Confusion, Evaluation, StageResult, stage
 from studio.store.rows import Point
 
 MAX_POINTS = 2_000
-HEIGHT, AXIS, LEGEND_LINE = 320, 50, 20
-"""Pixels: a figure without its legend, its axis with the title, one line of the legend."""
+HEIGHT, AXIS = 320, 50
+"""Pixels: a figure, its axis with the title."""
 NAME_LINE, LETTER, SHORT_NAME, NEAR_END, EARLY_END = 18, 7, 12, 0.1, 0.5
 """Pixels between the names of two curves, and of a letter; the letters that fit beside the plot; the share of the width
 from its right end where a curve's name still stands there; the share up to which a curve leaves room for it behind."""
@@ -121,12 +121,6 @@ def _whiskers(found: Sequence[tuple[float, float, float]], scale: float) -> dict
 
 def _hover(measure: tasks.Measure, variable: str) -> str:
     return f"%{{{variable}:.1f}} %" if measure.unit == "share" else f"%{{{variable}:.3f}}"
-
-
-def _with_room_for_legend(figure: go.Figure) -> go.Figure:
-    """Two names stand beside each other in the legend below; the plot keeps its height, however many there are."""
-    lines = (len(figure.data) + 1) // 2
-    return figure.update_layout(height=HEIGHT + LEGEND_LINE * lines, margin_b=AXIS + LEGEND_LINE * lines)
 
 
 def named_at_their_ends(figure: go.Figure) -> go.Figure:
@@ -306,12 +300,14 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
             },
             name=_(role.capitalize()),
             text=harmless.in_charts([retell(result.title) for result in shown]),
-            mode="lines+markers",
-            marker={"size": 9},
+            mode="lines+markers+text",
+            textposition=[("top center", "bottom center")[number % 2] for number in range(len(shown))],
+            cliponaxis=False,
+            marker={"size": 10},
             line={"color": COLOURS[role], "dash": "dot"},
             hovertemplate=f"%{{text}}: {_(measure.title)} {_hover(measure, 'y')}, %{{x:.2f}} MB<extra></extra>",
         )
-    return _with_room_for_legend(figure)
+    return figure.update_layout(showlegend=False)  # each point has its step beside it
 
 
 def confusion(matrix: Confusion) -> go.Figure:

@@ -1,6 +1,7 @@
 """Runs that are compared, a card each; and what to compare, for who has not chosen yet."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -8,14 +9,21 @@ from pages import _pictures as pictures
 from pages._language import _, counted
 from pages._markup import Html, element
 from pages._run_rows import name_of, outcome_of, state_badge
-from pages._scores import LEAST_CHANGE, milliseconds
+from pages._scores import milliseconds
 from pages._words import escape, listed, measured, model, size, teachers
 from studio.service.comparison import Side
 from studio.store.rows import RunRow
 from studio.tasks import Measure
 
+APART = {"student_bytes": 1.05, "student_ms": 1.25}
+"""How many times as much is a difference; times of two runs were taken at different moments."""
 MOST_CARDS, MOST_OFFERS, AT_ONCE = 4, 3, 4
 """Runs that stand as cards side by side; offers on the empty page, and how many runs of each are taken."""
+
+
+def named(side: Side) -> Side:
+    """The same with a name in the reader's language, where it has none of its own."""
+    return replace(side, run=replace(side.run, name=side.run.name or _("Run {run}", run=side.run.id)))
 
 
 def cards(compared: Sequence[Side], measure: Measure | None) -> None:
@@ -36,13 +44,13 @@ def cards(compared: Sequence[Side], measure: Measure | None) -> None:
 
 def _best(compared: Sequence[Side], cost: str) -> int | None:
     """The run that is best in this, where one is: a measure as the task says, bytes and milliseconds the lowest, and
-    lower by more than what is called a difference."""
+    lower by more than `APART`."""
     known = {side.run.id: value for side in compared
              if side.summary and (value := getattr(side.summary, cost)) is not None}  # fmt: skip
     if len(known) < 2:
         return None
     first, second = sorted(known, key=lambda run_id: known[run_id], reverse=cost == "student")[:2]
-    is_apart = known[first] > known[second] if cost == "student" else known[second] / known[first] > LEAST_CHANGE
+    is_apart = known[first] > known[second] if cost == "student" else known[second] / known[first] > APART[cost]
     return first if is_apart else None
 
 

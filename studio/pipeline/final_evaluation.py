@@ -128,8 +128,9 @@ def _trial(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]
     measure = task.measures[0]
     value = next(one.value for one in found if isinstance(one, Evaluation) and one.role == "student"
                  and one.metric == measure.name)  # fmt: skip
-    told = f"A trial: the student has {measure.written(value)} in {measure.title} on {len(rows):,} validation rows"
-    yield Verdict(outcome="no_control", sentence=f"{told}. The test rows were not read.")
+    told = f"A trial: {measure.title} of the student is {measure.written(value)} on {len(rows):,} validation rows."
+    unread = "The test rows were not read."
+    yield Verdict(outcome="no_control", sentence=f"{told} {unread}")
 
 
 def _baseline(tests: FinalEvaluation) -> Generator[Event, None, "Baseline | None"]:
