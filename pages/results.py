@@ -11,6 +11,7 @@ from pages import _results_cascade as cascade
 from pages import _results_classes as classes
 from pages import _results_examined as examined
 from pages import _results_head as head
+from pages import _results_learning as learning
 from pages import _results_numbers as numbers
 from pages import _results_rows as rows
 from pages import _results_trust as trust
@@ -110,6 +111,7 @@ def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task:
     if models:
         found |= of_rows(run, task, models)
     if models and run.verdict is not None and home.kept(run.id).is_dir():
+        found["more-rows"] = (_("More rows?"), partial(learning.show, run, task, labels))
         found["robustness"] = (_("Robustness"), partial(examined.robustness, run, task))
         found["layers"] = (_("Layers"), partial(examined.layers, run))
     if matrices:

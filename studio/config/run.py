@@ -357,6 +357,16 @@ class RunConfig(BaseModel):
         json_schema_extra={"expert": True},
     )
 
+    training_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        title="Share of the training rows",
+        description="Fewer training rows, drawn by chance, show what more of them would bring: a learning curve. A "
+        "smaller share is a part of a larger one under the same seed.",
+        json_schema_extra={"expert": True},
+    )
+
     @field_validator("terms", mode="before")
     @classmethod
     def _terms_as_written(cls, value: object) -> object:

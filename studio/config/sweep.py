@@ -10,7 +10,8 @@ from studio.config.reading import parse_config, with_values
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 
-NOT_SEARCHED = ("dataset", "task", "seeds", "seed", "control", "smoothed_control", "evaluate_on", "device", "devices")
+NOT_SEARCHED = ("dataset", "task", "seeds", "seed", "control", "smoothed_control", "evaluate_on", "device", "devices",
+                "training_share")  # fmt: skip
 """Other data is another question, and what a trial leaves out is no setting of it."""
 
 MOST_TRIALS = 1_000

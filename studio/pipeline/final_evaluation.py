@@ -118,7 +118,7 @@ def _trial(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]
 
     assert tests.validation is not None, "a data set has validation rows"
     task, rows = tests.problem.task, tests.validation
-    statistics = yield from _statistics(replace(tests, keep=None), "validation", rows, trained, None)
+    statistics = yield from _statistics(tests, "validation", rows, trained, None)
     found: list[Event] = []
     for role, models in statistics.items():
         found += metrics.quality(task, role, "validation", models[0], tests.problem.labels)

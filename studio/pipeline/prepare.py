@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from studio import tasks
 from studio.config import plan
@@ -100,7 +100,7 @@ def prepare(
     is cut from the start."""
     device = replace(devices.pick(config), parts=parts)
     yield Log(message=f"Training on {device.name} in {str(device.dtype).removeprefix('torch.')}.")
-    dataset = datasets_on_disk.load(folder)
+    dataset = _share_of(datasets_on_disk.load(folder), config)
     if config.task not in (None, dataset.task):
         raise ConfigError(f"task must be {dataset.task}, as the data set is, got {config.task}.", "")
     config = tasks.resolved(config, tasks.get(dataset.task, dataset.multi_label), len(dataset.labels))
@@ -118,6 +118,15 @@ def prepare(
     models = yield from open_models(context)
     check(context, models)
     return context, models
+
+
+def _share_of(dataset: DataSet, config: RunConfig) -> DataSet:
+    """The data set with as many of its training rows as the config asks for, one at least."""
+    if config.training_share == 1:
+        return dataset
+    rows = dataset.dict["train"]
+    fewer = datasets_on_disk.drawn(rows, max(1, round(config.training_share * len(rows))), config.seed)
+    return replace(dataset, dict=DatasetDict({**dataset.dict, "train": fewer}))
 
 
 def counts(context: RunContext, reader: Model) -> Counts:

@@ -87,6 +87,16 @@ class Acts:
         self.note("search", f"search {sweep.id}")
         return sweep
 
+    def measure_learning_curve(self, run_id: int) -> list[RunRow]:
+        """Queue the runs of a run's learning curve: the same student on parts of its rows."""
+        from studio.service import learning_curves
+
+        run = self.store.run(run_id)
+        self.require_models(run.config)
+        found = learning_curves.begin(self.store, self.home, run, self.person.address)
+        self.note("learning curve", f"run {run_id}")
+        return found
+
     def pause_search(self, sweep_id: int, paused: bool = True) -> None:
         """Queue no more trials of a search, and pause the one that goes on; or go on with both."""
         sweep = self.store.sweep(sweep_id)

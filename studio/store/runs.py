@@ -53,6 +53,11 @@ class Runs(Datasets):
             raise StoreError(f"There is no run {run_id}.", "`python -m studio runs` and the page Runs list them.")
         return run_row(found)
 
+    def run_of_key(self, key: str) -> RunRow | None:
+        """The run that was queued under this key; None where there is none, or it was deleted."""
+        found = self._row("SELECT * FROM runs WHERE request_key = ?", [key])
+        return None if found is None else run_row(found)
+
     def runs(self, limit: int | None = 200, archived: bool = False) -> list[RunRow]:
         """The newest runs first, all of them where `limit` is None; those that were put into the archive only when
         asked for."""

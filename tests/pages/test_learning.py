@@ -1,0 +1,38 @@
+"""The tab that says what more rows would bring."""
+
+import numpy as np
+import pytest
+
+from studio import events
+from studio.kept import answers
+from studio.service import learning_curves
+from tests.pages.conftest import opened, words, written
+from tests.pages.test_explore import finished
+
+
+@pytest.fixture
+def run(store, home):
+    return finished(store, home, "text-classification")[0]
+
+
+def test_a_click_queues_the_shorter_runs_and_their_progress_is_told(app, store, home, run):
+    page = opened(app, "results.py", run=str(run.id), tab="more-rows")
+    page.button(key="learning-curve").click().run()
+    assert not page.exception
+    assert [part.share for part in learning_curves.parts(store, run)] == [0.125, 0.25, 0.5]
+    assert "0 of 3 runs are over" in words(page)
+
+
+def test_the_class_that_gained_most_is_named(app, store, home, run):
+    whole = answers.opened(home, run.id, "student", "validation")
+    for one in learning_curves.begin(store, home, run, None):
+        statistics = whole.statistics.copy()
+        statistics[:, 1] = 0  # after a part of the rows it says the first class of every row
+        said = answers.Answers(whole.batch.column("answer"), whole.confidence, whole.loss, whole.labelled,
+                               statistics[:, 0] == 0, statistics, np.zeros((len(whole), 2)))  # fmt: skip
+        answers.write(home, one.id, "student", "validation", said)
+        store.record(one.id, [events.Verdict(outcome="no_control", sentence="A trial.")])
+        store.finish(one.id)
+    page = opened(app, "results.py", run=str(run.id), tab="more-rows")
+    assert "“good” gained most from the last step" in words(page)
+    assert "Last step, points" in written(page)

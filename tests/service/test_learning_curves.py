@@ -1,0 +1,57 @@
+"""A learning curve: the same student on parts of the rows, as runs in the queue."""
+
+import numpy as np
+
+from studio.config.reading import parse_config
+from studio.pipeline import prepare
+from studio.service import learning_curves
+from studio.service.runs import job_of
+from tests.conftest import TINY
+from tests.service.test_paired import keep
+
+
+def finished(store):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="base", owner="me")
+    store.finish(run.id)
+    return store.run(run.id)
+
+
+def test_three_runs_are_queued_once_without_a_control_and_read_no_test_rows(store, home, saved):
+    run = finished(store)
+    home.model(run.id, "teacher").mkdir(parents=True)
+    first = learning_curves.begin(store, home, run, None)
+    assert learning_curves.begin(store, home, run, None) == first
+    assert [one.config.training_share for one in first] == [0.125, 0.25, 0.5]
+    assert {(one.config.control, one.config.evaluate_on) for one in first} == {(False, "validation")}
+    assert {one.config.teacher for one in first} == {f"run:{run.id}/teacher"}
+    assert [part.run.id for part in learning_curves.parts(store, run)] == [one.id for one in first]
+
+
+def test_a_smaller_part_is_within_a_larger_one_and_other_splits_stay(store, home, saved):
+    run = finished(store)
+    texts = {}
+    for share in (0.25, 0.5, 1.0):
+        config = run.config.model_copy(update={"training_share": share})
+        dataset = prepare._share_of(
+            prepare.datasets_on_disk.load(job_of(store, home, config, saved.id).dataset), config
+        )
+        texts[share] = set(dataset.dict["train"]["text"])
+        assert len(dataset.dict["test"]) == saved.splits["test"]
+    assert [len(texts[share]) for share in texts] == [21, 42, 84]
+    assert texts[0.25] < texts[0.5] < texts[1.0]
+
+
+def test_a_run_on_other_validation_rows_is_left_out(store, home, saved, monkeypatch):
+    run = finished(store)
+    parts = learning_curves.begin(store, home, run, None)
+    monkeypatch.setattr(learning_curves, "SPLIT", "test")  # what `keep` writes
+    keep(home, run.id, np.ones(30, bool))
+    for one, rows in zip(parts, (30, 20, 30), strict=True):
+        keep(home, one.id, np.ones(rows, bool))
+        store.record(one.id, [])
+    assert list(learning_curves.kept(home, run, learning_curves.parts(store, run))) == [1.0]
+    from studio.events import Verdict
+
+    for one in parts:
+        store.record(one.id, [Verdict(outcome="no_control", sentence="A trial.")])
+    assert sorted(learning_curves.kept(home, run, learning_curves.parts(store, run))) == [0.125, 0.5, 1.0]
