@@ -1,5 +1,6 @@
 """What models say of one input, as words and as bars."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from pages._language import N_, _
 from pages._markup import Html, element, joined
 from pages._scores import Scored, milliseconds, small
 from pages._words import listed, measured, percent, role, size
-from studio.pipeline.answers import Said
+from studio.pipeline.answers import AskedRole, Said, Token
 from studio.tasks import Measure
 
 MOST_LABELS = 5
@@ -87,6 +88,16 @@ def nothing_yet(models: Mapping[str, Scored | None], measure: Measure) -> Html:
     return element("div", lead, element("div", *waiting, kind="ds-answers"), kind="ds-waiting")
 
 
+def so_far(written: Mapping[AskedRole, str]) -> Html:
+    """What models have written so far, a card each."""
+    cards = [
+        element("div", element("div", element("small", role(name)), kind="head"),
+                element("p", text, kind="ds-written"), kind=f"ds-model {name}")
+        for name, text in written.items()
+    ]  # fmt: skip
+    return element("div", *cards, kind="ds-answers", aria_live="off")
+
+
 def cards(said: Sequence[Said], words: Sequence[str] = ()) -> Html:
     """All models, a card each."""
     teacher = next((one for one in said if one.role == "teacher"), None)
@@ -102,11 +113,40 @@ def card(said: Said, words: Sequence[str] = (), teacher: Said | None = None) -> 
         head.append(
             element("em", _("as the teacher") if same else _("not as the teacher"), kind="same" if same else "other")
         )
+    answer = writing(said) if "text" in said.answer else element("p", spoken(said.answer, words), kind="ds-lead")
     return element(
-        "div", element("div", *head, kind="head"), element("p", spoken(said.answer, words), kind="ds-lead"),
+        "div", element("div", *head, kind="head"), answer,
         bars(said.shares), element("p", _("{time} for this one", time=milliseconds(said.milliseconds)), kind="ds-sub"),
         kind=f"ds-model {'student' if said.role == 'int8' else said.role}",
     )  # fmt: skip
+
+
+def colour(token: Token) -> Html:
+    """A written token, marked the more, the less likely the other model takes it; one that takes it ten times less
+    likely, or more, marks it fully.
+
+    >>> colour(Token(text="a", own=0.5, other=0.5)), colour(Token(text="", own=1, other=0))
+    ('<span title="50.0 % here, 50.0 % in the other model">a</span>', '')
+    >>> ["--gap:100%" in colour(Token(text="a", own=own, other=0.05)) for own in (0.01, 0.5)]
+    [False, True]
+    """
+    if not token.text:
+        return joined()
+    gap = min(1.0, math.log10(max(token.own, 1e-9) / max(token.other, 1e-9)))
+    told = _("{own} here, {other} in the other model", own=percent(token.own), other=percent(token.other))
+    marked = {"kind": "ds-gap", "style": f"--gap:{100 * gap:.0f}%"} if gap >= LEAST_GAP else {}
+    return element("span", token.text, **marked, title=told)
+
+
+LEAST_GAP = 0.1
+"""Below a quarter more likely a token is not marked."""
+
+
+def writing(said: Said) -> Html:
+    """What a model wrote, its tokens coloured where another one was asked about them."""
+    if not said.tokens:
+        return element("p", spoken(said.answer), kind="ds-written")
+    return element("p", *map(colour, said.tokens), kind="ds-written")
 
 
 def tokens(said: Sequence[Said], words: Sequence[str]) -> Html:

@@ -1,5 +1,6 @@
 """Try a run's models: one input, what each of them says of it, side by side; or a whole file."""
 
+import time
 from typing import Any
 
 import streamlit as st
@@ -17,11 +18,13 @@ from pages._studio import errors_shown, get_home, get_person, get_store, run_in_
 from pages._words import escape, model, role
 from studio import tasks
 from studio.errors import StudioError
-from studio.pipeline.answers import Replies
+from studio.pipeline.answers import AskedRole, Partial, Replies
 from studio.service import playground, questions
 from studio.store.rows import RunRow
 
 EXAMPLES, LONGEST_EXAMPLE = 3, 60
+
+REDRAWN_SECONDS = 0.15  # what models write is drawn anew so often
 
 home, store = get_home(), get_store()
 
@@ -100,8 +103,26 @@ def answer(run: RunRow, task: tasks.Task) -> None:
     """What the models say of what was asked."""
     asked, label = st.session_state[ASKED]
     with st.spinner(_("Asking the models; they are opened the first time …")):
-        found = playground.shared(home.root).ask(store, run.id, asked)
+        if task.kind == "token":  # noqa: SIM108  two ways, two lines
+            found = written(run, asked)
+        else:
+            found = playground.shared(home.root).ask(store, run.id, asked)
     show(found, asked, label, run, task)
+
+
+def written(run: RunRow, asked: Any) -> Replies:
+    """What the models write, shown while they do."""
+    place, texts, latest = st.empty(), dict[AskedRole, str](), [0.0]
+
+    def tell(part: Partial) -> None:
+        texts[part.role] = part.text
+        if time.monotonic() - latest[0] > REDRAWN_SECONDS:
+            latest[0] = time.monotonic()
+            place.html(answers.so_far(texts))
+
+    found = playground.shared(home.root).ask(store, run.id, asked, tell)
+    place.empty()
+    return found
 
 
 def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) -> None:
@@ -117,14 +138,13 @@ def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) 
     if any("entities" in said.answer for said in found.said):
         st.html(answers.tokens(found.said, words))
     st.html(answers.cards(found.said, words))
-    where = _("the GPU") if found.device.startswith("cuda") else _("the processor")
-    st.caption(
-        _(
-            "Timed on {where} of this machine, from the input to the answer, the fastest of a few times. Results has "
-            "the times that can be compared.",
-            where=where,
-        )
-    )
+    if task.kind == "token":
+        st.caption(_("All go on from the same words under the same seed. A token is marked the more, the less likely "
+                     "the teacher takes it; in the teacher’s own text, the less likely the student does."))  # fmt: skip
+    else:
+        where = _("the GPU") if found.device.startswith("cuda") else _("the processor")
+        st.caption(_("Timed on {where} of this machine, from the input to the answer, the fastest of a few times. "
+                     "Results has the times that can be compared.", where=where))  # fmt: skip
     for one, reason in found.missing.items():
         st.warning(f"{role(one)}: {escape(reason)}", icon=":material/warning:")
     offer_int8(run, task, found)

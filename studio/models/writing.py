@@ -1,14 +1,20 @@
 """A language model writes on: tokens drawn from its answers, one after the other."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.generation.streamers import BaseStreamer
+
+Tell = Callable[[int], None]
+"""Hears each token of one text as soon as it is written."""
 
 
 def write(
-    network: Any, start: Tensor, most: int, *, seed: int, temperature: float = 1.0, end: int | None = None
-) -> Tensor:
+    network: Any, start: Tensor, most: int, *, seed: int, temperature: float = 1.0, end: int | None = None,
+    tell: Tell | None = None,
+) -> Tensor:  # fmt: skip
     """`start` (batch, length), all of one length, and up to `most` tokens after it: (batch, length + written).
 
     Each token is drawn from the whole answer at this temperature; at 0 it is the likeliest. After `end` a text is
@@ -23,7 +29,24 @@ def write(
         torch.manual_seed(seed)
         found: Tensor = network.generate(
             input_ids=start, attention_mask=torch.ones_like(start), max_new_tokens=most, pad_token_id=end or 0,
-            top_k=0, top_p=1.0, repetition_penalty=1.0, use_cache=True, **how, **ends,
+            top_k=0, top_p=1.0, repetition_penalty=1.0, use_cache=True,
+            streamer=None if tell is None else _Listener(tell), **how, **ends,
         )  # fmt: skip
     network.train(was_training)
     return found.clone()
+
+
+class _Listener(BaseStreamer):
+    """Passes on what `generate` puts; the first that it puts is what it was given."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.tell, self.is_given = tell, True
+
+    def put(self, value: Tensor) -> None:
+        if self.is_given:
+            self.is_given = False
+            return
+        self.tell(int(value.flatten()[0]))
+
+    def end(self) -> None:
+        """Nothing is left to say."""

@@ -250,9 +250,31 @@ class Batched(BaseModel):
     shares: list[dict[str, float]] = []
 
 
+class Token(BaseModel):
+    """A written token: what it adds to the text, how likely the model that wrote it takes it, and how likely another
+    one does: of the teacher's text the student, of every other text the teacher."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    own: float
+    other: float
+
+
+class Partial(BaseModel):
+    """What a model has written so far."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["partial"] = "partial"
+    role: AskedRole
+    text: str
+
+
 class Said(BaseModel):
     """What a model answers, as `predict` gives it; `shares`: how likely each label is, the likeliest first, empty where
-    the answer is no choice of labels. `milliseconds`: the least time of this one row."""
+    the answer is no choice of labels. `milliseconds`: the least time of this one row. `tokens`: of one that writes,
+    what it wrote piece by piece, where there is another model to compare with."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -260,6 +282,7 @@ class Said(BaseModel):
     answer: dict[str, Any]
     shares: dict[str, float]
     milliseconds: float
+    tokens: list[Token] = []
 
 
 class Replies(BaseModel):

@@ -1,20 +1,32 @@
 """A process that keeps models open and answers one input at a time: questions come as lines on standard input, answers
 go as lines to standard output."""
 
+import math
 import os
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from studio.errors import ModelError, StudioError
 from studio.events import Failed, TrainedRole
-from studio.pipeline.answers import AskedRole, Attributions, Batch, Batched, Question, Replies, Said, Why
+from studio.pipeline.answers import (
+    AskedRole,
+    Attributions,
+    Batch,
+    Batched,
+    Partial,
+    Question,
+    Replies,
+    Said,
+    Token,
+    Why,
+)
 from studio.pipeline.job import Answer
-from studio.pipeline.predict import LinearPredictor, Predictor, open_baseline, open_int8, open_role
+from studio.pipeline.predict import LinearPredictor, Predictor, Writing, open_baseline, open_int8, open_role
 
 MOST_BYTES = 2 * 1024**3
 """Models that take more together are not kept open; the one that was not asked for longest goes first."""
@@ -57,10 +69,15 @@ def _open(asked: Asked, role: AskedRole) -> Predictor | LinearPredictor:
     return open_baseline(config, asked.dataset, labels, multi_label)
 
 
-def reply(question: Question, opened: Opened) -> Replies:
+Tell = Callable[[Partial], None]
+"""Hears what models that write have written so far."""
+
+
+def reply(question: Question, opened: Opened, tell: Tell = lambda part: None) -> Replies:
     """What each of the models says. Raises `ModelError` where none can be opened, `DataError` for no input."""
     value = question.value if question.image is None else question.image
     device, said, missing = "", list[Said](), dict[AskedRole, str]()
+    written: dict[AskedRole, tuple[Predictor, Writing]] = {}
     for role in question.roles:
         try:
             predictor = opened.of(question, role)
@@ -69,13 +86,29 @@ def reply(question: Question, opened: Opened) -> Replies:
                 raise
             missing[role] = str(error)
             continue
-        begun = time.perf_counter()
-        answer, shares = predictor.one(value)
-        first = time.perf_counter() - begun  # of what was written, which takes long enough to be timed once
-        milliseconds = 1000 * (first if "text" in answer else min(_seconds(predictor, value)))
         device = str(predictor.device.torch_device)
+        if isinstance(predictor, Predictor) and predictor.problem.task.kind == "token":
+            begun = time.perf_counter()
+            found = predictor.writes(value, lambda text, role=role: tell(Partial(role=role, text=text)))  # type: ignore[misc]
+            taken = 1000 * (time.perf_counter() - begun)  # it is long enough to be timed once
+            said.append(Said(role=role, answer={"text": found.text}, shares={}, milliseconds=taken))
+            written[role] = predictor, found
+            continue
+        answer, shares = predictor.one(value)
+        milliseconds = 1000 * min(_seconds(predictor, value))
         said.append(Said(role=role, answer=answer, shares=shares, milliseconds=milliseconds))
+    said = [one.model_copy(update={"tokens": _tokens(one.role, written)}) for one in said]
     return Replies(said=said, missing=missing, device=device)
+
+
+def _tokens(role: AskedRole, written: Mapping[AskedRole, tuple[Predictor, Writing]]) -> list[Token]:
+    """What a model wrote, with how likely it and another one take each token; nothing where there is no other."""
+    other: AskedRole = "student" if role == "teacher" else "teacher"
+    if role not in written or other not in written:
+        return []
+    (own, writing), (reader, _) = written[role], written[other]
+    likely = zip(writing.pieces(), own.likelihoods(writing), reader.likelihoods(writing), strict=True)
+    return [Token(text=text, own=math.exp(mine), other=math.exp(theirs)) for text, mine, theirs in likely]
 
 
 def _seconds(predictor: Predictor | LinearPredictor, value: object) -> Iterator[float]:
@@ -112,7 +145,9 @@ def attributed(why: Why, opened: Opened) -> Attributions:
     return Attributions(label=label, said=found, missing=missing)
 
 
-def answered(line: str, opened: Opened) -> Answer[Replies] | Answer[Batched] | Answer[Attributions]:
+def answered(
+    line: str, opened: Opened, tell: Tell = lambda part: None
+) -> Answer[Replies] | Answer[Batched] | Answer[Attributions]:
     """The answer to a question, to a batch, or to why, as a line of JSON."""
     try:
         asked = _ASKED.validate_json(line)
@@ -120,7 +155,7 @@ def answered(line: str, opened: Opened) -> Answer[Replies] | Answer[Batched] | A
             return Answer[Batched](result=batched(asked, opened))
         if isinstance(asked, Why):
             return Answer[Attributions](result=attributed(asked, opened))
-        return Answer[Replies](result=reply(asked, opened))
+        return Answer[Replies](result=reply(asked, opened, tell))
     except StudioError as error:
         return Answer[Replies](failed=Failed.of(error))
 
@@ -130,8 +165,12 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     opened = Opened()
+
+    def say(said: BaseModel) -> None:
+        print(said.model_dump_json(), file=answers, flush=True)
+
     for line in sys.stdin:
-        print(answered(line, opened).model_dump_json(), file=answers, flush=True)
+        say(answered(line, opened, say))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Ask a run's models about inputs that nobody labelled."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,6 +86,40 @@ class _Answering:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """What a model was given and what it wrote, as tokens."""
+
+    given: list[int]
+    tokens: list[int]
+    processor: Any
+
+    @property
+    def text(self) -> str:
+        return str(self.processor.decode(self.tokens, skip_special_tokens=True))
+
+    def pieces(self) -> list[str]:
+        """What each token adds to the text; together they are the text. A letter of several tokens comes with the last
+        of them, a sign adds nothing."""
+        found, before = [], ""
+        for count in range(1, len(self.tokens) + 1):
+            now = str(self.processor.decode(self.tokens[:count], skip_special_tokens=True))
+            is_whole = not now.endswith("\ufffd") or count == len(self.tokens)
+            found.append(now[len(before) :] if is_whole else "")
+            before = now if is_whole else before
+        return found
+
+
+def _as_text(processor: Any, tell: Callable[[str], None]) -> Callable[[int], None]:
+    tokens: list[int] = []
+
+    def heard(token: int) -> None:
+        tokens.append(token)
+        tell(str(processor.decode(tokens, skip_special_tokens=True)).rstrip("\ufffd"))
+
+    return heard
+
+
+@dataclass(frozen=True)
 class Predictor(_Answering):
     """The models of one role of a run, opened; several teachers answer together."""
 
@@ -104,6 +138,10 @@ class Predictor(_Answering):
 
     def _written(self, rows: Dataset) -> Iterator[str]:
         """How each text goes on, each prompt is answered: drawn under one seed, so that models can be compared."""
+        for written in self._writings(rows):
+            yield written.text
+
+    def _writings(self, rows: Dataset, tell: Callable[[str], None] | None = None) -> Iterator["Writing"]:
         model = self.models[0]
         processor = model.processor
         longest = getattr(model.network.config, "max_position_embeddings", None) or self.config.max_length
@@ -112,9 +150,22 @@ class Predictor(_Answering):
             start = torch.tensor([given], device=self.device.torch_device)
             found = write(
                 model.network, start, min(WRITTEN, max(1, longest - len(given))), seed=SEED, temperature=TEMPERATURE,
-                end=processor.eos_token_id,
+                end=processor.eos_token_id, tell=None if tell is None else _as_text(processor, tell),
             )  # fmt: skip
-            yield str(processor.decode(found[0, len(given) :], skip_special_tokens=True))
+            yield Writing(given, found[0, len(given) :].tolist(), processor)
+
+    def writes(self, value: Any, tell: Callable[[str], None]) -> "Writing":
+        """How one text goes on; `tell` hears the text so far after each token."""
+        return next(self._writings(self.problem.task.unlabelled([value]), tell))
+
+    def likelihoods(self, writing: "Writing") -> list[float]:
+        """The log-probability of each written token, whoever wrote it, in nats."""
+        whole = torch.tensor([[*writing.given, *writing.tokens]], device=self.device.torch_device)
+        with torch.inference_mode():
+            logits = self.models[0].network(input_ids=whole).logits[0, len(writing.given) - 1 : -1]
+        log_p = logits.float().log_softmax(-1)
+        found: list[float] = log_p.gather(-1, whole[0, len(writing.given) :].unsqueeze(-1)).squeeze(-1).tolist()
+        return found
 
     def _logits(self, rows: Dataset) -> PositionLogits:
         found = []

@@ -4,7 +4,7 @@ import functools
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,17 @@ from studio.events import TrainedRole
 from studio.executors import launch, local
 from studio.home import Home
 from studio.machine.slots import available_cores
-from studio.pipeline.answers import AskedRole, Attributions, Batch, Batched, Question, Replies, Why, read_conversion
+from studio.pipeline.answers import (
+    AskedRole,
+    Attributions,
+    Batch,
+    Batched,
+    Partial,
+    Question,
+    Replies,
+    Why,
+    read_conversion,
+)
 from studio.pipeline.job import Answer
 from studio.service.predict import inputs
 from studio.store.store import Store
@@ -22,6 +32,10 @@ from studio.store.store import Store
 PROGRAM = (sys.executable, "-m", "studio.pipeline.playground")
 MOST_ROWS = 64
 """Rows of a file that are asked at a time, so that others may ask in between."""
+
+Tell = Callable[[Partial], None]
+_PARTIAL = '{"kind":"partial"'
+"""How lines begin that are no answer yet."""
 
 ANSWER_SECONDS = 120.0
 IDLE_SECONDS = 600.0
@@ -46,7 +60,10 @@ def asked_roles(home: Home, store: Store, run_id: int) -> list[AskedRole]:
     baseline."""
     found: list[AskedRole] = [*roles(home, run_id, store.run(run_id).config.control)]
     known = read_conversion(home.onnx(run_id))
-    if "student" in found and known and any(form.name == "int8" and form.file for form in known.forms):
+    writes = (
+        tasks.get(store.dataset_by_id(store.run(run_id).dataset_id).task).kind == "token"
+    )  # an ONNX file cannot go on with a text
+    if "student" in found and not writes and known and any(form.name == "int8" and form.file for form in known.forms):
         found.insert(found.index("student") + 1, "int8")
     if any(one.role == "baseline" for one in store.evaluations(run_id)):
         found.append("baseline")
@@ -62,8 +79,9 @@ class Playground:
         self._process: launch.Piped | None = None
         self._idle: threading.Timer | None = None
 
-    def ask(self, store: Store, run_id: int, value: Any) -> Replies:
-        """What the models of a run say of a value; bytes are an image's file.
+    def ask(self, store: Store, run_id: int, value: Any, tell: Tell = lambda part: None) -> Replies:
+        """What the models of a run say of a value; bytes are an image's file. `tell` hears what models that write have
+        written so far.
 
         Raises what the process met: `ModelError`, `DataError`; or `WorkerError` where it gave no answer.
         """
@@ -77,7 +95,7 @@ class Playground:
             value=None if is_image else value, image=value if is_image else None,
         )  # fmt: skip
         with self._asking:
-            line = self._exchange(question.model_dump_json())
+            line = self._exchange(question.model_dump_json(), tell)
         return Answer[Replies].model_validate_json(line).result_or_raise()
 
     def why(self, store: Store, run_id: int, value: Any, label: str = "") -> Attributions:
@@ -121,14 +139,15 @@ class Playground:
         with self._asking:
             self._end()
 
-    def _exchange(self, line: str) -> str:
+    def _exchange(self, line: str, tell: Tell = lambda part: None) -> str:
         process = self._started()
         late = threading.Timer(self.seconds, process.signal_group, [signal.SIGKILL])
         late.start()
         try:
             process.stdin.write(line.encode() + b"\n")
             process.stdin.flush()
-            answer = process.stdout.readline().decode()
+            while (answer := process.stdout.readline().decode()).startswith(_PARTIAL):
+                tell(Partial.model_validate_json(answer))
         except BrokenPipeError:
             answer = ""
         finally:

@@ -1,6 +1,7 @@
 """Playground: one input, what the models of a run say of it; a whole file."""
 
 import base64
+import html
 import io
 import re
 
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from pages import _answers, _playground_file, _playground_input, _why
 from studio.errors import ModelError
-from studio.pipeline.answers import Attributed, Attributions, Part, Replies, Said
+from studio.pipeline.answers import Attributed, Attributions, Part, Replies, Said, Token
 from studio.service import questions
 from studio.service.playground import Playground
 from tests.pages.conftest import opened, words, written
@@ -191,3 +192,12 @@ def test_the_student_in_int8_is_made_when_somebody_asks_for_it(app, asked, monke
     app.button(key="playground-row").click().run()
     app.button(key="playground-int8").click().run()
     assert made == [1]
+
+
+def test_what_a_model_wrote_is_coloured_where_the_other_one_would_not_have():
+    tokens = [Token(text="Once <b>", own=0.9, other=0.9), Token(text=" upon", own=0.9, other=0.009)]
+    one = Said(role="student", answer={"text": "Once <b> upon"}, shares={}, milliseconds=5, tokens=tokens)
+    drawn = _answers.card(one)
+    assert re.findall(r'<span class="ds-gap" style="--gap:(\d+)%"[^>]*>([^<]*)<', drawn) == [("100", " upon")]
+    assert "Once &lt;b&gt;" in drawn
+    assert "Once <b> upon" in html.unescape(re.sub("<[^>]*>", "", _answers.so_far({"student": "Once <b> upon"})))

@@ -16,7 +16,8 @@ from studio.distill import own_texts
 from studio.errors import ModelError
 from studio.kept import answers
 from studio.pipeline import distill as distilled
-from studio.pipeline import recorded
+from studio.pipeline import playground, recorded
+from studio.pipeline.answers import Question
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
 from studio.pipeline.predict import open_exported, open_role
@@ -29,6 +30,10 @@ SETTINGS = {
     **TINY, "teacher": "builtin/gpt-small", "student": "builtin/gpt-tiny", "epochs": 1, "teacher_epochs": 1,
     "max_length": 24, "temperature": 1, "own_texts": 0.3, "batch_size": 8,
 }  # fmt: skip
+
+
+def config_of(job):
+    return tasks.resolved(job.config, language.TASK, 0)
 
 
 @pytest.fixture
@@ -70,6 +75,18 @@ def test_from_texts_to_a_model_that_writes(job, home):
     torch.testing.assert_close(
         network(ids).logits, student.models[0].network(ids.to(student.device.torch_device)).logits
     )
+    heard: dict[str, list[str]] = {}
+    question = Question(
+        home=home, run_id=1, config=config_of(job), labels=[], roles=["teacher", "student"], value="The"
+    )
+    replies = playground.reply(
+        question, playground.Opened(), lambda part: heard.setdefault(part.role, []).append(part.text)
+    )
+    for one in replies.said:
+        assert "".join(token.text for token in one.tokens) == one.answer["text"] == heard[one.role][-1]
+        assert all(0 < min(token.own, token.other) <= max(token.own, token.other) <= 1 for token in one.tokens)
+    written = playground.reply(question.model_copy(update={"roles": ["student"]}), playground.Opened()).said[0]
+    assert (written.answer, written.tokens) == (replies.said[1].answer, [])  # nobody else is there to compare with
 
 
 def test_answers_that_are_not_what_the_teacher_says_now_stop_the_run(job, monkeypatch):

@@ -55,7 +55,9 @@ def run(store):
 def here(home, monkeypatch):
     """A playground whose process is this one."""
     opened = program.Opened()
-    monkeypatch.setattr(Playground, "_exchange", lambda self, line: program.answered(line, opened).model_dump_json())
+    monkeypatch.setattr(
+        Playground, "_exchange", lambda self, line, tell=None: program.answered(line, opened).model_dump_json()
+    )
     return Playground(home)
 
 

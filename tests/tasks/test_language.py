@@ -19,6 +19,7 @@ from studio.errors import ConfigError, DataError
 from studio.models.layers import cut_layers
 from studio.models.model import Problem
 from studio.models.opening import build as build_model
+from studio.pipeline.predict import Writing
 from studio.tasks import encoded_tokens
 from studio.tasks.positions import PositionLogits
 
@@ -210,3 +211,10 @@ def test_little_text_is_read_as_bytes_and_nothing_is_unknown(model):
     found = encoded(model, [text], 64)
     assert counted(model, found) == text + "</s>"
     assert len(found.labels) == len(text.encode()) + 1
+
+
+def test_a_letter_of_several_tokens_is_said_with_the_last_of_them(model):
+    tokens = model.processor("Zoë!", add_special_tokens=False)["input_ids"]
+    writing = Writing([], [*tokens, model.processor.eos_token_id], model.processor)
+    assert writing.pieces() == ["Z", "o", "", "ë", "!", ""]
+    assert writing.text == "Zoë!"
