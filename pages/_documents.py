@@ -1,6 +1,6 @@
 """Reports and slides at addresses of their own: /report/3 to read and print, /slides/3 to present."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pages import _report as reports
+from pages import _report_compared as comparisons
 from pages._language import _, in_language, reader_of
 from pages._studio import LONGEST_NUMBER
 from studio.errors import StudioError
@@ -20,7 +21,11 @@ Write = Callable[[Store, int], str]
 
 def routes() -> list[Route]:
     """The addresses; the door asks for a login before them as before every page."""
-    return [Route("/report/{run}", _answers(reports.report)), Route("/slides/{run}", _answers(reports.slides))]
+    return [
+        Route("/report/compare", _comparison),
+        Route("/report/{run}", _answers(reports.report)),
+        Route("/slides/{run}", _answers(reports.slides)),
+    ]
 
 
 def _answers(write: Write) -> Callable[[Request], object]:
@@ -40,8 +45,36 @@ def _document(write: Write, request: Request) -> Response:
         except StudioError as error:
             return PlainTextResponse(str(error), 404)
     name = f"{request.url.path.strip('/').split('/')[-2]}-{number}.html"
-    kept = {"Content-Disposition": f'attachment; filename="{name}"'} if "download" in request.query_params else {}
-    return HTMLResponse(written, headers=kept)
+    return HTMLResponse(written, headers=_kept(name, request))
+
+
+async def _comparison(request: Request) -> Response:
+    return await run_in_threadpool(_compared, request)
+
+
+def _compared(request: Request) -> Response:
+    """The report of a comparison: /report/compare?runs=1,4."""
+    with in_language(reader_of(request)):
+        said = request.query_params.get("runs", "").split(",")
+        numbers = [int(one) for one in said if one.isdecimal() and len(one) <= LONGEST_NUMBER]
+        home = Home.from_environment()
+        try:
+            written = comparisons.report(home, Store(home.database), numbers)
+        except StudioError as error:
+            return PlainTextResponse(str(error), 404)
+    return HTMLResponse(written, headers=_kept("comparison.html", request))
+
+
+def _kept(name: str, request: Request) -> dict[str, str]:
+    """A file of this name, where it is asked for."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'} if "download" in request.query_params else {}
+
+
+def of_comparison(run_ids: Sequence[int]) -> None:
+    """The way to the report of a comparison."""
+    runs = ",".join(map(str, run_ids))
+    st.link_button(_("Report of this comparison"), f"/report/compare?runs={runs}", icon=":material/article:",
+                   type="tertiary")  # fmt: skip
 
 
 def buttons(run_id: int) -> None:

@@ -82,18 +82,18 @@ def report(store: Store, run_id: int) -> str:
     all_known = known(store, run_id)
     parts = [
         element("header", _answer(all_known)),
-        _part(_("What to keep in mind"), _cautions(all_known)),
-        _part(_("How it was done"), _method(all_known)),
-        _part(_("Classes"), _classes(all_known)),
-        _part(_("How they learned"), curves(store.curve(run_id), all_known.measure)),
-        _part(_("All numbers"), _numbers(all_known)),
-        _part(_("What the words mean"), _words(all_known)),
-        _part(_("Data"), _data_card(all_known)),
-        _part(_("Settings"), _settings(all_known.run.config)),
-        _part(_("How to reproduce it"), _reproduce(all_known)),
+        part(_("What to keep in mind"), _cautions(all_known)),
+        part(_("How it was done"), _method(all_known)),
+        part(_("Classes"), _classes(all_known)),
+        part(_("How they learned"), curves(store.curve(run_id), all_known.measure)),
+        part(_("All numbers"), _numbers(all_known)),
+        part(_("What the words mean"), _words(all_known)),
+        part(_("Data"), _data_card(all_known)),
+        part(_("Settings"), _settings(all_known.run.config)),
+        part(_("How to reproduce it"), _reproduce(all_known)),
         element("footer", _("Distillation Studio · run {run} · {date}", run=run_id, date=_date(all_known.run))),
     ]
-    return _document(_title(all_known), element("main", *parts, kind="report"))
+    return document(_title(all_known), element("main", *parts, kind="report"))
 
 
 def slides(store: Store, run_id: int) -> str:
@@ -110,10 +110,10 @@ def slides(store: Store, run_id: int) -> str:
         _slide(element("h2", _("How it was done")), _method(all_known)),
     ]  # fmt: skip
     script = Html(f"<script>{SLIDES_SCRIPT}</script>")
-    return _document(_title(all_known), joined(element("main", *shown, kind="slides"), script))
+    return document(_title(all_known), joined(element("main", *shown, kind="slides"), script))
 
 
-def _document(title: str, body: Html) -> str:
+def document(title: str, body: Html) -> str:
     style = Html(f"<style>{_fonts()}\n{STYLE}\n{OWN_STYLE}</style>")
     head = element("head", Html('<meta charset="utf-8">'), element("title", title), style, _MOBILE)
     return f"<!DOCTYPE html>\n{element('html', head, element('body', body), lang=TAGS[reader()])}\n"
@@ -135,7 +135,7 @@ def _fonts() -> str:
 _MOBILE = Html('<meta name="viewport" content="width=device-width, initial-scale=1">')
 
 
-def _part(title: str, content: Html) -> Html:
+def part(title: str, content: Html) -> Html:
     """A part of the document; one that has nothing to say is left out."""
     return element("section", element("h2", title), content) if content else Html("")
 

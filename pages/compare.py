@@ -6,15 +6,17 @@ from typing import Any
 import streamlit as st
 
 from pages import _address as address
+from pages import _compared as tables
+from pages import _documents as documents
 from pages import _pictures as pictures
 from pages import _run_pictures as run_pictures
 from pages import _sides as cards
 from pages import _versions as versions
 from pages._language import _
 from pages._run_rows import outcome_of, state_badge
-from pages._scores import Scored, milliseconds, on_test, scored, small
+from pages._scores import scored, small
 from pages._studio import get_home, get_person, get_store, show_error
-from pages._words import change, count, escape, listed, measured, size
+from pages._words import escape, listed, measured
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StudioError
@@ -53,21 +55,6 @@ def choose(wanted: list[int]) -> list[int]:
 def _write() -> None:
     st.session_state["followed"] = st.session_state["chosen"]
     st.query_params["runs"] = ",".join(map(str, st.session_state["chosen"]))
-
-
-def headline(compared: list[Side], measure: Measure) -> str:
-    """Which student is best, and which one smallest."""
-    known = [(side.name, side.summary.student, side.summary.student_bytes)
-             for side in compared if side.summary and side.summary.student is not None]  # fmt: skip
-    if not known:
-        return _("None of these runs has a result yet")
-    best = max(known, key=lambda one: one[1] or 0)
-    smallest = min(known, key=lambda one: one[2] or float("inf"))
-    value = measured(best[1] or 0, measure)
-    if smallest == best or not smallest[2]:
-        return _("“{best}” is best: {value}", best=best[0], value=value)
-    return _("“{best}” is best: {value}. “{smallest}” is smallest: {size}", best=best[0], value=value,
-             smallest=smallest[0], size=size(smallest[2]))  # fmt: skip
 
 
 def price(compared: list[Side], measure: Measure) -> None:
@@ -158,25 +145,10 @@ def models(compared: list[Side]) -> None:
     if not students:
         st.caption(_("Nothing was measured yet."))
         return
-    st.html(pictures.table([_of_model(side, one) for side, one in students]))
+    st.html(pictures.table([tables.of_model(side, one) for side, one in students]))
     if others:
         with st.expander(_("Teachers, controls and baselines")):
-            st.html(pictures.table([_of_model(side, one) for side, one in others]))
-
-
-def _of_model(side: Side, one: Scored) -> dict[str, str]:
-    found = on_test(side.evaluations)
-    interval = f"{measured(one.low, side.measure)} – {measured(one.high, side.measure)}"
-    return {
-        _("Run"): side.name,
-        _("Model"): one.name,
-        _(side.measure.title): measured(one.value, side.measure),
-        _("95 % interval"): interval if one.low != one.high else "–",
-        _("Size"): size(one.size_bytes) if one.size_bytes else "–",
-        _("Parameters"): count(one.parameters) if one.parameters else "–",
-        _("One row"): milliseconds(one.latency_ms) if one.latency_ms else "–",
-        _("Rows"): f"{found[one.role, side.measure.name].n or 0:,}",
-    }
+            st.html(pictures.table([tables.of_model(side, one) for side, one in others]))
 
 
 def tests(compared: list[Side], measure: Measure) -> None:
@@ -197,42 +169,14 @@ def tests(compared: list[Side], measure: Measure) -> None:
     tested = [pair for pair in found if pair.comparison]
     if not tested:
         for pair in found:
-            st.caption(escape(f"{known[pair.second].name}: {_why(pair)}"))
+            st.caption(escape(f"{known[pair.second].name}: {tables.why(pair)}"))
         return
     if tested:
         st.html(pictures.lead(
             _("“{name}” differs from {clear} of {tested} by more than chance", name=reference.name, clear=len(clear),
               tested=len(tested)),
             _("Both students on the same test rows. The p-values hold for all tests together (Holm).")))  # fmt: skip
-    st.html(pictures.table([_of_pair(known, pair, measure) for pair in found]))
-
-
-def _of_pair(known: dict[int, Side], pair: paired.Paired, measure: Measure) -> dict[str, str]:
-    one = pair.comparison
-    row = {_("Against"): known[pair.second].name}
-    if one is None:
-        return row | {_("Difference"): _why(pair), _("95 % interval"): "", _("Only it is right"): "",
-                      _("Only the other is right"): "", _("p-value"): ""}  # fmt: skip
-    gained, lost = ("–" if rows is None else f"{rows:,}" for rows in (one.gained, one.lost))
-    return row | {
-        _("Difference"): pictures.in_points(one.difference, measure),
-        _("95 % interval"): _(
-            "{low} to {high}", low=change(one.low, measure.unit), high=change(one.high, measure.unit)
-        ),
-        _("Only it is right"): gained,
-        _("Only the other is right"): lost,
-        _("p-value"): f"{pair.p_value:.3f}" if pair.p_value >= 0.001 else "< 0.001",
-    }
-
-
-def _why(pair: paired.Paired) -> str:
-    """Why two runs were not tested against each other."""
-    why = {
-        "data": _("No test: they learned from different data."),
-        "rows": _("No test: they were tested on different rows."),
-        "answers": _("No test: the answers of one of them were not kept."),
-    }
-    return why.get(pair.reason, "")
+    st.html(pictures.table([tables.of_pair(known, pair, measure) for pair in found]))
 
 
 def parallel(compared: list[Side], measure: Measure) -> None:
@@ -256,7 +200,7 @@ def show(compared: list[Side]) -> None:
             "these runs learned different things ({kinds}). Their numbers stand side by side and say nothing of each "
             "other.", kinds=kinds)))  # fmt: skip
     else:
-        st.header(escape(headline(compared, measure)), anchor=False)
+        st.header(escape(tables.headline(compared, measure)), anchor=False)
     if len(compared) <= cards.MOST_CARDS:
         cards.cards(compared, measure)
     if measure is not None:
@@ -277,6 +221,7 @@ def show(compared: list[Side]) -> None:
         parallel(compared, measure)
     if measure is not None:
         search(compared)
+    documents.of_comparison([side.run.id for side in compared])
     if len(compared) > cards.MOST_CARDS:
         the_runs(compared)
 

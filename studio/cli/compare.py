@@ -1,20 +1,34 @@
 """`compare`: runs side by side."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from studio.cli.place import open_home
 from studio.cli.terminal import AsJson, RunId, plain, print_json, shown_safely
+from studio.language.languages import LANGUAGES, SOURCE
 from studio.service import comparison, paired
 
 commands = typer.Typer()
 
 
 @commands.command()
-def compare(run_ids: list[RunId], as_json: AsJson = False) -> None:
+def compare(
+    run_ids: list[RunId],
+    report: Annotated[Path | None, typer.Option(help="Write it as one HTML file instead.")] = None,
+    language: Annotated[str, typer.Option(help=f"Of the file: one of {', '.join(LANGUAGES)}.")] = SOURCE,
+    as_json: AsJson = False,
+) -> None:
     """Show runs side by side: the settings that differ, what their models reached, which are worth having."""
     home, store = open_home()
+    if report is not None:
+        from studio.service import report as reports
+
+        written = reports.write_comparison(home, store, run_ids, report, language)
+        return typer.echo(f"Wrote {written} ({written.stat().st_size / 1e3:.0f} kB).")
     compared = comparison.sides(store, run_ids)
     if as_json:
         return print_json(paired.facts(home, store, compared))
