@@ -11,7 +11,8 @@ import pytest
 
 from studio.data import uploads
 from studio.errors import DataError, LimitError
-from studio.service import hub_data, sources
+from studio.service import hub_data, library, sources
+from tests.data.test_uploads import png
 from tests.fake_hub import serving
 
 CLASSES = {"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}
@@ -129,3 +130,42 @@ def test_a_data_set_without_tables_is_told(hub):
     (folder / "weights.bin").write_bytes(b"pickle")
     with pytest.raises(DataError, match="holds no table"):
         call("someone/films")
+
+
+def pictures(folder, file, shades, label=True):
+    """Image files in a column of a Parquet file, as the `datasets` library writes them."""
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells = [{"bytes": png(shade), "path": f"{shade}.png"} for shade in shades]
+    labels = [shade % 2 if label else -1 for shade in shades]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array(cells, kind), "label": labels})
+    features = {"image": {"_type": "Image"}, **CLASSES["info"]["features"]}
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})}), path)
+
+
+def test_a_data_set_of_images_comes_with_its_splits_and_class_names_and_can_be_saved(hub, store, home):
+    folder, call, _ = hub
+    pictures(folder, "data/train-00000-of-00002.parquet", range(20))
+    pictures(folder, "data/train-00001-of-00002.parquet", range(20, 40))
+    pictures(folder, "data/test-00000-of-00001.parquet", range(40, 50))
+    pictures(folder, "data/unsupervised-00000-of-00001.parquet", range(50, 55), label=False)
+    upload = call("someone/films")
+    assert upload.kind == "images"
+    assert upload.table["split"].value_counts().to_dict() == {"train": 45, "test": 10}
+    assert upload.table.loc[upload.table["file"] == "41.png", "label"].tolist() == ["pos"]
+    row = library.add(store, home, library.Files(upload), name="films").row
+    assert (row.task, row.labels, row.splits["test"]) == ("image-classification", ["neg", "pos"], 10)
+
+
+def test_an_image_of_the_hub_that_is_none_is_left_out_and_counted(hub):
+    folder, call, _ = hub
+    pictures(folder, "train.parquet", range(12))
+    table = pq.read_table(folder / "train.parquet")
+    cells = table["image"].to_pylist()
+    cells[3] = {"bytes": b"no image", "path": "3.png"}
+    broken = table.set_column(0, "image", pa.array(cells, table.schema.field("image").type))
+    pq.write_table(broken.replace_schema_metadata(table.schema.metadata), folder / "train.parquet")
+    upload = call("someone/films")
+    assert len(upload.table) == 11
+    assert [(each.reason, each.rows) for each in upload.refused] == [("not an image that can be read", ("3.png",))]
