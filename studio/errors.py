@@ -90,7 +90,7 @@ def of_system(error: OSError) -> StudioError | None:
     return None
 
 
-MORE_SPACE = "Free some space, for example by deleting runs; then resume this one from its last checkpoint."
+MORE_SPACE = "Free some space, for example by deleting runs, and try again: a run goes on from its last checkpoint."
 
 
 def _family(kind: type[StudioError]) -> list[type[StudioError]]:

@@ -26,6 +26,9 @@ _OLD = "old-"
 LEFTOVER_SECONDS = 24 * 3600
 """What a killed process left behind is deleted when the same target is written so much later."""
 
+NO_BYTES = 1024**2
+"""With less than this left a disk is full."""
+
 _RENAME_EXCHANGE, _HERE = 2, -100
 """`renameat2` of Linux: change places; names from the working directory on."""
 
@@ -40,13 +43,30 @@ def whole(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_file(file: Path) -> Iterator[Path]:
-    """A path to write to; what is there takes the place of `file` when the block ends without an error."""
+    """A path to write to; what is there takes the place of `file` when the block ends without an error.
+
+    Raises `OSError` (ENOSPC) where the disk is full, whatever the library that wrote makes of that.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     _delete_leftovers(file)
     with _room_beside(file) as room:
         part = room / file.name
-        yield part
+        with _full_disk_told(room, file):
+            yield part
         _publish(part, file, aside=room)
+
+
+@contextlib.contextmanager
+def _full_disk_told(room: Path, file: Path) -> Iterator[None]:
+    """Torch and others end in errors of their own where a write is cut short."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if shutil.disk_usage(room).free < NO_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
+        raise
 
 
 SUMS = "SHA256SUMS"

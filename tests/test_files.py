@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,6 +58,20 @@ def test_a_block_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, kin
             raise kind
     assert content(target) == {"old.txt": "old"}
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_full_disk_is_told_as_one_whatever_the_library_says_that_wrote(tmp_path, monkeypatch):
+    def write():
+        with files.whole(tmp_path / "model"):
+            raise RuntimeError("unexpected pos 2223104 vs 2222992")  # what torch makes of it
+
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        write()
+    left = SimpleNamespace(free=4096)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: left)
+    with pytest.raises(OSError, match="No space left on device"):
+        write()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_is_replaced_in_one_move(tmp_path):
@@ -132,6 +147,7 @@ def test_every_file_and_folder_is_synced_before_the_move_and_the_new_name_after(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from studio.files import whole
 with whole(Path(sys.argv[1])) as part:
     (part / "first.txt").write_text("half")
@@ -142,6 +158,7 @@ with whole(Path(sys.argv[1])) as part:
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from studio import files
 target, moment, exchanges = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "exchanges"
 passed = 0

@@ -1,11 +1,14 @@
 """A connection to SQLite whose errors of disk and folder are sentences that a person can act on."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from studio.errors import DiskError
+
+SHARED_BYTES = 64 * 1024
 
 
 class Connection(sqlite3.Connection):
@@ -57,10 +60,18 @@ def gone(path: Path) -> DiskError:
     )
 
 
+def _is_full(folder: Path) -> bool:
+    """Whether there is no room even for the file through which those who have the database open share it."""
+    try:
+        return shutil.disk_usage(folder).free < SHARED_BYTES
+    except OSError:
+        return False
+
+
 def in_words(error: sqlite3.DatabaseError, path: Path) -> DiskError | None:
     """What SQLite says of the disk and the folder; None where it speaks of something else."""
     kind = getattr(error, "sqlite_errorname", None) or ""
-    if kind == "SQLITE_FULL":
+    if kind == "SQLITE_FULL" or (kind.startswith("SQLITE_IOERR") and _is_full(path.parent)):
         return DiskError(
             f"The disk that holds {path.parent} is full.",
             "Free some space, for example by deleting runs: what has been written is not lost, and runs go on.",

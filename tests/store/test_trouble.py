@@ -13,6 +13,7 @@ from studio.errors import DiskError, of_system
 from studio.machine.identity import new_owner
 from studio.service.ownership import INTERRUPTED
 from studio.service.runs import carry
+from studio.store import connection
 from studio.store.store import Store
 from tests.conftest import TINY
 
@@ -57,6 +58,14 @@ def test_a_full_disk_is_called_one_and_what_was_recorded_stays(store, run):
         store.record(run.id, many_points())
     assert [line.message for line in store.logs(run.id)] == ["before"]
     assert store.curve(run.id) == []
+
+
+def test_a_disk_without_any_room_is_called_full_and_not_broken(monkeypatch, store, home):
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    assert "reports an error" in connection.in_words(error, home.database).message
+    monkeypatch.setattr(connection.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
+    assert "is full" in connection.in_words(error, home.database).message
 
 
 def test_a_run_that_meets_a_full_disk_is_no_failed_run_it_goes_on_when_there_is_room(store, home, run):
