@@ -1,28 +1,28 @@
-"""A whole file in, its rows with a model's answers out."""
+"""A whole file in, its rows with a model's answer out: it is answered beside the page, which tells how far it is."""
 
-import tempfile
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import streamlit as st
 
 from pages._language import _, counted
-from pages._studio import errors_shown, get_home, get_person, get_store
-from pages._words import role
-from studio.pipeline.answers import AskedRole
-from studio.service import playground
-from studio.service.predict import predict_file
+from pages._studio import errors_shown, get_home, get_person, get_store, show_error
+from pages._words import escape, role
+from studio.service import file_answers, playground
+from studio.service.file_answers import FileAnswers
 from studio.store.rows import RunRow
 
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
-DONE = "playground-file-done"
+MOST_SHOWN = 5
 
 
 def section(run: RunRow) -> None:
-    """The file, whose answers, the download."""
+    """The file, whose answers; below it the files that are being answered, and those that are ready."""
     with st.expander(_("Ask about a whole file"), icon=":material/table:", key="fold-file"):
-        if not get_person().has("member"):
+        person = get_person()
+        if not person.has("member"):
             st.caption(_("Members and admins bring files."))
             return
+        desk = file_answers.shared(get_home().root)
         file = st.file_uploader(_("A table, or a ZIP of pictures"), type=TYPES, key="playground-file")
         roles = [one for one in playground.asked_roles(get_home(), get_store(), run.id) if one != "baseline"]
         start = roles.index("student") if "student" in roles else 0
@@ -32,43 +32,56 @@ def section(run: RunRow) -> None:
             asked = st.button(_("Answer every row"), icon=":material/play_arrow:", key="playground-file-ask",
                               disabled=file is None)  # fmt: skip
         if asked and file is not None:
-            st.session_state.pop(DONE, None)
             with errors_shown():
-                st.session_state[DONE] = (run.id, *_answered(run, whose, file.name, file.getvalue()))
-        _download(run)
+                desk.begin(get_store(), run.id, whose, file.name, file.getvalue(), person.address)
+        files = desk.of(run.id, person.address)[:MOST_SHOWN]
+        if any(not one.is_over for one in files):
+            st.caption(_("You can close this page: the answers will be here."))
+            _watched(run)
+        else:
+            for one in files:
+                line(one)
 
 
-def _answered(run: RunRow, whose: AskedRole, name: str, data: bytes) -> tuple[str, bytes, int, int]:
-    """(name, content, rows, rows without an input) of the file of answers; a bar shows how far it is."""
-    bar = st.progress(0.0, _("Reading the file …"))
-
-    def tell(done: int, total: int) -> None:
-        if done == total or done % playground.MOST_ROWS == 0:
-            bar.progress(done / max(1, total), _("{done} of {total} rows", done=f"{done:,}", total=f"{total:,}"))
-
-    with tempfile.TemporaryDirectory(prefix="asked-") as place:
-        source = Path(place) / f"file{PurePath(name).suffix.lower()}"
-        source.write_bytes(data)
-        asked = playground.shared(get_home().root)
-        scored = predict_file(
-            get_store(), get_home(), run.id, source, Path(place) / "answers.csv", tell=tell,
-            ask=lambda values: asked.stream(get_store(), run.id, whose, values),
-        )  # fmt: skip
-        written = scored.file.read_bytes()
-    bar.empty()
-    return f"{PurePath(name).stem}-answers.csv", written, scored.rows, scored.empty
+@st.fragment(run_every="1s")
+def _watched(run: RunRow) -> None:
+    """The files as they are now; the page is drawn anew when none goes on any more."""
+    files = file_answers.shared(get_home().root).of(run.id, get_person().address)[:MOST_SHOWN]
+    if all(one.is_over for one in files):
+        st.rerun()
+    for one in files:
+        line(one)
 
 
-def _download(run: RunRow) -> None:
-    done = st.session_state.get(DONE)
-    if done is None or done[0] != run.id:
-        return
-    _run, name, written, rows, empty = done
-    st.success(counted("{number} row has an answer.", "{number} rows have an answer.", rows - empty),
-               icon=":material/check:")  # fmt: skip
-    if empty:
-        st.caption(
-            counted("{number} row has no input and got none.", "{number} rows have no input and got none.", empty)
-        )
-    st.download_button(_("Download the answers"), written, name, "text/csv", icon=":material/download:",
-                       key="playground-file-get")  # fmt: skip
+def line(one: FileAnswers) -> None:
+    """One file: how far it is, what came of it."""
+    name = escape(f"{one.name} · {role(one.role)}")
+    if one.state == "failed" and one.error is not None:
+        st.markdown(name)
+        show_error(one.error)
+    elif one.state == "stopped":
+        st.caption(_("{name}: stopped", name=name))
+    elif one.state == "finished" and one.scored is not None:
+        _ready(one, name)
+    else:
+        _going(one, name)
+
+
+def _going(one: FileAnswers, name: str) -> None:
+    told = _("Reading the file …") if not one.total else _("{done} of {total} rows", done=f"{one.done:,}",
+                                                           total=f"{one.total:,}")  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(one.done / max(1, one.total), f"{name}: {told}")
+        st.button(_("Stop"), key=f"file-stop-{one.id}", on_click=one.stop.set, type="tertiary", icon=":material/stop:")
+
+
+def _ready(one: FileAnswers, name: str) -> None:
+    assert one.scored is not None
+    told = counted("{number} row has an answer.", "{number} rows have an answer.", one.scored.rows - one.scored.empty)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":material/check: {name}: {told}")
+        st.download_button(_("Download the answers"), one.answers.read_bytes, f"{PurePath(one.name).stem}-answers.csv",
+                           "text/csv", icon=":material/download:", key=f"file-get-{one.id}")  # fmt: skip
+    if one.scored.empty:
+        st.caption(counted("{number} row has no input and got none.", "{number} rows have no input and got none.",
+                           one.scored.empty))  # fmt: skip

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pages import _answers, _playground_file, _playground_input, _why
+from pages import _answers, _playground_input, _why
 from studio.errors import ModelError
 from studio.pipeline.answers import Attributed, Attributions, Part, Replies, Said, Token
-from studio.service import questions
+from studio.service import file_answers, questions
+from studio.service.file_answers import FileAnswers
 from studio.service.playground import Playground
+from studio.service.predict import Scored
 from tests.pages.conftest import opened, words, written
 
 
@@ -124,7 +126,7 @@ def test_a_run_without_a_student_is_told_and_nothing_breaks(app, asked):
 
 
 def test_without_a_run_the_way_to_one_is_shown(app):
-    assert "No run has finished yet" in words(opened(app, "playground.py"))
+    assert "No run has finished yet" in written(opened(app, "playground.py"))
 
 
 def test_what_differs_from_the_teacher_is_marked():
@@ -171,18 +173,18 @@ def test_a_drawing_is_as_large_and_as_light_as_those_of_the_data(ground, pen):
     assert _playground_input.as_in_the_data(picture(ground, ground, (0, 0, 1, 1)), rows, ground == 0) is None
 
 
-def test_a_whole_file_is_answered_and_can_be_taken_away(filled, home, monkeypatch):
-    asked = []
-
-    def stream(self, store, run_id, role, values):
-        asked.append((run_id, role, list(values)))
-        yield [{"label": "good", "score": 0.5} for _ in values]
-
-    monkeypatch.setattr(Playground, "stream", stream)
-    name, written, rows, empty = _playground_file._answered(filled.run(1), "student", "new films.csv", b"text\na\nb\n")
-    assert (name, rows, empty) == ("new films-answers.csv", 2, 0)
-    assert written.decode().splitlines() == ["text,label,score", "a,good,0.5", "b,good,0.5"]
-    assert asked == [(1, "student", ["a", "b"])]
+def test_a_file_that_is_being_answered_says_how_far_it_is_and_one_that_is_ready_can_be_taken(app, asked, home):
+    desk = file_answers.shared(home.root)
+    going, ready = (FileAnswers(name, 1, "student", f"{name}<b>.csv", None, home.root) for name in ("going", "ready"))
+    going.state, going.done, going.total = "working", 30, 120
+    desk._known = {"going": going, "ready": ready}
+    ready.answers.write_text("text,label")
+    ready.state, ready.scored = "finished", Scored(ready.answers, 3, 1, ("label",))
+    page = opened(app, "playground.py", run="1")
+    assert "2 rows have an answer." in words(page)
+    assert "1 row has no input and got none." in words(page)
+    page.button(key="file-stop-going").click().run()
+    assert going.stop.is_set()
 
 
 def test_the_student_in_int8_is_made_when_somebody_asks_for_it(app, asked, monkeypatch):

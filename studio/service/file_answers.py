@@ -1,0 +1,125 @@
+"""Whole files answered beside the pages: a thread does it while people go on, close the page, and come back."""
+
+import functools
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Literal
+
+from studio.errors import LimitError, StudioError
+from studio.home import Home
+from studio.pipeline.answers import AskedRole
+from studio.service import playground
+from studio.service.predict import Scored, predict_file
+from studio.store.store import Store
+
+State = Literal["waiting", "working", "finished", "failed", "stopped"]
+
+MOST_KEPT, MOST_WAITING = 20, 5
+"""So many answered files are kept for taking away; so many may wait or be worked on."""
+
+
+@dataclass
+class FileAnswers:
+    """One file and how far it is. `error` says why it failed; `scored` what was written."""
+
+    id: str
+    run_id: int
+    role: AskedRole
+    name: str
+    made_by: str | None
+    folder: Path
+    begun: float = field(default_factory=time.time)
+    state: State = "waiting"
+    done: int = 0
+    total: int = 0
+    error: StudioError | None = None
+    scored: Scored | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("finished", "failed", "stopped")
+
+    @property
+    def answers(self) -> Path:
+        return self.folder / "answers.csv"
+
+
+class _Stopped(Exception):
+    """Somebody wants it no more."""
+
+
+class FileDesk:
+    """All files of one home, one after another: they share the process of the playground with those who type."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._known: dict[str, FileAnswers] = {}
+        self._changing = threading.Lock()
+        self._working = threading.Lock()
+
+    def begin(
+        self, store: Store, run_id: int, role: AskedRole, name: str, data: bytes, made_by: str | None
+    ) -> FileAnswers:
+        """Take a file; its answers are written from now on. Raises `LimitError` where too many wait already."""
+        with self._changing:
+            if sum(not one.is_over for one in self._known.values()) >= MOST_WAITING:
+                raise LimitError(f"{MOST_WAITING} files are being answered already.", "Wait for one of them.")
+            self._forget_old()
+            folder = Path(tempfile.mkdtemp(prefix="answers-"))
+            (folder / f"file{PurePath(name).suffix.lower()}").write_bytes(data)
+            one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder)
+            self._known[one.id] = one
+        threading.Thread(target=self._work, args=(store, one), name=f"answers {one.id[:6]}", daemon=True).start()
+        return one
+
+    def of(self, run_id: int, made_by: str | None) -> list[FileAnswers]:
+        """A person's files about a run, the newest first."""
+        with self._changing:
+            mine = [one for one in self._known.values() if (one.run_id, one.made_by) == (run_id, made_by)]
+        return sorted(mine, key=lambda one: -one.begun)
+
+    def _work(self, store: Store, one: FileAnswers) -> None:
+        def tell(done: int, total: int) -> None:
+            one.done, one.total = done, total
+            if one.stop.is_set():
+                raise _Stopped
+
+        with self._working:
+            try:
+                if one.stop.is_set():
+                    raise _Stopped
+                one.state = "working"
+                asked = playground.shared(self.home.root)
+                source = next(file for file in one.folder.iterdir() if file.stem == "file")
+                one.scored = predict_file(
+                    store, self.home, one.run_id, source, one.answers, tell=tell,
+                    ask=lambda values: asked.stream(store, one.run_id, one.role, values),
+                )  # fmt: skip
+                source.unlink()
+                one.state = "finished"
+            except _Stopped:
+                one.state = "stopped"
+            except StudioError as error:
+                one.error, one.state = error, "failed"
+            except Exception:
+                one.error = StudioError("The file could not be answered.", "The server's log has the details.")
+                one.state = "failed"
+                raise
+
+    def _forget_old(self) -> None:
+        over = sorted((one for one in self._known.values() if one.is_over), key=lambda one: one.begun)
+        for one in over[: max(0, len(over) - MOST_KEPT + 1)]:
+            shutil.rmtree(one.folder, ignore_errors=True)
+            del self._known[one.id]
+
+
+@functools.cache
+def shared(root: Path) -> FileDesk:
+    """The one of this process for a home."""
+    return FileDesk(Home(root))

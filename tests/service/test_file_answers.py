@@ -1,0 +1,68 @@
+"""Whole files answered beside the pages."""
+
+import threading
+
+import pytest
+
+from studio.config.reading import parse_config
+from studio.errors import LimitError
+from studio.service.file_answers import MOST_WAITING, FileDesk
+from studio.service.playground import Playground
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def run(store, saved):
+    return store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Answers come when the test lets them."""
+    may = threading.Event()
+
+    def stream(self, store, run_id, role, values):
+        may.wait(20)
+        yield [{"label": "good", "score": 0.5} for _ in values]
+
+    monkeypatch.setattr(Playground, "stream", stream)
+    return may
+
+
+def over(one):
+    """Once its thread is done."""
+    for thread in threading.enumerate():
+        if thread.name == f"answers {one.id[:6]}":
+            thread.join(20)
+    return one
+
+
+def test_a_file_is_answered_while_nobody_waits_and_only_its_owner_sees_it(home, store, run, held):
+    desk = FileDesk(home)
+    one = desk.begin(store, run.id, "student", "films.csv", b"text\na\nb\n", "ada")
+    assert not one.is_over
+    held.set()
+    assert over(one).state == "finished"
+    assert one.answers.read_text().splitlines() == ["text,label,score", "a,good,0.5", "b,good,0.5"]
+    assert (one.done, one.total, one.scored.rows) == (2, 2, 2)
+    assert desk.of(run.id, "ada") == [one]
+    assert desk.of(run.id, "bob") == desk.of(run.id + 1, "ada") == []
+
+
+def test_what_is_wrong_with_a_file_is_kept_for_the_page(home, store, run, held):
+    held.set()
+    one = over(FileDesk(home).begin(store, run.id, "student", "empty.csv", b"other,columns\n1,2\n", None))
+    assert one.state == "failed"
+    assert "no column" in str(one.error)
+
+
+def test_one_that_is_stopped_leaves_no_answers_and_too_many_are_refused(home, store, run, held):
+    desk = FileDesk(home)
+    files = [desk.begin(store, run.id, "student", "a.csv", b"text\na\n", None) for _ in range(MOST_WAITING)]
+    with pytest.raises(LimitError, match="being answered already"):
+        desk.begin(store, run.id, "student", "a.csv", b"text\na\n", None)
+    for one in files:
+        one.stop.set()
+    held.set()
+    assert {over(one).state for one in files} == {"stopped"}
+    assert not any(one.answers.exists() for one in files)
