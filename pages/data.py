@@ -427,12 +427,13 @@ def add_data() -> None:
     with st.expander(_("Split into training, validation and test rows")):
         values = split_settings(report)
     offer_refused(rows, values, key)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="savebar"):
-        first = suggested_name(uploaded.name if uploaded else str(identity[-1]))
-        name = st.text_input(_("Name"), value=first, max_chars=80, key=f"name-{key}")
-        wanted = st.button(_("Save data set"), type="primary", icon=":material/save:")
-    if wanted:
-        save(name, rows, columns, values)
+    with st.container(key="savebar", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            first = suggested_name(uploaded.name if uploaded else str(identity[-1]))
+            name = st.text_input(_("Name"), value=first, max_chars=80, key=f"name-{key}")
+            wanted = st.button(_("Save data set"), type="primary", icon=":material/save:")
+        if wanted:
+            save(name, rows, columns, values)
 
 
 def cannot_use(error: StudioError, key: str) -> None:
@@ -448,13 +449,12 @@ def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
         saved = acts.save(name, rows, columns, **values)
         for name in tasks.get(saved.task, saved.multi_label).builtins[:1]:
             asked.sizes(saved, f"builtin/{name}")  # what a new run will show first
-        st.success(_("Saved as **{name}**.", name=escape(saved.name)), icon=":material/check_circle:")
-        st.page_link(
-            "new_run.py",
-            label=_("Use it in a new run"),
-            query_params={"dataset": str(saved.id)},
-            icon=":material/arrow_forward:",
-        )
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(
+                ":material/check_circle: " + _("Saved as **{name}**.", name=escape(saved.name)), width="content"
+            )
+            st.page_link("new_run.py", label=_("Use it in a new run"), query_params={"dataset": str(saved.id)},
+                         icon=":material/arrow_forward:", width="content")  # fmt: skip
 
 
 def saved_data() -> None:
