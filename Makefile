@@ -46,8 +46,8 @@ mutants: setup-dev
 # Our losses beside those of others, which are installed without what they need into a folder of their own.
 compare: setup-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .compare \
-		torchdistill==1.1.5 textbrewer==0.2.1.post1
-	@PYTHONPATH=.compare $(BIN)/python -m pytest tests/distill/test_losses_of_others.py
+		torchdistill==1.1.5 textbrewer==0.2.1.post1 trl==1.16.0
+	@PYTHONPATH=.compare $(BIN)/python -m pytest tests/distill/test_losses_of_others.py tests/distill/test_token_losses.py
 
 setup-dev: setup
 	@$(call install,requirements-dev.txt)

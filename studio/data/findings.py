@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from studio.data.columns import Columns
 from studio.data.on_disk import ROWS_AT_ONCE
+from studio.tasks import language
 from studio.tasks.task import Task
 
 FEW_ROWS = 10
@@ -38,7 +39,7 @@ class Finding(BaseModel):
 def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[str, int]) -> list[Finding]:
     """What the cleaned rows tell; `first` (rows,) says which ones repeat no row before them, `classes` counts the
     labelled rows."""
-    found = [*(_few_rows(table) if task.kind != "token" else []), *_near_copies(table, first)]
+    found = [*(_few_rows(table) if task.kind != "token" else _shared_passages(table)), *_near_copies(table, first)]
     if task.kind == "class":
         found += [
             *_labels_in_test_only(table),
@@ -73,6 +74,48 @@ def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Findi
             message = f"The column {name!r} gives the label away: it is not read, and must not be part of the input."
             told.append(Finding(kind="gives_away", message=message, examples=[str(name)]))
     return tuple(told)
+
+
+def _shared_passages(table: pd.DataFrame) -> list[Finding]:
+    """Held-out texts that have a run of words with a training text in common (Brown et al., 2020, appendix C): of
+    prompts and chats what is to be written. Of much text as many runs are known as fit into memory."""
+    held = table["split"].isin(["validation", "test"]).to_numpy()
+    known: set[int] = set()
+    for text in _to_write(table[~held]):
+        known.update(_runs(text))
+        if len(known) >= MOST_RUNS:
+            break
+    shared = [text for text in _to_write(table[held]) if not known.isdisjoint(_runs(text))] if known else []
+    if not shared:
+        return []
+    message = (
+        f"{len(shared):,} of {int(held.sum()):,} validation or test texts have {RUN_WORDS} words or more in a row that "
+        "a training text has, too: models that know them by heart look better than they are."
+    )
+    return [Finding(kind="shared_passages", message=message, count=len(shared), examples=[shared[0][:200]])]
+
+
+RUN_WORDS, MOST_RUNS = 13, 5_000_000
+
+
+def _to_write(table: pd.DataFrame) -> Iterator[str]:
+    """What a model learns to write of each row."""
+    for cell, pair in inputs(table):
+        chat = language.messages(cell)
+        if chat is not None:
+            yield "\n".join(one["content"] for one in chat if one["role"] == "assistant")
+        else:
+            yield str(pair) if pair else str(cell)
+
+
+def _runs(text: str) -> Iterator[int]:
+    """The hashes of all runs of words, whatever stands between them.
+
+    >>> len(set(_runs("a b c " * 9))), len(set(_runs("too short")))
+    (3, 0)
+    """
+    words = re.findall(r"\w+", text.casefold())
+    return (hash(tuple(words[place : place + RUN_WORDS])) for place in range(len(words) - RUN_WORDS + 1))
 
 
 def _named(names: list[str]) -> str:

@@ -274,6 +274,7 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
     how = recorded.how(config, context.problem.task)
     if context.problem.task.kind == "token":
         yield from recorded.describe(rows.whole(models[0]), config.max_length)
+        yield from recorded.compared(config, models[0], state.opened.line[-1] or models[0])
     logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase, how)
     if how is not None:
         yield from recorded.check(context, models[0], rows.whole(models[0]), logits[0], how)

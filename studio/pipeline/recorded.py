@@ -43,6 +43,23 @@ def describe(inputs: Encoded, limit: int) -> Iterator[Log]:
         )
 
 
+def compared(config: RunConfig, teacher: Model, student: Model) -> Iterator[Log]:
+    """What a person should know of how answers will be compared: vocabularies that are filled up to different sizes, a
+    loss that leaves out what was not kept."""
+    theirs, mine = (model.network.config.vocab_size for model in (teacher, student))
+    if theirs != mine:
+        yield Log(
+            message=f"The vocabularies of one tokenizer are filled up to {theirs:,} and {mine:,} tokens: the first "
+            f"{min(theirs, mine):,} are compared."
+        )
+    if any(term.loss == "renormalized_top_k" for term in config.terms):
+        yield Log(
+            level="warning",
+            message="renormalized_top_k leaves out what was not kept of an answer: the student becomes surer than its "
+            "teacher. soft_target compares the rest, too.",
+        )
+
+
 def check(
     context: RunContext, teacher: Model, inputs: Encoded, answers: PositionLogits | TopAnswers, kept: How
 ) -> Generator[Log, None, None]:

@@ -115,11 +115,33 @@ def test_a_vocabulary_that_is_filled_up_is_cut_to_the_shorter():
     assert (cut.logits.isinf().sum(-1) == 6).all()
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_with_a_tail_it_is_that_of_distillkit_which_spreads_what_is_missing_evenly_in_both(temperature):
+    """`sparse_kl_div` with SYMMETRIC_UNIFORM, times T² a position; recomputed, since it needs a GPU's libraries."""
+    answer = kept(TEACHER, temperature, 5)
+    p, q = softened(TEACHER, temperature), softened(STUDENT, temperature)
+    inside = torch.zeros_like(p, dtype=torch.bool).scatter(-1, answer.tokens, True)
+    even_p, even_q = (torch.where(inside, one, (one * ~inside).sum(-1, keepdim=True) / 25) for one in (p, q))
+    wanted = (even_p * (even_p / even_q).log()).sum(-1).mean() * temperature**2
+    assert top_k(STUDENT, answer, temperature).item() == pytest.approx(float(wanted), rel=1e-4)
+
+
+def trl(module):
+    if importlib.util.find_spec("trl") is None:
+        pytest.skip("a comparison for developers: make compare")
+    return importlib.import_module(f"trl.experimental.{module}")
+
+
+def test_with_a_tail_it_is_that_of_trl():
+    theirs = trl("sdpo.loss_utils")
+    answer = kept(TEACHER, 1.0, 5)
+    mine, its = (one.log_softmax(-1).gather(-1, answer.tokens) for one in (STUDENT, TEACHER))
+    found = theirs.compute_divergence(theirs.add_tail_bucket(mine), theirs.add_tail_bucket(its), 0.0).mean()
+    assert top_k(STUDENT, answer).item() == pytest.approx(float(found), rel=1e-4)
+
+
 def test_they_are_those_of_trl():
-    trl = importlib.import_module("trl.experimental.gkd") if importlib.util.find_spec("trl") else None
-    if trl is None:
-        pytest.skip("a comparison for developers: TRL is not installed")
-    theirs = trl.GKDTrainer.generalized_jsd_loss
+    theirs = trl("gkd").GKDTrainer.generalized_jsd_loss
     for beta, name in ((0.0, "token_soft_target"), (0.5, "jensen_shannon"), (1.0, "reverse_kl")):
         found = theirs(STUDENT.unsqueeze(0), TEACHER.unsqueeze(0), beta=beta, reduction="none").sum(-1).mean()
         assert getattr(losses, f"{name}_loss")(STUDENT, TEACHER, 1.0).item() == pytest.approx(float(found), rel=1e-5)

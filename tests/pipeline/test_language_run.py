@@ -1,5 +1,7 @@
 """A whole run of a language model: taught, recorded, distilled with own texts, tested, kept, tried, exported."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 import torch
@@ -157,3 +159,15 @@ def test_a_model_that_writes_is_made_smaller_by_a_plan_and_learns_in_it_through_
     assert steps[-1].size_bytes < 0.8 * next(one for one in steps if one.title == "Student at first").size_bytes
     predictor = open_role(tasks.resolved(config, language.TASK, 0), 1, "student", home, [], False)
     assert "text" in predictor.one("The cat")[0]
+
+
+def test_vocabularies_that_are_filled_up_and_answers_that_are_renormalized_are_told():
+    from studio.models.model import Model
+
+    teacher, student = (Model(SimpleNamespace(config=SimpleNamespace(vocab_size=size)), None) for size in (300, 258))
+    config = parse_config({"dataset": "d", **SETTINGS, "terms": "renormalized_top_k"})
+    first, second = recorded.compared(config, teacher, student)
+    assert "filled up to 300 and 258 tokens: the first 258 are compared" in first.message
+    assert (second.level, "surer than its teacher" in second.message) == ("warning", True)
+    plain = parse_config({"dataset": "d", **SETTINGS, "terms": "soft_target"})
+    assert not list(recorded.compared(plain, student, student))

@@ -218,3 +218,19 @@ def test_a_letter_of_several_tokens_is_said_with_the_last_of_them(model):
     writing = Writing([], [*tokens, model.processor.eos_token_id], model.processor)
     assert writing.pieces() == ["Z", "o", "", "ë", "!", ""]
     assert writing.text == "Zoë!"
+
+
+def test_held_out_texts_that_share_a_passage_with_training_texts_are_counted():
+    passage = "it was the best of times it was the worst of times it was the age"
+    chat = [{"role": "user", "content": f"Say: {passage}"}, {"role": "assistant", "content": "No, I shall not."}]
+    rows = [
+        *((f"A text of its own, number {number}, that no other has.", "train") for number in range(10)),
+        (f"Here {passage} of wisdom.", "train"), (json.dumps(chat), "train"),
+        (f"And so: It was the best of times; {passage.partition('times ')[2]}!", "test"),
+        ("Nothing of that kind stands in this one, whatever is said of it.", "test"), (json.dumps(chat), "test"),
+    ]  # fmt: skip
+    table = pd.DataFrame({"text": [text for text, _ in rows], "split": [split for _, split in rows]}, dtype=object)
+    found = clean(Upload("table", table), Columns("text", None, split="split"), "language-model")
+    (shared,) = (one for one in found.report.findings if one.kind == "shared_passages")
+    assert shared.count == 1
+    assert "1 of 3 validation or test texts have 13 words or more in a row" in shared.message
