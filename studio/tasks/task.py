@@ -6,6 +6,7 @@ A task puts two things together: `Inputs`, what a model reads, and `Targets`, wh
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -492,12 +493,14 @@ class Task:
 
     def unlabelled(self, values: Sequence[Any]) -> Any:
         """Python values as rows without a label; raises `DataError` for one that is no input of this task."""
-        from datasets import Dataset, Features
+        import pyarrow as pa
+        from datasets import Dataset, DatasetInfo, Features
 
-        columns = self.inputs.from_python(values)
-        labels = self.targets.numbers([""] * len(values), [])
+        columns = self.inputs.from_python(values) | {"label": self.targets.numbers([""] * len(values), [])}
         features = Features(self.inputs.features() | {"label": self.targets.feature()})
-        return Dataset.from_dict(columns | {"label": labels}, features=features)
+        table = pa.Table.from_pydict(columns, schema=features.arrow_schema)
+        # to find a fingerprint takes longer than a small model does for the rows, and nobody looks these up
+        return Dataset(table, info=DatasetInfo(features=features), fingerprint=uuid.uuid4().hex)
 
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:
         return self.targets.answers(logits, labels)
