@@ -163,6 +163,13 @@ class RunConfig(BaseModel):
         "merged into it at the end. Takes less memory for large students; empty: all weights learn.",
         json_schema_extra={"expert": True},
     )
+    recompute_layers: bool = Field(
+        False,
+        title="Recompute layers",
+        description="Transformers: what layers computed on the way is computed again on the way back (gradient "
+        "checkpointing). Takes about a third longer, and far less memory for long texts and many layers.",
+        json_schema_extra={"expert": True},
+    )
     weight_decay: float = Field(
         0.01,
         ge=0,

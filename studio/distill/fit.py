@@ -61,6 +61,8 @@ def fit(spec: FitSpec, device: Device, best: BestWeights) -> Generator[Event, No
         kept.save(state.state_dict())
     best.restore(state.learner.network)
     state.learner.network.eval()
+    if spec.recompute:
+        state.learner.network.gradient_checkpointing_disable()
 
 
 class FitState:

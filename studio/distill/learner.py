@@ -12,6 +12,7 @@ from studio.distill.objective import Terms
 from studio.distill.spec import FitSpec
 from studio.distill.top_answers import Kept
 from studio.distill.transfer_set import View
+from studio.errors import ModelError
 from studio.events import Event, Log
 from studio.machine import memory
 from studio.machine.devices import Device
@@ -40,6 +41,8 @@ class Learner:
         self.spec, self.device, self.parts = spec, device, device.parts
         self.network = spec.model.network.to(device.torch_device)
         self.objective = _projectors(spec).to(device.torch_device)
+        if spec.recompute:
+            _recompute(self.network)
         if spec.live is not None:
             spec.live.network.to(device.torch_device).eval()
         device.group.start_alike(self._modules)
@@ -198,3 +201,12 @@ def _sum(done: list[tuple[float, Terms]], name: str) -> Tensor:
 
 def _projectors(spec: FitSpec) -> nn.Module:
     return spec.objective if isinstance(spec.objective, nn.Module) else nn.Module()
+
+
+def _recompute(network: Any) -> None:
+    """Gradient checkpointing (Chen et al., 2016). Raises `ModelError` where a network has no layers to do it by."""
+    try:
+        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    except (AttributeError, ValueError) as error:
+        kind = network.config.model_type
+        raise ModelError(f"A {kind} cannot compute its layers again.", "Leave recompute_layers out.") from error

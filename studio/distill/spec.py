@@ -26,7 +26,8 @@ class FitSpec:
     `rows` (n,) are the numbers of the training rows; `view(epoch)` gives the rows as an epoch sees them, with the
     teachers' logits where there is a teacher; `live` is the teacher that answers while the student learns.
     `checkpoint` is the file in which the fit is kept. `rate_is_chosen`: nobody has set the learning rate, so that a
-    model that stays at chance may begin again at a lower one.
+    model that stays at chance may begin again at a lower one. `recompute`: what layers computed on the way is computed
+    again on the way back.
     """
 
     phase: Phase
@@ -45,6 +46,7 @@ class FitSpec:
     validations: int = VALIDATIONS
     checkpoint: Path | None = None
     rate_is_chosen: bool = False
+    recompute: bool = False
 
     @property
     def steps_per_epoch(self) -> int:

@@ -81,7 +81,7 @@ def whole_logits(positions: Positions) -> Tensor:
 def _over_rows(
     model: Model, inputs: Encoded, device: Device, tell: Callable[[int], Progress], read: Read
 ) -> Generator[Progress, None, PositionLogits]:
-    network = model.network
+    network = model.network.to(device.torch_device)
     was_training = network.training
     network.eval()
     order = torch.argsort(inputs.lengths.cpu(), stable=True)

@@ -159,7 +159,7 @@ def compute(
 ) -> Generator[Progress, None, None]:  # fmt: skip
     """Write the answers to all rows into `folder`, whole or not at all, a few rows at a time: memory does not grow with
     the data. `how`: the temperature, and how many tokens are kept."""
-    network = model.network
+    network = model.network.to(device.torch_device)
     was_training = network.training
     network.eval()
     entries, positions = 0, 0

@@ -279,7 +279,19 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
     if how is not None:
         yield from recorded.check(context, models[0], rows.whole(models[0]), logits[0], how)
     live = models[0] if objective.is_deep(config.terms) else None
+    if live is None and not config.own_texts:
+        _put_aside(models, context.device.torch_device)
     return replace(state, transfer=rows, outputs=TeacherOutputs(logits, live))
+
+
+def _put_aside(models: Sequence[Model], device: torch.device) -> None:
+    """Off the GPU, until somebody asks them again: whoever learns from recorded answers has its memory alone."""
+    if device.type == "cpu":
+        return
+    for model in models:
+        model.network.cpu()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _tune(state: RunState, stage: Stage) -> Steps[RunState]:
@@ -403,6 +415,7 @@ def _spec(state: RunState, stage: Stage) -> FitSpec:
         seed=config.seed + (number - 1 if stage.kind == "teach" else stage.seed),  # several teachers differ
         live=_outputs(state).live if stage.objective == "distillation" else None,
         rate_is_chosen=(config.teacher_learning_rate if stage.kind == "teach" else config.learning_rate) is None,
+        recompute=config.recompute_layers,
         checkpoint=None if stage.kind == "tune" else context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
     )
 

@@ -309,7 +309,8 @@ def _check_reading(context: RunContext, models: Models) -> None:
             raise ModelError(
                 "Teacher and student cut texts into different tokens, so what the one says of the next token cannot be "
                 "compared with what the other says.",
-                "Take a student with the teacher's tokenizer, such as `teacher/2-layers`.",
+                "Take a student with the teacher's tokenizer, such as `teacher/2-layers`; or let the teacher answer "
+                "prompts, and have the student learn its texts: `data answer`, then `alpha: 0`.",
             )
 
 
