@@ -57,6 +57,27 @@ def whole_file(file: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def new_file(file: Path) -> Iterator[Path]:
+    """As `whole_file`, where there must be none: raises `FileExistsError` where there is, or one has come meanwhile."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(file):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+    _delete_leftovers(file)
+    with _room_beside(file) as room:
+        part = room / file.name
+        with _full_disk_told(room, file):
+            yield part
+        sync(part)
+        try:
+            os.link(part, file)  # a move would take the place of what is there
+        except FileExistsError:
+            raise
+        except OSError:  # a disk that knows no links
+            part.rename(file)
+        sync(file.parent)
+
+
+@contextlib.contextmanager
 def _full_disk_told(room: Path, file: Path) -> Iterator[None]:
     """Torch and others end in errors of their own where a write is cut short."""
     try:

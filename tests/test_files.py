@@ -74,6 +74,20 @@ def test_a_full_disk_is_told_as_one_whatever_the_library_says_that_wrote(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_new_file_comes_whole_and_never_over_another_one(tmp_path):
+    target = tmp_path / "out" / "answers.csv"
+    with files.new_file(target) as part:
+        part.write_text("half")
+        assert not target.exists()
+    assert content(tmp_path) == {"out/answers.csv": "half"}
+    with pytest.raises(FileExistsError), files.new_file(target):
+        pytest.fail("it was opened")
+    with pytest.raises(FileExistsError), files.new_file(tmp_path / "late.csv") as part:
+        part.write_text("mine")
+        (tmp_path / "late.csv").write_text("somebody else's")
+    assert (tmp_path / "late.csv").read_text() == "somebody else's"
+
+
 def test_a_file_is_replaced_in_one_move(tmp_path):
     target = tmp_path / "state.pt"
     target.write_text("old")

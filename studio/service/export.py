@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from studio import files, harmless, tasks
 from studio.errors import ExportError
@@ -15,6 +15,7 @@ from studio.events import Evaluation, StageResult
 from studio.home import Home
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.service import calibrated
+from studio.service.new_files import written
 from studio.store.rows import RunRow
 from studio.store.speeds import speed
 from studio.store.store import Store
@@ -51,14 +52,8 @@ def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str =
         raise ExportError(f"Run {run_id} has no {role} yet; it is {run.status}.", "Wait for it, or choose another run.")
     for part in (folder, home.quantized(run_id, role)):
         _require_undamaged(part, run_id)
-    file = _new_file(target)
-    try:
-        with file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            _fill(archive, folder, home, store, run)
-        files.sync(target)
-    except BaseException:
-        target.unlink()  # half a zip would look like a whole one
-        raise
+    with written(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        _fill(archive, folder, home, store, run)
     return target
 
 
@@ -69,17 +64,6 @@ def _require_undamaged(folder: Path, run_id: int) -> None:
             f"What is saved of run {run_id} is damaged: in {folder.name}, {damage}.",
             "Restore it from a backup, or start the run again.",
         )
-
-
-def _new_file(target: Path) -> BinaryIO:
-    """The open file, made by this very call; raises `ExportError` where there is one or none can be."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return target.open("xb")
-    except OSError as error:
-        if target.exists():
-            raise ExportError(f"{target} is there already.", "Choose another name: nothing is overwritten.") from error
-        raise ExportError(f"{target} cannot be written: {error.strerror}.", "Choose another place.") from error
 
 
 def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run: RunRow) -> None:

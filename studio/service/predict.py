@@ -15,6 +15,7 @@ from studio.errors import DataError, ExportError, ModelError
 from studio.events import TrainedRole
 from studio.home import Home
 from studio.pictures import is_image
+from studio.service.new_files import written
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
 
@@ -165,33 +166,18 @@ def _write(
     added: dict[str, str] = {}
     waiting: list[dict[str, Any]] = []
     put: Callable[[dict[str, Any]], None] | None = None
-    opened = _new_file(to)
-    try:
-        with opened as file:
-            for number, (row, answer) in enumerate(rows, start=1):
-                if answer is not None and put is None:
-                    added = _added_names(answer, names)
-                    put = _writer(file, to, [*names, *added.values()], dataset.columns.get("separator") or " ")
-                waiting.append(row | {added[key]: value for key, value in (answer or {}).items()})
-                if put is not None:
-                    for whole in waiting:
-                        put(whole)
-                    waiting.clear()
-                tell(number)
-    except BaseException:
-        to.unlink(missing_ok=True)
-        raise
+    with written(to) as part, part.open("w", encoding="utf-8", newline="") as file:
+        for number, (row, answer) in enumerate(rows, start=1):
+            if answer is not None and put is None:
+                added = _added_names(answer, names)
+                put = _writer(file, to, [*names, *added.values()], dataset.columns.get("separator") or " ")
+            waiting.append(row | {added[key]: value for key, value in (answer or {}).items()})
+            if put is not None:
+                for whole in waiting:
+                    put(whole)
+                waiting.clear()
+            tell(number)
     return tuple(added.values())
-
-
-def _new_file(to: Path) -> TextIO:
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        return to.open("x", encoding="utf-8", newline="")
-    except FileExistsError as error:
-        raise ExportError(f"{to} is there already.", "Choose another name: nothing is overwritten.") from error
-    except OSError as error:
-        raise ExportError(f"{to} cannot be written: {error.strerror}.", "Choose another place.") from error
 
 
 def _added_names(answer: dict[str, Any], taken: Sequence[str]) -> dict[str, str]:
