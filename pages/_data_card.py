@@ -2,7 +2,8 @@
 
 import base64
 import io
-from pathlib import Path
+import tempfile
+from pathlib import Path, PurePath
 from typing import Any
 
 import streamlit as st
@@ -20,6 +21,8 @@ from studio.store.rows import DatasetRow
 
 TEXTS, IMAGES, THUMB, LONGEST, PREVIEWED = 3, 10, 64, 90, 5
 """Rows on a card, pixels of an image's longer side, characters of a text; rows behind *Preview*."""
+
+TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
 
 
 def card(row: DatasetRow) -> None:
@@ -44,6 +47,8 @@ def card(row: DatasetRow) -> None:
                              icon=":material/add_circle:", width="content")  # fmt: skip
             if st.button(_("Preview"), key=f"preview-{row.id}", type="tertiary"):
                 show_rows(row)
+            if get_acts().person.has("member"):
+                add_rows(row)
             if get_acts().may_change(row):
                 rename(row)
                 delete(row, users)
@@ -100,6 +105,32 @@ def _rows(row: DatasetRow) -> None:
             st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=96)
             return
         st.html(pictures.table([{name: str(cell) for name, cell in one.items()} for one in some.to_dict("records")]))
+
+
+def add_rows(row: DatasetRow) -> None:
+    """More rows to train on, as the next version; what is tested stays."""
+    with st.popover(_("Add rows"), type="tertiary"):
+        st.markdown(
+            _("A file with the columns of this data set. Its rows are added to the training rows of a new version; "
+              "validation and test rows stay, so that runs on both versions can be compared.")
+        )  # fmt: skip
+        file = st.file_uploader(_("More rows"), type=TYPES, key=f"more-{row.id}", label_visibility="collapsed")
+        if not st.button(_("Save as a new version"), type="primary", key=f"grow-{row.id}", disabled=file is None):
+            return
+        assert file is not None
+        with errors_shown():
+            from studio.service import additions, sources
+
+            with tempfile.TemporaryDirectory(prefix="more-rows-") as place, st.spinner(_("Reading the file …")):
+                source = Path(place) / f"rows{PurePath(file.name).suffix.lower()}"
+                source.write_bytes(file.getvalue())
+                grown = get_acts().add_rows(row.id, sources.read(source), additions.name_for(get_store(), row))
+            told = counted("{number} row was added: “{name}”.", "{number} rows were added: “{name}”.", grown.added,
+                           name=escape(grown.row.name))  # fmt: skip
+            known = counted("{number} was there already.", "{number} were there already.", grown.known)
+            st.success(f"{told} {known}" if grown.known else told, icon=":material/check:")
+            st.page_link("new_run.py", label=_("Use it in a new run"), query_params={"dataset": str(grown.row.id)},
+                         icon=":material/arrow_forward:")  # fmt: skip
 
 
 def rename(row: DatasetRow) -> None:

@@ -117,6 +117,16 @@ def clean(
     )  # fmt: skip
 
 
+def more(upload: Upload, columns: Columns, task: str) -> tuple[pd.DataFrame, tuple[Refused, ...]]:
+    """The rows of an upload that can stand beside those of a data set that is there already, as `Rows.table` has them,
+    and those that cannot: its labels are known, so that one row is enough."""
+    learns = tasks.get(task, columns.separator is not None)
+    stacked = _stacked([_part(upload, columns, learns)])
+    table, unusable = _usable(stacked, answered=learns.kind == "token" and columns.pair is not None)
+    learns.inputs.check(table)
+    return table, (*upload.refused, *unusable)
+
+
 def _require_columns(upload: Upload, columns: Columns, split: str) -> None:
     """Raise `DataError` where the file of a split lacks a column that is read."""
     there = upload.table.columns

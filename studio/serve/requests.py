@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from studio import tasks
 from studio.errors import DataError, LimitError
-from studio.events import TrainedRole
+from studio.pipeline.answers import AskedRole
 from studio.service.predict import inputs
 
 MOST_BYTES = 16 * 1024**2
@@ -34,9 +34,10 @@ class Inputs(BaseModel):
 class Asking(Inputs):
     """Inputs for a model of a run."""
 
-    model: TrainedRole = Field(
-        "student", description="Student and control are the models that the verdict measured: in int8 where the plan "
-        "ends with that."
+    model: AskedRole = Field(
+        "student", description="One of those that the run says it has. Student and control are the models that the "
+        "verdict measured: in int8 where the plan ends with that; int8 is the student as the file of its export, "
+        "baseline a linear model."
     )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ class Run(BaseModel):
     student: str
     outcome: str | None
     verdict: str | None
-    models: list[TrainedRole] = Field(description="Those that can be asked.")
+    models: list[AskedRole] = Field(description="Those that can be asked.")
 
 
 class Runs(BaseModel):

@@ -111,7 +111,7 @@ class Interface:
         return {
             "id": run.id, "status": run.status, "dataset": config.dataset, "task": self._task(run.id),
             "teacher": config.teacher, "student": config.student, "outcome": run.outcome, "verdict": run.verdict,
-            "models": playground.roles(self.home, run.id, config.control) if self._can_answer(run) else [],
+            "models": playground.asked_roles(self.home, self.store, run.id) if self._can_answer(run) else [],
         }  # fmt: skip
 
     def _can_answer(self, run: RunRow) -> bool:

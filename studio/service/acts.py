@@ -24,6 +24,8 @@ from studio.store.versions import Version
 if TYPE_CHECKING:
     from studio.data.cleaning import Rows
     from studio.data.columns import Columns
+    from studio.data.uploads import Upload
+    from studio.service.additions import Grown
     from studio.service.library import Added, Files
 
 
@@ -197,6 +199,16 @@ class Acts:
         self.store.add_version(row.id, dataset_id, {"relabelled": relabelled})
         self.note("save", _named(row))
         return row
+
+    def add_rows(self, dataset_id: int, upload: "Upload", name: str) -> "Grown":
+        """Save a data set anew, as its next version, with more training rows; returns what was added."""
+        from studio.service import additions
+
+        self.require("member")
+        grown = additions.add_rows(self.store, self.home, dataset_id, upload, name, self.person.address)
+        self.store.add_version(grown.row.id, dataset_id, {"added": grown.added})
+        self.note("save", _named(grown.row))
+        return grown
 
     # --- what leaves the studio, and its settings
 

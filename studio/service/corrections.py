@@ -7,6 +7,7 @@ from datasets import Dataset, DatasetDict
 from studio.data.folder import fingerprint, load, write
 from studio.errors import DataError
 from studio.home import Home
+from studio.service.additions import recounted
 from studio.service.library import checked_name
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
@@ -36,7 +37,7 @@ def save(store: Store, home: Home, dataset_id: int, name: str, made_by: str | No
         splits=old.splits,
         fingerprint=digest,
         columns=old.columns,
-        report=old.report,
+        report=recounted(old, parts),
         made_by=made_by,
     )
     folder = home.dataset(row.id)

@@ -1,6 +1,7 @@
 """The studio's interface for programs: who may ask, what is refused and how, and that its document is true."""
 
 import base64
+import json
 import sqlite3
 import time
 
@@ -10,8 +11,10 @@ from openapi_spec_validator import validate
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from studio import tasks
 from studio.config.reading import parse_config
-from studio.errors import AccessError, ConfigError, LimitError, WorkerError
+from studio.errors import AccessError, ConfigError, DataError, LimitError, WorkerError
+from studio.events import Evaluation
 from studio.pipeline.answers import Batched
 from studio.serve import requests
 from studio.serve.studio import OPERATIONS, interface
@@ -248,3 +251,32 @@ def test_every_kind_of_error_that_is_told_has_its_status_in_the_document():
 
     predict = OPERATIONS[-1]
     assert set(STATUSES.values()) | {401} == set(predict.errors)
+
+
+def test_the_baseline_and_the_student_in_int8_are_asked_as_in_the_playground(local, store, run, asked):
+    store.record(run.id, [Evaluation(role="baseline", split="test", metric="accuracy", value=0.5, n=9)])
+    assert "baseline" in local.get(f"/runs/{run.id}").json()["models"]
+    for model in ("baseline", "int8"):
+        answer = local.post(f"/runs/{run.id}/predict", json={"inputs": ["a"], "model": model})
+        assert (answer.status_code, asked[-1][1]) == (200, model)
+
+
+def example(task):
+    """An input as a program sends it."""
+    roles = {column.role for column in task.inputs.columns if column.required}
+    if task.modality == "image":
+        return base64.b64encode(digits().table["image"][0]).decode()
+    if "words" in task.inputs.features():
+        return ["we", "saw", "Rome"]
+    return ["one text", "another one"] if "pair" in roles else "a text"
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_inputs_of_every_task_are_read_as_its_models_read_them(name):
+    task = tasks.get(name)
+    asked = requests.parsed(requests.Asking, json.dumps({"inputs": [example(task)] * 3}).encode())
+    rows = task.unlabelled(requests.values(asked, name))
+    assert len(rows) == 3
+    assert set(rows.column_names) >= set(task.inputs.features())
+    with pytest.raises((DataError, LimitError)):
+        requests.values(requests.parsed(requests.Asking, b'{"inputs": [{"no": "input"}]}'), name)

@@ -1,0 +1,116 @@
+"""A data set with more training rows, as a new version of it: its validation and test rows stay, so that runs on both
+can be compared."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset, DatasetDict
+
+from studio import tasks
+from studio.data.cleaning import more
+from studio.data.columns import Columns
+from studio.data.folder import fingerprint, load, write
+from studio.errors import DataError
+from studio.home import Home
+from studio.kept.rows import named
+from studio.service.library import checked_name
+from studio.store.rows import DatasetRow
+from studio.store.store import Store
+from studio.tasks.classes import BETWEEN
+
+if TYPE_CHECKING:
+    from studio.data.uploads import Upload
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The new version: how many rows were added, how many were there already, how many could not be used."""
+
+    row: DatasetRow
+    added: int
+    known: int
+    refused: int
+
+
+def add_rows(
+    store: Store, home: Home, dataset_id: int, upload: "Upload", name: str, made_by: str | None = None
+) -> Grown:
+    """Save a data set anew with the rows of an upload among its training rows; returns the new one.
+
+    Rows whose input is in any split already are left out: none may be both learned and tested. Columns are those that
+    the data set had. Raises `DataError` where the upload has other labels, brings nothing new or cannot be read, and
+    where the name is taken by other content or is no name.
+    """
+    old = store.dataset_by_id(dataset_id)
+    known, learns = load(home.dataset(old.id)), tasks.get(old.task, old.multi_label)
+    columns = Columns(**{role: column for role, column in old.columns.items() if role != "split"})
+    table, refused = more(upload, columns, old.task)
+    try:
+        brought = learns.rows(table, old.labels).cast(known.dict["train"].features)
+    except KeyError as error:
+        raise DataError(
+            f"The rows have a label that {old.name!r} does not know: {error.args[0]}.",
+            "Correct it, or save the file as a data set of its own.",
+        ) from error
+    there = {key for split in known.dict.values() for key in _keys(split)}
+    new = brought.select(list(_first_of_each(brought, there)))
+    if not len(new):
+        raise DataError(f"All {len(brought):,} rows are in {old.name!r} already.", "Bring rows that it does not have.")
+    parts: dict[str, list[Dataset]] = {split: [part] for split, part in known.dict.items()}
+    parts["train"].append(new)
+    splits = old.splits | {"train": len(known.dict["train"]) + len(new)}
+    digest = fingerprint(parts, known.labels)
+    row = store.add_dataset(
+        name=checked_name(name), task=old.task, labels=old.labels, splits=splits, fingerprint=digest,
+        columns=old.columns, report=recounted(old, parts), made_by=made_by,
+    )  # fmt: skip
+    folder = home.dataset(row.id)
+    if not folder.exists():
+        write(parts, folder, known, name=row.name, digest=digest)
+        store.dataset_ready(row.id)
+    return Grown(row, len(new), len(brought) - len(new), sum(each.count for each in refused))
+
+
+def recounted(old: DatasetRow, parts: "dict[str, list[Dataset]] | DatasetDict") -> dict[str, Any]:
+    """The report of a data set as it is after its rows or labels were changed: what is counted of rows and labels; what
+    was found out by looking at inputs stays."""
+    learns = tasks.get(old.task, old.multi_label)
+    lists = {split: part if isinstance(part, list) else [part] for split, part in parts.items()}
+    labels = [label for part in lists.values() for rows in part for label in rows["label"][:]]
+    known = [label for label in labels if learns.targets.is_label(label)]
+    counts = {"rows": len(labels), "labelled": len(known), "unlabelled": len(labels) - len(known),
+              "splits": {split: sum(map(len, part)) for split, part in lists.items()}}  # fmt: skip
+    if learns.kind == "multi_label" or (learns.kind == "class" and not any(isinstance(one, list) for one in known[:1])):
+        cells = [named(label, old.labels) for label in known]
+        told = [BETWEEN.join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
+        counts["classes"] = learns.targets.counts(told, old.labels)
+    return old.report | counts
+
+
+def name_for(store: Store, dataset: DatasetRow) -> str:
+    """A free name like that of the data set."""
+    taken = {row.name for row in store.datasets()}
+    names = (f"{dataset.name[:60]}, version {number}" for number in range(2, 1000))
+    return next(name for name in names if name not in taken)
+
+
+def _first_of_each(rows: Dataset, there: set[bytes]) -> Iterator[int]:
+    """The numbers of the rows whose input is nowhere before."""
+    seen = set(there)
+    for number, key in enumerate(_keys(rows)):
+        if key not in seen:
+            seen.add(key)
+            yield number
+
+
+def _keys(rows: Dataset) -> Iterator[bytes]:
+    """What tells inputs apart, one a row: a few bytes for each, also of images."""
+    table = rows.with_format("arrow")
+    names = [name for name in rows.column_names if name != "label"]
+    for batch in table.iter(1_000):
+        columns = [batch.column(name).to_pylist() for name in names]
+        for cells in zip(*columns, strict=True):
+            plain = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
+            yield hashlib.blake2b(repr(plain).encode("utf-8", "replace"), digest_size=16).digest()

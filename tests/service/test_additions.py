@@ -1,0 +1,74 @@
+"""More training rows as a new version of a data set; what is tested stays."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from studio.data.folder import load
+from studio.data.uploads import Upload
+from studio.errors import AccessError, DataError
+from studio.service import additions, corrections
+from studio.service.acts import Acts
+from studio.service.people import Person, local
+from tests.conftest import reviews
+
+
+def more(texts, labels) -> Upload:
+    return Upload("table", pd.DataFrame({"text": texts, "label": labels}, dtype=object))
+
+
+def new_ones(count: int = 12) -> Upload:
+    return more([f"a new one, number {n}" for n in range(count)], ["good", "bad"] * (count // 2))
+
+
+def test_new_rows_are_learned_and_the_rows_that_are_tested_stay(store, home, saved):
+    acts = Acts(local(), home, store)
+    before = load(home.dataset(saved.id)).dict
+    upload = new_ones()
+    both = [*before["test"]["text"][:2], *upload.table["text"], upload.table["text"][0]]
+    upload = more(both, ["good"] * len(both))
+    grown = acts.add_rows(saved.id, upload, "more reviews")
+    after = load(home.dataset(grown.row.id)).dict
+    assert (grown.added, grown.known) == (12, 3)
+    assert after["train"]["text"][:] == [*before["train"]["text"], *upload.table["text"][2:14]]
+    for split in ("validation", "test"):
+        assert after[split]["text"][:] == before[split]["text"][:]
+    version = store.version(grown.row.id)
+    assert (version.number, version.change) == (2, {"added": 12})
+    assert grown.row.splits["train"] == saved.splits["train"] + 12
+    assert grown.row.report["classes"]["good"] == saved.report["classes"]["good"] + 12
+    assert grown.row.report["rows"] == saved.report["rows"] + 12
+
+
+def test_labels_that_the_data_does_not_know_are_named_and_nothing_is_saved(store, home, saved):
+    upload = more([f"text {n}" for n in range(12)], ["good", "odd"] * 6)
+    with pytest.raises(DataError, match="does not know: odd"):
+        additions.add_rows(store, home, saved.id, upload, "odd ones")
+    with pytest.raises(DataError, match="in 'reviews' already"):
+        additions.add_rows(store, home, saved.id, reviews(), "the same")
+    assert len(store.datasets()) == 1
+
+
+def test_a_viewer_adds_nothing(store, home, saved):
+    with pytest.raises(AccessError):
+        Acts(Person("v", "viewer", "v@example.org"), home, store).add_rows(saved.id, new_ones(), "x")
+
+
+def test_a_corrected_data_set_counts_its_classes_anew(store, home, saved):
+    rows = load(home.dataset(saved.id)).dict["test"]
+    wrong = int(np.flatnonzero(np.array(rows["label"][:]) == 0)[0])
+    store.mark(saved.id, "test", wrong, 1, None)
+    row = corrections.save(store, home, saved.id, "corrected")
+    was, now = saved.report["classes"], row.report["classes"]
+    assert (now["good"], now["bad"]) == (was["good"] + 1, was["bad"] - 1)
+    assert row.report["rows"] == saved.report["rows"]
+
+
+def test_the_next_version_has_a_free_name(store, home, saved):
+    assert additions.name_for(store, saved) == "reviews, version 2"
+    additions.add_rows(store, home, saved.id, new_ones(), "reviews, version 2")
+    assert additions.name_for(store, saved) == "reviews, version 3"
+
+
+def test_one_row_of_one_class_is_enough(store, home, saved):
+    assert additions.add_rows(store, home, saved.id, more(["a single new one"], ["good"]), "one more").added == 1
