@@ -22,6 +22,9 @@ from studio.tasks import Encoded, Task
 from studio.tasks.augment import NO_CHANGES, Changes
 from studio.tasks.positions import PositionLogits
 
+KEPT_BYTES = 64e6
+"""Changed views that are kept, together: an epoch of small data takes less time than to change it."""
+
 _FROM_DISK = "The teacher's answers to this data{} are on disk from an earlier run: they are read from there."
 
 
@@ -54,6 +57,7 @@ class TransferSet:
     views: int = 1
     _plain: dict[tuple[object, ...], Encoded] = field(default_factory=dict, repr=False, compare=False)
     _latest: dict[tuple[object, ...], tuple[int, Encoded]] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[tuple[object, ...], Encoded] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         """The rows of all parts."""
@@ -62,7 +66,7 @@ class TransferSet:
     def part(self, model: Model, number: int, view: int, changes: Changes | None = None) -> Encoded:
         """One part as this model reads it; `changes` in place of the set's own.
 
-        The data as it is stays in memory, and of its changed views the latest.
+        The data as it is stays in memory, and of its changed views the latest, and as many as are small.
         """
         changes = self.changes if changes is None else changes
         task, rows, reading = self.task, self.parts[number], (number, *_reading(model))
@@ -72,10 +76,19 @@ class TransferSet:
         if view == 0 or not changes.names:
             return plain
         latest = (*reading, changes.names)
+        if (*latest, view) in self._kept:
+            return self._kept[*latest, view]
         if latest not in self._latest or self._latest[latest][0] != view:
             seed = (self.seed * 1_000_003 + view * 101 + number) % 2**31
             self._latest[latest] = view, task.changed(rows, plain, model, self.max_length, changes, seed)
+            self._keep((*latest, view), self._latest[latest][1])
         return self._latest[latest][1]
+
+    def _keep(self, key: tuple[object, ...], changed: Encoded) -> None:
+        """In memory, where views come again, and as long as there is room."""
+        held = sum(map(_bytes, self._kept.values()))
+        if self.views > 1 and held + _bytes(changed) <= KEPT_BYTES:
+            self._kept[key] = changed
 
     def whole(self, model: Model, view: int = 0, changes: Changes | None = None) -> Encoded:
         """All rows of a view, in the order of the parts."""
@@ -83,6 +96,10 @@ class TransferSet:
         for other in others:
             first = first.join(other)
         return first
+
+
+def _bytes(encoded: Encoded) -> int:
+    return sum(value.nbytes for value in vars(encoded).values() if isinstance(value, Tensor))
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,17 @@ def test_a_view_is_the_same_whenever_it_is_asked_for(rows, teacher):
         assert torch.equal(first.whole(teacher, number).tokens, again.whole(teacher, number).tokens)
 
 
+@pytest.mark.parametrize(("room", "made"), [(1e9, [1, 2]), (0, [1, 2, 1, 2])])
+def test_a_changed_view_is_made_once_where_there_is_room_for_it(rows, teacher, monkeypatch, room, made):
+    monkeypatch.setattr(transfer_set, "KEPT_BYTES", room)
+    seeds = []
+    monkeypatch.setattr(type(TASK), "changed", lambda _, rows, plain, *rest: seeds.append(rest[-1]) or plain)
+    views = changed(rows)
+    for number in (1, 1, 2, 1, 2):
+        views.whole(teacher, number)
+    assert seeds == [number * 101 for number in made]
+
+
 def test_every_view_has_answers_of_its_own_that_are_those_of_the_teacher_to_that_view(rows, teacher, home):
     views = changed(rows)
     recorded = finish(record([teacher], views, home))
