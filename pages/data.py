@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages import _answering as answering
 from pages import _asked as asked
 from pages import _data_card as cards
 from pages import _pictures as pictures
@@ -473,5 +474,6 @@ def saved_data() -> None:
 st.title(_("Data"), anchor=False)
 if acts.person.has("member"):
     add_data()
+    answering.section(upload_box)
 st.header(_("Saved data sets"), anchor=False)
 saved_data()

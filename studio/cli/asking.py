@@ -62,7 +62,9 @@ def data_answer(
     asked, splits = asked * samples, splits * samples
     price, limit = Price(price_read, price_written), Budget(budget_tokens, budget)
     answers = Answers()
-    progress = answering.ask(home, asked, teacher, answers, at_once=at_once, price=price, budget=limit, seed=seed)
+    progress = acts_here(home, store).have_answered(
+        asked, teacher, answers, at_once=at_once, price=price, budget=limit, seed=seed
+    )
     first = next(progress)
     left = [prompt for number, prompt in enumerate(asked) if number not in answers.said]
     if not as_json:

@@ -3,10 +3,11 @@
 Pages, command line and Python go through here for whatever changes something; reading goes to the store.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from studio.config.reading import with_values
 from studio.config.references import ModelReference
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from studio.data.columns import Columns
     from studio.data.uploads import Upload
     from studio.service.additions import Grown
+    from studio.service.answering import Answers, Asked, Prompt
+    from studio.service.endpoint import Endpoint
     from studio.service.library import Added, Files
 
 
@@ -147,6 +150,16 @@ class Acts:
         added = library.add(self.store, self.home, files, made_by=self.person.address, **how)
         self.note("save", _named(added.row))
         return added
+
+    def have_answered(self, prompts: "Sequence[Prompt]", teacher: "Endpoint", answers: "Answers",
+                      **how: Any) -> "Iterator[Asked]":  # fmt: skip
+        """A teacher behind an address answers prompts: what this machine reaches, and the keys that it holds, are an
+        admin's."""
+        from studio.service import answering
+
+        self.require("admin")
+        self.note("ask", f"{len(prompts)} prompts of {urlsplit(teacher.address).hostname}")
+        yield from answering.ask(self.home, prompts, teacher, answers, **how)
 
     def call_version(self, row: DatasetRow, of: str | int) -> Version:
         """Say that a data set is the newest version of another one. Raises `DataError` where it is of another task."""

@@ -29,7 +29,7 @@ OF_THE_QUESTION = (400, 413, 422)
 MOST_BYTES = 16 * 1024**2
 """No answer is longer."""
 
-PRIVATE = "STUDIO_TEACHER_PRIVATE"
+PRIVATE, KEYS = "STUDIO_TEACHER_PRIVATE", "_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,9 @@ class Endpoint:
         parts = urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
             raise DataError(f"{self._host!r} is no address of a model.", "Write one such as https://HOST/v1.")
+        if self.key and not self.key.endswith(KEYS):
+            raise DataError(f"{self.key} is no variable for a key: its name must end in {KEYS}.",
+                            "No other variable of the environment is sent anywhere.")  # fmt: skip
         if self.key and not os.environ.get(self.key):
             raise DataError(f"The variable {self.key} of the environment holds no key.", f"Set {self.key}.")
         if not _is_private_allowed():

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from studio.data.uploads import Upload
-from studio.errors import DataError
+from studio.errors import AccessError, DataError
 from studio.service import answering, endpoint, library
+from studio.service.acts import Acts
 from studio.service.answering import Answers, Budget, Price, Rules
 from studio.service.endpoint import Endpoint, Said
+from studio.service.people import Person
 
 PROMPTS = [f"What is {number} + 1?" for number in range(6)]
 
@@ -122,21 +124,36 @@ def test_a_server_without_log_probabilities_is_asked_without(home, teacher):
 
 
 def test_the_key_is_sent_and_stands_nowhere(home, teacher, monkeypatch):
-    monkeypatch.setenv("MY_KEY", "s3cret-key")
-    asked(home, teacher, key="MY_KEY")
+    monkeypatch.setenv("MY_API_KEY", "s3cret-key")
+    asked(home, teacher, key="MY_API_KEY")
     assert set(teacher.keys) == {"Bearer s3cret-key"}
     assert all(b"s3cret-key" not in file.read_bytes() for file in home.root.rglob("*") if file.is_file())
-    assert "s3cret" not in repr(Endpoint(teacher.address, "large", "MY_KEY"))
+    assert "s3cret" not in repr(Endpoint(teacher.address, "large", "MY_API_KEY"))
     teacher.troubles = [(401, {}, {"error": {"message": "wrong key s3cret-key"}})]
     with pytest.raises(DataError, match="does not accept the key") as error:
-        asked(home, teacher, ["another"], key="MY_KEY")
+        asked(home, teacher, ["another"], key="MY_API_KEY")
     assert "s3cret" not in str(error.value)
 
 
 def test_a_variable_without_a_key_is_told_before_anything_is_asked(home, teacher):
-    with pytest.raises(DataError, match="MY_MISSING_KEY of the environment holds no key"):
-        asked(home, teacher, key="MY_MISSING_KEY")
+    with pytest.raises(DataError, match="MY_MISSING_API_KEY of the environment holds no key"):
+        asked(home, teacher, key="MY_MISSING_API_KEY")
     assert not teacher.asked
+
+
+def test_no_other_variable_is_sent_and_only_an_admin_asks(home, store, teacher, monkeypatch):
+    monkeypatch.setenv("DATABASE_PASSWORD", "secret")
+    with pytest.raises(DataError, match="must end in _API_KEY"):
+        asked(home, teacher, key="DATABASE_PASSWORD")
+    member = Acts(Person("ada", "member"), home, store)
+    with pytest.raises(AccessError):
+        next(member.have_answered(PROMPTS, Endpoint(teacher.address, "large"), Answers()))
+    assert not teacher.asked
+    list(
+        Acts(Person("eve", "admin"), home, store).have_answered(PROMPTS, Endpoint(teacher.address, "large"), Answers())
+    )
+    assert len(teacher.asked) == 6
+    assert "6 prompts of 127.0.0.1" in [entry.about for entry in store.audit()]
 
 
 def test_this_machine_is_asked_only_where_its_user_says_so(home, teacher, monkeypatch):

@@ -1,0 +1,83 @@
+"""A large model behind an address answers prompts that a person brings; prompts and answers become a data set."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from pages._language import N_, _, counted, retell
+from pages._studio import errors_shown, get_acts
+from pages._words import escape
+from studio.service import answering, library
+from studio.service.answering import Answers, Asked, Budget, Price, Prompt, Rules
+from studio.service.endpoint import Endpoint
+
+UploadBox = Callable[[str, str, str], tuple[Any, tuple[Any, ...]] | None]
+MOST_TOKENS, MOST_IN_ALL = 256, 1_000_000
+EXAMPLE = "https://HOST/v1"
+WHAT = N_(
+    "A model behind an OpenAI-compatible address answers each prompt once; prompts and answers become a data set from "
+    "which a small model learns. The key stays in a variable of the environment."
+)
+
+
+def section(upload_box: UploadBox) -> None:
+    """Who may see what the studio's machine can reach, and the keys that it holds, may ask: an admin."""
+    if not get_acts().person.has("admin"):
+        return
+    with st.expander(_("Let a large model answer your prompts"), icon=":material/forum:", key="fold-answering"):
+        st.caption(_(WHAT))
+        found = upload_box(_("Prompts"), "answering-file", _("A table with a column of prompts, or of chats."))
+        left, right = st.columns(2)
+        address = left.text_input(_("Address of the model"), placeholder=EXAMPLE, key="answering-address")
+        model = right.text_input(_("Name of the model there"), key="answering-model")
+        key = left.text_input(_("Variable that holds the key"), placeholder="OPENAI_API_KEY", key="answering-key",
+                              help=_("It must end in _API_KEY. Empty: no key is sent."))  # fmt: skip
+        most = right.number_input(_("Tokens of an answer, at most"), 1, 100_000, MOST_TOKENS, key="answering-most")
+        read = left.number_input(_("Price of a million tokens read"), 0.0, key="answering-read")
+        price = Price(read, right.number_input(_("Price of a million tokens written"), 0.0, key="answering-written"))
+        tokens = left.number_input(_("Tokens in all, at most"), 1, 10**10, MOST_IN_ALL, key="answering-tokens")
+        money = right.number_input(_("Money in all, at most"), 0.0, value=None, key="answering-money",
+                                   placeholder=_("no limit"))  # fmt: skip
+        if found is None or not address.strip() or not model.strip():
+            return
+        teacher = Endpoint(address.strip().rstrip("/"), model.strip(), key.strip(), int(most))
+        with errors_shown():
+            prompts, splits = answering.prompts_of(found[0], None)
+            before(prompts, teacher, price)
+            if st.button(_("Have them answered"), type="primary", icon=":material/play_arrow:", key="answering-ask"):
+                ask(prompts, splits, teacher, price, Budget(int(tokens), money))
+
+
+def before(prompts: list[Prompt], teacher: Endpoint, price: Price) -> None:
+    """What it will take, told before anything is asked."""
+    read, written = answering.expected(prompts, teacher)
+    told = _("{prompts} prompts: about {read} tokens to read, at most {written} to write.", prompts=f"{len(prompts):,}",
+             read=f"{read:,}", written=f"{written:,}")  # fmt: skip
+    cost = price.of(read, written)
+    st.caption(f"{told} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else told)
+
+
+def ask(prompts: list[Prompt], splits: list[str], teacher: Endpoint, price: Price, budget: Budget) -> None:
+    """Ask, tell how far it is, save what the rules leave."""
+    acts, answers = get_acts(), Answers()
+    bar, last = st.progress(0.0), Asked(0, len(prompts), 0)
+    for last in acts.have_answered(prompts, teacher, answers, price=price, budget=budget):
+        bar.progress(last.done / max(1, last.total), text=so_far(last))
+    found, refused = answering.table(prompts, answers, Rules(), splits)
+    added = acts.add(library.Files(found), name=None, like=teacher.model[: library.MAX_NAME], task="language-model")
+    for one in refused:
+        why = escape(retell(one.reason))
+        st.caption(counted("{number} answer is left out: {why}.", "{number} answers are left out: {why}.", one.count,
+                           why=why))  # fmt: skip
+    if last.is_over_budget:
+        st.warning(_("The budget is spent. With a larger one it goes on where it was."), icon=":material/savings:")
+    st.success(_("Saved as **{name}**. Read its rows below before you train on them.", name=escape(added.row.name)),
+               icon=":material/check_circle:")  # fmt: skip
+
+
+def so_far(asked: Asked) -> str:
+    """How far asking is, and what it has taken now."""
+    told = _("{done} of {total} are answered, {tokens} tokens now.", done=f"{asked.done:,}", total=f"{asked.total:,}",
+             tokens=f"{asked.tokens:,}")  # fmt: skip
+    return f"{told} {_('{money} in money.', money=f'{asked.money:,.2f}')}" if asked.money else told
