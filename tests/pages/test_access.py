@@ -1,7 +1,9 @@
 """The server answers under its own names, to its own pages, and starts only where it is known who may come in."""
 
 import asyncio
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from streamlit.errors import StreamlitSecretNotFoundError
@@ -159,3 +161,8 @@ def test_pages_may_load_and_send_nothing_elsewhere():
     assert policy["connect-src"] == "'self' data: blob: ws://localhost:8501 wss://localhost:8501"
     assert all("*" not in value and "http" not in value for value in policy.values())
     assert "ws://" not in content_policy("a.example; script-src *")
+
+
+def test_grids_hand_out_no_file_in_which_a_cell_could_be_a_formula():
+    options = tomllib.loads((Path(_access.__file__).parents[1] / ".streamlit" / "config.toml").read_text())
+    assert options["client"]["disableDataExport"] is True
