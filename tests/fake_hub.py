@@ -14,10 +14,15 @@ COMMIT = "0" * 40
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, name: str, taken: dict | None = None, kind: str = "models", card: dict | None = None
+    folder: Path,
+    name: str,
+    taken: dict | None = None,
+    kind: str = "models",
+    card: dict | None = None,
+    converted: tuple[str, ...] | None = None,
 ) -> Iterator[tuple[str, list[str]]]:
     """(address, requested paths) of a hub that knows the model or data set `name`, with what its card says; what is
-    pushed to it goes into `taken`."""
+    pushed to it goes into `taken`. The files `converted` are those that the hub itself wrote as Parquet."""
     taken = {} if taken is None else taken
     asked: list[str] = []
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -35,12 +40,15 @@ def serving(
             asked.append(path)
             if path.startswith(f"/api/{kind}/{name}/tree/"):
                 return self.send(json.dumps([listed(file, data) for file, data in files.items()]).encode(), body)
+            if path.startswith(f"/api/{kind}/{name}/revision/refs%2F") and converted is None:
+                return self.refuse(404, "RevisionNotFound")
             if path.startswith(f"/api/{kind}/{name}"):
+                there = [file for file in files if ("/revision/refs%2F" in path) == (file in (converted or ()))]
                 about = {
                     "id": name,
                     "modelId": name,
                     "sha": COMMIT,
-                    "siblings": [{"rfilename": file, "size": len(data)} for file, data in files.items()],
+                    "siblings": [{"rfilename": file, "size": len(files[file])} for file in there],
                     "cardData": card,
                 }
                 return self.send(json.dumps(about).encode(), body)
@@ -89,8 +97,10 @@ def serving(
             done = {"commitUrl": f"http://{self.headers['Host']}/{repository}/commit/{COMMIT}", "commitOid": COMMIT}
             return self.send(json.dumps(done).encode(), True)
 
-        def refuse(self, status):
+        def refuse(self, status, code=None):
             self.send_response(status)
+            if code:
+                self.send_header("X-Error-Code", code)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
     HTTPError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 from tqdm.auto import tqdm
 
@@ -28,6 +29,7 @@ TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
 PACKED = (".gz", ".zst", ".xz", ".bz2")
 ABOUT = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 _SHARD = re.compile(r"[-_.]?\d+(-of-\d+)?$")
+CONVERTED = "refs/convert/parquet"
 MOST_NAMED = 10
 POLL_SECONDS = 0.25
 
@@ -50,9 +52,10 @@ def read(name: str, tell: Tell = lambda done, total: None) -> Upload:
     repository, subset = _named(name)
     try:
         about = HfApi().dataset_info(repository, files_metadata=True)
-        listed = sorted(about.siblings or (), key=lambda each: each.rfilename)
-        sizes = {each.rfilename: int(each.size or 0) for each in listed if _is_table(each.rfilename)}
-        found, left = _parts(repository, subset, sizes, _configs(about.card_data))
+        configs = _configs(about.card_data)
+        if not _sizes(about):
+            about, configs = _converted(repository) or about, {}
+        found, left = _parts(repository, subset, _sizes(about), configs)
         total = sum(part.size for part in found)
         if total > uploads.MAX_BYTES:
             raise LimitError(
@@ -78,6 +81,21 @@ def _named(name: str) -> tuple[str, str | None]:
     if not all(parts) or not 1 <= len(parts) <= 3:
         raise DataError(f"{name!r} names no data set of the hub.", "Write ORG/NAME, or ORG/NAME/SUBSET.")
     return "/".join(parts[:2]), parts[2] if len(parts) == 3 else None
+
+
+def _sizes(about: Any) -> dict[str, int]:
+    """{table: its bytes} of a data set, as the hub lists it."""
+    listed = sorted(about.siblings or (), key=lambda each: each.rfilename)
+    return {each.rfilename: int(each.size or 0) for each in listed if _is_table(each.rfilename)}
+
+
+def _converted(repository: str) -> Any:
+    """What the hub itself has written as Parquet of a data set that holds none, such as one of images in folders or
+    one with a script; None where it has not."""
+    try:
+        return HfApi().dataset_info(repository, revision=CONVERTED, files_metadata=True)
+    except RevisionNotFoundError:
+        return None
 
 
 def _is_table(file: str) -> bool:

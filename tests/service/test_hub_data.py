@@ -35,8 +35,8 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
 
-    def call(name, card=None, **more):
-        with serving(folder, "someone/films", kind="datasets", card=card) as (address, asked):
+    def call(name, card=None, converted=None, **more):
+        with serving(folder, "someone/films", kind="datasets", card=card, converted=converted) as (address, asked):
             monkeypatch.setattr(hub_data, "HfApi", functools.partial(huggingface_hub.HfApi, endpoint=address))
             fetch = functools.partial(huggingface_hub.snapshot_download, endpoint=address, cache_dir=tmp_path / "cache")
             monkeypatch.setattr(hub_data, "snapshot_download", fetch)
@@ -169,3 +169,19 @@ def test_an_image_of_the_hub_that_is_none_is_left_out_and_counted(hub):
     upload = call("someone/films")
     assert len(upload.table) == 11
     assert [(each.reason, each.rows) for each in upload.refused] == [("not an image that can be read", ("3.png",))]
+
+
+def test_images_in_folders_come_as_the_hub_itself_has_written_them_and_else_are_told(hub):
+    folder, call, requested = hub
+    (folder / "train" / "cat").mkdir(parents=True)
+    (folder / "train" / "cat" / "1.png").write_bytes(png(1))
+    files = tuple(f"default/{split}/0000.parquet" for split in ("train", "test"))
+    for file in files:
+        pictures(folder, file, range(12))
+    upload = call("someone/films", converted=files)
+    assert upload.table["split"].value_counts().to_dict() == {"train": 12, "test": 12}
+    assert not [path for path in requested if path.endswith("1.png")]
+    for file in files:
+        (folder / file).unlink()
+    with pytest.raises(DataError, match="holds no table"):
+        call("someone/films")
