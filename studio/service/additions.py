@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset, DatasetDict
 
 from studio import tasks
+from studio.data import joining
 from studio.data.cleaning import more
-from studio.data.columns import Columns
+from studio.data.columns import Columns, guess_columns
 from studio.data.folder import fingerprint, load, write
 from studio.errors import DataError
 from studio.home import Home
@@ -40,12 +41,12 @@ def add_rows(
     """Save a data set anew with the rows of an upload among its training rows; returns the new one.
 
     Rows whose input is in any split already are left out: none may be both learned and tested. Columns are those that
-    the data set had. Raises `DataError` where the upload has other labels, brings nothing new or cannot be read, and
-    where the name is taken by other content or is no name.
+    the data set had, else guessed. Raises `DataError` where the upload has other labels, brings nothing new or cannot
+    be read, and where the name is taken by other content or is no name.
     """
     old = store.dataset_by_id(dataset_id)
     known, learns = load(home.dataset(old.id)), tasks.get(old.task, old.multi_label)
-    columns = Columns(**{role: column for role, column in old.columns.items() if role != "split"})
+    columns = _columns(old, upload)
     table, refused = more(upload, columns, old.task)
     try:
         brought = learns.rows(table, old.labels).cast(known.dict["train"].features)
@@ -71,6 +72,16 @@ def add_rows(
         write(parts, folder, known, name=row.name, digest=digest)
         store.dataset_ready(row.id)
     return Grown(row, len(new), len(brought) - len(new), sum(each.count for each in refused))
+
+
+def _columns(old: DatasetRow, upload: "Upload") -> Columns:
+    """The columns that the data set had; those that the upload does not have are guessed, as of any other upload."""
+    there = [str(name) for name in upload.table.columns]
+    guessed = guess_columns(upload, old.task).as_dict()
+    known = {role: column for role, column in old.columns.items() if role != "split"}
+    found = {role: column if role == "separator" or joining.parts(column, there) else guessed.get(role, column)
+             for role, column in known.items()}  # fmt: skip
+    return Columns(**found)
 
 
 def recounted(old: DatasetRow, parts: "dict[str, list[Dataset]] | DatasetDict") -> dict[str, Any]:

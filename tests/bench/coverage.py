@@ -1,5 +1,5 @@
 """How often 95 % intervals hold the true value: of the macro F1 for few rows, rare classes, few errors; over seeds of a
-mean and a difference.
+mean and a difference; of the calibration error and the Brier score; of what a class gained or lost.
 
 python -m tests.bench.coverage [--only f1_over_seeds] [--repeats 100] --json
 """
@@ -40,8 +40,11 @@ STUDENT, CONTROL, ROW_SHARE = 0.9, 0.87, 0.7
 """True accuracies, and how much of what decides whether a row is right lies in the row."""
 
 
-SURER, CLASS_ROWS = (0.0, 0.05, 0.15), (5, 20, 100)
-"""By how much a model is surer than it is right; how many rows a class has."""
+SURER, CALIBRATED_ROWS = (0.0, 0.05, 0.15), (100, 300, 1000)
+"""By how much a model is surer than it is right, on so many rows."""
+
+CLASS_ROWS, CHANGES = (5, 20, 100, 500), ((0.6, 0.6), (0.65, 0.55), (0.75, 0.5))
+"""How many rows a class has, and at which level of a row's difficulty each of two models fails."""
 
 
 def cells(shares: Sequence[float], found: Sequence[float]) -> np.ndarray:
@@ -176,7 +179,20 @@ def of_f1_over_seeds(repeats: int) -> Iterator[dict[str, Any]]:
         yield {"world": world, "seeds": seeds, "rows": 200, "spread": spread, "test_sets": repeats, **told}
 
 
-PARTS = {"f1": of_single_models, "seeds": of_several_seeds, "f1_over_seeds": of_f1_over_seeds}
+def of_calibration(repeats: int) -> Iterator[dict[str, Any]]:
+    for surer, rows in itertools.product(SURER, CALIBRATED_ROWS):
+        told = coverage_of_calibration(surer, rows, repeats)
+        yield {"surer": surer, "rows": rows, "test_sets": repeats, **told}
+
+
+def of_class_changes(repeats: int) -> Iterator[dict[str, Any]]:
+    for rows, (first, second) in itertools.product(CLASS_ROWS, CHANGES):
+        held = coverage_of_classes(rows, first, second, repeats)
+        yield {"class_rows": rows, "levels": [first, second], "test_sets": repeats, "held": held}
+
+
+PARTS = {"f1": of_single_models, "seeds": of_several_seeds, "f1_over_seeds": of_f1_over_seeds,
+         "calibration": of_calibration, "classes": of_class_changes}  # fmt: skip
 
 
 def main() -> None:

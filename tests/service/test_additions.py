@@ -72,3 +72,9 @@ def test_the_next_version_has_a_free_name(store, home, saved):
 
 def test_one_row_of_one_class_is_enough(store, home, saved):
     assert additions.add_rows(store, home, saved.id, more(["a single new one"], ["good"]), "one more").added == 1
+
+
+def test_columns_of_other_names_are_guessed(store, home, saved):
+    upload = new_ones()
+    upload.table.columns = ["review", "sentiment"]
+    assert additions.add_rows(store, home, saved.id, upload, "other names").added == 12
