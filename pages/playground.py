@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from pages import _answers as answers
+from pages import _judged as judge
 from pages import _pictures as pictures
 from pages import _playground_file as whole_file
 from pages import _results_what_if as what_if
@@ -22,7 +23,7 @@ from studio.pipeline.answers import AskedRole, Partial, Replies
 from studio.service import playground, questions
 from studio.store.rows import RunRow
 
-EXAMPLES, LONGEST_EXAMPLE = 3, 60
+EXAMPLES, LONGEST_EXAMPLE, BLIND = 3, 60, "playground-blind"
 
 REDRAWN_SECONDS = 0.15  # what models write is drawn anew so often
 
@@ -71,6 +72,10 @@ def ask(run: RunRow, task: tasks.Task) -> None:
             if rows:
                 st.button(_("Take a test row"), icon=":material/casino:", key="playground-row",
                           on_click=take_row, args=(task, rows))  # fmt: skip
+        if task.kind == "token" and get_person().has("member"):
+            st.toggle(
+                _("Judge blind"), key=BLIND, help=_("Two texts without names; say which goes on better. It counts.")
+            )
         if rows:
             examples(task, rows)
     with right:
@@ -103,11 +108,16 @@ def answer(run: RunRow, task: tasks.Task) -> None:
     """What the models say of what was asked."""
     asked, label = st.session_state[ASKED]
     with st.spinner(_("Asking the models; they are opened the first time …")):
-        if task.kind == "token":  # noqa: SIM108  two ways, two lines
+        if task.kind == "token" and not st.session_state.get(BLIND):
             found = written(run, asked)
         else:
             found = playground.shared(home.root).ask(store, run.id, asked)
+    pair = judge.pair_of(found.said) if task.kind == "token" else None
+    if pair is not None and st.session_state.get(BLIND) and judge.texts(run, asked, pair):
+        return
     show(found, asked, label, run, task)
+    if pair is not None:
+        judge.so_far(run, pair)
 
 
 def written(run: RunRow, asked: Any) -> Replies:

@@ -14,6 +14,7 @@ from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.config.sweep import SweepConfig
 from studio.errors import AccessError, DataError
+from studio.events import TrainedRole
 from studio.home import Home
 from studio.service import export, housekeeping, ownership, people, runs
 from studio.service.people import Person, Role
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from studio.service.additions import Grown
     from studio.service.answering import Answers, Asked, Prompt
     from studio.service.endpoint import Endpoint
+    from studio.service.judged import Choice
     from studio.service.library import Added, Files
 
 
@@ -240,6 +242,14 @@ class Acts:
         file = cascades.write(self.home, self.store, run_id, threshold, told, target)
         self.note("export", f"cascade of run {run_id}")
         return file
+
+    def judge(self, run_id: int, pair: tuple[TrainedRole, TrainedRole], choice: "Choice", asked: Any) -> None:
+        """What somebody prefers of what two models of a run wrote."""
+        from studio.service import judged
+
+        self.require("member")
+        self.store.run(run_id)
+        judged.record(self.home, run_id, pair, choice, asked, self.person.address or "")
 
     def calibrate(self, run_id: int, temperature: float | None) -> None:
         """Let the student's download say by which temperature its logits are divided; None: no more."""

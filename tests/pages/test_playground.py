@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from streamlit.testing.v1 import AppTest
 
 from pages import _answers, _playground_input, _why
 from studio.errors import ModelError
@@ -203,3 +204,36 @@ def test_what_a_model_wrote_is_coloured_where_the_other_one_would_not_have():
     assert re.findall(r'<span class="ds-gap" style="--gap:(\d+)%"[^>]*>([^<]*)<', drawn) == [("100", " upon")]
     assert "Once &lt;b&gt;" in drawn
     assert "Once <b> upon" in html.unescape(re.sub("<[^>]*>", "", _answers.so_far({"student": "Once <b> upon"})))
+
+
+def test_two_texts_are_judged_without_their_names_and_named_afterwards(app, asked, monkeypatch):
+    from pages import _judged
+    from studio.service import judged
+
+    pair = [
+        Said(role=role, answer={"text": f" by the {role}"}, shares={}, milliseconds=1)
+        for role in ("student", "control")
+    ]
+    assert [one.role for one in _judged.pair_of([said("teacher", "good", 1), *pair])] == ["student", "control"]
+    assert [one.role for one in _judged.pair_of([said("teacher", "good", 1), pair[0]])] == ["student", "teacher"]
+    assert _judged.pair_of([said("teacher", "good", 1)]) is None
+
+    def page():
+        from pages import _judged as judge
+        from pages._studio import get_store
+        from studio.pipeline.answers import Said
+
+        run = get_store().run(1)
+        pair = tuple(Said(role=role, answer={"text": f" by the {role}"}, shares={}, milliseconds=1)
+                     for role in ("student", "control"))  # fmt: skip
+        if not judge.texts(run, "Once", pair):
+            judge.so_far(run, pair)
+
+    app = AppTest.from_function(page, default_timeout=60).run()
+    drawn = re.sub("<[^>]*>", "|", app.get("html")[0].proto.body)
+    left = "control" if judged.is_swapped("Once") else "student"
+    assert drawn.index(f"by the {left}") < drawn.index("by the " + ({"control", "student"} - {left}).pop())
+    assert "Student" not in drawn
+    next(one for one in app.button if one.label == "A is better").click().run()
+    name = {"student": "Student", "control": "Without teacher"}[left]
+    assert f"{name} better 1" in app.caption[0].value
