@@ -240,6 +240,36 @@ class Run:
         target = Path(to or f"{'slides' if slides else 'report'}-{self.id}.html")
         return report.write(self._place.home, self._place.store, self.id, target, language, slides)
 
+    def robustness(self) -> pd.DataFrame:
+        """How good each model stays on test rows that are made worse: corruption, role, level, value, low, high of the
+        deciding measure. Computed once, in a process of its own, and kept.
+
+        Raises `DataError` for a task whose inputs cannot be made worse, `ModelError` where a model is gone.
+        """
+        import pandas as pd
+
+        from studio.pipeline.answers import Robustness
+        from studio.service import questions
+
+        found = questions.examine(self._place.home, self._place.store, self.id, Robustness)
+        rows = [
+            {"corruption": one.corruption, "role": one.role, "level": level, "value": value, "low": low, "high": high}
+            for one in found.curves
+            for level, value, low, high in zip(one.levels, one.values, one.low, one.high, strict=True)
+        ]
+        return pd.DataFrame(rows)
+
+    def layers(self) -> pd.DataFrame:
+        """The centred kernel alignment of every layer of the teacher (rows) with every one of the student (columns).
+        Computed once, in a process of its own, and kept. Raises `ModelError` where a model is gone."""
+        import pandas as pd
+
+        from studio.pipeline.answers import Layers
+        from studio.service import questions
+
+        found = questions.examine(self._place.home, self._place.store, self.id, Layers)
+        return pd.DataFrame(found.alike, index=found.teacher, columns=found.student)
+
     def delete(self) -> None:
         """Delete a run that is over, with its models. Raises `StoreError` where another run uses one of them."""
         self._place.acts.delete_run(self.id)

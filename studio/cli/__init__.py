@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from studio.cli import asking, compare, models, runs, server, sweep, training, upkeep
+from studio.cli import asking, compare, examine, models, runs, server, sweep, training, upkeep
 from studio.cli.terminal import console, plain
 from studio.errors import StudioError, of_system
 from studio.home import Home
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(asking.commands, name="data")
-for _part in (training, runs, compare, sweep, models, upkeep, server):
+for _part in (training, runs, compare, examine, sweep, models, upkeep, server):
     app.add_typer(_part.commands)
 
 

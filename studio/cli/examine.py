@@ -1,0 +1,63 @@
+"""`examine`: what a finished run is asked afterwards."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from studio.cli.place import acts_here, open_home
+from studio.cli.terminal import AsJson, RunId, busy, plain, print_json
+from studio.evaluate import corruptions
+from studio.pipeline.answers import Elsewhere, Layers, Robustness
+from studio.service import questions
+
+commands = typer.Typer()
+
+
+class What(StrEnum):
+    """What can be examined."""
+
+    robustness = "robustness"
+    layers = "layers"
+
+
+@commands.command()
+def examine(
+    run_id: RunId,
+    what: Annotated[What, typer.Argument(help="Worse and worse inputs, or whose layers are alike.")] = What.robustness,
+    on: Annotated[str | None, typer.Option(metavar="DATA", help="Ask about the test rows of this one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the models of a finished run about worse inputs or other data, or compare their layers."""
+    home, store = open_home()
+    acts_here(home, store).require("member")
+    with busy("Asking the models"):
+        if on is not None:
+            found: Elsewhere | Robustness | Layers = questions.elsewhere(home, store, run_id, store.dataset(on).id)
+        elif what is What.layers:
+            found = questions.examine(home, store, run_id, Layers)
+        else:
+            found = questions.examine(home, store, run_id, Robustness)
+    if as_json:
+        return print_json(found.model_dump(mode="json"))
+    Console().print(table(found))
+
+
+def table(found: Elsewhere | Robustness | Layers) -> Table:
+    """What was found, as a terminal shows it; measures as they are, not in per cent."""
+    if isinstance(found, Layers):
+        shown = Table("teacher's layer", *(f"student's {name}" for name in found.student))
+        for name, alike in zip(found.teacher, found.alike, strict=True):
+            shown.add_row(name, *("–" if value is None else f"{value:.3f}" for value in alike))
+    elif isinstance(found, Elsewhere):
+        shown = Table(plain(found.dataset), "value", "from", "to")
+        for role, numbers in found.values.items():
+            shown.add_row(role, *(f"{number:.4g}" for number in numbers))
+    else:
+        shown = Table("", "model", "level: value")
+        for curve in found.curves:
+            told = (f"{level:g}: {value:.4g}" for level, value in zip(curve.levels, curve.values, strict=True))
+            shown.add_row(corruptions.ALL[curve.corruption].title, curve.role, ", ".join(told))
+    return shown

@@ -1,0 +1,51 @@
+"""What a run is asked afterwards, in a terminal and in Python."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from studio import api, cli
+from studio.config.reading import parse_config
+from studio.kept import examined
+from studio.pipeline.answers import Curve, Elsewhere, Layers, Robustness
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def run(home, store, saved):
+    """A run of which everything is known already."""
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
+    store.finish(run.id)
+    levels = [0, 0.02, 0.05, 0.1, 0.2]
+    values = [0.9, 0.88, 0.8, 0.7, 0.6]
+    curve = Curve(corruption="typos", role="student", levels=levels, values=values, low=values, high=values)
+    examined.write(home, run.id, Robustness(curves=[curve], rows=24))
+    examined.write(home, run.id, Layers(teacher=["1", "2"], student=["1"], alike=[[0.25], [None]], rows=9))
+    examined.write(home, run.id, Elsewhere(dataset="reviews", rows=24, values={"student": (0.5, 0.4, 0.6)}), "1")
+    return run
+
+
+def said(*words: str) -> str:
+    done = CliRunner().invoke(cli.app, ["examine", *words])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_a_terminal_tells_curves_layers_and_other_data(run):
+    assert "Typing errors" in said("1") and "0.2: 0.6" in said("1", "robustness")
+    assert "0.250" in said("1", "layers")
+    assert "0.4" in said("1", "--on", "reviews")
+
+
+def test_programs_get_json(run):
+    assert json.loads(said("1", "layers", "--json"))["alike"] == [[0.25], [None]]
+    assert json.loads(said("1", "--on", "reviews", "--json"))["values"]["student"] == [0.5, 0.4, 0.6]
+
+
+def test_python_gets_tables(run):
+    known = api.run(run.id)
+    assert known.robustness().iloc[-1].to_dict() == {
+        "corruption": "typos", "role": "student", "level": 0.2, "value": 0.6, "low": 0.6, "high": 0.6,
+    }  # fmt: skip
+    assert known.layers().loc["1", "1"] == 0.25
