@@ -18,14 +18,6 @@ from studio.pipeline import timetable
 from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure
 
-STATUS_ICONS = {
-    "queued": ":material/schedule:",
-    "running": ":material/progress_activity:",
-    "finished": ":material/check_circle:",
-    "stopped": ":material/stop_circle:",
-    "failed": ":material/error:",
-}
-STATUS_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
 STATUSES = (N_("queued"), N_("running"), N_("finished"), N_("stopped"), N_("failed"), N_("paused"))
 LARGE = {"en": ((1e9, "B"), (1e6, "M"), (1e3, "K")), "zh": ((1e8, "亿"), (1e4, "万"))}
 """By language: the units in which large numbers are written."""
@@ -57,8 +49,6 @@ OUTCOMES = {
     "no_control": Outcome(N_("? Not compared with a control"), "even"),
 }
 
-PAUSED_ICON, PAUSED_COLOUR = ":material/pause_circle:", "orange"
-
 
 def status_word(run: RunRow) -> str:
     """The status as a person reads it: a run that was paused is waiting for its user, not stopped. It is one of
@@ -88,12 +78,6 @@ def stage_title(phase: str) -> str:
 def stage_help(phase: str) -> str:
     """What happens in a stage."""
     return _(timetable.help_of(phase))
-
-
-def badge(run: RunRow) -> str:
-    word = status_word(run)
-    icon, colour = STATUS_ICONS.get(word, PAUSED_ICON), STATUS_COLOURS.get(word, PAUSED_COLOUR)
-    return f":{colour}-badge[{icon} {_(word)}]"
 
 
 def escape(text: object) -> str:

@@ -5,11 +5,11 @@ import streamlit as st
 from pages import _pictures as pictures
 from pages._first_steps import how_it_works
 from pages._language import N_, _, retell
-from pages._run_rows import name_of
+from pages._run_rows import name_of, state_badge
 from pages._scores import by_role, scored, three
 from pages._studio import errors_shown, get_acts, get_store, go_to, task_of
 from pages._tour import tour
-from pages._words import OUTCOMES, ago, badge, duration, escape, model, stage_title, status_word
+from pages._words import OUTCOMES, ago, duration, escape, model, stage_title, status_word
 from studio.service import questions
 from studio.service.progress import whole
 from studio.store.rows import RunRow
@@ -72,7 +72,8 @@ def to_continue(unfinished: list[RunRow]) -> None:
     words = {"paused": _("Resume"), "stopped": _("Open"), "failed": _("See what went wrong")}
     for run in unfinished[:UNFINISHED]:
         with st.container(border=True, key=f"row-{run.id}", horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{badge(run)} **{escape(name_of(run))}** · {ago(run.created_at)}", width="content")
+            st.html(state_badge(run), width="content")
+            st.markdown(f"**{escape(name_of(run))}** · {ago(run.created_at)}", width="content")
             st.page_link("run.py", label=_("{do}: run {run}", do=words[status_word(run)], run=run.id),
                          query_params={"run": str(run.id)}, icon=":material/arrow_forward:",
                          width="content")  # fmt: skip

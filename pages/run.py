@@ -139,7 +139,15 @@ def quality(run: RunRow, measure: Measure) -> None:
         alt = _("{measure} on validation data", measure=_(measure.title))
         live_chart(figure, alt=f"{alt}: {reached(points, measure)}", key=f"measure-{run.id}")
     else:
-        st.info(_("The first point appears after the first validation."), icon=":material/hourglass_empty:")
+        no_point(run, _("The first point appears after the first validation."))
+
+
+def no_point(run: RunRow, words: str) -> None:
+    """What stands where a curve will be; of a run that is over, that there will be none."""
+    if run.is_over:
+        st.caption(_("The run ended before that."))
+    else:
+        st.info(words, icon=":material/hourglass_empty:")
 
 
 def reached(points: Sequence[Point], measure: Measure) -> str:
@@ -169,7 +177,7 @@ def losses(run: RunRow) -> None:
         figure = held.figure("loss", points, charts.loss_curves)
         live_chart(figure, alt=_("Loss of teacher, student and control"), key=f"loss-{run.id}")
     else:
-        st.info(_("The first point appears after the first step."), icon=":material/hourglass_empty:")
+        no_point(run, _("The first point appears after the first step."))
 
 
 def status(run: RunRow) -> None:
