@@ -26,11 +26,13 @@ from studio import tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
+from studio.data import cleaning, heads, zipped
 from studio.evaluate import corruptions
 from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
 from studio.language.retold import CONTEXT
 from studio.pipeline import timetable
+from studio.service import library
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "studio" / "language"
@@ -53,7 +55,10 @@ WORDS = ("teacher", "student", "control", "smoothed", "baseline", "heads", "neur
 PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} threads", "{device}, {threads} thread",
           ", {number} labels",
           "Downloading {name} (bytes)", "temperature {temperature}, alpha {alpha}", "view {view} of {views}",
-          "{train} train, {validation} validation, {test} test")  # fmt: skip
+          "{train} train, {validation} validation, {test} test",
+          "more cells than the {width} columns",
+          heads.ABOVE, heads.AGAIN, zipped.NO_IMAGE, zipped.OTHER_KIND, cleaning.NO_INPUT, cleaning.NO_LABEL,
+          cleaning.NO_ANSWER, library.LEAKED)  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
 

@@ -25,10 +25,12 @@ class Told:
     lines: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        lines = ", ".join(map(str, self.lines))
-        more = f" and {self.count - len(self.lines):,} more" if self.count > len(self.lines) > 0 else ""
-        where = f" (line{'s' if self.count > 1 else ''} {lines}{more})" if self.lines else ""
-        return f"{self.count:,} row{'s' if self.count > 1 else ''} left out: {self.reason}{where}."
+        many = self.count > 1
+        if not self.lines:
+            return f"{self.count:,} row{'s' if many else ''} left out: {self.reason}."
+        more = f" and {self.count - len(self.lines):,} more" if self.count > len(self.lines) else ""
+        lines = ", ".join(map(str, self.lines)) + more
+        return f"{self.count:,} row{'s' if many else ''} left out, line{'s' if many else ''} {lines}: {self.reason}."
 
 
 @dataclass(frozen=True)
