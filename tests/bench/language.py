@@ -1,10 +1,11 @@
 """Ways to teach a small language model, side by side: `python -m tests.bench.language [--json] [--seeds 3]`.
 
-Teacher: `models/stories260k`; student: 2 of its 5 layers; data: stories that the teacher wrote. All ways take the same
-number of steps on as many tokens. A way's own texts are written from nothing, and the teacher says what it thinks of
-them, at their beginning and further on. `sequence` learns the labels of fresh stories, four times as many; `on_policy`
-has half of every round written by the student. `step_ratio` is the time of a step with recorded answers over that of
-the same step with labels alone, both in turn, the median of many.
+Teacher: `models/stories260k`; student: 2 of its 5 layers; data: stories that the teacher wrote, as the very tokens that
+it drew: written out and read again a text has other tokens, and the teacher is no longer its best model. All ways take
+the same number of steps on as many tokens. A way's own texts are written from nothing, and the teacher says what it
+thinks of them, at their beginning and further on. `sequence` learns the labels of fresh stories, four times as many;
+`on_policy` has half of every round written by the student. `step_ratio` is the time of a step with recorded answers
+over that of the same step with labels alone, both in turn, the median of many.
 
 The protocol: stories for learning, for choosing, and held out are drawn under different seeds. The learning rate is the
 one of `RATES` at which the control does best on the stories for choosing (one seed), for all ways alike; no other
@@ -28,14 +29,14 @@ import torch
 
 from studio import tasks
 from studio.config.reading import parse_config
-from studio.distill import objective, teacher_outputs, transfer_set
+from studio.distill import objective, teacher_outputs, top_answers
 from studio.distill.fit import batches, fit
 from studio.distill.learner import Learner
 from studio.distill.objective import Distillation
 from studio.distill.own_texts import BATCHES, OwnTexts
 from studio.distill.spec import BestWeights, FitSpec
-from studio.distill.top_answers import How, TopAnswers
-from studio.distill.transfer_set import TransferSet, View
+from studio.distill.top_answers import How
+from studio.distill.transfer_set import View
 from studio.events import Progress, result_of
 from studio.home import Home
 from studio.machine.devices import Device
@@ -43,17 +44,22 @@ from studio.models.layers import cut_layers
 from studio.models.model import Model, Problem, quiet
 from studio.models.opening import open_folder
 from studio.models.writing import write
-from studio.tasks import Encoded
+from studio.tasks import Encoded, encoded_tokens
+from studio.tasks.encoded_tokens import EncodedTokens
+from studio.tasks.positions import PositionLogits
 
 TASK = tasks.get("language-model")
 LENGTH, STORIES, HELD_OUT, OWN = 256, 512, 64, 64
-BATCH, STEPS, RATES = 16, 300, (1e-3, 3e-3)
+BATCH, STEPS, RATES = 16, 200, (1e-3, 3e-3)
 TIMED = 40
 """Steps of each kind that are timed."""
 
 EARLY = 64
 TOP = 8
 """What the renormalized way keeps: the fewer, the more is missing; as in the probe that it repeats."""
+
+ENTRY_BYTES, POSITION_BYTES = 4, 6
+"""Of a kept token two bytes each for number and probability; of a position its count and the mass of all others."""
 
 WAYS = ("control", "forward_kl", "top_k_tail", "top_k", "reverse_kl", "sequence", "on_policy")
 CPU = Device(torch.device("cpu"), torch.float32)
@@ -89,19 +95,15 @@ class Bench:
     def __init__(self, folder: Path, home: Home) -> None:
         problem = Problem(TASK.name, [], TASK.unlabelled(["Once upon a time"]), LENGTH)
         self.teacher, self.home = open_folder(folder, problem), home
-        self.stories = TransferSet(TASK, (TASK.unlabelled(self.write(self.teacher, STORIES, 1)),), LENGTH, 0)
-        self.held, self.validation = self.read(HELD_OUT, 2), self.read(HELD_OUT, 4)
+        self.stories, self.held, self.validation = self.read(STORIES, 1), self.read(HELD_OUT, 2), self.read(HELD_OUT, 4)
+        self.known: dict[How | None, tuple[Any, float]] = {}
         self.rate = RATES[0]
 
-    def write(self, model: Model, count: int, seed: int) -> list[str]:
-        """Stories of a model from nothing."""
-        return [model.processor.decode(text, skip_special_tokens=True) for text in self.texts(model, count, seed)]
-
-    def read(self, count: int, seed: int) -> Encoded:
-        """Stories of the teacher, as tokens that count."""
-        rows = TASK.unlabelled(self.write(self.teacher, count, seed))
-        found: Encoded = TASK.encode(rows, self.teacher.processor, self.teacher.network.config, LENGTH)
-        return found
+    def read(self, count: int, seed: int) -> EncodedTokens:
+        """Stories of the teacher, each up to its end; what comes after the first token counts."""
+        end, texts = self.teacher.processor.eos_token_id, self.texts(self.teacher, count, seed)
+        cut = [text[: 1 + int((text[1:] == end).long().argmax()) + 1] if end in text[1:] else text for text in texts]
+        return encoded_tokens.of_tokens(cut, [1] * count, 0)
 
     def chosen_rate(self) -> float:
         """The learning rate at which the control does best on the stories for choosing."""
@@ -174,23 +176,33 @@ class Bench:
             yield
 
     def answers(self, way: str) -> tuple[Any, float]:
-        """What was recorded of the teacher for this way, and the bytes of a token on disk."""
+        """What is kept of the teacher's answers for this way, and the bytes of a token's on disk."""
         if way in ("control", "sequence"):
             return None, 0.0
-        (found,) = result_of(
-            transfer_set.record([self.teacher], self.stories, CPU, self.home, "average", "record", HOW.get(way))
-        )
-        if isinstance(found, TopAnswers):
-            return found, found.bytes_per_position
-        return found, 4.0 * found.values.shape[-1]
+        how = HOW.get(way)
+        if how not in self.known:
+            self.known[how] = self.recorded(how)
+        return self.known[how]
+
+    def recorded(self, how: How | None) -> tuple[Any, float]:
+        parts: list[Any] = []
+        for rows in torch.arange(len(self.stories)).split(BATCH):
+            with torch.inference_mode():
+                raw = self.teacher.network(**self.stories.batch(rows)).logits
+                logits = self.stories.positions(raw, rows).logits
+                parts.append(logits.clone() if how is None else top_answers.keep(logits, *how))
+        if how is None:
+            return PositionLogits(torch.cat(parts), self.stories.offsets), 4.0 * parts[0].shape[-1]
+        found = top_answers.of_parts(parts, self.stories.offsets)
+        entry, position = ENTRY_BYTES, POSITION_BYTES
+        return found, (entry * len(found.values) + position * len(found.tail)) / len(found.tail)
 
     def view(self, way: str, student: Model, answers: Any, seed: int) -> tuple[Callable[[int], View], int]:
         """What each epoch of a way sees, and how many rows that are."""
         if way == "sequence":
-            fresh = TASK.unlabelled(self.write(self.teacher, 4 * STORIES, 3))
-            inputs = TASK.encode(fresh, student.processor, student.network.config, LENGTH)
+            inputs = self.read(4 * STORIES, 3)
             return lambda epoch: View(inputs), len(inputs)
-        plain = View(self.stories.whole(student), answers)
+        plain = View(self.stories, answers)
         if way == "on_policy":
             rows = BATCHES * BATCH
             return OwnTexts(plain, student, self.teacher, 0.5, rows, seed, CPU, HOW[way]).view, rows
