@@ -148,18 +148,13 @@ def record(
     anew. The values (positions, classes) are memory-mapped.
     """
     damage = _damage(folder, inputs, model) if folder.exists() else None
-    is_there = folder.exists() and damage is None
-    if damage is not None:
-        yield Log(level="warning", message=f"The teacher's answers on disk are damaged: {damage}. They are made anew.")
-    if device.group.all_agree(is_there):
-        yield Log(message=found)
-        os.utime(folder)  # what is read stays longest
-    else:
-        here = inputs.to(device.torch_device)
-        computed = yield from _over_rows(model, here, device, tell, whole_logits)
-        if device.group.writes and not is_there:
+
+    def compute(is_kept: bool) -> Generator[Progress | Log, None, None]:
+        computed = yield from _over_rows(model, inputs.to(device.torch_device), device, tell, whole_logits)
+        if is_kept:
             _write(folder, computed)
-        device.group.wait()
+
+    yield from _from_disk_or(compute, folder, damage, device, found)
     yield tell(len(inputs))
     values = np.load(folder / LOGITS, mmap_mode="c", allow_pickle=False)
     return PositionLogits.arranged(torch.from_numpy(values), inputs.offsets.cpu())
@@ -170,6 +165,24 @@ def record_top(
 ) -> Generator[Progress | Log, None, TopAnswers]:
     """As `record`, of each answer the likeliest tokens alone, as `how` says."""
     damage = top_answers.damage(folder, int(inputs.offsets[-1])) if folder.exists() else None
+
+    def compute(is_kept: bool) -> Generator[Progress | Log, None, None]:
+        if is_kept:
+            yield from top_answers.compute(model, inputs.to(device.torch_device), device, folder, how, tell)
+
+    yield from _from_disk_or(compute, folder, damage, device, found)
+    yield tell(len(inputs))
+    return top_answers.read(folder, inputs.offsets)
+
+
+def _from_disk_or(
+    compute: Callable[[bool], Generator[Progress | Log, None, None]],
+    folder: Path,
+    damage: str | None,
+    device: Device,
+    found: str,
+) -> Generator[Progress | Log, None, None]:
+    """Say `found` where every process has whole answers in `folder`; else `compute`, which is told whether to write."""
     is_there = folder.exists() and damage is None
     if damage is not None:
         yield Log(level="warning", message=f"The teacher's answers on disk are damaged: {damage}. They are made anew.")
@@ -177,11 +190,8 @@ def record_top(
         yield Log(message=found)
         os.utime(folder)  # what is read stays longest
     else:
-        if device.group.writes and not is_there:
-            yield from top_answers.compute(model, inputs.to(device.torch_device), device, folder, how, tell)
+        yield from compute(device.group.writes and not is_there)
         device.group.wait()
-    yield tell(len(inputs))
-    return top_answers.read(folder, inputs.offsets)
 
 
 LOGITS = "logits.npy"
