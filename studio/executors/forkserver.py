@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import setproctitle
+
 NUMBER_BYTES = 8
 """Of a process id, or of an exit status."""
 
@@ -134,6 +136,7 @@ def _fork(asked: dict[str, Any], descriptors: list[int], pipes: dict[int, int]) 
 def _become(mine: Program) -> None:
     """Make this process what a new one would be: its streams, environment, urgency and threads."""
     os.nice(mine.niceness)
+    setproctitle.setproctitle(f"{sys.executable} -m {mine.program}")
     for number, stream in enumerate(mine.streams):
         os.dup2(stream, number)
         os.close(stream)

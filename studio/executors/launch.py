@@ -216,6 +216,7 @@ class _Server:
                 [*SERVER, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=dict(environment) | single,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
+        threading.Thread(target=self._process.wait, daemon=True).start()  # so that none is left as a zombie
         self._environment = wanted
         return True
 

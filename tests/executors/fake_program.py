@@ -6,12 +6,14 @@ import time
 
 
 def tell():
+    import psutil
     import torch
     from threadpoolctl import threadpool_info
 
     torch.randn(64, 64).mm(torch.randn(64, 64))
     blas = {pool["num_threads"] for pool in threadpool_info()}
     leads = os.getpgid(0) == os.getpid()
+    print(" ".join(psutil.Process().cmdline()).strip())
     print(os.nice(0), leads, torch.get_num_threads(), blas, os.environ.get("STUDIO_TOLD"), sys.argv[1:])
 
 

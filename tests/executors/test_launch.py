@@ -38,7 +38,7 @@ def errors():
 
 
 @pytest.mark.usefixtures("either_way")
-def test_a_process_has_its_own_group_threads_environment_and_niceness(errors, monkeypatch):
+def test_a_process_has_its_own_name_group_threads_environment_and_niceness(errors, monkeypatch):
     monkeypatch.setenv("STUDIO_TOLD", "this one")
     process = launch.Piped(TELLS, local.environment(2), errors, niceness=3)
     process.stdin.write(b"tell\n")
@@ -46,7 +46,7 @@ def test_a_process_has_its_own_group_threads_environment_and_niceness(errors, mo
     with process.stdout:
         told = process.stdout.read().decode().splitlines()
     assert process.wait(60) == 0
-    assert told == ["ready", f"{min(19, os.nice(0) + 3)} True 2 {{2}} this one []"]
+    assert told == ["ready", " ".join(TELLS), f"{min(19, os.nice(0) + 3)} True 2 {{2}} this one []"]
 
 
 @pytest.mark.usefixtures("either_way", "server")

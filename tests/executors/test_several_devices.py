@@ -1,7 +1,9 @@
 """Runs on several devices: processes on this machine's processor, which meet each other as GPUs would."""
 
+import contextlib
 import json
 import os
+import re
 import threading
 
 import psutil
@@ -109,7 +111,7 @@ def interrupted(store, home, run, at):
         if what == "stop":
             store.request_stop(run.id)
         else:
-            [process] = [process for process in ours if what in process.cmdline()]
+            [process] = [process for process in ours if what in " ".join(process.cmdline())]
             process.kill()
     assert not at
     return started
@@ -117,11 +119,12 @@ def interrupted(store, home, run, at):
 
 def processes():
     """Those of ours that train now."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if {"studio.executors.worker", "studio.executors.processes"} & set(child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if re.search(r"-m studio\.executors\.(worker|processes)", " ".join(child.cmdline())):
+                found.append(child)
+    return found
 
 
 def is_alive(process):
