@@ -57,12 +57,13 @@ def status_word(run: RunRow) -> str:
 
 
 def effect_of(verdict: str) -> str:
-    """What a verdict says of the teacher, without the numbers that stand beside it.
+    """What a verdict says of the teacher, without the numbers that stand beside it; no line ends before a per cent.
 
     >>> effect_of("It has 53.7 %: 87 % kept. It is 2.0 times smaller. The teacher helped (0.3 to 8.0).")
     'The teacher helped (0.3 to 8.0).'
     """
-    return retell(re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)[-1])
+    told = retell(re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)[-1])
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", told)
 
 
 def stage_title(phase: str) -> str:

@@ -14,7 +14,7 @@ def test_three_numbers_come_first_and_the_verdict_says_what_the_teacher_brought(
     app = opened(app, "results.py", run="1")
     assert app.title[0].value == "Keeps 100 % of the teacher’s accuracy\\."
     assert "100 % of the teacher’s accuracy kept 90.0 % against 90.0 %" in " ".join(written(app).split())
-    assert "The student kept 97 % of it" in words(app).replace("\\", "")
+    assert "The student kept 97\u00a0% of it" in words(app).replace("\\", "")
 
 
 def test_the_picture_names_every_model_beside_its_value(app, filled):
