@@ -22,7 +22,7 @@ from studio.tasks import Task
 STYLE = Path(__file__).parents[1] / "assets" / "why.css"
 FOUND = "why-found"
 COLOURS = {"teacher": (217, 119, 6), "student": (13, 148, 136), "against": (190, 18, 60)}
-MOST_NAMED, LEAST_SHARE = 3, 0.15
+MOST_NAMED, LEAST_SHARE, MARKS = 3, 0.15, ".,;:!?\"'()[]…“”‘’。，！？；："
 
 
 def section(run: RunRow, task: Task, value: Any, labels: Sequence[str]) -> None:
@@ -83,13 +83,14 @@ def strongest(one: Attributed) -> list[str]:
     """The words that speak most for the label, at most three, each with a fair share of the most.
 
     >>> from studio.pipeline.answers import Part
-    >>> parts = [Part(text=text, of=0, value=value) for text, value in (("so", 0.01), ("good", 2), ("not", -1))]
+    >>> parts = [Part(text=text, of=0, value=value) for text, value in (("so", 0.01), ("good,", 2), ("not", -1))]
     >>> strongest(Attributed(role="student", parts=parts, score=1, start=0))
     ['good']
     """
     values: dict[str, float] = {}
     for part in one.parts:
-        values[part.text] = values.get(part.text, 0.0) + part.value
+        word = part.text.strip(MARKS) or part.text
+        values[word] = values.get(word, 0.0) + part.value
     most = max(values.values(), default=0.0)
     ranked = sorted(values, key=lambda word: -values[word])[:MOST_NAMED]
     return [word for word in ranked if values[word] > LEAST_SHARE * most > 0]
