@@ -67,6 +67,7 @@ def _sliders(run: RunRow, mine: np.ndarray, theirs: np.ndarray, label: int, labe
         )  # fmt: skip
         st.caption(
             _("They pull the same way.") if found.agreement > 0.5
-            else _("They pull in opposite directions: the teacher would have the student less sure of this label.") if found.agreement < 0
+            else _("They pull in opposite directions: the teacher would have the student less sure of this label.")
+            if found.agreement < 0
             else _("They pull in different directions.")
         )  # fmt: skip
