@@ -65,7 +65,7 @@ def ask(prompts: list[Prompt], splits: list[str], teacher: Endpoint, price: Pric
     for last in acts.have_answered(prompts, teacher, answers, price=price, budget=budget):
         bar.progress(last.done / max(1, last.total), text=so_far(last))
     found, refused = answering.table(prompts, answers, Rules(), splits)
-    added = acts.add(library.Files(found), name=None, like=teacher.model[: library.MAX_NAME], task="language-model")
+    added = acts.add(library.Files(found), name=None, like=teacher.model[: library.MAX_NAME], task=answering.LEARNED)
     for one in refused:
         why = escape(retell(one.reason))
         st.caption(counted("{number} answer is left out: {why}.", "{number} answers are left out: {why}.", one.count,

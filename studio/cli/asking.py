@@ -79,7 +79,7 @@ def data_answer(
     found, out = answering.table(asked, answers, rules, splits)
     with busy("Saving"):
         added = acts_here(home, store).add(library.Files(found), name=name, like=library.name_like(path),
-                                           task="language-model")  # fmt: skip
+                                           task=answering.LEARNED)  # fmt: skip
     if refused:
         library.write_refused(out, refused)
     told = {"answered": last.done, "prompts": last.total, "known": last.known, "tokens": last.tokens,

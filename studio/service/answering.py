@@ -16,12 +16,16 @@ from typing import Any
 
 import pandas as pd
 
+from studio import tasks
 from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError
 from studio.home import Home
 from studio.service import endpoint
 from studio.service.endpoint import Endpoint, Said
+
+LEARNED = next(name for name, task in tasks.TASKS.items() if task.kind == "token")
+"""The task of the data: what was answered is learned to be written."""
 
 LETTERS_A_TOKEN = 4
 """About so many letters a token has, for what is told before anything is asked."""
