@@ -1,27 +1,56 @@
 """Runs that are compared, as tables: the students and their tests. What the page and a report of a comparison say."""
 
+from collections.abc import Sequence
+
 from pages import _pictures as pictures
 from pages._language import _
 from pages._scores import Scored, milliseconds, on_test
 from pages._words import change, count, measured, size
+from studio.home import Home
 from studio.service import paired
 from studio.service.comparison import Side
 from studio.tasks import Measure
 
 
-def headline(compared: list[Side], measure: Measure) -> str:
-    """Which student is best, and which one smallest."""
-    known = [(side.name, side.summary.student, side.summary.student_bytes)
-             for side in compared if side.summary and side.summary.student is not None]  # fmt: skip
+def best_tested(home: Home, compared: Sequence[Side]) -> list[paired.Paired]:
+    """The student that scored best, tested against each other one; nothing where fewer than two have a result."""
+    known = [side for side in compared if side.summary and side.summary.student is not None]
+    if len(known) < 2:
+        return []
+    best = max(known, key=_score)
+    return paired.against(home, best, [side for side in known if side is not best])
+
+
+def is_clear(tests: Sequence[paired.Paired]) -> bool | None:
+    """Whether the first student of these tests differs from every other one by more than chance; None where they were
+    not tested."""
+    if not any(pair.comparison for pair in tests):
+        return None
+    return all(pair.comparison and pair.p_value < paired.CHANCE for pair in tests)
+
+
+def _score(side: Side) -> float:
+    return (side.summary.student if side.summary else None) or 0.0
+
+
+def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.Paired]) -> str:
+    """Which student scored best, whether that may be chance, and which one is smallest."""
+    known = [side for side in compared if side.summary and side.summary.student is not None]
     if not known:
         return _("None of these runs has a result yet")
-    best = max(known, key=lambda one: one[1] or 0)
-    smallest = min(known, key=lambda one: one[2] or float("inf"))
-    value = measured(best[1] or 0, measure)
-    if smallest == best or not smallest[2]:
-        return _("“{best}” is best: {value}", best=best[0], value=value)
-    return _("“{best}” is best: {value}. “{smallest}” is smallest: {size}", best=best[0], value=value,
-             smallest=smallest[0], size=size(smallest[2]))  # fmt: skip
+    best, clear = max(known, key=_score), is_clear(tests)
+    told = {"best": best.name, "value": measured(_score(best), measure)}
+    if clear is None:
+        first = _("“{best}” scored best: {value}", **told)
+    elif clear:
+        first = _("“{best}” scored best: {value}, by more than chance", **told)
+    else:
+        first = _("“{best}” scored best: {value}, which may be chance", **told)
+    bytes_ = {side.name: side.summary.student_bytes for side in known if side.summary and side.summary.student_bytes}
+    smallest = min(bytes_, key=lambda name: bytes_[name], default=best.name)
+    if len(set(bytes_.values())) < 2 or smallest == best.name:
+        return first
+    return f"{first}. " + _("“{smallest}” is smallest: {size}", smallest=smallest, size=size(bytes_[smallest]))
 
 
 def of_model(side: Side, one: Scored) -> dict[str, str]:

@@ -38,7 +38,11 @@ def report(home: Home, store: Store, run_ids: Sequence[int]) -> str:
     there is no such run."""
     compared = comparison.sides(store, run_ids)
     measure = comparison.same_measure(compared)
-    title = tables.headline(compared, measure) if measure else _("These runs learned different things")
+    title = (
+        tables.headline(compared, measure, tables.best_tested(home, compared))
+        if measure
+        else _("These runs learned different things")
+    )
     parts = [element("header", _opening(compared, title), picture(compared, measure) if measure else Html(""))]
     if measure is not None:
         parts.append(reports.part(_("More than chance?"), _tests(home, compared, measure)))

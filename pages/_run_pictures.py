@@ -137,7 +137,7 @@ def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: 
     on_front = [names[run_id] for run_id in front]
     cheap = _("smaller") if cost == "student_bytes" else _("faster")
     if len(on_front) == 1:
-        return _("“{name}” is best: no other one is better or {cheaper}", name=on_front[0], cheaper=cheap)
+        return _("No other one scored better than “{name}” or is {cheaper}", name=on_front[0], cheaper=cheap)
     if len(on_front) == len(compared):
         return _("Each has its place: what is {cheaper} is less good", cheaper=cheap)
     told = _("{names} are worth having; the others are beaten", names=_(" and ").join(on_front[:3]))

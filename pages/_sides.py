@@ -26,12 +26,11 @@ def named(side: Side) -> Side:
     return replace(side, run=replace(side.run, name=side.run.name or _("Run {run}", run=side.run.id)))
 
 
-def cards(compared: Sequence[Side], measure: Measure | None) -> None:
+def cards(compared: Sequence[Side], measure: Measure | None, is_clear: bool) -> None:
     """Each run with its badge, its student's quality, size and time; the best of each is marked where they can be
-    compared. Without `measure` each is told by its own."""
-    best = (
-        {} if measure is None else {cost: _best(compared, cost) for cost in ("student", "student_bytes", "student_ms")}
-    )
+    compared, the best quality where that `is_clear`. Without `measure` each is told by its own."""
+    marked = ["student"] * is_clear + ["student_bytes", "student_ms"] if measure else []
+    best = {cost: _best(compared, cost) for cost in marked}
     for column, side in zip(st.columns(len(compared)), compared, strict=True):
         with column, st.container(border=True, height="stretch", key=f"row-side-{side.run.id}", gap="xsmall"):
             outcome = outcome_of(side.run)

@@ -165,7 +165,7 @@ def tests(compared: list[Side], measure: Measure) -> None:
     reference = known[int(chosen or best[0])]
     with st.spinner(_("Testing …")):
         found = paired.against(home, reference, [side for side in known.values() if side is not reference])
-    clear = [pair for pair in found if pair.comparison and pair.p_value < 0.05]
+    clear = [pair for pair in found if pair.comparison and pair.p_value < paired.CHANCE]
     tested = [pair for pair in found if pair.comparison]
     if not tested:
         for pair in found:
@@ -193,16 +193,18 @@ def parallel(compared: list[Side], measure: Measure) -> None:
 
 
 def show(compared: list[Side]) -> None:
-    measure = comparison.same_measure(compared)
+    measure, tested = comparison.same_measure(compared), []
     if measure is None:
         kinds = listed([small(_(title)) for title in dict.fromkeys(side.task.title for side in compared)])
         st.html(pictures.strip(_("Not better or worse:"), _(
             "these runs learned different things ({kinds}). Their numbers stand side by side and say nothing of each "
             "other.", kinds=kinds)))  # fmt: skip
     else:
-        st.header(escape(tables.headline(compared, measure)), anchor=False)
+        with st.spinner(_("Testing …")):
+            tested = tables.best_tested(home, compared)
+        st.header(escape(tables.headline(compared, measure, tested)), anchor=False)
     if len(compared) <= cards.MOST_CARDS:
-        cards.cards(compared, measure)
+        cards.cards(compared, measure, bool(tables.is_clear(tested)))
     if measure is not None:
         left, right = st.columns(2)
         with left, st.container(border=True, height="stretch", key="card-price"):

@@ -18,6 +18,9 @@ from studio.service import comparison
 from studio.service.comparison import Side
 from studio.store.store import Store
 
+CHANCE = 0.05
+"""A p-value below it is more than chance."""
+
 Reason = Literal["", "data", "rows", "answers"]
 """Why there is no test: they learned from other data, were tested on other rows, or their answers were not kept."""
 

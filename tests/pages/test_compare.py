@@ -5,7 +5,7 @@ import pytest
 from pages import _run_pictures as run_pictures
 from studio import events
 from studio.config.reading import parse_config
-from studio.service import comparison
+from studio.service import comparison, paired
 from tests.conftest import TINY
 from tests.pages.conftest import EVALUATIONS, opened, words, written
 
@@ -25,7 +25,7 @@ def two(filled):
 
 def test_the_comparison_says_which_is_best_what_differs_and_what_is_worth_having(app, two):
     app = opened(app, "compare.py", runs="1,4")
-    assert "is best: 94.5 %" in words(app).replace("\\", "")
+    assert "scored best: 94.5 %" in words(app).replace("\\", "")
     text = " ".join(written(app).split())
     assert "Alpha 0.7 0.25" in text and "Temperature" not in text
     assert "Each has its place" in text
@@ -51,13 +51,28 @@ def test_runs_on_the_same_data_are_offered_and_compared_at_a_click(app, two):
     (offer,) = [button for button in app.button if button.label == "Compare the newest 2"]
     app = offer.click().run()
     assert app.multiselect(key="chosen").value == [4, 1]
-    assert "is best: 94.5 %" in words(app).replace("\\", "")
+    assert "scored best: 94.5 %" in words(app).replace("\\", "")
 
 
-def test_the_best_is_marked_and_a_difference_too_small_to_count_is_not(app, two):
+@pytest.mark.parametrize(
+    ("p_value", "said", "marks"),
+    [
+        (None, "scored best: 94.5 %", 0),
+        (0.2, "94.5 %, which may be chance", 0),
+        (0.01, "94.5 %, by more than chance", 1),
+    ],
+)
+def test_who_scored_best_is_told_with_the_word_of_a_test_and_marked_where_it_is_no_chance(
+    app, two, monkeypatch, p_value, said, marks
+):
+    difference = events.Comparison(first="student", second="student", split="test", difference=0.045, low=0.0, high=0.1,
+                                   p_value=p_value or 1.0, n=100)  # fmt: skip
+    if p_value is not None:
+        monkeypatch.setattr(paired, "_compared", lambda *_: ("", difference))
     app = opened(app, "compare.py", runs="1,4")
+    assert said in words(app).replace("\\", "")
     drawn = [one.proto.body for one in app.get("html") if '<dl class="ds-facts">' in one.proto.body]
-    assert [body.count("<em>best</em>") for body in drawn] == [0, 1]  # 5 % larger and slower is no difference
+    assert [body.count("<em>best</em>") for body in drawn] == [0, marks]  # 5 % larger and slower is no difference
     assert "94.5" in drawn[1]
 
 

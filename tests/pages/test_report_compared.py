@@ -30,7 +30,7 @@ def two(filled):
 
 def test_it_opens_with_the_best_and_the_picture_then_tests_models_settings(two, home):
     words = text(_report_compared.report(home, two, [1, 4]))
-    order = ["A comparison of 2 runs", "is best: 94.5 %", "with 95 % intervals", "More than chance?", "No test:",
+    order = ["A comparison of 2 runs", "scored best: 94.5 %", "with 95 % intervals", "More than chance?", "No test:",
              "All models", "What differs", "0.25", "How to reproduce it", "alpha: 0.25"]  # fmt: skip
     places = [words.index(one) for one in order]
     assert places == sorted(places)
@@ -49,7 +49,7 @@ def test_it_speaks_the_readers_language(two, home):
 
 def test_it_has_an_address_and_what_is_no_comparison_is_told(two, home):
     client = TestClient(Starlette(routes=_documents.routes()))
-    assert "is best" in client.get("/report/compare?runs=1,4").text
+    assert "scored best" in client.get("/report/compare?runs=1,4").text
     found = client.get("/report/compare?runs=1,4&download")
     assert 'filename="comparison.html"' in found.headers["content-disposition"]
     for said, why in (("", "2 to 50"), ("1", "2 to 50"), ("1,99", "no run 99"), ("1,<b>", "2 to 50")):
