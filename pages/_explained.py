@@ -28,13 +28,12 @@ def class_changes(found: Sequence[ClassChange], labels: Sequence[str]) -> Html:
             element("u", kind="student", style=f"left:{100 * one.second:.1f}%"),
             kind="pair",
         )
-        told = _(
-            "{before} → {after} %, {low} to {high} points",
-            before=f"{100 * one.first:.0f}",
-            after=f"{100 * one.second:.0f}",
-            low=change(one.low, "share"),
-            high=change(one.high, "share"),
-        )
+        both = {"before": f"{100 * one.first:.0f}", "after": f"{100 * one.second:.0f}"}
+        if one.low is None or one.high is None:
+            told = _("{before} → {after} %, too few rows for an interval", **both)
+        else:
+            told = _("{before} → {after} %, {low} to {high} points", low=change(one.low, "share"),
+                     high=change(one.high, "share"), **both)  # fmt: skip
         rows = counted("{number} row", "{number} rows", one.rows)
         value = element("b", told) if one.is_clear else told
         label = labels[one.number]

@@ -137,6 +137,9 @@ def _classes(task: Task, known: Mapping[float, Kept], labels: Sequence[str]) -> 
 
 def _line(one: ClassCurve, labels: Sequence[str]) -> dict[str, str]:
     values = {f"{100 * share:g} %": f"{100 * value:.1f} %" for share, value in zip(one.shares, one.values, strict=True)}
-    gain = _("{gain} ({low} to {high})", gain=change(one.gain, "share"), low=change(one.low, "share"),
-             high=change(one.high, "share"))  # fmt: skip
+    if one.low is None or one.high is None:
+        gain = _("{gain} (too few rows for an interval)", gain=change(one.gain, "share"))
+    else:
+        gain = _("{gain} ({low} to {high})", gain=change(one.gain, "share"), low=change(one.low, "share"),
+                 high=change(one.high, "share"))  # fmt: skip
     return {_("Class"): labels[one.number], _("Rows"): f"{one.rows:,}", **values, _("Last step, points"): gain}

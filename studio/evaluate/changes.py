@@ -4,28 +4,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from studio.evaluate.intervals import paired_difference
+from studio.evaluate.intervals import paired_difference_of_class
 
 
 @dataclass(frozen=True)
 class ClassChange:
     """The rows of one class: the share that each model gets right, and the difference of the second from the first with
-    its 95 % interval. `gained` rows the second alone gets right, `lost` the first alone."""
+    its 95 % interval, where the class has enough rows for one. `gained` rows the second alone gets right, `lost` the first alone."""
 
     number: int
     rows: int
     first: float
     second: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     gained: int
     lost: int
 
     @property
     def is_clear(self) -> bool:
-        """Whether its interval is without 0."""
-        return self.low > 0 or self.high < 0
+        """Whether it has an interval, and that is without 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 def of_classes(classes: np.ndarray, first: np.ndarray, second: np.ndarray) -> list[ClassChange]:
@@ -44,7 +44,7 @@ def of_classes(classes: np.ndarray, first: np.ndarray, second: np.ndarray) -> li
     found = []
     for number in np.flatnonzero(rows):
         n, more, less = int(rows[number]), int(gained[number]), int(lost[number])
-        low, high = paired_difference(n, more, less)
+        low, high = paired_difference_of_class(n, more, less)
         found.append(
             ClassChange(int(number), n, mine[number] / n, theirs[number] / n, (more - less) / n, low, high, more, less)
         )

@@ -43,7 +43,7 @@ STUDENT, CONTROL, ROW_SHARE = 0.9, 0.87, 0.7
 SURER, CALIBRATED_ROWS = (0.0, 0.05, 0.15), (100, 300, 1000)
 """By how much a model is surer than it is right, on so many rows."""
 
-CLASS_ROWS, CHANGES = (5, 20, 100, 500), ((0.6, 0.6), (0.65, 0.55), (0.75, 0.5))
+CLASS_ROWS, CHANGES = (20, 50, 100, 500), ((0.6, 0.6), (0.65, 0.55), (0.75, 0.5))
 """How many rows a class has, and at which level of a row's difficulty each of two models fails."""
 
 

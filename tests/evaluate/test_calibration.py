@@ -123,7 +123,9 @@ def test_what_classes_gained_and_lost_is_counted_row_by_row():
     assert (lost.number, lost.rows, lost.gained, lost.lost) == (0, 4, 0, 2)
     assert (lost.first, lost.second, lost.difference) == (0.75, 0.25, -0.5)
     assert (gained.number, gained.gained, gained.lost) == (1, 1, 0)
-    assert lost.low < -0.5 < lost.high
+    assert (lost.low, lost.high) == (None, None) and not lost.is_clear, "four rows are too few for an interval"
+    (many,) = changes.of_classes(*(np.tile(values[:4], 5) for values in (classes, first, second)))
+    assert many.rows == 20 and many.low < -0.5 < many.high and many.is_clear
 
 
 def test_of_several_labels_each_has_its_own_rows():
