@@ -10,7 +10,8 @@ from studio.evaluate.intervals import paired_difference_of_class
 @dataclass(frozen=True)
 class ClassChange:
     """The rows of one class: the share that each model gets right, and the difference of the second from the first with
-    its 95 % interval, where the class has enough rows for one. `gained` rows the second alone gets right, `lost` the first alone."""
+    its 95 % interval, where the class has enough rows for one. `gained` rows the second alone gets right, `lost` the
+    first alone."""
 
     number: int
     rows: int
