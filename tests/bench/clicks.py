@@ -1,0 +1,53 @@
+"""How long someone waits who presses a demo on Home: for the first point of the curve, and for the verdict.
+
+`python -m tests.bench.clicks [--json]`: each demo twice, the first time as soon as Home is there, when nothing is warm
+yet. Prints, asserts nothing.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from studio.service.samples import NAMES
+from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, READY, served
+
+PATIENCE = 300_000
+"""Milliseconds."""
+
+
+def waited(page: Page, address: str, demo: str) -> dict[str, object]:
+    page.goto(address)
+    page.wait_for_selector(f"{READY} h1")
+    page.keyboard.press("Escape")  # the tour
+    start = time.perf_counter()
+    page.locator(f".st-key-demo-{demo} button").first.click(force=True)
+    page.wait_for_function("[...document.querySelectorAll('.live-chart')].some(e => Number(e.dataset.points) > 0)")
+    first = time.perf_counter() - start
+    page.wait_for_selector(".st-key-results button")
+    return {"demo": demo, "first_point": round(first, 1), "verdict": round(time.perf_counter() - start, 1)}
+
+
+def main(as_json: bool) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "home") as address,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(PATIENCE)
+        found = [waited(page, address, demo) for demo in [*NAMES, *NAMES]]
+        browser.close()
+    if as_json:
+        print(json.dumps({"clicks": found}))
+        return
+    for one in found:
+        print(f"{one['demo']}: first point after {one['first_point']} s, verdict after {one['verdict']} s")
+
+
+if __name__ == "__main__":
+    main("--json" in sys.argv)
