@@ -38,6 +38,9 @@ LIBRARIES = (
 """What the tests of nearly all faults open, and what takes long to open."""
 
 LEFT_OUT = ("__pycache__", "*.pyc", "node_modules", "*.egg-info")
+SERVER_SETTINGS = ".streamlit"
+"""Without it pages take themselves to be open to a network, and show nothing before a login."""
+
 KILLED, SURVIVED, STALE, UNFIT = "killed", "survived", "stale", "unfit"
 
 
@@ -54,7 +57,7 @@ class Copy:
     """A copy of the code in which faults are made, and the process that runs tests there."""
 
     def __init__(self, project: Path, folder: Path, libraries: Sequence[str] = LIBRARIES) -> None:
-        hidden = [path.name for path in project.iterdir() if path.name.startswith(".")]
+        hidden = {path.name for path in project.iterdir() if path.name.startswith(".")} - {SERVER_SETTINGS}
         shutil.copytree(project, folder, ignore=shutil.ignore_patterns(*LEFT_OUT, *hidden), symlinks=True)
         self.folder, self.log = folder, folder.with_suffix(".log")
         settings = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
