@@ -118,10 +118,17 @@ def _tell(pipe: int, number: int) -> None:
 
 
 def _fork(asked: dict[str, Any], descriptors: list[int], pipes: dict[int, int]) -> Program | None:
-    """A process for a program; in that process, what it is to do."""
+    """A process for a program; in that process, what it is to do. Where there can be none, nothing is told of it, and
+    the others go on."""
     *streams, pipe = descriptors
-    pid = os.fork()
-    os.setpgid(pid, pid)  # by whichever of the two comes first
+    try:
+        pid = os.fork()
+    except OSError:  # too many processes, or too little memory
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
+    with contextlib.suppress(ProcessLookupError):  # it may have ended already
+        os.setpgid(pid, pid)  # by whichever of the two comes first
     if pid == 0:
         for other in (pipe, *pipes.values()):
             os.close(other)

@@ -80,13 +80,21 @@ class Process:
                 if self._status is not None:
                     return _signal(_number(pid), signal.SIGKILL) if pid else None
                 if not pid:
-                    return self._start_anew()
+                    return self._start_instead()
                 self._pid = _number(pid)
                 self._release()
             status = server.read(NUMBER_BYTES)
         if not status:
             _signal(self._pid, signal.SIGKILL)  # how it ends could not be heard
         self._end(_number(status) if status else -signal.SIGKILL)
+
+    def _start_instead(self) -> None:
+        """Where the server has not forked; nobody could hear an error here, so it is the end of the process."""
+        try:
+            self._start_anew()
+        except OSError as error:
+            os.write(self._streams[-1], f"{error}\n".encode())
+            self._end(os.EX_OSERR)
 
     def _start_anew(self) -> None:
         """In a group of its own, so that nothing it starts is left behind."""
@@ -203,8 +211,8 @@ class _Server:
         wanted = {name: value for name, value in environment.items() if not name.startswith(OWN)}
         if self._process is not None:
             status = self._process.poll()
-            if status == os.EX_UNAVAILABLE:
-                return False
+            if status is not None and status > 0:
+                return False  # it cannot, or cannot open the libraries: the processes tell why when they try
             if status is None and wanted == self._environment:
                 return True
         if self._asked is not None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 import pytest
 
@@ -35,6 +36,18 @@ def server(monkeypatch):
 def errors():
     with tempfile.TemporaryFile() as file:
         yield file
+
+
+def assert_nobody_writes_any_more(process):
+    """Although its input is still open: who waits there would go on for ever."""
+    reading = threading.Thread(target=process.stdout.read, daemon=True)
+    reading.start()
+    reading.join(20)
+    is_left = reading.is_alive()
+    process.stdin.close()  # ends it in any case
+    reading.join(20)
+    process.stdout.close()
+    assert not is_left
 
 
 @pytest.mark.usefixtures("either_way")
@@ -79,14 +92,12 @@ def test_a_process_whose_server_is_killed_is_ended_too_and_the_next_one_gets_ano
     assert process.stdout.readline() == b"ready\n"
     server._process.kill()
     assert process.wait(10) == -signal.SIGKILL
-    assert process.stdout.read() == b"", "nothing holds the pipe any more"
-    process.stdin.close()
-    process.stdout.close()
+    assert_nobody_writes_any_more(process)
     assert launch.ask(TELLS, "fail\n", local.environment(1), 60).status == 1
 
 
 @FORKS
-@pytest.mark.parametrize("status", [0, os.EX_UNAVAILABLE])
+@pytest.mark.parametrize("status", [0, 1, os.EX_UNAVAILABLE])
 def test_where_the_server_ends_before_it_forks_the_process_is_started_anew(monkeypatch, status):
     monkeypatch.setattr(launch, "_server", server := launch._Server())
     monkeypatch.setattr(launch, "SERVER", (sys.executable, "-c", f"import sys; sys.exit({status})"))
@@ -94,8 +105,41 @@ def test_where_the_server_ends_before_it_forks_the_process_is_started_anew(monke
     server._process.wait()
     first = server._process
     assert launch.ask(TELLS, "fail\n", local.environment(1), 60).status == 1
-    assert (server._process is first) == (status == os.EX_UNAVAILABLE), "one that cannot fork is not asked again"
+    assert (server._process is first) == (status > 0), "one that cannot fork is not asked again"
     server._asked.close()
+
+
+@FORKS
+def test_where_no_more_processes_can_be_forked_those_that_run_go_on(server, errors, monkeypatch):
+    process = launch.Piped(TELLS, local.environment(1) | {"STUDIO_TEST_FORKS": "1"}, errors)
+    assert process.stdout.readline() == b"ready\n"
+    done = launch.ask(TELLS, "fail\n", local.environment(1), 60)
+    assert done.status == 1 and "It cannot." in done.errors
+    assert process.poll() is None
+    process.stdin.close()
+    with process.stdout:
+        assert process.wait(60) == 0
+
+
+@FORKS
+def test_what_cannot_be_started_at_all_ends_with_the_reason(monkeypatch, errors):
+    monkeypatch.setattr(launch, "_server", launch._Server())
+    monkeypatch.setattr(launch, "SERVER", (sys.executable, "-c", "import sys; sys.stdin.read()"))
+    started = launch.subprocess.Popen
+    full = OSError(11, "Resource temporarily unavailable")
+
+    def refuse(command, **options):
+        if command[-1] == TELLS[-1]:
+            raise full
+        return started(command, **options)
+
+    monkeypatch.setattr(launch.subprocess, "Popen", refuse)
+    process = launch.Piped(TELLS, local.environment(1), errors)
+    assert process.wait(60) == os.EX_OSERR
+    errors.seek(0)
+    assert b"Resource temporarily unavailable" in errors.read()
+    process.stdin.close()
+    process.stdout.close()
 
 
 @FORKS
@@ -106,9 +150,7 @@ def test_a_process_that_is_given_up_before_it_is_forked_ends_at_once(server, err
     process.signal_group(signal.SIGTERM)
     assert process.wait(0) == -signal.SIGTERM
     server._process.send_signal(signal.SIGCONT)
-    process.stdout.read()  # until nobody is there who could write
-    process.stdin.close()
-    process.stdout.close()
+    assert_nobody_writes_any_more(process)
 
 
 @FORKS
