@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from studio.config.reading import with_values
 from studio.config.references import ModelReference
@@ -160,7 +159,7 @@ class Acts:
         from studio.service import answering
 
         self.require("admin")
-        self.note("ask", f"{len(prompts)} prompts of {urlsplit(teacher.address).hostname}")
+        self.note("ask", f"{len(prompts)} prompts of {teacher.host}")
         yield from answering.ask(self.home, prompts, teacher, answers, **how)
 
     def call_version(self, row: DatasetRow, of: str | int) -> Version:

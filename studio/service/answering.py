@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
@@ -21,7 +22,6 @@ from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError
 from studio.home import Home
-from studio.service import endpoint
 from studio.service.endpoint import Endpoint, Said
 
 LEARNED = next(name for name, task in tasks.TASKS.items() if task.kind == "token")
@@ -136,7 +136,7 @@ def expected(prompts: Sequence[Prompt], teacher: Endpoint) -> tuple[int, int]:
 def ask(
     home: Home, prompts: Sequence[Prompt], teacher: Endpoint, answers: Answers, *, at_once: int = 4,
     price: Price | None = None, budget: Budget | None = None, seed: int = 0,
-    sleep: Callable[[float], None] = endpoint.pause,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Asked]:  # fmt: skip
     """Ask for every prompt that nobody has asked for; `answers` fills. Ends where all are answered, or the budget is
     spent: what is under way then is waited for. Closed, or at an error, it keeps what was said.

@@ -7,11 +7,10 @@ machine or its network is asked only where `STUDIO_TEACHER_PRIVATE` is 1, and th
 import http.client
 import json
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 from studio.errors import DataError
 from studio.service import web
@@ -74,7 +73,7 @@ class Endpoint:
                 last, wait = f"it does not answer: {error or type(error).__name__}", min(2 * wait, LONGEST_WAIT)
                 continue
             if status == 200:
-                return _said(raw, self._host)
+                return _said(raw, self.host)
             if status in (400, 422) and "logprobs" in body:
                 del body["logprobs"]  # not every server gives them
                 wait = 0.0
@@ -85,40 +84,56 @@ class Endpoint:
                 raise self._refused(status, raw)
             last = f"it answers with {status}"
             wait = _asked_to_wait(headers) or min(2 * max(wait, FIRST_WAIT), LONGEST_WAIT)
-        raise DataError(f"{self._host} was asked {TRIES} times: {last}.",
+        raise DataError(f"{self.host} was asked {TRIES} times: {last}.",
                         "What was answered is kept. Ask again later, or with fewer questions at a time.")  # fmt: skip
 
     @property
-    def _host(self) -> str:
-        return urlsplit(self.address).hostname or self.address
+    def host(self) -> str:
+        """The name of who is asked. Raises `DataError` where the address is none."""
+        return self._parts().hostname or self.address
 
     def check(self) -> None:
         """Raise `DataError` where nothing may be asked there, before anything is."""
-        parts = urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-            raise DataError(f"{self._host!r} is no address of a model.", "Write one such as https://HOST/v1.")
-        if self.key and not self.key.endswith(KEYS):
-            raise DataError(f"{self.key} is no variable for a key: its name must end in {KEYS}.",
-                            "No other variable of the environment is sent anywhere.")  # fmt: skip
-        if self.key and not os.environ.get(self.key):
-            raise DataError(f"The variable {self.key} of the environment holds no key.", f"Set {self.key}.")
+        parts = self._parts()
+        self._secret()
         if not _is_private_allowed():
             if parts.scheme != "https":
                 raise DataError(f"{parts.hostname} would be asked without TLS.", f"Write https://; {_CURE}")
-            _public(parts.hostname, parts.port or 443)
+            _public(parts.hostname or "", parts.port or 443)
+
+    def _parts(self) -> SplitResult:
+        parts = web.parted(self.address, _ADDRESS)
+        bare = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.password)
+        if not bare or any(letter <= " " or letter == "\x7f" for letter in self.address):
+            raise DataError(f"{parts.hostname or self.address!r} is no address of a model.", _ADDRESS)
+        return parts
+
+    def _secret(self) -> str:
+        """The key, "" where none is sent. Raises `DataError`, which shows neither it nor what may be one."""
+        if not self.key:
+            return ""
+        if not self.key.endswith(KEYS):
+            raise DataError(f"The name of the variable that holds the key must end in {KEYS}.",
+                            "Name a variable, not the key itself; no other one is sent anywhere.")  # fmt: skip
+        secret = os.environ.get(self.key, "").strip()
+        if not secret:
+            raise DataError(f"The variable {self.key} of the environment holds no key.", f"Set {self.key}.")
+        if not (secret.isascii() and secret.isprintable()):
+            raise DataError(f"The key in {self.key} holds letters that no key has, such as a line break.",
+                            f"Set {self.key} anew.")  # fmt: skip
+        return secret
 
     def _posted(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
-        parts = urlsplit(self.address)
+        parts, secret = self._parts(), self._secret()
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         there = host if _is_private_allowed() else _public(host, port)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        secret = os.environ.get(self.key) if self.key else None
         if secret:
             headers["Authorization"] = f"Bearer {secret}"
         connection = web.connection(parts.scheme, host, there, port, SECONDS)
         try:
-            path = parts.path.rstrip("/") + "/chat/completions"
-            connection.request("POST", path, json.dumps(body).encode(), headers)
+            target = web.target(parts._replace(path=parts.path.rstrip("/") + "/chat/completions"))
+            connection.request("POST", target, json.dumps(body).encode(), headers)
             response = connection.getresponse()
             return response.status, dict(response.getheaders()), response.read(MOST_BYTES)
         finally:
@@ -127,13 +142,14 @@ class Endpoint:
     def _refused(self, status: int, raw: bytes) -> DataError:
         if status in (401, 403):
             cure = f"Look at the key in {self.key}." if self.key else "Name the variable that holds the key."
-            return DataError(f"{self._host} does not accept the key ({status}).", cure)
+            return DataError(f"{self.host} does not accept the key ({status}).", cure)
         if status in range(300, 400):
-            return DataError(f"{self._host} leads elsewhere ({status}), which is not followed.", "Give the address.")
+            return DataError(f"{self.host} leads elsewhere ({status}), which is not followed.", "Give the address.")
         told = _message(raw)
-        return DataError(f"{self._host} refuses with {status}{told and ': '}{told}.", "Check address and model.")
+        return DataError(f"{self.host} refuses with {status}{told and ': '}{told}.", "Check address and model.")
 
 
+_ADDRESS = "Write one such as https://HOST/v1."
 _CURE = f"to ask a server of this machine or its network, set {PRIVATE}=1."
 
 
@@ -182,8 +198,3 @@ def _said(raw: bytes, host: str) -> Said:
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise DataError(f"{host} does not answer as OpenAI's interface does: {error!r:.120}.",
                         "Give the address that ends before /chat/completions, mostly in /v1.") from error  # fmt: skip
-
-
-def pause(seconds: float) -> None:
-    """Wait so long."""
-    time.sleep(seconds)

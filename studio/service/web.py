@@ -59,7 +59,7 @@ def download(address: str, folder: Path, tell: Tell = lambda done, total: None) 
         connection = None
         try:
             connection = _connection(parts.hostname or "", parts.port or 443)
-            connection.request("GET", _target(parts), headers={"Accept-Encoding": "identity", "User-Agent": "studio"})
+            connection.request("GET", target(parts), headers={"Accept-Encoding": "identity", "User-Agent": "studio"})
             response = connection.getresponse()
             if response.status not in _MOVED:
                 return _received(response, parts, folder, tell)
@@ -76,11 +76,7 @@ def download(address: str, folder: Path, tell: Tell = lambda done, total: None) 
 
 
 def _checked(address: str) -> SplitResult:
-    try:
-        parts = urlsplit(address)
-        _ = parts.port
-    except ValueError as error:
-        raise DataError(f"{address!r} is no address: {error}.", "Write https://HOST/FILE.") from error
+    parts = parted(address, "Write https://HOST/FILE.")
     if parts.scheme != "https" or not parts.hostname:
         raise DataError(f"{address!r} does not begin with https://.", "Files are fetched by https alone.")
     if parts.username or parts.password:
@@ -90,7 +86,18 @@ def _checked(address: str) -> SplitResult:
     return parts
 
 
-def _target(parts: SplitResult) -> str:
+def parted(address: str, cure: str) -> SplitResult:
+    """The parts of an address. Raises `DataError` where it is none, such as one with a port that is no number."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port, (parts.hostname or "").encode("idna")
+    except ValueError as error:
+        raise DataError(f"{address!r} is no address: {error}.", cure) from error
+    return parts
+
+
+def target(parts: SplitResult) -> str:
+    """What is asked for at the host: the path and the query, in letters that HTTP allows."""
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return path.encode("utf-8").decode("latin-1") if path.isascii() else _quoted(path)
 

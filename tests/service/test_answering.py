@@ -22,7 +22,7 @@ class Teacher:
     """What the server was asked, and how it is to answer: `troubles` come first, one a question."""
 
     def __init__(self):
-        self.asked, self.keys, self.troubles = [], [], []
+        self.asked, self.keys, self.paths, self.troubles = [], [], [], []
         self.gives_probabilities = True
         self.lock = threading.Lock()
 
@@ -43,6 +43,7 @@ def teacher(monkeypatch):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with found.lock:
                 found.asked.append(body)
+                found.paths.append(self.path)
                 found.keys.append(self.headers.get("Authorization"))
                 trouble = found.troubles.pop(0) if found.troubles else None
             if trouble is None and body.get("logprobs") and not found.gives_probabilities:
@@ -135,6 +136,21 @@ def test_the_key_is_sent_and_stands_nowhere(home, teacher, monkeypatch):
     assert "s3cret" not in str(error.value)
 
 
+def test_a_line_break_after_the_key_is_not_sent_and_no_error_shows_a_key(home, teacher, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "s3cret-key\n")
+    asked(home, teacher, PROMPTS[:1], key="MY_API_KEY")
+    assert teacher.keys == ["Bearer s3cret-key"]
+    for wrong in ("s3cret\nkey", "s3cret-ключ"):
+        monkeypatch.setenv("MY_API_KEY", wrong)
+        with pytest.raises(DataError, match="holds letters that no key has") as error:
+            asked(home, teacher, key="MY_API_KEY")
+        assert "s3cret" not in str(error.value)
+    with pytest.raises(DataError, match="must end in _API_KEY") as error:
+        asked(home, teacher, key="sk-s3cret")
+    assert "s3cret" not in str(error.value)
+    assert len(teacher.asked) == 1
+
+
 def test_a_variable_without_a_key_is_told_before_anything_is_asked(home, teacher):
     with pytest.raises(DataError, match="MY_MISSING_API_KEY of the environment holds no key"):
         asked(home, teacher, key="MY_MISSING_API_KEY")
@@ -163,6 +179,37 @@ def test_this_machine_is_asked_only_where_its_user_says_so(home, teacher, monkey
         with pytest.raises(DataError, match=endpoint.PRIVATE):
             asked(home, teacher)
     assert not teacher.asked
+
+
+def test_the_address_that_was_looked_at_is_the_one_that_is_asked(home, teacher, monkeypatch):
+    monkeypatch.delenv(endpoint.PRIVATE)
+    told, opened = [(None, None, None, None, ("93.184.216.34", 443))], []
+
+    def connect(address, *_, **__):
+        opened.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: told)
+    monkeypatch.setattr("socket.create_connection", connect)
+    teacher.address = "https://teacher.example/v1"
+    with pytest.raises(DataError, match=r"teacher\.example was asked 6 times"):
+        asked(home, teacher, PROMPTS[:1])
+    assert set(opened) == {("93.184.216.34", 443)}  # a name could mean this machine by now
+
+
+@pytest.mark.parametrize("address", ["http://h:x/v1", "http://h:99999/v1", "https://[abc", "http://a..b/v1", "ftp://h",
+                                     "http://me:pw@h/v1", "http://h/v 1", ""])  # fmt: skip
+def test_what_is_no_address_is_told_so_and_nothing_is_noted(home, store, teacher, address):
+    admin = Acts(Person("eve", "admin"), home, store)
+    with pytest.raises(DataError, match="is no address"):
+        next(admin.have_answered(PROMPTS, Endpoint(address, "large"), Answers()))
+    assert not store.audit()
+
+
+def test_a_path_in_other_letters_and_a_query_are_asked_as_they_stand(home, teacher):
+    teacher.address += "/ü?version=2"
+    asked(home, teacher, PROMPTS[:1])
+    assert teacher.paths == ["/v1/%C3%BC/chat/completions?version=2"]
 
 
 @pytest.mark.parametrize("status", [302, 404])
