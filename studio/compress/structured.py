@@ -92,17 +92,26 @@ def find(network: Any, kind: Unit, sample: Sample) -> list[Group]:
 # --- where units are
 
 
-def _attentions(network: nn.Module) -> list[tuple[list[nn.Linear], nn.Linear]]:
-    """Query, key and value of every attention layer, with the linear layer that reads their heads."""
+Attention = tuple[list[nn.Linear], nn.Linear]
+"""Query, key and value, and the linear layer that reads their heads."""
+
+
+def _every_attention(network: nn.Module) -> list[Attention]:
     linears = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
-    found = []
-    for number, (name, layer) in enumerate(linears):
-        if name.rpartition(".")[2] in PROJECTIONS["query"] and number + 3 < len(linears):
-            three = [layer for _, layer in linears[number : number + 3]]
-            reader = linears[number + 3][1]
-            if reader.in_features == layer.out_features == three[2].out_features:
-                found.append((three, reader))
-    return found
+    return [
+        ([layer for _, layer in linears[number : number + 3]], linears[number + 3][1])
+        for number, (name, _) in enumerate(linears)
+        if name.rpartition(".")[2] in PROJECTIONS["query"] and number + 3 < len(linears)
+    ]
+
+
+def _attentions(network: nn.Module) -> list[Attention]:
+    """Those whose heads can go: where several share keys and values (Ainslie et al., 2023), none can go alone."""
+    return [
+        (three, reader)
+        for three, reader in _every_attention(network)
+        if reader.in_features == three[0].out_features == three[2].out_features
+    ]
 
 
 def _heads(network: Any) -> list[Group]:
@@ -122,7 +131,7 @@ def _neuron_width(config: Any) -> str | None:
 def _neurons(network: Any) -> list[Group]:
     """Linear layers that widen and narrow again; two beside each other that widen are the halves of a gate
     (Shazeer, 2020)."""
-    attended = {id(layer) for three, reader in _attentions(network) for layer in (*three, reader)}
+    attended = {id(layer) for three, reader in _every_attention(network) for layer in (*three, reader)}
     linears = [layer for layer in network.modules() if isinstance(layer, nn.Linear) and id(layer) not in attended]
     groups = []
     writers: list[nn.Linear] = []

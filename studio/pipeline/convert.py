@@ -85,7 +85,7 @@ def _form(name: str, file: Path, found: Any, latency: float) -> Form:
 
 def _gguf(model: Any, name: str, file: Path, inputs: Any, task: Any) -> Form:
     """The student as a GGUF file, opened again and compared; where it cannot be written it is said why."""
-    from studio.models import gguf_file
+    from studio.models import gguf_file, onnx
 
     precision: gguf_file.Precision = "q8_0" if name.endswith("q8_0") else "f16"
     try:
@@ -94,8 +94,12 @@ def _gguf(model: Any, name: str, file: Path, inputs: Any, task: Any) -> Form:
     except ExportError as error:
         file.unlink(missing_ok=True)
         return Form(name=name, size_bytes=0, rows=0, same=0.0, largest=0.0, left_out=str(error))
-    size = file.stat().st_size
-    return Form(name=name, file=file.name, size_bytes=size, rows=len(inputs), same=same, largest=largest)
+    size, reason = file.stat().st_size, ""
+    if same < onnx.LEAST_AGREEMENT:
+        reason = f"With its weights the student makes {100 * same:.0f} % of its choices."
+        file.unlink()
+    return Form(name=name, file="" if reason else file.name, size_bytes=size, rows=len(inputs), same=same,
+                largest=largest, left_out=reason)  # fmt: skip
 
 
 def _require(form: Form) -> None:

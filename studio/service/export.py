@@ -277,7 +277,8 @@ def _onnx_lines(conversion: Conversion) -> list[str]:
 def _gguf_lines(file: str) -> list[str]:
     """How other programs open the file."""
     return [
-        "With llama.cpp, and with Ollama:",
+        "A GGUF file was checked by reading its weights back into torch; how another program computes with them was",
+        "not tried. With llama.cpp, and with Ollama:",
         "",
         "```sh",
         f'llama-cli -m gguf/{file} -no-cnv -p "Once upon a time"',

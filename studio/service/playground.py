@@ -143,6 +143,7 @@ class Playground:
         process = self._started()
         late = threading.Timer(self.seconds, process.signal_group, [signal.SIGKILL])
         late.start()
+        answer = ""
         try:
             process.stdin.write(line.encode() + b"\n")
             process.stdin.flush()
@@ -152,8 +153,9 @@ class Playground:
             answer = ""
         finally:
             late.cancel()
+            if not answer or answer.startswith(_PARTIAL):
+                self._end()  # also where who asked went away meanwhile: the rest is for nobody else
         if not answer:
-            self._end()
             told = f"The models gave no answer within {self.seconds:g} s, or their process ended."
             raise WorkerError(told, f"Ask again; {self._log} has the details.")
         self._idle = threading.Timer(self.idle_seconds, self.close)

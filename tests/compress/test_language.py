@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from studio import compress, tasks
+from studio.compress import structured
 from studio.config.plan import Factorize, Prune, Quantize
 from studio.models import saving
 from studio.models.model import Problem, parameters
@@ -70,3 +72,11 @@ def test_a_table_of_tokens_that_is_read_at_both_ends_is_saved_once(model, tmp_pa
     again = open_folder(tmp_path / "small", PROBLEM).network
     assert again.lm_head.weight is again.model.embed_tokens.weight
     assert saving.weights_bytes(tmp_path / "small") < 1.3 * parameters(again)
+
+
+def test_keys_and_values_that_heads_share_are_no_neurons():
+    """Qwen3's keys and values are as wide as its input where four heads share two of each."""
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 4}
+    network = Qwen3ForCausalLM(Qwen3Config(vocab_size=20, num_key_value_heads=2, head_dim=32, **sizes))
+    (group,) = structured.find(network, "neurons", None)
+    assert (group.units, group.heard) == (96, network.model.layers[0].mlp.down_proj)

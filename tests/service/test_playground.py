@@ -130,6 +130,28 @@ def test_a_process_that_ended_is_told_and_the_next_question_starts_another(home,
     ending.close()
 
 
+def test_what_is_left_of_an_answer_that_nobody_waits_for_is_not_the_next_ones(home, store, run, monkeypatch):
+    part, whole = (
+        '{"kind":"partial","role":"student","text":"for Ada"}',
+        '{"result": {"said": [], "device": "Ada"}}',
+    )
+    slow = talking(home, monkeypatch, f"input(); print({part!r}, flush=True); print({whole!r}, flush=True); input()")
+
+    class Left(BaseException):
+        """As Streamlit ends a page that is asked for anew."""
+
+    def leave(part):
+        raise Left
+
+    with pytest.raises(Left):
+        slow.ask(store, run.id, "good", leave)
+    monkeypatch.setattr(
+        playground, "PROGRAM", (sys.executable, "-c", f"input(); print({whole.replace('Ada', 'Bob')!r})")
+    )
+    assert slow.ask(store, run.id, "good").device == "Bob"
+    slow.close()
+
+
 def test_a_process_that_hangs_is_ended(home, store, run, monkeypatch):
     hanging = talking(home, monkeypatch, "import time; time.sleep(600)", seconds=0.2)
     with pytest.raises(WorkerError, match=r"no answer within 0\.2 s"):
