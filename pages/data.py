@@ -401,18 +401,7 @@ def add_data() -> None:
     columns = map_columns(upload, task, key)
     if columns is None:
         return
-    with st.expander(_("More files: test rows, or rows without labels")):
-        second = upload_box(_("Test file"), "upload-test", _("With the same columns."))
-        third = upload_box(
-            _("File without labels"),
-            "upload-unlabelled",
-            _(
-                "More inputs of the same kind. The student learns them from the teacher alone; labels in it "
-                "are ignored."
-            ),
-        )
-    test, test_identity = second or (None, ())
-    unlabelled, unlabelled_identity = third or (None, ())
+    (test, test_identity), (unlabelled, unlabelled_identity) = more_files()
     mends = st.session_state.get(f"mended-{key}", ())
     whole = (identity, test_identity, unlabelled_identity, mends)
     try:
@@ -428,13 +417,32 @@ def add_data() -> None:
     with st.expander(_("Split into training, validation and test rows")):
         values = split_settings(report)
     offer_refused(rows, values, key)
+    save_bar(suggested_name(uploaded.name if uploaded else str(identity[-1])), key, rows, columns, values)
+
+
+def save_bar(first: str, key: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
+    """Where the data set gets its name and is saved; always in sight."""
     with st.container(key="savebar", gap="small"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            first = suggested_name(uploaded.name if uploaded else str(identity[-1]))
             name = st.text_input(_("Name"), value=first, max_chars=80, key=f"name-{key}")
             wanted = st.button(_("Save data set"), type="primary", icon=":material/save:")
         if wanted:
             save(name, rows, columns, values)
+
+
+def more_files() -> tuple[tuple[Any, tuple[Any, ...]], tuple[Any, tuple[Any, ...]]]:
+    """A file of test rows and one of rows without labels, each with its identity, where they are given."""
+    with st.expander(_("More files: test rows, or rows without labels")):
+        test = upload_box(_("Test file"), "upload-test", _("With the same columns."))
+        unlabelled = upload_box(
+            _("File without labels"),
+            "upload-unlabelled",
+            _(
+                "More inputs of the same kind. The student learns them from the teacher alone; labels in it "
+                "are ignored."
+            ),
+        )
+    return test or (None, ()), unlabelled or (None, ())
 
 
 def cannot_use(error: StudioError, key: str) -> None:

@@ -15,7 +15,8 @@ def examine(job: Job) -> Elsewhere:
     """
     from studio import tasks
     from studio.data.folder import drawn, load
-    from studio.pipeline.robustness import MOST_ROWS, opened, quality
+    from studio.pipeline import predict
+    from studio.pipeline.robustness import MOST_ROWS, quality
 
     theirs, ours = load(job.dataset), load(job.replay or job.dataset)
     kinds = [tasks.get(one.task, one.multi_label) for one in (theirs, ours)]
@@ -25,7 +26,7 @@ def examine(job: Job) -> Elsewhere:
             f"Choose data with the labels {', '.join(ours.labels[:20]) or 'of the same kind'}.",
         )
     rows = drawn(theirs.dict["test"], MOST_ROWS, job.config.seed)
-    values = {role: quality(one, rows, job.config.max_length) for role, one in opened(job, ours)}
+    values = {role: quality(one, rows, job.config.max_length) for role, one in predict.open_roles(job, ours)}
     return Elsewhere(dataset=theirs.name, rows=len(rows), values=values)
 
 

@@ -3,11 +3,10 @@ its own: it opens torch."""
 
 import sys
 
-from studio.events import KeptAnswers, TrainedRole
+from studio.events import KeptAnswers
 from studio.pipeline.answers import KeptLater
 from studio.pipeline.job import Job, respond
 
-ALWAYS: tuple[TrainedRole, ...] = ("teacher", "student")
 SPLITS = ("validation", "test")
 
 
@@ -18,7 +17,6 @@ def keep(job: Job) -> KeptLater:
     """
     from studio import tasks
     from studio.data.folder import load
-    from studio.errors import ModelError
     from studio.pipeline import predict
     from studio.pipeline.keeping import Keeping
     from studio.tasks import baseline
@@ -27,14 +25,7 @@ def keep(job: Job) -> KeptLater:
     task = tasks.get(dataset.task, dataset.multi_label)
     keeping, told = Keeping(job.home, job.run_id, task, job.config), list[KeptAnswers]()
     encoded = {}
-    roles: tuple[TrainedRole, ...] = (*ALWAYS, "control", "smoothed")
-    for role in roles:
-        try:
-            models = predict.open_role(job.config, job.run_id, role, job.home, dataset.labels, dataset.multi_label)
-        except ModelError:
-            if role in ALWAYS:
-                raise
-            continue  # not every run has one
+    for role, models in predict.open_roles(job, dataset):
         for split in SPLITS:
             rows, model = dataset.dict[split], models.models[0]
             encoded[split] = task.encode(rows, model.processor, model.network.config, job.config.max_length)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from datasets import Dataset
@@ -14,7 +14,7 @@ from transformers import AutoConfig
 from studio import tasks
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
-from studio.data.folder import load
+from studio.data.folder import DataSet, load
 from studio.distill import teacher_outputs
 from studio.distill.transfer_set import fuse
 from studio.errors import ModelError
@@ -27,6 +27,7 @@ from studio.models.model import Model, Problem, quiet
 from studio.models.onnx import OnnxNetwork
 from studio.models.writing import write
 from studio.pipeline.answers import read_conversion
+from studio.pipeline.job import Job
 from studio.tasks import encoded_tokens
 from studio.tasks.positions import PositionLogits
 
@@ -247,6 +248,19 @@ def open_role(
         if isinstance(model.network, torch.nn.Module):
             model.network.to(device.torch_device).eval()
     return Predictor(config, problem, device, models)
+
+
+def open_roles(job: Job, dataset: DataSet) -> Iterator[tuple[TrainedRole, Predictor]]:
+    """The models of each role that the run has, opened one role after the other.
+
+    Raises `ModelError` where one cannot be opened, or teacher or student is missing.
+    """
+    for role in get_args(TrainedRole):
+        there = any(
+            folder.is_dir() for folder in (job.home.model(job.run_id, role), job.home.quantized(job.run_id, role))
+        )
+        if there or role in ("teacher", "student"):
+            yield role, open_role(job.config, job.run_id, role, job.home, dataset.labels, dataset.multi_label)
 
 
 def open_exported(folder: Path, config: RunConfig) -> Predictor:

@@ -1,10 +1,9 @@
 """How good the models stay on inputs that are made worse, in a process of its own: it opens torch."""
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from studio.errors import DataError, ModelError
+from studio.errors import DataError
 from studio.events import TrainedRole
 from studio.pipeline.answers import Curve, Robustness
 from studio.pipeline.job import Job, respond
@@ -12,11 +11,9 @@ from studio.pipeline.job import Job, respond
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from studio.data.folder import DataSet
     from studio.pipeline.predict import Predictor
 
 MOST_ROWS = 400
-ALWAYS: tuple[TrainedRole, ...] = ("teacher", "student")
 
 
 def examine(job: Job) -> Robustness:
@@ -28,6 +25,7 @@ def examine(job: Job) -> Robustness:
     from studio import tasks
     from studio.data.folder import drawn, load
     from studio.evaluate import corruptions
+    from studio.pipeline import predict
 
     dataset = load(job.dataset)
     task = tasks.get(dataset.task, dataset.multi_label)
@@ -35,7 +33,7 @@ def examine(job: Job) -> Robustness:
     if not kinds:
         raise DataError(f"Inputs for {task.title.lower()} cannot be made worse here.", "Look at the other tabs.")
     plain = drawn(dataset.dict["test"], MOST_ROWS, job.config.seed)
-    models = dict(opened(job, dataset))
+    models = dict(predict.open_roles(job, dataset))
     found: dict[tuple[str, TrainedRole], list[tuple[float, float, float]]] = {}
     for name, kind in kinds.items():
         for level in kind.levels:
@@ -48,20 +46,6 @@ def examine(job: Job) -> Robustness:
         for (name, role), points in found.items()
     ]  # fmt: skip
     return Robustness(curves=curves, rows=len(plain))
-
-
-def opened(job: Job, dataset: "DataSet") -> Iterator[tuple[TrainedRole, "Predictor"]]:
-    """The models of each role that the run has. Raises `ModelError` where teacher or student cannot be opened."""
-    from studio.pipeline import predict
-
-    for role in get_args(TrainedRole):
-        try:
-            found = predict.open_role(job.config, job.run_id, role, job.home, dataset.labels, dataset.multi_label)
-        except ModelError:
-            if role in ALWAYS:
-                raise
-            continue  # not every run has one
-        yield role, found
 
 
 def quality(predictor: "Predictor", rows: "Dataset", max_length: int) -> tuple[float, float, float]:

@@ -9,11 +9,12 @@ import pytest
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
+from studio.data.folder import load
 from studio.data.uploads import Upload
 from studio.errors import DataError, ModelError
 from studio.home import Home
 from studio.kept import answers, embeddings, examined
-from studio.pipeline import elsewhere, layers, robustness
+from studio.pipeline import elsewhere, layers, predict, robustness
 from studio.pipeline import embeddings as embedding
 from studio.pipeline.answers import Layers, Robustness
 from studio.pipeline.distill import distill
@@ -52,6 +53,18 @@ def test_unchanged_inputs_get_the_numbers_of_the_verdict_and_every_model_has_its
         assert curve.low[0] < curve.values[0] < curve.high[0] or right.mean() in (0, 1)
         assert len(curve.values) == len(curve.levels) == len(curve.low)
     assert found.rows == len(known["student"])
+
+
+def test_a_control_that_cannot_be_opened_is_told_and_one_that_the_run_never_had_is_left_out(job, tmp_path):
+    shutil.copytree(job.home.root, tmp_path / "home")
+    there = job.model_copy(update={"home": Home(tmp_path / "home")})
+    control = there.home.model(1, "control")
+    weights = control / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError):
+        list(predict.open_roles(there, load(job.dataset)))
+    shutil.rmtree(control)
+    assert [role for role, _ in predict.open_roles(there, load(job.dataset))] == ["teacher", "student"]
 
 
 def test_layers_are_compared_on_validation_rows_and_every_one_with_every_one(job):
