@@ -67,7 +67,7 @@ def _of_first(line: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarr
 def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: float | None = None) -> go.Figure:
     """The deciding measure of every model that learns, on validation data; a line for the teacher's best value."""
     figure = _figure(_("step"), "")
-    scale = _scaled(figure.update_yaxes, measure)
+    scale = scaled(figure.update_yaxes, measure)
     for phase, start in _starts(points).items():
         steps, values = _line(points, phase, measure.name, start)
         _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], (steps, values * scale), "solid", markers=True)
@@ -99,7 +99,7 @@ def best(points: Sequence[Point], measure: tasks.Measure) -> dict[str, float]:
     return found
 
 
-def _scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
+def scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
     """Show an axis in the unit of a measure; what its values are to be multiplied by: a measure that people know as
     better the lower it is has its values with a minus before them."""
     if measure.unit != "share":
@@ -108,10 +108,10 @@ def _scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float
     return 100.0
 
 
-def _whiskers(found: Sequence[tuple[float, float, float]], scale: float) -> dict[str, list[float]]:
+def whiskers(found: Sequence[tuple[float, float, float]], scale: float) -> dict[str, list[float]]:
     """How far (value, low, high) reach to either side of the values, once they are scaled.
 
-    >>> _whiskers([(-2.0, -2.5, -1.9)], -1.0)["array"]
+    >>> whiskers([(-2.0, -2.5, -1.9)], -1.0)["array"]
     [0.5]
     """
     down = [(value - low) * abs(scale) for value, low, _ in found]
@@ -245,7 +245,7 @@ def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: s
     """The deciding measure of each model on the test rows, with its 95 % interval."""
     shown = [found for found in evaluations if found.metric == measure.name and found.split == split][::-1]
     figure = _figure(_("{measure} on the test rows, with 95 % interval", measure=_(measure.title)), "")
-    scale = _scaled(figure.update_xaxes, measure)
+    scale = scaled(figure.update_xaxes, measure)
     for found in shown:
         low = found.value if found.low is None else found.low
         high = found.value if found.high is None else found.high
@@ -254,7 +254,7 @@ def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: s
             y=[_(found.role)],
             mode="markers",
             marker={"size": 13, "color": COLOURS[found.role]},
-            error_x={"type": "data", "symmetric": False, **_whiskers([(found.value, low, high)], scale),
+            error_x={"type": "data", "symmetric": False, **whiskers([(found.value, low, high)], scale),
                      "thickness": 2.5, "width": 8},
             hovertemplate=f"%{{y}}: {_hover(measure, 'x')}<extra></extra>",
             showlegend=False,
@@ -266,7 +266,7 @@ def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: s
 def pruning(ratios: Sequence[float], values: Sequence[float], measure: tasks.Measure) -> go.Figure:
     """What is left of the deciding measure when a share is pruned and nothing is trained."""
     figure = _figure(_("share that is pruned"), "")
-    scale = _scaled(figure.update_yaxes, measure)
+    scale = scaled(figure.update_yaxes, measure)
     figure.update_xaxes(ticksuffix=" %", range=[0, 100])
     figure.update_yaxes(rangemode="tozero")
     figure.add_scatter(
@@ -289,13 +289,13 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
     """The student from step to step: the deciding measure on validation rows, against its size."""
     figure = _figure(_("size on disk, MB"), "")
     figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
-    scale = _scaled(figure.update_yaxes, measure)
+    scale = scaled(figure.update_yaxes, measure)
     for role, shown in (("teacher", results[:1]), ("student", results[1:])):
         figure.add_scatter(
             x=[result.size_bytes / 1e6 for result in shown],
             y=[result.value * scale for result in shown],
             error_y={
-                **_whiskers([(result.value, result.low, result.high) for result in shown], scale),
+                **whiskers([(result.value, result.low, result.high) for result in shown], scale),
                 "thickness": 1,
             },
             name=_(role.capitalize()),

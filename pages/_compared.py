@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pages import _pictures as pictures
 from pages._language import _
 from pages._scores import Scored, milliseconds, on_test
-from pages._words import change, count, measured, size
+from pages._words import changes, count, low_and_high, measured, size
 from studio.home import Home
 from studio.service import paired
 from studio.service.comparison import Side
@@ -56,12 +56,12 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
 def of_model(side: Side, one: Scored) -> dict[str, str]:
     """A model of a run: how good, how large, how fast."""
     found = on_test(side.evaluations)
-    interval = f"{measured(one.low, side.measure)} – {measured(one.high, side.measure)}"
+    ends = low_and_high(one.low, one.high, side.measure)
     return {
         _("Run"): side.name,
         _("Model"): one.name,
         _(side.measure.title): measured(one.value, side.measure),
-        _("95 % interval"): interval if one.low != one.high else "–",
+        _("95 % interval"): f"{ends['low']} – {ends['high']}" if one.low != one.high else "–",
         _("Size"): size(one.size_bytes) if one.size_bytes else "–",
         _("Parameters"): count(one.parameters) if one.parameters else "–",
         _("One row"): milliseconds(one.latency_ms) if one.latency_ms else "–",
@@ -79,9 +79,7 @@ def of_pair(known: dict[int, Side], pair: paired.Paired, measure: Measure) -> di
     gained, lost = ("–" if rows is None else f"{rows:,}" for rows in (one.gained, one.lost))
     return row | {
         _("Difference"): pictures.in_points(one.difference, measure),
-        _("95 % interval"): _(
-            "{low} to {high}", low=change(one.low, measure.unit), high=change(one.high, measure.unit)
-        ),
+        _("95 % interval"): _("{low} to {high}", **changes(one.low, one.high, measure)),
         _("Only it is right"): gained,
         _("Only the other is right"): lost,
         _("p-value"): f"{pair.p_value:.3f}" if pair.p_value >= 0.001 else "< 0.001",

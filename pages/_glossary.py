@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pages._language import _
 from pages._pictures import in_points
 from pages._scores import Scored, by_role, small
-from pages._words import change, escape, low_and_high, measured
+from pages._words import changes, escape, low_and_high, measured
 from studio.events import Comparison
 from studio.tasks import Measure
 
@@ -78,8 +78,7 @@ def _interval(student: Scored, measure: Measure, effect: Comparison | None) -> s
     )
     if effect is None:
         return told
-    low, high = sorted((measure.shown(effect.low), measure.shown(effect.high)))
-    ends = {"low": change(low, measure.unit), "high": change(high, measure.unit)}
+    ends = changes(effect.low, effect.high, measure)
     if effect.low <= 0 <= effect.high:
         return _(
             "{told} That of the difference from the control, {low} to {high}, holds 0, so the teacher may have brought "

@@ -13,7 +13,7 @@ from pages import _pictures as pictures
 from pages._language import N_, _
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import measured, role
+from pages._words import low_and_high, measured, role
 from studio.evaluate import corruptions
 from studio.evaluate.corruptions import Corruption
 from studio.kept import examined
@@ -199,8 +199,7 @@ def _alike(one: DatasetRow, other: DatasetRow) -> bool:
 
 def _of_other(found: Elsewhere, measure: Measure) -> dict[str, str]:
     told = {
-        role(name): _("{value} ({low} to {high})", value=measured(value, measure), low=measured(low, measure),
-                      high=measured(high, measure))
+        role(name): _("{value} ({low} to {high})", value=measured(value, measure), **low_and_high(low, high, measure))
         for name, (value, low, high) in found.values.items()
     }  # fmt: skip
     return {_("Data set"): found.dataset, _("Rows"): f"{found.rows:,}"} | told

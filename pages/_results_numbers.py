@@ -115,12 +115,12 @@ def steps_taken(run: RunRow, task: tasks.Task) -> None:
     table = []
     for number, result in enumerate(results):
         before = results[number - 1] if number > 1 else None
-        value, low, high = (measured(one, measure) for one in (result.value, result.low, result.high))
+        ends = low_and_high(result.low, result.high, measure)
         table.append({
             _("Step"): retell(result.title),
-            _(measure.title): _("{value} ({low} to {high})", value=value, low=low, high=high),
+            _(measure.title): _("{value} ({low} to {high})", value=measured(result.value, measure), **ends),
             _("Change, points") if measure.unit == "share" else _("Change"):
-                change(result.value - before.value, measure.unit) if before else "",
+                change(measure.shown(result.value - before.value), measure.unit) if before else "",
             _("Parameters"): count(result.parameters),
             _("Size"): size(result.size_bytes),
             _("Latency"): milliseconds(result.latency_ms),

@@ -1,8 +1,8 @@
 """Runs in one picture: curves overlaid, quality against its price, settings beside what they brought."""
 
 import numbers
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,8 @@ def curves(grouped: Sequence[Sequence[Curve]], names: Sequence[str], by_time: bo
             figure.add_scatter(x=[*across, *across[::-1]], y=[*high, *low[::-1]], fill="toself", line={"width": 0},
                                fillcolor=colour, opacity=0.18, hoverinfo="skip", name="")  # fmt: skip
         figure.add_scatter(x=across, y=middle, name=_label(name), mode="lines", opacity=1,
-                           line={"color": colour, "width": 2.5}, hovertemplate="%{y:.1f}")  # fmt: skip
+                           line={"color": colour, "width": 2.5},
+                           hovertemplate="%{y:.1f}" if scale == 100 else "%{y:.3f}")  # fmt: skip
     drawn = figure.data
     figure.data = [line for line in drawn if line.name]
     charts.named_at_their_ends(figure)
@@ -127,8 +128,12 @@ def _error(side: Side, scale: float) -> dict[str, Any] | None:
     found = side.summary
     if found is None or found.student is None or found.low is None or found.high is None:
         return None
-    return {"array": [scale * (found.high - found.student)], "arrayminus": [scale * (found.student - found.low)],
-            "thickness": 1, "width": 0, "color": "#7c8794"}  # fmt: skip
+    return {
+        **charts.whiskers([(found.student, found.low, found.high)], scale),
+        "thickness": 1,
+        "width": 0,
+        "color": "#7c8794",
+    }
 
 
 def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure) -> str:
@@ -155,8 +160,7 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
     axes = [_axis(titles[name], [values[place] for place in shown]) for name, values in list(differing.items())[:6]]
     found = [summary for place in shown if (summary := compared[place].summary)]
     quality = [summary.student or 0.0 for summary in found]
-    scale = 100 if measure.unit == "share" else 1
-    axes.append(_axis(f"{_(measure.title)}{', %' if scale == 100 else ''}", [round(scale * one, 2) for one in quality]))
+    axes.append(of_quality(quality, measure))
     for title, values in ((_("size, kB"), [(one.student_bytes or 0) / 1e3 for one in found]),
                           (_("milliseconds"), [one.student_ms or 0 for one in found])):  # fmt: skip
         axes.append(_axis(title, values))
@@ -195,6 +199,16 @@ class _Axis:
     ticks: list[tuple[float, str]]
 
 
+def of_quality(values: Sequence[float], measure: Measure) -> _Axis:
+    """The axis of a measure: what is better stands higher, also where that is the smaller number."""
+    scale = 100.0 if measure.unit == "share" else 1.0
+    axis = _axis(f"{_(measure.title)}{', %' if scale == 100 else ''}", [round(scale * one, 2) for one in values])
+    if not measure.lower:
+        return axis
+    ends = {0.0: min(values), 1.0: max(values)} if min(values) < max(values) else {0.5: values[0]}
+    return replace(axis, ticks=[(height, f"{measure.shown(value):.3g}") for height, value in ends.items()])
+
+
 def _axis(title: str, values: Sequence[Any]) -> _Axis:
     """Of numbers from the lowest to the highest; of anything else a place for each value, as they come."""
     if all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values):
@@ -222,13 +236,10 @@ def setting(value: Any) -> str:
     return model(value) if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _in_unit(update_axis: Any, measure: Measure) -> float:
-    """Show an axis in the unit of a measure; what its values are to be multiplied by."""
+def _in_unit(update_axis: Callable[..., object], measure: Measure) -> float:
+    """Name an axis by a measure and show it in its unit; what its values are to be multiplied by."""
     update_axis(title={"text": small(_(measure.title)), "font": {"size": 12}})
-    if measure.unit != "share":
-        return 1.0
-    update_axis(ticksuffix=" %")
-    return 100.0
+    return charts.scaled(update_axis, measure)
 
 
 def _figure(across: str) -> go.Figure:

@@ -138,6 +138,16 @@ def change(difference: float, unit: str) -> str:
     return signed(f"{100 * difference:+.1f}" if unit == "share" else f"{difference:+.3f}")
 
 
+def changes(low: float, high: float, measure: Measure) -> dict[str, str]:
+    """The ends of the interval of a difference of two values of a measure, the smaller number first.
+
+    >>> changes(0.4, 0.6, Measure("perplexity", "Perplexity", "", unit="number", lower=True))
+    {'low': '−0.600', 'high': '−0.400'}
+    """
+    first, second = sorted((measure.shown(low), measure.shown(high)))
+    return {"low": change(first, measure.unit), "high": change(second, measure.unit)}
+
+
 def signed(number: str) -> str:
     """With a minus sign in place of a hyphen."""
     return number.replace("-", "−")

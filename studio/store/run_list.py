@@ -17,12 +17,15 @@ STATE = "CASE WHEN runs.paused AND runs.status IN ('finished', 'stopped', 'faile
 _SETTING = "CASE WHEN json_valid(runs.config) THEN json_extract(runs.config, '$.{}') END"
 """A setting of the run; none of one whose settings are damaged."""
 
+_KEPT = "CASE WHEN student < 0 AND teacher < 0 THEN teacher / student ELSE student / nullif(teacher, 0) END"
+"""How much of its teacher a student kept: values below 0 are of a measure that is better the lower it is."""
+
 ORDERS = {
     "newest": "runs.id DESC",
     "oldest": "runs.id",
     "name": f"fold(coalesce(nullif(runs.name, ''), {_SETTING.format('dataset')}, '')), runs.id DESC",
     "quality": "student DESC NULLS LAST, runs.id DESC",
-    "kept": "student / nullif(teacher, 0) DESC NULLS LAST, runs.id DESC",
+    "kept": f"{_KEPT} DESC NULLS LAST, runs.id DESC",
     "smallest": "student_bytes NULLS LAST, runs.id DESC",
     "fastest": "student_ms NULLS LAST, runs.id DESC",
 }

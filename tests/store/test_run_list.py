@@ -91,6 +91,13 @@ def test_a_list_is_sorted_by_what_was_measured_and_what_was_not_comes_last(store
         ids(store, order="id; DROP TABLE runs")
 
 
+def test_of_a_measure_that_is_better_the_lower_it_is_the_nearest_to_its_teacher_kept_most(store, config):
+    near, far = (measured(store, config, value, 1, 1, teacher=-1.5) for value in (-1.6, -4.0))
+    share = measured(store, config, 0.8, 1, 1)
+    assert ids(store, order="kept") == [near, share, far]
+    assert ids(store, order="quality") == [share, near, far]
+
+
 def test_a_page_of_a_list_begins_where_the_one_before_ended(store, config):
     made = [store.submit(config, key=str(number)).id for number in range(5)]
     pages = [[one.run.id for one in store.find_runs(Wanted(), limit=2, skip=skip)] for skip in (0, 2, 4)]
