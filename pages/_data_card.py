@@ -127,7 +127,9 @@ def add_rows(row: DatasetRow) -> None:
                 grown = get_acts().add_rows(row.id, sources.read(source), additions.name_for(get_store(), row))
             told = counted("{number} row was added: “{name}”.", "{number} rows were added: “{name}”.", grown.added,
                            name=escape(grown.row.name))  # fmt: skip
-            known = counted("{number} was there already.", "{number} were there already.", grown.known)
+            known = counted("{number} was left out: it is there already, or belongs to a row that is tested.",
+                            "{number} were left out: they are there already, or belong to rows that are tested.",
+                            grown.known)  # fmt: skip
             st.success(f"{told} {known}" if grown.known else told, icon=":material/check:")
             st.page_link("new_run.py", label=_("Use it in a new run"), query_params={"dataset": str(grown.row.id)},
                          icon=":material/arrow_forward:")  # fmt: skip

@@ -1,7 +1,7 @@
 """What the test rows of a saved data set share with its training rows, and what they alone have."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from datasets import Dataset, Image
@@ -9,11 +9,16 @@ from datasets import Dataset, Image
 from studio.config.run import UNLABELLED
 from studio.data.cleaning import keys
 
+if TYPE_CHECKING:
+    from studio.tasks.task import Task
+
+ROWS_AT_ONCE = 1_000
+
 
 def leaked(training: Sequence[Dataset], test: Dataset) -> int:
     """How many test rows have an input that a training row has, too."""
-    known = {key for rows in training for key in _keys(rows)}
-    return sum(key in known for key in _keys(test))
+    known = {key for rows in training for key in row_keys(rows)}
+    return sum(key in known for key in row_keys(test))
 
 
 def unseen_labels(training: Sequence[Dataset], test: Dataset, labels: Sequence[str]) -> tuple[str, ...]:
@@ -30,12 +35,23 @@ def _classes(rows: Dataset) -> set[int]:
     return found - {UNLABELLED}
 
 
-def _keys(rows: Dataset) -> list[int]:
-    """As an upload's rows are told apart: equal bytes, or equal texts but for case and white space."""
+def row_keys(rows: Dataset, task: "Task | None" = None) -> Iterator[int]:
+    """As an upload's rows are told apart: equal bytes, or equal texts but for case and white space. With a `task`: by
+    what belongs together in it, as rows of one prompt do, whatever is answered."""
     names = [name for name in rows.column_names if name != "label"]
-    columns = [[_plain(value) for value in _undecoded(rows, name)[name][:]] for name in names]
-    first, second = (*columns, [""] * len(rows))[:2]
-    return list(keys(pd.DataFrame({"input": first, "pair": second}, dtype=object)))
+    plain = rows.select_columns(names)
+    for name in names:
+        plain = _undecoded(plain, name)
+    for batch in plain.iter(ROWS_AT_ONCE):
+        cells = (tuple(map(_plain, row)) for row in zip(*batch.values(), strict=True))
+        table = pd.DataFrame([_two(row) for row in cells], columns=["input", "pair"], dtype=object)
+        yield from keys(table if task is None else task.inputs.related(table)).tolist()
+
+
+def _two(cells: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Input and pair of a row; of a text that answers no prompt the prompt is empty."""
+    first, second = (*cells, "")[:2]
+    return (first, second) if first or not second else (second, "")
 
 
 def _undecoded(rows: Dataset, name: str) -> Dataset:

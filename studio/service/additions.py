@@ -1,7 +1,6 @@
 """A data set with more training rows, as a new version of it: its validation and test rows stay, so that runs on both
 can be compared."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset, DatasetDict
 
 from studio import tasks
-from studio.data import joining
+from studio.data import joining, overlap
 from studio.data.cleaning import more
 from studio.data.columns import Columns, guess_columns
 from studio.data.folder import fingerprint, load, write
@@ -23,11 +22,13 @@ from studio.tasks.classes import BETWEEN
 
 if TYPE_CHECKING:
     from studio.data.uploads import Upload
+    from studio.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class Grown:
-    """The new version: how many rows were added, how many were there already, how many could not be used."""
+    """The new version: how many rows were added, how many were `known`, there already or of a prompt that is tested,
+    how many could not be used."""
 
     row: DatasetRow
     added: int
@@ -40,9 +41,10 @@ def add_rows(
 ) -> Grown:
     """Save a data set anew with the rows of an upload among its training rows; returns the new one.
 
-    Rows whose input is in any split already are left out: none may be both learned and tested. Columns are those that
-    the data set had, else guessed. Raises `DataError` where the upload has other labels, brings nothing new or cannot
-    be read, and where the name is taken by other content or is no name.
+    Rows that are in any split already are left out, told apart as an upload's are; and those that belong together with
+    a validation or test row, such as another answer to its prompt: none may be both learned and tested. Columns are
+    those that the data set had, else guessed. Raises `DataError` where the upload has other labels, brings nothing new
+    or cannot be read, and where the name is taken by other content or is no name.
     """
     old = store.dataset_by_id(dataset_id)
     known, learns = load(home.dataset(old.id)), tasks.get(old.task, old.multi_label)
@@ -55,10 +57,12 @@ def add_rows(
             f"The rows have a label that {old.name!r} does not know: {error.args[0]}.",
             "Correct it, or save the file as a data set of its own.",
         ) from error
-    there = {key for split in known.dict.values() for key in _keys(split)}
-    new = brought.select(list(_first_of_each(brought, there)))
+    new = brought.select(list(_new(brought, known.dict, learns)))
     if not len(new):
-        raise DataError(f"All {len(brought):,} rows are in {old.name!r} already.", "Bring rows that it does not have.")
+        raise DataError(
+            f"All {len(brought):,} rows are in {old.name!r} already, or belong to rows that are tested there.",
+            "Bring rows that it does not have.",
+        )
     parts: dict[str, list[Dataset]] = {split: [part] for split, part in known.dict.items()}
     parts["train"].append(new)
     splits = old.splits | {"train": len(known.dict["train"]) + len(new)}
@@ -78,9 +82,10 @@ def _columns(old: DatasetRow, upload: "Upload") -> Columns:
     """The columns that the data set had; those that the upload does not have are guessed, as of any other upload."""
     there = [str(name) for name in upload.table.columns]
     guessed = guess_columns(upload, old.task).as_dict()
-    known = {role: column for role, column in old.columns.items() if role != "split"}
-    found = {role: column if role == "separator" or joining.parts(column, there) else guessed.get(role, column)
-             for role, column in known.items()}  # fmt: skip
+    found: dict[str, Any] = {"label": None}
+    for role, column in old.columns.items():
+        is_there = role == "separator" or joining.parts(column, there)
+        found |= {role: column if is_there else guessed.get(role, column)} if role != "split" else {}
     return Columns(**found)
 
 
@@ -107,21 +112,11 @@ def name_for(store: Store, dataset: DatasetRow) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _first_of_each(rows: Dataset, there: set[bytes]) -> Iterator[int]:
-    """The numbers of the rows whose input is nowhere before."""
-    seen = set(there)
-    for number, key in enumerate(_keys(rows)):
-        if key not in seen:
+def _new(rows: Dataset, known: DatasetDict, task: "Task") -> Iterator[int]:
+    """The numbers of the rows that stand nowhere before, and belong together with no row that is kept for testing."""
+    seen = {key for split in known.values() for key in overlap.row_keys(split)}
+    tested = {key for name, split in known.items() if name != "train" for key in overlap.row_keys(split, task)}
+    for number, (key, related) in enumerate(zip(overlap.row_keys(rows), overlap.row_keys(rows, task), strict=True)):
+        if key not in seen and related not in tested:
             seen.add(key)
             yield number
-
-
-def _keys(rows: Dataset) -> Iterator[bytes]:
-    """What tells inputs apart, one a row: a few bytes for each, also of images."""
-    table = rows.with_format("arrow")
-    names = [name for name in rows.column_names if name != "label"]
-    for batch in table.iter(1_000):
-        columns = [batch.column(name).to_pylist() for name in names]
-        for cells in zip(*columns, strict=True):
-            plain = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
-            yield hashlib.blake2b(repr(plain).encode("utf-8", "replace"), digest_size=16).digest()

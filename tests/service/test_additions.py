@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
 from studio.errors import AccessError, DataError
-from studio.service import additions, corrections
+from studio.service import additions, corrections, library
 from studio.service.acts import Acts
 from studio.service.people import Person, local
 from tests.conftest import reviews
@@ -25,7 +27,8 @@ def test_new_rows_are_learned_and_the_rows_that_are_tested_stay(store, home, sav
     acts = Acts(local(), home, store)
     before = load(home.dataset(saved.id)).dict
     upload = new_ones()
-    both = [*before["test"]["text"][:2], *upload.table["text"], upload.table["text"][0]]
+    tested = [before["test"]["text"][0].upper(), f"  {before['test']['text'][1]}\n"]
+    both = [*tested, *upload.table["text"], upload.table["text"][0]]
     upload = more(both, ["good"] * len(both))
     grown = acts.add_rows(saved.id, upload, "more reviews")
     after = load(home.dataset(grown.row.id)).dict
@@ -78,3 +81,28 @@ def test_columns_of_other_names_are_guessed(store, home, saved):
     upload = new_ones()
     upload.table.columns = ["review", "sentiment"]
     assert additions.add_rows(store, home, saved.id, upload, "other names").added == 12
+
+
+def language(store, home, table):
+    """A saved data set of texts that are written on, or of prompts with answers."""
+    columns = Columns("text", None) if "text" in table else Columns("prompt", None, pair="answer")
+    rows = clean(Upload("table", pd.DataFrame(table, dtype=object)), columns, "language-model")
+    return library.save(store, home, "stories", rows, columns)
+
+
+def test_texts_that_are_written_on_grow_like_any_other_data(store, home):
+    saved = language(store, home, {"text": [f"Once there were {n} cats." for n in range(20)]})
+    upload = Upload("table", pd.DataFrame({"text": ["A new story.", "ONCE there were 3  cats."]}, dtype=object))
+    assert additions.add_rows(store, home, saved.id, upload, "more stories").added == 1
+
+
+def test_another_answer_to_a_prompt_is_learned_only_where_that_prompt_is_not_tested(store, home):
+    prompts = [f"What is {n} plus one?" for n in range(20)]
+    saved = language(store, home, {"prompt": prompts, "answer": [f"{n + 1}" for n in range(20)]})
+    before = load(home.dataset(saved.id)).dict
+    table = pd.DataFrame({"prompt": prompts, "answer": ["another answer"] * 20}, dtype=object)
+    grown = additions.add_rows(store, home, saved.id, Upload("table", table), "more answers")
+    after = load(home.dataset(grown.row.id)).dict
+    assert grown.added == len(before["train"])
+    for split in ("validation", "test"):
+        assert not set(after["train"]["prompt"]) & set(after[split]["prompt"])
