@@ -32,6 +32,10 @@ _SAYS_DELIMITER = re.compile(r"\ufeff?\"?sep=([^\r\n\"])\"?(?:\r\n|\r|\n)", re.I
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
 _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_TWO_SHORT = re.compile(r"\d{1,2},\d{1,2}")
+_OF_LABELS = {"label", "labels", "class", "classes", "category", "categories", "tag", "tags", "topic", "topics",
+              "intent", "intents"}  # fmt: skip
 _FASTTEXT = re.compile(r"(?:__label__\S+\s+)+\S")
 _Row = tuple[int, list[str]]
 """The number of its first line, and its cells."""
@@ -97,31 +101,54 @@ class _Zeros:
 
 
 def _table_of(head: heads.Head, rows: list[_Row], dialect: Dialect) -> tuple["_Table", list[str]]:
-    """The table that begins so, and notes on its names. Where every row has one cell more than the header, and none
-    comes again there, the first column is an index without a name."""
+    """The table that begins so, and notes on its names and numbers."""
     cells = [row for _, row in rows[head.first :]]
-    common = Counter(map(len, cells)).most_common(1)[0][0] if cells else 0
     if head.names is None:
-        names, notes = names_of([], common)
+        names, notes = names_of([], Counter(map(len, cells)).most_common(1)[0][0] if cells else 0)
+    elif _has_index([row for row in cells if row != head.names], len(head.names)):
+        names, notes = names_of(["", *head.names], len(head.names) + 1)
+        notes.append(
+            f"Every row begins with a number that has no name; it is read as an index, the column {names[0]!r}. "
+            f"If it is none, put cells that hold a {dialect.between} into quotation marks."
+        )
     else:
-        first = {row[0] for row in cells if row}
-        has_index = common == len(head.names) + 1 > 2 and len(first) == len(cells) > 1 and all(row[-1] for row in cells)
-        names, notes = names_of(["", *head.names] if has_index else head.names, len(head.names) + has_index)
-    decimals = _decimal_commas(cells, len(names)) if dialect.delimiter in ";\t" else frozenset()
-    return _Table(names, dialect, head.names, decimals), notes
+        names, notes = names_of(head.names, len(head.names))
+    decimals, unsure = _decimal_commas(cells, names) if dialect.delimiter in ";\t" else (frozenset(), [])
+    return _Table(names, dialect, head.names, decimals), [*notes, *unsure]
 
 
-def _decimal_commas(rows: list[list[str]], width: int) -> frozenset[int]:
-    """The columns that hold numbers alone, most of them with a comma before the decimals."""
-    found = set()
-    for place in range(width):
+def _has_index(rows: list[list[str]], width: int) -> bool:
+    """Whether every row has one cell more than a header of `width` names, as R writes it: before the others, a whole
+    number that no other row has. Where it is the last cell that is empty in all of them, a delimiter ends each row."""
+    numbers = {row[0] for row in rows if row[0].isdecimal() and len(row) == width + 1}
+    return width > 1 and len(numbers) == len(rows) > 1 and any(row[-1].strip() for row in rows)
+
+
+def _decimal_commas(rows: list[list[str]], names: list[str]) -> tuple[frozenset[int], list[str]]:
+    """The columns that hold numbers alone, most of them with a comma before the decimals; and notes on those whose
+    commas may mean something else."""
+    found, unsure = set(), []
+    for place, name in enumerate(names):
         cells = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
-        commas = sum(bool(_DECIMAL_COMMA.fullmatch(cell)) for cell in cells)
-        if cells and commas * 2 > len(cells) and all(
+        with_comma = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
+        if len(with_comma) * 2 <= len(cells) or not all(
             _DECIMAL_COMMA.fullmatch(cell) or _WHOLE.fullmatch(cell) for cell in cells
         ):  # fmt: skip
+            continue
+        if all(map(_THOUSANDS.fullmatch, with_comma)) or _may_be_labels(name, with_comma):
+            unsure.append(
+                f"Commas in the column {name!r} may stand before decimals, between thousands or between labels; its "
+                "cells are read as they stand. In numbers, write a point before decimals and nothing between thousands."
+            )
+        else:
             found.add(place)
-    return frozenset(found)
+    return frozenset(found), unsure
+
+
+def _may_be_labels(name: str, cells: list[str]) -> bool:
+    """Whether the cells of a column of labels may be two short numbers of labels each."""
+    is_label = name.strip().lower() in _OF_LABELS
+    return is_label and all(map(_TWO_SHORT.fullmatch, cells)) and any(len(cell) == 3 for cell in cells)
 
 
 def _labelled(texts: Iterable[str], cut: Callable[[str], list[str]]) -> Iterator[Found]:
@@ -191,7 +218,7 @@ class _Table:
             raise DataError(
                 f"{self.long_count:,} of {self.rows:,} rows have more cells than the {len(self.names)} columns, the "
                 f"first in line {self.long[0][0]:,}; {self.dialect.between} was taken to stand between columns.",
-                "Name the right delimiter, or put cells that hold it into quotation marks.",
+                "Name the right delimiter, put cells that hold it into quotation marks, or give each column a name.",
             )
 
     def notes(self) -> list[str]:

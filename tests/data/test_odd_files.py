@@ -89,6 +89,28 @@ def test_an_index_without_a_name_is_a_column_as_r_writes_it(tmp_path):
     lines = [f'"{number}","{text}","{label}"' for number, (text, label) in enumerate(TEXTS, start=1)]
     upload = uploads.read(written(tmp_path, "\n".join(['"text","label"', *lines])))
     assert rows_of(upload)[:2] == [("0", "text", "label"), ("1", *TEXTS[0])]
+    assert any("read as an index, the column '0'" in note for note in upload.notes)
+
+
+def test_commas_within_texts_are_no_index(tmp_path):
+    with_comma = [f"Nice film {number}, thanks,pos" for number in range(24)]
+    for lines in (with_comma, [*with_comma, *(f"Great film {number},neg" for number in range(16))]):
+        with pytest.raises(DataError, match=r"24 of \d+ rows have more cells than the 2 columns"):
+            uploads.read(written(tmp_path, "\n".join(["text,label", *lines])))
+    numbered = [f"{number},a text {number},{'ab'[number % 2]}" for number in range(24)]
+    with pytest.raises(DataError, match="more cells"):
+        uploads.read(written(tmp_path, "\n".join(["text,label", *numbered, "24,b"])))
+    years = [f"{1980 + number % 20},a text {number},{'ab'[number % 2]}" for number in range(24)]
+    with pytest.raises(DataError, match="more cells"):
+        uploads.read(written(tmp_path, "\n".join(["text,label", *years])))
+
+
+def test_a_delimiter_at_the_end_of_every_row_is_no_index_and_a_missing_label_hides_none(tmp_path):
+    upload = uploads.read(written(tmp_path, "text,label\n" + "".join(f"{n},{'ab'[n % 2]},\n" for n in range(9))))
+    assert rows_of(upload)[:2] == [("text", "label"), ("0", "a")]
+    lines = [f"{number},a text {number},{'ab'[number % 2]}" for number in range(9)]
+    upload = uploads.read(written(tmp_path, "\n".join(["text,label", *lines, "9,a text 9,"])))
+    assert rows_of(upload)[-1] == ("9", "a text 9", "")
 
 
 def test_decimal_commas_between_semicolons_are_numbers(tmp_path):
@@ -96,6 +118,28 @@ def test_decimal_commas_between_semicolons_are_numbers(tmp_path):
     upload = uploads.read(written(tmp_path, "\n".join(["text;price;score;tags", *lines])))
     assert upload.table.iloc[3].tolist() == ["text 3", "1003.53", "3.1", "3,2,3"]
     assert sum("Decimal commas" in note for note in upload.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("price", ["1,234", "12,000", "567"]), ("labels", ["1,2", "3,4", "5"]), ("Label", ["1,2", "1,12", "3,4"])],
+)
+def test_commas_that_may_be_of_thousands_or_between_labels_stay_and_that_is_told(tmp_path, name, cells):
+    lines = [f"text {number}\t{cells[number % 3]}" for number in range(12)]
+    upload = uploads.read(written(tmp_path, "\n".join([f"text\t{name}", *lines]), "rows.tsv"))
+    assert upload.table[name].tolist() == cells * 4
+    assert any(f"Commas in the column {name!r} may stand before decimals" in note for note in upload.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("price", ["0,125", "1,250", "2,375"]), ("price", ["1,234", "12,5", "567"]), ("score", ["4,5", "3,5", "2,0"]),
+     ("label", ["0,85", "0,25", "0,55"]), ("price", ["1.234,125", "1,250", "1,375"])],
+)  # fmt: skip
+def test_commas_that_can_only_stand_before_decimals_are_points(tmp_path, name, cells):
+    lines = [f"text {number};{cells[number % 3]}" for number in range(12)]
+    upload = uploads.read(written(tmp_path, "\n".join([f"text;{name}", *lines])))
+    assert upload.table[name].tolist()[:3] == [cell.replace(".", "").replace(",", ".") for cell in cells]
 
 
 @pytest.mark.parametrize(
