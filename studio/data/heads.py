@@ -1,7 +1,7 @@
 """Where a table begins: its header, and what stands above it, such as a title or comments."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SNIFF_ROWS = 50
@@ -50,7 +50,7 @@ def _above(rows: Rows) -> int:
     is_sure = True
     for place, row in enumerate(rows[: min(MOST_ABOVE + 1, len(rows) - 1)] if width > 1 else ()):
         if not _is_comment(row) and sum(bool(cell.strip()) for cell in row) != 1:
-            is_sure = is_sure or bool({cell.strip().lower() for cell in row} & _HEADER_WORDS)
+            is_sure = is_sure or has_usual_name(row)
             return place if is_sure else 0
         is_sure = is_sure and (_is_comment(row) or len(row) == 1)
     return 0
@@ -58,6 +58,11 @@ def _above(rows: Rows) -> int:
 
 def _is_comment(row: Sequence[str]) -> bool:
     return row[0].lstrip("\ufeff ").startswith(COMMENT)
+
+
+def has_usual_name(names: Iterable[str]) -> bool:
+    """Whether one of them is what columns are mostly called."""
+    return not _HEADER_WORDS.isdisjoint(name.strip().lower() for name in names)
 
 
 def looks_like_header(rows: Rows) -> bool:
@@ -72,7 +77,7 @@ def looks_like_header(rows: Rows) -> bool:
     columns = [[row[place].strip() for row in below if place < len(row)] for place in range(len(names))]
     if any(name and name in cells for name, cells in zip(names, columns, strict=True)):
         return False
-    if {name.lower() for name in names} & _HEADER_WORDS:
+    if has_usual_name(names):
         return True
     if not all(names) or len(set(names)) < len(names):
         return False

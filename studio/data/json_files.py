@@ -1,17 +1,16 @@
-"""JSON: a list of objects, one object a line, columns, or a dictionary of splits."""
+"""JSON: a list of objects, one object a line, or one object that holds a table."""
 
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from studio.data import splits
+from studio.data import json_tables
 from studio.data.cells import Blocks, Found, gathered, of_records
 from studio.errors import DataError
 
 SNIFF_LETTERS, SNIFF_LINES = 64 * 1024, 20
 _BETWEEN = re.compile(r"[\s,]*")
-CURE = 'Write [{"text": …, "label": …}, …], or one such object in every line.'
 
 
 def read(text: str, encoding: str) -> Found:
@@ -24,13 +23,14 @@ def read(text: str, encoding: str) -> Found:
             return read_lines(text, encoding)
         several = _several(text) if text.lstrip().startswith("{") else []
         if len(several) > 1:
-            return _noted(of_records(_records(several, "The file")), "JSON objects, one after the other.")
-        raise DataError(f"The JSON cannot be read: {_place(error)}.", CURE) from error
+            found = of_records(json_tables.records(several, "The file"))
+            return Found(found.table, ("JSON objects, one after the other.",))
+        raise DataError(f"The JSON cannot be read: {_place(error)}.", json_tables.CURE) from error
     if isinstance(value, dict):
-        return _object_of(value)
+        return json_tables.found(value)
     if isinstance(value, list):
-        return _noted(of_records(_records(value, "The list")), "A JSON list.")
-    raise DataError(f"The JSON file holds {type(value).__name__}, not a list of objects.", CURE)
+        return json_tables.of_list(value)
+    raise DataError(f"The JSON file holds {type(value).__name__}, not a list of objects.", json_tables.CURE)
 
 
 def read_lines(text: str, encoding: str) -> Found:
@@ -84,7 +84,7 @@ def _several(text: str) -> list[Any]:
         try:
             value, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"The JSON cannot be read: {_place(error)}.", CURE) from error
+            raise DataError(f"The JSON cannot be read: {_place(error)}.", json_tables.CURE) from error
         found.append(value)
 
 
@@ -103,51 +103,6 @@ def _is_object(line: str) -> bool:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _object_of(value: dict[str, Any]) -> Found:
-    """An object: rows under a name such as data, a list for each split, or a list for each column."""
-    names = value.get("columns")
-    if isinstance(names, list) and isinstance(value.get("data"), list):
-        rows = [dict(zip(map(str, names), row, strict=False)) for row in value["data"] if isinstance(row, list)]
-        if len(rows) == len(value["data"]):
-            return _noted(of_records(rows), "JSON, columns and then rows.")
-    inner = next((value[name] for name in ("data", "rows", "examples") if isinstance(value.get(name), list)), None)
-    if inner is not None:
-        return _noted(of_records(_records(inner, "The list")), "A JSON list.")
-    if value and all(isinstance(rows, list) for rows in value.values()):
-        if any(splits.of(name) for name in value):
-            splits.require_known(value, "A part of the file")
-            rows = [
-                row | {"split": splits.of(name)}
-                for name, part in value.items()
-                for row in _records(part, f"The list {name!r}")
-            ]
-            return _noted(of_records(rows), f"JSON with the splits {', '.join(map(repr, value))}.")
-        return _noted(of_records(_turned(value)), "JSON, a list for each column.")
-    if value and all(isinstance(cells, dict) for cells in value.values()):
-        columns = {name: list(cells.values()) for name, cells in value.items()}
-        return _noted(of_records(_turned(columns)), "JSON, an object for each column.")
-    return _noted(of_records([value]), "One JSON object.")
-
-
-def _turned(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    lengths = {len(cells) for cells in columns.values()}
-    if len(lengths) > 1:
-        raise DataError(f"The lists of the JSON file have {min(lengths)} to {max(lengths)} entries.", CURE)
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-
-
-def _records(rows: list[Any], where: str) -> list[dict[str, Any]]:
-    """Objects as they are; lists by the place of their values."""
-    found = []
-    for number, row in enumerate(rows, start=1):
-        if isinstance(row, list):
-            row = {str(place): value for place, value in enumerate(row)}
-        if not isinstance(row, dict):
-            raise DataError(f"{where} holds no object as entry {number:,}: {row!r:.60}.", CURE)
-        found.append(row)
-    return found
 
 
 def _object_in(line: str, number: int) -> dict[str, Any]:
@@ -170,7 +125,3 @@ def _object_in(line: str, number: int) -> dict[str, Any]:
 
 def _place(error: Exception) -> str:
     return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-
-
-def _noted(found: Found, note: str) -> Found:
-    return Found(found.table, (note,), found.lines)
