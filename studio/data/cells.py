@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from studio.data.refused import Refused
@@ -126,23 +127,44 @@ def _flat(record: dict[str, Any], before: str = "", depth: int = 0) -> Iterable[
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Every cell as a person would write it; a missing one is empty, a whole number has no point."""
     names, _ = names_of([clean_text(str(name)) for name in table.columns], len(table.columns))
-    columns = [[cell(value) for value in table.iloc[:, place]] for place in range(len(names))]
+    columns = [[cell(value) for value in _values(table.iloc[:, place])] for place in range(len(names))]
     return pd.DataFrame(dict(zip(names, columns, strict=True)), dtype=object)
 
 
+def _values(column: pd.Series) -> Iterable[object]:
+    """The values of a column; of numbers with few digits as they are, for as Python's own they show digits that nobody
+    wrote."""
+    return column.to_numpy() if column.dtype in (np.float16, np.float32) else column
+
+
 def cell(value: object) -> str:
-    """A value as a text that UTF-8 can hold."""
+    """A value as a text that UTF-8 can hold; lists and what has names as JSON.
+
+    >>> cell(np.float32(0.1)), cell(np.array([0.1, 2], dtype=np.float32)), cell(["a", np.array([{"b": np.int64(1)}])])
+    ('0.1', '[0.1, 2.0]', '["a", [{"b": 1}]]')
+    """
     if isinstance(value, str):
         return clean_text(value)
-    if isinstance(value, list | dict):
-        return clean_text(json.dumps(value, ensure_ascii=False, default=str))
-    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
+    if isinstance(value, list | tuple | dict | np.ndarray):
+        return clean_text(json.dumps(value, ensure_ascii=False, default=_plain))
+    if isinstance(value, np.floating):
+        value = _plain(value)
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return str(int(value))
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return clean_text(str(value))
+
+
+def _plain(value: object) -> object:
+    """What JSON knows in place of a value that it does not."""
+    if isinstance(value, np.ndarray):
+        return list(value) if value.ndim else value.item()
+    if isinstance(value, np.floating):
+        return float(value if value.is_integer() else str(value))
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def clean_text(text: str) -> str:

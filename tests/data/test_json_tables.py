@@ -73,7 +73,8 @@ def test_a_table_for_each_split_is_read_in_every_shape(read, orient):
 
 
 def test_ids_that_begin_like_splits_are_no_splits(read):
-    assert len(read({f"train-{number}": RECORDS[number] for number in range(9)}).table) == 9
+    tagged = {"words": ["one", "two"], "tags": ["A", "B"]}
+    assert len(read({f"train-{number}": tagged for number in range(9)}).table) == 9
 
 
 def test_no_cell_of_rows_below_names_is_dropped_and_no_column_hidden(read):

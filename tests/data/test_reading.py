@@ -5,8 +5,10 @@ import io
 import json
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,8 @@ from studio.data.cleaning import clean, inspect
 from studio.data.columns import Columns, guess_columns
 from studio.errors import DataError, LimitError
 from studio.service import sources
+from studio.tasks.language import messages
+from studio.tasks.tokens import words_of
 from tests.conftest import reviews
 
 CHINESE = "这部电影非常好看，演员的表演也很自然，我们全家都很喜欢。"
@@ -292,6 +296,20 @@ def test_a_folder_of_tables_says_which_of_them_it_did_not_read(tmp_path):
     upload = sources.read(tmp_path)
     assert sorted(upload.table["split"]) == ["test", "train"]
     assert any("notes.csv" in note for note in upload.notes)
+
+
+def test_numbers_and_lists_of_parquet_are_written_as_a_person_would_and_whole(tmp_path):
+    short = [pa.array([0.1, None, 3], kind) for kind in (pa.float64(), pa.float32())]
+    half = pa.array([np.float16(0.1), None, np.float16(65504)])
+    words = [["one", "two"], list(map(str, range(2_000))), None]
+    said = [[{"role": "user", "content": "Hi"}], None, []]
+    columns = {"double": short[0], "single": short[1], "half": half, "words": words, "said": said}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    table = uploads.read(tmp_path / "rows.parquet").table
+    assert table["double"].tolist() == table["single"].tolist() == ["0.1", "", "3"]
+    assert table["half"].tolist() == ["0.1", "", "65504"]
+    assert [words_of(cell) for cell in table["words"]] == [words[0], words[1], []]
+    assert messages(table["said"][0]) == said[0]
 
 
 def test_parquet_that_says_it_is_too_large_is_refused_before_its_rows_are_read(tmp_path, monkeypatch):
