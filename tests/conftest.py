@@ -22,6 +22,7 @@ from PIL import Image
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data import apart, uploads
 from studio.data.cleaning import clean
@@ -173,6 +174,32 @@ def answered_here(monkeypatch: pytest.MonkeyPatch) -> None:
         return getattr(module, work)(job)
 
     monkeypatch.setattr(questions, "_ask", ask)
+
+
+@pytest.fixture
+def spoken(store):
+    """Three runs of language models; the first one needs the fewest bits."""
+    bits = tasks.get("language-model").measures[0].name
+    row = store.add_dataset(name="tales", task="language-model", labels=[], splits={"train": 80, "test": 20},
+                            fingerprint="f", columns={}, report={"rows": 100})  # fmt: skip
+    store.dataset_ready(row.id)
+    for number, needed in enumerate((2.0, 2.5, 3.5)):
+        config = parse_config({"dataset": "tales", "teacher": "builtin/gpt-small", "student": "builtin/gpt-tiny",
+                               "alpha": 0.1 * (number + 1)})  # fmt: skip
+        run = store.submit(config, key=str(needed), owner="me")
+        said: list[events.Event] = [events.PhaseStarted(phase="distill")]
+        said += [events.Metrics(phase="distill", step=step, values={bits: -needed - 0.1 * (3 - step)})
+                 for step in range(4)]  # fmt: skip
+        said += [events.StageResult(title=title, metric=bits, value=-value, n=9, low=-value - 0.1,
+                                    high=-value + 0.2, parameters=9, size_bytes=9, latency_ms=1)
+                 for title, value in (("Teacher", 1.5), ("Distilled", needed), ("Int8", needed + 0.4))]  # fmt: skip
+        said += [events.Evaluation(role=role, split="test", metric=bits, value=-value, low=-value - 0.1,
+                                   high=-value + 0.2, n=100)
+                 for role, value in (("teacher", 1.5), ("student", needed), ("control", 4.0))]  # fmt: skip
+        said += [events.Evaluation(role="student", split="", metric="size_bytes", value=1e6 * (3 - number))]
+        store.record(run.id, [*said, events.Verdict(outcome="better", sentence="So it is.")])
+        store.finish(run.id)
+    return store
 
 
 def fake(manner: str, program: str = "worker") -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.executors import registry
 from studio.home import Home
+from studio.kept import examined
+from studio.pipeline.answers import Elsewhere
 from studio.service import people, web
 from tests.conftest import TINY, here, reviews
 
@@ -409,3 +411,12 @@ def test_a_run_is_named_tagged_and_found_by_that(studio, store, saved):
     assert (found["id"], found["name"], found["tags"]) == (1, "First try", ["good", "too"])
     assert len(json.loads(studio("runs", "--state", "queued", "--sort", "oldest", "--json").stdout)) == 2
     assert "sorted by 'odd'" in studio("runs", "--sort", "odd", status=1).stderr
+
+
+def test_what_is_better_the_lower_it_is_has_no_minus_in_a_terminal_and_has_one_in_json(studio, spoken, home):
+    shown = " ".join(studio("compare", 1, 2, 3).stdout.split())
+    assert "bits_per_byte │ 2 │ 2.5 │ 3.5" in shown
+    (first, *_others) = json.loads(studio("compare", 1, 2, "--json").stdout)["runs"]
+    assert {one["value"] for one in first["evaluations"] if one["role"] == "student"} == {-2.0, 3e6}
+    examined.write(home, 1, Elsewhere(dataset="tales", rows=9, values={"student": (-2.0, -2.1, -1.9)}), "1")
+    assert "│ 2 │ 1.9 │ 2.1 │" in " ".join(studio("examine", 1, "--on", "tales").stdout.split())

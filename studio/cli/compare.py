@@ -37,14 +37,23 @@ def compare(
     for setting, values in comparison.differing(compared).items():
         table.add_row(setting, *(plain(str(value)) for value in values))
     table.add_section()
-    for title, column in (("student", "student"), ("bytes", "student_bytes"), ("ms a row", "student_ms")):
+    measure = comparison.same_measure(compared)
+    table.add_row(measure.name if measure else "student", *(_reached(side) for side in compared))
+    for title, column in (("bytes", "student_bytes"), ("ms a row", "student_ms")):
         found = [getattr(side.summary, column) if side.summary else None for side in compared]
         table.add_row(title, *("" if value is None else f"{value:,.4g}" for value in found))
     Console().print(table)
-    if comparison.same_measure(compared) is None:
+    if measure is None:
         kinds = ", ".join(dict.fromkeys(side.task.title for side in compared))
         return typer.echo(f"These runs learn different things ({kinds}): their numbers cannot be compared.")
     by_id = {side.run.id: side.name for side in compared}
     for words, cost in (("smaller", "student_bytes"), ("faster", "student_ms")):
         front = ", ".join(by_id[run_id] for run_id in comparison.front(compared, cost))
         typer.echo(shown_safely(f"No other one is better, or as good and {words}: {front or 'nothing was measured'}."))
+
+
+def _reached(side: comparison.Side) -> str:
+    """What the student of a run has in the measure that decides, as people know it."""
+    if side.summary is None or side.summary.student is None:
+        return ""
+    return f"{side.measure.shown(side.summary.student):,.4g}"

@@ -7,11 +7,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from studio import tasks
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, busy, plain, print_json
 from studio.evaluate import corruptions
 from studio.pipeline.answers import Elsewhere, Layers, Robustness
 from studio.service import questions
+from studio.tasks import Measure
 
 commands = typer.Typer()
 
@@ -42,19 +44,21 @@ def examine(
             found = questions.examine(home, store, run_id, Robustness)
     if as_json:
         return print_json(found.model_dump(mode="json"))
-    Console().print(table(found))
+    data = store.dataset_by_id(store.run(run_id).dataset_id)
+    Console().print(table(found, tasks.get(data.task, data.multi_label).measures[0]))
 
 
-def table(found: Elsewhere | Robustness | Layers) -> Table:
-    """What was found, as a terminal shows it; measures as they are, not in per cent."""
+def table(found: Elsewhere | Robustness | Layers, measure: Measure) -> Table:
+    """What was found, as a terminal shows it; measures as people know them, not in per cent."""
     if isinstance(found, Layers):
         shown = Table("teacher's layer", *(f"student's {name}" for name in found.student))
         for name, alike in zip(found.teacher, found.alike, strict=True):
             shown.add_row(name, *("–" if value is None else f"{value:.3f}" for value in alike))
     elif isinstance(found, Elsewhere):
         shown = Table(plain(found.dataset), "value", "from", "to")
-        for role, numbers in found.values.items():
-            shown.add_row(role, *(f"{number:.4g}" for number in numbers))
+        for role, (value, *ends) in found.values.items():
+            known = [measure.shown(value), *sorted(map(measure.shown, ends))]
+            shown.add_row(role, *(f"{number:.4g}" for number in known))
     else:
         shown = Table("", "model", "level: value")
         for curve in found.curves:

@@ -96,7 +96,7 @@ def model_card(
 ) -> str:
     """What the model is, how good it is, and lines of Python that use it. Texts are cut to `limit` tokens, as they were
     in the run; `loaders` are files beside it that open it."""
-    dataset = store.dataset(run.dataset_id)
+    dataset = store.dataset_by_id(run.dataset_id)
     task = tasks.get(dataset.task, dataset.multi_label)
     lines = [
         "---",

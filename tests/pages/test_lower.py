@@ -9,7 +9,6 @@ from pages import _report_compared
 from pages import _run_pictures as run_pictures
 from pages._results_examined import _of_other
 from studio import events, tasks
-from studio.config.reading import parse_config
 from studio.pipeline.answers import Elsewhere
 from studio.service import comparison, paired
 from tests.pages.conftest import opened, words, written
@@ -17,31 +16,6 @@ from tests.pages.conftest import opened, words, written
 BITS = tasks.get("language-model").measures[0]
 DIFFERENCE = events.Comparison(first="student", second="student", split="test", difference=0.5, low=0.4, high=0.6,
                                p_value=0.001, n=100)  # fmt: skip
-
-
-@pytest.fixture
-def spoken(store):
-    """Three runs of language models; the first one needs the fewest bits."""
-    row = store.add_dataset(name="tales", task="language-model", labels=[], splits={"train": 80, "test": 20},
-                            fingerprint="f", columns={}, report={"rows": 100})  # fmt: skip
-    store.dataset_ready(row.id)
-    for number, bits in enumerate((2.0, 2.5, 3.5)):
-        config = parse_config({"dataset": "tales", "teacher": "builtin/gpt-small", "student": "builtin/gpt-tiny",
-                               "alpha": 0.1 * (number + 1)})  # fmt: skip
-        run = store.submit(config, key=str(bits), owner="me")
-        said: list[events.Event] = [events.PhaseStarted(phase="distill")]
-        said += [events.Metrics(phase="distill", step=step, values={BITS.name: -bits - 0.1 * (3 - step)})
-                 for step in range(4)]  # fmt: skip
-        said += [events.StageResult(title=title, metric=BITS.name, value=-value, n=9, low=-value - 0.1,
-                                    high=-value + 0.2, parameters=9, size_bytes=9, latency_ms=1)
-                 for title, value in (("Teacher", 1.5), ("Distilled", bits), ("Quantized", bits + 0.4))]  # fmt: skip
-        said += [events.Evaluation(role=role, split="test", metric=BITS.name, value=-value, low=-value - 0.1,
-                                   high=-value + 0.2, n=100)
-                 for role, value in (("teacher", 1.5), ("student", bits), ("control", 4.0))]  # fmt: skip
-        said += [events.Evaluation(role="student", split="", metric="size_bytes", value=1e6 * (3 - number))]
-        store.record(run.id, [*said, events.Verdict(outcome="better", sentence="So it is.")])
-        store.finish(run.id)
-    return store
 
 
 def test_the_difference_of_two_students_lies_in_its_interval_on_the_page_and_in_the_report(
