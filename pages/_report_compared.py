@@ -140,10 +140,11 @@ def _tests(home: Home, compared: Sequence[Side], measure: Measure) -> Html:
     others = [side for side in known.values() if side is not best]
     found = paired.against(home, best, others)
     tested = [pair for pair in found if pair.comparison]
-    clear = [pair for pair in tested if pair.p_value < 0.05]
+    clear = [pair for pair in tested if pair.p_value < paired.CHANCE]
     told = _("“{name}” differs from {clear} of {tested} by more than chance", name=best.name, clear=len(clear),
              tested=len(tested))  # fmt: skip
-    note = _("Both students on the same test rows. The p-values hold for all tests together (Holm).")
+    note = _("Both students on the same test rows. The p-values hold for all pairs of these runs together (Holm), "
+             "whichever of them was best.")  # fmt: skip
     return joined(element("p", told, kind="lead") if tested else Html(""),
                   pictures.table([tables.of_pair(known, pair, measure) for pair in found]),
                   element("p", note, kind="ds-sub"))  # fmt: skip

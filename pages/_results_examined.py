@@ -17,8 +17,9 @@ from pages._words import low_and_high, measured, role
 from studio.evaluate import corruptions
 from studio.evaluate.corruptions import Corruption
 from studio.kept import examined
-from studio.pipeline.answers import Curve, Elsewhere, Examined, Layers, Robustness
+from studio.pipeline.answers import Curve, Elsewhere, Examined, Gap, Layers, Robustness
 from studio.service import questions
+from studio.service.paired import CHANCE
 from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure, Task
 
@@ -34,7 +35,8 @@ ACROSS = {
     "brightness": N_("as bright as before"),
     "jpeg": N_("quality of the JPEG file"),
 }
-LARGEST_TABLE = 24
+LARGEST_TABLE, HARDLY = 24, 0.0005
+"""Rows and columns of layers that are shown; a loss that would be written as 0.0 points."""
 
 
 def _asked(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) -> Found | None:
@@ -84,10 +86,13 @@ def _curves(found: Robustness, measure: Measure) -> None:
     by_kind: dict[str, list[Curve]] = {}
     for curve in found.curves:
         by_kind.setdefault(curve.corruption, []).append(curve)
-    st.subheader(finding(by_kind, measure), anchor=False)
+    st.subheader(finding(by_kind, found.gaps, measure), anchor=False)
     st.caption(_("The models on the same {rows} test rows, made worse step by step. The band is the student’s 95 % "
                  "interval. Nothing was trained on such rows, and nothing is chosen by them.",
                  rows=f"{found.rows:,}"))  # fmt: skip
+    if found.gaps is not None:
+        st.caption(_("Student and teacher are compared at every level on the same rows, and the title says only what "
+                     "is more than chance for all levels together (permutation tests, Holm)."))  # fmt: skip
     kinds = list(by_kind)
     for start in range(0, len(kinds), 2):
         for place, name in zip(st.columns(2, gap="medium"), kinds[start : start + 2], strict=False):
@@ -97,35 +102,29 @@ def _curves(found: Robustness, measure: Measure) -> None:
                 st.plotly_chart(figure, key=f"robust-{name}", config={"displayModeBar": False})
 
 
-def finding(by_kind: dict[str, list[Curve]], measure: Measure) -> str:
-    """Where the student loses most more than its teacher does, where that is more than half the width of its own
-    interval; else that it does not."""
-    worst: tuple[float, str, int, float, float] | None = None
-    for name, curves in by_kind.items():
-        known = {curve.role: curve for curve in curves}
-        if not {"student", "teacher"} <= set(known):
-            continue
-        kind, student = corruptions.ALL[name], known["student"]
-        pairs = zip(_lost(student, kind), _lost(known["teacher"], kind), strict=True)
-        for place, (mine, theirs) in enumerate(pairs):
-            is_clear = mine - theirs > (student.high[place] - student.low[place]) / 2
-            if is_clear and (worst is None or mine - theirs > worst[0]):
-                worst = (mine - theirs, name, place, mine, theirs)
-    if worst is None:
+def finding(by_kind: dict[str, list[Curve]], gaps: Sequence[Gap] | None, measure: Measure) -> str:
+    """Where the student loses most more than its teacher does, of those places where that is more than chance; else
+    that there is none. What was examined before there were tests tells only what it is."""
+    if gaps is None:
+        return _("How good each model stays on worse inputs")
+    clear = [gap for gap in gaps if gap.difference > 0 and gap.p_value < CHANCE]
+    if not clear:
         return _("Worse inputs hurt the student no more than its teacher, as far as these rows can tell")
-    _gap, name, place, mine, theirs = worst
-    kind = corruptions.ALL[name]
+    worst = max(clear, key=lambda gap: gap.difference)
+    kind = corruptions.ALL[worst.corruption]
+    lost = {curve.role: _lost(curve, kind, worst.level) for curve in by_kind[worst.corruption]}
     return _("{kind} at {level}: the student loses {student}, the teacher {teacher}", kind=_(kind.title),
-             level=level_words(kind, kind.levels[place]), student=_amount(mine, measure),
-             teacher=_amount(theirs, measure))  # fmt: skip
+             level=level_words(kind, worst.level), student=_amount(lost["student"], measure),
+             teacher=_amount(lost["teacher"], measure))  # fmt: skip
 
 
-def _lost(curve: Curve, kind: Corruption) -> list[float]:
-    start = curve.values[curve.levels.index(kind.unchanged)]
-    return [start - value for value in curve.values]
+def _lost(curve: Curve, kind: Corruption, level: float) -> float:
+    return curve.values[curve.levels.index(kind.unchanged)] - curve.values[curve.levels.index(level)]
 
 
 def _amount(lost: float, measure: Measure) -> str:
+    if lost < HARDLY:
+        return _("nothing")
     return _("{points} points", points=f"{100 * lost:.1f}") if measure.unit == "share" else f"{lost:.3f}"
 
 

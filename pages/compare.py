@@ -33,9 +33,14 @@ home, store = get_home(), get_store()
 
 
 def asked() -> list[int]:
-    """The runs in the address, or those that were ticked on the page Runs."""
+    """The runs in the address, or those that were ticked on the page Runs: each once, as many as can be compared."""
     said = st.query_params.get("runs", "").split(",")
-    return [int(one) for one in said if one.strip().isdecimal() and len(one.strip()) <= LONGEST_NUMBER]
+    found = [int(one) for one in said if one.strip().isdecimal() and len(one.strip()) <= LONGEST_NUMBER]
+    wanted = list(dict.fromkeys(found))
+    if len(wanted) > comparison.MOST_RUNS:
+        st.warning(_("The address names {number} runs. The first {most} are compared, which is as many as can be told "
+                     "apart.", number=len(wanted), most=comparison.MOST_RUNS), icon=":material/info:")  # fmt: skip
+    return wanted[: comparison.MOST_RUNS]
 
 
 def choose(wanted: list[int]) -> list[int]:
@@ -175,7 +180,8 @@ def tests(compared: list[Side], measure: Measure) -> None:
         st.html(pictures.lead(
             _("“{name}” differs from {clear} of {tested} by more than chance", name=reference.name, clear=len(clear),
               tested=len(tested)),
-            _("Both students on the same test rows. The p-values hold for all tests together (Holm).")))  # fmt: skip
+            _("Both students on the same test rows. The p-values hold for all pairs of these runs together (Holm), "
+              "whichever of them was best.")))  # fmt: skip
     st.html(pictures.table([tables.of_pair(known, pair, measure) for pair in found]))
 
 

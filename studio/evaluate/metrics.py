@@ -125,6 +125,23 @@ def compare(
     )
 
 
+def lost_more(
+    task: Task, first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, float]:
+    """How much more of the deciding measure the first model loses than the second one where inputs are changed, and its
+    p-value; each model's statistics of the plain and of the changed inputs, (rows, s) twice, of the same rows.
+
+    A permutation test: each row's answers, plain and changed together, are given to the models by a coin.
+    """
+    name, width = task.measures[0].name, first[0].shape[1]
+
+    def lost(both: np.ndarray) -> dict[str, float]:
+        return {name: task.targets.measure(both[:, :width])[name] - task.targets.measure(both[:, width:])[name]}
+
+    mine, theirs = (np.concatenate(of_model, axis=1) for of_model in (first, second))
+    return lost(mine)[name] - lost(theirs)[name], intervals.permutation_test(mine, theirs, lost, name)
+
+
 def sizes(role: Role, members: "Sequence[Model]") -> list[Evaluation]:
     """Parameters, and bytes of the weights on disk, of all models of a role; they must have been saved or opened."""
     from studio.models.model import parameters  # torch, which comparing needs not

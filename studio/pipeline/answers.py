@@ -128,13 +128,27 @@ class Curve(BaseModel):
     high: list[float]
 
 
+class Gap(BaseModel):
+    """How much more of the deciding measure the student loses at a level than its teacher does, on the same rows.
+    `p_value` holds for all levels of all corruptions together (Holm, 1979)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    corruption: str
+    level: float
+    difference: float
+    p_value: float
+
+
 class Robustness(Examined):
-    """The curves of all models and corruptions on the same `rows` test rows."""
+    """The curves of all models and corruptions on the same `rows` test rows, and what the student loses more than its
+    teacher; `gaps` is None in what was examined before they were tested."""
 
     program = "robustness"
 
     curves: list[Curve]
     rows: int
+    gaps: list[Gap] | None = None
 
 
 class Elsewhere(BaseModel):

@@ -5,15 +5,20 @@ from typing import TYPE_CHECKING
 
 from studio.errors import DataError
 from studio.events import TrainedRole
-from studio.pipeline.answers import Curve, Robustness
+from studio.pipeline.answers import Curve, Gap, Robustness
 from studio.pipeline.job import Job, respond
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
 
     from studio.pipeline.predict import Predictor
+    from studio.tasks import Task
 
 MOST_ROWS = 400
+
+Answered = dict[tuple[str, TrainedRole], "dict[float, np.ndarray]"]
+"""The statistics of each corruption and role, at each level."""
 
 
 def examine(job: Job) -> Robustness:
@@ -34,27 +39,53 @@ def examine(job: Job) -> Robustness:
         raise DataError(f"Inputs for {task.title.lower()} cannot be made worse here.", "Look at the other tabs.")
     plain = drawn(dataset.dict["test"], MOST_ROWS, job.config.seed)
     models = dict(predict.open_roles(job, dataset))
-    found: dict[tuple[str, TrainedRole], list[tuple[float, float, float]]] = {}
+    found: Answered = {}
     for name, kind in kinds.items():
         for level in kind.levels:
             rows = corruptions.corrupted(plain, name, level, job.config.seed)
             for role, predictor in models.items():
-                found.setdefault((name, role), []).append(quality(predictor, rows, job.config.max_length))
-    curves = [
-        Curve(corruption=name, role=role, levels=list(kinds[name].levels), values=[one[0] for one in points],
-              low=[one[1] for one in points], high=[one[2] for one in points])
-        for (name, role), points in found.items()
-    ]  # fmt: skip
-    return Robustness(curves=curves, rows=len(plain))
+                found.setdefault((name, role), {})[level] = _statistics(predictor, rows, job.config.max_length)
+    curves = [_curve(task, name, role, points) for (name, role), points in found.items()]
+    unchanged = {name: kind.unchanged for name, kind in kinds.items()}
+    return Robustness(curves=curves, rows=len(plain), gaps=_gaps(task, found, unchanged))
+
+
+def _curve(task: "Task", corruption: str, role: TrainedRole, points: "dict[float, np.ndarray]") -> Curve:
+    from studio.evaluate import metrics
+
+    values, low, high = zip(*(metrics.first_measure(task, statistics) for statistics in points.values()), strict=True)
+    return Curve(corruption=corruption, role=role, levels=list(points), values=values, low=low, high=high)
+
+
+def _gaps(task: "Task", found: "Answered", unchanged: dict[str, float]) -> list[Gap]:
+    """What the student loses more than its teacher at each level, tested on the same rows, all tests together."""
+    from studio.evaluate import metrics, multiple
+
+    places = [(name, level) for name, plain in unchanged.items() for level in found[name, "student"] if level != plain]
+    tested = []
+    for name, level in places:
+        student, teacher = ((found[name, role][unchanged[name]], found[name, role][level])
+                            for role in ("student", "teacher"))  # fmt: skip
+        tested.append(metrics.lost_more(task, student, teacher))
+    p_values = multiple.holm([p_value for _difference, p_value in tested])
+    return [
+        Gap(corruption=name, level=level, difference=difference, p_value=p_value)
+        for (name, level), (difference, _alone), p_value in zip(places, tested, p_values, strict=True)
+    ]
 
 
 def quality(predictor: "Predictor", rows: "Dataset", max_length: int) -> tuple[float, float, float]:
     """(value, low, high) of the deciding measure on these rows."""
     from studio.evaluate import metrics
 
+    return metrics.first_measure(predictor.problem.task, _statistics(predictor, rows, max_length))
+
+
+def _statistics(predictor: "Predictor", rows: "Dataset", max_length: int) -> "np.ndarray":
+    """(rows, s) of a model's answers to these rows."""
     task, model = predictor.problem.task, predictor.models[0]
     encoded = task.encode(rows, model.processor, model.network.config, max_length)
-    return metrics.first_measure(task, task.statistics(predictor.logits(rows), encoded))
+    return task.statistics(predictor.logits(rows), encoded)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ Reason = Literal["", "data", "rows", "answers"]
 @dataclass(frozen=True)
 class Paired:
     """The first student minus the second; `comparison` is None where there is a `reason`. `p_value` counts how many
-    tests were made at once."""
+    pairs there are of all runs that were tested together."""
 
     first: int
     second: int
@@ -38,10 +38,12 @@ class Paired:
 
 
 def against(home: Home, reference: Side, others: Sequence[Side]) -> list[Paired]:
-    """The reference's student against each other one, with p-values that hold for all of them together (Holm, 1979)."""
+    """The reference's student against each other one. The p-values hold for every pair of these students together
+    (Holm, 1979): who looks at the best one has compared it with all, and all others with each other, to find it."""
     found = [_pair(home, reference, other) for other in others]
     tested = [place for place, pair in enumerate(found) if pair.comparison]
-    raised = multiple.holm([pair.comparison.p_value for pair in found if pair.comparison])
+    pairs = len(tested) * (len(tested) + 1) // 2
+    raised = multiple.holm([pair.comparison.p_value for pair in found if pair.comparison], of=pairs)
     for place, p_value in zip(tested, raised, strict=True):
         found[place] = replace(found[place], p_value=p_value)
     return found

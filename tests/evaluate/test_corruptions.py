@@ -71,6 +71,22 @@ def test_blur_spreads_an_edge_the_further_the_larger_its_level():
     assert 0 < widths[0] < widths[1]
 
 
+def test_blur_reaches_as_far_as_the_shorter_side_says():
+    half = np.zeros((20, 200), dtype=np.uint8)
+    half[:, 100:] = 200
+    across = [
+        np.asarray(corruptions.blur(Image.fromarray(pixels), 0.05, draws())).astype(float)[10]
+        for pixels in (half, half[:, 90:110])
+    ]
+    assert np.abs(across[0][95:105] - across[1][5:15]).max() < 5
+
+
+def test_no_row_is_changed_as_the_one_before():
+    rows = Dataset.from_dict({"text": [TEXT, TEXT], "label": [0, 0]})
+    first, second = corruptions.corrupted(rows, "typos", 0.2)["text"]
+    assert first != second
+
+
 def test_rows_keep_their_labels_and_are_changed_alike_under_one_seed():
     rows = Dataset.from_dict({"text": [TEXT, "a second text here"], "text_pair": ["one", TEXT], "label": [1, 0]})
     first, again, other = (corruptions.corrupted(rows, "typos", 0.2, seed) for seed in (0, 0, 1))

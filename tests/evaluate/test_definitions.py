@@ -10,7 +10,7 @@ from scipy import stats
 from torch import nn
 
 from studio import tasks
-from studio.evaluate import intervals, latency, metrics
+from studio.evaluate import intervals, latency, metrics, multiple
 from studio.events import Comparison, Evaluation
 from studio.machine.devices import Device
 from studio.models.model import Model
@@ -74,6 +74,26 @@ def compared(both: int, gained: int, lost: int, neither: int) -> Comparison:
     second = np.array([1] * both + [0] * gained + [1] * lost + [0] * neither)
     rows = tuple(np.stack([np.ones_like(right), right], axis=1) for right in (first, second))
     return metrics.compare(TEXT, ("student", "control"), "test", rows)
+
+
+def test_what_one_model_loses_more_is_tested_as_the_mean_of_a_difference_of_differences():
+    rng = np.random.default_rng(0)
+    rights = [rng.random(300) < share for share in (0.9, 0.7, 0.95, 0.85)]
+    student, worse, teacher, poorer = (np.stack([np.zeros(300, int), (~right).astype(int)], 1) for right in rights)
+    difference, p_value = metrics.lost_more(TEXT, (student, worse), (teacher, poorer))
+    plain, changed, theirs, their_changed = (right.astype(float) for right in rights)
+    apart = (plain - changed) - (theirs - their_changed)
+    assert difference == pytest.approx(apart.mean())
+    signs = stats.permutation_test((apart,), np.mean, permutation_type="samples", n_resamples=5_000, rng=0)
+    assert 0.001 < p_value == pytest.approx(signs.pvalue, abs=0.02)
+
+
+def test_of_equal_students_the_best_differs_by_more_than_chance_as_rarely_as_one_test_promises():
+    scores = np.sort(np.random.default_rng(0).standard_normal((1_000, 10)))
+    p_values = 2 * stats.norm.sf((scores[:, -1:] - scores[:, :-1]) / math.sqrt(2))
+    found = [min(multiple.holm(row.tolist(), of=45)) < 0.05 for row in p_values]
+    assert 0.02 < np.mean(found) < 0.06
+    assert np.mean([min(multiple.holm(row.tolist())) < 0.05 for row in p_values]) > 0.08
 
 
 def test_the_difference_is_the_share_of_all_rows_that_were_gained_less_those_that_were_lost():

@@ -100,3 +100,14 @@ def test_what_a_million_answers_cost_is_time_at_the_price_of_an_hour(two):
 def test_the_price_of_an_hour_is_asked_and_a_search_is_one_click_away(app, two):
     page = opened(app, "compare.py", runs="1,4", cost="cost")
     assert page.number_input(key="hourly").value == 0.1
+
+
+def test_an_address_with_more_runs_than_can_be_compared_compares_the_first_ones_and_says_so(
+    app, store, saved, monkeypatch
+):
+    monkeypatch.setattr(comparison, "MOST_RUNS", 3)
+    config = parse_config({"dataset": "reviews", **TINY})
+    ids = [store.submit(config, key=str(number)).id for number in range(5)]
+    page = opened(app, "compare.py", runs=",".join(map(str, [*ids, 1])))
+    assert "names 5 runs. The first 3 are compared" in words(page)
+    assert page.multiselect(key="chosen").value == ids[:3]

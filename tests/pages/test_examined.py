@@ -5,7 +5,7 @@ import pytest
 from pages._results_examined import finding
 from studio import tasks
 from studio.kept import examined
-from studio.pipeline.answers import Curve, Elsewhere, Layers, Robustness
+from studio.pipeline.answers import Curve, Elsewhere, Gap, Layers, Robustness
 from studio.service import questions
 from tests.conftest import reviews
 from tests.pages.conftest import opened, words, written
@@ -19,10 +19,13 @@ def curve(role: str, values: list[float]) -> Curve:
                  low=[value - 0.03 for value in values], high=[value + 0.03 for value in values])  # fmt: skip
 
 
+def gap(level: float, difference: float, p_value: float) -> Gap:
+    return Gap(corruption="typos", level=level, difference=difference, p_value=p_value)
+
+
 def robust() -> Robustness:
-    return Robustness(
-        curves=[curve("teacher", [0.9, 0.9, 0.88, 0.85, 0.8]), curve("student", [0.88, 0.87, 0.8, 0.7, 0.5])], rows=30
-    )
+    curves = [curve("teacher", [0.9, 0.9, 0.88, 0.85, 0.8]), curve("student", [0.88, 0.87, 0.8, 0.7, 0.5])]
+    return Robustness(curves=curves, rows=30, gaps=[gap(0.1, 0.13, 0.04), gap(0.2, 0.28, 0.01)])
 
 
 @pytest.fixture
@@ -47,9 +50,20 @@ def test_worse_inputs_are_asked_about_at_a_click_and_the_finding_is_said(app, ho
     assert "Typing errors at 20 %: the student loses 38.0 points, the teacher 10.0 points" in words(page)
 
 
-def test_a_gap_that_chance_explains_is_no_finding():
-    alike = {"typos": [curve("teacher", [0.9, 0.9, 0.88, 0.85, 0.8]), curve("student", [0.9, 0.9, 0.88, 0.84, 0.79])]}
-    assert "no more than its teacher" in finding(alike, MEASURE)
+def test_only_where_the_student_loses_more_by_more_than_chance_is_it_a_finding():
+    curves = {"typos": robust().curves}
+    for gaps in ([], [gap(0.2, 0.28, 0.06)], [gap(0.2, -0.1, 0.001)]):
+        assert "no more than its teacher" in finding(curves, gaps, MEASURE)
+    clear = [gap(0.2, 0.28, 0.06), gap(0.1, 0.13, 0.01), gap(0.05, 0.06, 0.01)]
+    assert finding(curves, clear, MEASURE).startswith("Typing errors at 10 %: the student loses 18.0 points")
+    better = {"typos": [curve("teacher", [0.9, 0.9, 0.91, 0.9, 0.9]), robust().curves[1]]}
+    assert finding(better, [gap(0.05, 0.09, 0.01)], MEASURE).endswith("the teacher nothing")
+
+
+def test_what_was_examined_before_there_were_tests_claims_nothing():
+    old = robust().model_dump(mode="json", exclude={"gaps"})
+    known = Robustness.model_validate(old)
+    assert finding({"typos": known.curves}, known.gaps, MEASURE) == "How good each model stays on worse inputs"
 
 
 def test_layers_are_shown_with_the_nearest_one_of_the_teacher(app, home, run):

@@ -12,6 +12,7 @@ from studio.data.columns import Columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
 from studio.errors import DataError, ModelError
+from studio.evaluate import metrics
 from studio.home import Home
 from studio.kept import answers, embeddings, examined
 from studio.pipeline import elsewhere, layers, predict, robustness
@@ -52,7 +53,21 @@ def test_unchanged_inputs_get_the_numbers_of_the_verdict_and_every_model_has_its
         assert curve.values[0] == pytest.approx(right.mean())
         assert curve.low[0] < curve.values[0] < curve.high[0] or right.mean() in (0, 1)
         assert len(curve.values) == len(curve.levels) == len(curve.low)
+    at = {(curve.role, level): value for curve in found.curves if curve.corruption == "typos"
+          for level, value in zip(curve.levels, curve.values, strict=True)}  # fmt: skip
+    gaps = {gap.level: gap for gap in found.gaps if gap.corruption == "typos"}
+    assert set(gaps) == {0.02, 0.05, 0.1, 0.2}
+    for level, gap in gaps.items():
+        student, teacher = (at[role, 0] - at[role, level] for role in ("student", "teacher"))
+        assert gap.difference == pytest.approx(student - teacher)
+        assert 0 < gap.p_value <= 1
     assert found.rows == len(known["student"])
+
+
+def test_what_the_student_loses_more_is_tested_at_all_levels_together(job, monkeypatch):
+    monkeypatch.setattr(metrics, "lost_more", lambda *_: (0.5, 0.01))
+    gaps = robustness.examine(job).gaps
+    assert [gap.p_value for gap in gaps] == pytest.approx([min(1.0, 0.01 * len(gaps))] * len(gaps))
 
 
 def test_a_control_that_cannot_be_opened_is_told_and_one_that_the_run_never_had_is_left_out(job, tmp_path):
