@@ -1,8 +1,5 @@
 """Student and teacher together: the student answers where it is sure, the teacher the rest; and both at once."""
 
-from pathlib import Path
-from tempfile import mkdtemp
-
 import streamlit as st
 
 from pages import _explained
@@ -16,6 +13,7 @@ from studio.evaluate.cascade import Answered, Point
 from studio.kept import answers
 from studio.kept.answers import Kept
 from studio.kept.trust import Run
+from studio.service.new_files import room
 from studio.store.rows import RunRow
 from studio.tasks import Measure, Task
 
@@ -108,7 +106,7 @@ def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int
         return
     if st.button(_("Build both models with the rule"), icon=":material/inventory_2:", key="cascade-build"):
         with errors_shown(), st.spinner(_("Packing …")):
-            target = Path(mkdtemp(prefix="cascade-")) / f"cascade-{run.id}.zip"
+            target = room(get_home()) / f"cascade-{run.id}.zip"
             facts: dict[str, float | str] = {
                 "measure": measure.name,
                 "value": told.value,
@@ -119,9 +117,9 @@ def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int
                                            acts.export_cascade(run.id, chosen.threshold, facts, target))  # fmt: skip
     packed = st.session_state.get("cascade")
     if packed and packed[:2] == (run.id, chosen.threshold) and packed[2].exists():
-        with packed[2].open("rb") as file:
-            st.download_button(_("Download the cascade"), file, file_name=packed[2].name, mime="application/zip",
-                               type="primary", icon=":material/download:", key="cascade-download")  # fmt: skip
+        st.download_button(_("Download the cascade"), packed[2].read_bytes, file_name=packed[2].name,
+                           mime="application/zip", type="primary", icon=":material/download:",
+                           key="cascade-download")  # fmt: skip
 
 
 def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure) -> None:

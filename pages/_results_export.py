@@ -1,8 +1,5 @@
 """The student to take away: built when somebody asks for it, downloaded, or put on the Hugging Face Hub."""
 
-from pathlib import Path
-from tempfile import mkdtemp
-
 import streamlit as st
 
 from pages import _pictures as pictures
@@ -11,6 +8,7 @@ from pages._scores import milliseconds
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._words import escape, percent, size
 from studio.pipeline.answers import Conversion, read_conversion
+from studio.service.new_files import room
 from studio.service.questions import convert
 from studio.store.rows import RunRow
 
@@ -28,16 +26,15 @@ def show(run: RunRow) -> None:
         with errors_shown(), st.spinner(_("Converting to ONNX and checking it on validation rows …")):
             convert(home, get_store(), run.id)
         with errors_shown(), st.spinner(_("Packing …")):
-            target = Path(mkdtemp(prefix="student-")) / f"student-{run.id}.zip"
+            target = room(home) / f"student-{run.id}.zip"
             st.session_state["packed"] = (run.id, acts.export(run.id, target))
     forms = read_conversion(home.onnx(run.id))
     if forms is not None:
         _show_forms(forms)
     packed = st.session_state.get("packed")
     if packed and packed[0] == run.id and packed[1].exists():
-        with packed[1].open("rb") as file:
-            st.download_button(_("Download the student"), file, file_name=packed[1].name, mime="application/zip",
-                               type="primary", icon=":material/download:")  # fmt: skip
+        st.download_button(_("Download the student"), packed[1].read_bytes, file_name=packed[1].name,
+                           mime="application/zip", type="primary", icon=":material/download:")  # fmt: skip
     if acts.may_change(run):
         _push(run)
     st.page_link(

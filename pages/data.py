@@ -1,8 +1,11 @@
 """Upload, check, map columns, split, preview; the saved data sets."""
 
+import contextlib
 import hashlib
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,26 +59,26 @@ MENDS = {
 acts, home, store = get_acts(), get_home(), get_store()
 
 
-def on_disk(file: Any) -> Path:
-    """A copy of the upload under a name of our own; the user's name is kept for nothing but its ending."""
-    folder = home.uploads / hashlib.sha256(file.file_id.encode()).hexdigest()[:16]
-    path = folder / "file"
-    if not path.exists():
-        home.make()
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / "part"
-        with part.open("wb") as to:
+@contextlib.contextmanager
+def on_disk(file: Any) -> Iterator[Path]:
+    """A copy of the upload, for as long as it is read, under a name of our own; the user's name is kept for nothing but
+    its ending."""
+    home.make()
+    home.uploads.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.uploads) as folder:
+        path = Path(folder) / "file"
+        with path.open("wb") as to:
             file.seek(0)
             shutil.copyfileobj(file, to, CHUNK)
-        part.rename(path)
-    return path
+        yield path
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def read(path: str, name: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Any:
+def read(_file: Any, file_id: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Any:
     from studio.data import apart
 
-    return apart.read(Path(path), name=name, header=header, encoding=encoding, delimiter=delimiter)
+    with on_disk(_file) as path:
+        return apart.read(path, name=_file.name, header=header, encoding=encoding, delimiter=delimiter)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -99,7 +102,7 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
     how = reading_options(file.name.lower(), key)
     try:
         with st.spinner(_("Reading the file …")):
-            upload = read(str(on_disk(file)), file.name, *how)
+            upload = read(file, file.file_id, *how)
     except StudioError as error:
         show_error(error)
         return None

@@ -180,7 +180,7 @@ def disk() -> None:
     """By use, as bars; what can go at a click."""
     parts = {
         _("Data sets"): "datasets", _("Runs and their models"): "runs", _("Teacher outputs"): "teacher-outputs",
-        _("Uploads"): "uploads",
+        _("Uploads"): "uploads", _("Downloads"): "downloads",
     }  # fmt: skip
     sizes = {what: folder_size(str(home.root / name)) for what, name in parts.items()}
     free = shutil.disk_usage(home.root).free
@@ -191,8 +191,8 @@ def disk() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("data.py", label=_("Delete data sets"), icon=":material/table_rows:", width="content")
         st.page_link("all_runs.py", label=_("Delete runs"), icon=":material/timeline:", width="content")
-        if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary",
-                                  help=_("Deletes uploads and teacher outputs that had their time.")):  # fmt: skip
+        told = _("Deletes uploads, downloads and teacher outputs that had their time.")
+        if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary", help=told):
             with errors_shown():
                 st.session_state["freed"] = acts.tidy()
                 folder_size.clear()

@@ -41,8 +41,13 @@ class Home:
 
     @property
     def uploads(self) -> Path:
-        """Files on their way in; each in a folder of its own that is removed after saving."""
+        """Files on their way in; each in a folder of its own that is removed when it has been read."""
         return self.root / "uploads"
+
+    @property
+    def downloads(self) -> Path:
+        """Files on their way out; each in a folder of its own that is removed a day later."""
+        return self.root / "downloads"
 
     @property
     def teacher_outputs(self) -> Path:

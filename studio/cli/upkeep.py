@@ -18,7 +18,7 @@ commands = typer.Typer()
 @commands.command()
 def disk(
     tidy: Annotated[
-        bool, typer.Option("--tidy", help="Delete uploads and teacher outputs that had their time.")
+        bool, typer.Option("--tidy", help="Delete uploads, downloads and teacher outputs that had their time.")
     ] = False,
     delete_outputs: Annotated[
         str | None, typer.Option(metavar="NAME", help="Delete these teacher outputs; they are made anew when needed.")

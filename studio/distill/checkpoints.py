@@ -49,7 +49,6 @@ def write(file: Path, state: dict[str, Any]) -> None:
     with files.whole_file(file) as part:
         with part.open("wb") as opened:
             torch.save(state, opened)
-        files.sync(part)
         if file.exists():
             file.replace(_before(file))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from studio import files
 from studio.config.references import ModelReference
-from studio.errors import ExportError
 from studio.home import Home
 from studio.service import export
+from studio.service.new_files import written
 from studio.store.store import Store
 
 RULE = "rule.json"
@@ -31,11 +31,9 @@ def write(home: Home, store: Store, run_id: int, threshold: float, told: dict[st
     """
     run = store.run(run_id)
     teacher = _teacher(home, run_id, run.config.teacher)
-    with files.whole_file(target.with_suffix(".student.zip")) as part:
-        student = export.student_zip(home, store, run_id, part)
-        if target.exists():
-            raise ExportError(f"{target} is there already.", "Choose another name: nothing is overwritten.")
-        with files.whole_file(target) as whole, zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+    with written(target) as part:
+        student = export.student_zip(home, store, run_id, part.with_name(f"{part.name}.student"))
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             with zipfile.ZipFile(student) as packed:
                 for name in packed.namelist():
                     archive.writestr(f"student/{name}", packed.read(name))
@@ -49,7 +47,6 @@ def write(home: Home, store: Store, run_id: int, threshold: float, told: dict[st
             archive.writestr("README.md", _README.format(
                 run=run_id, share=100 * threshold, teacher=asks, rows=int(told["rows"]),
                 asked=100 * float(told["asked"]), measure=told["measure"], value=told["value"]))  # fmt: skip
-    target.with_suffix(".student.zip").unlink()
     return target
 
 

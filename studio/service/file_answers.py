@@ -2,7 +2,6 @@
 
 import functools
 import shutil
-import tempfile
 import threading
 import time
 import uuid
@@ -14,6 +13,7 @@ from studio.errors import LimitError, StudioError
 from studio.home import Home
 from studio.pipeline.answers import AskedRole
 from studio.service import playground
+from studio.service.new_files import room
 from studio.service.predict import Scored, predict_file
 from studio.store.store import Store
 
@@ -71,7 +71,7 @@ class FileDesk:
             if sum(not one.is_over for one in self._known.values()) >= MOST_WAITING:
                 raise LimitError(f"{MOST_WAITING} files are being answered already.", "Wait for one of them.")
             self._forget_old()
-            folder = Path(tempfile.mkdtemp(prefix="answers-"))
+            folder = room(self.home)
             (folder / f"file{PurePath(name).suffix.lower()}").write_bytes(data)
             one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder)
             self._known[one.id] = one

@@ -1,10 +1,11 @@
 """What the studio keeps on disk: how much, who uses it, and what goes by itself when nobody does.
 
-Uploads go a day after they came: by then they are saved as a data set or forgotten. Teacher outputs can always be made
-anew; they go when nobody has read them for `STUDIO_TEACHER_OUTPUTS_DAYS` (90), and the longest unread ones first when
-they take more than `STUDIO_TEACHER_OUTPUTS_GB` (20).
+Uploads, and what was made to be downloaded, go after a day: whoever wanted them has them. Teacher outputs can always be
+made anew; they go when nobody has read them for `STUDIO_TEACHER_OUTPUTS_DAYS` (90), and the longest unread ones first
+when they take more than `STUDIO_TEACHER_OUTPUTS_GB` (20).
 """
 
+import contextlib
 import math
 import os
 import re
@@ -20,10 +21,12 @@ from studio.errors import ConfigError, StoreError
 from studio.home import READING, Home
 from studio.store.store import Store
 
-Kind = Literal["data sets", "models", "teacher outputs", "uploads"]
+Kind = Literal["data sets", "models", "teacher outputs", "uploads", "downloads"]
 
 DAY = 24 * 3600.0
-UPLOAD_DAYS = 1
+PASSING_DAYS = 1
+"""How long what comes in or goes out may stay."""
+
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 
@@ -42,7 +45,7 @@ class Kept:
 
 def kept(store: Store, home: Home) -> list[Kept]:
     """Everything on disk, the largest first."""
-    found = [*_datasets(store, home), *_models(store, home), *teacher_outputs(home), *_uploads(home)]
+    found = [*_datasets(store, home), *_models(store, home), *teacher_outputs(home), *_passing(home)]
     return sorted(found, key=lambda one: -one.bytes)
 
 
@@ -80,12 +83,9 @@ def tidy(store: Store, home: Home) -> int:
     Raises `ConfigError` where a limit is no number.
     """
     days, most = (_limit("STUDIO_TEACHER_OUTPUTS_DAYS", 90.0), _limit("STUDIO_TEACHER_OUTPUTS_GB", 20.0) * 1e9)
-    now, freed = time.time(), 0
-    for upload in _uploads(home):
-        if now - upload.used_at > UPLOAD_DAYS * DAY:
-            shutil.rmtree(home.uploads / upload.name, ignore_errors=True)
-            freed += upload.bytes
-    freed += sum(_removed(place) for place in _left_behind(now))
+    now = time.time()
+    freed = sum(_removed(home.root / one.kind / one.name) for one in _passing(home) if _had_its_day(one.used_at))
+    freed += sum(_removed(place) for place in _left_behind())
     if store.carried():
         return freed
     held = 0
@@ -96,10 +96,14 @@ def tidy(store: Store, home: Home) -> int:
     return freed
 
 
-def _left_behind(now: float) -> list[Path]:
+def _left_behind() -> list[Path]:
     """Folders of rows whose process was killed: one that lives removes its own."""
     places = Path(tempfile.gettempdir()).glob(f"{READING}*")
-    return [place for place in places if place.is_dir() and now - place.stat().st_mtime > UPLOAD_DAYS * DAY]
+    return [place for place in places if place.is_dir() and _had_its_day(place.stat().st_mtime)]
+
+
+def _had_its_day(used_at: float) -> bool:
+    return time.time() - used_at > PASSING_DAYS * DAY
 
 
 def _removed(folder: Path) -> int:
@@ -125,9 +129,25 @@ def _models(store: Store, home: Home) -> list[Kept]:
     ]  # fmt: skip
 
 
-def _uploads(home: Home) -> list[Kept]:
-    folders = home.uploads.iterdir() if home.uploads.is_dir() else ()
-    return [Kept("uploads", folder.name, "An upload", files.size(folder), _used_at(folder)) for folder in folders]
+def _passing(home: Home) -> list[Kept]:
+    """What is on its way in or out, by the folder that it is in."""
+    kinds: tuple[tuple[Kind, Path, str], ...] = (
+        ("uploads", home.uploads, "An upload"), ("downloads", home.downloads, "A file to download"),
+    )  # fmt: skip
+    return [
+        Kept(kind, folder.name, title, files.size(folder), _written_at(folder))
+        for kind, place, title in kinds
+        for folder in (place.iterdir() if place.is_dir() else ())
+    ]
+
+
+def _written_at(folder: Path) -> float:
+    """When it, or something in it, was written last: a large file is on its way for long. 0 where it is gone again."""
+    last = 0.0
+    for path in (folder, *files.inside(folder)):
+        with contextlib.suppress(FileNotFoundError):
+            last = max(last, path.stat().st_mtime)
+    return last
 
 
 def _used_at(folder: Path) -> float:

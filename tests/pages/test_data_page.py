@@ -26,6 +26,11 @@ def test_columns_are_guessed_and_the_checked_table_is_saved_under_a_name_from_th
     assert sum(row.splits.values()) == 120
 
 
+def test_of_an_upload_nothing_is_left_on_the_disk_when_it_has_been_read(uploaded, home):
+    assert "Text classification: 120 rows" in words(uploaded)
+    assert list(home.uploads.iterdir()) == []
+
+
 def test_several_columns_can_be_read_as_one_text(app, store):
     app = opened(app, "data.py")
     rows = reviews(120).table.assign(title=[f"film {number}" for number in range(120)])

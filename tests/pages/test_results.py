@@ -6,6 +6,7 @@ from pages import _pictures as pictures
 from pages._scores import Scored
 from studio import events, tasks
 from studio.config.reading import parse_config
+from studio.service import export
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened, words, written
 
@@ -170,6 +171,18 @@ def test_a_stopped_run_with_a_student_offers_it(app, filled, home):
     app = opened(app, "results.py", run=str(stopped.id))
     assert "can be downloaded" in app.warning[0].value
     assert app.button(key="prepare").label == "Build download"
+
+
+def test_a_download_is_built_where_it_is_cleaned_up_later(app, filled, home, monkeypatch):
+    monkeypatch.setattr("pages._results_export.convert", lambda *_: None)
+    monkeypatch.setattr(export, "student_zip", lambda home, store, run, target: target.write_bytes(b"zip") and target)
+    stopped = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="stopped", owner="me")
+    filled.stopped(stopped.id)
+    home.model(stopped.id, "student").mkdir(parents=True)
+    app = opened(app, "results.py", run=str(stopped.id))
+    app.button(key="prepare").click().run()
+    assert not app.exception
+    assert [file.name for file in home.downloads.glob("*/*")] == [f"student-{stopped.id}.zip"]
 
 
 def test_tabs_of_classes_appear_only_where_a_row_has_one_class(app, filled, store):

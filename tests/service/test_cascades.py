@@ -31,13 +31,16 @@ def run(store, home, saved, monkeypatch):
 
 
 def test_the_zip_holds_both_models_and_the_rule(home, store, run, tmp_path):
+    other = tmp_path / "cascade.student.zip"
+    other.write_text("mine")
     file = cascades.write(home, store, run.id, 0.83, TOLD, tmp_path / "cascade.zip")
     with zipfile.ZipFile(file) as archive:
         assert archive.read("student/model.safetensors") == b"student"
         assert archive.read("teacher/model.safetensors") == b"teacher"
         assert json.loads(archive.read("rule.json"))["threshold"] == 0.83
         assert "at least 83.0 % sure" in archive.read("README.md").decode()
-    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".zip"] == ["cascade.zip"]
+    assert {one.name for one in tmp_path.glob("cascade*")} == {"cascade.zip", "cascade.student.zip"}
+    assert other.read_text() == "mine"
 
 
 def test_nothing_that_is_there_is_overwritten(home, store, run, tmp_path):

@@ -45,6 +45,7 @@ def test_a_file_is_answered_while_nobody_waits_and_only_its_owner_sees_it(home, 
     assert over(one).state == "finished"
     assert one.answers.read_text().splitlines() == ["text,label,score", "a,good,0.5", "b,good,0.5"]
     assert (one.done, one.total, one.scored.rows) == (2, 2, 2)
+    assert one.folder.parent == home.downloads, "what is there is cleaned up"
     assert desk.of(run.id, "ada") == [one]
     assert desk.of(run.id, "bob") == desk.of(run.id + 1, "ada") == []
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,14 +56,18 @@ def test_while_a_run_goes_on_no_teacher_outputs_go(store, home, saved):
     assert folder.exists()
 
 
-def test_uploads_go_a_day_after_they_came(store, home):
-    for name, days_ago in (("old", 1.1), ("young", 0.9)):
-        folder = home.uploads / name
+@pytest.mark.parametrize("kind", ["uploads", "downloads"])
+def test_uploads_and_downloads_go_a_day_after_they_were_written(store, home, kind):
+    place = getattr(home, kind)
+    for name, days_ago, file_days_ago in (("old", 1.1, 1.1), ("young", 0.9, 0.9), ("growing", 1.1, 0.1)):
+        folder = place / name
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(bytes(500))
-        os.utime(folder, (0, time.time() - days_ago * DAY))
+        for path, days in ((folder / "file", file_days_ago), (folder, days_ago)):
+            os.utime(path, (0, time.time() - days * DAY))
+    assert {one.kind for one in housekeeping.kept(store, home)} == {kind}
     assert housekeeping.tidy(store, home) == 500
-    assert [folder.name for folder in home.uploads.iterdir()] == ["young"]
+    assert sorted(folder.name for folder in place.iterdir()) == ["growing", "young"]
 
 
 @pytest.mark.parametrize("name", ["../datasets", "zz", "a" * 32, ""])
@@ -88,3 +93,10 @@ def test_rows_that_a_killed_process_left_behind_go_after_a_day(store, home, tmp_
         os.utime(place, (0, time.time() - 2 * DAY))
     assert housekeeping.tidy(store, home) == 1000
     assert [place.exists() for place in places] == [False, True, True]
+
+
+def test_folders_that_stay_are_made_where_they_are_cleaned_up():
+    project = Path(housekeeping.__file__).parents[2]
+    code = [file for part in ("studio", "pages") for file in (project / part).rglob("*.py")]
+    makers = {file.relative_to(project).as_posix() for file in code if "mkdtemp(" in file.read_text(encoding="utf-8")}
+    assert makers == {"studio/files.py", "studio/service/new_files.py"}
