@@ -1,21 +1,27 @@
 """Excel workbooks: the sheet that holds a table, or a sheet for each split."""
 
+import bisect
 import warnings
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from studio.data import archives, heads, splits
+from studio.data import archives, heads, sheet_files, splits
 from studio.data.cells import MAX_CELL, Found, cell, names_of, require_few
 from studio.data.refused import Refused, as_line
+from studio.data.sheet_files import Merged
 from studio.errors import DataError, LimitError
 
 MAX_CELLS = 50_000_000
 BLANK_ROWS = 10_000
 """After so many rows without a cell a sheet is over."""
+
+MOST_GAPS = 20
+"""So many gaps between rows are looked at for a second table."""
 
 ERRORS = {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"}
 """What a cell shows whose formula has no value; it is read as empty."""
@@ -23,11 +29,13 @@ ERRORS = {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#
 
 @dataclass(frozen=True)
 class _Sheet:
-    """The rows of a sheet that hold something, and their numbers."""
+    """The rows of a sheet that hold something, their numbers, cells that are merged, and what is to be told of it."""
 
     title: str
     numbers: list[int]
     rows: list[list[str]]
+    merged: list[Merged]
+    notes: list[str]
 
     @property
     def is_table(self) -> bool:
@@ -43,13 +51,16 @@ def read(path: Path, header: bool | None = None) -> Found:
     sheets = [sheet for sheet in _sheets(path) if sheet.rows]
     marked = [sheet for sheet in sheets if splits.of(sheet.title)]
     if len(marked) > 1 and len(marked) == len([sheet for sheet in sheets if sheet.is_table]):
-        return _joined([(sheet, _table(sheet, header)) for sheet in marked])
-    chosen = next((sheet for sheet in sheets if sheet.is_table), sheets[0] if sheets else _Sheet("", [], []))
+        found = _joined([(sheet, _table(sheet, header)) for sheet in marked])
+        return replace(found, notes=(*found.notes, *_not_read(sheets, marked)))
+    chosen = next((sheet for sheet in sheets if sheet.is_table), sheets[0] if sheets else _Sheet("", [], [], [], []))
     found = _table(chosen, header)
-    others = [repr(sheet.title) for sheet in sheets if sheet is not chosen]
-    more = [f"Sheets that were not read: {', '.join(others)}."] if others else []
-    told = f"The sheet {chosen.title!r} of an Excel file, {'without' if header is False else 'with'} a header."
-    return Found(found.table, (told, *found.notes, *more), found.lines, found.refused)
+    return replace(found, notes=(*found.notes, *_not_read(sheets, [chosen])))
+
+
+def _not_read(sheets: Sequence[_Sheet], read: Sequence[_Sheet]) -> list[str]:
+    others = [repr(sheet.title) for sheet in sheets if sheet not in read]
+    return [f"Sheets that were not read: {', '.join(others)}."] if others else []
 
 
 def _sheets(path: Path) -> list[_Sheet]:
@@ -67,12 +78,14 @@ def _read(sheet: Any) -> _Sheet:
     sheet.reset_dimensions()  # what a file says of its size need not be so
     numbers: list[int] = []
     rows: list[list[str]] = []
+    notes: list[str] = []
     count = 0
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
         row = ["" if value in ERRORS else cell(value) for value in values]
         while row and not row[-1]:
             row.pop()
         if number - (numbers[-1] if numbers else 0) > BLANK_ROWS:
+            notes.append(f"What stands below the {BLANK_ROWS:,} empty rows before row {number:,} is not read.")
             break
         if not any(map(str.strip, row)):
             continue
@@ -82,21 +95,76 @@ def _read(sheet: Any) -> _Sheet:
             raise LimitError(f"The sheet has more than is read, in row {number:,}.", "Save it as CSV, and split it.")
         numbers.append(number)
         rows.append(row)
-    return _Sheet(str(sheet.title), numbers, rows)
+    with sheet._get_source() as file:
+        merged, without_value = sheet_files.marks(file)
+    if without_value:
+        notes.append(
+            f"{without_value:,} formulas have no value in the file; their cells are empty. "
+            "Open it in a spreadsheet program and save it there."
+        )
+    return _Sheet(str(sheet.title), numbers, rows, merged, notes)
 
 
 def _table(sheet: _Sheet, header: bool | None) -> Found:
-    """The rows below the header; a title above it is left out, and told."""
-    head = heads.find(sheet.rows, header is not False) if sheet.rows else heads.Head(0, None, 0)
-    body = sheet.rows[head.first :]
+    """The rows below the header; a title above it and a header that comes again are left out, and told."""
+    head, doubt = _head(sheet.rows, header)
+    rows = list(zip(sheet.numbers, sheet.rows, strict=True))
+    body = [(number, row) for number, row in rows[head.first :] if row != head.names]
     if not body:
         raise DataError("The Excel file holds no rows below its header.", "Add rows.")
     width = max(map(len, sheet.rows[head.above :]))
     names, notes = names_of(head.names or [], width)
-    table = pd.DataFrame([row + [""] * (width - len(row)) for row in body], columns=names, dtype=object)
-    above = sheet.rows[: head.above]
-    refused = (Refused.of(heads.ABOVE, sheet.numbers[: head.above], map(as_line, above)),) if above else ()
-    return Found(table, tuple(notes), tuple(sheet.numbers[head.first :]), refused)
+    numbers = [number for number, _ in body]
+    cells = [row + [""] * (width - len(row)) for _, row in body]
+    filled = _fill(cells, numbers, sheet.merged)
+    again = [(number, row) for number, row in rows[head.first :] if row == head.names]
+    refused = tuple(
+        Refused.of(reason, [number for number, _ in left], [as_line(row) for _, row in left])
+        for reason, left in ((heads.ABOVE, rows[: head.above]), (heads.AGAIN, again))
+        if left
+    )
+    told = f"The sheet {sheet.title!r} of an Excel file, {'without' if head.names is None else 'with'} a header."
+    merged = [
+        f"Merged cells in the column {names[column]!r}: {count:,} rows have the value of the first one."
+        for column, count in filled.items()
+    ]
+    notes = [told, *doubt, *notes, *merged, *_second(body), *sheet.notes]
+    return Found(pd.DataFrame(cells, columns=names, dtype=object), tuple(notes), tuple(numbers), refused)
+
+
+def _head(rows: list[list[str]], header: bool | None) -> tuple[heads.Head, list[str]]:
+    """The head of a sheet. Most have one: where nothing tells, the first row is taken for a header, as is told."""
+    found = heads.find(rows, header) if rows else heads.Head(0, None, 0)
+    if header is not None or found.names is not None or found.above or not rows or heads.is_like_rows(rows):
+        return found, []
+    names = ", ".join(repr(name[:40]) for name in rows[0][:5])
+    return heads.Head(0, rows[0], 1), [f"The first row was taken for the header: {names}. Say so if there is none."]
+
+
+def _fill(cells: list[list[str]], numbers: list[int], merged: Sequence[Merged]) -> Counter[int]:
+    """Write the value of merged cells into each row of theirs; returns how many cells that were, by their columns."""
+    filled: Counter[int] = Counter()
+    for column, first, last in merged:
+        rows = cells[bisect.bisect_left(numbers, first) : bisect.bisect_right(numbers, last)]
+        if rows and column < len(rows[0]) and rows[0][column]:
+            empty = [row for row in rows if not row[column]]
+            for row in empty:
+                row[column] = rows[0][column]
+            filled[column] += len(empty)
+    return +filled
+
+
+def _second(body: Sequence[tuple[int, list[str]]]) -> list[str]:
+    """A note where the row after a gap looks like the header of another table, and other rows do not."""
+    gaps = [place for place in range(1, len(body)) if body[place][0] - body[place - 1][0] > 1]
+    for place in gaps[:MOST_GAPS]:
+        number, row = body[place]
+        above = [each for _, each in body[max(0, place - 100) : place]]
+        below = [each for _, each in body[place + 1 : place + 101]]
+        is_header = len(row) > 1 and bool(below) and heads.looks_like_header([row, *above, *below])
+        if is_header and not heads.looks_like_header([above[-1], *above[:-1], *below]):
+            return [f"Row {number:,} looks like the header of a second table; its rows are read as rows of the first."]
+    return []
 
 
 def _joined(parts: Sequence[tuple[_Sheet, Found]]) -> Found:

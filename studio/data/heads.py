@@ -1,5 +1,6 @@
 """Where a table begins: its header, and what stands above it, such as a title or comments."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ ABOVE, AGAIN = "above the table", "the header once more"
 
 _HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
                  "sentiment", "message", "review", "content", "question", "sentence1", "score"}  # fmt: skip
+_MISSING = {"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown"}
+"""What stands in place of a number, and is no name."""
+
+LONG_NAME = 40
+_NUMBER, _YEAR = re.compile(r"[+-]?\d+(\.\d+)?"), re.compile(r"(19|20)\d\d")
 Rows = Sequence[list[str]]
 
 
@@ -60,6 +66,25 @@ def _is_comment(row: Sequence[str]) -> bool:
     return row[0].lstrip("\ufeff ").startswith(COMMENT)
 
 
+def is_like_rows(rows: Rows) -> bool:
+    """Whether the first row is no header beyond doubt: it has a cell that comes again below, or a number above numbers
+    alone, and no usual name. Years and the numbers of columns may be names."""
+    first, below = [cell.strip() for cell in rows[0]], [row for row in rows[1:201] if row != rows[0]]
+    if has_usual_name(first) or _number_columns([name for name in first if name]):
+        return False
+    for place, name in enumerate(first):
+        cells = [row[place].strip() for row in below if place < len(row) and row[place].strip()]
+        is_number = _NUMBER.fullmatch(name) and not _YEAR.fullmatch(name) and all(map(_NUMBER.fullmatch, cells))
+        if name in cells or (cells and is_number):
+            return True
+    return False
+
+
+def _number_columns(names: Sequence[str]) -> bool:
+    """Whether they are the numbers of columns, as pandas calls them."""
+    return len(names) > 1 and list(names) in ([str(place + start) for place in range(len(names))] for start in (0, 1))
+
+
 def has_usual_name(names: Iterable[str]) -> bool:
     """Whether one of them is what columns are mostly called."""
     return not _HEADER_WORDS.isdisjoint(name.strip().lower() for name in names)
@@ -67,20 +92,30 @@ def has_usual_name(names: Iterable[str]) -> bool:
 
 def looks_like_header(rows: Rows) -> bool:
     """A first line of short, different names whose words do not come up again in the same columns below; the whole
-    line may."""
-    first, below = rows[0], [row for row in rows[1:201] if row != rows[0]]
-    names = [cell.strip() for cell in first]
-    if not below or any(len(name) > 40 for name in names) or sum(map(bool, names)) * 2 < len(names):
-        return False
-    if any(name.replace(".", "", 1).lstrip("-").isdigit() for name in names):
+    line may. Usual names, an index without one and names above numbers alone tell, whatever else stands there."""
+    names, below = [cell.strip() for cell in rows[0]], [row for row in rows[1:201] if row != rows[0]]
+    if not below or sum(map(bool, names)) * 2 < len(names):
         return False
     columns = [[row[place].strip() for row in below if place < len(row)] for place in range(len(names))]
-    if any(name and name in cells for name, cells in zip(names, columns, strict=True)):
+    anew = [name for name, cells in zip(names, columns, strict=True) if name and name not in cells]
+    if _is_index(names, columns[0]) or (has_usual_name(anew) and max(map(len, names)) <= LONG_NAME):
+        return True
+    if len(anew) < sum(map(bool, names)):
         return False
-    if has_usual_name(names):
+    if any(name.replace(".", "", 1).lstrip("-").isdigit() for name in names):
+        return _number_columns(names) and not all(map(_NUMBER.fullmatch, columns[0] + columns[-1]))
+    if any(_are_numbers(cells) and name.lower() not in _MISSING for name, cells in zip(names, columns, strict=True)):
         return True
     if not all(names) or len(set(names)) < len(names):
         return False
-    if any(cells and all(cell.isdigit() for cell in cells) for cells in columns):
-        return True
-    return all(" " not in name or len(name) < 20 for name in names)
+    return all(len(name) < 20 or (" " not in name and len(name) <= LONG_NAME) for name in names)
+
+
+def _is_index(names: Sequence[str], cells: Sequence[str]) -> bool:
+    """Whether the first column has no name, others have one, and it counts the rows."""
+    return not names[0] and any(names) and len(set(cells)) == len(cells) > 1 and all(map(str.isdigit, cells))
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    found = [cell for cell in cells if cell]
+    return bool(found) and all(map(_NUMBER.fullmatch, found))
