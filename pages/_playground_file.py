@@ -5,7 +5,7 @@ from pathlib import PurePath
 import streamlit as st
 
 from pages._language import _, counted
-from pages._studio import errors_shown, get_home, get_person, get_store, show_error
+from pages._studio import errors_shown, get_acts, get_home, get_person, get_store, show_error
 from pages._words import escape, role
 from studio.service import file_answers, playground
 from studio.service.file_answers import FileAnswers
@@ -33,7 +33,7 @@ def section(run: RunRow) -> None:
                               disabled=file is None)  # fmt: skip
         if asked and file is not None:
             with errors_shown():
-                desk.begin(get_store(), run.id, whose, file.name, file.getvalue(), person.address)
+                get_acts().answer_file(run.id, whose, file.name, file.getvalue())
         files = desk.of(run.id, person.address)[:MOST_SHOWN]
         if any(not one.is_over for one in files):
             st.caption(_("You can close this page: the answers will be here."))

@@ -18,7 +18,6 @@ from studio.evaluate import corruptions
 from studio.evaluate.corruptions import Corruption
 from studio.kept import examined
 from studio.pipeline.answers import Curve, Elsewhere, Examined, Gap, Layers, Robustness
-from studio.service import questions
 from studio.service.paired import CHANCE
 from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure, Task
@@ -56,9 +55,7 @@ def _asked(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) -
     if st.button(offer, icon=":material/play_arrow:", key=f"examine-{kind.program}"):
         with errors_shown():
             with st.spinner(waiting):
-                acts.require("member")
-                questions.examine(home, get_store(), run.id, kind)
-                acts.note("examine", f"{kind.program} of run {run.id}")
+                acts.examine(run.id, kind)
             st.rerun()
     return None
 
@@ -175,10 +172,12 @@ def _other_data(run: RunRow, task: Task) -> None:
     if not others:
         st.caption(_("To see how the models do on other data, add a data set with the same labels."))
         return
-    known = [found for row in others if (found := examined.read(home, run.id, Elsewhere, str(row.id)))]
+    known = {row.id: found for row in others if (found := examined.read(home, run.id, Elsewhere, str(row.id)))}
     if known:
-        st.html(pictures.table([_of_other(found, task.measures[0]) for found in known]))
-    left = [row for row in others if row.name not in {found.dataset for found in known}]
+        st.html(pictures.table([_of_other(found, task.measures[0]) for found in known.values()]))
+        if any(found.known for found in known.values()):
+            st.caption(_("A row that the run has seen while it learned tests nothing, and is left out."))
+    left = [row for row in others if row.id not in known]
     if not left or not acts.person.has("member") or not home.model(run.id, "student").is_dir():
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -186,9 +185,7 @@ def _other_data(run: RunRow, task: Task) -> None:
         if st.button(_("Ask the models about it"), icon=":material/play_arrow:", key="examine-elsewhere"):
             with errors_shown():
                 with st.spinner(_("Asking all models …")):
-                    acts.require("member")
-                    questions.elsewhere(home, store, run.id, chosen.id)
-                    acts.note("examine", f"run {run.id} on data set {chosen.id}")
+                    acts.examine_elsewhere(run.id, chosen.id)
                 st.rerun()
 
 
@@ -201,7 +198,8 @@ def _of_other(found: Elsewhere, measure: Measure) -> dict[str, str]:
         role(name): _("{value} ({low} to {high})", value=measured(value, measure), **low_and_high(low, high, measure))
         for name, (value, low, high) in found.values.items()
     }  # fmt: skip
-    return {_("Data set"): found.dataset, _("Rows"): f"{found.rows:,}"} | told
+    rows = {_("Rows"): f"{found.rows:,}", _("Left out"): f"{found.known:,}"}
+    return {_("Data set"): found.dataset} | rows | told
 
 
 # --- layers

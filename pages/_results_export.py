@@ -5,11 +5,10 @@ import streamlit as st
 from pages import _pictures as pictures
 from pages._language import _, retell
 from pages._scores import milliseconds
-from pages._studio import errors_shown, get_acts, get_home, get_store
+from pages._studio import errors_shown, get_acts, get_home
 from pages._words import escape, percent, size
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.service.new_files import room
-from studio.service.questions import convert
 from studio.store.rows import RunRow
 
 
@@ -24,7 +23,7 @@ def show(run: RunRow) -> None:
     st.caption(_("A Hugging Face folder with a model card and the settings that produced it, plus ONNX files."))
     if st.button(_("Build download"), icon=":material/inventory_2:", key="prepare"):
         with errors_shown(), st.spinner(_("Converting to ONNX and checking it on validation rows …")):
-            convert(home, get_store(), run.id)
+            acts.convert(run.id)
         with errors_shown(), st.spinner(_("Packing …")):
             target = room(home) / f"student-{run.id}.zip"
             st.session_state["packed"] = (run.id, acts.export(run.id, target))

@@ -24,7 +24,6 @@ from studio.kept.answers import Kept
 from studio.kept.groups import GROUPS, ORDERS, Explored, Group, Order, Wanted
 from studio.kept.rows import Rows
 from studio.pipeline.answers import Embedded
-from studio.service import questions
 from studio.store.rows import DatasetRow, RunRow
 
 AT_ONCE, MOST_DOWNLOADED, NEAREST, MOST_COPIES = 8, 100_000, 4, 5
@@ -345,9 +344,7 @@ def _offer_embedding(shown: Shown) -> None:
                  help=why):  # fmt: skip
         with errors_shown():
             with st.spinner(_("Asking the teacher about all rows …")):
-                acts.require("member")
-                questions.examine(get_home(), get_store(), run.id, Embedded)
-                acts.note("examine", f"embeddings of run {run.id}")
+                acts.examine(run.id, Embedded)
             st.rerun()
 
 

@@ -15,12 +15,22 @@ from pages._language import _
 from pages._playground_input import ASKED, forget, own_input, take_row, test_rows
 from pages._run_rows import name_of
 from pages._scores import scored
-from pages._studio import errors_shown, get_home, get_person, get_store, run_in_address, set_title, show_error, task_of
+from pages._studio import (
+    errors_shown,
+    get_acts,
+    get_home,
+    get_person,
+    get_store,
+    run_in_address,
+    set_title,
+    show_error,
+    task_of,
+)
 from pages._words import escape, model, role
 from studio import tasks
 from studio.errors import StudioError
 from studio.pipeline.answers import AskedRole, Partial, Replies
-from studio.service import playground, questions
+from studio.service import playground
 from studio.store.rows import RunRow
 
 EXAMPLES, LONGEST_EXAMPLE, BLIND = 3, 60, "playground-blind"
@@ -177,7 +187,7 @@ def offer_int8(run: RunRow, task: tasks.Task, found: Replies) -> None:
                  help=_("It is quantized first, which takes up to a minute. The download has it, too.")):  # fmt: skip
         with errors_shown():
             with st.spinner(_("Quantizing the student …")):
-                questions.convert(home, store, run.id)
+                get_acts().convert(run.id)
             st.rerun()
 
 

@@ -24,7 +24,6 @@ from studio import tasks
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
 from studio.kept.trust import Run
-from studio.service import questions
 from studio.store.rows import RunRow
 
 STYLE = Path(__file__).parents[1] / "assets" / "results.css"
@@ -67,9 +66,7 @@ def without_rows(run: RunRow) -> None:
     if st.button(_("Ask its models now"), icon=":material/play_arrow:", key="keep"):
         with errors_shown():
             with st.spinner(_("Asking all models about all test and validation rows …")):
-                acts.require("member")
-                questions.keep(home, store, run.id)
-                acts.note("keep", f"answers of run {run.id}")
+                acts.keep_answers(run.id)
             st.rerun()
 
 

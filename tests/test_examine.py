@@ -7,9 +7,12 @@ from typer.testing import CliRunner
 
 from studio import api, cli
 from studio.config.reading import parse_config
+from studio.events import Verdict
 from studio.kept import examined
 from studio.pipeline.answers import Curve, Elsewhere, Layers, Robustness
 from tests.conftest import TINY
+
+ELSEWHERE = Elsewhere(dataset="reviews", rows=24, known=6, values={"student": (0.5, 0.4, 0.6)})
 
 
 @pytest.fixture
@@ -22,7 +25,8 @@ def run(home, store, saved):
     curve = Curve(corruption="typos", role="student", levels=levels, values=values, low=values, high=values)
     examined.write(home, run.id, Robustness(curves=[curve], rows=24))
     examined.write(home, run.id, Layers(teacher=["1", "2"], student=["1"], alike=[[0.25], [None]], rows=9))
-    examined.write(home, run.id, Elsewhere(dataset="reviews", rows=24, values={"student": (0.5, 0.4, 0.6)}), "1")
+    examined.write(home, run.id, ELSEWHERE, "1")
+    store.record(run.id, [Verdict(outcome="better", sentence="So it is.")])
     return run
 
 
@@ -35,7 +39,7 @@ def said(*words: str) -> str:
 def test_a_terminal_tells_curves_layers_and_other_data(run):
     assert "Typing errors" in said("1") and "0.2: 0.6" in said("1", "robustness")
     assert "0.250" in said("1", "layers")
-    assert "0.4" in said("1", "--on", "reviews")
+    assert "0.4" in said("1", "--on", "reviews") and "6 test rows" in said("1", "--on", "reviews")
 
 
 def test_programs_get_json(run):

@@ -219,15 +219,13 @@ class Run:
         `to` is student-RUN.zip when left out. Raises `ExportError` where it is there already or there is no student.
         Where the student cannot be written as ONNX it goes without, with a warning.
         """
-        from studio.service.questions import convert
-
-        home, store = self._place.home, self._place.store
-        if onnx and home.model(self.id, "student").is_dir():
+        acts = self._place.acts
+        if onnx and self._place.home.model(self.id, "student").is_dir():
             try:
-                convert(home, store, self.id)
+                acts.convert(self.id)
             except (ExportError, WorkerError) as error:
                 warnings.warn(f"The zip holds no ONNX. {error}", stacklevel=2)
-        return self._place.acts.export(self.id, Path(to or f"student-{self.id}.zip"))
+        return acts.export(self.id, Path(to or f"student-{self.id}.zip"))
 
     def report(self, to: str | Path | None = None, *, language: str = "en", slides: bool = False) -> Path:
         """Write the results as one HTML file that needs nothing else, to read or print, or as slides; returns where.
@@ -249,9 +247,8 @@ class Run:
         import pandas as pd
 
         from studio.pipeline.answers import Robustness
-        from studio.service import questions
 
-        found = questions.examine(self._place.home, self._place.store, self.id, Robustness)
+        found = self._place.acts.examine(self.id, Robustness)
         rows = [
             {"corruption": one.corruption, "role": one.role, "level": level, "value": value, "low": low, "high": high}
             for one in found.curves
@@ -265,9 +262,8 @@ class Run:
         import pandas as pd
 
         from studio.pipeline.answers import Layers
-        from studio.service import questions
 
-        found = questions.examine(self._place.home, self._place.store, self.id, Layers)
+        found = self._place.acts.examine(self.id, Layers)
         return pd.DataFrame(found.alike, index=found.teacher, columns=found.student)
 
     def delete(self) -> None:

@@ -12,7 +12,6 @@ from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, busy, plain, print_json
 from studio.evaluate import corruptions
 from studio.pipeline.answers import Elsewhere, Layers, Robustness
-from studio.service import questions
 from studio.tasks import Measure
 
 commands = typer.Typer()
@@ -34,14 +33,14 @@ def examine(
 ) -> None:
     """Ask the models of a finished run about worse inputs or other data, or compare their layers."""
     home, store = open_home()
-    acts_here(home, store).require("member")
+    acts = acts_here(home, store)
     with busy("Asking the models"):
         if on is not None:
-            found: Elsewhere | Robustness | Layers = questions.elsewhere(home, store, run_id, store.dataset(on).id)
+            found: Elsewhere | Robustness | Layers = acts.examine_elsewhere(run_id, store.dataset(on).id)
         elif what is What.layers:
-            found = questions.examine(home, store, run_id, Layers)
+            found = acts.examine(run_id, Layers)
         else:
-            found = questions.examine(home, store, run_id, Robustness)
+            found = acts.examine(run_id, Robustness)
     if as_json:
         return print_json(found.model_dump(mode="json"))
     data = store.dataset_by_id(store.run(run_id).dataset_id)
@@ -59,6 +58,8 @@ def table(found: Elsewhere | Robustness | Layers, measure: Measure) -> Table:
         for role, (value, *ends) in found.values.items():
             known = [measure.shown(value), *sorted(map(measure.shown, ends))]
             shown.add_row(role, *(f"{number:.4g}" for number in known))
+        if found.known:
+            shown.caption = f"{found.known:,} test rows are left out: the run has seen them while it learned."
     else:
         shown = Table("", "model", "level: value")
         for curve in found.curves:

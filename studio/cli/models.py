@@ -10,10 +10,8 @@ from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, busy, console, ended_like_ctrl_c, plain, print_json, say, shown_safely
 from studio.errors import ExportError, WorkerError
 from studio.events import TrainedRole
-from studio.home import Home
 from studio.language.languages import LANGUAGES, SOURCE
-from studio.service.questions import convert
-from studio.store.store import Store
+from studio.service.acts import Acts
 
 commands = typer.Typer()
 
@@ -30,10 +28,11 @@ def export(
     """Write the student as a Hugging Face folder, and as ONNX (and GGUF), in a zip."""
     home, store = open_home()
     store.run(run_id)
+    acts = acts_here(home, store)
     if onnx and home.model(run_id, "student").is_dir():
-        _convert(home, store, run_id)
+        _convert(acts, run_id)
     with busy("Packing"):
-        written = acts_here(home, store).export(run_id, to or Path(f"student-{run_id}.zip"))
+        written = acts.export(run_id, to or Path(f"student-{run_id}.zip"))
     if as_json:
         return print_json({"file": str(written), "bytes": written.stat().st_size})
     typer.echo(f"Wrote {written} ({written.stat().st_size / 1e6:.1f} MB).")
@@ -122,11 +121,11 @@ def push(
     typer.echo(f"Pushed to {address}.")
 
 
-def _convert(home: Home, store: Store, run_id: int) -> None:
+def _convert(acts: Acts, run_id: int) -> None:
     """Make the ONNX files; where that cannot be done the zip goes without them, and it is said why."""
     with busy("Converting to ONNX"):
         try:
-            conversion = convert(home, store, run_id)
+            conversion = acts.convert(run_id)
         except (ExportError, WorkerError) as error:
             console.print(f"[yellow]No ONNX:[/] {plain(str(error))}", highlight=False)
             return

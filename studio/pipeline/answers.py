@@ -152,12 +152,14 @@ class Robustness(Examined):
 
 
 class Elsewhere(BaseModel):
-    """How good each model is on the test rows of another data set, by the deciding measure: (value, low, high)."""
+    """How good each model is on `rows` test rows of another data set, by the deciding measure: (value, low, high).
+    `known` test rows more are left out: the run learned from them, or chose by them."""
 
     model_config = ConfigDict(frozen=True)
 
     dataset: str
     rows: int
+    known: int
     values: dict[TrainedRole, tuple[float, float, float]]
 
 

@@ -8,12 +8,14 @@ from studio.pipeline.job import Job, respond
 
 
 def examine(job: Job) -> Elsewhere:
-    """The deciding measure of every saved model of the run on the test rows of `job.dataset`; `job.replay` is the data
-    on which they learned.
+    """The deciding measure of every saved model of the run on the test rows of `job.dataset`, without those that are
+    among the training or validation rows of `job.replay`, the data on which they learned.
 
-    Raises `DataError` where that has other labels, `ModelError` where teacher or student cannot be opened.
+    Raises `DataError` where the data has other labels or no other rows, `ModelError` where teacher or student cannot
+    be opened.
     """
     from studio import tasks
+    from studio.data import overlap
     from studio.data.folder import drawn, load
     from studio.pipeline import predict
     from studio.pipeline.robustness import MOST_ROWS, quality
@@ -25,9 +27,17 @@ def examine(job: Job) -> Elsewhere:
             f"{theirs.name} has other labels than {ours.name}, on which the models learned.",
             f"Choose data with the labels {', '.join(ours.labels[:20]) or 'of the same kind'}.",
         )
-    rows = drawn(theirs.dict["test"], MOST_ROWS, job.config.seed)
+    test = theirs.dict["test"]
+    seen = {key for name, part in ours.dict.items() if name != "test" for key in overlap.row_keys(part, kinds[0])}
+    new = [number for number, key in enumerate(overlap.row_keys(test, kinds[0])) if key not in seen]
+    if not new:
+        raise DataError(
+            f"The run has seen all {len(test):,} test rows of {theirs.name} while it learned.",
+            "Choose data with other rows.",
+        )
+    rows = drawn(test.select(new), MOST_ROWS, job.config.seed)
     values = {role: quality(one, rows, job.config.max_length) for role, one in predict.open_roles(job, ours)}
-    return Elsewhere(dataset=theirs.name, rows=len(rows), values=values)
+    return Elsewhere(dataset=theirs.name, rows=len(rows), known=len(test) - len(new), values=values)
 
 
 if __name__ == "__main__":

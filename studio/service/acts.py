@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from studio.data.cleaning import Rows
     from studio.data.columns import Columns
     from studio.data.uploads import Upload
+    from studio.pipeline.answers import AskedRole, Conversion, Elsewhere
     from studio.service.additions import Grown
     from studio.service.answering import Answers, Asked, Prompt
     from studio.service.endpoint import Endpoint
+    from studio.service.file_answers import FileAnswers
     from studio.service.judged import Choice
     from studio.service.library import Added, Files
+    from studio.service.questions import Found
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,54 @@ class Acts:
         freed = runs.delete(self.home, self.store, run_id)
         self.note("delete", f"run {run_id}")
         return freed
+
+    # --- what the models of a run are asked, on this machine
+
+    def examine(self, run_id: int, kind: "type[Found]") -> "Found":
+        """What an examination of a finished run finds; see `questions.examine`."""
+        from studio.service import questions
+
+        self.require("member")
+        found = questions.examine(self.home, self.store, run_id, kind)
+        self.note("examine", f"{kind.program} of run {run_id}")
+        return found
+
+    def examine_elsewhere(self, run_id: int, dataset_id: int) -> "Elsewhere":
+        """How good the models of a finished run are on other data; see `questions.elsewhere`."""
+        from studio.service import questions
+
+        self.require("member")
+        found = questions.elsewhere(self.home, self.store, run_id, dataset_id)
+        self.note("examine", f"run {run_id} on data set {dataset_id}")
+        return found
+
+    def keep_answers(self, run_id: int) -> None:
+        """Keep what the models of an older run say of every row."""
+        from studio.service import questions
+
+        self.require("member")
+        questions.keep(self.home, self.store, run_id)
+        self.note("keep", f"answers of run {run_id}")
+
+    def convert(self, run_id: int) -> "Conversion":
+        """The student of a run as ONNX files; see `questions.convert`."""
+        from studio.service import questions
+
+        self.require("member")
+        found = questions.convert(self.home, self.store, run_id)
+        self.note("convert", f"run {run_id}")
+        return found
+
+    def answer_file(self, run_id: int, role: "AskedRole", name: str, data: bytes) -> "FileAnswers":
+        """Have a model of a run answer every row of a file, beside the pages."""
+        from studio.service import file_answers
+
+        self.require("member")
+        self.store.run(run_id)
+        desk = file_answers.shared(self.home.root)
+        begun = desk.begin(self.store, run_id, role, name, data, self.person.address)
+        self.note("answer", f"a file, by the {role} of run {run_id}")
+        return begun
 
     # --- data sets
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from studio import files
 from studio.config.run import RunConfig
-from studio.errors import WorkerError
+from studio.errors import ExportError, StoreError, WorkerError
 from studio.executors import launch, local
 from studio.home import Home
 from studio.kept import examined
@@ -24,6 +24,7 @@ from studio.pipeline.answers import (
 )
 from studio.pipeline.job import Answer, Job, Result
 from studio.service.runs import job_of
+from studio.store.rows import RunRow
 from studio.store.store import Store
 
 ESTIMATE_SECONDS = 120.0
@@ -60,12 +61,14 @@ def convert(home: Home, store: Store, run_id: int) -> Conversion:
     """The student of a run as ONNX files, checked and timed in a process of its own; made once, and anew where
     they are damaged.
 
-    Raises `ExportError` where it cannot be written as ONNX.
+    Raises `ExportError` where it cannot be written as ONNX, and while the run goes on.
     """
+    run = store.run(run_id)
+    if not run.is_over:
+        raise ExportError(f"Run {run_id} is {run.status}: its student is not ready.", "Wait for it, or stop it.")
     known = None if files.damage(home.onnx(run_id)) else read_conversion(home.onnx(run_id))
     if known is not None:
         return known
-    run = store.run(run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     return _ask("convert", Conversion, job, CONVERT_SECONDS, "The student can be exported without it.")
 
@@ -74,9 +77,9 @@ def keep(home: Home, store: Store, run_id: int) -> None:
     """Keep what the models of a finished run say of every row, where the run is from before that was kept: in a process
     of its own.
 
-    Raises `ModelError` where teacher or student cannot be opened.
+    Raises `StoreError` before the run has its verdict, `ModelError` where teacher or student cannot be opened.
     """
-    run = store.run(run_id)
+    run = _with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     found = _ask("keep", KeptLater, job, KEEP_SECONDS, "Start the run again: its answers are kept then.")
     store.record(run_id, found.told)
@@ -85,9 +88,10 @@ def keep(home: Home, store: Store, run_id: int) -> None:
 def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:
     """What an examination of a finished run finds, made once in a process of its own.
 
-    Raises `ModelError` where a model of the run cannot be opened, and what the examination itself raises.
+    Raises `StoreError` before the run has its verdict: until then its student may learn on. `ModelError` where a model
+    of the run cannot be opened, and what the examination itself raises.
     """
-    run = store.run(run_id)
+    run = _with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     with _examining:
         known = examined.read(home, run_id, kind)
@@ -100,9 +104,10 @@ def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:
 def elsewhere(home: Home, store: Store, run_id: int, dataset_id: int) -> Elsewhere:
     """How good the models of a finished run are on the test rows of another data set, made once.
 
-    Raises `DataError` where that has other labels, `ModelError` where a model cannot be opened.
+    Raises `StoreError` before the run has its verdict, `DataError` where that data has other labels or nothing that is
+    new to the models, `ModelError` where a model cannot be opened.
     """
-    run = store.run(run_id)
+    run = _with_verdict(store, run_id)
     job = job_of(store, home, run.config, dataset_id, run_id)
     job = job.model_copy(update={"replay": home.dataset(run.dataset_id)})
     with _examining:
@@ -120,6 +125,13 @@ def preview(home: Home, store: Store, config: RunConfig) -> Preview:
     """
     job = job_of(store, home, config, store.dataset(config.dataset).id)
     return _ask("preview", Preview, job, ESTIMATE_SECONDS, "The run can start without it.")
+
+
+def _with_verdict(store: Store, run_id: int) -> RunRow:
+    run = store.run(run_id)
+    if run.verdict is None:
+        raise StoreError(f"Run {run_id} is {run.status} and has no verdict.", "Ask about it when it has finished.")
+    return run
 
 
 def _ask(program: str, kind: type[Result], job: Job, seconds: float, cure: str) -> Result:

@@ -56,6 +56,8 @@ def carry(
         if run.unreadable:
             raise ConfigError(run.unreadable, "Start it again with settings that this version knows.")
         job = job_of(store, home, run.config, run.dataset_id, run.id).model_copy(update={"parts": run.parts})
+        if home.onnx(run.id).is_dir():  # of the student as it was when the run was stopped
+            shutil.rmtree(home.onnx(run.id))
         execute = execute or registry.one_run()
         while True:
             try:

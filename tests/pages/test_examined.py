@@ -82,11 +82,14 @@ def test_other_data_with_the_same_labels_is_offered_and_its_numbers_are_told(app
 
     columns = Columns("text", "label")
     other = library.save(store, home, "more", clean(reviews(), columns, "text-classification"), columns)
-    found = Elsewhere(dataset="more", rows=24, values={"teacher": (0.9, 0.8, 0.95), "student": (0.7, 0.6, 0.8)})
+    found = Elsewhere(
+        dataset="more", rows=24, known=6, values={"teacher": (0.9, 0.8, 0.95), "student": (0.7, 0.6, 0.8)}
+    )
     monkeypatch.setattr(questions, "elsewhere", lambda *asked: examined.write(home, run.id, found, str(other.id)))
     page = opened(app, "results.py", run=str(run.id), tab="robustness")
     page.button(key="examine-elsewhere").click().run()
     assert "70.0 % (60.0 % to 80.0 %)" in written(page)
+    assert "seen while it learned" in words(page)
 
 
 def test_a_run_whose_student_is_gone_says_so(app, home, run):

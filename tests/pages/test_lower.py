@@ -59,7 +59,7 @@ def test_the_steps_of_a_plan_say_what_was_lost_with_a_plus(app, spoken):
 
 
 def test_on_other_data_the_smaller_end_stands_first():
-    told = _of_other(Elsewhere(dataset="more", rows=9, values={"student": (-2.0, -2.1, -1.9)}), BITS)
+    told = _of_other(Elsewhere(dataset="more", rows=9, known=0, values={"student": (-2.0, -2.1, -1.9)}), BITS)
     assert "2.000 (1.900 to 2.100)" in told.values()
 
 

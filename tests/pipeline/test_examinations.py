@@ -11,8 +11,9 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
-from studio.errors import DataError, ModelError
+from studio.errors import DataError, ExportError, ModelError, StoreError
 from studio.evaluate import metrics
+from studio.events import Verdict
 from studio.home import Home
 from studio.kept import answers, embeddings, examined
 from studio.pipeline import elsewhere, layers, predict, robustness
@@ -20,7 +21,7 @@ from studio.pipeline import embeddings as embedding
 from studio.pipeline.answers import Layers, Robustness
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
-from studio.service import library, questions
+from studio.service import library, questions, runs
 from studio.store.store import Store
 from tests.conftest import TINY, reviews
 
@@ -108,19 +109,75 @@ def asked_twice(role):
 def test_rows_of_other_data_are_asked_and_other_labels_are_refused(job):
     store = Store(job.home.database)
     columns = Columns("text", "label")
-    shuffled = reviews(80)
-    shuffled.table["label"] = shuffled.table["label"].iloc[::-1].to_numpy()
-    rows = clean(shuffled, columns, "text-classification")
-    other = library.save(store, job.home, "shuffled", rows, columns)
+    rows = clean(new_reviews(), columns, "text-classification")
+    other = library.save(store, job.home, "new ones", rows, columns)
     asked = job.model_copy(update={"dataset": job.home.dataset(other.id), "replay": job.dataset})
     found = elsewhere.examine(asked)
-    assert found.dataset == "shuffled" and found.rows == other.splits["test"]
+    assert (found.dataset, found.rows, found.known) == ("new ones", other.splits["test"], 0)
     assert set(found.values) == {"teacher", "student", "control"}
     table = pd.DataFrame({"text": [f"text {n}" for n in range(40)], "label": ["x", "y"] * 20}, dtype=object)
     strange = clean(Upload("table", table), columns, "text-classification")
     third = library.save(store, job.home, "strange", strange, columns)
     with pytest.raises(DataError, match="other labels than reviews"):
         elsewhere.examine(job.model_copy(update={"dataset": job.home.dataset(third.id), "replay": job.dataset}))
+
+
+def new_reviews() -> Upload:
+    upload = reviews(80)
+    upload.table["text"] = [f"unlike the others: {text}" for text in upload.table["text"]]
+    return upload
+
+
+def test_rows_of_other_data_that_the_run_has_seen_while_it_learned_test_nothing(job):
+    store, columns = Store(job.home.database), Columns("text", "label")
+    mine = load(job.dataset).dict
+    learned = [text for name in ("train", "validation") for text in mine[name]["text"]]
+    both = pd.concat([reviews().table, new_reviews().table], ignore_index=True)
+    both["text"] = both["text"].str.upper()
+    mixed = clean(Upload("table", both), columns, "text-classification")
+    other = library.save(store, job.home, "mixed", mixed, columns)
+    asked = job.model_copy(update={"dataset": job.home.dataset(other.id), "replay": job.dataset})
+    seen = {text.upper() for text in learned} & set(load(asked.dataset).dict["test"]["text"])
+    found = elsewhere.examine(asked)
+    assert found.known == len(seen) > 0
+    assert found.rows == other.splits["test"] - len(seen)
+    with pytest.raises(DataError, match="has seen all"):
+        elsewhere.examine(job.model_copy(update={"dataset": _only(job, columns, learned), "replay": job.dataset}))
+
+
+def _only(job, columns, texts):
+    """Data of these texts alone, with labels as they were."""
+    table = reviews().table
+    rows = clean(Upload("table", table[table["text"].isin(texts)]), columns, "text-classification")
+    saved = library.save(Store(job.home.database), job.home, "learned", rows, columns)
+    return job.home.dataset(saved.id)
+
+
+def test_nothing_is_examined_before_the_verdict_since_a_paused_student_learns_on(job, monkeypatch):
+    store = Store(job.home.database)
+    run = store.submit(job.config, key="paused", owner="me")
+    asked = []
+    monkeypatch.setattr(questions, "_ask", lambda *of: asked.append(of))
+    for end in (lambda: None, lambda: store.stopped(run.id)):
+        end()
+        for ask in (
+            lambda: questions.examine(job.home, store, run.id, Layers),
+            lambda: questions.elsewhere(job.home, store, run.id, run.dataset_id),
+            lambda: questions.keep(job.home, store, run.id),
+        ):
+            with pytest.raises(StoreError, match="has no verdict"):
+                ask()
+    assert not asked
+
+
+def test_the_files_of_a_student_that_learns_on_are_made_anew(job):
+    store = Store(job.home.database)
+    run = store.submit(job.config, key="goes on", owner="me")
+    with pytest.raises(ExportError, match="is running: its student is not ready"):
+        questions.convert(job.home, store, run.id)
+    job.home.onnx(run.id).mkdir(parents=True)
+    assert list(runs.carry(store, job.home, run, execute=lambda job, stop: (event for event in ()))) == []
+    assert not job.home.onnx(run.id).exists()
 
 
 def test_a_rows_nearest_by_the_teachers_embedding_is_itself_where_it_is_among_them(job):
@@ -133,6 +190,7 @@ def test_a_rows_nearest_by_the_teachers_embedding_is_itself_where_it_is_among_th
 def test_what_was_found_is_kept_and_a_damaged_file_is_made_anew(job, monkeypatch):
     store = Store(job.home.database)
     run = store.submit(job.config, key="one", owner="me")
+    store.record(run.id, [Verdict(outcome="better", sentence="So it is.")])
     store.finish(run.id)
     asked = []
 

@@ -5,14 +5,17 @@ import sqlite3
 import pytest
 
 from studio.config.reading import parse_config
+from studio.config.sweep import SweepConfig
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import AccessError
+from studio.pipeline.answers import Layers
 from studio.service.acts import Acts
 from studio.service.people import Person
 from tests.conftest import TINY, reviews
 
 CONFIG = parse_config({"dataset": "reviews", **TINY})
+SEARCH = SweepConfig(base=CONFIG, search={"temperature": (1.0, 2.0)})
 
 
 @pytest.fixture
@@ -44,6 +47,23 @@ def said(store):
         lambda acts: acts.add(None),
         lambda acts: acts.rename("reviews", "mine"),
         lambda acts: acts.delete_dataset("reviews"),
+        lambda acts: acts.measure_learning_curve(1),
+        lambda acts: acts.examine(1, Layers),
+        lambda acts: acts.examine_elsewhere(1, 1),
+        lambda acts: acts.keep_answers(1),
+        lambda acts: acts.convert(1),
+        lambda acts: acts.answer_file(1, "student", "a.csv", b""),
+        lambda acts: acts.call_version(acts.store.dataset("reviews"), "reviews"),
+        lambda acts: acts.judge(1, ("student", "control"), "first", "text"),
+        lambda acts: acts.mark(1, "train", 0, "good"),
+        lambda acts: acts.unmark(1, "train", 0),
+        lambda acts: acts.correct(1, "mine"),
+        lambda acts: acts.add_rows(1, None, "mine"),
+        lambda acts: acts.calibrate(1, 2.0),
+        lambda acts: acts.export_cascade(1, 0.5, {}, None),
+        lambda acts: acts.search(SEARCH, key="one"),
+        lambda acts: acts.pause_search(1),
+        lambda acts: next(acts.have_answered([], None, None)),
         lambda acts: acts.export(1, None),
         lambda acts: acts.push(1, "ada/mine"),
         lambda acts: acts.delete_teacher_outputs("0" * 32),
@@ -52,6 +72,7 @@ def said(store):
 )
 def test_a_viewer_changes_nothing_and_nothing_is_noted(acts, store, saved, deed):
     acts("admin").start(CONFIG, key="one")
+    acts("admin").search(SEARCH, key="one")
     before = store.run(1), store.datasets(), store.audit()
     with pytest.raises(AccessError):
         deed(acts("viewer"))
