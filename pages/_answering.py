@@ -1,6 +1,8 @@
 """A large model behind an address answers prompts that a person brings; prompts and answers become a data set."""
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -9,7 +11,7 @@ from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts
 from pages._words import escape
 from studio.service import answering, library
-from studio.service.answering import Answers, Asked, Budget, Price, Prompt, Rules
+from studio.service.answering import Answers, Asked, Budget, Price, Prompts, Rules
 from studio.service.endpoint import Endpoint
 
 UploadBox = Callable[[str, str, str], tuple[Any, tuple[Any, ...]] | None]
@@ -43,33 +45,41 @@ def section(upload_box: UploadBox) -> None:
             return
         teacher = Endpoint(address.strip().rstrip("/"), model.strip(), key.strip(), int(most))
         with errors_shown():
-            prompts, splits = answering.prompts_of(found[0], None)
+            prompts = answering.prompts_of(found[0])
             before(prompts, teacher, price)
             if st.button(_("Have them answered"), type="primary", icon=":material/play_arrow:", key="answering-ask"):
-                ask(prompts, splits, teacher, price, Budget(int(tokens), money))
+                ask(prompts, teacher, price, Budget(int(tokens), money))
 
 
-def before(prompts: list[Prompt], teacher: Endpoint, price: Price) -> None:
+def before(prompts: Prompts, teacher: Endpoint, price: Price) -> None:
     """What it will take, told before anything is asked."""
-    read, written = answering.expected(prompts, teacher)
-    told = _("{prompts} prompts: about {read} tokens to read, at most {written} to write.", prompts=f"{len(prompts):,}",
-             read=f"{read:,}", written=f"{written:,}")  # fmt: skip
+    read, written = answering.expected(prompts.asked, teacher)
+    told = counted("{number} prompt: about {read} tokens to read, at most {written} to write.",
+                   "{number} prompts: about {read} tokens to read, at most {written} to write.", len(prompts.asked),
+                   read=f"{read:,}", written=f"{written:,}")  # fmt: skip
+    if prompts.blank:
+        blank = counted("{number} row without a prompt is left out.", "{number} rows without a prompt are left out.",
+                        prompts.blank.count)  # fmt: skip
+        told = f"{told} {blank}"
     cost = price.of(read, written)
     st.caption(f"{told} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else told)
 
 
-def ask(prompts: list[Prompt], splits: list[str], teacher: Endpoint, price: Price, budget: Budget) -> None:
+def ask(prompts: Prompts, teacher: Endpoint, price: Price, budget: Budget) -> None:
     """Ask, tell how far it is, save what the rules leave."""
     acts, answers = get_acts(), Answers()
-    bar, last = st.progress(0.0), Asked(0, len(prompts), 0)
-    for last in acts.have_answered(prompts, teacher, answers, price=price, budget=budget):
-        bar.progress(last.done / max(1, last.total), text=so_far(last))
-    found, refused = answering.table(prompts, answers, Rules(), splits)
+    bar, last = st.progress(0.0), Asked(0, len(prompts.asked), 0)
+    with closing(acts.have_answered(prompts.asked, teacher, answers, price=price, budget=budget)) as progress:
+        for last in progress:
+            bar.progress(last.share, text=so_far(last))
+    found, refused = answering.table(replace(prompts, blank=None), answers, Rules())
     added = acts.add(library.Files(found), name=None, like=teacher.model[: library.MAX_NAME], task=answering.LEARNED)
     for one in refused:
         why = escape(retell(one.reason))
         st.caption(counted("{number} answer is left out: {why}.", "{number} answers are left out: {why}.", one.count,
                            why=why))  # fmt: skip
+    if last.is_estimated:
+        st.caption(_("This server counts no tokens: they are estimated from the letters."))
     if last.is_over_budget:
         st.warning(_("The budget is spent. With a larger one it goes on where it was."), icon=":material/savings:")
     st.success(_("Saved as **{name}**. Read its rows below before you train on them.", name=escape(added.row.name)),

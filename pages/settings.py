@@ -180,7 +180,7 @@ def disk() -> None:
     """By use, as bars; what can go at a click."""
     parts = {
         _("Data sets"): "datasets", _("Runs and their models"): "runs", _("Teacher outputs"): "teacher-outputs",
-        _("Uploads"): "uploads", _("Downloads"): "downloads",
+        _("Asked answers"): "asked", _("Uploads"): "uploads", _("Downloads"): "downloads",
     }  # fmt: skip
     sizes = {what: folder_size(str(home.root / name)) for what, name in parts.items()}
     free = shutil.disk_usage(home.root).free
@@ -200,6 +200,7 @@ def disk() -> None:
     if "freed" in st.session_state:
         st.caption(_("✓ {size} are free again.", size=size(st.session_state.pop("freed"))))
     teacher_outputs()
+    asked_answers()
 
 
 def teacher_outputs() -> None:
@@ -217,6 +218,25 @@ def teacher_outputs() -> None:
                                           help=_("Made anew when needed.")):  # fmt: skip
                     with errors_shown():
                         acts.delete_teacher_outputs(outputs.name)
+                        st.rerun()
+
+
+def asked_answers() -> None:
+    """What teachers behind addresses said: it was paid for, and goes only at a click. Whom the machine asks is an
+    admin's."""
+    found = sorted(housekeeping.asked_answers(home), key=lambda one: -one.bytes) if is_admin else []
+    if not found:
+        return
+    with st.expander(_("Asked answers, by model and address: {number}", number=len(found)), key="fold-asked"):
+        for one in found[:MOST_OUTPUTS]:
+            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                told = _("{name} · {size} · asked {ago}", name=escape(one.title), size=size(one.bytes),
+                         ago=ago(one.used_at))  # fmt: skip
+                st.markdown(told, width="content")
+                if st.button(_("Delete"), key=f"delete-{one.name}", type="tertiary",
+                             help=_("Whoever needs them again asks and pays again.")):  # fmt: skip
+                    with errors_shown():
+                        acts.delete_asked_answers(one.name)
                         st.rerun()
 
 

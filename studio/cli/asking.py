@@ -1,5 +1,6 @@
 """`data answer`: prompts go to a teacher behind an address, its answers become a data set."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from studio.cli.data import DataPath, RefusedFile, coming, commands
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, busy, console, print_json, say, shown_safely
+from studio.errors import ConfigError
 
 if TYPE_CHECKING:
     from studio.service.answering import Asked, Price
@@ -31,8 +33,8 @@ def data_answer(
     at_once: Annotated[int, typer.Option(min=1, max=64, help="Questions at a time.")] = 4,
     price_read: Annotated[float, typer.Option(min=0, help="What a million tokens cost that it reads.")] = 0.0,
     price_written: Annotated[float, typer.Option(min=0, help="What a million tokens cost that it writes.")] = 0.0,
-    budget_tokens: Annotated[int | None, typer.Option(min=1, help="No more tokens than that, about.")] = None,
-    budget: Annotated[float | None, typer.Option(min=0, help="No more money than that, about.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="No more tokens than that in all, about.")] = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="No more money than that in all, about.")] = None,
     shortest: Annotated[int, typer.Option(min=1, help="Letters of an answer, at least.")] = 1,
     longest: Annotated[int | None, typer.Option(min=1, help="Letters of an answer, at most.")] = None,
     without: Annotated[str, typer.Option(help="A pattern that no answer may hold.")] = "",
@@ -41,7 +43,7 @@ def data_answer(
     ] = None,
     cut: Annotated[bool, typer.Option("--cut", help="Take answers that the limit of tokens cut off, too.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed asks for the same answers.")] = 0,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to begin.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Begin without asking; --json needs it.")] = False,
     refused: RefusedFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,43 +56,44 @@ def data_answer(
     from studio.service.answering import Answers, Budget, Price, Rules
     from studio.service.endpoint import Endpoint
 
+    if as_json and not yes:
+        raise ConfigError("With --json nobody is asked whether to begin, and asking may cost money.", "Add --yes.")
     home, store = open_home()
     teacher = Endpoint(address.rstrip("/"), model, key, most_tokens, temperature, system)
     rules = Rules(shortest, longest, answering.checked_pattern(without), likely, cut=cut)
     with busy(f"Reading {Path(path).name}"):
-        asked, splits = answering.prompts_of(sources.bring(path, tell=coming()), prompts)
-    asked, splits = asked * samples, splits * samples
+        found = answering.prompts_of(sources.bring(path, tell=coming()), prompts).times(samples)
     price, limit = Price(price_read, price_written), Budget(budget_tokens, budget)
     answers = Answers()
-    progress = acts_here(home, store).have_answered(
-        asked, teacher, answers, at_once=at_once, price=price, budget=limit, seed=seed
-    )
-    first = next(progress)
-    left = [prompt for number, prompt in enumerate(asked) if number not in answers.said]
-    if not as_json:
-        _tell_before(answering.expected(left, teacher), price, len(left), first)
-    if left and not yes and not as_json and not typer.confirm("Ask?", default=True):
-        raise typer.Abort
-    last = first
-    every = max(1, len(asked) // TELLS)
-    for last in progress:
-        if not as_json and last.done % every == 0:
-            console.print(f"[dim]{_so_far(last)}[/]", highlight=False)
-    found, out = answering.table(asked, answers, rules, splits)
+    acts, every = acts_here(home, store), max(1, len(found.asked) // TELLS)
+    with closing(acts.have_answered(found.asked, teacher, answers, at_once=at_once, price=price, budget=limit,
+                                    seed=seed)) as progress:  # fmt: skip
+        last = next(progress)
+        left = [prompt for number, prompt in enumerate(found.asked) if number not in answers.said]
+        if not as_json:
+            _tell_before(answering.expected(left, teacher), price, len(left), last)
+        if left and not yes and not typer.confirm("Ask?", default=True):
+            raise typer.Abort
+        for last in progress:
+            if not as_json and last.done % every == 0:
+                console.print(f"[dim]{_so_far(last)}[/]", highlight=False)
+    table, out = answering.table(found, answers, rules)
     with busy("Saving"):
-        added = acts_here(home, store).add(library.Files(found), name=name, like=library.name_like(path),
-                                           task=answering.LEARNED)  # fmt: skip
+        added = acts.add(library.Files(table), name=name, like=library.name_like(path), task=answering.LEARNED)
     if refused:
         library.write_refused(out, refused)
-    told = {"answered": last.done, "prompts": last.total, "known": last.known, "tokens": last.tokens,
+    told = {"answered": last.done, "refused": last.refused, "prompts": last.total, "known": last.known,
+            "tokens": last.tokens, "tokens_estimated": last.is_estimated,
             "money": round(last.money, 6), "over_budget": last.is_over_budget,
             "left_out": {one.reason: one.count for one in out}, "dataset": added.row.id}  # fmt: skip
     if as_json:
         return print_json(told)
     for one in out:
-        say(f"{one.count:,} answers are left out: {one.reason}.")
+        say(str(one.told))
     if last.is_over_budget:
         say(f"The budget is spent: {last.done:,} of {last.total:,} are answered. With a larger one it goes on.")
+    if last.is_estimated:
+        say("This server counts no tokens: they are estimated from the letters.")
     rows = ", ".join(f"{count:,} {split}" for split, count in added.row.splits.items())
     typer.echo(shown_safely(f"{_so_far(last)} Saved as data set {added.row.id}, {added.row.name!r}: {rows} rows."))
 

@@ -23,12 +23,16 @@ def disk(
     delete_outputs: Annotated[
         str | None, typer.Option(metavar="NAME", help="Delete these teacher outputs; they are made anew when needed.")
     ] = None,
+    delete_answers: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Delete what a teacher was asked for; it would be asked again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List what is kept on disk, the largest first, and what uses it."""
     home, store = open_home()
     acts = acts_here(home, store)
     freed = acts.delete_teacher_outputs(delete_outputs) if delete_outputs else 0
+    freed += acts.delete_asked_answers(delete_answers) if delete_answers else 0
     freed += acts.tidy() if tidy else 0
     found = housekeeping.kept(store, home)
     if as_json:

@@ -3,7 +3,7 @@
 Pages, command line and Python go through here for whatever changes something; reading goes to the store.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -204,7 +204,7 @@ class Acts:
         return added
 
     def have_answered(self, prompts: "Sequence[Prompt]", teacher: "Endpoint", answers: "Answers",
-                      **how: Any) -> "Iterator[Asked]":  # fmt: skip
+                      **how: Any) -> "Generator[Asked]":  # fmt: skip
         """A teacher behind an address answers prompts: what this machine reaches, and the keys that it holds, are an
         admin's."""
         from studio.service import answering
@@ -320,6 +320,10 @@ class Acts:
         """Returns the bytes that are free again."""
         return self._as_admin(lambda: housekeeping.delete_teacher_outputs(self.store, self.home, name), name)
 
+    def delete_asked_answers(self, name: str) -> int:
+        """Returns the bytes that are free again."""
+        return self._as_admin(lambda: housekeeping.delete_asked_answers(self.home, name), name)
+
     def tidy(self) -> int:
         """Returns the bytes that are free again."""
         return self._as_admin(lambda: housekeeping.tidy(self.store, self.home), "what had its time")
@@ -327,7 +331,7 @@ class Acts:
     def _as_admin(self, deed: Callable[[], int], about: str) -> int:
         self.require("admin")
         freed = deed()
-        self.note("settings", f"deleted teacher outputs or uploads: {about}")
+        self.note("settings", f"deleted teacher outputs, asked answers or uploads: {about}")
         return freed
 
     # --- who may what

@@ -1,28 +1,29 @@
 """A teacher answers prompts, and its answers become data: each is asked once, kept at once, and filtered by rules.
 
-What was said stands in a file of the home, a line each, under a fingerprint of who was asked what and how: a job that
-was stopped, or ran out of its budget, goes on where it was, and the same question is never paid for twice.
+What was said stands in a file of the home (`studio.service.answer_record`): a job that was stopped, or ran out of its
+budget, goes on where it was, and the same question is never paid for twice.
 """
 
 import hashlib
 import json
-import os
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_scalar
 
 from studio import tasks
 from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError
 from studio.home import Home
+from studio.service.answer_record import Record
 from studio.service.endpoint import Endpoint, Said
+from studio.tasks import language
 
 LEARNED = next(name for name, task in tasks.TASKS.items() if task.kind == "token")
 """The task of the data: what was answered is learned to be written."""
@@ -33,10 +34,28 @@ LETTERS_A_TOKEN = 4
 COPIED_WORDS = 8
 """A run of so many words that stands in the prompt, too, is copied."""
 
+PATIENCE = 5.0
+"""So many seconds who stops asking waits for what is under way."""
+
 REFUSED_AT_FIRST = 3
 """Where so many are refused and none is answered, no other is asked."""
 
 Prompt = str | list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What is to be asked; of each prompt the split, where the table says it, and its line there. `blank`: the rows
+    that have none."""
+
+    asked: list[Prompt]
+    splits: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    blank: Refused | None = None
+
+    def times(self, samples: int) -> "Prompts":
+        """Each so many times."""
+        return replace(self, asked=self.asked * samples, splits=self.splits * samples, lines=self.lines * samples)
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,8 @@ class Price:
 
 @dataclass(frozen=True)
 class Budget:
-    """What asking may take together: tokens, read and written, and money; None where there is no limit."""
+    """What the answers to all prompts may take together, those of before among them: tokens, read and written, and
+    money; None where there is no limit."""
 
     tokens: int | None = None
     money: float | None = None
@@ -103,152 +123,213 @@ class Rules:
 
 @dataclass(frozen=True)
 class Asked:
-    """How far asking is: so many of all prompts are answered, of which `known` were before; what that took now."""
+    """How far asking is: so many of all prompts are answered, of which `known` were before, and so many `refused` by
+    the server; what that took now. `is_estimated`: the server counts no tokens."""
 
     done: int
     total: int
     known: int
     tokens: int = 0
     money: float = 0.0
+    refused: int = 0
+    is_estimated: bool = False
     is_over_budget: bool = False
+
+    @property
+    def share(self) -> float:
+        """Of all prompts, from 0 to 1."""
+        return (self.done + self.refused) / max(1, self.total)
 
 
 @dataclass
 class Answers:
-    """All that was said so far, by the number of the prompt."""
+    """All that was said so far, by the number of the prompt; the tokens that it took now, and, of what was `known`,
+    before."""
 
     said: dict[int, Said] = field(default_factory=dict)
     known: int = 0
+    refused: int = 0
     read: int = 0
     written: int = 0
+    read_before: int = 0
+    written_before: int = 0
+    is_estimated: bool = False
+
+    def add(self, number: int, said: Said, is_known: bool = False) -> None:
+        """One more."""
+        self.said[number] = said
+        self.refused += bool(said.trouble)
+        if is_known:
+            self.known += 1
+            self.read_before, self.written_before = self.read_before + said.read, self.written_before + said.written
+        else:
+            self.read, self.written = self.read + said.read, self.written + said.written
+            self.is_estimated |= said.is_estimated
+
+    def taken(self, price: Price) -> tuple[int, float]:
+        """(tokens, money) that all of it took, now and before."""
+        read, wrote = self.read + self.read_before, self.written + self.written_before
+        return read + wrote, price.of(read, wrote)
+
+    def state(self, total: int, price: Price, is_over: bool = False) -> Asked:
+        """How far asking is."""
+        done, money = len(self.said) - self.refused, price.of(self.read, self.written)
+        return Asked(done, total, self.known, self.read + self.written, money, self.refused, self.is_estimated,
+                     is_over_budget=is_over and len(self.said) < total)  # fmt: skip
 
 
 def expected(prompts: Sequence[Prompt], teacher: Endpoint) -> tuple[int, int]:
     """(tokens read, tokens written at most), told before anything is asked.
 
     >>> expected(["How are you today?"], Endpoint("https://h/v1", "m", most_tokens=100))
-    (4, 100)
+    (5, 100)
     """
-    letters = sum(len(written(prompt)) + len(teacher.system) for prompt in prompts)
-    return letters // LETTERS_A_TOKEN, teacher.most_tokens * len(prompts)
+    return sum(_tokens(teacher.system + written(prompt)) for prompt in prompts), teacher.most_tokens * len(prompts)
 
 
 def ask(
     home: Home, prompts: Sequence[Prompt], teacher: Endpoint, answers: Answers, *, at_once: int = 4,
-    price: Price | None = None, budget: Budget | None = None, seed: int = 0,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Asked]:  # fmt: skip
-    """Ask for every prompt that nobody has asked for; `answers` fills. Ends where all are answered, or the budget is
-    spent: what is under way then is waited for. Closed, or at an error, it keeps what was said.
+    price: Price | None = None, budget: Budget | None = None, seed: int = 0, stop: threading.Event | None = None,
+) -> Generator[Asked]:  # fmt: skip
+    """Ask for every prompt that nobody has asked for; `answers` fills. Ends where all are answered, the budget is spent
+    or `stop` is set: what is under way then is waited for. Closed, or at an error, nothing is asked again and it waits
+    `PATIENCE` seconds at most; what comes later is kept all the same.
 
-    Raises `DataError` where the teacher may not be asked, or does not answer.
+    Raises `DataError` where the teacher may not be asked, does not answer, or is being asked the same by another one.
     """
-    price, budget = price or Price(), budget or Budget()
+    price, budget, stop = price or Price(), budget or Budget(), stop or threading.Event()
     teacher.check()
-    file = kept_in(home, teacher, seed)
-    known = read(file)
+    record = Record(home, teacher, seed)
     keys = [key(prompt, copy) for prompt, copy in _counted(prompts)]
-    answers.said = {number: known[one] for number, one in enumerate(keys) if one in known}
-    answers.known = len(answers.said)
-    waiting = iter([number for number in range(len(prompts)) if number not in answers.said])
+    for place in (place for place, one in enumerate(keys) if one in record.known):
+        answers.add(place, _counted_tokens(record.known[keys[place]], teacher, prompts[place]), is_known=True)
+    waiting = [place for place in reversed(range(len(prompts))) if place not in answers.said]
 
-    def state(spent: bool = False) -> Asked:
-        tokens = answers.read + answers.written
-        money = price.of(answers.read, answers.written)
-        return Asked(len(answers.said), len(prompts), answers.known, tokens, money, spent)
+    def one(number: int) -> Said | None:
+        """In a thread of its own: what comes is kept even where nobody waits for it any more."""
+        said = teacher.ask(prompts[number], seed + number, stop)
+        if said is None or said.trouble:
+            return said
+        said = _counted_tokens(said, teacher, prompts[number])
+        record.keep(keys[number], said)
+        return said
 
-    yield state()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(max_workers=at_once) as pool, file.open("a", encoding="utf-8") as kept:
-        if kept.tell() and not _ends_with_a_line(file):
-            kept.write("\n")  # what was half written when a process ended stays a line of its own
-        running: dict[Future[Said], int] = {}
-        try:
-            while True:
-                spent = budget.is_spent(state().tokens, state().money)
-                while not spent and len(running) < at_once and (number := next(waiting, None)) is not None:
-                    running[pool.submit(teacher.ask, prompts[number], seed + number, sleep)] = number
-                if not running:
-                    break
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for one in sorted(done, key=running.__getitem__):
-                    number, said = running.pop(one), one.result()
-                    answers.said[number] = said
-                    if said.trouble:
-                        _require_some(answers)
-                        continue
-                    kept.write(json.dumps({"key": keys[number], **asdict(said)}, ensure_ascii=False) + "\n")
-                    kept.flush()
-                    os.fsync(kept.fileno())
-                    answers.read, answers.written = answers.read + said.read, answers.written + said.written
-                    yield state()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    if len(answers.said) < len(prompts):
-        yield state(spent=True)
+    running: dict[Future[Said | None], int] = {}
+    pool = ThreadPoolExecutor(max_workers=at_once)
+    try:
+        yield answers.state(len(prompts), price)
+        while True:
+            over = stop.is_set() or budget.is_spent(*answers.taken(price))
+            while waiting and not over and len(running) < at_once:
+                number = waiting.pop()
+                running[pool.submit(one, number)] = number
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for came in sorted(done, key=running.__getitem__):
+                number, said = running.pop(came), came.result()
+                if said is not None:
+                    answers.add(number, said)
+                    _require_some(answers)
+                    yield answers.state(len(prompts), price)
+    finally:
+        stop.set()
+        pool.shutdown(wait=False)
+        wait(running, timeout=PATIENCE)
+        record.close_after(running)
+    yield answers.state(len(prompts), price, is_over=budget.is_spent(*answers.taken(price)))
+
+
+def _tokens(text: str) -> int:
+    """About so many tokens a text has."""
+    return -(-len(text) // LETTERS_A_TOKEN)
+
+
+def _counted_tokens(said: Said, teacher: Endpoint, prompt: Prompt) -> Said:
+    """The same with tokens counted by letters, where the server tells none."""
+    read, wrote = said.read or _tokens(teacher.system + written(prompt)), said.written or _tokens(said.text)
+    is_told = (read, wrote) == (said.read, said.written)
+    return said if is_told else replace(said, read=read, written=wrote, is_estimated=True)
 
 
 def _require_some(answers: Answers) -> None:
     """Raise `DataError` where the first prompts are all refused: it is not the prompts then."""
-    if len(answers.said) >= REFUSED_AT_FIRST and all(said.trouble for said in answers.said.values()):
+    if answers.refused >= REFUSED_AT_FIRST and answers.refused == len(answers.said):
         raise DataError(f"The first {len(answers.said)} prompts were refused: {answers.said.popitem()[1].trouble}.",
                         "Check address, model and the limit of tokens.")  # fmt: skip
 
 
-def table(
-    prompts: Sequence[Prompt], answers: Answers, rules: Rules, splits: Sequence[str] = ()
-) -> tuple[Upload, tuple[Refused, ...]]:
+def table(prompts: Prompts, answers: Answers, rules: Rules) -> tuple[Upload, tuple[Refused, ...]]:
     """(the answers that are taken, as a data set is read; those that are not, by reason). Raises `DataError` where none
     is left."""
     rows: list[dict[str, Any]] = []
     left: dict[str, list[int]] = {}
     seen: set[tuple[str, str]] = set()
     for number, said in sorted(answers.said.items()):
-        asked = written(prompts[number])
+        asked, text = written(prompts.asked[number]), said.text.strip()
         why = rules.why_not(asked, said)
-        if not why and (asked, said.text.strip()) in seen:
+        if not why and (asked, text) in seen:
             why = "the same prompt with the same answer"
         if why:
             left.setdefault(why, []).append(number)
             continue
-        seen.add((asked, said.text.strip()))
-        rows.append({"prompt": asked, "answer": said.text.strip(), **({"split": splits[number]} if splits else {})})
+        seen.add((asked, text))
+        rows.append({"prompt": asked, "answer": text, **({"split": prompts.splits[number]} if prompts.splits else {})})
     if not rows:
         reasons = ", ".join(f"{len(numbers)} {why}" for why, numbers in left.items()) or "none was given"
         raise DataError(f"No answer is left: {reasons}.", "Change the rules, or the limit of tokens.")
     refused = tuple(
         Refused.of(
             why,
-            [number + 1 for number in numbers],
+            [prompts.lines[number] if prompts.lines else number + 1 for number in numbers],
             [answers.said[number].trouble or answers.said[number].text for number in numbers],
         )
         for why, numbers in left.items()
     )
-    return Upload("table", pd.DataFrame(rows, dtype=object), (_note(answers, refused),)), refused
+    out = refused if prompts.blank is None else (*refused, prompts.blank)
+    return Upload("table", pd.DataFrame(rows, dtype=object), _notes(answers, len(rows))), out
 
 
-def _note(answers: Answers, refused: Sequence[Refused]) -> str:
-    left = f", {sum(one.count for one in refused):,} of them left out by the rules" if refused else ""
-    return f"{len(answers.said):,} prompts were answered by a teacher{left}."
+def _notes(answers: Answers, taken: int) -> tuple[str, ...]:
+    answered = len(answers.said) - answers.refused
+    told = f"{answered:,} prompts were answered by a teacher."
+    return (told, f"The rules left {answered - taken:,} of the answers out.") if taken < answered else (told,)
 
 
-def prompts_of(upload: Upload, column: str | None) -> tuple[list[Prompt], list[str]]:
+def prompts_of(upload: Upload, column: str | None = None) -> Prompts:
     """The prompts of a table, and which split each is in, where it says; chats up to the last thing that was asked.
     Raises `DataError` where no column holds prompts."""
-    from studio.tasks import language
-
     names = {str(name).strip().lower(): str(name) for name in upload.table.columns}
     usual = ("prompt", "instruction", "question", "input", "text", *language.CHATS)
     found = column or next((names[name] for name in usual if name in names), None)
     if found is None or found not in upload.table.columns:
         raise DataError(f"There is no column of prompts; there are {', '.join(names.values())}.", "Name one.")
-    prompts: list[Prompt] = []
-    for cell in upload.table[found]:
-        chat = language.messages(cell)
-        last = max((place for place, one in enumerate(chat or ()) if one["role"] == "user"), default=None)
-        prompts.append(str(cell) if chat is None or last is None else chat[: last + 1])
-    splits = [str(cell) for cell in upload.table[names["split"]]] if "split" in names else []
-    return prompts, splits
+    asked = [_asked(cell) for cell in upload.table[found]]
+    there = [number for number, prompt in enumerate(asked) if prompt]
+    if not there:
+        raise DataError(f"No row has a prompt in {found!r}.", "Name another column.")
+    lines = list(upload.lines) if len(upload.lines) == len(asked) else range(1, len(asked) + 1)
+    blank = [lines[number] for number, prompt in enumerate(asked) if not prompt]
+    splits = [_cell(cell) for cell in upload.table[names["split"]]] if "split" in names else []
+    return Prompts(
+        [asked[number] for number in there], [splits[number] for number in there] if splits else [],
+        [lines[number] for number in there], Refused.of("no prompt", blank, [""] * len(blank)) if blank else None,
+    )  # fmt: skip
+
+
+def _asked(cell: Any) -> Prompt:
+    """What a cell asks; empty where that is nothing."""
+    chat = language.messages(cell)
+    if chat is None:
+        return _cell(cell)
+    last = max((place for place, one in enumerate(chat) if one["role"] == "user"), default=-1)
+    return chat[: last + 1] if last >= 0 and chat[last]["content"].strip() else []
+
+
+def _cell(cell: Any) -> str:
+    """A cell as a text; "" for one that is blank, as which also counts what a table has for nothing."""
+    is_nothing = cell is None or (is_scalar(cell) and pd.isna(cell))
+    return "" if is_nothing or not str(cell).strip() else str(cell)
 
 
 def written(prompt: Prompt) -> str:
@@ -279,16 +360,6 @@ def is_copied(prompt: str, text: str) -> bool:
     )
 
 
-# --- what is kept
-
-
-def kept_in(home: Home, teacher: Endpoint, seed: int) -> Path:
-    """The file of a teacher's answers: by what decides them, which the key is not."""
-    told = {name: value for name, value in asdict(teacher).items() if name != "key"} | {"seed": seed}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
-    return home.asked / f"{digest}.jsonl"
-
-
 def key(prompt: Prompt, copy: int) -> str:
     """A prompt by what it says, and the how manieth time it is asked."""
     return hashlib.sha256(json.dumps([prompt, copy], sort_keys=True).encode()).hexdigest()[:32]
@@ -300,25 +371,6 @@ def _counted(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, int]]:
         same = json.dumps(prompt, sort_keys=True)
         seen[same] = seen.get(same, -1) + 1
         yield prompt, seen[same]
-
-
-def _ends_with_a_line(file: Path) -> bool:
-    with file.open("rb") as opened:
-        opened.seek(-1, os.SEEK_END)
-        return opened.read() == b"\n"
-
-
-def read(file: Path) -> dict[str, Said]:
-    """What was said, by key; a last line that was cut off while it was written is asked for again."""
-    found = {}
-    for line in file.read_text(encoding="utf-8", errors="replace").split("\n") if file.is_file() else ():
-        try:
-            one = json.loads(line)
-        except ValueError:
-            continue
-        name = str(one.pop("key"))
-        found[name] = Said(**one)
-    return found
 
 
 def checked_pattern(pattern: str) -> str:

@@ -7,7 +7,8 @@ machine or its network is asked only where `STUDIO_TEACHER_PRIVATE` is 1, and th
 import http.client
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult
@@ -28,13 +29,17 @@ OF_THE_QUESTION = (400, 413, 422)
 MOST_BYTES = 16 * 1024**2
 """No answer is longer."""
 
+LONGEST_MESSAGE = 200
+"""So many letters of what a server says is wrong are told."""
+
 PRIVATE, KEYS = "STUDIO_TEACHER_PRIVATE", "_API_KEY"
 
 
 @dataclass(frozen=True)
 class Said:
     """An answer: its text, the tokens of question and answer as the server counts them, the mean log-probability of its
-    tokens where the server gives them, and whether it was cut off. `trouble`: why this question was refused."""
+    tokens where the server gives them, and whether it was cut off. `trouble`: why this question was refused;
+    `is_estimated`: the server counts no tokens, they are those that such texts have."""
 
     text: str
     read: int
@@ -42,6 +47,7 @@ class Said:
     log_probability: float | None = None
     is_cut: bool = False
     trouble: str = ""
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,21 +62,21 @@ class Endpoint:
     temperature: float = 1.0
     system: str = ""
 
-    def ask(self, prompt: str | Sequence[Mapping[str, str]], seed: int, sleep: Callable[[float], None]) -> Said:
-        """One question, asked again where the server is busy. Raises `DataError` where it does not answer at all, or
-        refuses to."""
+    def ask(self, prompt: str | Sequence[Mapping[str, str]], seed: int, stop: threading.Event) -> Said | None:
+        """One question, asked again where the server is busy; None where `stop` is set before it is answered. Raises
+        `DataError` where it does not answer at all, or refuses to."""
         asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
         begun = [{"role": "system", "content": self.system}] if self.system else []
         body = {"model": self.model, "messages": [*begun, *asked], "max_tokens": self.most_tokens,
                 "temperature": self.temperature, "seed": seed, "logprobs": True}  # fmt: skip
-        wait, last = FIRST_WAIT, ""
-        for number in range(TRIES):
-            if number:
-                sleep(wait)
+        wait, last = 0.0, ""
+        for _ in range(TRIES):
+            if stop.wait(wait):
+                return None
             try:
                 status, headers, raw = self._posted(body)
             except (OSError, http.client.HTTPException) as error:
-                last, wait = f"it does not answer: {error or type(error).__name__}", min(2 * wait, LONGEST_WAIT)
+                last, wait = f"it does not answer: {error or type(error).__name__}", _longer(wait)
                 continue
             if status == 200:
                 return _said(raw, self.host)
@@ -79,11 +85,11 @@ class Endpoint:
                 wait = 0.0
                 continue
             if status in OF_THE_QUESTION:
-                return Said("", 0, 0, trouble=_message(raw) or f"{status}")
+                return Said("", 0, 0, trouble=self._message(raw) or f"{status}")
             if status not in BUSY:
                 raise self._refused(status, raw)
             last = f"it answers with {status}"
-            wait = _asked_to_wait(headers) or min(2 * max(wait, FIRST_WAIT), LONGEST_WAIT)
+            wait = _asked_to_wait(headers) or _longer(wait)
         raise DataError(f"{self.host} was asked {TRIES} times: {last}.",
                         "What was answered is kept. Ask again later, or with fewer questions at a time.")  # fmt: skip
 
@@ -145,8 +151,13 @@ class Endpoint:
             return DataError(f"{self.host} does not accept the key ({status}).", cure)
         if status in range(300, 400):
             return DataError(f"{self.host} leads elsewhere ({status}), which is not followed.", "Give the address.")
-        told = _message(raw)
+        told = self._message(raw)
         return DataError(f"{self.host} refuses with {status}{told and ': '}{told}.", "Check address and model.")
+
+    def _message(self, raw: bytes) -> str:
+        """What the server says is wrong, shortened; the key is not told where it says that again."""
+        told, secret = _message(raw), self._secret()
+        return (told.replace(secret, "…") if secret else told)[:LONGEST_MESSAGE].rstrip(".")
 
 
 _ADDRESS = "Write one such as https://HOST/v1."
@@ -170,12 +181,26 @@ def _asked_to_wait(headers: Mapping[str, str]) -> float | None:
     return min(float(told), LONGEST_WAIT) if told.replace(".", "", 1).isdecimal() else None
 
 
+def _longer(wait: float) -> float:
+    """How long to wait the next time, in seconds.
+
+    >>> _longer(0.0), _longer(1.0), _longer(50.0)
+    (1.0, 2.0, 60.0)
+    """
+    return min(max(2 * wait, FIRST_WAIT), LONGEST_WAIT)
+
+
+def _whole(text: str) -> str:
+    """A text without halves of letters, as where a server cuts an emoji in two: a sign stands for each."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _message(raw: bytes) -> str:
-    """What a server says is wrong, shortened."""
+    """What a server says is wrong."""
     try:
         found = json.loads(raw)
         told = found.get("error", found.get("message", "")) if isinstance(found, dict) else ""
-        return str(told.get("message", "") if isinstance(told, dict) else told)[:200].rstrip(".")
+        return _whole(str(told.get("message", "") if isinstance(told, dict) else told))
     except ValueError:
         return ""
 
@@ -189,9 +214,9 @@ def _said(raw: bytes, host: str) -> Said:
         tokens = (choice.get("logprobs") or {}).get("content") or []
         known = [float(token["logprob"]) for token in tokens]
         return Said(
-            text=str(text),
-            read=int(usage.get("prompt_tokens") or 0),
-            written=int(usage.get("completion_tokens") or len(known)),
+            text=_whole(str(text)),
+            read=max(0, int(usage.get("prompt_tokens") or 0)),
+            written=max(0, int(usage.get("completion_tokens") or len(known))),
             log_probability=sum(known) / len(known) if known else None,
             is_cut=choice.get("finish_reason") == "length",
         )

@@ -2,7 +2,8 @@
 
 Uploads, and what was made to be downloaded, go after a day: whoever wanted them has them. Teacher outputs can always be
 made anew; they go when nobody has read them for `STUDIO_TEACHER_OUTPUTS_DAYS` (90), and the longest unread ones first
-when they take more than `STUDIO_TEACHER_OUTPUTS_GB` (20).
+when they take more than `STUDIO_TEACHER_OUTPUTS_GB` (20). What teachers behind addresses said was paid for, and stays
+until somebody deletes it.
 """
 
 import contextlib
@@ -16,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from filelock import Timeout
+
 from studio import files
 from studio.errors import ConfigError, StoreError
 from studio.home import READING, Home
+from studio.service import answer_record
 from studio.store.store import Store
 
-Kind = Literal["data sets", "models", "teacher outputs", "uploads", "downloads"]
+Kind = Literal["data sets", "models", "teacher outputs", "asked answers", "uploads", "downloads"]
 
 DAY = 24 * 3600.0
 PASSING_DAYS = 1
@@ -45,7 +49,8 @@ class Kept:
 
 def kept(store: Store, home: Home) -> list[Kept]:
     """Everything on disk, the largest first."""
-    found = [*_datasets(store, home), *_models(store, home), *teacher_outputs(home), *_passing(home)]
+    found = [*_datasets(store, home), *_models(store, home), *teacher_outputs(home), *asked_answers(home),
+             *_passing(home)]  # fmt: skip
     return sorted(found, key=lambda one: -one.bytes)
 
 
@@ -74,6 +79,31 @@ def delete_teacher_outputs(store: Store, home: Home, name: str) -> int:
         raise StoreError("A run goes on, and may read them.", "Wait for its end, or stop it.")
     freed = files.size(folder)
     shutil.rmtree(folder)
+    return freed
+
+
+def asked_answers(home: Home) -> list[Kept]:
+    """What teachers behind addresses said, a file for each teacher and way of asking."""
+    found = []
+    for file in home.asked.glob("*.jsonl"):
+        whose = answer_record.about(file)
+        title = f"{whose.model} · {whose.host}" if whose.host else f"Answers of a teacher, {file.stem[:8]}"
+        found.append(Kept("asked answers", file.stem, title, file.stat().st_size, _used_at(file)))
+    return found
+
+
+def delete_asked_answers(home: Home, name: str) -> int:
+    """Returns the bytes that are free again. Raises `StoreError` where there are none of that name, or while their
+    teacher is asked."""
+    file = home.asked / f"{name}.jsonl"
+    if not _FINGERPRINT.fullmatch(name) or not file.is_file():
+        raise StoreError(f"There are no asked answers {name!r}.", "`python -m studio disk` lists what there is.")
+    try:
+        with answer_record.locked(file):
+            freed = file.stat().st_size
+            file.unlink()
+    except Timeout as error:
+        raise StoreError("Their teacher is being asked.", "Wait for the end of it.") from error
     return freed
 
 

@@ -218,17 +218,19 @@ def test_a_large_model_answers_prompts_which_become_a_data_set(app, store, monke
         assert (teacher.address, teacher.model, how["budget"].tokens) == ("https://host/v1", "large", 1_000_000)
         answers.said = {number: Said(f"Answer {number}", 5, 5) for number in range(len(prompts) - 1)}
         answers.said[len(prompts) - 1] = Said("", 5, 0)
-        yield Asked(len(prompts), len(prompts), 0, tokens=200)
+        yield Asked(len(prompts) - 1, len(prompts), 0, tokens=200, refused=1, is_estimated=True)
 
     monkeypatch.setattr(answering, "ask", ask)
     app = opened(app, "data.py")
-    content = "prompt\n" + "\n".join(f"What is {number}?" for number in range(21))
+    content = "prompt,note\n,none\n" + "\n".join(f"What is {number}?,one" for number in range(21))
     app.file_uploader(key="answering-file").set_value(("prompts.csv", content.encode(), "text/csv")).run()
     app.text_input(key="answering-address").set_value("https://host/v1/").run()
     app.text_input(key="answering-model").set_value("large").run()
     assert "21 prompts: about" in words(app)
+    assert "1 row without a prompt is left out." in words(app)
     app.button(key="answering-ask").click().run()
     assert not app.exception and not app.error
     assert "1 answer is left out: empty" in words(app)
+    assert "This server counts no tokens" in words(app)
     (row,) = store.datasets()
     assert (row.name, row.task, sum(row.splits.values())) == ("large", "language-model", 20)

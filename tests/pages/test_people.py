@@ -94,6 +94,22 @@ def test_only_an_admin_reads_the_audit_log(app, filled, as_person):
         assert ("refused login" in written(app)) is sees
 
 
+def test_what_a_teacher_was_asked_is_seen_and_deleted_by_an_admin_alone(app, home, as_person):
+    file = home.asked / f"{'a' * 32}.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"model": "large", "host": "h.example"}\n')
+    for role, sees in (("member", False), ("admin", True)):
+        as_person(role)
+        app.query_params.clear()
+        opened(app, "settings.py")
+        told = words(opened(app, "settings.py", part="disk"))
+        assert "free" in told
+        assert ("large · h.example" in told.replace("\\", "")) is sees
+    app.button(key=f"delete-{file.stem}").click().run()
+    assert not app.exception
+    assert not file.exists()
+
+
 def test_who_sits_at_this_machine_is_admin_and_has_nothing_to_sign_out_of(app, filled):
     opened(app, "settings.py")
     assert "sign-out" not in keys(app)

@@ -2,16 +2,19 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from studio.cli import app
 from studio.data.uploads import Upload
-from studio.errors import AccessError, DataError
-from studio.service import answering, endpoint, library
+from studio.errors import AccessError, ConfigError, DataError, StoreError
+from studio.service import answer_record, answering, endpoint, housekeeping, library
 from studio.service.acts import Acts
-from studio.service.answering import Answers, Budget, Price, Rules
+from studio.service.answering import Answers, Budget, Price, Prompts, Rules
 from studio.service.endpoint import Endpoint, Said
 from studio.service.people import Person
 
@@ -23,15 +26,34 @@ class Teacher:
 
     def __init__(self):
         self.asked, self.keys, self.paths, self.troubles = [], [], [], []
+        self.held, self.busy, self.missing, self.refused, self.says = set(), set(), set(), set(), None
+        self.usage = {"prompt_tokens": 10, "completion_tokens": 5}
         self.gives_probabilities = True
-        self.lock = threading.Lock()
+        self.lock, self.go_on = threading.Lock(), threading.Event()
+
+    def trouble(self, body):
+        prompt = body["messages"][-1]["content"]
+        if prompt in self.busy:
+            return 429, {"Retry-After": "3600"}, {}
+        if prompt in self.missing:
+            while len(self.asked) <= len(self.held):  # the others are under way
+                time.sleep(0.01)
+            return 404, {}, {}
+        if prompt in self.refused:
+            return 400, {}, {"error": {"message": "too long"}}
+        if body.get("logprobs") and not self.gives_probabilities:
+            return 400, {}, {"error": {"message": "logprobs are not supported"}}
+        if prompt in self.held:
+            self.go_on.wait(30)
+        return None
 
     def answer(self, body):
         prompt = body["messages"][-1]["content"]
-        choice = {"message": {"role": "assistant", "content": f"It is so:\u2028{prompt}"}, "finish_reason": "stop"}
-        if body.get("logprobs"):
+        text = self.says or f"It is so:\u2028{prompt}"
+        choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        if body.get("logprobs") and self.usage:
             choice["logprobs"] = {"content": [{"token": "It", "logprob": -0.5}, {"token": " is", "logprob": -1.5}]}
-        return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 5}}
+        return {"choices": [choice], "usage": self.usage}
 
 
 @pytest.fixture
@@ -46,9 +68,7 @@ def teacher(monkeypatch):
                 found.paths.append(self.path)
                 found.keys.append(self.headers.get("Authorization"))
                 trouble = found.troubles.pop(0) if found.troubles else None
-            if trouble is None and body.get("logprobs") and not found.gives_probabilities:
-                trouble = (400, {}, {"error": {"message": "logprobs are not supported"}})
-            status, headers, told = trouble or (200, {}, found.answer(body))
+            status, headers, told = trouble or found.trouble(body) or (200, {}, found.answer(body))
             raw = json.dumps(told).encode()
             self.send_response(status)
             for name, value in {"Content-Length": str(len(raw)), **headers}.items():
@@ -68,11 +88,22 @@ def teacher(monkeypatch):
     server.server_close()
 
 
-def asked(home, teacher, prompts=PROMPTS, key="", waits=None, **how):
+class Hurry(threading.Event):
+    """Tells for how long it was to be waited, and does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = []
+
+    def wait(self, timeout=None):
+        self.waits += [timeout] if timeout else []
+        return self.is_set()
+
+
+def asked(home, teacher, prompts=PROMPTS, key="", **how):
     answers = Answers()
     there = Endpoint(teacher.address, "large", key)
-    sleep = (lambda seconds: None) if waits is None else waits.append
-    return answers, list(answering.ask(home, prompts, there, answers, sleep=sleep, **how))
+    return answers, list(answering.ask(home, prompts, there, answers, **{"stop": Hurry(), **how}))
 
 
 def test_every_prompt_is_asked_once_and_never_again(home, teacher):
@@ -96,17 +127,19 @@ def test_a_budget_ends_asking_and_a_larger_one_goes_on(home, teacher):
     _, told = asked(home, teacher, price=price, budget=Budget(money=0.05), at_once=1)
     assert (told[-1].done, told[-1].is_over_budget) == (3, True)
     assert told[-1].money == pytest.approx(0.06)
-    _, told = asked(home, teacher, budget=Budget(tokens=30), at_once=1)
+    _, told = asked(home, teacher, budget=Budget(tokens=45), at_once=1)
+    assert (told[-1].done, len(teacher.asked)) == (3, 3), "what was answered before took that"
+    _, told = asked(home, teacher, budget=Budget(tokens=70), at_once=1)
     assert (told[-1].done, told[-1].is_over_budget) == (5, True)
-    assert len(teacher.asked) == 5
+    assert (told[-1].tokens, len(teacher.asked)) == (30, 5)
 
 
 def test_a_busy_server_is_asked_again_as_late_as_it_says(home, teacher):
     teacher.troubles = [(429, {"Retry-After": "7"}, {}), (503, {}, {})]
-    waits = []
-    answers, _ = asked(home, teacher, PROMPTS[:1], waits=waits)
+    stop = Hurry()
+    answers, _ = asked(home, teacher, PROMPTS[:1], stop=stop)
     assert len(answers.said) == 1
-    assert waits == [7, 14]
+    assert stop.waits == [7, 14]
 
 
 def test_a_server_that_stays_busy_is_given_up_and_what_was_said_is_kept(home, teacher):
@@ -225,8 +258,8 @@ def test_a_prompt_that_is_refused_is_left_out_and_others_are_asked(home, teacher
     asked(home, teacher, PROMPTS[:1])
     teacher.troubles = [refusal, refusal]  # the second time without log-probabilities
     answers, told = asked(home, teacher, at_once=1)
-    assert told[-1].done == 6
-    _, (refused,) = answering.table(PROMPTS, answers, Rules(copies=True))
+    assert (told[-1].done, told[-1].refused, told[-1].share, told[-1].is_over_budget) == (5, 1, 1.0, False)
+    _, (refused,) = answering.table(Prompts(PROMPTS), answers, Rules(copies=True))
     assert (refused.reason, refused.lines, refused.rows) == ("refused by its server", (2,), ("too long",))
     assert asked(home, teacher)[1][0].known == 5  # it is asked again
     teacher.troubles = [refusal] * 9
@@ -236,11 +269,11 @@ def test_a_prompt_that_is_refused_is_left_out_and_others_are_asked(home, teacher
 
 def test_a_line_that_was_half_written_is_asked_for_again_and_spoils_no_other(home, teacher):
     asked(home, teacher, PROMPTS[:2])
-    file = answering.kept_in(home, Endpoint(teacher.address, "large"), 0)
+    file = answer_record.kept_in(home, Endpoint(teacher.address, "large"), 0)
     file.write_bytes(file.read_bytes()[:-9])
     answers, told = asked(home, teacher)
     assert (told[-1].known, len(answers.said)) == (1, 6)
-    assert len(answering.read(file)) == 6
+    assert len(answer_record.read(file)) == 6
 
 
 def test_answers_become_data_but_for_those_that_the_rules_leave_out():
@@ -248,12 +281,12 @@ def test_answers_become_data_but_for_those_that_the_rules_leave_out():
         0: Said("A good answer.", 1, 1), 1: Said("  ", 1, 1), 2: Said("As an AI model I cannot.", 1, 1),
         3: Said("What is 3 + 1?", 1, 1), 4: Said("cut", 1, 1, is_cut=True), 5: Said("unlikely", 1, 1, -5.0),
     })  # fmt: skip
-    found, refused = answering.table(PROMPTS, answers, Rules(without="As an AI", likely=-3.0))
+    found, refused = answering.table(Prompts(PROMPTS), answers, Rules(without="As an AI", likely=-3.0))
     assert found.table.to_dict("records") == [{"prompt": PROMPTS[0], "answer": "A good answer."}]
     assert {one.reason.partition(" ")[0]: one.lines for one in refused} == {
         "empty": (2,), "matches": (3,), "copied": (4,), "cut": (5,), "less": (6,)}  # fmt: skip
     with pytest.raises(DataError, match="No answer is left"):
-        answering.table(PROMPTS, answers, Rules(longest=2))
+        answering.table(Prompts(PROMPTS), answers, Rules(longest=2))
 
 
 def test_a_chat_is_asked_up_to_the_last_question_and_splits_stay(store, home, teacher):
@@ -263,9 +296,134 @@ def test_a_chat_is_asked_up_to_the_last_question_and_splits_stay(store, home, te
     cells = [json.dumps(chat), *(json.dumps([{"role": "user", "content": one}]) for one in more)]
     splits = ["train"] * 10 + ["validation", "test", "test"]
     upload = Upload("table", pd.DataFrame({"messages": cells, "split": splits}, dtype=object))
-    prompts, found = answering.prompts_of(upload, None)
-    assert (prompts[0], found) == (chat[:3], splits)
-    answers, _ = asked(home, teacher, prompts)
-    table, _ = answering.table(prompts, answers, Rules(copies=True), found)
+    prompts = answering.prompts_of(upload)
+    assert (prompts.asked[0], prompts.splits) == (chat[:3], splits)
+    answers, _ = asked(home, teacher, prompts.asked)
+    table, _ = answering.table(prompts, answers, Rules(copies=True))
     row = library.add(store, home, library.Files(table), name="answered", task="language-model").row
     assert row.splits == {"train": 10, "validation": 1, "test": 2}
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Nobody waits for what is under way; returns what waits until that has come."""
+    monkeypatch.setattr(answering, "PATIENCE", 0.01)
+
+    def all_came():
+        for one in threading.enumerate():
+            if one.name == "answers-under-way":
+                one.join()
+
+    return all_came
+
+
+def test_at_an_error_what_is_under_way_is_kept_however_late_it_comes(home, teacher, impatient):
+    teacher.held, teacher.missing = {*PROMPTS[1:4]}, {PROMPTS[5]}
+    with pytest.raises(DataError, match="refuses with 404"):
+        asked(home, teacher, [PROMPTS[5], *PROMPTS[1:4]])
+    teacher.go_on.set()
+    impatient()
+    assert len(answer_record.read(answer_record.kept_in(home, Endpoint(teacher.address, "large"), 0))) == 3
+    assert asked(home, teacher, PROMPTS[1:4])[1][0].known == 3
+
+
+def test_who_stops_asking_waits_for_no_busy_server(home, teacher, impatient):
+    teacher.busy = {PROMPTS[1]}
+    asking = answering.ask(home, PROMPTS[:2], Endpoint(teacher.address, "large"), Answers())
+    assert [next(asking).done for _ in range(2)] == [0, 1]
+    asking.close()
+    impatient()  # or it would be an hour
+    assert [body["messages"][0]["content"] for body in teacher.asked].count(PROMPTS[1]) <= 1
+    teacher.busy = set()
+    assert asked(home, teacher, PROMPTS[:2])[1][-1].done == 2
+
+
+def test_two_do_not_ask_the_same_at_once(home, teacher):
+    first = answering.ask(home, PROMPTS, Endpoint(teacher.address, "large"), Answers(), stop=Hurry())
+    next(first)
+    with pytest.raises(DataError, match=r"large of 127\.0\.0\.1 is being asked in the same way"):
+        asked(home, teacher)
+    assert asked(home, teacher, PROMPTS[:1], seed=7)[1][-1].done == 1
+    assert len(list(first)) == 7
+    assert asked(home, teacher)[1][0].known == 6
+    assert len(teacher.asked) == 7
+
+
+def test_a_budget_holds_where_the_server_counts_no_tokens(home, teacher):
+    teacher.usage = None
+    _, told = asked(home, teacher, budget=Budget(tokens=10), at_once=1)
+    assert (told[-1].done, told[-1].tokens, told[-1].is_over_budget, told[-1].is_estimated) == (1, 10, True, True)
+    _, told = asked(home, teacher, budget=Budget(tokens=12), at_once=1)
+    assert (told[-1].done, told[-1].is_over_budget) == (2, True)
+
+
+def test_half_a_letter_in_an_answer_is_kept_and_saved(home, store, teacher):
+    teacher.says = "a smile: \ud83d"
+    answers, _ = asked(home, teacher, PROMPTS * 4)
+    assert asked(home, teacher, PROMPTS * 4)[1][0].known == 24
+    table, _ = answering.table(Prompts(PROMPTS * 4), answers, Rules())
+    assert set(table.table["answer"]) == {"a smile: \ufffd"}
+
+
+def test_cells_without_a_prompt_are_not_asked_and_told_by_line():
+    nobody = [{"role": "assistant", "content": "Hello"}]
+    cells = ["What?", None, float("nan"), "  ", "", json.dumps([{"role": "user", "content": " "}]), nobody, "Why?"]
+    upload = Upload("table", pd.DataFrame({"prompt": cells, "split": ["test", *[None] * 7]}, dtype=object))
+    prompts = answering.prompts_of(upload)
+    assert (prompts.asked, prompts.splits, prompts.lines) == (["What?", "Why?"], ["test", ""], [1, 8])
+    assert prompts.times(2).asked == ["What?", "Why?", "What?", "Why?"]
+    _, (refused,) = answering.table(prompts, Answers({0: Said("It.", 1, 1), 1: Said("So.", 1, 1)}), Rules())
+    assert (refused.reason, refused.lines) == ("no prompt", (2, 3, 4, 5, 6, 7))
+    with pytest.raises(DataError, match="No row has a prompt in 'prompt'"):
+        answering.prompts_of(Upload("table", pd.DataFrame({"prompt": [None, ""]}, dtype=object)))
+
+
+def test_what_the_server_refused_is_not_counted_as_answered(home, teacher):
+    teacher.refused = {*PROMPTS[1::2]}
+    answers, told = asked(home, teacher, at_once=1)
+    assert (told[-1].done, told[-1].refused) == (3, 3)
+    table, _ = answering.table(Prompts(PROMPTS), answers, Rules(copies=True))
+    assert table.notes == ("3 prompts were answered by a teacher.",)
+
+
+def test_a_key_that_the_server_says_again_is_not_told(home, teacher, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "s3cret-key")
+    teacher.troubles = [(404, {}, {"error": {"message": "no model for s3cret-key"}})]
+    with pytest.raises(DataError, match="no model for …"):
+        asked(home, teacher, PROMPTS[:1], key="MY_API_KEY")
+
+
+def test_what_was_asked_is_listed_and_goes_when_an_admin_deletes_it(home, store, teacher):
+    asked(home, teacher, PROMPTS[:2])
+    (kept,) = housekeeping.kept(store, home)
+    assert (kept.kind, kept.title) == ("asked answers", "large · 127.0.0.1")
+    assert housekeeping.tidy(store, home) == 0
+    with pytest.raises(AccessError):
+        Acts(Person("ada", "member"), home, store).delete_asked_answers(kept.name)
+    admin = Acts(Person("eve", "admin"), home, store)
+    asking = answering.ask(home, PROMPTS, Endpoint(teacher.address, "large"), Answers())
+    next(asking)
+    with pytest.raises(StoreError, match="is being asked"):
+        admin.delete_asked_answers(kept.name)
+    asking.close()
+    assert admin.delete_asked_answers(kept.name) == kept.bytes
+    assert not housekeeping.kept(store, home)
+    with pytest.raises(StoreError, match="There are no asked answers"):
+        admin.delete_asked_answers("../studio")
+    assert "asked answers" in store.audit()[0].about
+
+
+def test_the_command_asks_before_it_spends_and_json_needs_a_yes(home, teacher, tmp_path):
+    file = tmp_path / "prompts.csv"
+    file.write_text("prompt\n" + "\n".join([*(f"What is {number} + 1?" for number in range(11)), '""']))
+    command = ["data", "answer", str(file), "--address", teacher.address, "--model", "large"]
+    refused = CliRunner().invoke(app, [*command, "--json"])
+    assert isinstance(refused.exception, ConfigError)
+    assert "Add --yes" in refused.exception.cure
+    assert CliRunner().invoke(app, command, input="n\n").exit_code == 1
+    assert not teacher.asked
+    teacher.says, teacher.usage = "It is so.", None
+    done = CliRunner().invoke(app, [*command, "--json", "--yes"])
+    assert done.exception is None
+    told = json.loads(done.stdout)
+    assert (told["answered"], told["refused"], told["tokens_estimated"], told["over_budget"]) == (11, 0, True, False)

@@ -1,0 +1,118 @@
+"""What teachers behind addresses said, on disk: a file for each teacher and way of asking, a line for each answer.
+
+One alone writes into a file at a time: two who ask the same would pay twice.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from studio.errors import DataError
+from studio.home import Home
+from studio.service.endpoint import Endpoint, Said
+
+
+class Record:
+    """The answers of a teacher, open to add some. Raises `DataError` where somebody else has it open."""
+
+    def __init__(self, home: Home, teacher: Endpoint, seed: int) -> None:
+        file = kept_in(home, teacher, seed)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = locked(file)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise DataError(f"{teacher.model} of {teacher.host} is being asked in the same way right now.",
+                            "Wait for the end of it: two who ask the same would pay twice.") from error  # fmt: skip
+        self.known = read(file)
+        self._file = file.open("ab")
+        self._writing = threading.Lock()
+        if not self._file.tell():
+            self._line({"model": teacher.model, "host": teacher.host})
+        elif not _ends_with_a_line(file):
+            self._file.write(b"\n")  # what was half written when a process ended stays a line of its own
+
+    def keep(self, key: str, said: Said) -> None:
+        """Write an answer; when this returns it is on the disk. Any thread may."""
+        with self._writing:
+            self._line({"key": key, **asdict(said)})
+
+    def close_after(self, under_way: Iterable[Future[Any]]) -> None:
+        """Let others open it, when what is under way has come and is kept."""
+        left = [one for one in under_way if not one.done()]
+
+        def close() -> None:
+            wait(left)
+            self._file.close()
+            self._lock.release()
+
+        if left:
+            threading.Thread(target=close, name="answers-under-way").start()
+        else:
+            close()
+
+    def _line(self, told: dict[str, Any]) -> None:
+        self._file.write(json.dumps(told).encode("ascii") + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+@dataclass(frozen=True)
+class About:
+    """A file of answers: whose they are; "" where it does not say."""
+
+    model: str
+    host: str
+
+
+def kept_in(home: Home, teacher: Endpoint, seed: int) -> Path:
+    """The file of a teacher's answers: by what decides them, which the key is not."""
+    told = {name: value for name, value in asdict(teacher).items() if name != "key"} | {"seed": seed}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+    return home.asked / f"{digest}.jsonl"
+
+
+def locked(file: Path) -> FileLock:
+    """What one holds who writes into a file of answers; `acquire` raises `Timeout` where another one does."""
+    return FileLock(file.with_suffix(".lock"), timeout=0, thread_local=False)
+
+
+def read(file: Path) -> dict[str, Said]:
+    """What was said, by key; a last line that was cut off while it was written is asked for again."""
+    lines = file.read_text(encoding="utf-8", errors="replace").split("\n") if file.is_file() else ()
+    found = {}
+    for line in lines:
+        one = _parsed(line)
+        key = one.pop("key", None)
+        if key is not None:
+            found[str(key)] = Said(**one)
+    return found
+
+
+def about(file: Path) -> About:
+    """Whose answers a file holds, by its first line."""
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        told = _parsed(opened.readline())
+    return About(str(told.get("model", "")), str(told.get("host", "")))
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _ends_with_a_line(file: Path) -> bool:
+    with file.open("rb") as opened:
+        opened.seek(-1, os.SEEK_END)
+        return opened.read() == b"\n"
