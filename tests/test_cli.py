@@ -380,6 +380,11 @@ def test_an_error_nobody_thought_of_is_one_sentence_and_its_details_are_kept(hom
     assert "Something unexpected happened: RuntimeError: [red]the moon is full." in told
     assert "Traceback" not in told
     assert "Traceback" in (home.root / "cli.log").read_text()
+    (home.root / "cli.log").unlink()
+    (home.root / "cli.log").mkdir()  # nobody can write there
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert "The details could not be written to" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_a_label_can_neither_steer_the_terminal_nor_colour_it(studio, tmp_path):

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 
-from studio import files
+from studio import events, files
 from studio.errors import StudioError
 from studio.executors import local, registry
 from studio.executors.local import Execute
@@ -15,6 +15,7 @@ from studio.machine.slots import Slots
 from studio.service import housekeeping, notify, sweeps
 from studio.service.ownership import INTERRUPTED, Listener, take_back_lost
 from studio.service.runs import carry
+from studio.store.queue import GOES_ON
 from studio.store.store import Store
 
 WAKE_SECONDS = 0.3
@@ -64,11 +65,16 @@ class Runtime:
         store = self._open()
         if store is None:
             return
+        trouble: StudioError | None = None
         while not self._closing.is_set():
             try:
+                if trouble is not None:
+                    _queue_again(store, owner, trouble)
+                    trouble = None
                 self._one_turn(store, owner, execute)
             except StudioError as error:  # of the store: the disk is full, the folder is gone …
                 _log.error("%s", error)
+                trouble = error
                 self._closing.wait(RETRY_SECONDS)
             except Exception:  # noqa: BLE001  the thread must outlive a full disk or a locked database, and say so
                 _log.exception("The training thread met an error and goes on.")
@@ -129,3 +135,15 @@ class Runtime:
                 self.trains = store.hold_lease(LEASE, self.owner, holder.owner if holder and gone else None)
                 self._renewed = time.monotonic()
             return self.trains
+
+
+def _queue_again(store: Store, owner: str, trouble: StudioError) -> None:
+    """The run that this thread had to leave because nothing could be written; its process has not died of anything."""
+    for run in store.carried():
+        if run.owner != owner:
+            continue
+        store.record(run.id, [events.Log(level="warning", message=f"{trouble.message} {GOES_ON}")])
+        if run.stop_requested:
+            store.stopped(run.id)
+        else:
+            store.put_back(run.id)

@@ -98,6 +98,17 @@ def test_a_run_that_goes_on_can_be_paused_and_one_that_waits_moved_to_the_front(
     assert filled.claim("me").id == waiting.id
 
 
+def test_a_run_of_a_machine_that_is_gone_is_taken_back_when_that_was_confirmed(app, filled):
+    lost = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="lost", owner="elsewhere")
+    app = opened(app, "run.py", run=str(lost.id))
+    app.button(key="take back").click().run()
+    assert filled.run(lost.id).status == "running"
+    app.button(key="take back").click()
+    app.button(key="take back now").click().run()
+    assert not app.exception
+    assert filled.run(lost.id).status == "queued"
+
+
 def test_a_run_that_failed_goes_on_at_a_click(app, filled):
     app = opened(app, "run.py", run="2")
     app.button(key="resume").click().run()

@@ -9,6 +9,7 @@ from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.testing.v1 import AppTest
 
 from pages import _studio
+from studio.home import Home
 from tests.pages.conftest import SHELL, opened, words
 
 PAGES = (
@@ -42,6 +43,12 @@ def test_a_database_that_cannot_be_opened_is_told_in_words(home):
     app = AppTest.from_file(SHELL, default_timeout=60).run()
     assert "cannot be opened" in app.error[0].value
     assert not app.exception
+
+
+def test_a_home_that_cannot_be_written_to_is_told_above_every_page(app, monkeypatch):
+    monkeypatch.setattr(Home, "trouble", lambda home: "The disk that holds /home is full.")
+    for page in ("home.py", "run.py"):
+        assert "The disk that holds" in opened(app, page).error[0].value
 
 
 def test_a_server_open_to_a_network_shows_nothing_without_a_login(app, monkeypatch):

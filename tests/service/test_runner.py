@@ -15,7 +15,14 @@ import pytest
 
 from studio import events
 from studio.config.reading import parse_config
-from studio.errors import ConfigError, ModelError, WorkerDiedError, WorkerOutOfMemoryError, WorkerStuckError
+from studio.errors import (
+    ConfigError,
+    DiskError,
+    ModelError,
+    WorkerDiedError,
+    WorkerOutOfMemoryError,
+    WorkerStuckError,
+)
 from studio.executors import local, registry, work
 from studio.executors.registry import EXECUTORS, Executor, wanted_slots
 from studio.machine.identity import is_gone, new_owner
@@ -26,6 +33,7 @@ from studio.service.questions import estimate
 from studio.service.runs import MOST_STUCK, carry
 from studio.service.runtime import LEASE, Runtime
 from studio.store.queue import MOST_DEATHS
+from studio.store.store import Store
 from tests.conftest import TINY, fake, here
 
 
@@ -189,6 +197,41 @@ def test_the_thread_goes_on_after_an_error_that_nobody_foresaw(store, home, save
     wait_for(lambda: store.run(second.id).status == "finished")
     runtime.stop()
     assert "nobody foresaw this" in store.run(first.id).message
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_run_waits_for_room_on_a_full_disk_however_long_and_its_log_says_so(store, home, saved, monkeypatch, stopped):
+    monkeypatch.setattr(the_runtime, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(the_runtime, "WAKE_SECONDS", 0.01)
+    record, tries = Store.record, itertools.count()
+
+    def full(self, run_id, said):
+        if said[0].message != "Done." or next(tries) > MOST_DEATHS:
+            return record(self, run_id, said)
+        if stopped:
+            self.request_stop(run_id)
+        raise DiskError("The disk is full.", "Free some space.")
+
+    monkeypatch.setattr(Store, "record", full)
+    run = submit(store)
+    runtime = Runtime(home, lambda job, stop: (events.Log(message=said) for said in ["Done."]))
+    runtime.start()
+    wait_for(lambda: store.run(run.id).is_over)
+    runtime.stop()
+    assert store.run(run.id).status == ("stopped" if stopped else "finished")
+    told = [line.message for line in store.logs(run.id)]
+    assert told[0] == "The disk is full. The run goes on from its last checkpoint."
+    assert told[1:] == ([] if stopped else ["Done."])
+
+
+def test_a_server_that_has_nothing_to_do_cleans_up(store, home):
+    old = home.uploads / "old"
+    old.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    runtime = Runtime(home, execute_fake("finish"))
+    runtime.start()
+    wait_for(lambda: not old.exists())
+    runtime.stop()
 
 
 def test_a_server_starts_with_a_damaged_database_and_trains_once_it_is_mended(home, tmp_path, monkeypatch):
