@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -273,7 +274,8 @@ def test_a_list_of_runs_says_when_it_is_a_part(studio, store, saved):
     assert "--all" not in whole.stderr
 
 
-def test_a_port_that_is_taken_is_told_with_a_free_way_out(studio):
+def test_a_port_that_is_taken_is_told_with_a_free_way_out(studio, monkeypatch):
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started"))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -281,6 +283,13 @@ def test_a_port_that_is_taken_is_told_with_a_free_way_out(studio):
         told = studio("serve", "--port", port, status=1).stderr.replace("\n", " ")
     assert f"cannot listen on 127.0.0.1, port {port}" in told
     assert f"serve --port {port + 1}" in told
+
+
+@pytest.mark.parametrize("name", ["STUDIO_EXECUTOR", "STUDIO_SLOTS", "STUDIO_TEACHER_OUTPUTS_GB"])
+def test_what_is_wrong_in_the_environment_is_told_before_the_server_starts(studio, monkeypatch, name):
+    monkeypatch.setenv(name, "lots")
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started"))
+    assert f"{name} must be" in studio("serve", status=1).stderr
 
 
 def test_columns_without_a_header_are_numbers(studio, tmp_path):

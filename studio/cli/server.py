@@ -40,9 +40,10 @@ def serve(
     """
     if student is not None:
         return _serve_alone(student, port, address or "127.0.0.1")
+    from studio.service import housekeeping
     from studio.service.program import program_folder
 
-    registry.wanted_slots(), registry.one_run()  # what is wrong in the environment is told here, in one sentence
+    registry.wanted_slots(), registry.one_run(), housekeeping.limits()  # a wrong environment is told here in a sentence
     _require_free(port, address or "127.0.0.1")
     words = [sys.executable, "-m", "streamlit", "run", str(program_folder() / "app.py"), "--server.port", str(port)]
     words += ["--server.address", address] if address else []

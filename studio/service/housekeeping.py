@@ -112,7 +112,7 @@ def tidy(store: Store, home: Home) -> int:
 
     Raises `ConfigError` where a limit is no number.
     """
-    days, most = (_limit("STUDIO_TEACHER_OUTPUTS_DAYS", 90.0), _limit("STUDIO_TEACHER_OUTPUTS_GB", 20.0) * 1e9)
+    days, most = limits()
     now = time.time()
     freed = sum(_removed(home.root / one.kind / one.name) for one in _passing(home) if _had_its_day(one.used_at))
     freed += sum(_removed(place) for place in _left_behind())
@@ -182,6 +182,12 @@ def _written_at(folder: Path) -> float:
 
 def _used_at(folder: Path) -> float:
     return folder.stat().st_mtime
+
+
+def limits() -> tuple[float, float]:
+    """Days for which teacher outputs stay unread, and the bytes that they may take. Raises `ConfigError` where one of
+    them is no number."""
+    return _limit("STUDIO_TEACHER_OUTPUTS_DAYS", 90.0), _limit("STUDIO_TEACHER_OUTPUTS_GB", 20.0) * 1e9
 
 
 def _limit(name: str, usual: float) -> float:

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from studio import files
 from studio.errors import ExportError, WorkerError
 from studio.home import Home
 from studio.language.languages import LANGUAGES, SOURCE
-from studio.service import comparison
+from studio.service import comparison, new_files
 from studio.service.program import program_folder
 from studio.store.store import Store
 
@@ -48,15 +47,8 @@ def _require_new(to: Path, language: str) -> None:
 
 
 def _put(to: Path, written: bytes) -> Path:
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with to.open("xb") as file:
-            file.write(written)
-        files.sync(to)
-    except FileExistsError as error:
-        raise ExportError(f"{to} is there already.", "Choose another name: nothing is overwritten.") from error
-    except OSError as error:
-        raise ExportError(f"{to} cannot be written: {error.strerror}.", "Choose another place.") from error
+    with new_files.written(to) as part:
+        part.write_bytes(written)
     return to
 
 

@@ -3,6 +3,7 @@ any address."""
 
 import contextlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import axe_playwright_python
 import pytest
@@ -75,11 +76,20 @@ def scrolls_sideways(page: Page) -> bool:
     return False
 
 
+def hosts_asked(page: Page) -> set[str]:
+    """Grows with every host that the page asks for something, or tries to."""
+    asked: set[str] = set()
+    for event in ("request", "websocket"):
+        page.on(event, lambda one: asked.add(urlsplit(one.url).netloc))  # type: ignore[call-overload]
+    return asked
+
+
 @pytest.mark.parametrize(("scheme", "width", "also"), [("light", 360, 360), ("dark", 1440, 768)])
 def test_no_page_has_a_serious_finding_or_anything_beyond_the_screen(
     browser: Browser, studio: str, scheme, width, also
 ):
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    asked = hosts_asked(page)
     found = {}
     for address in PAGES:
         page.goto(f"{studio}/{address}")
@@ -95,6 +105,7 @@ def test_no_page_has_a_serious_finding_or_anything_beyond_the_screen(
             found[address] = wrong
     page.close()
     assert not found
+    assert asked == {urlsplit(studio).netloc, ""}, "what a page holds in itself has no host"
 
 
 def test_an_address_that_leads_nowhere_gets_a_sentence_and_a_way_on(page: Page, studio: str):

@@ -372,6 +372,15 @@ def test_an_executor_that_there_is_not_is_refused(monkeypatch):
         registry.chosen()
 
 
+def test_a_run_for_a_cluster_on_a_machine_without_ray_says_what_to_install(store, home, run, monkeypatch):
+    monkeypatch.setenv("STUDIO_EXECUTOR", "ray")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    list(carry(store, home, run))
+    failed = store.run(run.id)
+    assert (failed.status, failed.message) == ("failed", "STUDIO_EXECUTOR=ray needs the package ray.")
+    assert "pip install" in failed.cure
+
+
 def test_a_run_of_the_command_line_goes_where_the_environment_says(store, home, run, monkeypatch):
     seen = []
 
