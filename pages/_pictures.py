@@ -186,7 +186,7 @@ def _mark(model: Scored, across: float, place: int, of: int, ends: tuple[float, 
     dot = element("span", kind="dot", style=f"{left};bottom:{bottom:.0f}px")
     name = (f"{model.name} ", element("i", measured(model.value, measure)))
     if of == 1:
-        style = f"{left};bottom:{high + 14:.0f}px;translate:-50% 0"
+        style = f"{left};bottom:{max(high + 14, bottom + 20):.0f}px;translate:-50% 0"
     elif place == 0:
         style = f"right:calc({100 - across:.1f}% + {APART * of + 6}px);bottom:{bottom:.0f}px"
     else:

@@ -159,7 +159,8 @@ def _list(shown: Shown) -> None:
             _("Download these rows"), lambda: as_csv(shown, numbers[:MOST_DOWNLOADED]), key="rows-download",
             file_name=f"run-{shown.run.id}-rows.csv", mime="text/csv", icon=":material/download:", type="tertiary",
         )  # fmt: skip
-    _corrections(shown)
+    if shown.has_labels:
+        _corrections(shown)
 
 
 def _wanted(shown: Shown) -> tuple[Wanted, Order]:
