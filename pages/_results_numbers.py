@@ -111,7 +111,12 @@ def steps_taken(run: RunRow, task: tasks.Task) -> None:
     """What each step of the plan cost and brought."""
     results = get_store().stage_results(run.id)
     measure = next((known for known in task.measures if known.name == results[0].metric), task.measures[0])
-    st.caption(_("The student after each step of the plan, on validation rows; the test rows are read once, above."))
+    st.caption(
+        _(
+            "The student after each step of the plan, on the validation rows that chose its weights, too: the values "
+            "are a little too good, and the intervals do not count that. The test rows are read once, above."
+        )
+    )
     table = []
     for number, result in enumerate(results):
         before = results[number - 1] if number > 1 else None

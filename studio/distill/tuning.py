@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from studio.config.reading import with_values
 from studio.config.run import RunConfig
+from studio.distill import teacher_outputs
 from studio.distill.fit import fit
 from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
 from studio.events import Choice, Event, Progress
 from studio.machine.devices import Device
-from studio.tasks import Measure
+from studio.tasks import Measure, Reference
 
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
 ALPHAS = (0.5, 0.9)
@@ -29,13 +30,13 @@ class Pilot:
 
 
 def choose(
-    config: RunConfig, spec: FitSpec, objective: Callable[[RunConfig], Objective], device: Device
+    config: RunConfig, spec: FitSpec, objective: Callable[[RunConfig], Objective], device: Device, classes: int
 ) -> Generator[Event, None, RunConfig]:
     """Try pairs for half of the steps of `spec`, the best three for the other half; yields a `Choice`, returns the new
     config.
 
     Every pilot starts from the student's own weights. The pair of the config stays unless another one is better by at
-    least one standard error of what it reached on the validation rows.
+    least one standard error of what it reached on the validation rows, and better than no learning at all.
     """
     own = (config.temperature, config.alpha)
     pairs = list(dict.fromkeys([own, *((t, a) for t in TEMPERATURES for a in ALPHAS)]))
@@ -45,22 +46,37 @@ def choose(
     best = sorted(first, key=lambda pilot: -pilot.value)[:FINALISTS]
     finalists = list(dict.fromkeys([own, *((pilot.temperature, pilot.alpha) for pilot in best)]))
     second = yield from _round(config, finalists, spec, objective, device, budget, budget, total)
-    chosen, reason = decide(second, len(spec.validation), len(pairs), spec.task.measures[0])
+    nothing = yield from _nothing_learned(spec, device, classes, Progress(phase="tune", step=total, total=total))
+    chosen, reason = decide(second, len(spec.validation), len(pairs), spec.task.measures[0], nothing)
     tried = [(pilot.temperature, pilot.alpha, pilot.value) for pilot in [*second, *first]]
     yield Choice(temperature=chosen.temperature, alpha=chosen.alpha, reason=reason, tried=tried)
     return with_values(config, temperature=chosen.temperature, alpha=chosen.alpha)
 
 
-def decide(pilots: list[Pilot], rows: int, tried: int, measure: Measure) -> tuple[Pilot, str]:
-    """The best pilot, or the first one, which is the user's own pair, unless another is clearly better.
+def _nothing_learned(spec: FitSpec, device: Device, classes: int, told: Progress) -> Generator[Event, None, Reference]:
+    """What a model gets on the validation rows that has learned nothing."""
+    held = spec.validation.to(device.torch_device)
+    logits = yield from teacher_outputs.logits(spec.model, held, device, lambda _: told)
+    return spec.task.targets.reference(spec.task.statistics(logits, held), classes)
 
-    >>> accuracy = Measure("accuracy", "Accuracy", "")
-    >>> decide([Pilot(4, 0.7, 0.80), Pilot(2, 0.9, 0.90)], rows=100, tried=9, measure=accuracy)[1]
+
+def decide(pilots: list[Pilot], rows: int, tried: int, measure: Measure, nothing: Reference) -> tuple[Pilot, str]:
+    """The best pilot, or the first one, which is the user's own pair, unless another is clearly better. Trials of which
+    none is clearly better than having learned `nothing` were too short to tell.
+
+    >>> accuracy, coin = Measure("accuracy", "Accuracy", ""), Reference({"accuracy": 0.5}, {"accuracy": 0.5})
+    >>> decide([Pilot(4, 0.7, 0.80), Pilot(2, 0.9, 0.90)], rows=100, tried=9, measure=accuracy, nothing=coin)[1]
     'In short trials of 9 pairs it reached 90.0 % (accuracy, 100 validation rows), your own pair 80.0 %.'
     """
     own, best = pilots[0], max(pilots, key=lambda pilot: pilot.value)
     mine, highest = measure.written(own.value), measure.written(best.value)
     on = f"{measure.title.lower()}, {rows} validation rows"
+    floor = nothing.floor(measure.name)
+    if best.value - floor < _standard_error(floor, rows, measure):
+        return own, (
+            f"Kept yours: the trials were too short to learn anything (at best {highest}, {nothing.words} "
+            f"{measure.written(floor)}; {on}). Train longer, or choose by hand."
+        )
     if best.value - own.value < _standard_error(own.value, rows, measure):
         return own, (
             f"Kept yours: none of the {tried} pairs was better by more than chance "

@@ -24,7 +24,8 @@ def verdict(
     found = Measured.of_run(evaluations, comparisons, measures, facts)
     outcome, effect = _effect(found)
     told = cautions.all_of(found, outcome)
-    parts = (_kept(found), _alike(found), _rare(found), _costs(found), effect, _smoothed(found), _baseline(found))
+    parts = (_kept(found), _alike(found), _rare(found), _costs(found), effect, _tuned(found, outcome), _smoothed(found),
+             _baseline(found))  # fmt: skip
     return Verdict(
         outcome=outcome,
         sentence=" ".join(filter(None, parts)),
@@ -150,6 +151,15 @@ def _control_words(found: Measured) -> str:
     if config.control_start == "pretrained" and found.teacher_is_taught:
         return "with the layers that the teacher had before it was trained, and labels alone"
     return "with the same layers of the teacher and labels alone"
+
+
+def _tuned(found: Measured, outcome: Outcome) -> str:
+    """What the student had beside a teacher, where that was praised."""
+    if outcome != "better" or not found.facts.config.auto:
+        return ""
+    return (
+        "Its temperature and alpha were chosen in trials on validation rows; the control, which has neither, had none."
+    )
 
 
 def _smoothed(found: Measured) -> str:

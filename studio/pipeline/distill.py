@@ -301,7 +301,8 @@ def _tune(state: RunState, stage: Stage) -> Steps[RunState]:
     def distillation(config: RunConfig) -> Objective:
         return prepare.distillation(config, student, _outputs(state).live, _transfer(state))
 
-    chosen = yield from tuning.choose(context.config, _spec(state, stage), distillation, context.device)
+    classes = len(context.problem.labels)
+    chosen = yield from tuning.choose(context.config, _spec(state, stage), distillation, context.device, classes)
     return replace(state, context=replace(context, config=chosen))
 
 
@@ -313,8 +314,7 @@ def _follow(state: RunState, stage: Stage) -> Steps[RunState]:
         state = state.having(stage.role, smaller)
     if not stage.steps:
         return state
-    # hard labels go on from the distillation just before them: the best weights of both are kept
-    best = state.best if stage.objective == "hard labels" else BestWeights()
+    best = state.best if stage.goes_on else BestWeights()
     spec = _spec(state, stage)
     learned = yield from _learn_and_save(state.context, spec, best, stage.role)
     state = replace(state.having(stage.role, learned), best=best)

@@ -60,7 +60,8 @@ class Stage:
 
     `steps` are corrections of weights, or rows that are read. Epochs go through so many `views` of the rows in turn;
     None: each epoch sees another one. `compression` holds the steps of the plan that come before the learning; where
-    there is a `title` the model is measured afterwards. `seed` is added to the seed of the run.
+    there is a `title` the model is measured afterwards. `seed` is added to the seed of the run. A stage that `goes_on`
+    keeps the best weights of the learning before it and of its own.
     """
 
     phase: Phase
@@ -74,6 +75,7 @@ class Stage:
     compression: tuple[Any, ...] = ()
     title: str = ""
     seed: int = 0
+    goes_on: bool = False
 
 
 def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[Stage]:
@@ -93,8 +95,9 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
     distill | student | 16 | recorded | distillation
     harden | student | 4 | recorded | hard labels
     quantize | student | 0 | recorded | none
-    control | control | 20 | labelled | labels
-    control-2 | control | 0 | labelled | none
+    control | control | 16 | labelled | labels
+    control-2 | control | 4 | labelled | labels
+    control-3 | control | 0 | labelled | none
     evaluate |  | 60 | test | none
     """
     student = list(_student(config, rows))
@@ -210,7 +213,7 @@ def _student(config: RunConfig, rows: Counts) -> Iterator[Stage]:
             continue
         yield replace(stage, title="")
         hard = _learning(config, rows, "harden", "student", config.hard_epochs, config.student)
-        yield replace(hard, objective="hard labels", title=title)
+        yield replace(hard, objective="hard labels", title=title, goes_on=True)
 
 
 def _learning(config: RunConfig, rows: Counts, phase: Phase, role: str, asked: int | None, reference: str) -> Stage:
@@ -227,12 +230,12 @@ def _tuning(config: RunConfig, rows: Counts) -> Stage:
 
 def _control(own: Iterable[Stage]) -> Iterator[Stage]:
     """What the student's own weights went through, `own`, for a model that meets no teacher: the stages up to the end
-    of each learning as one, with as many steps, on the rows that have a label."""
+    of each of the student's learnings as one, with as many steps, on the rows that have a label."""
     blocks: list[list[Stage]] = []
     for stage in own:
         if stage.kind == "tune":
             continue
-        if not blocks or (_has_distilled(blocks[-1]) and stage.objective != "hard labels"):
+        if not blocks or _has_learned(blocks[-1]):
             blocks.append([])
         blocks[-1].append(stage)
     for number, block in enumerate(blocks, start=1):
@@ -247,6 +250,7 @@ def _control(own: Iterable[Stage]) -> Iterator[Stage]:
             epochs=sum(stage.epochs for stage in block),
             views=block[-1].views,
             compression=tuple(step for stage in block for step in stage.compression),
+            goes_on=block[-1].goes_on,
         )
 
 
@@ -258,8 +262,8 @@ def _smoothed(stage: Stage) -> Stage:
     return replace(stage, phase=counted("smooth", number), role="smoothed", objective=objective)
 
 
-def _has_distilled(block: Sequence[Stage]) -> bool:
-    return any(stage.role == "student" and stage.objective == "distillation" for stage in block)
+def _has_learned(block: Sequence[Stage]) -> bool:
+    return any(stage.role == "student" and stage.objective != "none" for stage in block)
 
 
 def _views(config: RunConfig, rows: Counts) -> int:

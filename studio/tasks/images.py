@@ -93,23 +93,25 @@ class ImageInputs:
             return [
                 "import json",
                 "import onnxruntime",
-                "from PIL import Image",
+                "from PIL import Image, ImageOps",
                 "from transformers import AutoImageProcessor",
                 "",
                 'config = json.load(open("int8/config.json"))',
                 'session = onnxruntime.InferenceSession("int8/model.onnx")',
                 'processor = AutoImageProcessor.from_pretrained("int8", backend="pil")',
-                'image = Image.open("image.png").convert("L" if config.get("num_channels", 3) == 1 else "RGB")',
+                'image = ImageOps.exif_transpose(Image.open("image.png"))  # as the camera noted that it was held',
+                'image = image.convert("L" if config.get("num_channels", 3) == 1 else "RGB")',
                 'pixels = processor(image, return_tensors="np")["pixel_values"]',
                 'logits = session.run(["logits"], {"pixel_values": pixels})[0]',
             ]
         return [
-            "from PIL import Image",
+            "from PIL import Image, ImageOps",
             f"from transformers import AutoImageProcessor, {auto_model}",
             "",
             f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
             'processor = AutoImageProcessor.from_pretrained(".", backend="pil")',
-            'image = Image.open("image.png").convert("L" if getattr(model.config, "num_channels", 3) == 1 else "RGB")',
+            'image = ImageOps.exif_transpose(Image.open("image.png"))  # as the camera noted that it was held',
+            'image = image.convert("L" if getattr(model.config, "num_channels", 3) == 1 else "RGB")',
             'logits = model(**processor(image, return_tensors="pt")).logits',
         ]
 

@@ -1,7 +1,7 @@
 """A run's settings brought together with its task: what is left open is filled in, what means nothing is refused."""
 
 from studio.config.methods import LOSSES, Term
-from studio.config.plan import ONNX_FORMS, Quantize
+from studio.config.plan import ONNX_FORMS, Prune, Quantize
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
@@ -16,6 +16,7 @@ def resolved(config: RunConfig, task: Task, classes: int) -> RunConfig:
     _check_losses(full, task, classes)
     _check_builtins(full, task)
     _check_steps(full, task)
+    _check_pruning(full)
     _check_own_texts(full, task)
     _check_adapters(full, task)
     wrong = [name for name in full.augment + full.teacher_augment if name not in task.changes]
@@ -46,6 +47,30 @@ def _check_steps(config: RunConfig, task: Task) -> None:
             f"A language model cannot be quantized to {wrong.form} in a plan.",
             f"Take {task.quantized_form} or weights_int4; an export has the ONNX files, and GGUF in 8 bits.",
         )
+
+
+PRUNED = {
+    "fasttext": (),
+    "mlp": ("channels",),
+    "cnn": ("channels",),
+    "transformer": ("heads", "neurons", "layers"),
+    "gpt": ("heads", "neurons", "layers"),
+}
+"""What pruning can take from built-in models, by the first word of their names: known before one is built."""
+
+
+def _check_pruning(config: RunConfig) -> None:
+    """What a built-in student has nothing of cannot be taken from it; of other students their first cut tells."""
+    reference = ModelReference.parse(config.student)
+    reference = ModelReference.parse(config.teacher) if reference.is_same else reference
+    if reference.source != "builtin":
+        return
+    there = PRUNED[reference.name.partition("-")[0]]
+    units = [unit for step in config.steps if isinstance(step, Prune) for unit in step.units or there[:1] or ("units",)]
+    wrong = next((unit for unit in units if unit not in there), None)
+    if wrong is not None:
+        cure = f"It has {', '.join(there)}." if there else "Leave prune out; factorize and quantize make it smaller."
+        raise ConfigError(f"builtin/{reference.name} has no {wrong} to prune.", cure)
 
 
 def _check_own_texts(config: RunConfig, task: Task) -> None:

@@ -71,11 +71,11 @@ def test_every_method_for_images_reaches_a_verdict(home, saved_digits, name):
     assert isinstance(said[-2], events.Verdict)
 
 
-def test_a_hard_stage_follows_the_soft_one_and_the_control_gets_its_steps_too(home, saved):
+def test_a_hard_stage_follows_the_soft_one_and_the_control_gets_its_steps_and_its_schedule_too(home, saved):
     said = run(home, saved, **TINY, hard_epochs=3)
-    assert phases(said) == ["prepare", "teach", "record", "distill", "harden", "control", "evaluate"]
+    assert phases(said) == ["prepare", "teach", "record", "distill", "harden", "control", "control-2", "evaluate"]
     taken = steps(said)
-    assert taken["control"] == taken["distill"] + taken["harden"]
+    assert (taken["control"], taken["control-2"]) == (taken["distill"], taken["harden"])
     assert taken["harden"] == taken["distill"] * 3 / 2
 
 

@@ -90,6 +90,14 @@ def test_better_and_worse_are_told_of_this_run_and_beside_the_caution_that_it_is
     assert caution.next_step.changes == {"seeds": 3}
 
 
+def test_praise_for_a_student_that_was_tuned_says_that_the_control_was_not():
+    words = "chosen in trials on validation rows; the control, which has neither, had none"
+    tuned = CONFIG.model_copy(update={"auto": True})
+    assert words in told(config=tuned).sentence
+    assert words not in told().sentence
+    assert words not in told(config=tuned, pairs=(against("control", 20, 25),)).sentence
+
+
 SEVERAL = CONFIG.model_copy(update={"seeds": 3})
 
 

@@ -115,6 +115,7 @@ def test_the_results_show_what_each_step_cost(app, filled):
     assert "Step by step" in [tab.label for tab in app.tabs]
     drawn = " ".join(written(app).split())
     assert "Distil 85.0 % (75.0 % to 95.0 %) +35.0 250.0 K 1.0 MB 1.5 ms" in drawn
+    assert "on the validation rows that chose its weights, too: the values are a little too good" in words(app)
 
 
 def test_what_a_run_chose_by_itself_is_told_with_its_reason(app, filled):

@@ -153,6 +153,17 @@ def test_hard_labels_go_on_with_the_best_weights_of_the_distillation_and_the_con
     assert asked["control"].best is not asked["distill"].best
 
 
+def test_the_control_learns_in_as_many_schedules_as_the_student_and_goes_on_with_its_own_best_weights(
+    home, saved, asked
+):
+    said_by(home, saved, of(saved, hard_epochs=1))
+    for student, control in (("distill", "control"), ("harden", "control-2")):
+        assert asked[control].spec.steps == asked[student].spec.steps
+    assert asked["control-2"].best is asked["control"].best
+    name = next(iter(asked["control"].start))
+    assert torch.allclose(asked["control-2"].start[name], asked["control"].start[name] + 1)
+
+
 def test_the_control_begins_where_the_student_began(home, saved, asked):
     said_by(home, saved, of(saved))
     student, control = asked["distill"].start, asked["control"].start

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+from datasets import Dataset
+
 from studio import events
+from studio.config.reading import parse_config
 from studio.events import Metrics
+from studio.models.model import Problem
 from studio.pipeline.distill import ValidationCurves
+from studio.pipeline.final_evaluation import FinalEvaluation, _facts
 from studio.pipeline.timetable import Stage
+from tests.conftest import TINY
 
 
 def test_the_curve_of_a_role_is_that_of_its_last_training_and_losses_are_none():
@@ -54,3 +61,28 @@ def test_closing_what_listens_closes_what_is_listened_to():
     next(steps)
     steps.close()
     assert closed == [True]
+
+
+def test_the_verdict_is_told_what_rows_and_curves_of_its_own_run_say():
+    labels = ["bad", "good", "rare"]
+    train = Dataset.from_dict({"text": ["a", "b", "c", "d"], "label": [0, 1, 0, 1]})
+    test = Dataset.from_dict({"text": ["A", "x", "y", "z", "w"], "label": [0, 1, 0, 1, 2]})
+    flat, rising = [(step, 0.5) for step in range(12)], [(step, 0.5 + 0.02 * step) for step in range(12)]
+    tests = FinalEvaluation(
+        config=parse_config({"dataset": "d", **TINY}),
+        problem=Problem("text-classification", labels, train, 16),
+        device=None,
+        splits={"test": test},
+        training=(train,),
+        curves={"teacher": flat, "student": rising, "control": flat},
+        changed=("folder:/teacher",),
+        rates={"student": 1e-3},
+    )
+    answers = np.array([[0, 0], [1, 1], [0, 0], [1, 0], [2, 2]])
+    facts = _facts(tests, {"student": [answers]})
+    assert facts.leaked == 1
+    assert facts.unseen == ("rare",)
+    assert facts.improving == ("student",)
+    assert facts.teacher_start == (0.5, 0.5)
+    assert facts.changed == ("folder:/teacher",)
+    assert (facts.rare.label, facts.rare.rows, facts.rare.found, facts.rare.training) == ("rare", 1, {"student": 1}, 0)

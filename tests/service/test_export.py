@@ -3,10 +3,12 @@
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from studio import tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
@@ -59,7 +61,9 @@ def test_a_student_that_transformers_cannot_open_brings_the_file_that_can(store,
         archive.extractall(tmp_path / "student")
     assert (tmp_path / "student" / "studio_compact.py").is_file()
     assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
-    assert "| Distil |" in (tmp_path / "student" / "README.md").read_text()
+    card = (tmp_path / "student" / "README.md").read_text()
+    assert "| Distil |" in card
+    assert "validation rows that chose the weights, too: the values are a little too good" in card
 
 
 def test_a_student_in_int8_brings_its_file_and_lines_that_ask_it(store, home, saved, tmp_path):
@@ -81,6 +85,19 @@ def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, s
     Image.new("RGB", (20, 30), "white").save(tmp_path / "student" / "image.png")
     assert run_the_card(tmp_path / "student").split()[0] in set("0123456789")
     assert " pillow==" in (tmp_path / "student" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("form", ["torch", "int8"])
+def test_the_lines_of_the_card_turn_a_photo_as_the_run_did(tmp_path, monkeypatch, form):
+    about = Image.Exif()
+    about[0x0112] = 6  # the camera was held upright and noted it
+    Image.new("L", (16, 8)).save(tmp_path / "image.png", exif=about)
+    monkeypatch.chdir(tmp_path)
+    lines = tasks.get("image-classification").usage(form, 16)
+    reading = [line for line in lines if line.startswith(("from PIL", "image = "))]
+    known = {"config": {"num_channels": 1}, "model": SimpleNamespace(config=SimpleNamespace(num_channels=1))}
+    exec("\n".join(reading), known)
+    assert known["image"].size == (8, 16)
 
 
 def parse_config_of(folder):

@@ -10,6 +10,7 @@ import pytest
 from studio import tasks
 from studio.config.reading import parse_config
 from studio.errors import ConfigError
+from studio.tasks.resolving import PRUNED
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"dataset": "d", "teacher": "run:1/teacher", "student": "run:1/student"}
@@ -58,3 +59,33 @@ def test_a_built_in_model_of_another_task_is_refused_with_those_that_fit():
 def test_a_change_that_a_task_does_not_know_is_refused_with_those_that_it_knows():
     with pytest.raises(ConfigError, match=r"flip does not change data for text-classification.*word_dropout"):
         tasks.resolved(parse_config({**MODELS, "augment": "flip"}), tasks.get("text-classification"), 2)
+
+
+def test_what_a_built_in_student_has_nothing_of_is_not_pruned_and_no_run_is_made_for_it():
+    texts, plan = tasks.get("text-classification"), {"plan": "prune:0.5, distill"}
+    for student in ("builtin/fasttext-small", "teacher/same"):
+        config = parse_config({**MODELS, **plan, "teacher": "builtin/fasttext-small", "student": student})
+        with pytest.raises(ConfigError, match="builtin/fasttext-small has no units to prune") as error:
+            tasks.resolved(config, texts, 2)
+        assert "factorize" in error.value.cure
+    heads = {"plan": [{"do": "prune", "ratio": 0.5, "units": ["heads"]}, {"do": "distill"}]}
+    with pytest.raises(ConfigError, match="builtin/cnn-tiny has no heads to prune"):
+        tasks.resolved(
+            parse_config({**MODELS, **heads, "student": "builtin/cnn-tiny"}), tasks.get("image-classification"), 2
+        )
+    tasks.resolved(parse_config({**MODELS, **plan, "student": "builtin/transformer-small"}), texts, 2)
+
+
+def test_what_pruning_finds_in_every_kind_of_built_in_model_is_what_is_said_of_it(home, saved, saved_digits):
+    from studio.compress.structured import possible_units
+    from studio.data.folder import load
+    from studio.models.model import Problem
+    from studio.models.opening import build
+    from studio.tasks.language import TASK
+
+    texts, digits = (load(home.dataset(row.id)) for row in (saved, saved_digits))
+    problems = [Problem(data.task, data.labels, data.dict["train"], 16) for data in (texts, digits)]
+    problems.append(Problem(TASK.name, [], TASK.unlabelled(["Once upon a time."]), 16))
+    smallest = {name.partition("-")[0]: (name, problem) for problem in problems for name in problem.task.builtins}
+    found = {kind: set(possible_units(build(*pair).network)) for kind, pair in smallest.items()}
+    assert found == {kind: set(units) for kind, units in PRUNED.items()}
