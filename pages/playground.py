@@ -119,6 +119,7 @@ def answer(run: RunRow, task: tasks.Task) -> None:
     asked, label = st.session_state[ASKED]
     with st.spinner(_("Asking the models; they are opened the first time …")):
         if task.kind == "token" and not st.session_state.get(BLIND):
+            judge.named(run, asked)
             found = written(run, asked)
         else:
             found = playground.shared(home.root).ask(store, run.id, asked)

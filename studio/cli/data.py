@@ -162,6 +162,8 @@ def data_add(
     from studio.service import library
 
     home, store = open_home()
+    if version_of is not None:
+        store.dataset(version_of)  # where there is none, nothing is read
     others = {"test": test, "validation": validation, "unlabelled": unlabelled}
     columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
     with busy(f"Reading {Path(path).name}"):

@@ -214,13 +214,21 @@ class Acts:
         yield from answering.ask(self.home, prompts, teacher, answers, **how)
 
     def call_version(self, row: DatasetRow, of: str | int) -> Version:
-        """Say that a data set is the newest version of another one. Raises `DataError` where it is of another task."""
+        """Say that a data set is the newest version of another one. Raises `DataError` where it is of another task, or
+        is one of several versions already."""
         old = self.store.dataset(of)
         self._require_mine(row)
+        known = self.store.versions(row.id)
+        if row.id == old.id or self.store.version(row.id).number > 1 or len(known) > 1:
+            raise DataError(
+                f"{row.name!r} cannot become a version of {old.name!r}: it has its place among versions already.",
+                "Name a data set that is no version yet.",
+            )
         if (old.task, old.multi_label) != (row.task, row.multi_label):
             raise DataError(f"{row.name!r} is {row.task}, {old.name!r} is {old.task}.", "Name data of the same task.")
         more = sum(row.splits.values()) - sum(old.splits.values())
-        version = self.store.add_version(row.id, old.id, {"added": more} if more > 0 else {"removed": -more})
+        change = {"added": more} if more > 0 else {"removed": -more} if more else {}
+        version = self.store.add_version(row.id, old.id, change)
         self.note("version", f"{_named(row)} of {_named(old)}")
         return version
 

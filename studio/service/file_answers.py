@@ -20,7 +20,7 @@ from studio.store.store import Store
 State = Literal["waiting", "working", "finished", "failed", "stopped"]
 
 MOST_KEPT, MOST_WAITING = 20, 5
-"""So many answered files are kept for taking away; so many may wait or be worked on."""
+"""So many answered files of a person are kept for taking away; so many may wait or be worked on."""
 
 
 @dataclass
@@ -66,11 +66,13 @@ class FileDesk:
     def begin(
         self, store: Store, run_id: int, role: AskedRole, name: str, data: bytes, made_by: str | None
     ) -> FileAnswers:
-        """Take a file; its answers are written from now on. Raises `LimitError` where too many wait already."""
+        """Take a file; its answers are written from now on. Raises `LimitError` where too many of this person
+        wait already."""
         with self._changing:
-            if sum(not one.is_over for one in self._known.values()) >= MOST_WAITING:
+            mine = [one for one in self._known.values() if one.made_by == made_by]
+            if sum(not one.is_over for one in mine) >= MOST_WAITING:
                 raise LimitError(f"{MOST_WAITING} files are being answered already.", "Wait for one of them.")
-            self._forget_old()
+            self._forget_old(mine)
             folder = room(self.home)
             (folder / f"file{PurePath(name).suffix.lower()}").write_bytes(data)
             one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder)
@@ -79,9 +81,10 @@ class FileDesk:
         return one
 
     def of(self, run_id: int, made_by: str | None) -> list[FileAnswers]:
-        """A person's files about a run, the newest first."""
+        """A person's files about a run, the newest first; without those whose answers had their day."""
         with self._changing:
             mine = [one for one in self._known.values() if (one.run_id, one.made_by) == (run_id, made_by)]
+            mine = [one for one in mine if one.state != "finished" or one.answers.is_file()]
         return sorted(mine, key=lambda one: -one.begun)
 
     def _work(self, store: Store, one: FileAnswers) -> None:
@@ -90,18 +93,17 @@ class FileDesk:
             if one.stop.is_set():
                 raise _Stopped
 
+        source = one.folder / f"file{PurePath(one.name).suffix.lower()}"
         with self._working:
             try:
                 if one.stop.is_set():
                     raise _Stopped
                 one.state = "working"
                 asked = playground.shared(self.home.root)
-                source = next(file for file in one.folder.iterdir() if file.stem == "file")
                 one.scored = predict_file(
                     store, self.home, one.run_id, source, one.answers, tell=tell,
                     ask=lambda values: asked.stream(store, one.run_id, one.role, values),
                 )  # fmt: skip
-                source.unlink()
                 one.state = "finished"
             except _Stopped:
                 one.state = "stopped"
@@ -111,9 +113,14 @@ class FileDesk:
                 one.error = StudioError("The file could not be answered.", "The server's log has the details.")
                 one.state = "failed"
                 raise
+            finally:
+                if one.state == "finished":
+                    source.unlink(missing_ok=True)
+                else:
+                    shutil.rmtree(one.folder, ignore_errors=True)
 
-    def _forget_old(self) -> None:
-        over = sorted((one for one in self._known.values() if one.is_over), key=lambda one: one.begun)
+    def _forget_old(self, files: list[FileAnswers]) -> None:
+        over = sorted((one for one in files if one.is_over), key=lambda one: one.begun)
         for one in over[: max(0, len(over) - MOST_KEPT + 1)]:
             shutil.rmtree(one.folder, ignore_errors=True)
             del self._known[one.id]

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from studio.errors import ModelError
 from studio.events import TrainedRole
 from studio.home import Home
 
@@ -15,22 +17,28 @@ FILE = "judged.jsonl"
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each of a pair was preferred; `p_value`: of the exact sign test over those where one was."""
+    """On how many inputs more people preferred one of a pair than the other one, or as many (`same`), in so many
+    `judgements`. `p_value`: of the exact sign test over the inputs where one was preferred. What several people say of
+    one input is one trial of it: they judge the same two texts."""
 
     first: int
     second: int
     same: int
+    judgements: int
     p_value: float | None
 
     @property
-    def total(self) -> int:
+    def inputs(self) -> int:
         return self.first + self.second + self.same
 
 
 def record(
     home: Home, run_id: int, pair: tuple[TrainedRole, TrainedRole], choice: Choice, asked: Any, who: str
 ) -> None:
-    """Keep one judgement, at once. The same person's judgement of the same input counts once, the latest."""
+    """Keep one judgement, at once. The same person's judgement of the same input counts once, the latest. Raises
+    `ModelError` where the run's files are gone."""
+    if not home.run(run_id).is_dir():
+        raise ModelError(f"The files of run {run_id} are gone: nothing can be kept of it.", "Judge another run.")
     line = {"pair": list(pair), "choice": choice, "input": fingerprint(asked), "who": who}
     with (home.run(run_id) / FILE).open("a", encoding="utf-8") as kept:
         kept.write(json.dumps(line) + "\n")
@@ -51,10 +59,13 @@ def counts(home: Home, run_id: int, pair: tuple[TrainedRole, TrainedRole]) -> Co
             continue  # the last one, of a process that ended while it wrote
         if one["pair"] == list(pair):
             latest[one["who"], one["input"]] = one["choice"]
-    found = list(latest.values())
-    first, second = found.count("first"), found.count("second")
+    votes: dict[str, Counter[str]] = {}
+    for (_who, asked), choice in latest.items():
+        votes.setdefault(asked, Counter())[choice] += 1
+    first = sum(found["first"] > found["second"] for found in votes.values())
+    second = sum(found["first"] < found["second"] for found in votes.values())
     p_value = float(stats.binomtest(first, first + second).pvalue) if first + second else None
-    return Counts(first, second, found.count("same"), p_value)
+    return Counts(first, second, len(votes) - first - second, len(latest), p_value)
 
 
 def is_swapped(asked: Any) -> bool:

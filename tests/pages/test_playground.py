@@ -14,7 +14,9 @@ from pages import _answers, _playground_input, _why
 from studio.errors import ModelError
 from studio.pipeline.answers import Attributed, Attributions, Part, Replies, Said, Token
 from studio.service import file_answers, questions
+from studio.service.acts import Acts
 from studio.service.file_answers import FileAnswers
+from studio.service.people import local
 from studio.service.playground import Playground
 from studio.service.predict import Scored
 from tests.pages.conftest import opened, words, written
@@ -204,6 +206,42 @@ def test_what_a_model_wrote_is_coloured_where_the_other_one_would_not_have():
     assert re.findall(r'<span class="ds-gap" style="--gap:(\d+)%"[^>]*>([^<]*)<', drawn) == [("100", " upon")]
     assert "Once &lt;b&gt;" in drawn
     assert "Once <b> upon" in html.unescape(re.sub("<[^>]*>", "", _answers.so_far({"student": "Once <b> upon"})))
+
+
+def test_who_has_seen_the_names_judges_blind_another_input_only(app, asked, monkeypatch, home):
+    from pages import _studio
+    from studio import tasks
+    from studio.service import judged
+
+    def ask(self, store, run_id, value, tell=None):
+        both = [Said(role=role, answer={"text": f" by the {role}"}, shares={}, milliseconds=1)
+                for role in ("student", "control")]  # fmt: skip
+        return Replies(said=both, device="cpu")
+
+    monkeypatch.setattr(Playground, "ask", ask)
+    monkeypatch.setattr(_studio, "task_of", lambda run: tasks.get("language-model"))
+    app = opened(app, "playground.py", run="1")
+    app.text_area(key="playground-text").set_value("Once").run()
+    app.button(key="playground-ask").click().run()
+    app.toggle(key="playground-blind").set_value(True).run()
+    assert "You have seen who wrote what" in words(app)
+    assert not [one for one in app.button if one.key and one.key.startswith("judge-")]
+    app.text_area(key="playground-text").set_value("Twice").run()
+    app.button(key="playground-ask").click().run()
+    app.button(key="judge-first").click().run()
+    assert not app.exception
+    assert judged.counts(home, 1, ("student", "control")).inputs == 1
+    assert "You have seen" not in words(app)
+
+
+def test_a_judgement_that_cannot_be_kept_is_told(monkeypatch, home, store):
+    from pages import _judged
+
+    shown = []
+    monkeypatch.setattr(_judged, "get_acts", lambda: Acts(local(), home, store))
+    monkeypatch.setattr("pages._studio.show_error", shown.append)
+    _judged.say(99, ("student", "control"), "first", "Once", "key")
+    assert "no run 99" in str(shown[0])
 
 
 def test_two_texts_are_judged_without_their_names_and_named_afterwards(app, asked, monkeypatch):

@@ -8,7 +8,7 @@ from studio.config.reading import parse_config
 from studio.config.sweep import SweepConfig
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
-from studio.errors import AccessError
+from studio.errors import AccessError, DataError
 from studio.pipeline.answers import Layers
 from studio.service.acts import Acts
 from studio.service.people import Person
@@ -137,6 +137,39 @@ def test_only_an_admin_opens_a_folder_that_is_not_named_for_all(acts, saved, mon
     acts("admin").require_models(config)
     monkeypatch.setenv("STUDIO_MODEL_FOLDERS", "/models:/secret")
     acts("member").require_models(config)
+
+
+def three_of(acts, saved):
+    columns = Columns("text", "label")
+    rows = [clean(reviews(count), columns, "text-classification") for count in (120, 130, 140)]
+    return saved, *(acts("member").save(f"reviews {len(one.table)}", one, columns) for one in rows[1:])
+
+
+def test_a_data_set_is_called_a_version_by_its_owner_and_once(acts, store, saved):
+    first, second, third = three_of(acts, saved)
+    with pytest.raises(AccessError, match=r"belongs to ada@example\.org"):
+        acts("member", "bob").call_version(second, first.id)
+    assert acts("member").call_version(second, first.id).number == 2
+    assert acts("member").call_version(third, second.id).number == 3
+    for row, of in ((first, third), (first, second), (second, third), (third, third), (first, first)):
+        with pytest.raises(DataError, match="among versions already"):
+            acts("admin").call_version(row, of.id)
+    assert [one.number for one in store.versions(first.id)] == [1, 2, 3]
+
+
+def test_a_version_with_as_many_rows_says_no_number_of_rows(acts, store, saved):
+    other = reviews()
+    other.table["text"] = other.table["text"].str.replace("thing", "film")
+    columns = Columns("text", "label")
+    second = acts("member").save("films", clean(other, columns, "text-classification"), columns)
+    assert sum(second.splits.values()) == sum(saved.splits.values())
+    assert acts("member").call_version(second, saved.id).change == {}
+
+
+def test_folders_of_models_are_an_admins_in_a_learning_curve_too(acts, saved):
+    run = acts("admin").start(parse_config({"dataset": "reviews", **TINY, "teacher": "folder:/secret"}), key="one")
+    with pytest.raises(AccessError, match="folder:/secret is elsewhere"):
+        acts("member").measure_learning_curve(run.id)
 
 
 def test_the_audit_log_can_only_be_added_to(store):

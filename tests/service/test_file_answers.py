@@ -6,6 +6,7 @@ import pytest
 
 from studio.config.reading import parse_config
 from studio.errors import LimitError
+from studio.service import file_answers
 from studio.service.file_answers import MOST_WAITING, FileDesk
 from studio.service.playground import Playground
 from tests.conftest import TINY
@@ -66,4 +67,43 @@ def test_one_that_is_stopped_leaves_no_answers_and_too_many_are_refused(home, st
         one.stop.set()
     held.set()
     assert {over(one).state for one in files} == {"stopped"}
-    assert not any(one.answers.exists() for one in files)
+    assert not any(one.folder.exists() for one in files)
+
+
+def test_one_persons_files_take_no_place_from_anothers(home, store, run, held, monkeypatch):
+    monkeypatch.setattr(file_answers, "MOST_KEPT", 2)
+    desk = FileDesk(home)
+    hers = [desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "ada") for _ in range(MOST_WAITING)]
+    his = desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "bob")
+    held.set()
+    for one in (*hers, his):
+        assert [file.name for file in over(one).folder.iterdir()] == ["answers.csv"], "what was brought is gone"
+    last = over(desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "ada"))
+    assert len(desk.of(run.id, "ada")) == 2 and last in desk.of(run.id, "ada")
+    assert sum(one.folder.exists() for one in hers) == 1
+    assert desk.of(run.id, "bob") == [his] and his.answers.is_file()
+
+
+def test_files_are_answered_one_after_another(home, store, run, monkeypatch):
+    going, most, started = [], [], threading.Event()
+
+    def stream(self, store, run_id, role, values):
+        going.append(role)
+        most.append(len(going))
+        started.wait(0.05)  # another one that may come in comes in meanwhile
+        going.pop()
+        yield [{"label": "good", "score": 0.5} for _ in values]
+
+    monkeypatch.setattr(Playground, "stream", stream)
+    desk = FileDesk(home)
+    files = [desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "ada") for _ in range(3)]
+    assert {over(one).state for one in files} == {"finished"}
+    assert most == [1, 1, 1]
+
+
+def test_answers_that_had_their_day_are_not_offered(home, store, run, held):
+    held.set()
+    desk = FileDesk(home)
+    one = over(desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "ada"))
+    one.answers.unlink()
+    assert desk.of(run.id, "ada") == []
