@@ -226,11 +226,14 @@ def _add_tokenizer(writer: gguf.GGUFWriter, processor: Any, size: int) -> None:
         ranks = {merge.replace(" ", "", 1): rank for rank, merge in reversed(list(enumerate(merges)))}
         writer.add_token_scores([-float(ranks.get(token, len(merges))) for token in tokens])
         writer.add_add_space_prefix("Prepend" in json.dumps(told["normalizer"]))
-    for add, number in ((writer.add_bos_token_id, processor.bos_token_id), (writer.add_eos_token_id,
-                        processor.eos_token_id), (writer.add_pad_token_id, processor.pad_token_id)):  # fmt: skip
+    first = processor.bos_token_id
+    if first is None and not processor.chat_template:
+        first = processor.eos_token_id  # the sign before each text that was learned, see `encoded_tokens.start`
+    for add, number in ((writer.add_bos_token_id, first), (writer.add_eos_token_id, processor.eos_token_id),
+                        (writer.add_pad_token_id, processor.pad_token_id)):  # fmt: skip
         if number is not None:
             add(number)
-    writer.add_add_bos_token(processor.bos_token_id is not None and not processor.chat_template)
+    writer.add_add_bos_token(first is not None and not processor.chat_template)  # a template writes its own
     if processor.chat_template:
         writer.add_chat_template(processor.chat_template)
 

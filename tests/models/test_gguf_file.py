@@ -95,6 +95,26 @@ def test_the_tokenizer_is_there_and_a_vocabulary_that_was_filled_up_is_too(tiny,
     assert fields["tokenizer.ggml.pre"].contents() == "gpt-2"
 
 
+def test_the_sizes_of_a_model_are_told(tiny, tmp_path):
+    fields = gguf.GGUFReader(written(Model(kinds(tiny)[0], tiny.processor), tmp_path)).fields
+    told = {"attention.head_count": 4, "attention.head_count_kv": 2, "attention.key_length": 16, "block_count": 2,
+            "rope.dimension_count": 16, "embedding_length": 64, "feed_forward_length": 96, "context_length": 64,
+            "vocab_size": 300}  # fmt: skip
+    assert {name: fields[f"llama.{name}"].contents() for name in told} == told
+
+
+def test_the_sign_before_a_text_is_added_as_it_was_learned_and_a_template_writes_its_own(tiny, tmp_path):
+    processor, found = copy.deepcopy(tiny.processor), {}
+    for name in ("own", "template", "none"):
+        processor.chat_template = "{{ bos_token }}" if name == "template" else None
+        processor.bos_token = None if name == "none" else tiny.processor.bos_token
+        (tmp_path / name).mkdir()
+        fields = gguf.GGUFReader(written(Model(tiny.network, processor), tmp_path / name)).fields
+        found[name] = [fields[f"tokenizer.ggml.{one}"].contents() for one in ("add_bos_token", "bos_token_id")]
+    begins, ends = tiny.processor.bos_token_id, tiny.processor.eos_token_id
+    assert found == {"own": [True, begins], "template": [False, begins], "none": [True, ends]}
+
+
 def test_a_kind_that_is_not_known_is_refused_by_name(tiny, tmp_path):
     network = GPT2LMHeadModel(GPT2Config(vocab_size=300, n_embd=8, n_layer=1, n_head=1))
     with pytest.raises(ExportError, match="A gpt2 cannot be written as GGUF"):

@@ -163,6 +163,27 @@ def test_a_model_that_writes_is_made_smaller_by_a_plan_and_learns_in_it_through_
     assert "text" in predictor.one("The cat")[0]
 
 
+def test_a_run_with_adapters_that_is_stopped_leaves_an_ordinary_model(monkeypatch):
+    from studio.models import lora
+    from studio.models.model import Problem
+    from studio.models.opening import build
+
+    model = build("gpt-tiny", Problem("language-model", [], language.TASK.unlabelled(["Once upon a time"]), 24))
+    usual = model.network.state_dict().keys()
+    saved: dict[str, list[str]] = {}
+
+    def save(model, role):
+        saved[role] = list(model.network.state_dict())
+
+    context = SimpleNamespace(config=SimpleNamespace(lora_rank=2), device=None, save=save)
+    monkeypatch.setattr(distilled, "fit", lambda *_: iter(["a step", "another one"]))
+    best = SimpleNamespace(restore=lambda network: None)
+    learning = distilled._learn_and_save(context, SimpleNamespace(model=lora.adapted(model, 2, 0)), best, "student")
+    next(learning)
+    learning.close()
+    assert saved == {"student": list(usual)}
+
+
 def test_vocabularies_that_are_filled_up_and_answers_that_are_renormalized_are_told():
     from studio.models.model import Model
 
