@@ -77,7 +77,7 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
         if body:
             yield table.even(body)
     table.require_sound()
-    return (told, *doubled, *notes, *table.notes(), *zeros.notes())
+    return (told, *doubled, *dict.fromkeys(notes), *table.notes(), *zeros.notes())
 
 
 class _Zeros:
@@ -223,10 +223,6 @@ class _Table:
 
     def notes(self) -> list[str]:
         told = []
-        if self.dialect.quote == "'":
-            told.append("Cells stand in single quotation marks.")
-        if self.dialect.escape is not None:
-            told.append("A backslash stands before quotation marks within a cell.")
         for place in sorted(self.decimals):
             told.append(f"Decimal commas in the column {self.names[place]!r} are read as points.")
         if self.short_count:
@@ -356,11 +352,11 @@ def _rows(text: str, dialect: Dialect, first: int = 1, is_last: bool = True) -> 
             before, begun = reader.line_num, read
     except csv.Error as error:
         if not is_last and dialects.is_cut(error):
-            rows, notes = _freed(text, dialect, rows, long, first) if long else (rows, [])
-            return rows, notes, begun
-        return _without_quotes(text, dialect, error, before + 1, first), [], len(text)
+            read = begun
+        else:
+            return *_without_quotes(text, dialect, error, before + 1, first), len(text)
     rows, notes = _freed(text, dialect, rows, long, first) if long else (rows, [])
-    return rows, notes, len(text)
+    return rows, [*dialect.notes, *notes], read
 
 
 def _freed(
@@ -385,8 +381,11 @@ def _freed(
     return freed, notes
 
 
-def _without_quotes(text: str, dialect: Dialect, error: csv.Error, line: int, first: int) -> list[_Row]:
-    """A file whose quotes do not match, read with quotes as plain characters when that gives even lines."""
+def _without_quotes(
+    text: str, dialect: Dialect, error: csv.Error, line: int, first: int
+) -> tuple[list[_Row], list[str]]:
+    """A file whose quotes do not match, read with quotes as plain characters when that gives even lines, and a note on
+    them. Those around all cells of a column are taken off."""
     plain = dialect.plain(_lines(text))
     rows = []
     try:
@@ -394,9 +393,19 @@ def _without_quotes(text: str, dialect: Dialect, error: csv.Error, line: int, fi
     except csv.Error as too_long:
         error = too_long
     if rows and len({len(row) for _, row in rows}) == 1:
-        return rows
+        for place in range(len(rows[0][1])):
+            _take_off(dialect.quote, [row for _, row in rows], place)
+        return rows, [f"Quotation marks do not match, first in line {first + line - 1:,}: they are read as they stand."]
     near = itertools.islice(_lines(text), line - 1, line)
     raise DataError(
         f"The table cannot be read from line {first + line - 1:,} on: {error}: {''.join(near).strip()[:80]!r}.",
         "Check the quotation marks there, or save it again as CSV.",
     ) from error
+
+
+def _take_off(quote: str, rows: list[list[str]], place: int) -> None:
+    """Take off the marks around the cells of a column, where all but its name have them."""
+    quoted = [len(row[place]) > 1 and row[place][0] == row[place][-1] == quote for row in rows]
+    if all(quoted[1:]) and len(quoted) > 1:
+        for row, has_marks in zip(rows, quoted, strict=True):
+            row[place] = row[place][1:-1] if has_marks else row[place]

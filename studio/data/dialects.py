@@ -45,6 +45,12 @@ class Dialect:
         """What stands between columns, in a word."""
         return (DELIMITERS | SELDOM).get(self.delimiter, repr(self.delimiter))
 
+    @property
+    def notes(self) -> list[str]:
+        """What it has that few files have, in sentences."""
+        told = ["Cells stand in single quotation marks."] if self.quote == "'" else []
+        return told + (["A backslash stands before quotation marks within a cell."] if self.escape else [])
+
 
 def guess(text: str, delimiter: str | None = None) -> Dialect:
     """How the first lines are written; a `delimiter` that is known is taken."""

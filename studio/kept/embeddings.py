@@ -11,9 +11,10 @@ SPLITS = ("train", "test")
 
 
 def write(home: Home, run_id: int, split: str, rows: np.ndarray) -> None:
-    """Keep (rows, width) float16 in place of what was kept before."""
+    """Keep (rows, width) float16 in place of what was kept before; what is beyond its range is at its end."""
+    most = np.finfo(np.float16).max
     with files.whole_file(_place(home, run_id, split)) as part, part.open("wb") as file:
-        np.save(file, rows.astype(np.float16), allow_pickle=False)
+        np.save(file, np.clip(rows, -most, most).astype(np.float16), allow_pickle=False)
 
 
 def opened(home: Home, run_id: int, split: str) -> np.ndarray | None:
@@ -32,11 +33,11 @@ def nearest(row: np.ndarray, known: np.ndarray, count: int = 5) -> np.ndarray:
     >>> nearest(np.array([1.0, 0.0]), np.array([[0.0, 1.0], [5.0, 0.1], [1.0, 1.0]]), 2).tolist()
     [1, 2]
     """
-    found = []
+    found, row = [], row.astype(np.float32)  # in half precision a length over 255 overflows
     for start in range(0, len(known), _AT_ONCE):
         part = np.asarray(known[start : start + _AT_ONCE], dtype=np.float32)
         lengths = np.maximum(np.linalg.norm(part, axis=1) * np.linalg.norm(row), 1e-12)
-        found.append(part @ row.astype(np.float32) / lengths)
+        found.append(part @ row / lengths)
     alike = np.nan_to_num(np.concatenate(found), nan=-np.inf) if found else np.array([])
     return np.argsort(-alike, kind="stable")[:count]
 

@@ -85,6 +85,32 @@ def test_a_backslash_before_quotation_marks_is_understood_and_told(tmp_path, quo
     assert any("backslash" in note for note in upload.notes)
 
 
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_quotation_marks_that_do_not_match_are_told_and_none_stays_around_a_label(tmp_path, quote):
+    lines = [
+        f"{quote}she said {quote}no{quote} {number}{quote},{quote}{'ab'[number % 2]}{quote}" for number in range(9)
+    ]
+    for header in ("text,label", f"{quote}text{quote},{quote}label{quote}"):
+        upload = uploads.read(written(tmp_path, "\n".join([header, *lines])))
+        assert rows_of(upload)[:2] == [("text", "label"), (f"she said {quote}no{quote} 0", "a")]
+        assert any("do not match, first in line 2" in note for note in upload.notes)
+        assert "Cells stand in single quotation marks." not in upload.notes
+
+
+def test_quotation_marks_around_some_cells_alone_stay_where_they_do_not_match(tmp_path):
+    lines = [f'"so" he said {number} "yes",a' if number % 2 else f"no {number},b" for number in range(9)]
+    upload = uploads.read(written(tmp_path, "\n".join(["text,label", *lines])))
+    assert upload.table["text"][1] == '"so" he said 1 "yes"'
+
+
+def test_single_quotation_marks_around_few_cells_are_letters_and_around_most_are_told(tmp_path):
+    lines = [f"'rock',{number % 3}" if number % 5 == 0 else f"plain text {number},{number % 3}" for number in range(20)]
+    upload = uploads.read(written(tmp_path, "\n".join(["text,label", *lines])))
+    assert upload.table["text"][0] == "'rock'"
+    assert "Cells stand in single quotation marks." not in upload.notes
+    assert "Cells stand in single quotation marks." in uploads.read(written(tmp_path, csv_of("'"))).notes
+
+
 def test_an_index_without_a_name_is_a_column_as_r_writes_it(tmp_path):
     lines = [f'"{number}","{text}","{label}"' for number, (text, label) in enumerate(TEXTS, start=1)]
     upload = uploads.read(written(tmp_path, "\n".join(['"text","label"', *lines])))
@@ -223,7 +249,10 @@ def test_a_sheet_without_a_header_keeps_its_first_row_and_a_doubt_is_told(tmp_pa
     assert len(uploads.read(tmp_path / "book.xlsx", header=False).table) == 13
     numbers = [(str(number), str(number / 10)) for number in range(5, 30)]
     for header, rows in (("country", "2021"), scored), (("0", "1"), numbers), (("text", "b"), TEXTS):
-        assert list(uploads.read(workbook(tmp_path, Data=[header, *rows])).table.columns) == list(header)
+        assert rows_of(uploads.read(workbook(tmp_path, Data=[header, *rows]))) == [
+            header,
+            *(tuple(map(str, row)) for row in rows),
+        ]
 
 
 def test_a_header_that_comes_again_in_a_sheet_is_no_row_and_a_second_table_is_told(tmp_path):
@@ -255,9 +284,9 @@ def test_marks_of_a_sheet_are_found_where_pieces_of_its_file_end():
     cell = (
         b'<c r="B2"><f>IF(1,"a","b")</f><v></v></c><c r="B3" t="str"><f>""</f><v></v></c><c r="B4"><f>1</f><v>1</v></c>'
     )
-    content = b" " * (sheet_files.CHUNK - 20) + cell + b" " * (sheet_files.CHUNK - 100) + b'<mergeCell ref="AB2:AB9"/>'
-    content += b" " * sheet_files.CHUNK
-    assert sheet_files.marks(io.BytesIO(content)) == ([(27, 2, 9)], 1)
+    content = b" " * (sheet_files.CHUNK - 20) + cell + b" " * (sheet_files.CHUNK - 5_000) + cell
+    content += b'<mergeCell ref="AB2:AB9"/>' + b" " * sheet_files.CHUNK
+    assert sheet_files.marks(io.BytesIO(content)) == ([(27, 2, 9)], 2)
 
 
 def test_blank_rows_end_no_table_and_what_stands_below_too_many_of_them_is_told(tmp_path, monkeypatch):

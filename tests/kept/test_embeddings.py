@@ -20,3 +20,17 @@ def test_what_is_kept_is_read_again_and_a_damaged_file_is_none(home):
     assert embeddings.opened(home, 1, "test") is None
     (home.kept(1) / "teacher-train-embeddings.npy").write_bytes(b"no numbers")
     assert embeddings.opened(home, 1, "train") is None
+
+
+def test_long_rows_keep_their_angles_in_half_precision(home):
+    rows = np.array([[1e5, 0], [300, 300], [0, 300]])
+    embeddings.write(home, 1, "train", rows)
+    known = embeddings.opened(home, 1, "train")
+    assert np.isfinite(known).all()
+    assert [embeddings.nearest(known[number], known).tolist()[0] for number in range(3)] == [0, 1, 2]
+
+
+def test_all_blocks_are_looked_at_and_a_row_without_an_angle_comes_last(monkeypatch):
+    monkeypatch.setattr(embeddings, "_AT_ONCE", 2)
+    known = np.array([[np.nan, 1], [0, 1], [1, 1], [0.5, 1], [1, 0]])
+    assert embeddings.nearest(np.array([1.0, 0]), known).tolist() == [4, 2, 3, 1, 0]
