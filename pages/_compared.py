@@ -89,7 +89,7 @@ def of_pair(known: dict[int, Side], pair: paired.Paired, measure: Measure) -> di
 def why(pair: paired.Paired) -> str:
     """Why two runs were not tested against each other."""
     why = {
-        "data": _("No test: they learned from different data."),
+        "data": _("No test: their data sets have different test rows."),
         "rows": _("No test: they were tested on different rows."),
         "answers": _("No test: the answers of one of them were not kept."),
     }

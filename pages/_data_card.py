@@ -3,14 +3,15 @@
 import base64
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from pages import _pictures as pictures
 from pages import _versions as versions
-from pages._language import _, counted
+from pages._language import _, counted, retell
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._words import escape, made, split_rows
@@ -18,6 +19,10 @@ from studio import pictures as images
 from studio import tasks
 from studio.data.glimpse import glimpse
 from studio.store.rows import DatasetRow
+from studio.store.versions import Version
+
+if TYPE_CHECKING:
+    from studio.data.refused import Refused
 
 TEXTS, IMAGES, THUMB, LONGEST, PREVIEWED = 3, 10, 64, 90, 5
 """Rows on a card, pixels of an image's longer side, characters of a text; rows behind *Preview*."""
@@ -25,8 +30,8 @@ TEXTS, IMAGES, THUMB, LONGEST, PREVIEWED = 3, 10, 64, 90, 5
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
 
 
-def card(row: DatasetRow) -> None:
-    """A data set: what it is, what used it, what can be done with it."""
+def card(row: DatasetRow, known: list[Version], names: dict[int, str]) -> None:
+    """A data set: what it is, what used it, what can be done with it; `known` are the versions of all data sets."""
     task = tasks.get(row.task, row.multi_label)
     users = get_store().users_of_dataset(row)
     with st.container(border=True, height="stretch", key=f"card-data-{row.id}", gap="small"):
@@ -39,7 +44,7 @@ def card(row: DatasetRow) -> None:
         st.caption(
             counted("Used by {number} run.", "Used by {number} runs.", len(users)) if users else _("Not used yet.")
         )
-        versions.of_data(row)
+        versions.of_data(row, known, names)
         st.html(preview(str(get_home().dataset(row.id)), row))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if get_acts().person.has("member"):
@@ -124,15 +129,37 @@ def add_rows(row: DatasetRow) -> None:
             with tempfile.TemporaryDirectory(prefix="more-rows-") as place, st.spinner(_("Reading the file …")):
                 source = Path(place) / f"rows{PurePath(file.name).suffix.lower()}"
                 source.write_bytes(file.getvalue())
-                grown = get_acts().add_rows(row.id, sources.read(source), additions.name_for(get_store(), row))
+                upload = sources.read(source)
+                grown = get_acts().add_rows(row.id, upload, additions.name_for(get_store(), row))
             told = counted("{number} row was added: “{name}”.", "{number} rows were added: “{name}”.", grown.added,
                            name=escape(grown.row.name))  # fmt: skip
             known = counted("{number} was left out: it is there already, or belongs to a row that is tested.",
                             "{number} were left out: they are there already, or belong to rows that are tested.",
                             grown.known)  # fmt: skip
             st.success(f"{told} {known}" if grown.known else told, icon=":material/check:")
+            why = [str(each.told) for each in grown.refused]
+            st.caption(" ".join(escape(retell(note)) for note in (*upload.notes, *why)))
+            download_refused(grown.refused, f"more-{row.id}")
             st.page_link("new_run.py", label=_("Use it in a new run"), query_params={"dataset": str(grown.row.id)},
                          icon=":material/arrow_forward:")  # fmt: skip
+
+
+def download_refused(refused: "Sequence[Refused]", key: str) -> None:
+    """The rows of a file that were left out, with lines and reasons; nothing where there are none."""
+    from studio.data.refused import as_csv
+
+    count = sum(each.count for each in refused)
+    if count:
+        st.download_button(
+            counted("{number} row left out: lines and reasons", "{number} rows left out: lines and reasons", count),
+            as_csv(refused),
+            "rows left out.csv",
+            "text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            key=f"refused-{key}",
+            on_click="ignore",
+        )
 
 
 def rename(row: DatasetRow) -> None:

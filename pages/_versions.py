@@ -7,31 +7,40 @@ from pages._studio import errors_shown, get_acts, get_store, go_to
 from pages._words import escape
 from studio.config.reading import with_values
 from studio.store.rows import DatasetRow, RunRow
-from studio.store.versions import Version
+from studio.store.versions import Version, total, way
 
 
-def changed(version: Version) -> str:
-    """What a version changed against the one before, in words."""
+def changed(change: dict[str, int]) -> str:
+    """How many rows are other ones, in words."""
     kinds = {
         "relabelled": lambda number: counted("{number} label corrected", "{number} labels corrected", number),
         "added": lambda number: counted("{number} row added", "{number} rows added", number),
         "removed": lambda number: counted("{number} row removed", "{number} rows removed", number),
     }
-    told = [words(version.change[kind]) for kind, words in kinds.items() if version.change.get(kind)]
+    told = [words(change[kind]) for kind, words in kinds.items() if change.get(kind)]
     return ", ".join(told) or _("other rows")
 
 
-def of_data(row: DatasetRow) -> None:
-    """On the card of a data set: which version it is, and of what."""
-    store = get_store()
-    version = store.version(row.id)
+def of_data(row: DatasetRow, known: list[Version], names: dict[int, str]) -> None:
+    """On the card of a data set: which version it is, and of what; `known` are those of all data sets."""
+    version = next((one for one in known if one.dataset_id == row.id), Version(row.id, row.id, 1, {}))
+    family = [one for one in known if one.family == version.family]
     if version.number > 1:
-        first = next((one.name for one in store.datasets() if one.id == version.family), row.name)
+        first = names.get(version.family, row.name)
         st.caption(escape(_("Version {number} of “{name}”: {change}.", number=version.number, name=first,
-                            change=changed(version))))  # fmt: skip
-    newer = store.newer_version(row.id)
-    if newer is not None:
-        st.caption(escape(_("There is a newer version: “{name}”.", name=store.dataset_by_id(newer.dataset_id).name)))
+                            change=_made_of(version, family))))  # fmt: skip
+    newest = max(family, key=lambda one: one.number, default=version)
+    if newest.number > version.number:
+        st.caption(escape(_("There is a newer version: “{name}”.", name=names[newest.dataset_id])))
+
+
+def _made_of(version: Version, family: list[Version]) -> str:
+    """What was changed, and of which version where it is not the one before."""
+    change = changed(version.change)
+    parent = next((one for one in family if one.dataset_id == version.parent), None)
+    if parent is None or parent.number == version.number - 1:
+        return change
+    return _("{change} against version {number}", change=change, number=parent.number)
 
 
 def run_again(run: RunRow) -> None:
@@ -40,10 +49,14 @@ def run_again(run: RunRow) -> None:
     newer = store.newer_version(run.dataset_id)
     if newer is None:
         return
-    data = store.dataset_by_id(newer.dataset_id)
+    data, family = store.dataset_by_id(newer.dataset_id), store.versions(run.dataset_id)
+    made = way(family, newer.dataset_id)
+    since = [one.change for one in made if one.number > store.version(run.dataset_id).number]
+    is_of_it = run.dataset_id in [one.dataset_id for one in made]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"newer-{run.id}"):
         st.markdown(escape(_("Its data has a newer version, “{name}”: {change}.", name=data.name,
-                             change=changed(newer))), width="content")  # fmt: skip
+                             change=changed(total(*since)) if is_of_it else _made_of(newer, family))),
+                    width="content")  # fmt: skip
         if acts.person.has("member") and st.button(_("Run again on the new version"), key=f"again-on-{run.id}",
                                                    icon=":material/update:"):  # fmt: skip
             with errors_shown():
@@ -52,16 +65,18 @@ def run_again(run: RunRow) -> None:
 
 
 def between(rows: list[DatasetRow]) -> list[str]:
-    """What sets the data of compared runs apart, a sentence each; none where they are no versions of one data set."""
+    """What sets the data of compared runs apart, a sentence for each version on the way from one to the others; none
+    where they are no versions of one data set."""
     store = get_store()
-    versions = sorted({row.id: store.version(row.id) for row in rows}.values(), key=lambda one: one.number)
-    if len(versions) < 2 or len({one.family for one in versions}) > 1:
+    family = store.versions(rows[0].id) if rows else []
+    ways = [way(family, row_id) for row_id in sorted({row.id for row in rows})]
+    if len(ways) < 2 or not all(ways):
         return []
-    names = {row.id: row.name for row in rows}
-    between_them = [one for one in store.versions(versions[0].dataset_id)
-                    if versions[0].number < one.number <= versions[-1].number]  # fmt: skip
+    shared = set.intersection(*({one.dataset_id for one in path} for path in ways))
+    steps = {one.dataset_id: one for path in ways for one in path if one.dataset_id not in shared}
+    names = {one.id: one.name for one in store.datasets()}
     return [
         _("“{name}” is version {number}: {change}.", name=names.get(one.dataset_id, str(one.number)),
-          number=one.number, change=changed(one))
-        for one in between_them
+          number=one.number, change=_made_of(one, family))
+        for one in sorted(steps.values(), key=lambda one: one.number) if one.number > 1
     ]  # fmt: skip

@@ -317,21 +317,9 @@ def split_settings(report: Any) -> dict[str, Any]:
 
 def offer_refused(rows: Any, values: dict[str, Any], key: str) -> None:
     """The rows of the files that will not be in the data set, as a file."""
-    from studio.data.refused import as_csv
     from studio.service import library
 
-    refused = (library.without_leaks(rows) if values.get("drop_leaked") else rows).refused
-    count = sum(each.count for each in refused)
-    if count:
-        st.download_button(
-            counted("{number} row left out: lines and reasons", "{number} rows left out: lines and reasons", count),
-            as_csv(refused),
-            "rows left out.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            key=f"refused-{key}",
-        )
+    cards.download_refused((library.without_leaks(rows) if values.get("drop_leaked") else rows).refused, key)
 
 
 def suggested_name(file_name: str) -> str:
@@ -476,10 +464,11 @@ def saved_data() -> None:
             pictures.empty(_("No data sets yet"), _("Saved data sets are listed here, ready for any number of runs."))
         )
         return
+    known, names = store.all_versions(), {row.id: row.name for row in rows}
     for start in range(0, len(rows), 2):
         for column, row in zip(st.columns(2), rows[start : start + 2], strict=False):
             with column:
-                cards.card(row)
+                cards.card(row, known, names)
 
 
 st.title(_("Data"), anchor=False)

@@ -12,6 +12,7 @@ from studio.data import joining, overlap
 from studio.data.cleaning import more
 from studio.data.columns import Columns, guess_columns
 from studio.data.folder import fingerprint, load, write
+from studio.data.refused import Refused
 from studio.errors import DataError
 from studio.home import Home
 from studio.kept.rows import named
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Grown:
     """The new version: how many rows were added, how many were `known`, there already or of a prompt that is tested,
-    how many could not be used."""
+    and those that could not be used."""
 
     row: DatasetRow
     added: int
     known: int
-    refused: int
+    refused: tuple[Refused, ...]
 
 
 def add_rows(
@@ -75,7 +76,7 @@ def add_rows(
     if not folder.exists():
         write(parts, folder, known, name=row.name, digest=digest)
         store.dataset_ready(row.id)
-    return Grown(row, len(new), len(brought) - len(new), sum(each.count for each in refused))
+    return Grown(row, len(new), len(brought) - len(new), refused)
 
 
 def _columns(old: DatasetRow, upload: "Upload") -> Columns:

@@ -22,7 +22,7 @@ CHANCE = 0.05
 """A p-value below it is more than chance."""
 
 Reason = Literal["", "data", "rows", "answers"]
-"""Why there is no test: they learned from other data, were tested on other rows, or their answers were not kept."""
+"""Why there is no test: the test rows of their data differ, they answered other ones, or answers were not kept."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def against(home: Home, reference: Side, others: Sequence[Side]) -> list[Paired]
 
 def _pair(home: Home, first: Side, second: Side) -> Paired:
     ids = first.run.id, second.run.id
-    if not _same_data(first, second):
+    if not _same_test_rows(home, first, second):
         return Paired(*ids, None, "data")
     stamps = tuple(_stamp(home, run_id) for run_id in ids)
     reason, found = _compared(home, ids, stamps, first.task.name, first.task.kind == "multi_label")
@@ -85,11 +85,29 @@ def _compared(
     return "", metrics.compare(learned, roles, "test", (mine.statistics, theirs.statistics))
 
 
-def _same_data(first: Side, second: Side) -> bool:
-    """Whether both were tested on the rows of one data set; the same content under two names is one."""
+def _same_test_rows(home: Home, first: Side, second: Side) -> bool:
+    """Whether the data of both has the same test rows with the same labels, whatever their training rows are: so it is
+    of versions to which rows were added."""
     if first.data is None or second.data is None:
         return first.run.dataset_id == second.run.dataset_id
-    return (first.data.fingerprint, first.data.task) == (second.data.fingerprint, second.data.task)
+    if (first.data.task, first.data.multi_label) != (second.data.task, second.data.multi_label):
+        return False
+    if first.data.fingerprint == second.data.fingerprint:
+        return True
+    mine, theirs = (_of_test_rows(home, side.data.id, side.data.fingerprint) for side in (first, second) if side.data)
+    return mine is not None and mine == theirs
+
+
+@functools.lru_cache(maxsize=512)
+def _of_test_rows(home: Home, dataset_id: int, fingerprint: str) -> str | None:
+    """A hash of the test rows of a data set, read once for the same content; None where its files are gone."""
+    from studio.data import folder
+
+    try:
+        data = folder.load(home.dataset(dataset_id))
+    except DataError:
+        return None
+    return folder.fingerprint({"test": [data.dict["test"]]}, data.labels) if "test" in data.dict else None
 
 
 def facts(home: Home, store: Store, compared: Sequence[Side]) -> dict[str, Any]:

@@ -191,6 +191,12 @@ def m012_summaries_of_the_test_rows_alone(db: Database) -> None:
     db.conn.execute(summary.replace(":run", "(SELECT run_id FROM summaries)"))
 
 
+@MIGRATIONS()
+def m013_what_a_version_was_made_of(db: Database) -> None:
+    """`parent` is the data set that `change` counts against, NULL where that was not written down."""
+    db.conn.execute("ALTER TABLE versions ADD COLUMN parent INTEGER")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -26,6 +26,16 @@ def test_columns_are_guessed_and_the_checked_table_is_saved_under_a_name_from_th
     assert sum(row.splits.values()) == 120
 
 
+def test_rows_that_are_not_added_are_counted_and_can_be_downloaded(app, saved):
+    app = opened(app, "data.py")
+    content = b"text,label\na new one,good\n,bad\n  ,good\nanother one,bad\n"
+    app.file_uploader(key=f"more-{saved.id}").set_value(("more.csv", content, "text/csv")).run()
+    app.button(key=f"grow-{saved.id}").click().run()
+    told = words(app).replace("\\", "")
+    assert "2 rows were added" in told and "2 rows left out, lines 3, 4" in told and "Encoding utf-8, comma" in told
+    assert "2 rows left out: lines and reasons" in [one.label for one in app.get("download_button")]
+
+
 def test_of_an_upload_nothing_is_left_on_the_disk_when_it_has_been_read(uploaded, home):
     assert "Text classification: 120 rows" in words(uploaded)
     assert list(home.uploads.iterdir()) == []

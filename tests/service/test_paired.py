@@ -1,15 +1,21 @@
 """Two students on the same test rows."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy import stats
 
 from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
 from studio.kept import answers
 from studio.kept.answers import Answers
-from studio.service import comparison, paired
-from tests.conftest import TINY
+from studio.service import comparison, library, paired
+from studio.service.acts import Acts
+from studio.service.people import local
+from tests.conftest import TINY, reviews
 
 
 @pytest.fixture
@@ -19,14 +25,13 @@ def sides(store, saved):
     return comparison.sides(store, [1, 2, 3])
 
 
-def keep(home, run_id: int, right: np.ndarray) -> None:
-    """Answers of a student to rows that are all of class 0."""
+def keep(home, run_id: int, right: np.ndarray, labelled: np.ndarray | None = None) -> None:
+    """Answers of a student to rows that are all of class 0, and have a label unless told otherwise."""
+    labelled = np.ones(len(right), bool) if labelled is None else labelled
     said = (~right).astype(int)
     statistics = np.stack([np.zeros_like(said), said], 1)
-    plain = np.ones(len(right))
-    kept = Answers(
-        pa.array(said), plain, plain, np.ones(len(right), bool), right, statistics, np.zeros((len(right), 2))
-    )
+    plain, logits = np.ones(len(labelled)), np.zeros((len(labelled), 2))
+    kept = Answers(pa.array(plain.astype(int)), plain, plain, labelled, right, statistics, logits)
     answers.write(home, run_id, "student", "test", kept)
 
 
@@ -75,3 +80,21 @@ def test_a_test_is_made_once_and_anew_when_answers_change(home, sides, monkeypat
     assert (first, made) == (again, [1])
     keep(home, 2, np.ones(30, bool))
     assert paired.against(home, sides[0], [sides[1]])[0].comparison.difference == 0
+
+
+def test_versions_with_the_same_test_rows_are_compared_and_other_data_is_not(home, store, saved):
+    more = pd.DataFrame({"text": ["one that is new"], "label": ["good"]}, dtype=object)
+    acts, columns = Acts(local(), home, store), Columns("text", "label")
+    acts.add_rows(saved.id, Upload("table", more), "more")
+    library.save(store, home, "other", clean(reviews(130), columns, "text-classification"), columns)
+    for number, name in enumerate(("reviews", "more", "other"), start=1):
+        store.submit(parse_config({"dataset": name, **TINY}), key=name)
+        keep(home, number, np.ones(saved.splits["test"], bool))
+    sides = comparison.sides(store, [1, 2, 3])
+    assert [pair.reason for pair in paired.against(home, sides[0], sides[1:])] == ["", "data"]
+
+
+def test_students_whose_answers_are_to_other_rows_are_not_tested(home, sides):
+    for run_id, labelled in ((1, [True, True, False]), (2, [True, False, True])):
+        keep(home, run_id, np.ones(2, bool), np.array(labelled))
+    assert paired.against(home, sides[0], [sides[1]])[0].reason == "rows"
