@@ -163,6 +163,18 @@ def test_pages_may_load_and_send_nothing_elsewhere():
     assert "ws://" not in content_policy("a.example; script-src *")
 
 
-def test_grids_hand_out_no_file_in_which_a_cell_could_be_a_formula():
-    options = tomllib.loads((Path(_access.__file__).parents[1] / ".streamlit" / "config.toml").read_text())
-    assert options["client"]["disableDataExport"] is True
+@pytest.fixture
+def set_up():
+    """The settings that the server comes with."""
+    return tomllib.loads((Path(_access.__file__).parents[1] / ".streamlit" / "config.toml").read_text())
+
+
+def test_grids_hand_out_no_file_in_which_a_cell_could_be_a_formula(set_up):
+    assert set_up["client"]["disableDataExport"] is True
+
+
+def test_uploads_carry_a_token_other_sites_read_nothing_and_errors_show_no_paths(set_up):
+    assert set_up["server"]["enableXsrfProtection"] is True
+    assert set_up["server"]["enableCORS"] is True
+    assert set_up["client"]["showErrorDetails"] == "none"
+    assert set_up["browser"]["gatherUsageStats"] is False
