@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,9 +17,9 @@ from tests.data.test_uploads import png, zipped
 LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
 
 
-def lying(path, content: bytes, says: int):
-    """An archive whose only member unpacks to more than its headers say."""
-    zipped(path, {"cat/1.png": content})
+def lying(path, content: bytes, says: int, **others: bytes):
+    """An archive whose first member unpacks to more than its headers say."""
+    zipped(path, {"cat/1.png": content, **others})
     data = bytearray(path.read_bytes())
     struct.pack_into("<I", data, data.index(LOCAL) + 22, says)
     struct.pack_into("<I", data, data.index(CENTRAL) + 24, says)
@@ -26,23 +27,27 @@ def lying(path, content: bytes, says: int):
     return path
 
 
-def test_a_member_that_is_longer_than_it_says_is_not_unpacked_to_its_end(tmp_path):
-    path = lying(tmp_path / "a.zip", bytes(5_000_000), says=1_000)
+def test_a_member_that_is_longer_than_it_says_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
+    path, asked, unpack = lying(tmp_path / "a.zip", bytes(5_000_000), says=1_000), [], zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n=-1: asked.append(n) or unpack(self, n))
     with zipfile.ZipFile(path) as archive:
         read = 0
         with pytest.raises((LimitError, DataError)):
             for chunk in archives.chunks(archive, archive.infolist()[0]):
                 read += len(chunk)
     assert read <= 1_001
+    assert 0 < min(asked) <= max(asked) <= 1_001, "without a number all is unpacked, and then cut"
 
 
 def test_a_workbook_is_held_to_the_limits_of_archives(tmp_path):
-    path = zipped(tmp_path / "a.xlsx", {"xl/worksheets/sheet1.xml": bytes(20 * 1024**2)})
+    pd.DataFrame({"text": ["one", "two"], "label": ["a", "b"]}).to_excel(tmp_path / "good.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "good.xlsx") as archive:
+        good = {name: archive.read(name) for name in archive.namelist()}
+    assert len(uploads.read(zipped(tmp_path / "again.xlsx", good)).table) == 2
     with pytest.raises(LimitError, match="packed more than"):
-        uploads.read(path)
-    lies = lying(tmp_path / "b.xlsx", bytes(900_000), says=100)
-    with pytest.raises(DataError):
-        uploads.read(lies)
+        uploads.read(zipped(tmp_path / "large.xlsx", {"xl/more.xml": bytes(20 * 1024**2), **good}))
+    with pytest.raises(DataError, match=r"'cat/1\.png'"):
+        uploads.read(lying(tmp_path / "lies.xlsx", bytes(900_000), says=100, **good))
 
 
 def test_members_that_share_bytes_are_refused(tmp_path):

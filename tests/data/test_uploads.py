@@ -75,6 +75,15 @@ def test_json_parquet_and_excel_are_read(tmp_path, suffix):
     assert uploads.read(path).table.to_numpy().tolist() == [["one", "1"], ["two", "0"]]
 
 
+def test_what_looks_like_utf7_is_told_and_read_when_it_is_named(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("text,label\none,grün\ntwo,grün\nthree,grün\nfour,rot\n".encode("utf-7"))
+    assert "Some words look like UTF-7; if they are, name the encoding utf-7." in uploads.read(path).notes
+    named = uploads.read(path, encoding="utf-7")
+    assert named.table["label"].tolist() == ["grün", "grün", "grün", "rot"]
+    assert not [note for note in named.notes if "look like" in note]
+
+
 @pytest.mark.parametrize("name", ["model.bin", "weights.pt", "data.pkl", "array.npy", "m.joblib"])
 def test_what_could_run_code_is_refused_unopened(tmp_path, name):
     path = tmp_path / name
