@@ -26,17 +26,19 @@ def show(run: RunRow, task: Task, labels: Sequence[str]) -> None:
     """The curve as far as it is known; a button where nobody has asked for it."""
     store, acts = get_store(), get_acts()
     parts = learning_curves.parts(store, run)
-    known = learning_curves.kept(get_home(), run, parts)
-    if not known:
+    if not learning_curves.can_begin(get_home(), run):
         st.info(_("The answers to validation rows are not kept: no learning curve can be drawn."),
                 icon=":material/info:")  # fmt: skip
         return
-    if not parts:
+    if len(parts) < len(learning_curves.shares(run)):
         st.markdown(
             _("Would more rows help, and of which class? The same student learns once more from an eighth, a quarter "
               "and half of the training rows: three shorter runs in the queue, without a control. They are measured "
               "on validation rows.")
         )  # fmt: skip
+        if run.config.seeds > 1:
+            st.caption(_("This run’s student is the best of {seeds} seeds on these rows. So that all points are alike, "
+                         "a fourth run learns from all rows under one seed.", seeds=run.config.seeds))  # fmt: skip
         if not acts.person.has("member"):
             st.info(_("To have it computed, ask a member."), icon=":material/visibility:")
         elif st.button(_("Measure it"), icon=":material/play_arrow:", key="learning-curve"):
@@ -45,7 +47,8 @@ def show(run: RunRow, task: Task, labels: Sequence[str]) -> None:
                 st.rerun()
         return
     _progress(run, parts)
-    if len(known) > 1:
+    known = learning_curves.kept(get_home(), run, parts)
+    if len(known) > 1 and 1.0 in known:
         _curve(task, known, run)
         _classes(task, known, labels)
 

@@ -1,7 +1,7 @@
 """The learning curve of a run: the same student on parts of its training rows, as runs in the queue.
 
-They learn without a control, from the teacher that the run has, and are measured on validation rows: a curve is a
-reason to bring more data, and the test rows are not read for it.
+They learn without a control, under one seed, from the teachers that the run has, and are measured on validation rows: a
+curve is a reason to bring more data, and the test rows are not read for it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from studio.config.run import RunConfig
 from studio.home import Home
 from studio.kept import answers
 from studio.kept.answers import Kept
-from studio.service import sweeps
+from studio.service import runs, sweeps
 from studio.store.rows import RunRow
 from studio.store.store import Store
 
@@ -39,10 +39,21 @@ def tag(run: RunRow) -> str:
     return f"learning curve of run {run.id}"
 
 
+def shares(run: RunRow) -> tuple[float, ...]:
+    """What is learned from. The student of several seeds is the one that did best on the very rows on which the curve
+    is measured: beside parts that are learned once, all rows are learned once, too."""
+    return SHARES if run.config.seeds == 1 else (*SHARES, 1.0)
+
+
+def can_begin(home: Home, run: RunRow) -> bool:
+    """Whether it is kept what the student said of validation rows."""
+    return answers.opened(home, run.id, "student", SPLIT) is not None
+
+
 def begin(store: Store, home: Home, run: RunRow, made_by: str | None) -> list[RunRow]:
     """Queue the runs of a curve; asked again it queues none twice."""
     found = []
-    for share in SHARES:
+    for share in shares(run):
         part = store.submit(config(home, run, share), key=f"learning-curve-{run.id}-{share}", made_by=made_by)
         found.append(store.describe_run(part.id, name=f"Run {run.id} on {share:.1%} of its rows", tags=[tag(run)]))
     return found
@@ -50,25 +61,23 @@ def begin(store: Store, home: Home, run: RunRow, made_by: str | None) -> list[Ru
 
 def config(home: Home, run: RunRow, share: float) -> RunConfig:
     """The settings of a run on a part of the rows."""
-    values = dict(sweeps.TRIAL) | {"training_share": share * run.config.training_share}
-    if home.model(run.id, "teacher").is_dir():
-        values["teacher"] = f"run:{run.id}/teacher"
-    return with_values(run.config, **values)
+    values = sweeps.TRIAL | runs.trained_teachers(home, run)
+    return with_values(run.config, **values, training_share=share * run.config.training_share)
 
 
 def parts(store: Store, run: RunRow) -> list[Part]:
     """The runs of a curve by their share; none where nobody has asked for it."""
-    found = [(store.run_of_key(f"learning-curve-{run.id}-{share}"), share) for share in SHARES]
+    found = [(store.run_of_key(f"learning-curve-{run.id}-{share}"), share) for share in shares(run)]
     return [Part(share, one) for one, share in found if one is not None]
 
 
 def kept(home: Home, run: RunRow, of: list[Part]) -> Mapping[float, Kept]:
-    """What the students said of the validation rows, by share; of whole rows the run's own. Those that are not over,
-    or were tested on other rows, are left out."""
+    """What the students said of the validation rows, by share; of whole rows the run's own, where that has one seed.
+    Those that are not over, or were tested on other rows, are left out."""
     whole = answers.opened(home, run.id, "student", SPLIT)
     if whole is None:
         return {}
-    found = {1.0: whole}
+    found = {1.0: whole} if run.config.seeds == 1 else {}
     for part in of:
         if part.run is None or part.run.verdict is None:
             continue

@@ -148,6 +148,17 @@ def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]
         yield batch
 
 
+def trained_teachers(home: Home, run: RunRow) -> dict[str, str | tuple[str, ...]]:
+    """The teachers of a run as settings of another one: those that it has trained, the others as they were named."""
+    named = (run.config.teacher, *run.config.more_teachers)
+    roles = ("teacher", *(f"teacher-{number}" for number in range(2, len(named) + 1)))
+    first, *more = (
+        f"run:{run.id}/{role}" if home.model(run.id, role).is_dir() else name
+        for role, name in zip(roles, named, strict=True)
+    )
+    return {"teacher": first, "more_teachers": tuple(more)}
+
+
 def disk_bytes(home: Home, run_id: int) -> int:
     """What the models, checkpoints and logs of a run take on disk."""
     return files.size(home.run(run_id))

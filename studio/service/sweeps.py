@@ -144,11 +144,11 @@ def _queue(store: Store, home: Home, sweep: SweepRow, found: Sequence[Tried], tr
 
 
 def trial_config(home: Home, config: SweepConfig, params: Mapping[str, Any], found: Sequence[Tried]) -> RunConfig:
-    """The settings of a trial; its teacher is the one that an earlier trial trained, where that is the same one."""
+    """The settings of a trial; its teachers are those that an earlier trial trained, where they are the same."""
     values = dict(params) | TRIAL
     trained = next((one.run for one in found if one.run and _trained_teacher(home, one.run)), None)
-    if trained is not None and not any(name.startswith("teacher") for name in config.search):
-        values["teacher"] = f"run:{trained.id}/teacher"
+    if trained is not None and not any(name.startswith(("teacher", "more_teachers")) for name in config.search):
+        values |= runs.trained_teachers(home, trained)
     return with_values(config.base, **values)
 
 

@@ -44,7 +44,7 @@ def cells(kind: str, rows: int) -> tuple[list[str], list[str]]:
     return texts, [("good" if n % 2 else "bad") for n in range(rows)]
 
 
-def finished(store, home, kind: str, rows: int = 120):
+def finished(store, home, kind: str, rows: int = 120, **settings):
     """A finished run on data of that kind, whose models answered at random but not quite."""
     texts, labels = cells(kind, rows)
     splits = ["train" if n % 4 < 2 else "test" if n % 4 == 2 else "validation" for n in range(rows)]
@@ -53,7 +53,7 @@ def finished(store, home, kind: str, rows: int = 120):
     task = "text-classification" if kind == "several" else kind
     columns = KINDS[kind]
     row = library.save(store, home, kind, clean(Upload("table", table), columns, task), columns)
-    run = store.submit(parse_config({"dataset": kind, **TINY}), key=kind, owner="me")
+    run = store.submit(parse_config({"dataset": kind, **TINY, **settings}), key=kind, owner="me")
     learns = tasks.get(row.task, row.multi_label)
     keep(home, run, row, learns)
     measured = {role: learns.targets.measure(one.statistics) for role, one in answers.of_run(home, run.id).items()}

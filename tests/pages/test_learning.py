@@ -23,6 +23,14 @@ def test_a_click_queues_the_shorter_runs_and_their_progress_is_told(app, store, 
     assert "0 of 3 runs are over" in words(page)
 
 
+def test_the_best_of_several_seeds_is_no_point_of_the_curve_and_that_is_told(app, store, home):
+    run = finished(store, home, "text-classification", seeds=3)[0]
+    page = opened(app, "results.py", run=str(run.id), tab="more-rows")
+    assert "is the best of 3 seeds on these rows" in words(page)
+    page.button(key="learning-curve").click().run()
+    assert "0 of 4 runs are over" in words(page)
+
+
 def test_the_class_that_gained_most_is_named(app, store, home, run):
     whole = answers.opened(home, run.id, "student", "validation")
     for one in learning_curves.begin(store, home, run, None):

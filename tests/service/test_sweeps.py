@@ -89,13 +89,15 @@ def test_a_search_goes_on_after_a_kill_at_any_place_without_a_trial_twice(home, 
     assert len(again.runs()) == 1
 
 
-def test_trials_learn_from_the_teacher_that_the_first_one_trained(home, store, begun):
-    sweep = begun()
+def test_trials_learn_from_the_teachers_that_the_first_one_trained(home, store, begun):
+    sweep = begun(base={"dataset": "reviews", **TINY, "more_teachers": ["builtin/transformer-tiny"]})
     first = sweeps.step(store, home, sweep)
     assert sweeps.step(store, home, sweep).id == first.id  # the second one waits for that teacher
-    home.model(first.id, "teacher").mkdir(parents=True)
+    for role in ("teacher", "teacher-2"):
+        home.model(first.id, role).mkdir(parents=True)
     carried(store, first, 0.5)
-    assert sweeps.step(store, home, sweep).config.teacher == f"run:{first.id}/teacher"
+    second = sweeps.step(store, home, sweep).config
+    assert (second.teacher, *second.more_teachers) == (f"run:{first.id}/teacher", f"run:{first.id}/teacher-2")
 
 
 def test_a_search_among_teachers_borrows_none(home, store, begun):
