@@ -290,6 +290,8 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
     figure = _figure(_("size on disk, MB"), "")
     figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
     scale = scaled(figure.update_yaxes, measure)
+    if measure.lower:  # heights show quality
+        figure.update_yaxes(autorange="reversed")
     for role, shown in (("teacher", results[:1]), ("student", results[1:])):
         figure.add_scatter(
             x=[result.size_bytes / 1e6 for result in shown],

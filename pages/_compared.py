@@ -53,6 +53,12 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
     return f"{first}. " + _("“{smallest}” is smallest: {size}", smallest=smallest, size=size(bytes_[smallest]))
 
 
+def direction(measure: Measure) -> str:
+    """What is to be known of a measure that is better the lower it is, before its numbers are read."""
+    return _("{measure}: lower is better, so a difference with a minus is a gain. In pictures of size and quality what "
+             "is better stands higher.", measure=_(measure.title))  # fmt: skip
+
+
 def of_model(side: Side, one: Scored) -> dict[str, str]:
     """A model of a run: how good, how large, how fast."""
     found = on_test(side.evaluations)

@@ -94,15 +94,16 @@ def mosaic(counts: Mapping[Group, int], chosen: str, is_number: bool = False) ->
 
 
 def row_line(text: str, true: str, said: Mapping[str, tuple[str, float, bool]]) -> Html:
-    """One row of a list: the input, what it is, what each model says of it and how sure it is."""
+    """One row of a list: the input, what it is ("" where nobody can say), what each model says of it and how sure it
+    is."""
     parts = [
         element("span", element("i", role(name)), " ", answer, " " if sure == sure else "",
                 element("small", percent(sure)) if sure == sure else "", kind=f"said {name}{'' if right else ' wrong'}")
         for name, (answer, sure, right) in said.items()
     ]  # fmt: skip
     return element("div", element("p", text, kind="ds-text"),
-                   element("p", element("span", _("Label"), " ", element("b", true), kind="said"), *parts,
-                           kind="ds-said-line"),
+                   element("p", *([element("span", _("Label"), " ", element("b", true), kind="said")] if true else []),
+                           *parts, kind="ds-said-line"),
                    kind="ds-row")  # fmt: skip
 
 

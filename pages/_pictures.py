@@ -20,6 +20,8 @@ SEED_ROW = 44
 """Pixels of a model in the picture of several seeds."""
 LEAST_BALL, LARGEST_BALL, LEAST_ROOM = 12, 240, 130
 """Pixels: a model's circle, and what its name takes below it, however small the circle is."""
+FILLED = 60
+"""How much of a circle is filled where no measure says so, in per cent."""
 OWNERS = {"teach": "teacher", "record": "teacher", "control": "control", "smooth": "smoothed",
           "prepare": "control", "evaluate": "control",          "tune": "control"}  # fmt: skip
 
@@ -71,6 +73,7 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
     marks += [_level(model, low, high, measure) for model in models if not model.size_bytes]
     rows = max((model.rows for model in models), default=0)
     words = _("{measure} on {rows} test rows, with the 95 % interval", measure=_(measure.title), rows=f"{rows:,}")
+    words = _("{told}. Lower is better, and stands higher", told=words) if measure.lower else words
     field = element("div", *marks, kind="ds-field", style=f"height:{HEIGHT}px")
     return element(
         "figure",
@@ -113,7 +116,9 @@ def _quality(apart: float, measure: Measure) -> str:
         points = f"{abs(100 * apart):.1f}"
         return _("{points} points above", points=points) if apart > 0 else _("{points} points below", points=points)
     number = f"{abs(apart):.3f}"
-    return _("{number} above", number=number) if measure.shown(apart) > 0 else _("{number} below", number=number)
+    if measure.lower:
+        return _("{number} better", number=number) if apart > 0 else _("{number} worse", number=number)
+    return _("{number} above", number=number) if apart > 0 else _("{number} below", number=number)
 
 
 def _told(model: Scored, measure: Measure) -> str:
@@ -181,7 +186,7 @@ def _mark(model: Scored, across: float, place: int, of: int, ends: tuple[float, 
     dot = element("span", kind="dot", style=f"{left};bottom:{bottom:.0f}px")
     name = (f"{model.name} ", element("i", measured(model.value, measure)))
     if of == 1:
-        style = f"{left};bottom:{high + 14:.0f}px;translate:-50% 0"
+        style = f"{left};bottom:{max(high + 14, bottom + 20):.0f}px;translate:-50% 0"
     elif place == 0:
         style = f"right:calc({100 - across:.1f}% + {APART * of + 6}px);bottom:{bottom:.0f}px"
     else:
@@ -234,16 +239,20 @@ def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], mea
 def shrink(
     teacher: Scored | None = None, student: Scored | None = None, measure: Measure | None = None, source: str = ""
 ) -> Html:
-    """The teacher beside its student: areas are sizes, the filled part is the deciding measure. Without a run, an
-    outline without numbers."""
+    """The teacher beside its student: areas are sizes, the filled part is the deciding measure where that has a best
+    value. Without a run, an outline without numbers."""
     if not teacher or not student or not measure or not teacher.size_bytes or not student.size_bytes:
-        return _balls((LARGEST_BALL, 60, 0.3), (LARGEST_BALL // 4, 60, 4.0), ("", ""), "")
+        return _balls((LARGEST_BALL, FILLED, 0.3), (LARGEST_BALL // 4, FILLED, 4.0), ("", ""), "")
     ratio = math.sqrt(student.size_bytes / teacher.size_bytes)
     wide = LARGEST_BALL if ratio <= 1 else LARGEST_BALL / ratio
     diameters = [max(LEAST_BALL, round(wide)), max(LEAST_BALL, round(wide * ratio))]
     shares = [_level_of(model.value, measure) for model in (teacher, student)]
     words = [f"{size(model.size_bytes or 0)} · {measured(model.value, measure)}" for model in (teacher, student)]
-    note = _("Area: size on disk. Filled: {measure}. {source}", measure=small(_(measure.title)), source=source).strip()
+    if measure.lower:
+        note = _("Area: size on disk. {source}", source=source).strip()
+    else:
+        title = small(_(measure.title))
+        note = _("Area: size on disk. Filled: {measure}. {source}", measure=title, source=source).strip()
     return _balls(
         (diameters[0], shares[0], 0.3),
         (diameters[1], shares[1], diameters[0] / diameters[1]),
@@ -253,7 +262,9 @@ def shrink(
 
 
 def _level_of(value: float, measure: Measure) -> float:
-    """How much of a ball is filled, in per cent."""
+    """How much of a ball is filled, in per cent; as much of each where a measure has no best value."""
+    if measure.lower:
+        return FILLED
     return 100 * min(1.0, max(0.0, value))
 
 

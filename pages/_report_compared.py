@@ -43,7 +43,8 @@ def report(home: Home, store: Store, run_ids: Sequence[int]) -> str:
         if measure
         else _("These runs learned different things")
     )
-    parts = [element("header", _opening(compared, title), picture(compared, measure) if measure else Html(""))]
+    told = element("p", tables.direction(measure), kind="ds-sub") if measure and measure.lower else Html("")
+    parts = [element("header", _opening(compared, title), told, picture(compared, measure) if measure else Html(""))]
     if measure is not None:
         parts.append(reports.part(_("More than chance?"), _tests(home, compared, measure)))
     parts += [

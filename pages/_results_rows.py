@@ -15,8 +15,9 @@ from pages import _results_what_if as what_if
 from pages import _why as why
 from pages._language import _, counted
 from pages._markup import Html, joined
+from pages._scores import small
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
-from pages._words import escape, percent
+from pages._words import escape, measured, percent
 from studio import harmless, tasks
 from studio.kept import answers, embeddings, groups, logits
 from studio.kept import rows as stored
@@ -25,6 +26,7 @@ from studio.kept.groups import GROUPS, ORDERS, Explored, Group, Order, Wanted
 from studio.kept.rows import Rows
 from studio.pipeline.answers import Embedded
 from studio.store.rows import DatasetRow, RunRow
+from studio.tasks import language
 
 AT_ONCE, MOST_DOWNLOADED, NEAREST, MOST_COPIES = 8, 100_000, 4, 5
 SPLIT = "test"
@@ -57,14 +59,38 @@ class Shown:
         return value if isinstance(value, list) and self.task.kind == "class" and self.by_words else []
 
     @property
+    def has_labels(self) -> bool:
+        """Whether somebody said what a row is; texts that are written on are their own labels."""
+        return self.task.targets.column is not None
+
+    @property
     def by_words(self) -> bool:
         """Whether a row is answered word by word."""
         return isinstance(self.rows.label(0), list) and self.task.kind == "class"
 
     def named(self, value: Any, row: int) -> str:
-        """A label or an answer in a few words."""
+        """A label or an answer in a few words; "" where rows have no labels."""
+        if not self.has_labels:
+            return ""
         name = stored.named(value, self.dataset.labels)
         return _("unlabelled") if name is None else _answers.meant(name, self.words(row))
+
+    def said(self, kept: Kept, row: int) -> str:
+        """What a model says of a row; where that has no label, how good the model is on it."""
+        if self.has_labels:
+            return self.named(kept.answers([row])[0], row)
+        measure = self.task.measures[0]
+        value = self.task.targets.measure(kept.statistics[[row]])[measure.name]
+        return f"{measured(value, measure)} {small(_(measure.title))}"
+
+    def parts(self, rows: Rows, row: int) -> list[str]:
+        """The texts of a row; none of a picture."""
+        value = rows.value(row)
+        if isinstance(value, bytes):
+            return []
+        if not self.has_labels:
+            return language.shown(dict(zip(rows.inputs, value, strict=True)))
+        return list(value) if isinstance(value, list) and len(rows.inputs) > 1 else [rows.text(row)]
 
 
 def opened(run: RunRow, dataset: DatasetRow, task: tasks.Task) -> Shown | None:
@@ -106,6 +132,8 @@ def _list(shown: Shown) -> None:
     else:
         st.subheader(_("{lost} rows were lost on the way to the student, {gained} were gained", lost=f"{lost:,}",
                        gained=f"{gained:,}"), anchor=False)  # fmt: skip
+        if not shown.has_labels:
+            st.caption(_("Right: of more than half of a text’s tokens the likeliest one is the one that stands there."))
     st.html(_explained.mosaic(counts, group, shown.is_number))
     st.segmented_control(
         _("Rows"), list(GROUPS), key="group", required=True, on_change=address.write, args=("group", "teacher"),
@@ -131,7 +159,8 @@ def _list(shown: Shown) -> None:
             _("Download these rows"), lambda: as_csv(shown, numbers[:MOST_DOWNLOADED]), key="rows-download",
             file_name=f"run-{shown.run.id}-rows.csv", mime="text/csv", icon=":material/download:", type="tertiary",
         )  # fmt: skip
-    _corrections(shown)
+    if shown.has_labels:
+        _corrections(shown)
 
 
 def _wanted(shown: Shown) -> tuple[Wanted, Order]:
@@ -191,7 +220,7 @@ def _turn(page: int) -> None:
 
 def _line(shown: Shown, row: int) -> None:
     said = {
-        name: (shown.named(kept.answers([row])[0], row), float(kept.confidence[row]), bool(kept.right[row]))
+        name: (shown.said(kept, row), float(kept.confidence[row]), bool(kept.right[row]))
         for name, kept in shown.models.items() if name in ("teacher", "student")
     }  # fmt: skip
     with st.container(border=True, key=f"line-{row}", gap="xsmall"):
@@ -201,7 +230,7 @@ def _line(shown: Shown, row: int) -> None:
                 st.image(value, width=64)
                 st.html(_explained.row_line("", shown.named(shown.rows.label(row), row), said))
         else:
-            text = shown.rows.text(row)
+            text = " · ".join(shown.parts(shown.rows, row))
             text = text if len(text) <= LONGEST else text[:LONGEST] + "…"
             st.html(_explained.row_line(text, shown.named(shown.rows.label(row), row), said))
         st.page_link("results.py", label=_("Row {row}", row=f"{row + 1:,}"), query_params=_here(row=str(row + 1)))
@@ -256,16 +285,18 @@ def _one(shown: Shown, row: int) -> None:
     if isinstance(value, bytes):
         st.image(value, width=200)
     else:
-        for part in value if isinstance(value, list) and len(shown.rows.inputs) > 1 else [shown.rows.text(row)]:
+        for part in shown.parts(shown.rows, row):
             st.markdown(escape(part))
-    st.markdown(_("Label in the data: **{label}**", label=escape(shown.named(label, row))))
+    if shown.has_labels:
+        st.markdown(_("Label in the data: **{label}**", label=escape(shown.named(label, row))))
     _opinions(shown, row, label)
     what_if.show(
         shown.run, shown.task, shown.models["teacher"], shown.models["student"], row, label, shown.dataset.labels
     )
     if get_home().model(shown.run.id, "student").is_dir():
         why.section(shown.run, shown.task, value, shown.dataset.labels)
-    _mark(shown, row, label)
+    if shown.has_labels:
+        _mark(shown, row, label)
     _likeness(shown, row)
 
 
@@ -279,8 +310,9 @@ def _opinions(shown: Shown, row: int, label: Any) -> None:
                 sure, loss = float(kept.confidence[row]), float(kept.loss[row])
                 notes = [_("sure: {share}", share=percent(sure))] if sure == sure else []
                 notes += [_("loss: {loss}", loss=f"{loss:.3g}")] if loss == loss else []
-                said = shown.named(kept.answers([row])[0], row)
-                st.html(_explained.opinion(name, said, " · ".join(notes), _inside(shown, name, row, label)))
+                st.html(
+                    _explained.opinion(name, shown.said(kept, row), " · ".join(notes), _inside(shown, name, row, label))
+                )
 
 
 def _inside(shown: Shown, name: str, row: int, label: Any) -> Html:
@@ -289,7 +321,7 @@ def _inside(shown: Shown, name: str, row: int, label: Any) -> Html:
     if shown.by_words:
         tags = stored.named(kept.answers([row])[0], labels)
         return _explained.tagged(shown.words(row), tags)
-    if shown.is_number or not kept.has_logits:
+    if shown.is_number or not shown.has_labels or not kept.has_logits:
         return joined()
     shares = logits.shares(kept.logits_of(row), shown.task.kind)[0]
     true = stored.named(label, labels)
@@ -307,6 +339,8 @@ def _likeness(shown: Shown, row: int) -> None:
         st.warning(told, icon=":material/content_copy:")
         for copy in copies[:MOST_COPIES].tolist():
             _training_row(shown, training, copy)
+    if not shown.has_labels:
+        return
     recorded = answers.opened(get_home(), shown.run.id, "teacher", "train")
     if recorded is not None and len(recorded) != len(training):
         recorded = None
@@ -337,7 +371,7 @@ def _by_embedding(shown: Shown, row: int, training: Rows) -> np.ndarray | None:
 def _offer_embedding(shown: Shown) -> None:
     """Have the teacher place all rows, once for all of them."""
     acts, run = get_acts(), shown.run
-    if not acts.person.has("member") or run.verdict is None or shown.task.kind == "token":
+    if not acts.person.has("member") or run.verdict is None:
         return
     why = _("The teacher reads all training and test rows once more; that is kept for all rows.")
     if st.button(_("Look for nearer ones by the teacher’s embedding"), icon=":material/scatter_plot:", key="embed",
@@ -357,7 +391,7 @@ def _training_row(shown: Shown, training: Rows, row: int, recorded: Kept | None 
         name = stored.named(said, shown.dataset.labels)
         return _("unlabelled") if name is None or name == [] else _answers.meant(name, words)
 
-    label = training.label(row)
+    label = told(training.label(row)) if shown.has_labels else ""
     teacher = {}
     if recorded is not None:
         right = bool(recorded.right[row]) or not recorded.labelled[row]
@@ -365,8 +399,8 @@ def _training_row(shown: Shown, training: Rows, row: int, recorded: Kept | None 
     with st.container(border=True, gap="xsmall"):
         if isinstance(value, bytes):
             st.image(value, width=64)
-        text = "" if isinstance(value, bytes) else training.text(row)[:LONGEST]
-        st.html(_explained.row_line(text, told(label), teacher))
+        text = " · ".join(shown.parts(training, row))[:LONGEST]
+        st.html(_explained.row_line(text, label, teacher))
 
 
 # --- what is wrong in the data

@@ -76,11 +76,13 @@ MS_OF_A_MILLION = 3.6
 
 def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure,
           hourly: float | None = None) -> go.Figure:  # fmt: skip
-    """Each student by what it costs and how good it is; those that no other one beats are joined. `hourly`: time is
-    told as what a million rows cost at so much an hour."""
+    """Each student by what it costs and how good it is, what is better higher; those that no other one beats are
+    joined. `hourly`: time is told as what a million rows cost at so much an hour."""
     across = _("size on disk, kB") if cost == "student_bytes" else _("milliseconds for one row")
     figure = _figure(across if hourly is None else _("cost of a million answers"))
     scale = _in_unit(figure.update_yaxes, measure)
+    if measure.lower:
+        figure.update_yaxes(autorange="reversed")
     unit = 1e3 if cost == "student_bytes" else 1.0 if hourly is None else MS_OF_A_MILLION / hourly
     figure.update_xaxes(type="log", tickformat="~g")
     known = {side.run.id: side for side in compared if _point(side, cost)}

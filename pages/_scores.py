@@ -119,9 +119,22 @@ def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
     if measure.unit == "share" and teacher.value > 0:
         words = _("of the teacher’s {measure} kept", measure=title)
         return Number(f"{100 * student.value / teacher.value:.0f}", "%", words, detail, _("kept"))
+    if measure.lower:
+        return _apart(student.value - teacher.value, title, detail)
     words = _("in {measure}, against the teacher", measure=title)
     apart = change(measure.shown(student.value - teacher.value), measure.unit)
     return Number(apart, "", words, detail, _("against the teacher"))
+
+
+def _apart(better: float, title: str, detail: str) -> Number:
+    """How far a student is from its teacher in a measure that is better the lower it is, where a sign would say
+    nothing."""
+    number = f"{abs(better):.3f}"
+    if round(better, 3) == 0:
+        return Number(number, "", _("as good as the teacher in {measure}", measure=title), detail, _("as good"))
+    if better > 0:
+        return Number(number, "", _("better than the teacher in {measure}", measure=title), detail, _("better"))
+    return Number(number, "", _("worse than the teacher in {measure}", measure=title), detail, _("worse"))
 
 
 Words = tuple[tuple[str, str], tuple[str, str], str]

@@ -132,10 +132,11 @@ def low_and_high(low: float, high: float, measure: Measure) -> dict[str, str]:
 def change(difference: float, unit: str) -> str:
     """A difference of two values of a measure, with its sign; that of shares in points.
 
-    >>> change(-0.042, "share"), change(0.0314, "number")
-    ('−4.2', '+0.031')
+    >>> change(-0.042, "share"), change(0.0314, "number"), change(-0.0001, "share")
+    ('−4.2', '+0.031', '0.0')
     """
-    return signed(f"{100 * difference:+.1f}" if unit == "share" else f"{difference:+.3f}")
+    written = f"{100 * difference:+.1f}" if unit == "share" else f"{difference:+.3f}"
+    return signed(written if float(written) else written[1:])
 
 
 def changes(low: float, high: float, measure: Measure) -> dict[str, str]:

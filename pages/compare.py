@@ -109,7 +109,7 @@ def curves(compared: list[Side], measure: Measure) -> None:
     if best is None:
         st.caption(_("None of these runs has a curve."))
         return
-    st.html(pictures.lead(_("“{name}” reached most on validation rows: {value}", name=best[1],
+    st.html(pictures.lead(_("“{name}” did best on validation rows: {value}", name=best[1],
                             value=measured(best[0], measure)),
                           _("{measure} of the students while they learned. A band spans the seeds of one kind.",
                             measure=_(measure.title))))  # fmt: skip
@@ -209,6 +209,8 @@ def show(compared: list[Side]) -> None:
         with st.spinner(_("Testing …")):
             tested = tables.best_tested(home, compared)
         st.header(escape(tables.headline(compared, measure, tested)), anchor=False)
+        if measure.lower:
+            st.caption(tables.direction(measure))
     if len(compared) <= cards.MOST_CARDS:
         cards.cards(compared, measure, bool(tables.is_clear(tested)))
     if measure is not None:

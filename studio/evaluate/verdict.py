@@ -113,11 +113,12 @@ def _effect(found: Measured) -> tuple[Outcome, str]:
 
 def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     measure, against = found.lead, _control_words(found)
-    if measure.lower:
-        values = (measure.written(found.value(role)) for role in ("control", "student"))
-        against = f"{against} ({' in place of '.join(values)})"
     size = measure.difference(abs(effect.difference))
-    interval = f"95 % interval {measure.bound(effect.low)} to {measure.bound(effect.high)}"
+    low, high = measure.bounds(effect.low, effect.high)
+    interval = f"95 % interval {low} to {high}"
+    if measure.lower:  # the sign of the interval says less than the numbers themselves
+        student, control = (measure.written(found.value(role)) for role in ("student", "control"))
+        interval = f"{student} against {control}, {interval}"
     if effect.spread is not None:
         interval = f"± {measure.difference(effect.spread)} over {found.seeds} seeds, {interval}"
     where = "In this run" if effect.spread is None else f"Over {found.seeds} seeds"

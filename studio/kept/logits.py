@@ -18,7 +18,7 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 def has_probabilities(kind: Kind) -> bool:
     """Whether an answer of this kind comes with a probability."""
-    return kind != "number"
+    return kind not in ("number", "token")
 
 
 def shares(logits: np.ndarray, kind: Kind, temperature: float = 1.0) -> np.ndarray:

@@ -257,6 +257,18 @@ def asked(row: Mapping[str, Any]) -> tuple[Any, str, str]:
     return text[:half], text[:half], text[half:]
 
 
+def shown(row: Mapping[str, Any]) -> list[str]:
+    """A row of a saved data set as a person reads it: its text, prompt and answer, or who says what.
+
+    >>> shown({"prompt": "2+2=", "text": "4", "form": "answer"}), shown({"prompt": "", "text": "One", "form": "text"})
+    (['2+2=', '4'], ['One'])
+    """
+    chat = messages(row["text"]) if row["form"] == "chat" else None
+    if chat is not None:
+        return [f"{message['role']}: {message['content']}" for message in chat]
+    return [part for part in (row["prompt"], row["text"]) if part]
+
+
 class NextTokens:
     """At each position the next token. Statistics are sums over a row's tokens, so that rows are drawn anew whole."""
 

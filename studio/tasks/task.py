@@ -82,12 +82,18 @@ class Measure:
         """A difference without its sign: points of a share, or a plain number."""
         return f"{100 * size:.1f} points" if self.unit == "share" else f"{size:.3f}"
 
-    def bound(self, value: float) -> str:
-        """An end of the interval of a difference.
+    def bounds(self, low: float, high: float) -> tuple[str, str]:
+        """The ends of the interval of a difference, as people know them: the smaller number first.
 
-        >>> Measure("accuracy", "Accuracy", "").bound(-0.012)
-        '−1.2'
+        >>> Measure("accuracy", "Accuracy", "").bounds(-0.012, 0.03)
+        ('−1.2', '+3.0')
+        >>> Measure("perplexity", "Perplexity", "", unit="number", lower=True).bounds(0.1, 0.2)
+        ('−0.200', '−0.100')
         """
+        first, second = sorted((self.shown(low), self.shown(high)))
+        return self._signed(first), self._signed(second)
+
+    def _signed(self, value: float) -> str:
         text = f"{100 * value:+.1f}" if self.unit == "share" else f"{value:+.3f}"
         return text.replace("-", "−")
 

@@ -281,7 +281,7 @@ def test_who_writes_is_never_done_learning_and_is_compared_at_the_same_number_of
                                                          improving=("student", "control")))  # fmt: skip
     assert said.outcome == "better"
     assert "In this run, with as many steps for both, learning from the teacher was worth it" in said.sentence
-    assert "(2.400 in place of 2.300)" in said.sentence
+    assert "0.100 better than without a teacher (2.300 against 2.400, 95 % interval −0.120 to −0.080)" in said.sentence
     assert "undertrained" in codes(said)
 
 

@@ -1,16 +1,26 @@
 """Measures that are better the lower they are, as pages show them: kept with a minus before them, written without."""
 
-import dataclasses
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from pages import _compared as tables
+from pages import _pictures as pictures
 from pages import _report_compared
 from pages import _run_pictures as run_pictures
 from pages._results_examined import _of_other
+from pages._scores import Scored, three
 from studio import events, tasks
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
+from studio.kept import answers
 from studio.pipeline.answers import Elsewhere
-from studio.service import comparison, paired
+from studio.service import comparison, library, paired
 from tests.pages.conftest import opened, words, written
 
 BITS = tasks.get("language-model").measures[0]
@@ -34,6 +44,7 @@ def test_what_is_drawn_of_compared_runs_is_what_people_know(spoken):
     figure = run_pictures.price(compared, [1, 2, 3], "student_bytes", BITS)
     (best, *_others) = [mark for mark in figure.data if mark.mode.startswith("markers")]
     assert (best.y[0], best.error_y.array[0], best.error_y.arrayminus[0]) == pytest.approx((2.0, 0.1, 0.2))
+    assert figure.layout.yaxis.autorange == "reversed"  # what is better stands higher, as in every such picture
     curves = [[comparison.curve(spoken, side)] for side in compared]
     line = run_pictures.curves(curves, ["a", "b", "c"], False, 0.0, BITS).data[0]
     assert line.y[-1] == pytest.approx(2.0) and line.y[0] > line.y[-1]
@@ -67,6 +78,58 @@ def test_on_other_data_the_smaller_end_stands_first():
 def test_a_student_is_the_best_by_more_than_chance_where_it_differs_from_every_other_one(p_values, is_clear):
     known = [paired.Paired(1, 2 + place, DIFFERENCE, p_value=p_value) for place, p_value in enumerate(p_values)]
     assert tables.is_clear(known) is is_clear
-    untested = dataclasses.replace(known[0], comparison=None, reason="rows")
+    untested = replace(known[0], comparison=None, reason="rows")
     assert tables.is_clear([untested]) is None
     assert tables.is_clear([known[0], untested]) is False
+
+
+def test_a_result_says_better_and_worse_where_a_sign_would_say_nothing(app, spoken):
+    told = " ".join(written(opened(app, "results.py", run="1")).split())
+    assert "0.500 worse than the teacher in bits per byte 2.000 against 1.500" in told
+    assert "Lower is better, and stands higher" in told
+    models = {role: Scored(role, -bits, -bits, -bits, 9) for role, bits in (("teacher", 1.5), ("student", 1.25))}
+    assert pictures.finding(list(models.values()), BITS) == "0.250 better"
+    assert three([models["teacher"], models["student"]], BITS)[0].short == "better"
+    drawn = str(pictures.shrink(*(replace(one, size_bytes=9e5) for one in models.values()), BITS, "Of run 1."))
+    assert "Area: size on disk. Of run 1." in drawn and "Filled" not in drawn
+
+
+@pytest.fixture
+def told(home, store, spoken):
+    """The first run's answers to two texts, and to a prompt; the student has most of the second text's tokens wrong."""
+    columns = Columns("text", None)
+    table = pd.DataFrame({"text": [f"Once upon {number} times" for number in range(40)]}, dtype=object)
+    row = library.save(store, home, "kept tales", clean(Upload("table", table), columns, "language-model"), columns)
+    run = store.submit(parse_config({"dataset": "kept tales", "teacher": "builtin/gpt-small",
+                                     "student": "builtin/gpt-tiny"}), key="kept")  # fmt: skip
+    rows = row.splits["test"]
+    for role, right in (("teacher", 5), ("student", 2)):
+        statistics = np.tile([8 * np.log(2), 6.0, 4.0, right, 0.0, 0.0, 9.0], (rows, 1))
+        plain = np.full(rows, np.nan)
+        kept = answers.Answers(pa.array([0] * rows), plain, np.ones(rows), np.ones(rows, bool),
+                               np.full(rows, 2 * right > 6), statistics, np.zeros((rows, 2)))  # fmt: skip
+        answers.write(home, run.id, role, "test", kept)
+    store.record(run.id, [
+        *(events.Evaluation(role=role, split="test", metric=BITS.name, value=-2.0, n=rows)
+          for role in ("teacher", "student")),
+        events.Verdict(outcome="better", sentence="So it is."),
+    ])  # fmt: skip
+    store.finish(run.id)
+    return run
+
+
+def test_rows_that_have_no_label_are_listed_and_opened_with_how_good_each_model_is_on_them(app, told):
+    page = opened(app, "results.py", run=str(told.id), tab="rows")
+    assert not page.exception
+    listed = " ".join(written(page).split())
+    assert "Once upon" in listed and "2.000 bits per byte" in listed and "Label" not in listed
+    assert "sure" not in " ".join(box.label for box in page.selectbox)
+    one = opened(app, "results.py", run=str(told.id), tab="rows", row="1")
+    assert not one.exception and "2.000 bits per byte" in written(one)
+    assert "Label in the data" not in words(one) and "Once upon" in words(one)
+
+
+@pytest.mark.parametrize("tab", ["more-rows", "robustness", "layers", "numbers", "curves", "settings"])
+def test_every_tab_of_a_language_model_opens(app, told, tab):
+    page = opened(app, "results.py", run=str(told.id), tab=tab)
+    assert not page.exception and not page.error
