@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pages._charts import ROLE_OF_STAGE, downsample
 from pages._language import _
 from pages._markup import Html, element
+from pages._pictures import round_values
 from pages._words import measured, role
 from studio.events import stage
 from studio.store.rows import Point
@@ -15,7 +16,8 @@ MOST, NAME_LINE = 300, 17
 
 
 def curves(points: Sequence[Point], measure: Measure) -> Html:
-    """The deciding measure of every model that learned, on validation rows, by step; a name at the end of each."""
+    """The deciding measure of every model that learned, on validation rows, by step; a name at the end of each. What is
+    better the lower it is falls, as it does while it is learned."""
     lines = _lines(points, measure)
     values = [value for _name, line in lines for _step, value in line]
     if not values:
@@ -29,13 +31,12 @@ def curves(points: Sequence[Point], measure: Measure) -> Html:
         return LEFT + (WIDE - LEFT - RIGHT) * step / last
 
     def up(value: float) -> float:
-        return ABOVE + (HIGH - ABOVE - BELOW) * (high - value) / (high - low)
+        share = (value - low) / (high - low)
+        return ABOVE + (HIGH - ABOVE - BELOW) * (share if measure.lower else 1 - share)
 
-    drawn = [
-        _level(up(value), measured(value, measure)) for value in (low + (high - low) * part / 4 for part in range(5))
-    ]
+    drawn = [_level(up(value), measured(value, measure)) for value in round_values(low, high)]
     places: list[float] = []
-    for name, line in sorted(lines, key=lambda one: one[1][-1][1]):
+    for name, line in sorted(lines, key=lambda one: measure.shown(one[1][-1][1])):
         path = " ".join(f"{across(step):.1f},{up(value):.1f}" for step, value in line)
         drawn.append(element("polyline", points=path, fill="none", stroke=f"var(--{name})", stroke_width="2.5"))
         place = up(line[-1][1])
@@ -45,6 +46,7 @@ def curves(points: Sequence[Point], measure: Measure) -> Html:
         drawn.append(element("text", told, x=across(line[-1][0]) + 8, y=f"{place + 4:.1f}", fill=f"var(--{name}-text)"))
     drawn.append(element("text", _("step {number}", number=f"{last:,}"), x=across(last), y=HIGH - 8, text_anchor="end"))
     words = _("{measure} on validation rows, by step", measure=_(measure.title))
+    words = _("{told}. Lower is better", told=words) if measure.lower else words
     picture = element("svg", *drawn, viewBox=f"0 0 {WIDE} {HIGH}", kind="curves", role="img", aria_label=words)
     return element("figure", element("p", words, kind="ds-sub"), picture, kind="ds-plot", style="margin:0")
 

@@ -65,7 +65,7 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
     placed = [model for model in models if model.size_bytes]
     low, high = _range([end for model in models for end in (model.low, model.high)], measure)
     across = _places([model.size_bytes or 1 for model in placed])
-    marks: list[Html] = [_tick(value, low, high, measure) for value in _round_values(low, high)]
+    marks: list[Html] = [_tick(value, low, high, measure) for value in round_values(low, high)]
     marks += [_size_tick(bytes_, [model.size_bytes or 1 for model in placed]) for bytes_ in _round_sizes(placed)]
     for number, model in enumerate(placed):
         near = [other for other, place in enumerate(across) if abs(place - across[number]) < SAME_PLACE]
@@ -134,7 +134,7 @@ def _range(ends: Sequence[float], measure: Measure) -> tuple[float, float]:
     return (max(0.0, low), high) if measure.unit == "share" else (low, high)
 
 
-def _round_values(low: float, high: float) -> Iterator[float]:
+def round_values(low: float, high: float) -> Iterator[float]:
     """Three to five round values between two."""
     step = 10 ** math.floor(math.log10((high - low) / 2))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 5)

@@ -7,7 +7,6 @@ it is loaded from anywhere. `python -m pages._report RUN [--language zh] [--slid
 import argparse
 import base64
 import functools
-import json
 import re
 import sys
 import time
@@ -23,6 +22,7 @@ from pages._curves import curves
 from pages._glossary import words_of_results
 from pages._language import _, counted, in_language, reader, retell
 from pages._markup import Html, element, joined
+from pages._run_pictures import setting
 from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
 from pages._words import OUTCOMES, count, effect_of, low_and_high, measured, method, model, size, teachers
 from studio import tasks
@@ -39,7 +39,7 @@ from studio.tasks import Measure
 STYLE = (Path(__file__).parents[1] / "assets" / "studio.css").read_text(encoding="utf-8")
 OWN_STYLE = (Path(__file__).parents[1] / "assets" / "report.css").read_text(encoding="utf-8")
 SLIDES_SCRIPT = (Path(__file__).parents[1] / "assets" / "slides.js").read_text(encoding="utf-8")
-MOST_CLASSES, LARGEST_MATRIX, MOST_LABELS, LONGEST_VALUE = 12, 12, 20, 200
+MOST_CLASSES, LARGEST_MATRIX, MOST_LABELS = 12, 12, 20
 FONTS = {"Source Sans": "SourceSansVF-Upright*.woff2", "Source Serif": "SourceSerifVariable-Roman*.woff2"}
 PACKAGES = ("distillation-studio", "torch", "transformers", "tokenizers", "numpy", "scikit-learn", "onnxruntime")
 
@@ -350,16 +350,10 @@ def _settings(config: RunConfig) -> Html:
         if getattr(config, name) != usual and not field.is_required() and name != "task":
             title = _(field.title or name)
             rows.append(
-                {_("Setting"): f"{title} ({name})", _("Value"): _short(plain[name]), _("Usually"): _short(usual)}
+                {_("Setting"): f"{title} ({name})", _("Value"): setting(plain[name]), _("Usually"): setting(usual)}
             )
     table = pictures.table(rows) if rows else element("p", _("Everything is as usual."))
     return joined(table, element("p", "run.yaml", kind="ds-sub"), element("pre", config.to_yaml()))
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = "–" if value is None or value in ((), []) else text
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 
 def _reproduce(of: Known) -> Html:

@@ -95,8 +95,7 @@ def picture(compared: Sequence[Side], measure: Measure) -> Html:
     low, high = min(ends) - 0.08 * room, max(ends) + 0.08 * room
     sizes = [one.student_bytes or 1.0 for one in known.values()]
     field = _Field((min(sizes), max(sizes)), (low, high))
-    places = (low + (high - low) * step / 4 for step in range(5))
-    drawn = [_level(field.up(value), measured(value, measure)) for value in places]
+    drawn = [_level(field.up(value), measured(value, measure)) for value in pictures.round_values(low, high)]
     joined_ = sorted((field.across(known[one].student_bytes or 1.0), field.up(known[one].student or 0.0))
                      for one in front if one in known)  # fmt: skip
     drawn.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in joined_), fill="none",

@@ -228,11 +228,11 @@ def _axis(title: str, values: Sequence[Any]) -> _Axis:
 
 def setting(value: Any) -> str:
     """A value of a setting as a person reads it."""
-    if value is None or value in ([], ""):
+    if value is None or value in ([], (), ""):
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(str(one.get("loss") or one.get("do") or one) if isinstance(one, dict) else str(one)
                          for one in value)  # fmt: skip
     return model(value) if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,5 +1,6 @@
 """Measures that are better the lower they are, as pages show them: kept with a minus before them, written without."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from pages import _compared as tables
 from pages import _pictures as pictures
 from pages import _report_compared
 from pages import _run_pictures as run_pictures
+from pages._curves import curves
 from pages._results_examined import _of_other
 from pages._scores import Scored, three
 from studio import events, tasks
@@ -45,8 +47,8 @@ def test_what_is_drawn_of_compared_runs_is_what_people_know(spoken):
     (best, *_others) = [mark for mark in figure.data if mark.mode.startswith("markers")]
     assert (best.y[0], best.error_y.array[0], best.error_y.arrayminus[0]) == pytest.approx((2.0, 0.1, 0.2))
     assert figure.layout.yaxis.autorange == "reversed"  # what is better stands higher, as in every such picture
-    curves = [[comparison.curve(spoken, side)] for side in compared]
-    line = run_pictures.curves(curves, ["a", "b", "c"], False, 0.0, BITS).data[0]
+    found = [[comparison.curve(spoken, side)] for side in compared]
+    line = run_pictures.curves(found, ["a", "b", "c"], False, 0.0, BITS).data[0]
     assert line.y[-1] == pytest.approx(2.0) and line.y[0] > line.y[-1]
     assert line.hovertemplate == "%{y:.3f}"
 
@@ -133,3 +135,11 @@ def test_rows_that_have_no_label_are_listed_and_opened_with_how_good_each_model_
 def test_every_tab_of_a_language_model_opens(app, told, tab):
     page = opened(app, "results.py", run=str(told.id), tab=tab)
     assert not page.exception and not page.error
+
+
+def test_a_curve_in_a_report_falls_as_it_is_learned_and_has_round_numbers_beside_it(spoken):
+    drawn = str(curves(spoken.curve(1), BITS))
+    (line,) = re.findall(r'points="([^"]*)"', drawn)
+    first, *_between, last = [float(point.split(",")[1]) for point in line.split()]
+    assert first < last  # a picture counts from above
+    assert "Lower is better" in drawn and "2.200" in drawn and "2.315" not in drawn

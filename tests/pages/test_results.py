@@ -6,7 +6,7 @@ from pages import _pictures as pictures
 from pages._scores import Scored
 from studio import events, tasks
 from studio.config.reading import parse_config
-from studio.service import export
+from studio.service import acts, export
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened, words, written
 
@@ -175,7 +175,7 @@ def test_a_stopped_run_with_a_student_offers_it(app, filled, home):
 
 
 def test_a_download_is_built_where_it_is_cleaned_up_later(app, filled, home, monkeypatch):
-    monkeypatch.setattr("pages._results_export.convert", lambda *_: None)
+    monkeypatch.setattr(acts.Acts, "convert", lambda *_: None)
     monkeypatch.setattr(export, "student_zip", lambda home, store, run, target: target.write_bytes(b"zip") and target)
     stopped = filled.submit(parse_config({"dataset": "reviews", **TINY}), key="stopped", owner="me")
     filled.stopped(stopped.id)
