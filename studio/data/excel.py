@@ -138,7 +138,9 @@ def _head(rows: list[list[str]], header: bool | None) -> tuple[heads.Head, list[
     if header is not None or found.names is not None or found.above or not rows or heads.is_like_rows(rows):
         return found, []
     names = ", ".join(repr(name[:40]) for name in rows[0][:5])
-    return heads.Head(0, rows[0], 1), [f"The first row was taken for the header: {names}. Say so if there is none."]
+    return heads.Head(0, rows[0], 1), [
+        f"The first row was taken for the header: {names}. If it is a row, say that there is no header."
+    ]
 
 
 def _fill(cells: list[list[str]], numbers: list[int], merged: Sequence[Merged]) -> Counter[int]:
