@@ -86,6 +86,8 @@ def _value(name: str, text: str) -> object:
 
     >>> _value("terms", "[soft_target, hint]"), _value("assistants", "[]"), _value("dataset", "[mine]")
     (['soft_target', 'hint'], [], '[mine]')
+    >>> _value("assistants", ""), _value("dataset", "")
+    ([], None)
     """
     try:
         value = yaml.safe_load(text)

@@ -2,6 +2,7 @@
 `datasets` library holds."""
 
 import io
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterable
@@ -37,6 +38,11 @@ def bring(
     if reference.startswith(web.HUB):
         return hub_data.read(reference.removeprefix(web.HUB), tell)
     if not web.is_remote(reference):
+        if re.fullmatch(r"[\w.-]+/[\w.-]+", reference) and not Path(reference).exists():
+            raise DataError(
+                f"There is no file {reference}.",
+                f"Check the path; a data set of the Hugging Face Hub is called {web.HUB}{reference}.",
+            )
         return read(Path(reference).expanduser(), header, encoding=encoding, delimiter=delimiter)
     with tempfile.TemporaryDirectory(prefix="fetched-") as place:
         fetched = web.download(reference, Path(place), tell)

@@ -117,6 +117,12 @@ def test_a_data_set_of_csv_files_is_read_too(hub):
     assert call("someone/films").table["label"].tolist() == ["x", "y"]
 
 
+def test_a_name_as_the_hub_has_them_that_is_no_file_is_told_how_to_fetch_it():
+    with pytest.raises(DataError, match="There is no file someone/films") as told:
+        sources.bring("someone/films")
+    assert "hub:someone/films" in told.value.cure
+
+
 @pytest.mark.parametrize("name", ["someone/nothing", "a/b/c/d", "", "../etc/passwd", "a//b"])
 def test_a_name_that_there_is_not_is_told(hub, name):
     folder, call, _ = hub
