@@ -81,12 +81,13 @@ class Form(BaseModel):
 
 
 class Conversion(BaseModel):
-    """All forms, torch first, timed in turns in one session with so many threads."""
+    """All forms, torch first, timed in turns in one session on this device with so many threads."""
 
     model_config = ConfigDict(frozen=True)
 
     forms: list[Form]
     threads: int
+    device: str = ""
 
 
 def read_conversion(folder: Path) -> Conversion | None:

@@ -30,6 +30,7 @@ def convert(job: Job) -> Conversion:
 
     from studio import tasks
     from studio.data.folder import drawn, load
+    from studio.machine.devices import Device
     from studio.models import onnx
     from studio.models.model import Problem, quiet
     from studio.models.opening import open_folder
@@ -57,7 +58,8 @@ def convert(job: Job) -> Conversion:
         _require(forms[1])
         if task.kind == "token":
             forms += [_gguf(model, name, part / file, inputs, task) for name, file in GGUF_FILES.items()]
-        conversion = Conversion(forms=forms, threads=torch.get_num_threads())
+        here = Device(torch.device("cpu"), torch.float32)
+        conversion = Conversion(forms=forms, threads=torch.get_num_threads(), device=here.hardware)
         (part / "forms.json").write_text(conversion.model_dump_json(indent=2))
     return conversion
 

@@ -264,7 +264,8 @@ def _onnx_lines(conversion: Conversion) -> list[str]:
         "## As ONNX and GGUF" if gguf else "## As ONNX",
         "",
         f"In `onnx/`{' and `gguf/`' if gguf else ''}, checked on {conversion.forms[0].rows} validation rows; one row "
-        f"at a time, {conversion.threads} threads.",
+        f"at a time on {harmless.in_markdown(conversion.device) or 'the machine of the export'}, "
+        f"{conversion.threads} threads, torch in PyTorch, the other forms in ONNX Runtime.",
         "",
         "| form | file | MB | ms | same choice as torch | largest difference of a logit |",
         "| --- | --- | --- | --- | --- | --- |",

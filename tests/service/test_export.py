@@ -13,6 +13,7 @@ from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ExportError
+from studio.events import Evaluation
 from studio.service import export, library
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
@@ -98,6 +99,18 @@ def test_the_lines_of_the_card_turn_a_photo_as_the_run_did(tmp_path, monkeypatch
     known = {"config": {"num_channels": 1}, "model": SimpleNamespace(config=SimpleNamespace(num_channels=1))}
     exec("\n".join(reading), known)
     assert known["image"].size == (8, 16)
+
+
+def test_times_on_the_card_say_on_what_with_how_many_threads_in_which_runtime_and_how_exact_they_are():
+    where = {"split": "", "threads": 2, "device": "Some Processor", "runtime": "PyTorch"}
+    timed = [
+        Evaluation(role="student", metric="latency_ms", value=1.5, **where),
+        Evaluation(role="teacher", metric="latency_ms", value=6.0, **where),
+        Evaluation(role="teacher", metric="latency_ratio", value=4.0, low=3.5, high=4.6, **where),
+    ]
+    told = "\n".join(export._speed_lines(timed))
+    assert "Medians on Some Processor, all models in turn" in told
+    assert "| teacher | all cores | 2 | PyTorch | 6.00 |  | 4.00 (3.50 to 4.60) |" in told
 
 
 def parse_config_of(folder):
