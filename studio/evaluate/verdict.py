@@ -165,7 +165,7 @@ def _tuned(found: Measured, outcome: Outcome) -> str:
 def _smoothed(found: Measured) -> str:
     """Whether the teacher's knowledge helped, or that its answers are soft: a control with labels as soft tells."""
     against = found.comparisons.get("smoothed")
-    if against is None:
+    if against is None or found.not_learned:
         return ""
     value, control = (
         found.lead.written(found.value("smoothed")),
@@ -180,8 +180,8 @@ def _smoothed(found: Measured) -> str:
 
 
 def _baseline(found: Measured) -> str:
-    """What a linear model does that costs seconds."""
-    if not found.has("baseline"):
+    """What a linear model does that costs seconds; nothing where it did not learn either."""
+    if not found.has("baseline") or is_at_floor(found.of("baseline"), found.facts.reference):
         return ""
     value = found.lead.written(found.value("baseline"))
     against = found.comparisons.get("baseline")

@@ -382,6 +382,19 @@ def test_a_baseline_that_is_as_good_as_the_student_says_that_a_network_may_not_b
     assert (said.next_step.code == "try_the_baseline") is is_said
 
 
+def test_where_nothing_learned_neither_a_baseline_nor_smoothing_is_praised_for_being_as_good():
+    pairs = tuple(against(role, 0, 0) for role in ("control", "baseline", "smoothed"))
+    facts = Facts(reference=HALF, config=CONFIG, rates=RATES)
+    found = [one for role in ("teacher", "student", "control", "baseline", "smoothed") for one in measured(role, 0.0)]
+    said = verdict(found, pairs, MEASURES, facts)
+    assert said.outcome == "not_learned"
+    assert "baseline" not in said.sentence and "smoothing" not in said.sentence
+    assert (
+        "may not need a network"
+        in told(baseline=0.87, pairs=(against("control", 40, 10), against("baseline", 20, 18))).sentence
+    )
+
+
 def test_a_student_cut_from_its_teacher_is_compared_with_the_same_layers_and_not_with_no_teacher():
     config = CONFIG.model_copy(update={"student": "teacher/2-layers"})
     said = told(config=config)
