@@ -88,8 +88,8 @@ def nothing_yet(models: Mapping[str, Scored | None], measure: Measure) -> Html:
     return element("div", lead, element("div", *waiting, kind="ds-answers"), kind="ds-waiting")
 
 
-def so_far(written: Mapping[AskedRole, str]) -> Html:
-    """What models have written so far, a card each."""
+def texts(written: Mapping[AskedRole, str]) -> Html:
+    """What models have written, a card each."""
     cards = [
         element("div", element("div", element("small", role(name)), kind="head"),
                 element("p", text, kind="ds-written"), kind=f"ds-model {name}")

@@ -38,12 +38,12 @@ LARGEST_TABLE, HARDLY = 24, 0.0005
 """Rows and columns of layers that are shown; a loss that would be written as 0.0 points."""
 
 
-def _asked(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) -> Found | None:
+def known(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) -> Found | None:
     """What is known; a button where nobody has asked yet."""
     home = get_home()
-    known = examined.read(home, run.id, kind)
-    if known is not None:
-        return known
+    found = examined.read(home, run.id, kind)
+    if found is not None:
+        return found
     st.markdown(why)
     acts = get_acts()
     if not acts.person.has("member"):
@@ -66,7 +66,7 @@ def _asked(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) -
 def robustness(run: RunRow, task: Task) -> None:
     """How good the models stay on worse inputs, as curves; and on the test rows of another data set."""
     if corruptions.of_task(task):
-        found = _asked(
+        found = known(
             run, Robustness, _("Make the inputs worse"),
             _("How do the models bear typing errors, words left out, blur or noise? All of them are asked about the "
               "same test rows, made worse step by step. It takes from seconds to some minutes."),
@@ -207,7 +207,7 @@ def _of_other(found: Elsewhere, measure: Measure) -> dict[str, str]:
 
 def layers(run: RunRow) -> None:
     """Which layer of the student sees the rows as which layer of the teacher does."""
-    found = _asked(
+    found = known(
         run, Layers, _("Compare the layers"),
         _("Does the student see the data as its teacher does? Each of its layers is compared with each of the "
           "teacher’s, on validation rows. It takes seconds."),

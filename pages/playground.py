@@ -139,7 +139,7 @@ def written(run: RunRow, asked: Any) -> Replies:
         texts[part.role] = part.text
         if time.monotonic() - latest[0] > REDRAWN_SECONDS:
             latest[0] = time.monotonic()
-            place.html(answers.so_far(texts))
+            place.html(answers.texts(texts))
 
     found = playground.shared(home.root).ask(store, run.id, asked, tell)
     place.empty()

@@ -15,6 +15,7 @@ from pages import _results_learning as learning
 from pages import _results_numbers as numbers
 from pages import _results_rows as rows
 from pages import _results_trust as trust
+from pages import _results_written as written
 from pages import _versions as versions
 from pages._language import _
 from pages._scores import Scored, scored
@@ -109,6 +110,8 @@ def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task:
         found |= of_rows(run, task, models)
     if models and run.verdict is not None and home.kept(run.id).is_dir():
         found["more-rows"] = (_("More rows?"), partial(learning.show, run, task, labels))
+        if task.kind == "token":
+            found["written"] = (_("What they write"), partial(written.show, run))
         found["robustness"] = (_("Robustness"), partial(examined.robustness, run, task))
         found["layers"] = (_("Layers"), partial(examined.layers, run))
     if matrices:

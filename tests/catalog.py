@@ -27,7 +27,7 @@ from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
 from studio.data import cleaning, heads, zipped
-from studio.evaluate import corruptions
+from studio.evaluate import corruptions, written
 from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
 from studio.language.retold import CONTEXT
@@ -133,6 +133,7 @@ def registered() -> Iterator[str]:
     yield from itertools.chain(*timetable.WORDS.values(), (timetable.title(""), timetable.help_of("")))
     yield from (executor.title for executor in EXECUTORS.values())
     yield from (corruption.title for corruption in corruptions.ALL.values())
+    yield from (text for measure in written.MEASURES for text in (measure.title, measure.help))
     for task in tasks.TASKS.values():
         yield from _of_task(task)
     yield from WORDS

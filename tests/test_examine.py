@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from studio import api, cli
 from studio.config.reading import parse_config
-from studio.events import Verdict
+from studio.events import Comparison, Verdict
 from studio.kept import examined
-from studio.pipeline.answers import Curve, Elsewhere, Layers, Robustness
+from studio.pipeline.answers import Curve, Elsewhere, Layers, Robustness, Written, WrittenBy
 from tests.conftest import TINY
 
 ELSEWHERE = Elsewhere(dataset="reviews", rows=24, known=6, values={"student": (0.5, 0.4, 0.6)})
@@ -28,6 +28,19 @@ def run(home, store, saved):
     examined.write(home, run.id, ELSEWHERE, "1")
     store.record(run.id, [Verdict(outcome="better", sentence="So it is.")])
     return run
+
+
+def test_what_language_models_wrote_is_told_with_the_smaller_number_first(home, store, run):
+    values = {"teacher_bits_per_byte": (-2.0, -2.2, -1.9)}
+    pair = Comparison(first="student", second="control", split="test", metric="teacher_bits_per_byte", difference=0.5,
+                      low=0.4, high=0.6, p_value=0.01, n=9)  # fmt: skip
+    by = [WrittenBy(role=role, values=values, texts=["so"], tokens_per_second=9) for role in ("student", "control")]
+    found = Written(rows=9, most=20, given=["Say"], expected=[""], by=by, against=[pair])
+    examined.write(home, run.id, found)
+    assert "-0.5 (-0.6 to -0.4)" in " ".join(said("1", "written").split())
+    control = api.run(run.id).written().set_index("role").loc["control"]
+    assert control[["value", "low", "high"]].tolist() == [2.0, 1.9, 2.2]
+    assert control[["difference", "difference_low", "difference_high"]].tolist() == [-0.5, -0.6, -0.4]
 
 
 def said(*words: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import math
 import sys
 import uuid
 import warnings
@@ -254,6 +255,30 @@ class Run:
             for one in found.curves
             for level, value, low, high in zip(one.levels, one.values, one.low, one.high, strict=True)
         ]
+        return pd.DataFrame(rows)
+
+    def written(self) -> pd.DataFrame:
+        """What the language models of the run write after the same openings: measure, role, value, low, high; and the
+        student's difference from each other role with its interval. Values as people know them, such as bits that are
+        better the lower they are. Computed once, in a process of its own, and kept.
+
+        Raises `DataError` for a task whose models do not write, `ModelError` where a model is gone.
+        """
+        import pandas as pd
+
+        from studio.evaluate.written import MEASURES
+        from studio.pipeline.answers import Written
+
+        found = self._place.acts.examine(self.id, Written)
+        against = {(one.metric, one.second): (one.difference, one.low, one.high) for one in found.against}
+        rows = []
+        for measure in MEASURES:
+            for one in found.by:
+                if measure.name in one.values:
+                    pair = against.get((measure.name, one.role), (math.nan,) * 3)
+                    numbers = (*measure.as_known(*one.values[measure.name]), *measure.as_known(*pair))
+                    names = ("value", "low", "high", "difference", "difference_low", "difference_high")
+                    rows.append({"measure": measure.name, "role": one.role, **dict(zip(names, numbers, strict=True))})
         return pd.DataFrame(rows)
 
     def layers(self) -> pd.DataFrame:

@@ -10,8 +10,8 @@ from rich.table import Table
 from studio import tasks
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, busy, plain, print_json
-from studio.evaluate import corruptions
-from studio.pipeline.answers import Elsewhere, Layers, Robustness
+from studio.evaluate import corruptions, written
+from studio.pipeline.answers import Elsewhere, Examined, Layers, Robustness, Written
 from studio.tasks import Measure
 
 commands = typer.Typer()
@@ -22,12 +22,18 @@ class What(StrEnum):
 
     robustness = "robustness"
     layers = "layers"
+    written = "written"
+
+
+KINDS: dict[What, type[Examined]] = {What.robustness: Robustness, What.layers: Layers, What.written: Written}
 
 
 @commands.command()
 def examine(
     run_id: RunId,
-    what: Annotated[What, typer.Argument(help="Worse and worse inputs, or whose layers are alike.")] = What.robustness,
+    what: Annotated[
+        What, typer.Argument(help="Worse and worse inputs, whose layers are alike, or what language models write.")
+    ] = What.robustness,
     on: Annotated[str | None, typer.Option(metavar="DATA", help="Ask about the test rows of this one.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,18 +42,16 @@ def examine(
     acts = acts_here(home, store)
     with busy("Asking the models"):
         if on is not None:
-            found: Elsewhere | Robustness | Layers = acts.examine_elsewhere(run_id, store.dataset(on).id)
-        elif what is What.layers:
-            found = acts.examine(run_id, Layers)
+            found: Elsewhere | Examined = acts.examine_elsewhere(run_id, store.dataset(on).id)
         else:
-            found = acts.examine(run_id, Robustness)
+            found = acts.examine(run_id, KINDS[what])
     if as_json:
         return print_json(found.model_dump(mode="json"))
     data = store.dataset_by_id(store.run(run_id).dataset_id)
     Console().print(table(found, tasks.get(data.task, data.multi_label).measures[0]))
 
 
-def table(found: Elsewhere | Robustness | Layers, measure: Measure) -> Table:
+def table(found: Elsewhere | Examined, measure: Measure) -> Table:
     """What was found, as a terminal shows it; measures as people know them, not in per cent."""
     if isinstance(found, Layers):
         shown = Table("teacher's layer", *(f"student's {name}" for name in found.student))
@@ -55,14 +59,34 @@ def table(found: Elsewhere | Robustness | Layers, measure: Measure) -> Table:
             shown.add_row(name, *("–" if value is None else f"{value:.3f}" for value in alike))
     elif isinstance(found, Elsewhere):
         shown = Table(plain(found.dataset), "value", "from", "to")
-        for role, (value, *ends) in found.values.items():
-            known = [measure.shown(value), *sorted(map(measure.shown, ends))]
-            shown.add_row(role, *(f"{number:.4g}" for number in known))
+        for role, numbers in found.values.items():
+            shown.add_row(role, *(f"{number:.4g}" for number in measure.as_known(*numbers)))
         if found.known:
             shown.caption = f"{found.known:,} test rows are left out: the run has seen them while it learned."
+    elif isinstance(found, Written):
+        shown = _written(found)
     else:
+        assert isinstance(found, Robustness)
         shown = Table("", "model", "level: value")
         for curve in found.curves:
             told = (f"{level:g}: {value:.4g}" for level, value in zip(curve.levels, curve.values, strict=True))
             shown.add_row(corruptions.ALL[curve.corruption].title, curve.role, ", ".join(told))
+    return shown
+
+
+def _written(found: Written) -> Table:
+    """Each measure of what each model wrote, and the student's difference from it."""
+    shown = Table(f"{found.rows} texts", "model", "value", "from", "to", "student's difference")
+    against = {(one.metric, one.second): one for one in found.against}
+    for measure in written.MEASURES:
+        for one in found.by:
+            if measure.name not in one.values:
+                continue
+            pair = against.get((measure.name, one.role))
+            differs = [] if pair is None else ["{:+.3g} ({:+.3g} to {:+.3g})".format(
+                *measure.as_known(pair.difference, pair.low, pair.high))]  # fmt: skip
+            told = (f"{number:.4g}" for number in measure.as_known(*one.values[measure.name]))
+            shown.add_row(measure.title, one.role, *told, *differs)
+    for one in found.by:
+        shown.add_row("Tokens a second", one.role, f"{one.tokens_per_second:.0f}")
     return shown

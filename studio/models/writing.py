@@ -13,9 +13,10 @@ Tell = Callable[[int], None]
 
 def write(
     network: Any, start: Tensor, most: int, *, seed: int, temperature: float = 1.0, end: int | None = None,
-    tell: Tell | None = None,
+    mask: Tensor | None = None, tell: Tell | None = None,
 ) -> Tensor:  # fmt: skip
-    """`start` (batch, length), all of one length, and up to `most` tokens after it: (batch, length + written).
+    """`start` (batch, length) and up to `most` tokens after it: (batch, length + written). Where texts are shorter than
+    others they are filled up at their beginning; `mask` (batch, length) is 0 there.
 
     Each token is drawn from the whole answer at this temperature; at 0 it is the likeliest. After `end` a text is
     filled up with it. The same seed draws the same tokens, and leaves torch's own generator as it was.
@@ -28,7 +29,8 @@ def write(
     with torch.inference_mode(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         found: Tensor = network.generate(
-            input_ids=start, attention_mask=torch.ones_like(start), max_new_tokens=most, pad_token_id=end or 0,
+            input_ids=start, attention_mask=torch.ones_like(start) if mask is None else mask, max_new_tokens=most,
+            pad_token_id=end or 0,
             top_k=0, top_p=1.0, repetition_penalty=1.0, use_cache=True,
             streamer=None if tell is None else _Listener(tell), **how, **ends,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from studio.config.plan import Prune
 from studio.config.run import RunConfig
-from studio.events import KeptAnswers, TrainedRole
+from studio.events import Comparison, KeptAnswers, TrainedRole
 from studio.home import Home
 
 
@@ -150,6 +150,32 @@ class Robustness(Examined):
     curves: list[Curve]
     rows: int
     gaps: list[Gap] | None = None
+
+
+class WrittenBy(BaseModel):
+    """What one model wrote: (value, low, high) of each measure of `studio.evaluate.written`, some of its texts, and how
+    many tokens a second it wrote, several texts at a time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: TrainedRole
+    values: dict[str, tuple[float, float, float]]
+    texts: list[str]
+    tokens_per_second: float
+
+
+class Written(Examined):
+    """What the models wrote after the same `rows` openings, at most `most` tokens each; how the student differs from
+    the others; and some of what they were `given`, with what the data says there."""
+
+    program = "written"
+
+    rows: int
+    most: int
+    given: list[str]
+    expected: list[str]
+    by: list[WrittenBy]
+    against: list[Comparison]
 
 
 class Elsewhere(BaseModel):

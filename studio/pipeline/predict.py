@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 WRITTEN, TEMPERATURE, SEED = 120, 0.8, 0
 """Tokens that a language model writes, and how they are drawn."""
 
+WRITTEN_AT_ONCE = 16
+"""Texts that are written together."""
+
 AT_ONCE = 1_000
 """So many inputs are held as tensors at a time."""
 
@@ -143,17 +146,57 @@ class Predictor(_Answering):
             yield written.text
 
     def _writings(self, rows: Dataset, tell: Callable[[str], None] | None = None) -> Iterator["Writing"]:
-        model = self.models[0]
+        model, longest = self.models[0], self._longest
         processor = model.processor
-        longest = getattr(model.network.config, "max_position_embeddings", None) or self.config.max_length
-        for prompt, text, form in zip(rows["prompt"], rows["text"], rows["form"], strict=True):
-            given = encoded_tokens.opening(prompt, text, form, processor)[-max(1, longest - WRITTEN) :]
+        for row in rows:
+            given = self._given(row)
             start = torch.tensor([given], device=self.device.torch_device)
             found = write(
                 model.network, start, min(WRITTEN, max(1, longest - len(given))), seed=SEED, temperature=TEMPERATURE,
                 end=processor.eos_token_id, tell=None if tell is None else _as_text(processor, tell),
             )  # fmt: skip
             yield Writing(given, found[0, len(given) :].tolist(), processor)
+
+    @property
+    def _longest(self) -> int:
+        """Tokens that the model can read at once."""
+        config = self.models[0].network.config
+        return getattr(config, "max_position_embeddings", None) or self.config.max_length
+
+    def _given(self, row: Any) -> list[int]:
+        """The tokens after which the model is to write: the last ones, where all would leave no room."""
+        given = encoded_tokens.opening(row["prompt"], row["text"], row["form"], self.models[0].processor)
+        return given[-max(1, self._longest - WRITTEN) :]
+
+    def writings(self, rows: Dataset, temperature: float = TEMPERATURE) -> list["Writing"]:
+        """How each text goes on, each prompt is answered, several at a time: drawn under one seed, or the likeliest
+        tokens at temperature 0."""
+        given = [self._given(row) for row in rows]
+        by_length = sorted(range(len(given)), key=lambda number: len(given[number]))
+        found: dict[int, Writing] = {}
+        for begin in range(0, len(given), WRITTEN_AT_ONCE):
+            part = by_length[begin : begin + WRITTEN_AT_ONCE]
+            found |= zip(part, self._together([given[number] for number in part], temperature), strict=True)
+        return [found[number] for number in range(len(given))]
+
+    def _together(self, given: Sequence[list[int]], temperature: float) -> Iterator["Writing"]:
+        model, width = self.models[0], max(map(len, given))
+        processor, device = model.processor, self.device.torch_device
+        end = processor.eos_token_id
+        start = torch.tensor([[processor.pad_token_id or 0] * (width - len(one)) + one for one in given], device=device)
+        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in given], device=device)
+        most = min(WRITTEN, max(1, self._longest - width))
+        written = write(model.network, start, most, seed=SEED, temperature=temperature, end=end, mask=mask)
+        for one, tokens in zip(given, written[:, width:].tolist(), strict=True):
+            yield Writing(one, tokens[: tokens.index(end) + 1] if end in tokens else tokens, processor)
+
+    def reads(self, writing: "Writing", row: Any) -> "Writing":
+        """What another model wrote after this row, in the tokens of this one."""
+        processor = self.models[0].processor
+        if processor.get_vocab() == writing.processor.get_vocab():
+            return writing
+        tokens = processor(writing.text, add_special_tokens=False, verbose=False)["input_ids"]
+        return Writing(self._given(row), tokens, processor)
 
     def writes(self, value: Any, tell: Callable[[str], None]) -> "Writing":
         """How one text goes on; `tell` hears the text so far after each token."""

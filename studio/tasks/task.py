@@ -68,6 +68,15 @@ class Measure:
         """The value, or a difference of two, as people know it."""
         return -value if self.lower else value
 
+    def as_known(self, value: float, low: float, high: float) -> tuple[float, float, float]:
+        """A value, or a difference of two, and the ends of its interval as people know them, the smaller end first.
+
+        >>> Measure("perplexity", "Perplexity", "", lower=True).as_known(-2.5, -3.0, -2.0)
+        (2.5, 2.0, 3.0)
+        """
+        ends = (self.shown(high), self.shown(low)) if self.lower else (low, high)
+        return (self.shown(value), *ends)
+
     def said(self, value: float) -> str:
         """What a sentence says of a model with this value.
 

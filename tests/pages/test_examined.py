@@ -2,12 +2,15 @@
 
 import pytest
 
+from pages import _results_written as writing
 from pages._results_examined import finding
-from studio import tasks
+from studio import events, tasks
+from studio.config.reading import parse_config
+from studio.events import Comparison
 from studio.kept import examined
-from studio.pipeline.answers import Curve, Elsewhere, Gap, Layers, Robustness
+from studio.pipeline.answers import Curve, Elsewhere, Gap, Layers, Robustness, Written, WrittenBy
 from studio.service import questions
-from tests.conftest import reviews
+from tests.conftest import TINY, reviews
 from tests.pages.conftest import opened, words, written
 from tests.pages.test_explore import finished
 
@@ -95,3 +98,45 @@ def test_other_data_with_the_same_labels_is_offered_and_its_numbers_are_told(app
 def test_a_run_whose_student_is_gone_says_so(app, home, run):
     home.model(run.id, "student").rmdir()
     assert "is not kept" in words(opened(app, "results.py", run=str(run.id), tab="layers"))
+
+
+def said(role: str, bits: tuple[float, float, float]) -> WrittenBy:
+    return WrittenBy(role=role, values={"teacher_bits_per_byte": bits, "exact_match": (0.5, 0.3, 0.7)},
+                     texts=[f"So says <b>{role}</b>"], tokens_per_second=9.0)  # fmt: skip
+
+
+def wrote(p_value: float) -> Written:
+    ends = {"teacher_bits_per_byte": (0.5, 0.4, 0.6), "exact_match": (0, -0.1, 0.1)}
+    pairs = [
+        Comparison(first="student", second="control", split="test", metric=name, difference=difference, low=low,
+                   high=high, p_value=p_value, n=9)
+        for name, (difference, low, high) in ends.items()
+    ]  # fmt: skip
+    by = [said("student", (-2.0, -2.2, -1.9)), said("control", (-2.5, -2.7, -2.4))]
+    return Written(rows=9, most=20, given=["Say *it*"], expected=["So"], by=by, against=pairs)
+
+
+def test_what_models_wrote_is_told_in_numbers_and_to_be_read(app, home, store):
+    row = store.add_dataset(name="tales", task="language-model", labels=[], splits={"train": 80, "test": 20},
+                            fingerprint="f", columns={"input": "text"}, report={})  # fmt: skip
+    store.dataset_ready(row.id)
+    run = store.submit(parse_config({"dataset": "tales", **TINY, "teacher": "builtin/gpt-small",
+                                     "student": "builtin/gpt-tiny"}), key="k", owner="me")  # fmt: skip
+    store.record(run.id, [
+        *(events.Evaluation(role=role, split="test", metric="bits_per_byte", value=-2.0, low=-2.1, high=-1.9, n=20)
+          for role in ("teacher", "student", "control")),
+        events.Verdict(outcome="better", sentence="Good."),
+    ])  # fmt: skip
+    store.finish(run.id)
+    examined.write(home, run.id, wrote(0.01))
+    page = opened(app, "results.py", run=str(run.id), tab="written")
+    assert "The teacher finds what the student writes likelier than what the control writes" in words(page)
+    shown = written(page)
+    assert "2.000 (1.900 to 2.200)" in shown
+    assert "−0.600 to −0.400" in shown
+    assert "Say *it*" in shown
+    assert "So says <b>student</b>" in shown
+
+
+def test_a_difference_that_the_test_does_not_bear_is_no_finding():
+    assert "write alike" in writing.finding(wrote(0.2))

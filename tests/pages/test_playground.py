@@ -205,7 +205,7 @@ def test_what_a_model_wrote_is_coloured_where_the_other_one_would_not_have():
     drawn = _answers.card(one)
     assert re.findall(r'<span class="ds-gap" style="--gap:(\d+)%"[^>]*>([^<]*)<', drawn) == [("100", " upon")]
     assert "Once &lt;b&gt;" in drawn
-    assert "Once <b> upon" in html.unescape(re.sub("<[^>]*>", "", _answers.so_far({"student": "Once <b> upon"})))
+    assert "Once <b> upon" in html.unescape(re.sub("<[^>]*>", "", _answers.texts({"student": "Once <b> upon"})))
 
 
 def test_who_has_seen_the_names_judges_blind_another_input_only(app, asked, monkeypatch, home):

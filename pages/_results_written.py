@@ -1,0 +1,96 @@
+"""What the language models of a run write after the same openings: in numbers, and to be read."""
+
+import streamlit as st
+
+from pages import _answers as answers
+from pages import _pictures as pictures
+from pages import _results_examined as examinations
+from pages._language import _
+from pages._words import changes, low_and_high, measured, role
+from studio.evaluate import written
+from studio.evaluate.measured import is_clear
+from studio.events import Comparison
+from studio.pipeline.answers import Written
+from studio.store.rows import RunRow
+
+SHOWN = 3
+"""Texts that are shown before somebody asks for more."""
+
+LONGEST = 400
+"""So many characters of an opening, and of what the data says, are shown."""
+
+
+def show(run: RunRow) -> None:
+    """Asked for once, then shown."""
+    found = examinations.known(
+        run, Written, _("Let the models write"),
+        _("What do the models write, and does the student write as its teacher does? All of them go on from the same "
+          "test rows. It takes from seconds to some minutes."),
+        _("All models are writing …"),
+    )  # fmt: skip
+    if found is None:
+        return
+    st.subheader(finding(found), anchor=False)
+    st.caption(
+        _("Each model went on after the same openings of {rows} test rows, at most {most} tokens each. Nothing is "
+          "chosen by it. In brackets 95 % intervals.", rows=f"{found.rows:,}", most=found.most)
+    )  # fmt: skip
+    st.html(pictures.table(numbers(found)))
+    with st.expander(_("What these numbers mean")):
+        known = {name for one in found.by for name in one.values}
+        st.html(pictures.words({_(one.title): _(one.help) for one in written.MEASURES if one.name in known}))
+    st.subheader(_("What they wrote"), anchor=False)
+    for number in range(min(SHOWN, len(found.given))):
+        _text(found, number)
+    if len(found.given) > SHOWN:
+        with st.expander(_("More texts")):
+            for number in range(SHOWN, len(found.given)):
+                _text(found, number)
+
+
+def finding(found: Written) -> str:
+    """Whether what the teacher taught can be told from what the student writes."""
+    pair = _of_control(found).get(written.FOR_THE_TEACHER.name)
+    if pair is None:
+        return _("What the models write")
+    if is_clear(pair, 1):
+        return _("The teacher finds what the student writes likelier than what the control writes")
+    if is_clear(pair, -1):
+        return _("The teacher finds what the control writes likelier than what the student writes")
+    return _("To the teacher, student and control write alike, as far as {rows} texts can tell", rows=f"{found.rows:,}")
+
+
+def _of_control(found: Written) -> dict[str, Comparison]:
+    return {one.metric: one for one in found.against if one.second == "control"}
+
+
+def numbers(found: Written) -> list[dict[str, str]]:
+    """A line for each measure: every model's value, and by how much the student differs from the control."""
+    pairs, lines = _of_control(found), []
+    for measure in written.MEASURES:
+        if not any(measure.name in one.values for one in found.by):
+            continue
+        line = {_("Measure"): _(measure.title)}
+        for one in found.by:
+            value, low, high = one.values[measure.name]
+            line[role(one.role)] = _("{value} ({low} to {high})", value=measured(value, measure),
+                                     **low_and_high(low, high, measure))  # fmt: skip
+        if pairs:
+            line[_("Student − control")] = _("{low} to {high}", **changes(
+                pairs[measure.name].low, pairs[measure.name].high, measure))  # fmt: skip
+        lines.append(line)
+    speed = {role(one.role): f"{one.tokens_per_second:,.0f}" for one in found.by}
+    lines.append({_("Measure"): _("Tokens a second")} | speed | ({_("Student − control"): ""} if pairs else {}))
+    return lines
+
+
+def _text(found: Written, number: int) -> None:
+    """What was given, what the data says there, and what each model wrote."""
+    told = {_("Opening"): found.given[number], _("In the data"): found.expected[number]}
+    st.html(pictures.words({title: shortened(text) for title, text in told.items() if text.strip()}))
+    st.html(answers.texts({one.role: one.texts[number].strip() or "–" for one in found.by}))
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()} …"

@@ -1,0 +1,148 @@
+"""How good what a language model writes is, text by text: against the answers in the data, in the eyes of the teacher,
+and against itself."""
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from studio.evaluate import intervals
+from studio.events import Comparison, Role
+from studio.tasks import Measure
+
+EXACT = Measure(
+    "exact_match",
+    "Exact answers",
+    "How often the model writes the answer in the data to the letter; blanks at the ends and double ones do not count.",
+    interval="share",
+)
+ROUGE_L = Measure(
+    "rouge_l",
+    "ROUGE-L",
+    "How much of the answer in the data the model writes, in its order: F1 of the longest sequence of words that both "
+    "share (Lin, 2004). 100 % is the same words in the same order.",
+)
+FOR_THE_TEACHER = Measure(
+    "teacher_bits_per_byte",
+    "Bits per byte for the teacher",
+    "How surprising the teacher finds what the model writes: the lower, the more it writes as the teacher would. A "
+    "model that repeats itself is unsurprising, too: see distinct word pairs.",
+    unit="number",
+    lower=True,
+)
+DISTINCT = Measure(
+    "distinct_2",
+    "Distinct word pairs",
+    "Of all pairs of neighbouring words in a text, how many are different ones (Li et al., 2016): a model that repeats "
+    "itself has few.",
+)
+MEASURES = (EXACT, ROUGE_L, FOR_THE_TEACHER, DISTINCT)
+OF_ANSWERS = (EXACT, ROUGE_L)
+"""Those that need an answer in the data."""
+
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in small letters; of Chinese and Japanese each sign.
+
+    >>> words("The end, isn't it? 今天")
+    ['the', 'end', 'isn', 't', 'it', '今', '天']
+    """
+    return _WORD.findall(text.lower())
+
+
+def is_exact(written: str, expected: str) -> bool:
+    """Whether both are the same, blanks aside.
+
+    >>> is_exact(" Berlin  Mitte\\n", "Berlin Mitte"), is_exact("berlin", "Berlin")
+    (True, False)
+    """
+    return written.split() == expected.split()
+
+
+def rouge_l(written: str, expected: str) -> float:
+    """F1 of the longest common subsequence of words (Lin, 2004), from 0 to 1.
+
+    >>> round(rouge_l("the cat sat on the mat", "the cat is on the mat"), 4)
+    0.8333
+    """
+    first, second = words(written), words(expected)
+    common = _longest_common(first, second)
+    return 2 * common / (len(first) + len(second)) if common else float(first == second)
+
+
+def _longest_common(first: Sequence[str], second: Sequence[str]) -> int:
+    """The length of the longest sequence that stands in both in its order, with gaps."""
+    before = [0] * (len(second) + 1)
+    for one in first:
+        now = [0]
+        for place, other in enumerate(second):
+            now.append(before[place] + 1 if one == other else max(before[place + 1], now[place]))
+        before = now
+    return before[-1]
+
+
+def distinct_2(text: str) -> float:
+    """The share of different ones among the pairs of neighbouring words; NaN where there is no pair.
+
+    >>> distinct_2("so good so good so good")
+    0.4
+    """
+    said = words(text)
+    pairs = list(itertools.pairwise(said))
+    return len(set(pairs)) / len(pairs) if pairs else math.nan
+
+
+def measure(statistics: np.ndarray) -> dict[str, float]:
+    """`statistics` (rows, 5): exact (0 or 1), ROUGE-L, nats of the teacher, bytes, distinct word pairs; NaN where a row
+    has none -> the value of each measure over these rows."""
+    exact, rouge, nats, size, distinct = statistics.T
+    return {
+        EXACT.name: _mean(exact),
+        ROUGE_L.name: _mean(rouge),
+        FOR_THE_TEACHER.name: -float(nats.sum()) / math.log(2) / max(float(size.sum()), 1.0),
+        DISTINCT.name: _mean(distinct),
+    }
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def measures_of(statistics: np.ndarray) -> tuple[Measure, ...]:
+    """Those that these rows have."""
+    values = measure(statistics)
+    return tuple(one for one in MEASURES if not math.isnan(values[one.name]))
+
+
+def with_intervals(statistics: np.ndarray) -> dict[str, tuple[float, float, float]]:
+    """(value, low, high) of each measure: Wilson's 95 % interval of a share of texts, else the bootstrap's."""
+    values, drawn, rows = measure(statistics), intervals.bootstrap(statistics, measure), len(statistics)
+    ends = {EXACT.name: intervals.accuracy_interval(round(values[EXACT.name] * rows), rows)} \
+        if not math.isnan(values[EXACT.name]) else {}  # fmt: skip
+    return {one.name: (values[one.name], *(drawn | ends)[one.name]) for one in measures_of(statistics)}
+
+
+def compare(roles: tuple[Role, Role], first: np.ndarray, second: np.ndarray) -> list[Comparison]:
+    """How two models differ in each measure after the same openings, with the 95 % interval of the paired difference:
+    of exact answers as of a share of rows, of the others by drawing rows anew."""
+    return [_compared(roles, one, first, second) for one in measures_of(first) if one in measures_of(second)]
+
+
+def _compared(roles: tuple[Role, Role], one: Measure, first: np.ndarray, second: np.ndarray) -> Comparison:
+    difference = measure(first)[one.name] - measure(second)[one.name]
+    told = {"first": roles[0], "second": roles[1], "split": "test", "metric": one.name, "n": len(first),
+            "difference": difference}  # fmt: skip
+    if one is EXACT:
+        mine, theirs = first[:, 0] > 0, second[:, 0] > 0
+        gained, lost = int((mine & ~theirs).sum()), int((~mine & theirs).sum())
+        low, high = intervals.paired_difference(len(first), gained, lost)
+        p_value = intervals.mcnemar(gained, lost)
+        return Comparison(**told, low=low, high=high, p_value=p_value, gained=gained, lost=lost)
+    low, high = intervals.paired_bootstrap(first, second, measure, one.name)
+    p_value = intervals.permutation_test(first, second, measure, one.name)
+    return Comparison(**told, low=low, high=high, p_value=p_value)

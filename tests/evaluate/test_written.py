@@ -1,0 +1,67 @@
+"""What is measured of written texts, against rouge-score 0.1.2 and by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from studio.evaluate import written
+
+EXPECTED = "There once was a girl; she loved red apples a lot"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "f1"),
+    [
+        ("the cat sat on the mat", "the cat is on the mat", 0.8333333333333334),
+        ("Berlin is the capital of Germany.", "The capital of Germany is Berlin", 0.6666666666666666),
+        ("", "a b", 0.0),
+        ("Once upon a time there was a little girl who loved apples", EXPECTED, 0.5217391304347826),
+        ("It's 42", "the answer: 42!", 0.3333333333333333),
+    ],
+)
+def test_rouge_l_is_what_rouge_score_gives(text, answer, f1):
+    assert written.rouge_l(text, answer) == pytest.approx(f1)
+
+
+def test_chinese_is_compared_sign_by_sign():
+    assert written.rouge_l("今天天气好", "今天天气不好") == pytest.approx(10 / 11)
+
+
+STATISTICS = np.array([[1, 0.8, 4.0, 8, 0.5], [0, 0.4, 2.0, 4, math.nan]])
+
+
+def test_the_teacher_s_bits_are_over_all_bytes_and_a_text_without_a_pair_of_words_does_not_count():
+    found = written.measure(STATISTICS)
+    assert found["exact_match"] == 0.5
+    assert found["rouge_l"] == pytest.approx(0.6)
+    assert found["teacher_bits_per_byte"] == pytest.approx(-0.5 / math.log(2))
+    assert found["distinct_2"] == 0.5
+
+
+def test_plain_texts_have_no_answers_to_be_compared_with():
+    texts = STATISTICS.copy()
+    texts[:, :2] = math.nan
+    assert set(written.with_intervals(texts)) == {"teacher_bits_per_byte", "distinct_2"}
+    assert {one.metric for one in written.compare(("student", "control"), texts, texts)} == {
+        "teacher_bits_per_byte", "distinct_2",
+    }  # fmt: skip
+
+
+def test_exact_answers_are_compared_row_by_row():
+    first, second = np.repeat(STATISTICS[:1], 40, 0), np.repeat(STATISTICS[:1], 40, 0)
+    second[:10, 0] = 0
+    exact = next(one for one in written.compare(("student", "control"), first, second) if one.metric == "exact_match")
+    assert (exact.gained, exact.lost, exact.difference) == (10, 0, 0.25)
+    assert exact.p_value == pytest.approx(2 * 0.5**10)
+    assert 0 < exact.low < 0.25 < exact.high
+
+
+def test_a_model_that_the_teacher_finds_likelier_is_the_better_one():
+    draws = np.random.default_rng(0).normal(10, 1, 50)
+    first = np.stack([np.full(50, math.nan), np.full(50, math.nan), draws, np.full(50, 9.0), np.full(50, 0.9)], 1)
+    second = first + np.array([0, 0, 2.0, 0, 0])
+    (bits,) = (one for one in written.compare(("student", "control"), first, second) if "bits" in one.metric)
+    assert bits.difference == pytest.approx(2 / math.log(2) / 9)
+    assert 0 < bits.low <= bits.high
+    assert bits.p_value < 0.01

@@ -1,0 +1,99 @@
+"""What the language models of a run write, several texts at a time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from studio import tasks
+from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
+from studio.data.uploads import Upload
+from studio.errors import DataError
+from studio.machine.devices import Device
+from studio.models.model import Model, Problem
+from studio.pipeline import predict, written
+from studio.pipeline.job import Job
+from studio.pipeline.predict import Predictor, Writing
+from studio.service import library
+from studio.tasks import encoded_tokens
+from tests.conftest import TINY
+
+TASK = tasks.get("language-model")
+CONFIG = parse_config(
+    {"dataset": "sums", "task": "language-model", "teacher": "builtin/gpt-small", "student": "builtin/gpt-tiny"}
+)
+PROMPTS = [(f"{'please ' * number}{number}+1=", str(number + 1)) for number in range(5)]
+
+
+def predictor(seed: int = 0) -> Predictor:
+    rows = TASK.unlabelled(PROMPTS)
+    config, tokenizer = encoded_tokens.builtin("gpt-tiny", rows, {}, 64)
+    torch.manual_seed(seed)
+    network = AutoModelForCausalLM.from_config(config).eval()
+    problem = Problem("language-model", [], rows, 64)
+    return Predictor(CONFIG, problem, Device(torch.device("cpu"), torch.float32), (Model(network, tokenizer, True),))
+
+
+def test_texts_that_are_written_together_are_those_that_each_would_be_alone(monkeypatch):
+    monkeypatch.setattr(predict, "WRITTEN", 12)
+    model, rows = predictor(), TASK.unlabelled([(prompt, "") for prompt, _ in PROMPTS])
+    together = model.writings(rows, temperature=0.0)
+    alone = [model.writings(rows.select([number]), temperature=0.0)[0] for number in range(len(rows))]
+    assert [one.tokens for one in together] == [one.tokens for one in alone]
+    assert [one.given for one in together] == [model._given(row) for row in rows]
+
+
+def test_the_teacher_reads_in_its_own_tokens_what_one_with_others_wrote():
+    teacher, row = predictor(), TASK.unlabelled([("2+2=", "")])[0]
+    other = predictor().models[0].processor
+    other.add_tokens(["four"])
+    told = Writing([0], other("four", add_special_tokens=False)["input_ids"], other)
+    read = teacher.reads(told, row)
+    assert read.tokens == teacher.models[0].processor("four", add_special_tokens=False)["input_ids"]
+    assert read.given == teacher._given(row)
+    assert teacher.reads(read, row) is read
+
+
+@pytest.fixture
+def job(home, store):
+    columns = Columns("prompt", None, pair="answer")
+    table = pd.DataFrame(PROMPTS * 8, columns=["prompt", "answer"], dtype=object)
+    table["prompt"] = [f"{number}: {prompt}" for number, prompt in enumerate(table["prompt"])]
+    saved = library.save(store, home, "sums", clean(Upload("table", table), columns, "language-model"), columns)
+    return Job(run_id=1, config=CONFIG, dataset=home.dataset(saved.id), home=home)
+
+
+def test_answers_are_measured_by_those_in_the_data_and_every_text_by_the_teacher(job, monkeypatch):
+    models = {"teacher": predictor(0), "student": predictor(1), "control": predictor(2)}
+    monkeypatch.setattr(predict, "open_roles", lambda job, dataset: models.items())
+    monkeypatch.setattr(predict, "WRITTEN", 8)
+    right = {"teacher": True, "student": False}
+
+    def writings(self, rows, temperature=0.8):
+        role = next(role for role, model in models.items() if model is self)
+        answers = [prompt.split()[-1].split("+")[0] for prompt in rows["prompt"]]
+        texts = [str(int(one) + 1) if right.get(role) else "no idea" for one in answers]
+        tokenizer = self.models[0].processor
+        return [Writing(self._given(row), tokenizer(text)["input_ids"], tokenizer)
+                for row, text in zip(rows, texts, strict=True)]  # fmt: skip
+
+    monkeypatch.setattr(Predictor, "writings", writings)
+    found = written.examine(job)
+    known = {one.role: one for one in found.by}
+    assert known["teacher"].values["exact_match"][0] == known["teacher"].values["rouge_l"][0] == 1
+    assert known["student"].values["exact_match"][0] == known["student"].values["rouge_l"][0] == 0
+    exact = next(one for one in found.against if (one.second, one.metric) == ("teacher", "exact_match"))
+    assert (exact.difference, exact.lost) == (-1, found.rows)
+    assert known["student"].texts[0] == "no idea"
+    assert found.expected[0].isdecimal()
+    nats = -np.sum(models["teacher"].likelihoods(writings(models["student"], TASK.unlabelled([("1+1=", "")]))[0]))
+    assert known["student"].values["teacher_bits_per_byte"][0] == pytest.approx(-nats / np.log(2) / 7, rel=0.2)
+
+
+def test_models_that_choose_labels_do_not_write(home, saved):
+    config = parse_config({"dataset": "reviews", "task": "text-classification", **TINY})
+    with pytest.raises(DataError, match="do not write"):
+        written.examine(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home))
