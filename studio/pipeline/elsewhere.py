@@ -8,8 +8,8 @@ from studio.pipeline.job import Job, respond
 
 
 def examine(job: Job) -> Elsewhere:
-    """The deciding measure of every saved model of the run on the test rows of `job.dataset`, without those that are
-    among the training or validation rows of `job.replay`, the data on which they learned.
+    """The deciding measure of every saved model of the run on the test rows of `job.other`, without those that are
+    among the training or validation rows of the data on which they learned.
 
     Raises `DataError` where the data has other labels or no other rows, `ModelError` where teacher or student cannot
     be opened.
@@ -20,7 +20,7 @@ def examine(job: Job) -> Elsewhere:
     from studio.pipeline import predict
     from studio.pipeline.robustness import MOST_ROWS, quality
 
-    theirs, ours = load(job.dataset), load(job.replay or job.dataset)
+    theirs, ours = load(job.other or job.dataset), load(job.dataset)
     kinds = [tasks.get(one.task, one.multi_label) for one in (theirs, ours)]
     if kinds[0] != kinds[1] or theirs.labels != ours.labels:
         raise DataError(
@@ -28,7 +28,9 @@ def examine(job: Job) -> Elsewhere:
             f"Choose data with the labels {', '.join(ours.labels[:20]) or 'of the same kind'}.",
         )
     test = theirs.dict["test"]
-    seen = {key for name, part in ours.dict.items() if name != "test" for key in overlap.row_keys(part, kinds[0])}
+    learned = [ours] if job.replay is None else [ours, load(job.replay)]
+    parts = [part for one in learned for name, part in one.dict.items() if name != "test"]
+    seen = {key for part in parts for key in overlap.row_keys(part, kinds[0])}
     new = [number for number, key in enumerate(overlap.row_keys(test, kinds[0])) if key not in seen]
     if not new:
         raise DataError(

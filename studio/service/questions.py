@@ -108,8 +108,8 @@ def elsewhere(home: Home, store: Store, run_id: int, dataset_id: int) -> Elsewhe
     new to the models, `ModelError` where a model cannot be opened.
     """
     run = _with_verdict(store, run_id)
-    job = job_of(store, home, run.config, dataset_id, run_id)
-    job = job.model_copy(update={"replay": home.dataset(run.dataset_id)})
+    job = job_of(store, home, run.config, run.dataset_id, run_id)
+    job = job.model_copy(update={"other": home.dataset(dataset_id)})
     with _examining:
         known = examined.read(home, run_id, Elsewhere, str(dataset_id))
         if known is None:

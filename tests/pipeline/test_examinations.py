@@ -111,7 +111,7 @@ def test_rows_of_other_data_are_asked_and_other_labels_are_refused(job):
     columns = Columns("text", "label")
     rows = clean(new_reviews(), columns, "text-classification")
     other = library.save(store, job.home, "new ones", rows, columns)
-    asked = job.model_copy(update={"dataset": job.home.dataset(other.id), "replay": job.dataset})
+    asked = job.model_copy(update={"other": job.home.dataset(other.id)})
     found = elsewhere.examine(asked)
     assert (found.dataset, found.rows, found.known) == ("new ones", other.splits["test"], 0)
     assert set(found.values) == {"teacher", "student", "control"}
@@ -119,7 +119,7 @@ def test_rows_of_other_data_are_asked_and_other_labels_are_refused(job):
     strange = clean(Upload("table", table), columns, "text-classification")
     third = library.save(store, job.home, "strange", strange, columns)
     with pytest.raises(DataError, match="other labels than reviews"):
-        elsewhere.examine(job.model_copy(update={"dataset": job.home.dataset(third.id), "replay": job.dataset}))
+        elsewhere.examine(job.model_copy(update={"other": job.home.dataset(third.id)}))
 
 
 def new_reviews() -> Upload:
@@ -136,20 +136,22 @@ def test_rows_of_other_data_that_the_run_has_seen_while_it_learned_test_nothing(
     both["text"] = both["text"].str.upper()
     mixed = clean(Upload("table", both), columns, "text-classification")
     other = library.save(store, job.home, "mixed", mixed, columns)
-    asked = job.model_copy(update={"dataset": job.home.dataset(other.id), "replay": job.dataset})
-    seen = {text.upper() for text in learned} & set(load(asked.dataset).dict["test"]["text"])
+    asked = job.model_copy(update={"other": job.home.dataset(other.id)})
+    seen = {text.upper() for text in learned} & set(load(asked.other).dict["test"]["text"])
     found = elsewhere.examine(asked)
     assert found.known == len(seen) > 0
     assert found.rows == other.splits["test"] - len(seen)
+    replayed = asked.model_copy(update={"replay": _only(job, columns, new_reviews().table["text"], new_reviews())})
+    assert elsewhere.examine(replayed).rows < found.rows
     with pytest.raises(DataError, match="has seen all"):
-        elsewhere.examine(job.model_copy(update={"dataset": _only(job, columns, learned), "replay": job.dataset}))
+        elsewhere.examine(job.model_copy(update={"other": _only(job, columns, learned)}))
 
 
-def _only(job, columns, texts):
+def _only(job, columns, texts, source=None):
     """Data of these texts alone, with labels as they were."""
-    table = reviews().table
+    table = (source or reviews()).table
     rows = clean(Upload("table", table[table["text"].isin(texts)]), columns, "text-classification")
-    saved = library.save(Store(job.home.database), job.home, "learned", rows, columns)
+    saved = library.save(Store(job.home.database), job.home, f"only {len(texts)}", rows, columns)
     return job.home.dataset(saved.id)
 
 
