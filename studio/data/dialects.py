@@ -86,7 +86,10 @@ def _share(pattern: re.Pattern[str], lines: list[str]) -> float:
 
 def _best(text: str, like: Dialect) -> tuple[str, float, int]:
     """A delimiter, the share of the first lines that it cuts alike, and into how many columns."""
-    usual = max(DELIMITERS, key=lambda delimiter: _score(text, replace(like, delimiter=delimiter)))
+    dialects = {delimiter: replace(like, delimiter=delimiter) for delimiter in DELIMITERS}
+    scores = {delimiter: _score(text, dialect) for delimiter, dialect in dialects.items()}
+    best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
+    usual = next((one for one in best if len(best) > 1 and _matches(dialects[one], text)), best[0])
     share, width = _score(text, replace(like, delimiter=usual))
     if share < 1:
         for seldom in SELDOM:
@@ -114,13 +117,17 @@ def _until_error(dialect: Dialect, text: str) -> Iterator[list[str]]:
 
 def _reads(dialect: Dialect, text: str) -> bool:
     """Whether the quotation marks of the first lines match, and the rows are even."""
+    return _matches(dialect, text) and _score(text, dialect)[0] >= EVEN
+
+
+def _matches(dialect: Dialect, text: str) -> bool:
+    """Whether the quotation marks of the first lines match."""
     try:
         for _ in dialect.rows(io.StringIO(text[:SNIFF_LETTERS], newline=""), strict=True):
             pass
     except csv.Error as error:
-        if not is_cut(error):
-            return False
-    return _score(text, dialect)[0] >= EVEN
+        return is_cut(error)
+    return True
 
 
 def is_cut(error: csv.Error) -> bool:

@@ -19,7 +19,7 @@ _MISSING = {"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown"}
 """What stands in place of a number, and is no name."""
 
 LONG_NAME = 40
-_NUMBER, _YEAR = re.compile(r"[+-]?\d+(\.\d+)?"), re.compile(r"(19|20)\d\d")
+_NUMBER, _YEAR = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?"), re.compile(r"(19|20)\d\d")
 Rows = Sequence[list[str]]
 
 
@@ -40,7 +40,7 @@ def find(rows: Rows, header: bool | None) -> Head:
         if above and looks_like_header(rest):
             return Head(above, rest[0], above + 1)
         said = [rows[above - 1][0].lstrip(f"{COMMENT} ").strip(QUOTES), *rows[above - 1][1:]] if above else []
-        if above and len(said) == len(rest[0]) and looks_like_header([said, *rest]):
+        if above and said[0] and len(said) == len(rest[0]) and looks_like_header([said, *rest]):
             return Head(above - 1, said, above)  # the header is a comment, too
         if above and all(_is_comment(row) and len(row) != len(rest[0]) for row in rows[:above]):
             return Head(above, None, above)
@@ -102,7 +102,7 @@ def looks_like_header(rows: Rows) -> bool:
         return True
     if len(anew) < sum(map(bool, names)):
         return False
-    if any(name.replace(".", "", 1).lstrip("-").isdigit() for name in names):
+    if any(map(_NUMBER.fullmatch, names)):
         return _number_columns(names) and not all(map(_NUMBER.fullmatch, columns[0] + columns[-1]))
     if any(_are_numbers(cells) and name.lower() not in _MISSING for name, cells in zip(names, columns, strict=True)):
         return True

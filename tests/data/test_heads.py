@@ -7,6 +7,8 @@ from studio.data import heads
 ROWS = [[f"a text, number {number}", "ab"[number % 2]] for number in range(12)]
 SCORED = [[text, str(number / 10)] for number, (text, _) in enumerate(ROWS, start=1)]
 
+EUROPEAN = [[text, score.replace(".", ",")] for text, score in SCORED]
+
 
 def indexed(rows):
     return [[str(number), *row] for number, row in enumerate(rows)]
@@ -24,7 +26,7 @@ def test_a_long_question_above_numbers_is_a_header_and_a_missing_number_is_none(
     assert not heads.looks_like_header([["a text, another one than the others", "n/a"], *SCORED])
 
 
-@pytest.mark.parametrize("rows", [ROWS, SCORED, indexed(ROWS), indexed(SCORED), [["a question", "b"], *ROWS]])
+@pytest.mark.parametrize("rows", [ROWS, SCORED, indexed(ROWS), indexed(SCORED), EUROPEAN, [["a question", "b"], *ROWS]])
 def test_rows_are_no_header(rows):
     assert not heads.looks_like_header(rows)
 

@@ -85,6 +85,17 @@ def test_a_backslash_before_quotation_marks_is_understood_and_told(tmp_path, quo
     assert any("backslash" in note for note in upload.notes)
 
 
+@pytest.mark.parametrize("between", ["\t", ";", "|"])
+def test_decimal_commas_in_quotation_marks_are_no_delimiters(tmp_path, between):
+    content = "".join(f'"text {number}"{between}"{number},5"\n' for number in range(9))
+    assert uploads.read(written(tmp_path, content)).table["0"].tolist() == [f"text {number}" for number in range(9)]
+
+
+def test_a_sign_that_begins_a_header_stays_the_name_of_its_column(tmp_path):
+    content = "#,utterance,emotion\n" + "".join(f"{number},text {number},{'ab'[number % 2]}\n" for number in range(9))
+    assert uploads.read(written(tmp_path, content)).table.columns.tolist() == ["#", "utterance", "emotion"]
+
+
 @pytest.mark.parametrize("quote", ['"', "'"])
 def test_quotation_marks_that_do_not_match_are_told_and_none_stays_around_a_label(tmp_path, quote):
     lines = [
