@@ -10,7 +10,7 @@ from PIL import Image
 from pages._canvas import canvas
 from pages._language import _
 from pages._studio import get_home, get_person
-from studio import tasks
+from studio import pictures, tasks
 from studio.store.rows import DatasetRow
 from studio.tasks import language
 
@@ -22,7 +22,7 @@ GOES_ON = 400
 
 LARGEST_DRAWING = 64
 """Pixels of a side."""
-LOOKED_AT, FORMATS = 20, ("PNG", "JPEG", "BMP", "WEBP")
+LOOKED_AT = 20
 ASKED, NUMBER, DRAWN = "playground-asked", "playground-number", "playground-drawn"
 
 
@@ -111,7 +111,7 @@ def _picture(rows: Sequence[dict[str, Any]]) -> bytes | None:
 def are_drawings(rows: Sequence[dict[str, Any]]) -> bool:
     """Whether the pictures of the data are as small as what people draw with a pen, such as digits: without colours."""
     files = [row["image"] for row in rows[:LOOKED_AT] if isinstance(row.get("image"), bytes)]
-    found = [Image.open(io.BytesIO(file), formats=FORMATS) for file in files]
+    found = [pictures.opened(file) for file in files]
     return bool(found) and all(max(one.size) <= LARGEST_DRAWING and one.mode in ("1", "L") for one in found)
 
 
@@ -123,13 +123,13 @@ def is_dark(rows: Sequence[dict[str, Any]]) -> bool:
 
 def _greys(rows: Sequence[dict[str, Any]]) -> list[Image.Image]:
     files = [row["image"] for row in rows[:LOOKED_AT] if isinstance(row.get("image"), bytes)]
-    return [Image.open(io.BytesIO(file), formats=FORMATS).convert("L") for file in files]
+    return [pictures.opened(file).convert("L") for file in files]
 
 
 def as_in_the_data(drawn: bytes, rows: Sequence[dict[str, Any]], dark: bool) -> bytes | None:
     """The drawing in the middle, as large in its picture as the drawings of the data are in theirs; None where nothing
     is drawn."""
-    picture = Image.open(io.BytesIO(drawn), formats=("PNG",)).convert("L")
+    picture = pictures.opened(drawn).convert("L")
     box = _box(picture, dark)
     if box is None:
         return None

@@ -1,8 +1,10 @@
 """Archives are believed nothing: sizes, overlap, nesting and formats are checked against what is there."""
 
 import io
+import re
 import struct
 import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -106,6 +108,13 @@ def test_an_image_file_of_a_format_that_starts_other_programs_is_no_image(tmp_pa
     upload = uploads.read(zipped(tmp_path / "a.zip", {"cat/1.png": eps, "cat/2.png": png(1), "dog/3.png": png(2)}))
     assert set(upload.table["file"]) == {"cat/2.png", "dog/3.png"}
     assert upload.refused[0].count == 1
+
+
+def test_images_of_users_are_opened_in_one_place():
+    project = Path(pictures.__file__).parents[1]
+    code = [file for part in ("studio", "pages") for file in (project / part).rglob("*.py")]
+    openers = {file.name for file in code if re.search(r"^[^'\"]*Image\.open\(", file.read_text("utf-8"), re.MULTILINE)}
+    assert openers == {"pictures.py", "corruptions.py"}, "the latter opens what it has just written"
 
 
 def photo(orientation: int) -> bytes:

@@ -46,6 +46,11 @@ def test_a_folder_that_takes_too_long_or_too_much_is_given_up(tmp_path, monkeypa
     monkeypatch.setattr(opening.AutoConfig, "from_pretrained", lambda *_, **__: time.sleep(5))
     with pytest.raises(ModelError, match=r"longer than 0\.05 seconds"):
         opening.open_folder(folder, problem)
+    monkeypatch.undo()
+    monkeypatch.setattr(opening, "SECONDS", 0.5)
+    monkeypatch.setattr(opening, "_open_network", lambda *_: time.sleep(5))
+    with pytest.raises(ModelError, match=r"longer than 0\.5 seconds"):
+        opening.open_folder(folder, problem)
     monkeypatch.setattr(opening, "SECONDS", 60)
     monkeypatch.setattr(opening, "SPARE_BYTES", 100 * 1024**2)
     monkeypatch.setattr(opening.AutoConfig, "from_pretrained", lambda *_, **__: bytearray(1024**3))

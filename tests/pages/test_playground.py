@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages import _answers, _playground_input, _why
 from studio.errors import ModelError
+from studio.pictures import FORMATS
 from studio.pipeline.answers import Attributed, Attributions, Part, Replies, Said, Token
 from studio.service import file_answers, questions
 from studio.service.acts import Acts
@@ -155,12 +156,19 @@ def test_words_stand_above_what_each_model_takes_them_for():
     assert drawn.count('<td class="found other" title="not as the teacher">&lt;person&gt;</td>') == 2
 
 
-def picture(ground, pen, box):
+def picture(ground, pen, box, kind="PNG"):
     drawn = Image.new("L", (100, 100), ground)
     ImageDraw.Draw(drawn).rectangle(box, fill=pen)
     file = io.BytesIO()
-    drawn.save(file, "PNG")
+    drawn.save(file, kind)
     return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_pictures_of_the_data_are_looked_at_in_whatever_format_they_are(kind):
+    rows = [{"image": picture(0, 255, (40, 40, 60, 60), kind)}]
+    assert _playground_input.is_dark(rows)
+    assert not _playground_input.are_drawings(rows), "it is larger"
 
 
 @pytest.mark.parametrize(("ground", "pen"), [(0, 255), (255, 0)])
