@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import psutil
 import streamlit as st
@@ -17,15 +18,18 @@ from pages._language import _
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._theme import choose_theme
 from pages._words import ago, escape, moment, size
+from studio import files
 from studio.data import archives
 from studio.executors import registry, trackers
+from studio.home import Home
 from studio.machine import gpus
 from studio.machine.slots import available_cores
 from studio.service import housekeeping, people, preferences
+from studio.store.store import Store
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
 SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_URI")
-MOST_OUTPUTS = 20
+MOST_OUTPUTS, MOST_USERS = 20, 5
 MOST_ENTRIES, FEW_ENTRIES, AUDIT_HEIGHT = 100, 8, 320
 
 acts, home, store = get_acts(), get_home(), get_store()
@@ -34,9 +38,12 @@ is_admin = acts.person.has("admin")
 
 @st.cache_data(ttl=60, show_spinner=False)
 def folder_size(path: str) -> int:
-    from pathlib import Path
+    return files.size(Path(path))
 
-    return sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+
+@st.cache_data(ttl=60, show_spinner=False)
+def largest(_store: Store, root: str) -> list[housekeeping.Kept]:
+    return housekeeping.largest(_store, Home(Path(root)), MOST_OUTPUTS)
 
 
 def table(rows: Iterable[Mapping[str, object]]) -> None:
@@ -189,18 +196,34 @@ def disk() -> None:
     st.caption(_("Everything is kept in {folder}. STUDIO_HOME names another place.",
                  folder=f"`{str(home.root).replace('`', '')}`"))  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link("data.py", label=_("Delete data sets"), icon=":material/table_rows:", width="content")
-        st.page_link("all_runs.py", label=_("Delete runs"), icon=":material/timeline:", width="content")
+        one_by_one = st.toggle(_("Data sets and runs by size"), key="by-size")
         told = _("Deletes uploads, downloads and teacher outputs that had their time.")
         if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary", help=told):
             with errors_shown():
                 st.session_state["freed"] = acts.tidy()
                 folder_size.clear()
                 st.rerun()
+    if one_by_one:
+        data_and_runs()
     if "freed" in st.session_state:
         st.caption(_("✓ {size} are free again.", size=size(st.session_state.pop("freed"))))
     teacher_outputs()
     asked_answers()
+
+
+def data_and_runs() -> None:
+    """Those that take most, each with what uses it and the way to where it can be deleted."""
+    for one in largest(store, str(home.root)):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            if one.kind == "models":
+                st.page_link("run.py", label=_("Run {run}", run=one.name), query_params={"run": one.name},
+                             icon=":material/timeline:", width="content")  # fmt: skip
+            else:
+                st.page_link("data.py", label=escape(one.title), icon=":material/table_rows:", width="content")
+            users = [user.removeprefix("run ") for user in one.used_by]
+            more = "" if len(users) <= MOST_USERS else " …"
+            used = _("used by run {runs}", runs=", ".join(users[:MOST_USERS]) + more) if users else _("no run uses it")
+            st.caption(_("{size} · {used}", size=size(one.bytes), used=used), width="content")
 
 
 def teacher_outputs() -> None:

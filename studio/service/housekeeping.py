@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -49,9 +49,14 @@ class Kept:
 
 def kept(store: Store, home: Home) -> list[Kept]:
     """Everything on disk, the largest first."""
-    found = [*_datasets(store, home), *_models(store, home), *teacher_outputs(home), *asked_answers(home),
-             *_passing(home)]  # fmt: skip
-    return sorted(found, key=lambda one: -one.bytes)
+    found = [*_made(store, home), *teacher_outputs(home), *asked_answers(home), *_passing(home)]
+    return [_with_users(store, one) for one in sorted(found, key=lambda one: -one.bytes)]
+
+
+def largest(store: Store, home: Home, most: int) -> list[Kept]:
+    """The data sets and runs that take most, at most so many."""
+    found = sorted(_made(store, home), key=lambda one: -one.bytes)
+    return [_with_users(store, one) for one in found[:most]]
 
 
 def teacher_outputs(home: Home) -> list[Kept]:
@@ -142,21 +147,27 @@ def _removed(folder: Path) -> int:
     return freed if not folder.exists() else 0
 
 
-def _datasets(store: Store, home: Home) -> list[Kept]:
-    return [
-        Kept("data sets", str(row.id), row.name, files.size(home.dataset(row.id)), row.created_at,
-             tuple(f"run {run}" for run in store.users_of_dataset(row)))
+def _made(store: Store, home: Home) -> list[Kept]:
+    """What people made: data sets, and the models of runs."""
+    datasets = [
+        Kept("data sets", str(row.id), row.name, files.size(home.dataset(row.id)), row.created_at)
         for row in store.datasets()
-    ]  # fmt: skip
-
-
-def _models(store: Store, home: Home) -> list[Kept]:
-    return [
-        Kept("models", str(run.id), f"Run {run.id}", files.size(home.run(run.id)), run.finished_at or run.created_at,
-             tuple(f"run {user}" for user in store.users_of(run.id)))
+    ]
+    models = [
+        Kept("models", str(run.id), f"Run {run.id}", files.size(home.run(run.id)), run.finished_at or run.created_at)
         for run in store.runs(None, archived=True)
         if home.run(run.id).is_dir()
-    ]  # fmt: skip
+    ]
+    return [*datasets, *models]
+
+
+def _with_users(store: Store, one: Kept) -> Kept:
+    users: list[int] = []
+    if one.kind == "data sets":
+        users = store.users_of_dataset(store.dataset_by_id(int(one.name)))
+    elif one.kind == "models":
+        users = store.users_of(int(one.name))
+    return replace(one, used_by=tuple(f"run {user}" for user in users))
 
 
 def _passing(home: Home) -> list[Kept]:

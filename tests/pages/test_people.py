@@ -110,6 +110,19 @@ def test_what_a_teacher_was_asked_is_seen_and_deleted_by_an_admin_alone(app, hom
     assert not file.exists()
 
 
+def test_data_sets_and_runs_are_listed_by_size_with_what_uses_them_and_the_way_to_them(app, filled, home):
+    home.model(1, "student").mkdir(parents=True)
+    (home.model(1, "student") / "model.safetensors").write_bytes(bytes(10**7))
+    opened(app, "settings.py")
+    app = opened(app, "settings.py", part="disk")
+    app.toggle(key="by-size").set_value(True).run()
+    assert not app.exception
+    listed = [(link.proto.label, link.proto.query_string) for link in app.get("page_link")]
+    assert listed[:2] == [("Run 1", "run=1"), ("reviews", "")]
+    assert "10.0 MB · no run uses it" in words(app)
+    assert "used by run 1, 2, 3" in words(app)
+
+
 def test_who_sits_at_this_machine_is_admin_and_has_nothing_to_sign_out_of(app, filled):
     opened(app, "settings.py")
     assert "sign-out" not in keys(app)
