@@ -111,6 +111,7 @@ def state_badge(run: RunRow) -> Html:
 
 
 @st.fragment(run_every="3s")
+@errors_shown()
 def _progress(run_id: int) -> None:
     """How far a run is; the list is drawn anew when it is over."""
     run = get_store().run(run_id)

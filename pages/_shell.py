@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from pages._language import _, switch  # noqa: E402  the path must be known first
-from pages._studio import get_person, set_title, show_trouble  # noqa: E402
+from pages._studio import errors_shown, get_person, set_title, show_trouble  # noqa: E402
 
 st.set_page_config(page_title=NAME, page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
@@ -39,4 +39,5 @@ page = st.navigation(
 switch()
 set_title(page.title)
 show_trouble()
-page.run()
+with errors_shown():  # of the store, wherever a page asks it
+    page.run()

@@ -11,7 +11,7 @@ from pages._access import needs_login
 from pages._language import _, retell
 from pages._words import escape
 from studio import tasks
-from studio.errors import StoreError, StudioError
+from studio.errors import StoreError, StudioError, of_system
 from studio.home import Home
 from studio.service import people
 from studio.service.acts import Acts
@@ -114,8 +114,13 @@ def show_error(error: StudioError) -> None:
 
 @contextlib.contextmanager
 def errors_shown() -> Iterator[None]:
-    """Show a `StudioError` in the page instead of ending it."""
+    """Show a `StudioError`, or what the system says of a disk, in the page instead of ending it."""
     try:
         yield
     except StudioError as error:
         show_error(error)
+    except OSError as error:
+        told = of_system(error)
+        if told is None:
+            raise
+        show_error(told)

@@ -80,6 +80,7 @@ def to_continue(unfinished: list[RunRow]) -> None:
 
 
 @st.fragment(run_every="3s")
+@errors_shown()
 def running() -> None:
     """What runs now, with the progress of the whole run."""
     for run in (run for run in store.runs(limit=50) if not run.is_over):

@@ -87,11 +87,13 @@ def settings(run: RunRow) -> list[str]:
 
 
 @st.fragment
+@errors_shown()
 def _still(run_id: int, shown: Status) -> None:
     body(run_id, shown)
 
 
 @st.fragment(run_every="1s")
+@errors_shown()
 def _moving(run_id: int, shown: Status) -> None:
     body(run_id, shown)
 

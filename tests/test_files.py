@@ -158,6 +158,20 @@ def test_every_file_and_folder_is_synced_before_the_move_and_the_new_name_after(
     assert synced[-1] == (".", True)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not tell which file a number is")
+def test_a_new_file_is_synced_before_it_has_its_name_and_the_name_after(tmp_path, monkeypatch):
+    synced, real = [], os.fsync
+
+    def fsync(opened):
+        synced.append((Path(f"/proc/self/fd/{opened}").readlink().name, (tmp_path / "a.csv").exists()))
+        real(opened)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with files.new_file(tmp_path / "a.csv") as part:
+        part.write_text("answers")
+    assert synced == [("a.csv", False), (tmp_path.name, True)]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -1,6 +1,8 @@
 """What all pages share: they open, on whatever store, and behind a login."""
 
 import ast
+import errno
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,6 +51,25 @@ def test_a_home_that_cannot_be_written_to_is_told_above_every_page(app, monkeypa
     monkeypatch.setattr(Home, "trouble", lambda home: "The disk that holds /home is full.")
     for page in ("home.py", "run.py"):
         assert "The disk that holds" in opened(app, page).error[0].value
+
+
+@pytest.mark.parametrize("page_file", PAGES)
+def test_a_home_that_is_removed_is_told_on_every_page(app, filled, home, page_file):
+    app.run()
+    shutil.rmtree(home.root)
+    opened(app, page_file, run="1")
+    assert "is gone" in app.error[0].value
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, "The disk is full"), (errno.EROFS, "is read")])
+def test_what_the_system_says_of_a_disk_is_told_where_a_page_writes(monkeypatch, number, told):
+    shown = []
+    monkeypatch.setattr(_studio.st, "error", lambda words, icon: shown.append(words))
+    with _studio.errors_shown():
+        raise OSError(number, "its own words")
+    assert told in shown[0]
+    with pytest.raises(OSError, match="its own words"), _studio.errors_shown():
+        raise OSError(errno.ECHILD, "its own words")
 
 
 def test_a_server_open_to_a_network_shows_nothing_without_a_login(app, monkeypatch):
