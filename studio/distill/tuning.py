@@ -19,6 +19,9 @@ TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
 ALPHAS = (0.5, 0.9)
 FINALISTS = 3
 
+CLOSE = 0.05
+"""A trial that made less than this share of the way from having learned nothing to perfect tells nothing yet."""
+
 
 @dataclass(frozen=True)
 class Pilot:
@@ -62,7 +65,7 @@ def _nothing_learned(spec: FitSpec, device: Device, classes: int, told: Progress
 
 def decide(pilots: list[Pilot], rows: int, tried: int, measure: Measure, nothing: Reference) -> tuple[Pilot, str]:
     """The best pilot, or the first one, which is the user's own pair, unless another is clearly better. Trials of which
-    none is clearly better than having learned `nothing` were too short to tell.
+    none is better than having learned `nothing` by a standard error and by `CLOSE` were too short to tell.
 
     >>> accuracy, coin = Measure("accuracy", "Accuracy", ""), Reference({"accuracy": 0.5}, {"accuracy": 0.5})
     >>> decide([Pilot(4, 0.7, 0.80), Pilot(2, 0.9, 0.90)], rows=100, tried=9, measure=accuracy, nothing=coin)[1]
@@ -72,9 +75,9 @@ def decide(pilots: list[Pilot], rows: int, tried: int, measure: Measure, nothing
     mine, highest = measure.written(own.value), measure.written(best.value)
     on = f"{measure.title.lower()}, {rows} validation rows"
     floor = nothing.floor(measure.name)
-    if best.value - floor < _standard_error(floor, rows, measure):
+    if best.value - floor < max(_standard_error(floor, rows, measure), CLOSE * (1 - floor)):
         return own, (
-            f"Kept yours: the trials were too short to learn anything (at best {highest}, {nothing.words} "
+            f"Kept yours: the trials were too short to learn much (at best {highest}, {nothing.words} "
             f"{measure.written(floor)}; {on}). Train longer, or choose by hand."
         )
     if best.value - own.value < _standard_error(own.value, rows, measure):
