@@ -314,7 +314,9 @@ def lost_and_kept(found: Sequence[tuple[str, float, float, int]]) -> str:
     """What the classes say, in a sentence.
 
     >>> lost_and_kept([("refund", 0.8, 0.5, 9), ("other", 0.5, 0.6, 9)])
-    '“refund” lost most: 30 points. 1 of 2 classes lost nothing.'
+    '“refund” lost most: 30.0 points. 1 of 2 classes lost nothing.'
+    >>> lost_and_kept([("refund", 0.8, 0.5, 9), ("other", 0.5, 0.4, 9)])
+    '“refund” lost most: 30.0 points. All 2 classes lost something.'
     """
     if not found:
         return _("No class has test rows.")
@@ -322,13 +324,10 @@ def lost_and_kept(found: Sequence[tuple[str, float, float, int]]) -> str:
     kept = sum(one[2] >= one[1] for one in found)
     if after >= before:
         return _("None of {classes} classes lost anything.", classes=len(found))
-    return _(
-        "“{label}” lost most: {points} points. {kept} of {classes} classes lost nothing.",
-        label=label,
-        points=f"{100 * (before - after):.0f}",
-        kept=kept,
-        classes=len(found),
-    )
+    told = {"label": label, "points": f"{100 * (before - after):.1f}", "classes": len(found)}
+    if not kept:
+        return _("“{label}” lost most: {points} points. All {classes} classes lost something.", **told)
+    return _("“{label}” lost most: {points} points. {kept} of {classes} classes lost nothing.", kept=kept, **told)
 
 
 def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
@@ -343,7 +342,7 @@ def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
             element("u", kind="student", style=f"left:{100 * after:.1f}%"),
             kind="pair",
         )
-        values = {"before": f"{100 * before:.0f}", "after": f"{100 * after:.0f}"}
+        values = {"before": f"{100 * before:.1f}", "after": f"{100 * after:.1f}"}
         told = counted("{before} → {after} %, {number} row", "{before} → {after} %, {number} rows", rows, **values)
         cells += [element("div", label, kind="label", title=label), line, element("div", told, kind="value")]
     return element("div", *cells, kind="ds-rows")

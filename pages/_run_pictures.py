@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from pages import _charts as charts
 from pages._language import _
 from pages._scores import milliseconds, small
-from pages._words import measured, model, size
+from pages._words import listed, measured, model, size
 from studio import harmless
 from studio.service.comparison import Curve, Side, smoothed
 from studio.tasks import Measure
@@ -20,6 +20,7 @@ PALETTE = ("#0d9488", "#7c3aed", "#2563eb", "#be123c", "#65a30d", "#a16207", "#0
 """Told apart 3 : 1 from light and from dark ground; orange is the teacher's, and no run's."""
 
 HEIGHT, NAMES, LONGEST_LABEL = 340, 12, 22
+SAME_PLACE = 1e-6
 
 
 def curves(grouped: Sequence[Sequence[Curve]], names: Sequence[str], by_time: bool, weight: float,
@@ -91,8 +92,10 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
     figure.add_scatter(x=[spent / unit for spent, _value in places], y=[scale * value for _spent, value in places],
                        mode="lines", line={"color": charts.COLOURS["student"], "dash": "dot", "width": 2},
                        hoverinfo="skip")  # fmt: skip
+    spread = [np.log10(point[0] / unit) for side in known.values() if (point := _point(side, cost))]
     for side in known.values():
         spent, value = _point(side, cost) or (0.0, 0.0)
+        is_right = np.log10(spent / unit) > np.mean([min(spread), max(spread)]) + SAME_PLACE  # its name has room left
         on_front = side.run.id in front
         told = size(spent) if cost == "student_bytes" else milliseconds(spent)
         told = told if hourly is None else _("{cost} for a million", cost=f"{spent / unit:.3g}")
@@ -103,17 +106,16 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
             marker={"size": 12, "color": colour, "symbol": "circle" if on_front else "circle-open",
                     "line": {"width": 2}},
             error_y=error, text=[_label(side.name)],
-            textposition="top left" if side.run.id in front[1:] else "bottom right",
+            textposition="top left" if side.run.id in front[1:] else "bottom left" if is_right else "bottom right",
             hovertemplate=f"{harmless.in_chart(side.name)}: {measured(value, measure)}, {told}<extra></extra>",
         )  # fmt: skip
-    spread = [point[0] / unit for side in known.values() if (point := _point(side, cost))]
     if spread:
-        low, high = np.log10(min(spread)), np.log10(max(spread))
+        low, high = min(spread), max(spread)
         ends = low - 0.15 - 0.3 * (high - low), high + 0.15 + 0.3 * (high - low)
         ticks = [first * 10.0**power for power in range(-4, 10) for first in (1, 2, 5)]
         shown = [one for one in ticks if ends[0] <= np.log10(one) <= ends[1]]
         figure.update_xaxes(
-            range=ends, tickvals=shown if len(shown) > 1 else sorted({float(f"{one:.3g}") for one in spread})
+            range=ends, tickvals=shown if len(shown) > 1 else sorted({float(f"{10**one:.3g}") for one in spread})
         )
     return figure.update_layout(showlegend=False, hovermode="closest")
 
@@ -147,7 +149,8 @@ def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: 
         return _("No other one scored better than “{name}” or is {cheaper}", name=on_front[0], cheaper=cheap)
     if len(on_front) == len(compared):
         return _("Each has its place: what is {cheaper} is less good", cheaper=cheap)
-    told = _("{names} are worth having; the others are beaten", names=_(" and ").join(on_front[:3]))
+    quoted = listed([_("“{name}”", name=name) for name in on_front[:3]])
+    told = _("{names} are worth having; the others are beaten", names=quoted)
     return told if len(on_front) <= 3 else _("{count} of {all} are worth having; the others are beaten",
                                              count=len(on_front), all=len(compared))  # fmt: skip
 

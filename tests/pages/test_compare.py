@@ -111,3 +111,14 @@ def test_an_address_with_more_runs_than_can_be_compared_compares_the_first_ones_
     page = opened(app, "compare.py", runs=",".join(map(str, [*ids, 1])))
     assert "names 5 runs. The first 3 are compared" in words(page)
     assert page.multiselect(key="chosen").value == ids[:3]
+
+
+def test_names_in_the_picture_stand_where_there_is_room_for_them(two):
+    for run_id, bytes_ in ((1, 1e5), (4, 3e6)):
+        two.record(run_id, [events.Evaluation(role="student", split="", metric="size_bytes", value=bytes_)])
+    compared = comparison.sides(two, [1, 4])
+    measure = comparison.same_measure(compared)
+    figure = run_pictures.price(compared, [1], "student_bytes", measure)
+    assert sorted(mark.textposition for mark in figure.data if mark.text) == ["bottom left", "bottom right"]
+    told = run_pictures.finding([*compared, compared[0]], [1, 4], "student_bytes", measure)
+    assert told == "“Run 1” and “A <b>second</b>, bolder one” are worth having; the others are beaten"

@@ -65,9 +65,9 @@ def test_the_classes_are_sorted_by_what_was_lost_and_the_largest_loss_is_said(ap
     ])  # fmt: skip
     store.finish(run.id)
     app = opened(app, "results.py", run=str(run.id))
-    assert "“good” lost most: 40 points" in words(app).replace("\\", "")
+    assert "“good” lost most: 40.0 points" in words(app).replace("\\", "")
     drawn = " ".join(written(app).split())
-    assert drawn.index("80 → 40 %, 50 rows") < drawn.index("90 → 88 %, 50 rows")
+    assert drawn.index("80.0 → 40.0 %, 50 rows") < drawn.index("90.0 → 88.0 %, 50 rows")
     app = opened(fresh(), "results.py", run=str(run.id), tab="mix-ups")
     assert "**30 of 50** rows of “good” are taken for “bad”" in words(app).replace("\\", "")
 
