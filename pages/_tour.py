@@ -1,4 +1,5 @@
-"""Four bubbles beside the navigation that tell a newcomer where to go: once in a browser, and again on request."""
+"""Four bubbles beside the navigation that tell a newcomer where to go: offered once in a browser, in a corner where it
+hides nothing, and there again on request."""
 
 import streamlit as st
 
@@ -8,8 +9,10 @@ _HTML = '<div class="ds-tour"></div>'
 _SCRIPT = """
 const SEEN = "studio-tour-seen";
 
+const INVITED = -1;
+
 function shown(bubble, step, data, close, go) {
-  const here = data.steps[step];
+  const here = step === INVITED ? data.invitation : data.steps[step];
   const words = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
   const button = (text, kind, act) => {
     const made = words("button", text);
@@ -20,18 +23,21 @@ function shown(bubble, step, data, close, go) {
   };
   const last = step === data.steps.length - 1;
   const doing = document.createElement("div");
-  doing.append(words("small", `${step + 1} / ${data.steps.length}`));
+  doing.append(words("small", step === INVITED ? "" : `${step + 1} / ${data.steps.length}`));
   if (!last) doing.append(button(data.skip, "", close));
-  doing.append(button(last ? data.done : data.next, "next", () => (last ? close() : go(step + 1))));
+  const on = step === INVITED ? data.again : last ? data.done : data.next;
+  doing.append(button(on, "next", () => (last ? close() : go(step + 1))));
   bubble.replaceChildren(words("b", here.title), words("p", here.words), doing);
   bubble.setAttribute("aria-label", here.title);
-  const link = [...document.querySelectorAll("[data-testid=stTopNavLink]")].find((a) => a.href.endsWith(here.page));
+  bubble.classList.toggle("invites", step === INVITED);
+  const links = [...document.querySelectorAll("[data-testid=stTopNavLink]")];
+  const link = here.page && links.find((a) => a.href.endsWith(here.page));
   const box = link?.getBoundingClientRect();
   const seen = box && box.width && box.right < innerWidth;
   bubble.classList.toggle("points", Boolean(seen));
   bubble.style.left = seen ? `${Math.min(Math.max(12, box.left - 20), innerWidth - 340)}px` : "";
   bubble.style.setProperty("--point", seen ? `${box.left + box.width / 2 - parseFloat(bubble.style.left)}px` : "");
-  bubble.querySelector(".next").focus({ preventScroll: true });
+  if (step !== INVITED) bubble.querySelector(".next").focus({ preventScroll: true });
 }
 
 export default function ({ data, parentElement }) {
@@ -57,7 +63,7 @@ export default function ({ data, parentElement }) {
   place.append(again, bubble);
   if (data.first && !localStorage.getItem(SEEN)) {
     localStorage.setItem(SEEN, "1");
-    go(0);
+    go(INVITED);
   }
 }
 """
@@ -66,7 +72,7 @@ _component = st.components.v2.component("studio_tour", html=_HTML, js=_SCRIPT, i
 
 
 def tour(first: bool = True) -> None:
-    """A button that starts the tour; where `first`, it starts by itself on the first visit."""
+    """A button that starts the tour; where `first`, it is offered on the first visit."""
     steps = [
         (
             "/data",
@@ -81,8 +87,13 @@ def tour(first: bool = True) -> None:
             _("Kept, smaller, faster, in one sentence. Then take the small model away."),
         ),
     ]
+    invitation = {
+        "title": _("New here?"),
+        "words": _("Four steps lead from your data to the verdict. The tour shows where they are."),
+    }
     _component(
         data={
+            "invitation": invitation,
             "steps": [{"page": page, "title": title, "words": words} for page, title, words in steps],
             "first": first, "again": _("Take the tour"), "skip": _("Skip"), "next": _("Next"), "done": _("Done"),
         },
