@@ -1,11 +1,14 @@
 """What users write is shown as they wrote it, and nothing more is read into it."""
 
 import csv
+import io
 
 import pytest
+from rich.console import Console
 
 from pages import _charts as charts
 from studio import harmless
+from studio.cli import terminal
 from studio.events import Confusion
 from studio.service import predict
 
@@ -32,6 +35,13 @@ def test_labels_are_no_markup_in_model_cards(label):
     written = harmless.in_markdown(label)
     assert label not in written
     assert written.replace("\\", "") == label
+
+
+def test_a_text_neither_steers_the_terminal_nor_colours_it():
+    shown = io.StringIO()
+    Console(file=shown, force_terminal=True).print(terminal.plain("a\x1b[2J[red]b"), highlight=False)
+    assert shown.getvalue() == "a\N{REPLACEMENT CHARACTER}[2J[red]b\n"
+    assert terminal.shown_safely("a\x07\nb") == "a\N{REPLACEMENT CHARACTER}\nb"
 
 
 def test_cells_that_would_be_formulas_are_texts_in_tables(tmp_path):

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -144,6 +145,18 @@ def test_secrets_go_to_the_task_of_a_run_and_not_into_what_ray_shows_of_a_job(mo
     with remote.ray_train.knowing('{"HF_TOKEN": "hf_1"}'):
         assert os.environ["HF_TOKEN"] == "hf_1"
     assert "HF_TOKEN" not in os.environ
+
+
+def test_what_ray_is_told_of_a_job_holds_no_secret(monkeypatch):
+    told = {}
+    fake = SimpleNamespace(is_initialized=lambda: False, init=lambda **words: told.update(words))
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setenv("HF_TOKEN", "hf_s3cret")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    remote.connected()
+    assert told["runtime_env"]["env_vars"]["HF_HUB_OFFLINE"] == "1"
+    assert "s3cret" not in str(told)
 
 
 def test_a_cluster_that_does_not_answer_is_named(home, saved, store):

@@ -1,6 +1,7 @@
 """A model folder is looked at before it is opened: it leads neither out of itself nor to code nor to more memory than
 there is."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -79,7 +80,25 @@ def test_a_model_that_names_its_weights_elsewhere_is_refused(folder, problem):
 
 def test_an_adapter_which_names_another_model_is_refused(folder, problem):
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "/somewhere"}')
-    with pytest.raises(ModelError, match="adapter"):
+    with pytest.raises(ModelError, match="holds an adapter for another model"):
+        opening.open_folder(folder, problem)
+
+
+def test_code_that_lies_in_a_folder_is_never_run(folder, problem, tmp_path):
+    ran = tmp_path / "ran"
+    (folder / "own.py").write_text(f"open({str(ran)!r}, 'w').close()")
+    classes = ("AutoConfig", "AutoModelForSequenceClassification", "AutoTokenizer")
+    change(folder, "config.json", auto_map=dict.fromkeys(classes, "own.Own"))
+    change(folder, "tokenizer_config.json", auto_map={"AutoTokenizer": ["own.Own", "own.Own"]})
+    with contextlib.suppress(ModelError):
+        opening.open_folder(folder, problem)
+    assert not ran.exists()
+
+
+def test_a_folder_with_pickled_weights_alone_is_refused(folder, problem, monkeypatch):
+    (folder / folders.WEIGHTS).rename(folder / "pytorch_model.bin")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch.load was called"))
+    with pytest.raises(ModelError, match="pickled weights"):
         opening.open_folder(folder, problem)
 
 
