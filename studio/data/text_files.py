@@ -52,6 +52,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NO_FILE = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"}
+_KANA = "\u3041", "\u30fe"
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 _UTF7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-")
 READ_ON = "Mend it, or read on by naming the encoding: what does not fit becomes \N{REPLACEMENT CHARACTER} then."
 
@@ -260,11 +262,30 @@ def _candidates(data: bytes) -> list[str]:
     """Encodings that the bytes may be in, the likeliest first."""
     sample = _sample(data)
     found = from_bytes(sample)
-    names = [match.encoding for match in found]
+    names = [match.encoding for match in found if not match.encoding.startswith("utf")]  # those are known by now
     names.sort(key=lambda name: _is_unusual(sample.decode(name, "replace")))
-    if not names or _is_latin(sample.decode(names[0], "replace")):
+    if _stand_alone(sample):
+        names = [*(_latin(sample) or [WESTERN]), *names]
+    elif not names or _is_latin(sample.decode(names[0], "replace")):
         names = [*_latin(sample), *names]
-    return list(dict.fromkeys(WIDER.get(name, name) for name in [*names, *_EAST_ASIAN]))
+    japanese = [name for name in ("euc_jp", "cp932") if _holds_kana(sample, name)]
+    return list(dict.fromkeys(WIDER.get(name, name) for name in [*japanese, *names, *_EAST_ASIAN]))
+
+
+def _holds_kana(sample: bytes, encoding: str) -> bool:
+    """Whether many letters beyond ASCII are Japanese syllables, which other bytes seldom make."""
+    try:
+        letters = [letter for letter in sample.decode(encoding) if not letter.isascii()]
+    except UnicodeDecodeError:
+        return False
+    return sum(_KANA[0] <= letter <= _KANA[1] for letter in letters) > 0.3 * len(letters)
+
+
+def _stand_alone(sample: bytes) -> bool:
+    """Whether nearly all bytes beyond ASCII have no other one beside them, as letters with signs do in words of Latin
+    ones: in most other scripts whole words are of such bytes."""
+    runs = [len(run) for run in _BEYOND_ASCII.findall(sample)]
+    return runs.count(1) > 0.8 * sum(runs)
 
 
 def _is_unusual(text: str) -> bool:

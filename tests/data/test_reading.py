@@ -51,6 +51,25 @@ def test_a_file_in_an_encoding_of_its_own_is_read_as_it_was_written(tmp_path, te
     assert table["text"].tolist() == [f"{text} {number}" for number in range(40)]
 
 
+@pytest.mark.parametrize("encoding", ["shift_jis", "euc_jp"])
+def test_japanese_of_few_words_is_no_korean_or_chinese(tmp_path, encoding):
+    words = ["この映画は", "とても", "面白い", "film", "です"]
+    texts = [f"{words[number % 5]} {words[number % 3]} {words[number % 4]}" for number in range(60)]
+    content = "".join(f"{text}\t{number % 2}\n" for number, text in enumerate(texts)).encode(encoding)
+    assert uploads.read(written(tmp_path, content), header=False).table["0"].tolist() == texts
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding"),
+    [("it’s", "cp1252"), ("café", "cp1252"), ("5 €", "cp1252"), ("ÿ", "cp1252"), ("książka", "cp1250")],
+)
+@pytest.mark.parametrize("rows", [2, 2_000])
+def test_single_letters_beyond_ascii_are_latin_ones(tmp_path, word, encoding, rows):
+    lines = "".join(f"text {number},a\n" for number in range(rows))
+    content = f"text,label\n{lines}a {word} here,b\n".encode(encoding)
+    assert uploads.read(written(tmp_path, content)).table["text"].tolist()[-1] == f"a {word} here"
+
+
 @pytest.mark.parametrize("length", range(2700, 2706))
 def test_characters_at_the_end_of_what_is_looked_at_are_not_cut(tmp_path, length):
     lines = "".join(f"{CHINESE}{number:0{length % 7 + 1}};a\n" for number in range(length))
