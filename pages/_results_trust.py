@@ -91,7 +91,7 @@ def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:
         _("**Dividing its logits by {temperature}** makes the calibration error {error} points. Answers stay the same; "
           "the number is fitted on validation rows.", temperature=f"{temperature:.2f}", error=_told(error))
     )  # fmt: skip
-    if name != "student" or not get_acts().person.has("member"):
+    if name != "student" or not get_acts().may_change(run):
         return
     known = calibrated.read(get_home(), run.id)
     wanted = st.toggle(_("Put this temperature into the download"), value=known is not None, key="calibrate")

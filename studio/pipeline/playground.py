@@ -7,6 +7,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field, TypeAdapter
@@ -46,16 +47,38 @@ class Opened:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.most_bytes = most_bytes
         self.known: OrderedDict[tuple[str, int, AskedRole], Predictor | LinearPredictor] = OrderedDict()
+        self._student: dict[tuple[str, int], Stamp] = {}
 
     def of(self, asked: Asked, role: AskedRole) -> Predictor | LinearPredictor:
         """The models of this role, opened now or before."""
         key = (str(asked.home.root), asked.run_id, role)
+        self._forget_older(asked, key[:2])
         if key not in self.known:
             self.known[key] = _open(asked, role)
         self.known.move_to_end(key)
         while len(self.known) > 1 and sum(one.weights_bytes for one in self.known.values()) > self.most_bytes:
             self.known.popitem(last=False)
         return self.known[key]
+
+    def _forget_older(self, asked: Asked, run: tuple[str, int]) -> None:
+        """The models of a run that has learned on since they were opened."""
+        now = _stamp(asked.home.model(asked.run_id, "student"))
+        if self._student.setdefault(run, now) != now:
+            self._student[run] = now
+            for key in [key for key in self.known if key[:2] == run]:
+                del self.known[key]
+
+
+Stamp = tuple[int, int] | None
+"""Which folder it is, and when it was written."""
+
+
+def _stamp(folder: Path) -> Stamp:
+    try:
+        about = folder.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_ino, about.st_mtime_ns
 
 
 def _open(asked: Asked, role: AskedRole) -> Predictor | LinearPredictor:

@@ -87,10 +87,7 @@ class Acts:
 
     def search(self, config: SweepConfig, *, key: str) -> SweepRow:
         """Begin a search for settings: its trials are queued one after another."""
-        self.require_models(config.base)
-        for name, values in config.search.items():
-            for value in values if isinstance(values, tuple) else ():
-                self.require_models(with_values(config.base, **{name: value}))
+        self._require_models_of(config)
         self.store.dataset(config.base.dataset)
         sweep = self.store.add_sweep(config, key, self.person.address)
         self.note("search", f"search {sweep.id}")
@@ -100,7 +97,8 @@ class Acts:
         """Queue the runs of a run's learning curve: the same student on parts of its rows."""
         from studio.service import learning_curves
 
-        run = self.store.run(run_id)
+        self.require("member")
+        run = runs.with_verdict(self.store, run_id)
         self.require_models(run.config)
         found = learning_curves.begin(self.store, self.home, run, self.person.address)
         self.note("learning curve", f"run {run_id}")
@@ -111,6 +109,8 @@ class Acts:
         sweep = self.store.sweep(sweep_id)
         if not self.person.may_change(sweep.made_by):
             raise AccessError(f"{self.person.name} may not change search {sweep_id}.", "Ask its owner or an admin.")
+        if not paused:
+            self._require_models_of(sweep.config)
         self.store.set_sweep(sweep_id, "paused" if paused else "running")
         for trial in self.store.trials(sweep_id):
             run = self.store.run(trial.run_id) if trial.run_id else None
@@ -313,7 +313,8 @@ class Acts:
         """Let the student's download say by which temperature its logits are divided; None: no more."""
         from studio.service import calibrated
 
-        self.require("member")
+        self._require_mine(self.store.run(run_id))
+        runs.with_verdict(self.store, run_id)
         calibrated.write(self.home, run_id, temperature)
         self.note("calibrate", f"run {run_id}: {temperature}")
 
@@ -363,6 +364,12 @@ class Acts:
                     f"STUDIO_MODEL_FOLDERS names; {reference} is elsewhere.",
                     "Choose another model, or ask an admin.",
                 )
+
+    def _require_models_of(self, config: SweepConfig) -> None:
+        self.require_models(config.base)
+        for name, values in config.search.items():
+            for value in values if isinstance(values, tuple) else ():
+                self.require_models(with_values(config.base, **{name: value}))
 
     def note(self, what: str, about: str) -> None:
         self.store.note(self.person.name, what, about)

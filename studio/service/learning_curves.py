@@ -54,8 +54,12 @@ def begin(store: Store, home: Home, run: RunRow, made_by: str | None) -> list[Ru
     """Queue the runs of a curve; asked again it queues none twice."""
     found = []
     for share in shares(run):
-        part = store.submit(config(home, run, share), key=f"learning-curve-{run.id}-{share}", made_by=made_by)
-        found.append(store.describe_run(part.id, name=f"Run {run.id} on {share:.1%} of its rows", tags=[tag(run)]))
+        key = f"learning-curve-{run.id}-{share}"
+        known = store.run_of_key(key)
+        if known is None:
+            known = store.submit(config(home, run, share), key=key, made_by=made_by)
+            known = store.describe_run(known.id, name=f"Run {run.id} on {share:.1%} of its rows", tags=[tag(run)])
+        found.append(known)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from studio import files
 from studio.config.run import RunConfig
-from studio.errors import ExportError, StoreError, WorkerError
+from studio.errors import ExportError, WorkerError
 from studio.executors import launch, local
 from studio.home import Home
 from studio.kept import examined
@@ -23,8 +23,7 @@ from studio.pipeline.answers import (
     read_conversion,
 )
 from studio.pipeline.job import Answer, Job, Result
-from studio.service.runs import job_of
-from studio.store.rows import RunRow
+from studio.service.runs import job_of, with_verdict
 from studio.store.store import Store
 
 ESTIMATE_SECONDS = 120.0
@@ -79,7 +78,7 @@ def keep(home: Home, store: Store, run_id: int) -> None:
 
     Raises `StoreError` before the run has its verdict, `ModelError` where teacher or student cannot be opened.
     """
-    run = _with_verdict(store, run_id)
+    run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     found = _ask("keep", KeptLater, job, KEEP_SECONDS, "Start the run again: its answers are kept then.")
     store.record(run_id, found.told)
@@ -91,12 +90,13 @@ def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:
     Raises `StoreError` before the run has its verdict: until then its student may learn on. `ModelError` where a model
     of the run cannot be opened, and what the examination itself raises.
     """
-    run = _with_verdict(store, run_id)
+    run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     with _examining:
         known = examined.read(home, run_id, kind)
         if known is None:
             known = _ask(kind.program, kind, job, KEEP_SECONDS, "Try again, or look at the other tabs.")
+            store.run(run_id)  # it may have been deleted meanwhile, and its folder stays so
             examined.write(home, run_id, known)
     return known
 
@@ -107,13 +107,14 @@ def elsewhere(home: Home, store: Store, run_id: int, dataset_id: int) -> Elsewhe
     Raises `StoreError` before the run has its verdict, `DataError` where that data has other labels or nothing that is
     new to the models, `ModelError` where a model cannot be opened.
     """
-    run = _with_verdict(store, run_id)
+    run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
     job = job.model_copy(update={"other": home.dataset(dataset_id)})
     with _examining:
         known = examined.read(home, run_id, Elsewhere, str(dataset_id))
         if known is None:
             known = _ask("elsewhere", Elsewhere, job, KEEP_SECONDS, "Try again, or choose other data.")
+            store.run(run_id)
             examined.write(home, run_id, known, str(dataset_id))
     return known
 
@@ -125,13 +126,6 @@ def preview(home: Home, store: Store, config: RunConfig) -> Preview:
     """
     job = job_of(store, home, config, store.dataset(config.dataset).id)
     return _ask("preview", Preview, job, ESTIMATE_SECONDS, "The run can start without it.")
-
-
-def _with_verdict(store: Store, run_id: int) -> RunRow:
-    run = store.run(run_id)
-    if run.verdict is None:
-        raise StoreError(f"Run {run_id} is {run.status} and has no verdict.", "Ask about it when it has finished.")
-    return run
 
 
 def _ask(program: str, kind: type[Result], job: Job, seconds: float, cure: str) -> Result:

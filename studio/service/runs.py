@@ -11,6 +11,7 @@ from studio.config.run import RunConfig
 from studio.errors import (
     ConfigError,
     DiskError,
+    StoreError,
     StudioError,
     WorkerDiedError,
     WorkerError,
@@ -146,6 +147,14 @@ def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]
         raise
     if batch:
         yield batch
+
+
+def with_verdict(store: Store, run_id: int) -> RunRow:
+    """A run that is done: what is made of its student is made of the last one. Raises `StoreError` before that."""
+    run = store.run(run_id)
+    if run.verdict is None:
+        raise StoreError(f"Run {run_id} is {run.status} and has no verdict.", "Ask about it when it has finished.")
+    return run
 
 
 def trained_teachers(home: Home, run: RunRow) -> dict[str, str | tuple[str, ...]]:

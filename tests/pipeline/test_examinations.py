@@ -18,7 +18,7 @@ from studio.home import Home
 from studio.kept import answers, embeddings, examined
 from studio.pipeline import elsewhere, layers, predict, robustness
 from studio.pipeline import embeddings as embedding
-from studio.pipeline.answers import Layers, Robustness
+from studio.pipeline.answers import Elsewhere, Layers, Robustness
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
 from studio.service import library, questions, runs
@@ -207,6 +207,26 @@ def test_what_was_found_is_kept_and_a_damaged_file_is_made_anew(job, monkeypatch
     assert questions.examine(job.home, store, run.id, Layers).rows == 9
     assert asked == ["layers", "layers"]
     assert examined.read(job.home, run.id, Robustness) is None
+
+
+@pytest.mark.parametrize("of", [Layers, Elsewhere])
+def test_a_run_that_is_deleted_while_it_is_examined_leaves_no_folder(job, monkeypatch, of):
+    store = Store(job.home.database)
+    run = store.submit(job.config, key=f"deleted {of}", owner="me")
+    store.record(run.id, [Verdict(outcome="better", sentence="So it is.")])
+    store.finish(run.id)
+
+    def deleted(*asked):
+        runs.delete(job.home, store, run.id)
+        return Layers(teacher=["1"], student=["1"], alike=[[0.5]], rows=9)
+
+    monkeypatch.setattr(questions, "_ask", deleted)
+    with pytest.raises(StoreError, match="no run"):
+        if of is Layers:
+            questions.examine(job.home, store, run.id, Layers)
+        else:
+            questions.elsewhere(job.home, store, run.id, run.dataset_id)
+    assert not job.home.run(run.id).exists()
 
 
 def test_a_student_that_is_gone_is_told(job):

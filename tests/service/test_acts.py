@@ -8,8 +8,10 @@ from studio.config.reading import parse_config
 from studio.config.sweep import SweepConfig
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
-from studio.errors import AccessError, DataError
+from studio.errors import AccessError, DataError, StoreError
+from studio.events import Verdict
 from studio.pipeline.answers import Layers
+from studio.service import calibrated
 from studio.service.acts import Acts
 from studio.service.people import Person
 from tests.conftest import TINY, reviews
@@ -166,8 +168,36 @@ def test_a_version_with_as_many_rows_says_no_number_of_rows(acts, store, saved):
     assert acts("member").call_version(second, saved.id).change == {}
 
 
-def test_folders_of_models_are_an_admins_in_a_learning_curve_too(acts, saved):
+def test_a_search_with_a_folder_of_models_goes_on_at_the_word_of_an_admin_alone(acts, store, saved, monkeypatch):
+    secret = SEARCH.model_copy(update={"base": CONFIG.model_copy(update={"teacher": "folder:/secret"})})
+    monkeypatch.setenv("STUDIO_MODEL_FOLDERS", "/secret")
+    sweep = acts("member").search(secret, key="one")
+    acts("member").pause_search(sweep.id)
+    monkeypatch.delenv("STUDIO_MODEL_FOLDERS")
+    with pytest.raises(AccessError, match="folder:/secret is elsewhere"):
+        acts("member").pause_search(sweep.id, paused=False)
+    assert store.sweep(sweep.id).status == "paused"
+    acts("admin").pause_search(sweep.id, paused=False)
+
+
+def test_only_the_owner_of_a_run_that_is_done_changes_what_its_download_says(acts, home, store, saved):
+    run = acts("member").start(CONFIG, key="one")
+    for deed in (lambda one: one.calibrate(run.id, 2.0), lambda one: one.measure_learning_curve(run.id)):
+        with pytest.raises(StoreError, match="has no verdict"):
+            deed(acts("member"))
+    store.record(run.id, [Verdict(outcome="better", sentence="So it is.")])
+    with pytest.raises(AccessError, match=r"belongs to ada@example\.org"):
+        acts("member", "bob").calibrate(run.id, 2.0)
+    with pytest.raises(StoreError, match="no run 99"):
+        acts("admin").calibrate(99, 2.0)
+    assert not home.run(99).exists()
+    acts("member").calibrate(run.id, 2.0)
+    assert calibrated.read(home, run.id) == 2.0
+
+
+def test_folders_of_models_are_an_admins_in_a_learning_curve_too(acts, store, saved):
     run = acts("admin").start(parse_config({"dataset": "reviews", **TINY, "teacher": "folder:/secret"}), key="one")
+    store.record(run.id, [Verdict(outcome="better", sentence="So it is.")])
     with pytest.raises(AccessError, match="folder:/secret is elsewhere"):
         acts("member").measure_learning_curve(run.id)
 

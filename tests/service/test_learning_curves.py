@@ -21,7 +21,8 @@ def test_three_runs_are_queued_once_without_a_control_and_read_no_test_rows(stor
     run = finished(store)
     home.model(run.id, "teacher").mkdir(parents=True)
     first = learning_curves.begin(store, home, run, None)
-    assert learning_curves.begin(store, home, run, None) == first
+    first[0] = store.describe_run(first[0].id, name="the small one", tags=["mine"])
+    assert learning_curves.begin(store, home, run, None) == first, "what somebody wrote on one stays"
     assert [one.config.training_share for one in first] == [0.125, 0.25, 0.5]
     assert {(one.config.control, one.config.evaluate_on) for one in first} == {(False, "validation")}
     assert {one.config.teacher for one in first} == {f"run:{run.id}/teacher"}

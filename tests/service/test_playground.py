@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from datasets import load_from_disk
 
+from studio import files
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
@@ -116,6 +117,18 @@ def test_a_model_stays_open_until_others_need_its_room(home, run, store, saved):
     opened.most_bytes = 1
     opened.of(question, "control")
     assert [role for _, _, role in opened.known] == ["control"]
+
+
+def test_the_models_of_a_run_that_has_learned_on_are_opened_anew(home, run, store, saved):
+    question = Question(home=home, run_id=run.id, config=run.config, roles=[], labels=saved.labels)
+    opened = program.Opened()
+    before = [opened.of(question, role) for role in ("student", "control")]
+    student = home.model(run.id, "student")
+    with files.whole(student) as part:
+        shutil.copytree(home.model(run.id, "control"), part, dirs_exist_ok=True)
+    after = [opened.of(question, role) for role in ("student", "control")]
+    assert not any(one is other for one, other in zip(before, after, strict=True))
+    assert len(opened.known) == 2
 
 
 def test_a_process_that_ended_is_told_and_the_next_question_starts_another(home, store, run, monkeypatch):
