@@ -7,7 +7,7 @@ import http.client
 import json
 import logging
 import os
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from studio.errors import DataError
 from studio.service import web
@@ -47,10 +47,9 @@ def run_is_over(run: RunRow) -> None:
 def _parts(address: str) -> SplitResult | None:
     """The address by its parts; None where it is none of the web."""
     try:
-        parts = urlsplit(address)
-        _ = parts.port
-    except ValueError:
-        return None
+        parts = web.parted(address, "")
+    except DataError:
+        return None  # its message holds the address
     return parts if parts.scheme in ("http", "https") else None
 
 
@@ -60,8 +59,7 @@ def _posted(parts: SplitResult, host: str, body: bytes) -> int:
     address = host if os.environ.get("STUDIO_WEBHOOK_PRIVATE") == "1" else web.public_address(host, port)
     connection = web.connection(parts.scheme, host, address, port, SECONDS)
     try:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", target, body, {"Content-Type": "application/json"})
+        connection.request("POST", web.target(parts), body, {"Content-Type": "application/json"})
         return connection.getresponse().status
     finally:
         connection.close()

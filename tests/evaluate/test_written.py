@@ -1,6 +1,8 @@
 """What is measured of written texts, against rouge-score 0.1.2 and by hand."""
 
+import itertools
 import math
+import random
 
 import numpy as np
 import pytest
@@ -26,6 +28,21 @@ def test_rouge_l_is_what_rouge_score_gives(text, answer, f1):
 
 def test_chinese_is_compared_sign_by_sign():
     assert written.rouge_l("今天天气好", "今天天气不好") == pytest.approx(10 / 11)
+
+
+def test_the_longest_common_sequence_is_the_longest_of_all():
+    draw = random.Random(0)
+    for _ in range(50):
+        texts = ["".join(draw.choices("abc", k=draw.randint(1, 7))) for _ in range(2)]
+        parts = [
+            {part for size in range(len(text) + 1) for part in itertools.combinations(text, size)} for text in texts
+        ]
+        longest = max(map(len, parts[0] & parts[1]))
+        assert written.rouge_l(*map(" ".join, texts)) == pytest.approx(2 * longest / sum(map(len, texts)))
+
+
+def test_texts_without_a_word_are_alike_where_they_are_the_same():
+    assert [written.rouge_l(*pair) for pair in (("!", "!"), ("!", "?"), ("", "?"), ("", ""))] == [1, 0, 0, 1]
 
 
 STATISTICS = np.array([[1, 0.8, 4.0, 8, 0.5], [0, 0.4, 2.0, 4, math.nan]])

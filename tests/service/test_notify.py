@@ -55,12 +55,20 @@ def told(store, monkeypatch, address):
     assert store.run(run.id).status == "finished"
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9/s3cret", "file:///etc/s3cret", "http://[broken/s3cret"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/s3cret", "file:///etc/s3cret", "http://[broken/s3cret",
+                                     "http://a..b/s3cret", "http://h:99999/s3cret"])  # fmt: skip
 def test_an_address_that_fails_changes_nothing_and_is_not_in_the_log(store, saved, monkeypatch, caplog, address):
     monkeypatch.setenv("STUDIO_WEBHOOK_PRIVATE", "1")
     told(store, monkeypatch, address)
     assert ("127.0.0.1 did not take" if "127" in address else "STUDIO_WEBHOOK must be") in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_an_address_in_other_letters_hears_of_it(store, saved, monkeypatch):
+    monkeypatch.setenv("STUDIO_WEBHOOK_PRIVATE", "1")
+    with listening() as (address, heard):
+        told(store, monkeypatch, f"{address}/ü?to=ß")
+    assert [one["status"] for one in heard] == ["finished"]
 
 
 def test_nothing_is_posted_to_this_machine_or_its_network_unless_that_is_allowed(store, saved, monkeypatch, caplog):
