@@ -70,6 +70,11 @@ def test_single_letters_beyond_ascii_are_latin_ones(tmp_path, word, encoding, ro
     assert uploads.read(written(tmp_path, content)).table["text"].tolist()[-1] == f"a {word} here"
 
 
+def test_a_word_beyond_ascii_never_makes_the_rest_of_a_file_another_script(tmp_path):
+    table = uploads.read(written(tmp_path, "text,label\n很好 不行 很好,b\nfine,a\n".encode("gb18030"))).table
+    assert (list(table.columns), table["label"].tolist()) == (["text", "label"], ["b", "a"])
+
+
 @pytest.mark.parametrize("length", range(2700, 2706))
 def test_characters_at_the_end_of_what_is_looked_at_are_not_cut(tmp_path, length):
     lines = "".join(f"{CHINESE}{number:0{length % 7 + 1}};a\n" for number in range(length))
