@@ -188,8 +188,10 @@ def test_a_check_tells_people_and_programs_alike_what_was_taken_and_found_and_sa
     assert facts["unused"] == ["split"]
     assert (facts["report"]["read"], facts["report"]["rows"]) == (120, 119)
     assert facts["report"]["refused"] == [{"reason": "no input", "count": 1, "lines": [5]}]
-    told = studio("data", "check", path, "--split", "none", "--encoding", "cp1252", "--delimiter", ";").stdout
-    assert "Encoding cp1252, semicolon between columns, with a header." in told
+    told = studio("data", "check", path, "--split", "none", "--encoding", "cp1250", "--delimiter", ";").stdout
+    assert "Encoding cp1250, semicolon between columns, with a header." in told
+    refused = studio("data", "check", path, "--label", "label", "--delimiter", "|", status=1)
+    assert "There is no column 'label'" in refused.stderr
     assert "120 rows read, 119 kept" in told
     for finding in facts["report"]["findings"]:
         assert finding["message"] in told.replace("\n", " ")
