@@ -111,7 +111,7 @@ def finding(models: Sequence[Scored], measure: Measure) -> str:
 def _quality(apart: float, measure: Measure) -> str:
     """How far the student is from its teacher."""
     if round(apart, 4) == 0:
-        return _("as good")
+        return _("the same score")
     if measure.unit == "share":
         points = f"{abs(100 * apart):.1f}"
         return _("{points} points above", points=points) if apart > 0 else _("{points} points below", points=points)

@@ -152,7 +152,7 @@ def _title(of: Known) -> str:
 
 
 def _head(of: Known) -> str:
-    return headline(of.models, of.measure) if of.models else retell(of.run.verdict or "")
+    return headline(of.models, of.measure, of.run.outcome) if of.models else retell(of.run.verdict or "")
 
 
 def _three(of: Known) -> Sequence[pictures.Number]:

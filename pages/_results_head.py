@@ -59,7 +59,7 @@ def verdict(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
     with left:
         outcome = OUTCOMES.get(run.outcome or "no_control", OUTCOMES["no_control"])
         st.html(pictures.badge(_(outcome.words), outcome.kind))
-        st.title(escape(headline(models, measure)), anchor=False)
+        st.title(escape(headline(models, measure, run.outcome)), anchor=False)
         st.markdown(escape(effect_of(run.verdict) if models else retell(run.verdict)))
         _numbers(models, measure, "phone-numbers")
         _explain(run, models, task, evaluations)
@@ -114,7 +114,7 @@ def _actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
             _("Save as a picture"),
             f"run-{run.id}.png",
             about=f"{run.config.dataset} · {teachers(run.config)} → {model(run.config.student)}",
-            title=headline(models, measure),
+            title=headline(models, measure, run.outcome),
             numbers=three(models, measure),
             effect=effect_of(run.verdict or ""),
             foot=f"Distillation Studio · {_('Run {run}', run=run.id)} · {ended}",

@@ -23,7 +23,8 @@ LEAST_CHANGE = 1.05
 
 @dataclass(frozen=True)
 class Scored:
-    """One model of a run: the deciding measure with its interval, and what the model takes."""
+    """One model of a run: the deciding measure with its interval, and what the model takes. Not `is_timed_apart`: the
+    interval of its time against the student's holds 1."""
 
     role: str
     value: float
@@ -34,6 +35,7 @@ class Scored:
     parameters: float | None = None
     latency_ms: float | None = None
     runtime: str = ""
+    is_timed_apart: bool = True
 
     @property
     def name(self) -> str:
@@ -75,8 +77,14 @@ def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
         }
         low, high = (one.value if end is None else end for end in (one.low, one.high))
         timed = found.get((role, "latency_ms"))
-        models.append(Scored(role, one.value, low, high, one.n or 0, **costs, runtime=timed.runtime if timed else ""))
+        models.append(Scored(role, one.value, low, high, one.n or 0, **costs, runtime=timed.runtime if timed else "",
+                             is_timed_apart=not _holds_one(found.get((role, "latency_ratio")))))  # fmt: skip
     return models
+
+
+def _holds_one(ratio: Evaluation | None) -> bool:
+    """Whether the interval of a ratio holds 1, so that nobody can say which of the two is more."""
+    return ratio is not None and (ratio.low or 0) <= 1 <= (ratio.high or 0)
 
 
 def by_role(models: Sequence[Scored]) -> dict[str, Scored]:
@@ -95,16 +103,19 @@ def three(models: Sequence[Scored], measure: Measure) -> list[Number]:
         words = (_("smaller on disk"), _("smaller")), (_("larger on disk"), _("larger")), _("no smaller on disk")
         numbers.append(_times(teacher.size_bytes, student.size_bytes, words, detail))
     if teacher.latency_ms and student.latency_ms and teacher.runtime == student.runtime:
-        numbers.append(_faster(teacher.latency_ms, student.latency_ms, student.runtime))
+        is_apart = teacher.is_timed_apart
+        numbers.append(_faster(teacher.latency_ms, student.latency_ms, student.runtime, is_apart))
     return numbers
 
 
-def _faster(teacher: float, student: float, runtime: str) -> Number:
+def _faster(teacher: float, student: float, runtime: str, is_apart: bool) -> Number:
     times = {"student": milliseconds(student), "teacher": milliseconds(teacher)}
     if runtime:
         detail = _("{student} against {teacher}, one row at a time in {runtime}", **times, runtime=runtime)
     else:
         detail = _("{student} against {teacher}, one row at a time", **times)
+    if not is_apart:
+        return Number("1", "×", _("not clearly faster or slower"), detail, _("faster"))
     words = (_("faster"), _("faster")), (_("slower"), _("slower")), _("no faster")
     return _times(teacher, student, words, detail)
 
@@ -177,13 +188,17 @@ def small(title: str) -> str:
     return title if title.startswith(PEOPLE) else title[0].lower() + title[1:]
 
 
-def headline(models: Sequence[Scored], measure: Measure) -> str:
-    """The finding as a title, for which everybody would read on."""
+NOTHING_LEARNED = ("not_learned", "weak_teacher")
+"""Outcomes under which nothing was kept, however alike two numbers are."""
+
+
+def headline(models: Sequence[Scored], measure: Measure, outcome: str | None = None) -> str:
+    """The finding as a title, for which everybody would read on; of a run that learned nothing the plain numbers."""
     known = by_role(models)
     if "teacher" not in known or "student" not in known:
         return _("Results")
     student, teacher, title = known["student"], known["teacher"], small(_(measure.title))
-    if measure.unit == "share" and teacher.value > 0:
+    if measure.unit == "share" and teacher.value > 0 and outcome not in NOTHING_LEARNED:
         kept = f"{100 * student.value / teacher.value:.0f}"
         first = _("Keeps {kept} % of the teacher’s {measure}", kept=kept, measure=title)
     else:
@@ -193,6 +208,8 @@ def headline(models: Sequence[Scored], measure: Measure) -> str:
             teacher=measured(teacher.value, measure),
             measure=title,
         )
+    if outcome in NOTHING_LEARNED:
+        return signed(_("{finding}.", finding=first))
     return signed(_with_size(first, (teacher.size_bytes or 1) / (student.size_bytes or teacher.size_bytes or 1)))
 
 

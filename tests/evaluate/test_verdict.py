@@ -105,7 +105,7 @@ def of_seeds(values: tuple[float, ...]) -> list[Evaluation]:
     """A student's accuracy under each seed, and the mean."""
     alone = [measured("student", value)[0].model_copy(update={"seed": seed}) for seed, value in enumerate(values)]
     mean = alone[0].model_copy(update={"seed": None, "value": float(np.mean(values)), "spread": 0.01})
-    return [*alone, mean, *measured("student", 0.88)[1:]]
+    return [mean, *alone, *measured("student", 0.88)[1:]]
 
 
 def test_over_several_seeds_mean_and_spread_are_told_and_the_run_is_not():

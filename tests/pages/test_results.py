@@ -3,7 +3,7 @@
 import pytest
 
 from pages import _pictures as pictures
-from pages._scores import Scored
+from pages._scores import Scored, headline, scored, three
 from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.service import acts, export
@@ -258,6 +258,24 @@ def test_the_picture_of_the_seeds_has_a_dot_for_each_and_says_their_values():
     drawn = pictures.seeds(models, of_seeds, tasks.get("text-classification").measures[0])
     assert drawn.count('class="dot"') == 4
     assert "Student 80.0 %, 86.0 %; Without teacher 70.0 %, 74.0 %" in drawn
+
+
+def test_a_tie_is_no_praise_and_a_speed_whose_interval_holds_1_is_not_called_faster():
+    accuracy = tasks.get("text-classification").measures[0]
+    found = []
+    for role, time in (("teacher", 3.0), ("student", 2.0)):
+        found.append(events.Evaluation(role=role, split="test", metric="accuracy", value=0.5, low=0.4, high=0.6, n=100))
+        costs = {"size_bytes": 10.0 * time, "latency_ms": time}
+        found += [events.Evaluation(role=role, split="", metric=name, value=cost) for name, cost in costs.items()]
+    for low, told in ((0.9, "not clearly faster or slower"), (1.2, "faster")):
+        ratio = events.Evaluation(role="teacher", split="", metric="latency_ratio", value=1.5, low=low, high=1.9)
+        models = scored([*found, ratio], accuracy)
+        assert three(models, accuracy)[-1].words == told
+        assert pictures.finding(models, accuracy) == "1.5 times smaller, the same score"
+    assert headline(models, accuracy, "better").startswith("Keeps 100")
+    for outcome in ("not_learned", "weak_teacher"):
+        said = headline(models, accuracy, outcome)
+        assert said.startswith("Reaches 50.0") and "smaller" not in said and "Keeps" not in said
 
 
 def test_the_caution_of_one_seed_has_a_button_that_starts_a_run_with_three(app, store, saved):
