@@ -1,11 +1,15 @@
 """A teacher that has learned nothing is told before a student learns from it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 
 from studio import events
 from studio.errors import ModelError
 from studio.pipeline import distill as pipeline
+from studio.pipeline.prepare import RunContext
 from tests.pipeline.test_timetable import of, said_by
 
 WEAK = {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny", "allow_weak_teacher": False}
@@ -50,3 +54,17 @@ def test_a_teacher_that_has_learned_something_passes_without_a_word(home, saved)
     said = said_by(home, saved, of(saved, **TAUGHT))
     assert not [event for event in said if isinstance(event, events.Log) and event.level == "warning"]
     assert any(isinstance(event, events.Verdict) for event in said)
+
+
+def test_where_a_part_of_the_validation_rows_is_looked_at_it_is_drawn_from_all_classes():
+    rows = Dataset.from_dict({"label": [0] * 500 + [1] * 500})
+    context = SimpleNamespace(
+        dataset=SimpleNamespace(dict=DatasetDict(validation=rows)),
+        old=None,
+        problem=SimpleNamespace(task=SimpleNamespace(encode=lambda found, *_: found)),
+        config=SimpleNamespace(max_length=16),
+    )
+    model = SimpleNamespace(processor=None, network=SimpleNamespace(config=None))
+    some = RunContext.validation(context, model, 100)["label"][:]
+    assert len(some) == 100
+    assert 30 < sum(some) < 70
