@@ -1,6 +1,7 @@
 """Runs that are compared, as tables: the students and their tests. What the page and a report of a comparison say."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pages import _pictures as pictures
 from pages._language import _
@@ -57,6 +58,16 @@ def direction(measure: Measure) -> str:
     """What is to be known of a measure that is better the lower it is, before its numbers are read."""
     return _("{measure}: lower is better, so a difference with a minus is a gain. In pictures of size and quality what "
              "is better stands higher.", measure=_(measure.title))  # fmt: skip
+
+
+def told_apart(values: Sequence[Any], shown: Sequence[str]) -> list[str]:
+    """What is shown of values that are not alike; the values whole where that would look the same, as of two folders
+    of one name.
+
+    >>> told_apart(["folder:/a/bert", "folder:/b/bert"], ["bert", "bert"])
+    ['folder:/a/bert', 'folder:/b/bert']
+    """
+    return [str(value) for value in values] if len(set(shown)) == 1 else list(shown)
 
 
 def of_model(side: Side, one: Scored) -> dict[str, str]:

@@ -128,9 +128,8 @@ def settings(compared: list[Side]) -> None:
     rows = []
     for name, values in found.items():
         title = RunConfig.model_fields[name].title or name
-        rows.append(
-            {"": _(title)} | {side.name: _setting(name, value) for side, value in zip(compared, values, strict=True)}
-        )
+        shown = tables.told_apart(values, [_setting(name, value) for value in values])
+        rows.append({"": _(title)} | {side.name: told for side, told in zip(compared, shown, strict=True)})
     st.html(pictures.table(rows))
 
 

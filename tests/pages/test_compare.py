@@ -122,3 +122,10 @@ def test_names_in_the_picture_stand_where_there_is_room_for_them(two):
     assert sorted(mark.textposition for mark in figure.data if mark.text) == ["bottom left", "bottom right"]
     told = run_pictures.finding([*compared, compared[0]], [1, 4], "student_bytes", measure)
     assert told == "“Run 1” and “A <b>second</b>, bolder one” are worth having; the others are beaten"
+
+
+def test_two_folders_of_one_name_are_told_apart(app, store, saved):
+    for number, place in enumerate(("/a/bert", "/b/bert")):
+        store.submit(parse_config({"dataset": "reviews", **TINY, "teacher": f"folder:{place}"}), key=str(number))
+    told = written(opened(app, "compare.py", runs="1,2"))
+    assert "folder:/a/bert" in told and "folder:/b/bert" in told
