@@ -204,13 +204,18 @@ def headline(models: Sequence[Scored], measure: Measure, outcome: str | None = N
     else:
         first = _(
             "Reaches {student} in {measure} (teacher\N{NO-BREAK SPACE}{teacher})",
-            student=measured(student.value, measure),
-            teacher=measured(teacher.value, measure),
+            student=_together(measured(student.value, measure)),
+            teacher=_together(measured(teacher.value, measure)),
             measure=title,
         )
     if outcome in NOTHING_LEARNED:
         return signed(_("{finding}.", finding=first))
     return signed(_with_size(first, (teacher.size_bytes or 1) / (student.size_bytes or teacher.size_bytes or 1)))
+
+
+def _together(number: str) -> str:
+    """No line of a title ends between a number and its per cent."""
+    return number.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _with_size(first: str, ratio: float) -> str:
