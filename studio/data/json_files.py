@@ -41,18 +41,30 @@ def read_lines(text: str, encoding: str) -> Found:
 def blocks(texts: Iterator[str], encoding: str) -> Blocks:
     """The same of a text that comes in blocks of whole lines."""
     line, rows = 0, 0
+    names: list[str] | None = None
     for text in texts:
-        records, numbers = [], []
+        values, numbers = [], []
         for number, written in enumerate(text.split("\n"), start=line + 1):
             if written.strip():
-                records.append(_object_in(written, number))
+                values.append(_value_in(written, number))
                 numbers.append(number)
-        line, rows = line + text.count("\n"), rows + len(records)
-        if records:
-            yield of_records(records, numbers)
+        if not rows and (names := json_tables.first_names(values)) is not None:
+            values, numbers = values[1:], numbers[1:]
+        line, rows = line + text.count("\n"), rows + len(values)
+        if values:
+            yield of_records([_object(value, names or []) for value in values], numbers)
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
+    if names:
+        return (f"JSON lines, encoding {encoding}; the first line names the columns.",)
     return (f"JSON lines, encoding {encoding}.",)
+
+
+def _object(value: dict[str, Any] | list[Any], names: list[str]) -> dict[str, Any]:
+    """A row by the names of its columns, or their places where they have none."""
+    if isinstance(value, dict):
+        return value
+    return {names[place] if place < len(names) else str(place): cell for place, cell in enumerate(value)}
 
 
 def is_one_a_line(text: str) -> bool:
@@ -105,7 +117,7 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _object_in(line: str, number: int) -> dict[str, Any]:
+def _value_in(line: str, number: int) -> dict[str, Any] | list[Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -113,9 +125,7 @@ def _object_in(line: str, number: int) -> dict[str, Any]:
             f"The JSON in line {number:,} is broken: {_place(error)}: {line.strip()[:60]!r}.",
             "Every line must be one object.",
         ) from error
-    if isinstance(value, list):
-        value = {str(place): each for place, each in enumerate(value)}
-    if not isinstance(value, dict):
+    if not isinstance(value, dict | list):
         raise DataError(
             f"The JSON in line {number:,} is not an object: {line.strip()[:60]!r}.",
             'Write {"text": …, "label": …} in every line.',

@@ -27,14 +27,20 @@ def found(value: dict[str, Any]) -> Found:
 
 def of_list(rows: list[Any]) -> Found:
     """The table in a list of objects, or of lists, whose first one may name the columns."""
-    first = rows[0] if rows and isinstance(rows[0], list) and all(isinstance(row, list) for row in rows) else None
-    if first and all(isinstance(name, str) for name in first) and heads.has_usual_name(first):
-        table = [[str(cell) for cell in row] for row in rows]
-        if heads.looks_like_header(table):
-            shape = _below_names(first, rows[1:])
-            told = "A JSON list of lists; the first one names the columns."
-            return Found(of_records(shape.records).table, (told, *shape.notes[1:]))
-    return Found(of_records(records(rows, "The list")).table, ("A JSON list.",))
+    names = first_names(rows)
+    if names is None:
+        return Found(of_records(records(rows, "The list")).table, ("A JSON list.",))
+    shape = _below_names(names, rows[1:])
+    told = "A JSON list of lists; the first one names the columns."
+    return Found(of_records(shape.records).table, (told, *shape.notes[1:]))
+
+
+def first_names(rows: list[Any]) -> list[str] | None:
+    """The names of columns that the first of several lists holds; None where it is a row like the others."""
+    if not rows or not all(isinstance(row, list) for row in rows) or not all(isinstance(name, str) for name in rows[0]):
+        return None
+    table = [[str(cell) for cell in row] for row in rows[:201]]
+    return rows[0] if heads.has_usual_name(rows[0]) and heads.looks_like_header(table) else None
 
 
 def records(rows: list[Any], where: str) -> list[dict[str, Any]]:
@@ -79,6 +85,10 @@ def _of(value: dict[str, Any]) -> Shape:
     named = next((name for name in ROWS if isinstance(value.get(name), list) and _is_table(value[name])), None)
     if named is None and value and all(isinstance(cells, list) for cells in value.values()) and not _one_list(value):
         return _columns(value)
+    within = next((value[name] for name in ROWS if isinstance(value.get(name), dict)), None)
+    if within is not None and _is_table(within):
+        shape = _of(within)
+        return Shape(shape.records, (*shape.notes, *_beside(value, ROWS)))
     if value and all(isinstance(cells, dict) and cells for cells in value.values()):
         return _objects(value)
     named = named or _one_list(value)

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from studio.data import uploads
+from studio.data import text_files, uploads
 from studio.errors import DataError
 
 RECORDS = [{"text": f"a text, number {number}", "label": "ab"[number % 2]} for number in range(12)]
@@ -97,6 +97,23 @@ def test_a_list_of_lists_takes_its_names_from_the_first_one_where_it_holds_names
     lists = [list(row.values()) for row in RECORDS]
     assert records_of(read([["text", "label"], *lists])) == RECORDS
     assert read(lists).table.columns.tolist() == ["0", "1"]
+
+
+def test_lists_a_line_take_their_names_from_the_first_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_files, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(text_files, "LOOKED_AT", 70)
+    path = tmp_path / "data.jsonl"
+    lists = [list(row.values()) for row in RECORDS]
+    path.write_text("\n".join(map(json.dumps, [["text", "label"], *lists])))
+    assert records_of(uploads.read(path)) == RECORDS
+    path.write_text("\n".join(map(json.dumps, lists)))
+    assert uploads.read(path).table.shape == (12, 2)
+
+
+def test_a_table_within_one_name_is_that_table(read):
+    found = read({"data": TABLE.to_dict("list"), "info": {"by": "me"}})
+    assert records_of(found) == RECORDS
+    assert "Parts of the file that were not read: 'info'." in found.notes
 
 
 def test_one_object_is_one_row(read):
