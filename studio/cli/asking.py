@@ -12,7 +12,11 @@ from studio.cli.terminal import AsJson, busy, console, print_json, say, shown_sa
 from studio.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from studio.data.refused import Refused
     from studio.service.answering import Asked, Price
+    from studio.store.rows import DatasetRow
 
 TELLS = 20
 """So many times it is told how far asking is."""
@@ -82,20 +86,9 @@ def data_answer(
         added = acts.add(library.Files(table), name=name, like=library.name_like(path), task=answering.LEARNED)
     if refused:
         library.write_refused(out, refused)
-    told = {"answered": last.done, "refused": last.refused, "prompts": last.total, "known": last.known,
-            "tokens": last.tokens, "tokens_estimated": last.is_estimated,
-            "money": round(last.money, 6), "over_budget": last.is_over_budget,
-            "left_out": {one.reason: one.count for one in out}, "dataset": added.row.id}  # fmt: skip
     if as_json:
-        return print_json(told)
-    for one in out:
-        say(str(one.told))
-    if last.is_over_budget:
-        say(f"The budget is spent: {last.done:,} of {last.total:,} are answered. With a larger one it goes on.")
-    if last.is_estimated:
-        say("This server counts no tokens: they are estimated from the letters.")
-    rows = ", ".join(f"{count:,} {split}" for split, count in added.row.splits.items())
-    typer.echo(shown_safely(f"{_so_far(last)} Saved as data set {added.row.id}, {added.row.name!r}: {rows} rows."))
+        return print_json(_facts(last, out, added.row.id))
+    _tell_after(last, out, added.row)
 
 
 def _tell_before(tokens: tuple[int, int], price: "Price", left: int, first: "Asked") -> None:
@@ -104,6 +97,25 @@ def _tell_before(tokens: tuple[int, int], price: "Price", left: int, first: "Ask
     money = f", at most {cost:,.2f} in money" if cost else ""
     say(f"{known}{left:,} prompts are to be asked: about {tokens[0]:,} tokens to read, at most {tokens[1]:,} to write"
         f"{money}.")  # fmt: skip
+
+
+def _tell_after(last: "Asked", out: "Sequence[Refused]", saved: "DatasetRow") -> None:
+    for one in out:
+        say(str(one.told))
+    if last.is_over_budget:
+        say(f"The budget is spent: {last.done:,} of {last.total:,} are answered. With a larger one it goes on.")
+    if last.is_estimated:
+        say("This server counts no tokens: they are estimated from the letters.")
+    rows = ", ".join(f"{count:,} {split}" for split, count in saved.splits.items())
+    typer.echo(shown_safely(f"{_so_far(last)} Saved as data set {saved.id}, {saved.name!r}: {rows} rows."))
+
+
+def _facts(last: "Asked", out: "Sequence[Refused]", dataset_id: int) -> dict[str, object]:
+    """What was asked, what it cost and what was left out, for programs."""
+    return {"answered": last.done, "refused": last.refused, "prompts": last.total, "known": last.known,
+            "tokens": last.tokens, "tokens_estimated": last.is_estimated,
+            "money": round(last.money, 6), "over_budget": last.is_over_budget,
+            "left_out": {one.reason: one.count for one in out}, "dataset": dataset_id}  # fmt: skip
 
 
 def _so_far(asked: "Asked") -> str:
