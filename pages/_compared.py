@@ -1,6 +1,7 @@
 """Runs that are compared, as tables: the students and their tests. What the page and a report of a comparison say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pages import _pictures as pictures
@@ -10,7 +11,21 @@ from pages._words import changes, count, low_and_high, measured, size
 from studio.home import Home
 from studio.service import paired
 from studio.service.comparison import Side
+from studio.store.rows import RunRow
 from studio.tasks import Measure
+
+
+def named(compared: Sequence[Side]) -> list[Side]:
+    """The same runs by names in the reader's language that tell them apart: with its number where a run has no name of
+    its own, or where another one has the same."""
+    taken = [side.run.name for side in compared]
+
+    def name(run: RunRow) -> str:
+        if not run.name:
+            return _("Run {run}", run=run.id)
+        return run.name if taken.count(run.name) == 1 else _("{name} · run {run}", name=run.name, run=run.id)
+
+    return [replace(side, run=replace(side.run, name=name(side.run))) for side in compared]
 
 
 def best_tested(home: Home, compared: Sequence[Side]) -> list[paired.Paired]:

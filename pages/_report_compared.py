@@ -36,7 +36,7 @@ COST, LONGEST_NAME = "student_bytes", 22
 def report(home: Home, store: Store, run_ids: Sequence[int]) -> str:
     """The whole document, in the reader's language. Raises `ConfigError` for fewer than two runs, `StoreError` where
     there is no such run."""
-    compared = comparison.sides(store, run_ids)
+    compared = tables.named(comparison.sides(store, run_ids))
     measure = comparison.same_measure(compared)
     title = (
         tables.headline(compared, measure, tables.best_tested(home, compared))

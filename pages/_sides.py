@@ -1,7 +1,6 @@
 """Runs that are compared, a card each; and what to compare, for who has not chosen yet."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import streamlit as st
 
@@ -19,11 +18,6 @@ APART = {"student_bytes": 1.05, "student_ms": 1.25}
 """How many times as much is a difference; times of two runs were taken at different moments."""
 MOST_CARDS, MOST_OFFERS, AT_ONCE = 4, 3, 4
 """Runs that stand as cards side by side; offers on the empty page, and how many runs of each are taken."""
-
-
-def named(side: Side) -> Side:
-    """The same with a name in the reader's language, where it has none of its own."""
-    return replace(side, run=replace(side.run, name=side.run.name or _("Run {run}", run=side.run.id)))
 
 
 def cards(compared: Sequence[Side], measure: Measure | None, is_clear: bool) -> None:

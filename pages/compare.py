@@ -265,7 +265,7 @@ def page() -> None:
         cards.offers([listed.run for listed in store.find_runs(Wanted(states=("finished",)), RECENT)])
         return
     try:
-        compared = [cards.named(side) for side in comparison.sides(store, chosen)]
+        compared = tables.named(comparison.sides(store, chosen))
     except StudioError as error:
         show_error(error)
         return

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pages import _report_compared
 from pages import _run_pictures as run_pictures
 from studio import events
 from studio.config.reading import parse_config
@@ -129,3 +130,12 @@ def test_two_folders_of_one_name_are_told_apart(app, store, saved):
         store.submit(parse_config({"dataset": "reviews", **TINY, "teacher": f"folder:{place}"}), key=str(number))
     told = written(opened(app, "compare.py", runs="1,2"))
     assert "folder:/a/bert" in told and "folder:/b/bert" in told
+
+
+def test_runs_of_one_name_stand_beside_each_other_with_their_numbers(app, home, two):
+    for run_id in (1, 4):
+        two.describe_run(run_id, name="tried")
+    page = written(opened(app, "compare.py", runs="1,4"))
+    document = _report_compared.report(home, two, [1, 4])
+    for told in (page, document):
+        assert "tried · run 1" in told and "tried · run 4" in told
