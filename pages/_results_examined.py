@@ -176,7 +176,7 @@ def _other_data(run: RunRow, task: Task) -> None:
     if known:
         st.html(pictures.table([_of_other(found, task.measures[0]) for found in known.values()]))
         if any(found.known for found in known.values()):
-            st.caption(_("A row that the run has seen while it learned tests nothing, and is left out."))
+            st.caption(_("Rows that the models have seen while they learned are left out: they test nothing."))
     left = [row for row in others if row.id not in known]
     if not left or not acts.person.has("member") or not home.model(run.id, "student").is_dir():
         return

@@ -62,7 +62,7 @@ def table(found: Elsewhere | Examined, measure: Measure) -> Table:
         for role, numbers in found.values.items():
             shown.add_row(role, *(f"{number:.4g}" for number in measure.as_known(*numbers)))
         if found.known:
-            shown.caption = f"{found.known:,} test rows are left out: the run has seen them while it learned."
+            shown.caption = f"{found.known:,} test rows are left out: the models have seen them while they learned."
     elif isinstance(found, Written):
         shown = _written(found)
     else:

@@ -180,7 +180,7 @@ class Written(Examined):
 
 class Elsewhere(BaseModel):
     """How good each model is on `rows` test rows of another data set, by the deciding measure: (value, low, high).
-    `known` test rows more are left out: the run learned from them, or chose by them."""
+    `known` test rows more are left out: the models learned from them, or were chosen by them."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -28,13 +28,14 @@ def examine(job: Job) -> Elsewhere:
             f"Choose data with the labels {', '.join(ours.labels[:20]) or 'of the same kind'}.",
         )
     test = theirs.dict["test"]
-    learned = [ours] if job.replay is None else [ours, load(job.replay)]
+    earlier = [load(folder) for folder in ([job.replay] if job.replay else []) + [*job.earlier]]
+    learned = [ours, *(one for one in earlier if (one.task, one.labels) == (ours.task, ours.labels))]
     parts = [part for one in learned for name, part in one.dict.items() if name != "test"]
     seen = {key for part in parts for key in overlap.row_keys(part, kinds[0])}
     new = [number for number, key in enumerate(overlap.row_keys(test, kinds[0])) if key not in seen]
     if not new:
         raise DataError(
-            f"The run has seen all {len(test):,} test rows of {theirs.name} while it learned.",
+            f"The models have seen all {len(test):,} test rows of {theirs.name} while they learned.",
             "Choose data with other rows.",
         )
     rows = drawn(test.select(new), MOST_ROWS, job.config.seed)

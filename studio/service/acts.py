@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.config.reading import with_values
-from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.config.sweep import SweepConfig
 from studio.errors import AccessError, DataError
@@ -357,7 +356,7 @@ class Acts:
         self.require("member")
         if self.person.has("admin"):
             return
-        for reference in _references(config):
+        for reference in runs.references(config):
             if reference.source == "folder" and not people.may_open(reference.path):
                 raise AccessError(
                     "Folders of the studio's machine can be opened by admins, by others only below those that "
@@ -381,15 +380,6 @@ class Acts:
                 f"{self.person.name} may not change {name}: it belongs to {row.made_by or 'nobody who signed in'}.",
                 "Ask its owner or an admin.",
             )
-
-
-def _references(config: RunConfig) -> list[ModelReference]:
-    """Every model that a config names, wherever it names one."""
-    told: list[object] = []
-    for value in config.model_dump(mode="json").values():
-        told += value if isinstance(value, list) else [value]
-    found = (ModelReference.find(one) for one in told if isinstance(one, str))
-    return [reference for reference in found if reference is not None]
 
 
 def _named(row: DatasetRow) -> str:

@@ -23,7 +23,7 @@ from studio.pipeline.answers import (
     read_conversion,
 )
 from studio.pipeline.job import Answer, Job, Result
-from studio.service.runs import job_of, with_verdict
+from studio.service.runs import before, job_of, with_verdict
 from studio.store.store import Store
 
 ESTIMATE_SECONDS = 120.0
@@ -109,7 +109,8 @@ def elsewhere(home: Home, store: Store, run_id: int, dataset_id: int) -> Elsewhe
     """
     run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
-    job = job.model_copy(update={"other": home.dataset(dataset_id)})
+    known = {job.dataset, *(home.dataset(earlier.dataset_id) for earlier in before(store, run))} - {job.dataset}
+    job = job.model_copy(update={"other": home.dataset(dataset_id), "earlier": tuple(sorted(known))})
     with _examining:
         known = examined.read(home, run_id, Elsewhere, str(dataset_id))
         if known is None:

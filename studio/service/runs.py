@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from studio import events, files
+from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.errors import (
     ConfigError,
@@ -155,6 +156,25 @@ def with_verdict(store: Store, run_id: int) -> RunRow:
     if run.verdict is None:
         raise StoreError(f"Run {run_id} is {run.status} and has no verdict.", "Ask about it when it has finished.")
     return run
+
+
+def references(config: RunConfig) -> list[ModelReference]:
+    """Every model that a config names, wherever it names one."""
+    told: list[object] = []
+    for value in config.model_dump(mode="json").values():
+        told += value if isinstance(value, list) else [value]
+    found = (ModelReference.find(one) for one in told if isinstance(one, str))
+    return [reference for reference in found if reference is not None]
+
+
+def before(store: Store, run: RunRow) -> list[RunRow]:
+    """The runs that made models with which this one began, and those before them."""
+    found, waiting = dict[int, RunRow](), [run]
+    while waiting:
+        for number in {one.run for one in references(waiting.pop().config)} - {None, run.id, *found}:
+            found[number] = store.run(number)
+            waiting.append(found[number])
+    return list(found.values())
 
 
 def trained_teachers(home: Home, run: RunRow) -> dict[str, str | tuple[str, ...]]:

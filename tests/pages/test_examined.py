@@ -92,7 +92,7 @@ def test_other_data_with_the_same_labels_is_offered_and_its_numbers_are_told(app
     page = opened(app, "results.py", run=str(run.id), tab="robustness")
     page.button(key="examine-elsewhere").click().run()
     assert "70.0 % (60.0 % to 80.0 %)" in written(page)
-    assert "seen while it learned" in words(page)
+    assert "seen while they learned" in words(page)
 
 
 def test_a_run_whose_student_is_gone_says_so(app, home, run):

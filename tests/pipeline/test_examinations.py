@@ -143,8 +143,25 @@ def test_rows_of_other_data_that_the_run_has_seen_while_it_learned_test_nothing(
     assert found.rows == other.splits["test"] - len(seen)
     replayed = asked.model_copy(update={"replay": _only(job, columns, new_reviews().table["text"], new_reviews())})
     assert elsewhere.examine(replayed).rows < found.rows
-    with pytest.raises(DataError, match="has seen all"):
+    began_there = asked.model_copy(update={"earlier": (replayed.replay,)})
+    assert elsewhere.examine(began_there).rows == elsewhere.examine(replayed).rows
+    with pytest.raises(DataError, match="have seen all"):
         elsewhere.examine(job.model_copy(update={"other": _only(job, columns, learned)}))
+
+
+def test_what_earlier_runs_have_learned_counts_where_a_run_begins_with_their_models(job, monkeypatch):
+    store, columns, made = Store(job.home.database), Columns("text", "label"), []
+    for count, models in ((40, {}), (50, {"teacher": "run:%d/teacher"}), (60, {"student": "run:%d/student"})):
+        rows = clean(reviews(count), columns, "text-classification")
+        library.save(store, job.home, f"of {count}", rows, columns)
+        begun = {"dataset": f"of {count}"} | {name: value % made[-1].id for name, value in models.items()}
+        made.append(store.submit(job.config.model_copy(update=begun), key=f"of {count}", owner="me"))
+    store.record(made[-1].id, [Verdict(outcome="better", sentence="So it is.")])
+    asked = []
+    monkeypatch.setattr(questions, "_ask", lambda program, kind, job, *others: asked.append(job) or kind(
+        dataset="reviews", rows=1, known=0, values={}))  # fmt: skip
+    questions.elsewhere(job.home, store, made[-1].id, 1)
+    assert asked[0].earlier == tuple(sorted(job.home.dataset(one.dataset_id) for one in made[:2]))
 
 
 def _only(job, columns, texts, source=None):
