@@ -109,8 +109,8 @@ def elsewhere(home: Home, store: Store, run_id: int, dataset_id: int) -> Elsewhe
     """
     run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
-    known = {job.dataset, *(home.dataset(earlier.dataset_id) for earlier in before(store, run))} - {job.dataset}
-    job = job.model_copy(update={"other": home.dataset(dataset_id), "earlier": tuple(sorted(known))})
+    earlier = {home.dataset(one.dataset_id) for one in before(store, run)} - {job.dataset}
+    job = job.model_copy(update={"other": home.dataset(dataset_id), "earlier": tuple(sorted(earlier))})
     with _examining:
         known = examined.read(home, run_id, Elsewhere, str(dataset_id))
         if known is None:

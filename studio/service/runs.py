@@ -171,7 +171,8 @@ def before(store: Store, run: RunRow) -> list[RunRow]:
     """The runs that made models with which this one began, and those before them."""
     found, waiting = dict[int, RunRow](), [run]
     while waiting:
-        for number in {one.run for one in references(waiting.pop().config)} - {None, run.id, *found}:
+        named = {one.run for one in references(waiting.pop().config) if one.run is not None}
+        for number in named - {run.id, *found}:
             found[number] = store.run(number)
             waiting.append(found[number])
     return list(found.values())
