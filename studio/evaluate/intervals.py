@@ -64,11 +64,14 @@ def paired_difference(n: int, gained: int, lost: int) -> tuple[float, float]:
     """Interval of a paired difference of shares: Wald with 0.5 added to each of the four cells (Agresti & Min, 2005).
 
     `gained` and `lost`: rows that the first alone, and the second alone, got right.
+
+    >>> paired_difference(24, 0, 24)[0]  # no difference is larger than all rows
+    -1.0
     """
     b, c, m = gained + 0.5, lost + 0.5, n + 2
     difference = (b - c) / m
     half = Z * math.sqrt((b + c) / m - difference**2) / math.sqrt(m)
-    return difference - half, difference + half
+    return max(-1.0, difference - half), min(1.0, difference + half)
 
 
 FEWEST_PAIRED_ROWS = 20

@@ -80,7 +80,7 @@ def test_a_worker_that_is_asked_to_stop_closes_its_trainer(job, home):
 def test_a_trainer_that_says_nothing_is_ended_when_its_patience_is_over(job, home, monkeypatch):
     monkeypatch.setattr(local, "GRACE_SECONDS", 0.3)
     with pytest.raises(Stopped):
-        listen(job, "silent", stop=soon())
+        listen(job, "silent", stop=(home.root / "worker.pid").exists)
     assert not lives(home)
 
 
