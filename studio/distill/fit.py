@@ -44,7 +44,10 @@ def fit(spec: FitSpec, device: Device, best: BestWeights) -> Generator[Event, No
     saved = checkpoints.read(spec.checkpoint)
     for sentence in saved.damaged:
         yield Log(level="warning", message=sentence)
-    if saved.state is not None:
+    if saved.state is not None and saved.state["step"] > spec.steps:
+        sentence = f"{saved.state['step']} steps were saved, where there are {spec.steps} now: this part begins anew."
+        yield Log(level="warning", message=sentence)
+    elif saved.state is not None:
         state.load_state_dict(saved.state)
         yield from state.points()  # what was said shortly before the end may not have been heard
         yield state.progress

@@ -453,6 +453,21 @@ def test_a_checkpoint_of_the_first_layout_is_gone_on_with_to_the_same_end(
     assert all(torch.equal(ended[name], tensor) for name, tensor in model.network.state_dict().items())
 
 
+def test_a_part_that_has_become_shorter_since_it_was_saved_begins_anew(model, inputs, tmp_path):
+    start = copy.deepcopy(model.network.state_dict())
+    kept = spec(model, inputs, steps=6, checkpoint=tmp_path / "control.pt")
+    list(fit(kept, CPU, BestWeights()))
+    model.network.load_state_dict(start)
+    said = list(fit(replace(kept, steps=4), CPU, BestWeights()))
+    assert any(
+        "6 steps were saved, where there are 4 now" in one.message for one in said if isinstance(one, events.Log)
+    )
+    ended = copy.deepcopy(model.network.state_dict())
+    model.network.load_state_dict(start)
+    list(fit(spec(model, inputs, steps=4), CPU, BestWeights()))
+    assert all(torch.equal(ended[name], tensor) for name, tensor in model.network.state_dict().items())
+
+
 def run(home, saved, run_id=1, **changes):
     config = parse_config({"dataset": "reviews"} | TINY | changes)
     return list(trainer.distill(Job(run_id=run_id, config=config, dataset=home.dataset(saved.id), home=home)))

@@ -137,7 +137,17 @@ def test_a_whole_run_on_texts_with_several_labels_learns_them(home, dataset):
     names = {"teacher": "builtin/fasttext-large", "student": "builtin/fasttext-small", "learning_rate": 2e-2,
              "teacher_learning_rate": 2e-2}  # fmt: skip
     said = run(home, dataset, **{**TINY, **names, "epochs": 30, "teacher_epochs": 30, "hard_epochs": 2, "auto": True})
-    assert phases(said) == ["prepare", "teach", "record", "tune", "distill", "harden", "control", "evaluate"]
+    assert phases(said) == [
+        "prepare",
+        "teach",
+        "record",
+        "tune",
+        "distill",
+        "harden",
+        "control",
+        "control-2",
+        "evaluate",
+    ]
     found = {(one.role, one.metric): one.value for one in said if getattr(one, "kind", "") == "evaluation"}
     assert found["student", "accuracy"] > 0.8
     assert found["student", "f1_macro"] > 0.9
