@@ -434,5 +434,5 @@ def test_what_is_better_the_lower_it_is_has_no_minus_in_a_terminal_and_has_one_i
     assert "bits_per_byte │ 2 │ 2.5 │ 3.5" in shown
     (first, *_others) = json.loads(studio("compare", 1, 2, "--json").stdout)["runs"]
     assert {one["value"] for one in first["evaluations"] if one["role"] == "student"} == {-2.0, 3e6}
-    examined.write(home, 1, Elsewhere(dataset="tales", rows=9, values={"student": (-2.0, -2.1, -1.9)}), "1")
+    examined.write(home, 1, Elsewhere(dataset="tales", rows=9, known=0, values={"student": (-2.0, -2.1, -1.9)}), "1")
     assert "│ 2 │ 1.9 │ 2.1 │" in " ".join(studio("examine", 1, "--on", "tales").stdout.split())
