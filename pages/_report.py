@@ -55,6 +55,8 @@ class Known:
     models: list[Scored]
     matrices: Mapping[str, Confusion]
     effect: Comparison | None
+    steps: int
+    """So many corrections of the student's weights."""
 
     @property
     def measure(self) -> Measure:
@@ -74,7 +76,22 @@ def known(store: Store, run_id: int) -> Known:
         (one for one in store.comparisons(run_id)
          if (one.first, one.second, one.metric, one.split) == ("student", "control", first, "test")), None)  # fmt: skip
     matrices: dict[str, Confusion] = {one.role: one for one in store.confusions(run_id) if one.split == "test"}
-    return Known(run, data, task, evaluations, scored(evaluations, task.measures[0]), matrices, effect)
+    models = scored(evaluations, task.measures[0])
+    return Known(run, data, task, evaluations, models, matrices, effect, _steps(store.last_steps(run_id)))
+
+
+def _steps(last: Mapping[str, int]) -> int:
+    """Of the student's parts all together, by the last step of each curve.
+
+    >>> _steps({"teach/loss": 50, "distill/loss": 40, "distill/accuracy": 40, "harden/loss": 9, "control/loss": 49})
+    49
+    """
+    ends: dict[str, int] = {}
+    for curve, step in last.items():
+        phase = curve.partition("/")[0]
+        if phase.startswith(("distill", "harden")):
+            ends[phase] = max(step, ends.get(phase, 0))
+    return sum(ends.values())
 
 
 def report(store: Store, run_id: int) -> str:
@@ -209,9 +226,9 @@ def _method(of: Known) -> Html:
     sentences = [
         _("The teacher is {name}{large}: the model that is to be made small.",
           name=teachers(config), large=large("teacher")),
-        _("The student is {name}{large}. It saw {rows} training rows in {epochs} epochs.",
+        _("The student is {name}{large}. It learned from {rows} training rows, in {steps} steps of {batch} rows.",
           name=model(config.student), large=large("student"), rows=f"{of.data.splits.get('train', 0):,}",
-          epochs=f"{config.epochs:g}"),
+          steps=f"{of.steps:,}", batch=config.batch_size),
         _("It learned from the teacher’s answers, which say more than a label does, by {alpha}, and from the labels by "
           "{rest} (method: {method}). The answers were softened by a temperature of {temperature}.",
           alpha=f"{100 * config.alpha:.0f} %", rest=f"{100 * (1 - config.alpha):.0f} %", method=method(config),

@@ -8,6 +8,8 @@ from starlette.testclient import TestClient
 
 from pages import _documents, _report
 from pages._language import in_language
+from studio import events
+from studio.config.reading import parse_config
 from studio.errors import ExportError, StoreError, WorkerError
 from studio.service import report as service
 from studio.service.acts import Acts
@@ -34,6 +36,23 @@ def test_it_opens_with_the_sentence_and_the_picture_then_says_all_that_it_rests_
              "How to reproduce it"]  # fmt: skip
     places = [words.index(one) for one in order]
     assert places == sorted(places)
+
+
+def test_a_run_of_which_only_data_and_models_were_given_has_a_report_and_slides(filled):
+    """As Start makes it: what is left open follows from the data."""
+    config = parse_config(
+        {"dataset": "reviews", "teacher": "builtin/fasttext-large", "student": "builtin/fasttext-small"}
+    )
+    assert config.epochs is None
+    run = filled.submit(config, key="plain", owner="me")
+    said = [
+        events.Metrics(phase=phase, step=step, values={"loss": 0.5}) for phase, step in (("distill", 40), ("teach", 90))
+    ]
+    said += [*filled.evaluations(1), events.Verdict(outcome="better", sentence="The student kept 97 % of it.")]
+    filled.record(run.id, said)
+    filled.finish(run.id)
+    assert "in 40 steps of" in text(_report.report(filled, run.id))
+    assert "The student kept 97 %" in text(_report.slides(filled, run.id))
 
 
 def test_every_number_comes_from_the_run(written, filled):
