@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TEXTS, IMAGES, THUMB, LONGEST, PREVIEWED = 3, 10, 64, 90, 5
 """Rows on a card, pixels of an image's longer side, characters of a text; rows behind *Preview*."""
 
+MOST_NAMED = 5
+"""So many runs are named that use a data set."""
+
 TYPES = ["csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "zip"]
 
 
@@ -172,7 +175,10 @@ def rename(row: DatasetRow) -> None:
 
 
 def delete(row: DatasetRow, users: list[int]) -> None:
-    with st.popover(_("Delete"), type="tertiary", disabled=bool(users)):
+    runs = ", ".join(map(str, users[:MOST_NAMED])) + (" …" if len(users) > MOST_NAMED else "")
+    why = counted("Run {runs} uses it: delete that first.", "Runs {runs} use it: delete them first.", len(users),
+                  runs=runs) if users else None  # fmt: skip
+    with st.popover(_("Delete"), type="tertiary", disabled=bool(users), help=why):
         st.write(_("It and its files go for good."))
         if st.button(_("Delete permanently"), type="primary", key=f"delete-{row.id}", disabled=bool(users)):
             with errors_shown():

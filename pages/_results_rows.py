@@ -117,12 +117,16 @@ def show(shown: Shown) -> None:
 
 # --- the list
 
+TELLING: tuple[Group, ...] = ("teacher", "student", "neither", "both")
+"""The first of these groups that has rows is shown first."""
+
 
 def _list(shown: Shown) -> None:
     wanted, order = _wanted(shown)
     mask = shown.explored.mask(wanted)
     counts = shown.explored.counts(mask)
-    group = address.one("group", ["teacher", *(group for group in GROUPS if group != "teacher")])
+    first = next((one for one in TELLING if counts[one]), TELLING[0])
+    group = address.one("group", [first, *(group for group in GROUPS if group != first)])
     lost, gained = counts["teacher"], counts["student"]
     rows = sum(counts.values())
     if shown.is_number:
@@ -136,7 +140,7 @@ def _list(shown: Shown) -> None:
             st.caption(_("Right: of more than half of a text’s tokens the likeliest one is the one that stands there."))
     st.html(_explained.mosaic(counts, group, shown.is_number))
     st.segmented_control(
-        _("Rows"), list(GROUPS), key="group", required=True, on_change=address.write, args=("group", "teacher"),
+        _("Rows"), list(GROUPS), key="group", required=True, on_change=address.write, args=("group", first),
         format_func=lambda one: f"{_explained.group_title(one, shown.is_number)} {counts[one]:,}",
         label_visibility="collapsed",
     )  # fmt: skip

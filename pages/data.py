@@ -232,7 +232,8 @@ def show_problems(report: Any, task: tasks.Task, key: str) -> None:
             st.button(_("Take back"), key=f"unmend-{kind}", type="tertiary", on_click=mend, args=(key, kind, False))
     if not report.findings and not done:
         st.caption(_("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels."))
-    for number, finding in enumerate(report.findings):
+    # labels that are written alike contradict each other less: that comes first
+    for number, finding in enumerate(sorted(report.findings, key=lambda one: one.kind != "label_spelling")):
         with st.container(horizontal=True, vertical_alignment="center", key=f"problem-{number}"):
             st.markdown(f":material/warning: {escape(retell(finding.message))}", width="content")
             if finding.kind in MENDS and can_mend(finding.kind, task):

@@ -132,9 +132,11 @@ def quality(run: RunRow, measure: Measure) -> None:
     points = [point for point in held.points() if point.name == measure.name]
     st.html(pictures.titled(
         reached(points, measure),
-        _("{measure} on validation rows, after every look at them. Lower is better.", measure=_(measure.title))
+        _("{measure} after every look at the rows by which weights are chosen. Lower is better.",
+          measure=_(measure.title))
         if measure.lower
-        else _("{measure} on validation rows, after every look at them. Higher is better.", measure=_(measure.title)),
+        else _("{measure} after every look at the rows by which weights are chosen. Higher is better.",
+               measure=_(measure.title)),
     ))  # fmt: skip
     if points:
         figure = held.figure("measure", points, partial(charts.measure_curves, measure=measure))
@@ -157,13 +159,13 @@ def reached(points: Sequence[Point], measure: Measure) -> str:
     best = charts.best(points, measure)
     told = {role: measured(value, measure) for role, value in best.items()}
     if "student" in told and "teacher" in told:
-        return _("The student reaches {student}, its teacher {teacher}", **told)
+        return _("On validation rows the student reaches {student}, its teacher {teacher}", **told)
     if "student" in told and "control" in told:
-        return _("The student reaches {student}, without a teacher {control}", **told)
+        return _("On validation rows the student reaches {student}, without a teacher {control}", **told)
     if "student" in told:
-        return _("The student reaches {student}", **told)
+        return _("On validation rows the student reaches {student}", **told)
     if "teacher" in told:
-        return _("The teacher reaches {teacher}; the student learns next", **told)
+        return _("On validation rows the teacher has reached {teacher} so far; the student learns next", **told)
     return _("Nothing has been measured yet")
 
 

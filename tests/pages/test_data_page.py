@@ -2,8 +2,9 @@
 
 import pytest
 
+from studio.config.reading import parse_config
 from studio.data.uploads import ENDINGS
-from tests.conftest import reviews
+from tests.conftest import TINY, reviews
 from tests.pages.conftest import fresh, opened, scored, words, written
 
 
@@ -187,6 +188,32 @@ def test_the_first_rows_of_a_data_set_can_be_looked_at(app, saved):
     app = opened(app, "data.py")
     app.button(key=f"preview-{saved.id}").click().run()
     assert "thing number" in written(app)
+
+
+def test_labels_are_offered_to_be_written_alike_before_conflicting_rows_are_left_out(app):
+    app = opened(app, "data.py")
+    table = reviews(120).table
+    odd = f"{table['text'][0]},{table['label'][0].upper()}\n"
+    app.file_uploader(key="upload").set_value(
+        ("some.csv", (table.to_csv(index=False) + odd).encode(), "text/csv")
+    ).run()
+    offered = [button.key for button in app.button if (button.key or "").startswith("mend-")]
+    assert offered.index("mend-label_spelling") < offered.index("mend-conflicts")
+    app.button(key="mend-label_spelling").click().run()
+    assert "mend-conflicts" not in {button.key for button in app.button}
+
+
+def test_a_data_set_in_use_says_which_runs_have_to_go_first(app, store, saved):
+    store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
+    helps = [getattr(block.proto, "help", "") for block in _blocks(opened(app, "data.py").main)]
+    assert "Run 1 uses it: delete that first." in helps
+
+
+def _blocks(block):
+    for child in block.children.values():
+        if hasattr(child, "children"):
+            yield child
+            yield from _blocks(child)
 
 
 def test_a_problem_is_mended_with_a_button_and_the_mending_taken_back(app, store):

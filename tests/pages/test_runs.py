@@ -189,7 +189,7 @@ def test_a_run_of_an_earlier_version_shows_the_stages_that_it_went_through(app, 
 def test_the_deciding_measure_comes_first_and_losses_at_a_click(app, filled):
     app = opened(app, "run.py", run="1")
     assert [tab.label for tab in app.tabs] == ["Accuracy", "Loss"]
-    assert "The student reaches 95.0 %" in written(app)
+    assert "On validation rows the student reaches 95.0 %" in written(app)
 
 
 @pytest.mark.parametrize("said", ["loss", "Loss"])
@@ -205,7 +205,9 @@ def test_the_address_of_a_tab_is_the_same_in_every_language(app, filled):
 
 def test_a_teacher_that_came_ready_has_its_line_from_what_was_measured_before_the_student_began(app, filled):
     filled.record(1, [events.Metrics(phase="record", step=0, values={"accuracy": 0.97})])
-    assert "The student reaches 95.0 %, its teacher 97.0 %" in written(opened(app, "run.py", run="1"))
+    assert "On validation rows the student reaches 95.0 %, its teacher 97.0 %" in written(
+        opened(app, "run.py", run="1")
+    )
 
 
 def test_a_finished_run_has_one_primary_button_and_it_leads_to_the_results(app, filled):
