@@ -1,5 +1,6 @@
 """Pictures made of numbers: models by size and quality, a teacher that shrinks, what classes lost, stages of a run."""
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,12 +11,16 @@ from pages._words import change, duration, measured, role, size
 from studio.events import Confusion, stage
 from studio.tasks import Measure
 
-HEIGHT = 230
+HEIGHT = 190
 """Pixels between the lowest and the highest value of the picture of size and quality."""
-LEFT, RIGHT = 33.0, 78.0
-"""Per cent of its width where the smallest and the largest model stand; beside them is room for their names."""
-SAME_PLACE, APART = 6.0, 9
-"""Models nearer than this, in per cent, are drawn side by side, so many pixels from the middle."""
+LEFT, RIGHT = 10.0, 90.0
+"""Per cent of its width where the smallest and the largest model stand."""
+SAME_PLACE, DOT = 6.0, 16
+"""Models nearer than this, in per cent, stand in one place; pixels of a dot."""
+TOUCHING, BESIDE = 7, 2
+"""Pixels from the middle of such a place: where one dot would hide another, and where only the intervals would."""
+NAME_ROW, MOST_TICKS = 21, 4
+"""Pixels of a name above the picture; how many sizes are written below it, on a phone too."""
 SEED_ROW = 44
 """Pixels of a model in the picture of several seeds."""
 LEAST_BALL, LARGEST_BALL, LEAST_ROOM = 12, 240, 130
@@ -61,20 +66,28 @@ def strip(label: str, words: str, kind: str = "careful") -> Html:
 
 
 def sizes(models: Sequence[Scored], measure: Measure) -> Html:
-    """All models of a run by size on disk (across) and the deciding measure (up), each with its name beside it."""
-    placed = [model for model in models if model.size_bytes]
+    """All models of a run by size on disk (across) and the deciding measure (up), each with its name above it: every
+    name has a row of its own, so that none lies on a mark or on another name, however narrow the picture is."""
+    placed = sorted((model for model in models if model.size_bytes), key=lambda model: -(model.size_bytes or 1))
     low, high = _range([end for model in models for end in (model.low, model.high)], measure)
-    across = _places([model.size_bytes or 1 for model in placed])
-    marks: list[Html] = [_tick(value, low, high, measure) for value in round_values(low, high)]
-    marks += [_size_tick(bytes_, [model.size_bytes or 1 for model in placed]) for bytes_ in _round_sizes(placed)]
-    for number, model in enumerate(placed):
-        near = [other for other, place in enumerate(across) if abs(place - across[number]) < SAME_PLACE]
-        marks.append(_mark(model, across[number], near.index(number), len(near), (low, high), measure))
-    marks += [_level(model, low, high, measure) for model in models if not model.size_bytes]
+    weights = [model.size_bytes or 1 for model in placed]
+    across = [
+        *zip(placed, _places(weights), strict=True),
+        *((model, 100.0) for model in models if not model.size_bytes),
+    ]
+    top = min(1.0, high) if measure.unit == "share" else high
+    marks: list[Html] = [_tick(value, low, high, measure) for value in round_values(low, high) if value <= top]
+    marks += [_size_tick(bytes_, weights) for bytes_ in _round_sizes(weights)]
+    for row, (model, place) in enumerate(across):
+        near = [other for other, at in across if abs(at - place) < SAME_PLACE and other.size_bytes]
+        aside = _aside(model, near, (low, high)) if model.size_bytes else 0
+        marks.append(_mark(model, (place, aside, HEIGHT + NAME_ROW * row + 11), (low, high), measure))
     rows = max((model.rows for model in models), default=0)
     words = _("{measure} on {rows} test rows, with the 95 % interval", measure=_(measure.title), rows=f"{rows:,}")
     words = _("{told}. Lower is better, and stands higher", told=words) if measure.lower else words
-    field = element("div", *marks, kind="ds-field", style=f"height:{HEIGHT}px")
+    field = element(
+        "div", *marks, kind="ds-field", style=f"height:{HEIGHT}px;margin-top:{NAME_ROW * len(models) + 13}px"
+    )
     return element(
         "figure",
         element("p", finding(models, measure), kind="ds-lead"),
@@ -127,10 +140,10 @@ def _told(model: Scored, measure: Measure) -> str:
 
 
 def _range(ends: Sequence[float], measure: Measure) -> tuple[float, float]:
-    """The lowest and the highest value that are drawn: the intervals with room for a name above."""
+    """The lowest and the highest value that are drawn: the intervals and a little room."""
     low, high = min(ends), max(ends)
     room = max(high - low, 0.02)
-    low, high = low - 0.08 * room, high + 0.16 * room
+    low, high = low - 0.08 * room, high + 0.08 * room
     return (max(0.0, low), high) if measure.unit == "share" else (low, high)
 
 
@@ -154,13 +167,18 @@ def _places(weights: Sequence[float]) -> list[float]:
     return [LEFT + (RIGHT - LEFT) * (math.log(weight) - low) / (high - low) for weight in weights]
 
 
-def _round_sizes(placed: Sequence[Scored]) -> list[float]:
-    """Powers of ten around the models; where they are alike, their own sizes."""
-    weights = [model.size_bytes or 1 for model in placed]
+def _round_sizes(weights: Sequence[float]) -> list[float]:
+    """Powers of ten among the models; where they are alike, their own sizes.
+
+    >>> _round_sizes([5e3, 14e6])
+    [10000.0, 100000.0, 1000000.0, 10000000.0]
+    >>> _round_sizes([6e6, 50e6])
+    [6000000.0, 50000000.0]
+    """
     if not weights:
         return []
-    powers = [10.0**power for power in range(3, 13) if min(weights) / 2 <= 10**power <= max(weights) * 2]
-    return powers if len(powers) > 1 else sorted({min(weights), max(weights)})
+    powers = [10.0**power for power in range(3, 13) if min(weights) / 1.2 <= 10**power <= max(weights) * 1.2]
+    return powers[:: math.ceil(len(powers) / MOST_TICKS)] if len(powers) > 1 else sorted({min(weights), max(weights)})
 
 
 def _size_tick(bytes_: float, weights: Sequence[float]) -> Html:
@@ -178,29 +196,31 @@ def _tick(value: float, low: float, high: float, measure: Measure) -> Html:
     return element("div", element("span", words), kind="tick", style=f"bottom:{_up(value, low, high):.0f}px")
 
 
-def _mark(model: Scored, across: float, place: int, of: int, ends: tuple[float, float], measure: Measure) -> Html:
-    """One model: its interval, its dot, its name. Models of one size stand side by side, their names outside."""
-    left = f"left:calc({across:.1f}% + {round((place - (of - 1) / 2) * 2 * APART)}px)"
+def _aside(model: Scored, near: Sequence[Scored], ends: tuple[float, float]) -> int:
+    """Pixels by which a model stands beside the middle of its place, so that it hides none of those that share it."""
+    heights = sorted(_up(other.value, *ends) for other in near)
+    hidden = any(above - below < DOT for below, above in itertools.pairwise(heights))
+    return round((2 * near.index(model) + 1 - len(near)) * (TOUCHING if hidden else BESIDE))
+
+
+def _mark(model: Scored, place: tuple[float, int, float], ends: tuple[float, float], measure: Measure) -> Html:
+    """One model: its interval, its dot, its name and the line between; of a model without a size, a line across.
+    `place`: per cent of the width, pixels beside that, and pixels of the name above the lowest value."""
+    across, aside, row = place
+    left = f"left:calc({across:.1f}% + {aside}px)"
     bottom, low, high = (_up(value, *ends) for value in (model.value, model.low, model.high))
+    top = high if model.size_bytes else bottom
+    leader = element("span", kind="leader", style=f"{left};bottom:{top:.0f}px;height:{max(0, row - top):.0f}px")
+    words = (f"{model.name} ", element("i", measured(model.value, measure)))
+    name = element(
+        "span", *words, kind="name", style=f"left:{across:.1f}%;bottom:{row:.0f}px;translate:-{across:.1f}% 0"
+    )
+    if not model.size_bytes:
+        line = element("span", kind="tick", style=f"bottom:{bottom:.0f}px;border-top:2px dashed var(--own)")
+        return element("div", leader, line, name, kind=model.role)
     interval = element("span", kind="range", style=f"{left};bottom:{low:.0f}px;height:{max(2, high - low):.0f}px")
     dot = element("span", kind="dot", style=f"{left};bottom:{bottom:.0f}px")
-    name = (f"{model.name} ", element("i", measured(model.value, measure)))
-    if of == 1:
-        style = f"{left};bottom:{max(high + 14, bottom + 20):.0f}px;translate:-50% 0"
-    elif place == 0:
-        style = f"right:calc({100 - across:.1f}% + {APART * of + 6}px);bottom:{bottom:.0f}px"
-    else:
-        style = f"left:calc({across:.1f}% + {APART * of + 6}px);bottom:{bottom - 20 * (place - 1):.0f}px"
-    return element("div", interval, dot, element("span", *name, kind="name", style=style), kind=model.role)
-
-
-def _level(model: Scored, low: float, high: float, measure: Measure) -> Html:
-    """A model without a size: a line across."""
-    bottom = _up(model.value, low, high)
-    line = element("span", kind="tick", style=f"bottom:{bottom:.0f}px;border-top:2px dashed var(--own)")
-    name = (f"{model.name} ", element("i", measured(model.value, measure)))
-    label = element("span", *name, kind="name", style=f"right:0;bottom:{bottom + 11:.0f}px")
-    return element("div", line, label, kind=model.role)
+    return element("div", leader, interval, name, dot, kind=model.role)
 
 
 # --- several seeds

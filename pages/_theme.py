@@ -1,13 +1,14 @@
 """Light, dark, or as the system is: Streamlit's own theme, chosen in the page and kept in the browser."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages._language import _
 
 _HTML = '<div class="ds-choice" role="group"></div>'
 _SCRIPT = """
-const links = () => [...document.querySelectorAll("[data-testid=stTopNavLink], a[href]")];
-const paths = () => new Set([location.pathname, ...links().map((a) => new URL(a.href, location).pathname)]);
+const paths = (routes) => routes.map((route) => new URL(route, location).pathname);
 const key = (path) => `stActiveTheme-${path}-v2`;
 
 export default function ({ data, parentElement }) {
@@ -18,7 +19,7 @@ export default function ({ data, parentElement }) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
     button.setAttribute("aria-pressed", String(name === now));
     button.onclick = () => {
-      for (const path of paths()) {
+      for (const path of paths(data.routes)) {
         if (name === "System") localStorage.removeItem(key(path));
         else localStorage.setItem(key(path), JSON.stringify(name));
       }
@@ -29,6 +30,11 @@ export default function ({ data, parentElement }) {
 }
 """
 
+_NAMED = {"home": "./", "all_runs": "runs"}
+"""Pages that are at another address than their file is called."""
+ROUTES = tuple(sorted(_NAMED.get(file.stem, file.stem) for file in Path(__file__).parent.glob("[!_]*.py")))
+"""Where every page is, seen from another one: those that the menu does not name, too."""
+
 _component = st.components.v2.component("studio_theme", html=_HTML, js=_SCRIPT, isolate_styles=False)
 
 
@@ -36,4 +42,4 @@ def choose_theme() -> None:
     """Three buttons; the choice holds for every page in this browser."""
     words = {"System": _("As the system"), "Light": _("Light"), "Dark": _("Dark")}
     themes = [{"name": name, "words": told} for name, told in words.items()]
-    _component(data={"label": _("Theme"), "themes": themes}, key="theme")
+    _component(data={"label": _("Theme"), "themes": themes, "routes": list(ROUTES)}, key="theme")

@@ -10,7 +10,7 @@ import pytest
 from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.testing.v1 import AppTest
 
-from pages import _studio
+from pages import _studio, _theme
 from studio.home import Home
 from tests.pages.conftest import SHELL, opened, words
 
@@ -106,3 +106,14 @@ def test_what_redraws_itself_on_a_page_is_forgotten_before_another_one_opens(mon
 @pytest.mark.parametrize("file", sorted(Path(SHELL).parent.glob("*.py")), ids=lambda file: file.name)
 def test_no_page_leads_to_another_one_but_that_way(file):
     assert file.read_text().count("st.switch_page(") == (file.name == "_studio.py")
+
+
+def test_the_theme_is_kept_for_every_page_that_can_be_opened_in_the_menu_or_not():
+    calls = [call for call in ast.walk(ast.parse(Path(SHELL).read_text()))
+             if isinstance(call, ast.Call) and ast.unparse(call.func) == "st.Page"]  # fmt: skip
+    routes = set()
+    for call in calls:
+        said = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg in ("url_path", "default")}
+        name = ast.unparse(call.args[0]).split("'")[1].removesuffix(".py")
+        routes.add("./" if said.get("default") else said.get("url_path", name))
+    assert routes == set(_theme.ROUTES) and "run" in routes
