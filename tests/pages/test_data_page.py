@@ -205,7 +205,8 @@ def test_labels_are_offered_to_be_written_alike_before_conflicting_rows_are_left
 
 def test_a_data_set_in_use_says_which_runs_have_to_go_first(app, store, saved):
     store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
-    helps = [getattr(block.proto, "help", "") for block in _blocks(opened(app, "data.py").main)]
+    blocks = _blocks(opened(app, "data.py").main)
+    helps = [block.proto.popover.help for block in blocks if block.type == "popover"]
     assert "Run 1 uses it: delete that first." in helps
 
 
