@@ -7,12 +7,14 @@ from typing import Any
 from pages import _pictures as pictures
 from pages._language import _
 from pages._scores import Scored, milliseconds, on_test
-from pages._words import changes, count, low_and_high, measured, size
+from pages._words import changes, count, listed, low_and_high, measured, size
 from studio.home import Home
 from studio.service import paired
 from studio.service.comparison import Side
 from studio.store.rows import RunRow
 from studio.tasks import Measure
+
+MOST_NAMES = 3
 
 
 def named(compared: Sequence[Side]) -> list[Side]:
@@ -56,7 +58,10 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
         return _("None of these runs has a result yet")
     best, clear = max(known, key=_score), is_clear(tests)
     told = {"best": best.name, "value": measured(_score(best), measure)}
-    if clear is None:
+    alike = [side.name for side in known if measured(_score(side), measure) == told["value"]]
+    if len(alike) > 1 and not clear:
+        first = _("{names} are equally good: {value}", names=quoted(alike, len(known)), value=told["value"])
+    elif clear is None:
         first = _("“{best}” scored best: {value}", **told)
     elif clear:
         first = _("“{best}” scored best: {value}, by more than chance", **told)
@@ -67,6 +72,30 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
     if len(set(bytes_.values())) < 2 or smallest == best.name:
         return first
     return f"{first}. " + _("“{smallest}” is smallest: {size}", smallest=smallest, size=size(bytes_[smallest]))
+
+
+def quoted(names: Sequence[str], of: int) -> str:
+    """Runs by their names, or how many of all where they are more than a sentence holds."""
+    if len(names) <= MOST_NAMES:
+        return listed([_("“{name}”", name=name) for name in names])
+    return _("{count} of {all}", count=len(names), all=of)
+
+
+def did_best(tops: dict[str, float], measure: Measure) -> str:
+    """Who was best on validation rows; all of them where their numbers read alike."""
+    value = measured(max(tops.values()), measure)
+    best = [name for name, top in tops.items() if measured(top, measure) == value]
+    if len(best) == 1:
+        return _("“{name}” did best on validation rows: {value}", name=best[0], value=value)
+    names = quoted(best, len(tops))
+    return _("{names} are equally good on validation rows: {value}", names=names, value=value)
+
+
+def told_clear(name: str, clear: int, tested: int) -> str:
+    """From how many of the others a student differs by more than chance."""
+    if not clear:
+        return _("“{name}”: no difference that is more than chance", name=name)
+    return _("“{name}” differs from {clear} of {tested} by more than chance", name=name, clear=clear, tested=tested)
 
 
 def direction(measure: Measure) -> str:

@@ -141,8 +141,7 @@ def _tests(home: Home, compared: Sequence[Side], measure: Measure) -> Html:
     found = paired.against(home, best, others)
     tested = [pair for pair in found if pair.comparison]
     clear = [pair for pair in tested if pair.p_value < paired.CHANCE]
-    told = _("“{name}” differs from {clear} of {tested} by more than chance", name=best.name, clear=len(clear),
-             tested=len(tested))  # fmt: skip
+    told = tables.told_clear(best.name, len(clear), len(tested))
     note = _("Both students on the same test rows. The p-values hold for all pairs of these runs together (Holm), "
              "whichever of them was best.")  # fmt: skip
     return joined(element("p", told, kind="lead") if tested else Html(""),

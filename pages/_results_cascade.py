@@ -1,5 +1,6 @@
 """Student and teacher together: the student answers where it is sure, the teacher the rest; and both at once."""
 
+import numpy as np
 import streamlit as st
 
 from pages import _explained
@@ -7,9 +8,12 @@ from pages import _pictures as pictures
 from pages._language import _
 from pages._scores import Scored, by_role, milliseconds
 from pages._studio import errors_shown, get_acts, get_home
-from pages._words import measured, percent
-from studio.evaluate import cascade
+from pages._words import changes, measured, percent, role
+from studio import tasks
+from studio.evaluate import cascade, metrics
 from studio.evaluate.cascade import Answered, Point
+from studio.evaluate.measured import is_clear
+from studio.events import Comparison
 from studio.kept import answers
 from studio.kept.answers import Kept
 from studio.kept.trust import Run
@@ -59,6 +63,7 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
     chosen = cascade.chosen(points, aims[aim or "teacher"][1])
     told = test.at(chosen.threshold, of, measure.name)
     curve = [test.at(point.threshold, of, measure.name) for point in points]
+    student_suffices = told.asked == 0 or curve[0].value >= told.value
     st.subheader(_finding(told, curve, measure), anchor=False)
     left, right = st.columns([6, 5], gap="medium")
     with left:
@@ -70,12 +75,17 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
         st.html(_explained.facts(_facts(told, curve, measure, by_role(scored))))
         st.caption(_("The rule: the student’s answer counts where it is at least so sure."))
         st.code(f"{chosen.threshold:.4f}", language=None)
-        _export(run, chosen, told, measure, len(test.confidence))
+        if not student_suffices:
+            _export(run, chosen, told, measure, len(test.confidence))
 
 
 def _finding(told: Point, curve: list[Point], measure: Measure) -> str:
     if told.asked == 0:
         return _("The student alone reaches that: nothing is asked of the teacher")
+    if curve[0].value >= told.value:
+        return _("The student alone is already as good: {student} (both together {value}, teacher {teacher})",
+                 student=measured(curve[0].value, measure), value=measured(told.value, measure),
+                 teacher=measured(curve[-1].value, measure))  # fmt: skip
     return _(
         "Asking the teacher about {share} of the rows brings {value} (student {student}, teacher {teacher})",
         share=percent(told.asked),
@@ -137,4 +147,25 @@ def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure
         values = task.targets.measure(kept.statistics)
         table.append({"": title} | {_(one.title): measured(values[one.name], one) for one in task.measures})
     st.html(pictures.table(table))
+    st.markdown(_against_the_better(task, models, both))
     st.caption(_("The mean of their logits, on the test rows. It costs both models’ time for every row."))
+
+
+def _against_the_better(task: Task, models: dict[str, Kept], both: Kept) -> str:
+    """Whether the mean of both is clearly better than the better one of them alone."""
+    lead = task.measures[0]
+    values = {name: task.targets.measure(models[name].statistics)[lead.name] for name in ("student", "teacher")}
+    better = max(values, key=lambda name: values[name])
+    pair = _compared(task.name, task.kind == "multi_label", both.statistics, models[better].statistics)
+    told = {"model": role(better)} | changes(pair.low, pair.high, lead)
+    if is_clear(pair, 1):
+        return _("The mean of both is better than “{model}” alone by more than chance (95 % interval of the "
+                 "difference: {low} to {high}).", **told)  # fmt: skip
+    return _("The mean of both is not clearly better than “{model}” alone (95 % interval of the difference: {low} to "
+             "{high}).", **told)  # fmt: skip
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _compared(task: str, multi_label: bool, first: np.ndarray, second: np.ndarray) -> Comparison:
+    """A paired test on the same test rows; of some measures rows are drawn anew thousands of times."""
+    return metrics.compare(tasks.get(task, multi_label), ("student", "student"), "test", (first, second))

@@ -51,7 +51,7 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
         st.caption(
             _("In brackets: 95 % intervals. The calibration error is 0 for a perfect model, the Brier score, too.")
         )
-        _temperature(run, rows, models[name], name)
+        _temperature(run, rows, models[name], name, error)
     if len(mine.right) == MOST_ROWS:
         st.caption(_("Of {rows} rows, drawn by chance.", rows=f"{MOST_ROWS:,}"))
     _agreement(rows, models, task)
@@ -79,21 +79,29 @@ def _decimals(found: Estimate) -> str:
     return value if found.low != found.low else _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 
-def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:
-    """What dividing the logits by one number, fitted on validation rows, does to the test rows."""
+def _temperature(run: RunRow, rows: Run, kept: Kept, name: str, before: Estimate) -> None:
+    """What dividing the logits by one number, fitted on validation rows, does to the test rows, whose calibration error
+    is `before`; it is offered for the download where it makes that smaller."""
     temperature = rows.temperature(name)
     if temperature is None or not kept.has_logits:
         st.caption(_("No probabilities of validation rows are kept: no temperature can be fitted."))
         return
     after = rows.sample(kept, temperature)
     error = calibration.expected_error(after.confidence, after.right)
-    st.markdown(
-        _("**Dividing its logits by {temperature}** makes the calibration error {error} points. Answers stay the same; "
-          "the number is fitted on validation rows.", temperature=f"{temperature:.2f}", error=_told(error))
-    )  # fmt: skip
-    if name != "student" or not get_acts().may_change(run):
-        return
+    told = {"temperature": f"{temperature:.2f}", "error": _told(error)}
+    helps = round(100 * error.value, 1) < round(100 * before.value, 1)
+    if helps:
+        st.markdown(
+            _("**Dividing its logits by {temperature}** makes the calibration error {error} points. Answers stay the "
+              "same; the number is fitted on validation rows.", **told))  # fmt: skip
+    else:
+        st.markdown(
+            _("**There is no need for a temperature.** Dividing its logits by {temperature}, which is fitted on "
+              "validation rows, makes the calibration error of the test rows no smaller: {error} points.", **told)
+        )  # fmt: skip
     known = calibrated.read(get_home(), run.id)
+    if name != "student" or not get_acts().may_change(run) or not (helps or known is not None):
+        return
     wanted = st.toggle(_("Put this temperature into the download"), value=known is not None, key="calibrate")
     if wanted != (known is not None):
         with errors_shown():

@@ -147,6 +147,8 @@ def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: 
     cheap = _("smaller") if cost == "student_bytes" else _("faster")
     if len(on_front) == 1:
         return _("No other one scored better than “{name}” or is {cheaper}", name=on_front[0], cheaper=cheap)
+    if len({_point(side, cost) for side in compared}) == 1:
+        return _("All of them are equally good, and none is {cheaper}", cheaper=cheap)
     if len(on_front) == len(compared):
         return _("Each has its place: what is {cheaper} is less good", cheaper=cheap)
     quoted = listed([_("“{name}”", name=name) for name in on_front[:3]])

@@ -200,7 +200,15 @@ def headline(models: Sequence[Scored], measure: Measure, outcome: str | None = N
     student, teacher, title = known["student"], known["teacher"], small(_(measure.title))
     if measure.unit == "share" and teacher.value > 0 and outcome not in NOTHING_LEARNED:
         kept = f"{100 * student.value / teacher.value:.0f}"
-        first = _("Keeps {kept} % of the teacher’s {measure}", kept=kept, measure=title)
+        if int(kept) > 100:
+            first = _(
+                "As good as its teacher in {measure} ({student} against {teacher})",
+                student=_together(measured(student.value, measure)),
+                teacher=_together(measured(teacher.value, measure)),
+                measure=title,
+            )
+        else:
+            first = _("Keeps {kept} % of the teacher’s {measure}", kept=kept, measure=title)
     else:
         first = _(
             "Reaches {student} in {measure} (teacher\N{NO-BREAK SPACE}{teacher})",

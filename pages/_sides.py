@@ -10,6 +10,7 @@ from pages._markup import Html, element
 from pages._run_rows import name_of, outcome_of, state_badge
 from pages._scores import milliseconds
 from pages._words import escape, listed, measured, model, size, teachers
+from studio.service import comparison
 from studio.service.comparison import Side
 from studio.store.rows import RunRow
 from studio.tasks import Measure
@@ -22,8 +23,10 @@ MOST_CARDS, MOST_OFFERS, AT_ONCE = 4, 3, 4
 
 def cards(compared: Sequence[Side], measure: Measure | None, is_clear: bool) -> None:
     """Each run with its badge, its student's quality, size and time; the best of each is marked where they can be
-    compared, the best quality where that `is_clear`. Without `measure` each is told by its own."""
-    marked = ["student"] * is_clear + ["student_bytes", "student_ms"] if measure else []
+    compared: the best quality where that `is_clear`, the best time where all ran in one runtime. Without `measure` each
+    is told by its own."""
+    is_one_clock = len(comparison.runtimes(compared)) < 2
+    marked = ["student"] * is_clear + ["student_bytes"] + ["student_ms"] * is_one_clock if measure else []
     best = {cost: _best(compared, cost) for cost in marked}
     for column, side in zip(st.columns(len(compared)), compared, strict=True):
         with column, st.container(border=True, height="stretch", key=f"row-side-{side.run.id}", gap="xsmall"):
@@ -32,7 +35,7 @@ def cards(compared: Sequence[Side], measure: Measure | None, is_clear: bool) -> 
             st.page_link("results.py" if side.run.verdict else "run.py", label=f"**{escape(side.name)}**",
                          query_params={"run": str(side.run.id)})  # fmt: skip
             st.html(element("div", pictures.pair(teachers(side.run.config), model(side.run.config.student)),
-                            _figures(side, best)))  # fmt: skip
+                            _figures(side, best, is_one_clock)))  # fmt: skip
 
 
 def _best(compared: Sequence[Side], cost: str) -> int | None:
@@ -47,7 +50,7 @@ def _best(compared: Sequence[Side], cost: str) -> int | None:
     return first if is_apart else None
 
 
-def _figures(side: Side, best: dict[str, int | None]) -> Html:
+def _figures(side: Side, best: dict[str, int | None], is_one_clock: bool) -> Html:
     known, measure = side.summary, side.measure
     if known is None or known.student is None:
         return element("p", _("Not measured on test rows."), kind="ds-sub")
@@ -55,7 +58,10 @@ def _figures(side: Side, best: dict[str, int | None]) -> Html:
     if known.student_bytes:
         told["student_bytes"] = (_("Size"), size(known.student_bytes))
     if known.student_ms:
-        told["student_ms"] = (_("One row"), milliseconds(known.student_ms))
+        time = milliseconds(known.student_ms)
+        if not is_one_clock and known.student_runtime:
+            time = _("{time} in {runtime}", time=time, runtime=known.student_runtime)
+        told["student_ms"] = (_("One row"), time)
     rows = {
         name: element("span", element("em", _("best")) if best.get(cost) == side.run.id else "", value)
         for cost, (name, value) in told.items()

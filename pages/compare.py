@@ -16,7 +16,7 @@ from pages._language import _
 from pages._run_rows import outcome_of, state_badge
 from pages._scores import scored, small
 from pages._studio import get_home, get_person, get_store, show_error
-from pages._words import escape, listed, measured
+from pages._words import escape, listed
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StudioError
@@ -76,6 +76,11 @@ def price(compared: list[Side], measure: Measure) -> None:
         hourly = st.number_input(_("What an hour of this machine costs"), 0.0001, 10_000.0, HOURLY, key="hourly",
                                  width=260, format="%g", help=_("In any currency: a million answers cost so much "
                                  "times the hours that they take, one at a time."))  # fmt: skip
+    if cost == "student_ms" and len(runtimes := comparison.runtimes(compared)) > 1:
+        told = listed([one or _("unknown") for one in runtimes])
+        st.caption(_("These students were timed in different runtimes ({runtimes}), which alone makes the same model "
+                     "faster or slower: their times cannot be compared.", runtimes=told))  # fmt: skip
+        return
     front = comparison.front(compared, cost)
     if not front:
         st.caption(_("Nothing was measured yet."))
@@ -104,13 +109,12 @@ def curves(compared: list[Side], measure: Measure) -> None:
     names = [group[0].name if len(group) == 1 else _("{name} ({count} seeds)", name=group[0].name, count=len(group))
              for group in grouped]  # fmt: skip
     found = [[comparison.curve(store, side) for side in group] for group in grouped]
-    best = max(((max(one.values), name) for group, name in zip(found, names, strict=True) for one in group
-                if one.values), default=None)  # fmt: skip
-    if best is None:
+    tops = {name: max(values) for group, name in zip(found, names, strict=True)
+            if (values := [value for one in group for value in one.values])}  # fmt: skip
+    if not tops:
         st.caption(_("None of these runs has a curve."))
         return
-    st.html(pictures.lead(_("“{name}” did best on validation rows: {value}", name=best[1],
-                            value=measured(best[0], measure)),
+    st.html(pictures.lead(tables.did_best(tops, measure),
                           _("{measure} of the students while they learned. A band spans the seeds of one kind.",
                             measure=_(measure.title))))  # fmt: skip
     figure = run_pictures.curves(found, names, by == "time", SMOOTHING[smooth or "0"], measure)
@@ -177,8 +181,7 @@ def tests(compared: list[Side], measure: Measure) -> None:
         return
     if tested:
         st.html(pictures.lead(
-            _("“{name}” differs from {clear} of {tested} by more than chance", name=reference.name, clear=len(clear),
-              tested=len(tested)),
+            tables.told_clear(reference.name, len(clear), len(tested)),
             _("Both students on the same test rows. The p-values hold for all pairs of these runs together (Holm), "
               "whichever of them was best.")))  # fmt: skip
     st.html(pictures.table([tables.of_pair(known, pair, measure) for pair in found]))

@@ -45,8 +45,8 @@ WORDS = (
         N_("The numbers"),
         {
             N_("Kept"): N_(
-                "The student's measure as a share of the teacher's. 97 % kept: of 100 things that the teacher "
-                "gets right, the student gets about 97 right."
+                "The student's measure as a share of the teacher's. 97 % kept: where the teacher is right 100 times, "
+                "the student is right 97 times, not always on the same rows."
             ),
             N_("Accuracy"): N_("The share of test rows whose label the model gets right."),
             N_("Macro F1"): N_(

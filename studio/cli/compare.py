@@ -49,7 +49,10 @@ def compare(
     by_id = {side.run.id: side.name for side in compared}
     for words, cost in (("smaller", "student_bytes"), ("faster", "student_ms")):
         front = ", ".join(by_id[run_id] for run_id in comparison.front(compared, cost))
-        typer.echo(shown_safely(f"No other one is better, or as good and {words}: {front or 'nothing was measured'}."))
+        why = "nothing was measured"
+        if cost == "student_ms" and len(comparison.runtimes(compared)) > 1:
+            why = "their times were taken in different runtimes"
+        typer.echo(shown_safely(f"No other one is better, or as good and {words}: {front or why}."))
 
 
 def _reached(side: comparison.Side) -> str:

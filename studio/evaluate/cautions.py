@@ -70,17 +70,26 @@ def _seeds_not_learned(found: Measured) -> Caution:
 
 def _weak_teacher(found: Measured, outcome: Outcome) -> Caution | None:
     value, floor = found.value("teacher"), found.facts.reference.floor(found.lead.name)
-    cure = "Train the teacher longer or at another learning rate, or choose a larger, pretrained one."
+    cure = _cure_of_teacher(found)
     if is_at_floor(found.of("teacher"), found.facts.reference):
         sentence = f"{_compared(found, 'teacher', value, floor)}: there is nothing to learn from it."
     elif found.teacher_taught_nothing:
         sentence = "The teacher did not get better on validation rows than it was before it was trained."
-    elif found.has("baseline") and value < found.value("baseline"):
+    elif found.teacher_is_below_baseline:
         written, better = found.lead.written(value), found.lead.written(found.value("baseline"))
         sentence = f"The teacher ({written}) is below the linear baseline ({better}), which takes seconds to train."
     else:
         return None
     return Caution(code="weak_teacher", sentence=sentence, cure=cure)
+
+
+def _cure_of_teacher(found: Measured) -> str:
+    """Longer training helps only who was still getting better."""
+    if not found.teacher_is_taught:
+        return "Choose a larger, pretrained teacher."
+    if "teacher" in found.facts.improving:
+        return "Train the teacher longer, or choose a larger, pretrained one."
+    return "Train the teacher at another learning rate, or choose a larger, pretrained one."
 
 
 def _compared(found: Measured, role: str, value: float, floor: float) -> str:

@@ -1,5 +1,6 @@
 """The numbers of a run on its test rows as a verdict reads them, and what it knows besides."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -118,6 +119,18 @@ class Measured:
     def teacher_is_taught(self) -> bool:
         """Whether this run trained it."""
         return self.facts.teacher_start is not None
+
+    @property
+    def teacher_is_below_baseline(self) -> bool:
+        """By more than chance: no paired test of these two is kept, so that the interval of their difference is made of
+        both intervals (Newcombe, 1998, method 10), which asks for more than a paired one does."""
+        if not self.has("baseline"):
+            return False
+        teacher, baseline = self.of("teacher"), self.of("baseline")
+        if teacher.high is None or baseline.low is None:
+            return False
+        half = math.hypot(baseline.value - baseline.low, teacher.high - teacher.value)
+        return baseline.value - teacher.value > half
 
     @property
     def effect(self) -> Comparison | None:

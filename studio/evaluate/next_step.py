@@ -40,7 +40,7 @@ def next_step(found: Measured, outcome: Outcome, cautions: Sequence[str]) -> Nex
 def _after_learning(found: Measured, outcome: Outcome, cautions: Sequence[str]) -> NextStep:
     """All models learned what they could."""
     if "weak_teacher" in cautions:
-        return _longer_teacher(found) if found.teacher_is_taught else _stronger_teacher()
+        return _longer_teacher(found) if "teacher" in found.facts.improving else _stronger_teacher()
     if outcome == "no_control":
         return NextStep(code="add_control", label="Train again with a control", changes={"control": True})
     if "few_test_rows" in cautions:

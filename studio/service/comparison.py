@@ -129,10 +129,16 @@ def same_measure(compared: Sequence[Side]) -> Measure | None:
     return compared[0].measure if len(names) == 1 else None
 
 
+def runtimes(compared: Sequence[Side]) -> list[str]:
+    """In what the students were timed: times of two runtimes say nothing of two models."""
+    known = [side.summary for side in compared if side.summary and side.summary.student_ms is not None]
+    return sorted({one.student_runtime or "" for one in known})
+
+
 def front(compared: Sequence[Side], cost: str) -> list[int]:
     """The runs that no other one beats: better in the deciding measure at no higher `cost`, student_bytes or
-    student_ms. None of them where they have learned different things."""
-    if same_measure(compared) is None:
+    student_ms. None of them where they have learned different things, or were timed in different runtimes."""
+    if same_measure(compared) is None or (cost == "student_ms" and len(runtimes(compared)) > 1):
         return []
     points = {
         side.run.id: (value, spent)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pages import _report_compared
+from pages import _compared, _report_compared
 from pages import _run_pictures as run_pictures
-from studio import events
+from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.service import comparison, paired
 from tests.conftest import TINY
@@ -75,6 +75,35 @@ def test_who_scored_best_is_told_with_the_word_of_a_test_and_marked_where_it_is_
     drawn = [one.proto.body for one in app.get("html") if '<dl class="ds-facts">' in one.proto.body]
     assert [body.count("<em>best</em>") for body in drawn] == [0, marks]  # 5 % larger and slower is no difference
     assert "94.5" in drawn[1]
+
+
+def test_a_tie_is_called_one_and_times_of_two_runtimes_are_not_compared(app, filled):
+    run = filled.submit(parse_config({"dataset": "reviews", **TINY, "alpha": 0.25}), key="second", owner="me")
+    said = [events.Evaluation(role="student", split="test", metric="accuracy", value=0.9, n=100),
+            events.Evaluation(role="student", split="", metric="latency_ms", value=0.1, runtime="ONNX Runtime"),
+            events.Verdict(outcome="better", sentence="So it is.")]  # fmt: skip
+    filled.record(run.id, said)
+    filled.finish(run.id)
+    filled.describe_run(run.id, name="other")
+    compared = comparison.sides(filled, [1, 4])
+    assert comparison.front(compared, "student_ms") == []
+    app = opened(app, "compare.py", runs="1,4", cost="time")
+    told = words(app).replace("\\", "")
+    assert "“Run 1” and “other” are equally good: 90.0 %" in told
+    assert "scored best" not in told
+    assert "timed in different runtimes" in told
+    drawn = [one.proto.body for one in app.get("html") if '<dl class="ds-facts">' in one.proto.body]
+    assert not any("<em>best</em>0." in body for body in drawn) and "0.10 ms in ONNX Runtime" in drawn[1]
+
+
+def test_no_difference_and_equal_numbers_are_said_in_words():
+    accuracy = tasks.get("text-classification").measures[0]
+    assert _compared.told_clear("a", 0, 1) == "“a”: no difference that is more than chance"
+    assert _compared.told_clear("a", 1, 2) == "“a” differs from 1 of 2 by more than chance"
+    assert _compared.did_best({"a": 0.968, "b": 0.9681}, accuracy) == (
+        "“a” and “b” are equally good on validation rows: 96.8 %"
+    )
+    assert _compared.did_best({"a": 0.968, "b": 0.9}, accuracy) == "“a” did best on validation rows: 96.8 %"
 
 
 def test_runs_that_wait_are_compared_in_their_settings(app, two):

@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 import torch
 
-from pages import _results_rows
+from pages import _results_cascade, _results_rows
 from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
-from studio.kept import answers
+from studio.evaluate import calibration, cascade
+from studio.kept import answers, trust
 from studio.pipeline import keeping
 from studio.service import calibrated, corrections, library, questions
 from studio.tasks.positions import PositionLogits
@@ -170,8 +171,18 @@ def test_downloaded_rows_hold_what_every_model_says_and_no_formula(store, home):
     assert lines[2].startswith("2,'@SUM(A1),y,")
 
 
-def test_the_temperature_goes_into_the_download_when_somebody_wants_it(app, store, home):
+def test_a_temperature_that_does_not_help_is_not_offered(app, store, home, monkeypatch):
     run, _ = finished(store, home, "text-classification")
+    monkeypatch.setattr(trust.Run, "temperature", lambda self, role: 50.0)
+    page = opened(app, "results.py", run=str(run.id), tab="confidence")
+    assert "There is no need for a temperature" in words(page)
+    assert not [one for one in page.toggle if one.key == "calibrate"]
+
+
+def test_the_temperature_goes_into_the_download_when_somebody_wants_it(app, store, home, monkeypatch):
+    run, _ = finished(store, home, "text-classification")
+    error = lambda confidence, right: calibration.Estimate(1 - confidence.mean(), 0.0, 1.0)  # noqa: E731
+    monkeypatch.setattr(calibration, "expected_error", error)  # so few rows say too little: the surer the better
     page = opened(app, "results.py", run=str(run.id), tab="confidence")
     page.toggle(key="calibrate").set_value(True).run()
     temperature = calibrated.read(home, run.id)
@@ -201,3 +212,28 @@ def test_a_row_that_does_not_exist_shows_the_list(app, store, home, row):
     page = opened(app, "results.py", run=str(run.id), tab="rows", row=row)
     assert not page.exception
     assert "were lost on the way" in words(page)
+
+
+def test_a_student_as_good_as_both_together_is_offered_alone_and_the_mean_of_both_has_an_interval(
+    app, store, home, monkeypatch
+):
+    run, _ = finished(store, home, "text-classification")
+    both = answers.opened(home, run.id, "student")
+    opened_before = answers.opened
+    monkeypatch.setattr(answers, "opened", lambda *told: both if answers.ENSEMBLE in told else opened_before(*told))
+    home.model(run.id, "student").mkdir(parents=True, exist_ok=True)
+    page = opened(app, "results.py", run=str(run.id), tab="together")
+    assert [one.key for one in page.button if one.key == "cascade-build"] == ["cascade-build"]
+    assert "The mean of both is not clearly better than “Teacher” alone" in words(page)
+    monkeypatch.setattr(cascade, "chosen", lambda points, least: points[-1])  # of the test rows the teacher is worse
+    monkeypatch.setattr(_results_cascade, "answered", swapped)
+    page = opened(fresh(), "results.py", run=str(run.id), tab="together")
+    assert "The student alone is already as good" in words(page)
+    assert not [one for one in page.button if one.key == "cascade-build"]
+
+
+def swapped(rows, models):
+    """The better model in the student's place."""
+    found = {"teacher": models["student"], "student": models["teacher"]}
+    student, teacher = (rows.sample(found[name]) for name in ("student", "teacher"))
+    return cascade.Answered(student.confidence, student.statistics, teacher.statistics)

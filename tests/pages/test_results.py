@@ -1,6 +1,7 @@
 """Results: the verdict, the models side by side, what can be downloaded."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -293,6 +294,12 @@ def test_a_tie_is_no_praise_and_a_speed_whose_interval_holds_1_is_not_called_fas
         assert three(models, accuracy)[-1].words == told
         assert pictures.finding(models, accuracy) == "1.5 times smaller, the same score"
     assert headline(models, accuracy, "better").startswith("Keeps 100")
+    above = [models[0], replace(models[1], value=0.52)]
+    assert (
+        headline(above, accuracy, "better")
+        .replace("\N{NO-BREAK SPACE}", " ")
+        .startswith("As good as its teacher in accuracy (52.0 % against 50.0 %), ")
+    )
     for outcome in ("not_learned", "weak_teacher"):
         said = headline(models, accuracy, outcome)
         assert said.startswith("Reaches 50.0") and "smaller" not in said and "Keeps" not in said
