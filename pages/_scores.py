@@ -128,8 +128,11 @@ def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
         teacher=measured(teacher.value, measure),
     )
     if measure.unit == "share" and teacher.value > 0:
-        words = _("of the teacher’s {measure} kept", measure=title)
-        return Number(f"{100 * student.value / teacher.value:.0f}", "%", words, detail, _("kept"))
+        share = f"{100 * student.value / teacher.value:.0f}"
+        if int(share) > 100:
+            words = _("of the teacher’s {measure} reached", measure=title)
+            return Number(share, "%", words, detail, _("reached"))
+        return Number(share, "%", _("of the teacher’s {measure} kept", measure=title), detail, _("kept"))
     if measure.lower:
         return _apart(student.value - teacher.value, title, detail)
     words = _("in {measure}, against the teacher", measure=title)

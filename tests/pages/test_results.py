@@ -295,6 +295,7 @@ def test_a_tie_is_no_praise_and_a_speed_whose_interval_holds_1_is_not_called_fas
         assert pictures.finding(models, accuracy) == "1.5 times smaller, the same score"
     assert headline(models, accuracy, "better").startswith("Keeps 100")
     above = [models[0], replace(models[1], value=0.52)]
+    assert three(above, accuracy)[0].words == "of the teacher’s accuracy reached"
     assert (
         headline(above, accuracy, "better")
         .replace("\N{NO-BREAK SPACE}", " ")
