@@ -10,7 +10,7 @@ from pages import _explained as explained
 from pages import _pictures as pictures
 from pages._language import _, counted
 from pages._studio import get_home
-from pages._words import escape, role
+from pages._words import escape, listed, role
 from studio.evaluate import changes
 from studio.events import Confusion
 from studio.kept import answers
@@ -18,7 +18,7 @@ from studio.kept.answers import Kept
 from studio.store.rows import RunRow
 from studio.tasks import Task
 
-MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX = 8, 6, 20
+MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX, MOST_NAMED = 8, 6, 20, 5
 DIFFERENCE = "difference"
 
 
@@ -52,6 +52,9 @@ def show(run: RunRow, task: Task, models: tuple[Kept, Kept], labels: Sequence[st
     else:
         title = _("No class lost anything")
     st.subheader(title, anchor=False)
+    unseen = never(found, labels)
+    if unseen:
+        st.markdown(f":material/warning: {unseen}")
     st.caption(
         _("The share of each class that a model gets right: teacher (orange), student (teal). The largest loss first; "
           "bold where the 95 % interval of the difference is without 0.")
@@ -69,6 +72,13 @@ def show(run: RunRow, task: Task, models: tuple[Kept, Kept], labels: Sequence[st
             query_params={"run": str(run.id), "tab": "rows", "group": "teacher", "class": labels[worst.number]},
             icon=":material/table_rows:",
         )
+
+
+def never(found: Sequence[changes.ClassChange], labels: Sequence[str]) -> str:
+    """Of which classes the student gets no test row right; "" where there is none."""
+    names = [f"“{escape(labels[one.number])}” ({one.rows:,})" for one in found if one.second == 0]
+    shown = listed([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
+    return _("The student gets no test row right of {classes}. Bring more rows.", classes=shown) if names else ""
 
 
 def show_without_rows(matrices: dict[str, Confusion]) -> None:

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from pages import _results_cascade, _results_rows
+from pages import _results_cascade, _results_classes, _results_rows
 from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
-from studio.evaluate import calibration, cascade
+from studio.evaluate import calibration, cascade, changes
 from studio.kept import answers, trust
 from studio.pipeline import keeping
 from studio.service import calibrated, corrections, library, questions
@@ -237,3 +237,10 @@ def swapped(rows, models):
     found = {"teacher": models["student"], "student": models["teacher"]}
     student, teacher = (rows.sample(found[name]) for name in ("student", "teacher"))
     return cascade.Answered(student.confidence, student.statistics, teacher.statistics)
+
+
+def test_classes_that_the_student_never_recognises_are_named():
+    labels, teacher = np.array([0] * 30 + [1] * 4), np.array([True] * 34)
+    found = changes.of_classes(labels, teacher, teacher & (labels == 0))
+    assert "no test row right of “ra\\_re” (4)" in _results_classes.never(found, ["often", "ra_re"])
+    assert _results_classes.never(changes.of_classes(labels, teacher, teacher), ["often", "ra_re"]) == ""
