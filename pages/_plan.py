@@ -52,14 +52,15 @@ def own_steps(task: tasks.Task, start: RunConfig | None) -> list[dict[str, Any]]
     steps: list[tuple[str, dict[str, Any]]] = st.session_state[STEPS]
     written = [show_step(number, key, step, task) for number, (key, step) in enumerate(steps)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox(_("Add a step"), list(KINDS), format_func=lambda name: _(KINDS[name].word), key="step-kind")
-        st.button(_("Add"), icon=":material/add:", on_click=add, args=(kind, task), key="step-add")
+        st.selectbox(_("Add a step"), list(KINDS), format_func=lambda name: _(KINDS[name].word), key="step-kind")
+        st.button(_("Add"), icon=":material/add:", on_click=add, args=(task,), key="step-add")
     return written
 
 
-def add(kind: str, task: tasks.Task) -> None:
-    """A new step: before the last one where that must stay the last."""
-    steps = st.session_state[STEPS]
+def add(task: tasks.Task) -> None:
+    """A new step of the kind that is chosen now, which the page may not have been drawn with yet: before the last one
+    where that must stay the last."""
+    steps, kind = st.session_state[STEPS], st.session_state["step-kind"]
     stays_last = bool(steps) and KINDS[steps[-1][1]["do"]].is_last and not KINDS[kind].is_last
     steps.insert(len(steps) - 1 if stays_last else len(steps), (uuid.uuid4().hex, first_step(kind, task)))
 

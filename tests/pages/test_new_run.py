@@ -138,7 +138,7 @@ def test_steps_of_ones_own_are_added_moved_and_taken_away(app, saved, store, che
     app = opened(app, "new_run.py", draft="d")
     app.selectbox(key="plan-text-classification").set_value("own").run()
     for kind in ("quantize", "factorize", "prune"):
-        app.selectbox(key="step-kind").set_value(kind).run()
+        app.selectbox(key="step-kind").set_value(kind)  # pressed at once, before the page is drawn anew
         app.button(key="step-add").click().run()
     ups = [button for button in app.button if button.key.startswith("up-")]
     assert len(ups) == 4  # distill, factorize, prune, quantize: the last one stays the last
