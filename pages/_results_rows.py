@@ -134,7 +134,7 @@ def _list(shown: Shown) -> None:
                        rows=f"{rows:,}"), anchor=False)  # fmt: skip
         st.caption(_("Near: within half a standard deviation of the labels."))
     else:
-        st.subheader(_("{lost} rows were lost on the way to the student, {gained} were gained", lost=f"{lost:,}",
+        st.subheader(_("Rows lost on the way to the student: {lost}; gained: {gained}", lost=f"{lost:,}",
                        gained=f"{gained:,}"), anchor=False)  # fmt: skip
         if not shown.has_labels:
             st.caption(_("Right: of more than half of a text’s tokens the likeliest one is the one that stands there."))

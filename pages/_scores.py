@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pages import _words
 from pages._language import N_, _
 from pages._words import change, measured, signed, size
+from studio.evaluate.measured import NOISY, timing_noise
 from studio.events import Evaluation
 from studio.tasks import Measure
 
@@ -24,7 +25,8 @@ LEAST_CHANGE = 1.05
 @dataclass(frozen=True)
 class Scored:
     """One model of a run: the deciding measure with its interval, and what the model takes. Not `is_timed_apart`: the
-    interval of its time against the student's holds 1."""
+    interval of its time against the student's, made wider by noise, holds 1. Not `is_timed_exactly`: the times of one
+    network were apart by more than they may."""
 
     role: str
     value: float
@@ -36,6 +38,7 @@ class Scored:
     latency_ms: float | None = None
     runtime: str = ""
     is_timed_apart: bool = True
+    is_timed_exactly: bool = True
 
     @property
     def name(self) -> str:
@@ -65,7 +68,8 @@ def on_test(evaluations: Sequence[Evaluation]) -> Found:
 def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
     """The models of a run, teacher first, as the test rows saw them."""
     found = on_test(evaluations)
-    models = []
+    models, noise = [], timing_noise(found)
+    noise = noise if noise >= NOISY else 1.0
     for role in ROLES:
         one = found.get((role, measure.name))
         if one is None:
@@ -78,13 +82,15 @@ def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
         low, high = (one.value if end is None else end for end in (one.low, one.high))
         timed = found.get((role, "latency_ms"))
         models.append(Scored(role, one.value, low, high, one.n or 0, **costs, runtime=timed.runtime if timed else "",
-                             is_timed_apart=not _holds_one(found.get((role, "latency_ratio")))))  # fmt: skip
+                             is_timed_apart=not _holds_one(found.get((role, "latency_ratio")), noise),
+                             is_timed_exactly=noise == 1))  # fmt: skip
     return models
 
 
-def _holds_one(ratio: Evaluation | None) -> bool:
-    """Whether the interval of a ratio holds 1, so that nobody can say which of the two is more."""
-    return ratio is not None and (ratio.low or 0) <= 1 <= (ratio.high or 0)
+def _holds_one(ratio: Evaluation | None, noise: float) -> bool:
+    """Whether the interval of a ratio, made wider by a factor, holds 1, so that nobody can say which of the two is
+    more."""
+    return ratio is not None and (ratio.low or 0) / noise <= 1 <= (ratio.high or 0) * noise
 
 
 def by_role(models: Sequence[Scored]) -> dict[str, Scored]:
@@ -103,19 +109,22 @@ def three(models: Sequence[Scored], measure: Measure) -> list[Number]:
         words = (_("smaller on disk"), _("smaller")), (_("larger on disk"), _("larger")), _("no smaller on disk")
         numbers.append(_times(teacher.size_bytes, student.size_bytes, words, detail))
     if teacher.latency_ms and student.latency_ms and teacher.runtime == student.runtime:
-        is_apart = teacher.is_timed_apart
-        numbers.append(_faster(teacher.latency_ms, student.latency_ms, student.runtime, is_apart))
+        numbers.append(_faster(teacher, teacher.latency_ms, student.latency_ms))
     return numbers
 
 
-def _faster(teacher: float, student: float, runtime: str, is_apart: bool) -> Number:
+def _faster(of: Scored, teacher: float, student: float) -> Number:
+    """`of`: the teacher, which knows how it was timed."""
     times = {"student": milliseconds(student), "teacher": milliseconds(teacher)}
-    if runtime:
-        detail = _("{student} against {teacher}, one row at a time in {runtime}", **times, runtime=runtime)
+    if of.runtime:
+        detail = _("{student} against {teacher}, one row at a time in {runtime}", **times, runtime=of.runtime)
     else:
         detail = _("{student} against {teacher}, one row at a time", **times)
-    if not is_apart:
+    if not of.is_timed_apart:
         return Number("1", "×", _("not clearly faster or slower"), detail, _("faster"))
+    if not of.is_timed_exactly:
+        said = _("Faster") if teacher > student else _("Slower")
+        return Number(said, "", _("not measured exactly"), detail, _("not measured exactly"))
     words = (_("faster"), _("faster")), (_("slower"), _("slower")), _("no faster")
     return _times(teacher, student, words, detail)
 

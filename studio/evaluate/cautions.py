@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from scipy import stats
 
-from studio.evaluate.measured import Measured, is_at_floor
+from studio.evaluate.measured import NOISY, Measured, is_at_floor, timing_noise
 from studio.evaluate.next_step import more_seeds
 from studio.events import Caution, Comparison, Outcome
 
@@ -15,9 +15,6 @@ FEW_ROWS = 100
 
 WITHIN_REACH = 20
 """A gain that only 20 times the rows would show is as good as none: more rows are not what is missing."""
-
-NOISY = 1.15
-"""Student and control are one network: the interval of the ratio of their times may reach to this factor."""
 
 SAME_GAIN = 0.05
 """What is looked for where no gain was found: 5 points."""
@@ -179,32 +176,15 @@ def _one_seed(found: Measured, outcome: Outcome) -> Caution | None:
 
 
 def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:
-    factor = max(_factor(found, before) for before in ("", "one_thread_", "onnx_", "onnx_one_thread_"))
-    if factor < NOISY or not _same_network(found):
+    kinds = ("", "one_thread_", "onnx_", "onnx_one_thread_")
+    factor = max(timing_noise(found.evaluations, kind) for kind in kinds)
+    if factor < NOISY:
         return None
     sentence = (
         f"Student and control are the same network, and yet their times may be apart by a factor of {factor:.2f}."
     )
     cure = "Do not rely on smaller differences in speed; measure again while the machine does nothing else."
     return Caution(code="noisy_timing", sentence=sentence, cure=cure)
-
-
-def _factor(found: Measured, threads: str) -> float:
-    """By how much the times of student and control may differ: the far end of the interval of their ratio, which should
-    be 1; without an interval the ratio itself."""
-    ratio = found.evaluations.get(("control", f"{threads}latency_ratio"))
-    if ratio is not None and ratio.low and ratio.high:
-        return max(ratio.high, 1 / ratio.low)
-    student, control = (found.evaluations.get((role, f"{threads}latency_ms")) for role in ("student", "control"))
-    if student is None or control is None:
-        return 1.0
-    return max(control.value / student.value, student.value / control.value)
-
-
-def _same_network(found: Measured) -> bool:
-    """A plan may prune student and control into different shapes."""
-    sizes = [found.evaluations.get((role, "parameters")) for role in ("student", "control")]
-    return sizes[0] is not None and sizes[1] is not None and sizes[0].value == sizes[1].value
 
 
 LOOKS: tuple[Callable[[Measured, Outcome], Caution | None], ...] = (

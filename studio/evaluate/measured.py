@@ -11,6 +11,9 @@ from studio.tasks import Measure, Reference
 SIGNIFICANT = 0.05
 """Better and worse need an exact test below this, beside an interval without 0."""
 
+NOISY = 1.15
+"""Student and control are one network: the interval of the ratio of their times may reach to this factor."""
+
 CLOSE = 0.05
 """A model that made less than this share of the way from the floor to perfect, and whose interval holds the floor,
 cannot be told from one that learned nothing."""
@@ -173,3 +176,21 @@ def is_clear(comparison: Comparison, sign: int) -> bool:
     """Whether the first model is better (1) or worse (-1): its interval is without 0, and so says the exact test."""
     end = comparison.low if sign > 0 else -comparison.high
     return end > 0 and comparison.p_value < SIGNIFICANT
+
+
+def timing_noise(evaluations: Mapping[tuple[str, str], Evaluation], kind: str = "") -> float:
+    """By how much times of one network may differ: the far end of the interval of the ratio of student and control,
+    which should be 1; without an interval the ratio itself. 1 where a plan has pruned them into different shapes.
+
+    `evaluations`: by role and metric; `kind`: what stands before `latency_ms`, such as "one_thread_".
+    """
+    sizes = [evaluations.get((role, "parameters")) for role in ("student", "control")]
+    if sizes[0] is None or sizes[1] is None or sizes[0].value != sizes[1].value:
+        return 1.0
+    ratio = evaluations.get(("control", f"{kind}latency_ratio"))
+    if ratio is not None and ratio.low and ratio.high:
+        return max(ratio.high, 1 / ratio.low)
+    student, control = (evaluations.get((role, f"{kind}latency_ms")) for role in ("student", "control"))
+    if student is None or control is None:
+        return 1.0
+    return max(control.value / student.value, student.value / control.value)

@@ -125,7 +125,7 @@ def test_rows_are_counted_by_who_is_right_and_a_link_opens_one_group(app, store,
     teacher, student = (answers.opened(home, run.id, role) for role in ("teacher", "student"))
     lost, gained = int((teacher.right & ~student.right).sum()), int((~teacher.right & student.right).sum())
     page = opened(app, "results.py", run=str(run.id), tab="rows")
-    assert f"{lost} rows were lost on the way to the student, {gained} were gained" in words(page)
+    assert f"Rows lost on the way to the student: {lost}; gained: {gained}" in words(page)
     page = opened(fresh(), "results.py", run=str(run.id), tab="rows", group="both")
     assert page.session_state["group"] == "both"
 
@@ -211,7 +211,7 @@ def test_a_row_that_does_not_exist_shows_the_list(app, store, home, row):
     run, _ = finished(store, home, "text-classification")
     page = opened(app, "results.py", run=str(run.id), tab="rows", row=row)
     assert not page.exception
-    assert "were lost on the way" in words(page)
+    assert "Rows lost on the way" in words(page)
 
 
 def test_a_student_as_good_as_both_together_is_offered_alone_and_the_mean_of_both_has_an_interval(

@@ -306,6 +306,30 @@ def test_a_tie_is_no_praise_and_a_speed_whose_interval_holds_1_is_not_called_fas
         assert said.startswith("Reaches 50.0") and "smaller" not in said and "Keeps" not in said
 
 
+@pytest.mark.parametrize(
+    ("control", "told"),
+    [
+        (1.1, ("1.5", "×", "faster")),
+        (1.2, ("Faster", "", "not measured exactly")),
+        (1.4, ("1", "×", "not clearly faster or slower")),
+    ],
+)
+def test_no_factor_of_speed_is_told_where_one_network_was_timed_at_two_speeds(control, told):
+    accuracy = tasks.get("text-classification").measures[0]
+    costs = {"teacher": (3.0, 90.0), "student": (2.0, 9.0), "control": (2.0, 9.0)}
+    found = [events.Evaluation(role=role, split="test", metric="accuracy", value=0.5) for role in costs]
+    for role, (time, parameters) in costs.items():
+        known = {"latency_ms": time, "parameters": parameters}
+        found += [events.Evaluation(role=role, split="", metric=name, value=value) for name, value in known.items()]
+    ratios = {"teacher": (1.5, 1.3, 1.6), "control": (1.0, 0.99, control)}
+    found += [
+        events.Evaluation(role=role, split="", metric="latency_ratio", value=value, low=low, high=high)
+        for role, (value, low, high) in ratios.items()
+    ]
+    number = three(scored(found, accuracy), accuracy)[-1]
+    assert (number.value, number.unit, number.words) == told
+
+
 def test_the_caution_of_one_seed_has_a_button_that_starts_a_run_with_three(app, store, saved):
     run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="one", owner="me")
     step = events.NextStep(code="more_seeds", label="Train with 3 seeds", changes={"seeds": 3})
