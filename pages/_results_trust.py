@@ -51,7 +51,7 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
         st.caption(
             _("In brackets: 95 % intervals. The calibration error is 0 for a perfect model, the Brier score, too.")
         )
-        _temperature(run, rows, models[name], name, error)
+        _temperature(run, rows, models[name], name)
     if len(mine.right) == MOST_ROWS:
         st.caption(_("Of {rows} rows, drawn by chance.", rows=f"{MOST_ROWS:,}"))
     _agreement(rows, models, task)
@@ -79,25 +79,30 @@ def _decimals(found: Estimate) -> str:
     return value if found.low != found.low else _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 
-def _temperature(run: RunRow, rows: Run, kept: Kept, name: str, before: Estimate) -> None:
-    """What dividing the logits by one number, fitted on validation rows, does to the test rows, whose calibration error
-    is `before`; it is offered for the download where it makes that smaller."""
+def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:
+    """What dividing the logits by one number would mend. It is offered for the download where it helps on validation
+    rows; what it does to the test rows is told, and decides nothing."""
     temperature = rows.temperature(name)
     if temperature is None or not kept.has_logits:
         st.caption(_("No probabilities of validation rows are kept: no temperature can be fitted."))
         return
-    after = rows.sample(kept, temperature)
-    error = calibration.expected_error(after.confidence, after.right)
-    told = {"temperature": f"{temperature:.2f}", "error": _told(error)}
-    helps = round(100 * error.value, 1) < round(100 * before.value, 1)
+    test = rows.sample(kept, temperature.value)
+    before, after = (calibration.expected_error(sure, temperature.right).value
+                     for sure in (temperature.before, temperature.after))  # fmt: skip
+    told = {"temperature": f"{temperature.value:.2f}", "before": f"{100 * before:.1f}", "after": f"{100 * after:.1f}",
+            "error": _told(calibration.expected_error(test.confidence, test.right))}  # fmt: skip
+    helps = round(100 * after, 1) < round(100 * before, 1)
     if helps:
         st.markdown(
-            _("**Dividing its logits by {temperature}** makes the calibration error {error} points. Answers stay the "
-              "same; the number is fitted on validation rows.", **told))  # fmt: skip
+            _("**Dividing its logits by {temperature} helps.** On validation rows the calibration error falls from "
+              "{before} to {after} points, each half of them divided by what fits the other half. On the test rows it "
+              "is then {error} points. Answers stay the same.", **told)
+        )  # fmt: skip
     else:
         st.markdown(
-            _("**There is no need for a temperature.** Dividing its logits by {temperature}, which is fitted on "
-              "validation rows, makes the calibration error of the test rows no smaller: {error} points.", **told)
+            _("**There is no need for a temperature.** The best one, {temperature}, does not lower the calibration "
+              "error on validation rows: it is {before} points without and {after} with one, each half of them divided "
+              "by what fits the other half. On the test rows it would be {error} points.", **told)
         )  # fmt: skip
     known = calibrated.read(get_home(), run.id)
     if name != "student" or not get_acts().may_change(run) or not (helps or known is not None):
@@ -105,7 +110,7 @@ def _temperature(run: RunRow, rows: Run, kept: Kept, name: str, before: Estimate
     wanted = st.toggle(_("Put this temperature into the download"), value=known is not None, key="calibrate")
     if wanted != (known is not None):
         with errors_shown():
-            get_acts().calibrate(run.id, temperature if wanted else None)
+            get_acts().calibrate(run.id, temperature.value if wanted else None)
 
 
 def _agreement(rows: Run, models: dict[str, Kept], task: Task) -> None:

@@ -25,6 +25,18 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Temperature:
+    """The temperature that fits the labelled validation rows, `value`; and, of each of them, how sure the model is
+    `before` (n,), and `after` (n,) at what fits the other half of them, and whether it is `right` (n,). Judged by the
+    rows to which it is fitted, it would always seem to help."""
+
+    value: float
+    before: np.ndarray
+    after: np.ndarray
+    right: np.ndarray
+
+
+@dataclass(frozen=True)
 class Run:
     """The kept answers of a run and the data set that they are about, `folder`."""
 
@@ -50,17 +62,34 @@ class Run:
         place = numbers if kept.labelled.all() else (np.cumsum(kept.labelled) - 1)[numbers]
         return Sample(confidence, kept.right[numbers], kept.statistics[place])
 
-    def temperature(self, role: str) -> float | None:
-        """The temperature that fits this model's probabilities to the validation rows; None where they are not kept."""
+    def temperature(self, role: str) -> Temperature | None:
+        """What fits this model's probabilities to the validation rows, found once for the same answers; None where
+        those are not kept, or too few."""
+        file = answers.place(self.home, self.run_id, role, "validation")
+        return _temperature(self, role, file.stat().st_mtime_ns) if file.is_file() else None
+
+    def _temperature(self, role: str) -> Temperature | None:
         kept = answers.opened(self.home, self.run_id, role, "validation")
-        if kept is None or not kept.has_logits or not kept.labelled.any() or not logits.has_probabilities(self.kind):
+        if kept is None or not kept.has_logits or not logits.has_probabilities(self.kind):
             return None
         numbers = self.drawn(kept)
+        value = self._fitted(kept, numbers) if len(numbers) > 1 else None
+        if value is None:
+            return None
+        is_second = np.random.default_rng(0).permutation(len(numbers)) % 2 == 1
+        after = np.empty(len(numbers))
+        for half in (is_second, ~is_second):
+            others = self._fitted(kept, numbers[~half])
+            if others is None:
+                return None
+            after[half] = logits.confidence(*self._logits(kept, numbers[half]), self.kind, others)
+        return Temperature(value, kept.confidence[numbers].astype(np.float64), after, kept.right[numbers])
+
+    def _fitted(self, kept: Kept, numbers: np.ndarray) -> float | None:
+        """The temperature that fits these validation rows; None where their labels are not those that were seen."""
         values, _ = self._logits(kept, numbers)
         labels = logits.targets(rows.opened(self.folder, "validation").labels(numbers), values.shape[1], self.kind)
-        if len(labels) != len(values):
-            return None
-        return logits.fitted_temperature(values, labels, self.kind)
+        return logits.fitted_temperature(values, labels, self.kind) if len(labels) == len(values) else None
 
     def divergence(self, teacher: Kept, student: Kept) -> float | None:
         """The mean Kullback-Leibler divergence of the student from the teacher, in nats; None without logits."""
@@ -79,6 +108,12 @@ class Run:
         new = np.concatenate([[0], np.cumsum(counts)])
         places = np.repeat(offsets[numbers] - new[:-1], counts) + np.arange(new[-1])
         return values[places], new
+
+
+@functools.lru_cache(maxsize=32)
+def _temperature(run: Run, role: str, _written: int) -> Temperature | None:
+    """Of answers that were written then: with many classes it takes seconds."""
+    return run._temperature(role)
 
 
 @functools.lru_cache(maxsize=8)

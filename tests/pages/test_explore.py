@@ -14,8 +14,8 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
-from studio.evaluate import calibration, cascade, changes
-from studio.kept import answers, trust
+from studio.evaluate import cascade, changes
+from studio.kept import answers, logits, trust
 from studio.pipeline import keeping
 from studio.service import calibrated, corrections, library, questions
 from studio.tasks.positions import PositionLogits
@@ -171,23 +171,49 @@ def test_downloaded_rows_hold_what_every_model_says_and_no_formula(store, home):
     assert lines[2].startswith("2,'@SUM(A1),y,")
 
 
-def test_a_temperature_that_does_not_help_is_not_offered(app, store, home, monkeypatch):
+def as_sure(before: float, after: float, value: float = 1.0) -> trust.Temperature:
+    """A model that is right on 3 of 4 validation rows, as sure as told without the temperature and with it."""
+    return trust.Temperature(value, np.full(40, before), np.full(40, after), np.arange(40) % 4 > 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "is_offered"), [(as_sure(0.99, 0.75, value=50.0), True), (as_sure(0.75, 0.99), False)]
+)
+def test_a_temperature_is_offered_where_it_helps_on_validation_rows_whatever_test_rows_say(
+    app, store, home, monkeypatch, found, is_offered
+):
     run, _ = finished(store, home, "text-classification")
-    monkeypatch.setattr(trust.Run, "temperature", lambda self, role: 50.0)
+    monkeypatch.setattr(trust.Run, "temperature", lambda self, role: found)
     page = opened(app, "results.py", run=str(run.id), tab="confidence")
-    assert "There is no need for a temperature" in words(page)
-    assert not [one for one in page.toggle if one.key == "calibrate"]
+    assert ("There is no need for a temperature" in words(page)) != is_offered
+    assert bool([one for one in page.toggle if one.key == "calibrate"]) == is_offered
+
+
+def test_whether_a_temperature_helps_is_judged_by_rows_to_which_it_was_not_fitted(store, home, monkeypatch):
+    run, row = finished(store, home, "text-classification")
+    seen = []
+
+    def fitted(values, labels, kind):
+        seen.append({tuple(one) for one in values})
+        return float(len(seen))
+
+    monkeypatch.setattr(logits, "fitted_temperature", fitted)
+    found = trust.Run(home, run.id, home.dataset(row.id), "class").temperature("student")
+    values = answers.opened(home, run.id, "student", "validation").logits
+    assert seen[1].isdisjoint(seen[2]) and seen[1] | seen[2] == seen[0]
+    assert abs(len(seen[1]) - len(seen[2])) <= 1
+    for temperature in (2, 3):
+        mine = np.array([tuple(one) not in seen[temperature - 1] for one in values])
+        assert found.after[mine] == pytest.approx(logits.confidence(values[mine], None, "class", temperature))
 
 
 def test_the_temperature_goes_into_the_download_when_somebody_wants_it(app, store, home, monkeypatch):
     run, _ = finished(store, home, "text-classification")
-    error = lambda confidence, right: calibration.Estimate(1 - confidence.mean(), 0.0, 1.0)  # noqa: E731
-    monkeypatch.setattr(calibration, "expected_error", error)  # so few rows say too little: the surer the better
+    monkeypatch.setattr(trust.Run, "temperature", lambda self, role: as_sure(0.99, 0.75, value=1.25))
     page = opened(app, "results.py", run=str(run.id), tab="confidence")
     page.toggle(key="calibrate").set_value(True).run()
-    temperature = calibrated.read(home, run.id)
-    assert temperature is not None
-    assert f"{temperature:.4f}" in calibrated.lines(home, run.id)
+    assert calibrated.read(home, run.id) == 1.25
+    assert "1.2500" in calibrated.lines(home, run.id)
     page.toggle(key="calibrate").set_value(False).run()
     assert calibrated.read(home, run.id) is None
 
