@@ -3,6 +3,7 @@
 One alone writes into a file at a time: two who ask the same would pay twice.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -26,19 +27,20 @@ class Record:
     def __init__(self, home: Home, teacher: Endpoint, seed: int) -> None:
         file = kept_in(home, teacher, seed)
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = locked(file)
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise DataError(f"{teacher.model} of {teacher.host} is being asked in the same way right now.",
-                            "Wait for the end of it: two who ask the same would pay twice.") from error  # fmt: skip
-        self.known = read(file)
-        self._file = file.open("ab")
-        self._writing = threading.Lock()
-        if not self._file.tell():
-            self._line({"model": teacher.model, "host": teacher.host})
-        elif not _ends_with_a_line(file):
-            self._file.write(b"\n")  # what was half written when a process ended stays a line of its own
+        with contextlib.ExitStack() as opened:
+            try:
+                opened.enter_context(locked(file))
+            except Timeout as error:
+                raise DataError(f"{teacher.model} of {teacher.host} is being asked in the same way right now.",
+                                "Wait for the end of it: two who ask the same would pay twice.") from error  # fmt: skip
+            self.known = read(file)
+            self._file = opened.enter_context(file.open("ab"))
+            self._writing = threading.Lock()
+            if not self._file.tell():
+                self._line({"model": teacher.model, "host": teacher.host})
+            elif not _ends_with_a_line(file):
+                self._file.write(b"\n")  # what was half written when a process ended stays a line of its own
+            self._opened = opened.pop_all()
 
     def keep(self, key: str, said: Said) -> None:
         """Write an answer; when this returns it is on the disk. Any thread may."""
@@ -51,8 +53,7 @@ class Record:
 
         def close() -> None:
             wait(left)
-            self._file.close()
-            self._lock.release()
+            self._opened.close()  # others may open it even where a full disk did not take the last lines
 
         if left:
             threading.Thread(target=close, name="answers-under-way").start()

@@ -6,6 +6,7 @@ machine or its network is asked only where `STUDIO_TEACHER_PRIVATE` is 1, and th
 
 import http.client
 import json
+import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ class Endpoint:
                 last, wait = f"it does not answer: {error or type(error).__name__}", _longer(wait)
                 continue
             if status == 200:
-                return _said(raw, self.host)
+                return self._said(raw)
             if status in (400, 422) and "logprobs" in body:
                 del body["logprobs"]  # not every server gives them
                 wait = 0.0
@@ -90,8 +91,7 @@ class Endpoint:
                 raise self._refused(status, raw)
             last = f"it answers with {status}"
             wait = _asked_to_wait(headers) or _longer(wait)
-        raise DataError(f"{self.host} was asked {TRIES} times: {last}.",
-                        "What was answered is kept. Ask again later, or with fewer questions at a time.")  # fmt: skip
+        raise DataError(f"{self.host} was asked {TRIES} times: {last}.", _LATER)
 
     @property
     def host(self) -> str:
@@ -145,6 +145,17 @@ class Endpoint:
         finally:
             connection.close()
 
+    def _said(self, raw: bytes) -> Said:
+        try:
+            return _said(json.loads(raw))
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            if told := self._message(raw):
+                raise DataError(f"{self.host} answers with an error: {told}.", _LATER) from error
+            raise DataError(
+                f"{self.host} does not answer as OpenAI's interface does: {error!r:.120}.",
+                "Give the address that ends before /chat/completions, mostly in /v1.",
+            ) from error
+
     def _refused(self, status: int, raw: bytes) -> DataError:
         if status in (401, 403):
             cure = f"Look at the key in {self.key}." if self.key else "Name the variable that holds the key."
@@ -160,6 +171,7 @@ class Endpoint:
         return (told.replace(secret, "…") if secret else told)[:LONGEST_MESSAGE].rstrip(".")
 
 
+_LATER = "What was answered is kept. Ask again later, or with fewer questions at a time."
 _ADDRESS = "Write one such as https://HOST/v1."
 _CURE = f"to ask a server of this machine or its network, set {PRIVATE}=1."
 
@@ -199,27 +211,33 @@ def _message(raw: bytes) -> str:
     """What a server says is wrong."""
     try:
         found = json.loads(raw)
-        told = found.get("error", found.get("message", "")) if isinstance(found, dict) else ""
+        told = (found.get("error") or found.get("message") or "") if isinstance(found, dict) else ""
         return _whole(str(told.get("message", "") if isinstance(told, dict) else told))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 
-def _said(raw: bytes, host: str) -> Said:
-    try:
-        found = json.loads(raw)
-        choice = found["choices"][0]
-        text = choice["message"]["content"] or ""
-        usage = found.get("usage") or {}
-        tokens = (choice.get("logprobs") or {}).get("content") or []
-        known = [float(token["logprob"]) for token in tokens]
-        return Said(
-            text=_whole(str(text)),
-            read=max(0, int(usage.get("prompt_tokens") or 0)),
-            written=max(0, int(usage.get("completion_tokens") or len(known))),
-            log_probability=sum(known) / len(known) if known else None,
-            is_cut=choice.get("finish_reason") == "length",
-        )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise DataError(f"{host} does not answer as OpenAI's interface does: {error!r:.120}.",
-                        "Give the address that ends before /chat/completions, mostly in /v1.") from error  # fmt: skip
+def _said(found: Any) -> Said:
+    """An answer as OpenAI's interface has it. Raises all sorts of errors for what is none."""
+    choice = found["choices"][0]
+    usage = found.get("usage") or {}
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    known = [float(token["logprob"]) for token in tokens]
+    mean = sum(known) / len(known) if known else None
+    return Said(
+        text=_whole(_text(choice)),
+        read=max(0, int(usage.get("prompt_tokens") or 0)),
+        written=max(0, int(usage.get("completion_tokens") or len(known))),
+        log_probability=None if mean is None or math.isnan(mean) else mean,
+        is_cut=choice.get("finish_reason") == "length",
+    )
+
+
+def _text(choice: Mapping[str, Any]) -> str:
+    """What is said, which some servers give in parts; nothing where a filter ended it. Raises `TypeError` for what is
+    no text."""
+    content = choice["message"]["content"] or ""
+    if choice.get("finish_reason") == "content_filter":
+        return ""
+    parts = content if isinstance(content, list) else [{"text": content}]
+    return "".join(part["text"] for part in parts if part.get("type", "text") == "text")

@@ -276,6 +276,56 @@ def test_a_line_that_was_half_written_is_asked_for_again_and_spoils_no_other(hom
     assert len(answer_record.read(file)) == 6
 
 
+def test_a_full_disk_ends_asking_and_with_room_it_goes_on(home, teacher):
+    resource = pytest.importorskip("resource")
+    teacher.says = "x" * 3000
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            asked(home, teacher)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    answers, told = asked(home, teacher)
+    assert (told[-1].known, len(answers.said)) == (3, 6)
+
+
+def in_answer(content, usage=None, **choice):
+    return {"choices": [{"message": {"content": content}, **choice}], "usage": usage}
+
+
+def test_an_answer_in_parts_is_one_text_and_one_that_a_filter_ended_is_none(home, teacher):
+    parts = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "It is "}, {"type": "text", "text": "2"}]
+    teacher.troubles = [(200, {}, in_answer(parts)), (200, {}, in_answer("It i", finish_reason="content_filter"))]
+    answers, _ = asked(home, teacher, PROMPTS[:2], at_once=1)
+    assert [answers.said[number].text for number in range(2)] == ["It is 2", ""]
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (in_answer("So", {"prompt_tokens": float("inf")}), "does not answer as OpenAI's interface"),
+        (in_answer({"text": "So"}), "does not answer as OpenAI's interface"),
+        (in_answer(["So"]), "does not answer as OpenAI's interface"),
+        ([], "does not answer as OpenAI's interface"),
+        ({"error": {"message": "The model is loading."}}, "answers with an error: The model is loading[.]"),
+    ],
+)
+def test_what_is_no_answer_is_told_and_not_kept(home, teacher, odd, told):
+    teacher.troubles = [(200, {}, odd)]
+    with pytest.raises(DataError, match=told):
+        asked(home, teacher, PROMPTS[:1])
+    answers, _ = asked(home, teacher, PROMPTS[:1])
+    assert answers.known == 0
+
+
+def test_a_probability_that_is_no_number_is_not_told(home, teacher):
+    odd = in_answer("So", logprobs={"content": [{"token": "So", "logprob": float("nan")}]})
+    teacher.troubles = [(200, {}, odd)]
+    answers, _ = asked(home, teacher, PROMPTS[:1])
+    assert answers.said[0].log_probability is None
+
+
 def test_answers_become_data_but_for_those_that_the_rules_leave_out():
     answers = Answers(said={
         0: Said("A good answer.", 1, 1), 1: Said("  ", 1, 1), 2: Said("As an AI model I cannot.", 1, 1),
