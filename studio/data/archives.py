@@ -48,7 +48,7 @@ def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             "Split it, or make the images smaller.",
         )
     packed = Path(archive.filename).stat().st_size if archive.filename else total
-    if total > TOTAL_RATIO_FROM_BYTES and total > MAX_TOTAL_RATIO * packed:
+    if is_out_of_proportion(packed, total):
         raise LimitError(
             f"The archive of {packed / 1e6:.1f} MB unpacks to {total / 1e6:,.0f} MB, as archives made to do harm do.",
             "Save images as PNG or JPEG, and pack them again.",
@@ -57,6 +57,11 @@ def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         _check(member)
     _check_overlap(archive)
     return [member for member in files if not _is_clutter(member.filename)]
+
+
+def is_out_of_proportion(packed: int, total: int) -> bool:
+    """Whether so many bytes hold far more, which takes work that their size does not show."""
+    return total > TOTAL_RATIO_FROM_BYTES and total > MAX_TOTAL_RATIO * packed
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from studio.data import image_tables
+from studio.data import archives, image_tables
 from studio.data.cells import Blocks, Found, as_text, clean_text, require_few
 from studio.errors import DataError, LimitError
 
@@ -25,9 +26,44 @@ def parquet(path: Path) -> Blocks:
         require_few(about.num_rows, about.num_columns)
         size = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
         _require_small(size)
+        _require_proportion(path, size)
+        _require_few_repeats(path, file)
         rows = max(1, min(BATCH_ROWS, BLOCK_BYTES * about.num_rows // max(1, size)))
         notes = yield from _arrow(file.iter_batches(rows), file.schema_arrow)
     return ("Parquet.", *notes)
+
+
+def _require_few_repeats(path: Path, file: pq.ParquetFile) -> None:
+    """Raise `LimitError` where texts that the file holds once take far more in all the rows that have them. They are
+    measured only where its metadata leave that open."""
+    texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+    groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+    again = [chunk for chunk in chunks if chunk.has_dictionary_page and chunk.path_in_schema in texts]
+    most = sum(chunk.num_values * chunk.total_uncompressed_size for chunk in again)
+    if not archives.is_out_of_proportion(path.stat().st_size, min(most, MAX_TABLE_BYTES)):
+        return
+    size = 0
+    with pq.ParquetFile(path, read_dictionary=texts) as short:
+        for batch in short.iter_batches(BLOCK_ROWS, columns=texts):
+            for column in batch.columns:
+                size += pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+            _require_proportion(path, size)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(is_one(kind) for is_one in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+
+
+def _require_proportion(path: Path, size: int) -> None:
+    packed = path.stat().st_size
+    if archives.is_out_of_proportion(packed, size):
+        raise LimitError(
+            f"The file of {packed / 1e6:.1f} MB holds rows of more than {size / 1e6:,.0f} MB, as files made to do harm "
+            "do.",
+            "Leave out what is the same in all rows, or save the table as CSV.",
+        )
 
 
 def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:

@@ -347,11 +347,26 @@ def test_parquet_that_says_it_is_too_large_is_refused_before_its_rows_are_read(t
         uploads.read(path)
 
 
+@pytest.mark.parametrize("is_dictionary", [True, False])
+def test_parquet_that_repeats_a_text_without_end_is_refused_before_it_is_spread_out(
+    tmp_path, monkeypatch, is_dictionary
+):
+    from studio.data import columnar
+
+    monkeypatch.setattr(columnar.archives, "TOTAL_RATIO_FROM_BYTES", 1_000_000)
+    texts = pa.array(["x" * 10_000] * 300)
+    table = pa.table({"text": texts.dictionary_encode() if is_dictionary else texts, "label": ["a", "b", None] * 100})
+    pq.write_table(table, tmp_path / "a.parquet")
+    monkeypatch.setattr(columnar, "_arrow", lambda *_: pytest.fail("rows were spread out"))
+    with pytest.raises(LimitError, match="rows of more than 3 MB"):
+        uploads.read(tmp_path / "a.parquet")
+
+
 def test_parquet_whose_rows_are_larger_than_it_says_is_stopped_on_the_way(tmp_path, monkeypatch):
     from studio.data import columnar
 
     path = tmp_path / "a.parquet"
-    pd.DataFrame({"text": ["x" * 100_000] * 5000}).to_parquet(path)
+    pd.DataFrame({"text": [["x" * 100_000]] * 5000}).to_parquet(path)
     assert path.stat().st_size < 100_000
     monkeypatch.setattr(columnar, "MAX_TABLE_BYTES", 200 * 1024**2)
     with pytest.raises(LimitError, match="of memory"):
