@@ -28,7 +28,7 @@ MOST_TOLD = 10
 SHORT, MOST_KNOWN = 32, 100_000
 """Cells up to this length are looked up among those that were there, so many of them."""
 
-_SAYS_DELIMITER = re.compile(r"\ufeff?\"?sep=([^\r\n\"])\"?(?:\r\n|\r|\n)", re.IGNORECASE)
+_SAYS_DELIMITER = re.compile(r"\"?sep=([^\r\n\"])\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
 _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)")

@@ -63,7 +63,7 @@ def _above(rows: Rows) -> int:
 
 
 def _is_comment(row: Sequence[str]) -> bool:
-    return row[0].lstrip("\ufeff ").startswith(COMMENT)
+    return row[0].lstrip().startswith(COMMENT)
 
 
 def is_like_rows(rows: Rows) -> bool:
@@ -94,9 +94,11 @@ def looks_like_header(rows: Rows) -> bool:
     """A first line of short, different names whose words do not come up again in the same columns below; the whole
     line may. Usual names, an index without one and names above numbers alone tell, whatever else stands there."""
     names, below = [cell.strip() for cell in rows[0]], [row for row in rows[1:201] if row != rows[0]]
-    if not below or sum(map(bool, names)) * 2 < len(names):
-        return False
     columns = [[row[place].strip() for row in below if place < len(row)] for place in range(len(names))]
+    while names and not names[-1] and sum(map(bool, columns[-1])) * 10 <= len(columns[-1]):
+        del names[-1], columns[-1]  # delimiters without a column at the end of each line
+    if not below or not names or sum(map(bool, names)) * 2 < len(names):
+        return False
     anew = [name for name, cells in zip(names, columns, strict=True) if name and name not in cells]
     if _is_index(names, columns[0]) or (has_usual_name(anew) and max(map(len, names)) <= LONG_NAME):
         return True

@@ -15,7 +15,6 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 def read(text: str, encoding: str) -> Found:
     """A whole file; one that holds an object a line, or one after the other however they are set, is read so, too."""
-    text = text.removeprefix("\ufeff")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -34,7 +34,7 @@ WIDER = {
 }
 """What holds all characters of an encoding, and more: files that say the one often mean the other."""
 
-_SIGNS = "’‘“”„–—…«»€°§"
+_SIGNS = "’‘“”„–—…«»€£°§"
 _USUAL = {
     WESTERN: "äöüßéèêëàâçùûîïôœæøåñáíóúãõìòÄÖÜÉÈÀÇØÅÆÑÁÍÓÚ¿¡" + _SIGNS,
     "cp1250": "ąćęłńóśźżčďěňřšťůžáéíýúőűäöüßţşăâîđĄĆĘŁŃÓŚŹŻČĎĚŇŘŠŤŮŽÁÉÍÝÚŐŰÄÖÜ" + _SIGNS,
@@ -51,6 +51,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_MARK = re.compile(r"^\ufeff+", re.MULTILINE)
 _NO_FILE = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"}
 _KANA = "\u3041", "\u30fe"
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
@@ -80,7 +81,7 @@ def blocks(path: Path, encoding: str | None = None) -> Blocks:
     """What `read` gives, block by block: memory is taken for one block at a time."""
     if path.stat().st_size <= BLOCK_BYTES:
         found = read(path.read_bytes(), encoding)
-        return Blocks(found.encoding, iter([found.text]), list(found.notes))
+        return Blocks(found.encoding, iter([_unmarked(found.text)]), list(found.notes))
     if encoding is None:
         name, notes = _encoding_of(path)
         return Blocks(name, _decoded(path, name, "strict", []), notes)
@@ -143,10 +144,15 @@ def _decoded(path: Path, encoding: str, errors: str, notes: list[str]) -> Iterat
             replaced += [number for number, each in lines if "\N{REPLACEMENT CHARACTER}" in each]
         line += block.count("\n")
         if block:
-            yield block
+            yield _unmarked(block)
         if piece is None:
             notes += _replaced(replaced, encoding)
             return
+
+
+def _unmarked(text: str) -> str:
+    """The text without marks of its encoding before lines, as files that were put one after the other have them."""
+    return _MARK.sub("", text) if "\ufeff" in text else text
 
 
 def _last_end(text: str) -> int:
@@ -204,7 +210,8 @@ def _replaced(lines: list[int], encoding: str) -> tuple[str, ...]:
     if not lines:
         return ()
     told = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
-    return (f"{len(lines):,} lines hold bytes that are not {encoding} and were replaced: {told}.",)
+    hold = "line holds" if len(lines) == 1 else "lines hold"
+    return (f"{len(lines):,} {hold} bytes that are not {encoding} and were replaced: {told}.",)
 
 
 def _wide(data: bytes) -> str | None:

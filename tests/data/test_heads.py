@@ -20,6 +20,15 @@ def test_names_are_a_header_with_an_index_and_without(names):
     assert heads.looks_like_header([["", *names], *indexed(ROWS)])
 
 
+@pytest.mark.parametrize("beside", [[], ["", "", "it went on"]])
+def test_names_with_delimiters_behind_them_are_a_header_and_rows_are_none(beside):
+    rows = [[*row, "", "", ""] for row in ROWS]
+    rows[3][2:] = beside or rows[3][2:]
+    assert heads.looks_like_header([["v1", "v2", "", "", ""], *rows])
+    assert not heads.looks_like_header(rows)
+    assert not heads.looks_like_header([["", "", "", "", ""], *rows])
+
+
 def test_a_long_question_above_numbers_is_a_header_and_a_missing_number_is_none():
     question = "How did you like what we did for you in the last month?"
     assert heads.looks_like_header([["Answer", question], *SCORED])

@@ -90,7 +90,7 @@ def test_bytes_that_are_replaced_in_a_large_file_are_counted(tmp_path, blocks):
     path.write_bytes(b"text,label\n" + b"fine,a\n" * 500 + b"sch\xf6n,b\n")
     found = list(uploads.blocks(path, encoding="utf-8"))
     assert sum(len(block.table) for block in found) == 501
-    assert "1 lines hold bytes that are not utf-8 and were replaced: 502." in uploads.read(path, encoding="utf-8").notes
+    assert "1 line holds bytes that are not utf-8 and were replaced: 502." in uploads.read(path, encoding="utf-8").notes
 
 
 def test_a_line_without_an_end_is_refused_before_it_fills_memory(tmp_path, blocks, monkeypatch):

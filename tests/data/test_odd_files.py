@@ -33,6 +33,20 @@ def rows_of(upload):
     return [tuple(upload.table.columns), *(tuple(row) for row in upload.table.itertuples(index=False))]
 
 
+def test_marks_of_files_that_were_put_one_after_the_other_are_no_part_of_a_row(tmp_path, monkeypatch):
+    both = ("\ufeff" + csv_of()) * 2
+    lines = "".join("\ufeff" + json.dumps({"text": text, "label": label}) + "\n" for text, label in TEXTS)
+    for block in (text_files.BLOCK_BYTES, 100):
+        monkeypatch.setattr(text_files, "BLOCK_BYTES", block)
+        assert rows_of(uploads.read(written(tmp_path, both))) == [*WANTED, *TEXTS]
+        assert rows_of(uploads.read(written(tmp_path, "\ufeff" + lines, "a.jsonl"))) == WANTED
+
+
+def test_a_pound_sign_makes_a_file_no_polish_one(tmp_path):
+    rows = "text,label\n" + "".join(f"for £{number} a week,{label}\n" for number, (_, label) in enumerate(TEXTS))
+    assert "£7" in uploads.read(written(tmp_path, rows.encode("cp1252"))).table["text"][7]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -90,7 +90,7 @@ def test_one_bad_byte_is_named_by_its_line_and_a_named_encoding_reads_on(tmp_pat
         uploads.read(path)
     upload = uploads.read(path, encoding="utf-8")
     assert len(upload.table) == 101
-    assert any("1 lines hold bytes" in note and "52" in note for note in upload.notes)
+    assert any("1 line holds bytes" in note and "52" in note for note in upload.notes)
 
 
 @pytest.mark.parametrize("encoding", ["rot13", "idna", "no-such", "unicode_escape"])

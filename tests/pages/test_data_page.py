@@ -104,7 +104,7 @@ def test_a_file_with_a_bad_byte_is_read_when_its_encoding_is_named(app):
     assert "naming the encoding" in " ".join(error.value for error in app.error)
     app.text_input(key="upload-encoding").set_value("utf-8").run()
     assert not app.exception and not app.error
-    assert "1 lines hold bytes that are not utf-8" in words(app).replace("\\", "")
+    assert "1 line holds bytes that are not utf-8" in words(app).replace("\\", "")
 
 
 def test_a_delimiter_that_is_named_is_taken(app):
