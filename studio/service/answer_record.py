@@ -6,7 +6,6 @@ One alone writes into a file at a time: two who ask the same would pay twice.
 import contextlib
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, wait
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from studio.errors import DataError
 from studio.home import Home
+from studio.service import journal
 from studio.service.endpoint import Endpoint, Said
 
 
@@ -34,18 +34,16 @@ class Record:
                 raise DataError(f"{teacher.model} of {teacher.host} is being asked in the same way right now.",
                                 "Wait for the end of it: two who ask the same would pay twice.") from error  # fmt: skip
             self.known = read(file)
-            self._file = opened.enter_context(file.open("ab"))
             self._writing = threading.Lock()
-            if not self._file.tell():
-                self._line({"model": teacher.model, "host": teacher.host})
-            elif not _ends_with_a_line(file):
-                self._file.write(b"\n")  # what was half written when a process ended stays a line of its own
+            self._add = opened.enter_context(journal.adding(file))
+            if not file.stat().st_size:
+                self._add({"model": teacher.model, "host": teacher.host})
             self._opened = opened.pop_all()
 
     def keep(self, key: str, said: Said) -> None:
         """Write an answer; when this returns it is on the disk. Any thread may."""
         with self._writing:
-            self._line({"key": key, **asdict(said)})
+            self._add({"key": key, **asdict(said)})
 
     def close_after(self, under_way: Iterable[Future[Any]]) -> None:
         """Let others open it, when what is under way has come and is kept."""
@@ -59,11 +57,6 @@ class Record:
             threading.Thread(target=close, name="answers-under-way").start()
         else:
             close()
-
-    def _line(self, told: dict[str, Any]) -> None:
-        self._file.write(json.dumps(told).encode("ascii") + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
 
 @dataclass(frozen=True)
@@ -88,32 +81,10 @@ def locked(file: Path) -> FileLock:
 
 def read(file: Path) -> dict[str, Said]:
     """What was said, by key; a last line that was cut off while it was written is asked for again."""
-    lines = file.read_text(encoding="utf-8", errors="replace").split("\n") if file.is_file() else ()
-    found = {}
-    for line in lines:
-        one = _parsed(line)
-        key = one.pop("key", None)
-        if key is not None:
-            found[str(key)] = Said(**one)
-    return found
+    return {one.pop("key"): Said(**one) for one in journal.read(file) if "key" in one}
 
 
 def about(file: Path) -> About:
     """Whose answers a file holds, by its first line."""
-    with file.open(encoding="utf-8", errors="replace") as opened:
-        told = _parsed(opened.readline())
+    told = next(journal.read(file), {})
     return About(str(told.get("model", "")), str(told.get("host", "")))
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _ends_with_a_line(file: Path) -> bool:
-    with file.open("rb") as opened:
-        opened.seek(-1, os.SEEK_END)
-        return opened.read() == b"\n"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from studio.errors import ModelError
 from studio.events import TrainedRole
 from studio.home import Home
+from studio.service import journal
 
 Choice = Literal["first", "second", "same"]
 FILE = "judged.jsonl"
@@ -40,23 +40,16 @@ def record(
     if not home.run(run_id).is_dir():
         raise ModelError(f"The files of run {run_id} are gone: nothing can be kept of it.", "Judge another run.")
     line = {"pair": list(pair), "choice": choice, "input": fingerprint(asked), "who": who}
-    with (home.run(run_id) / FILE).open("a", encoding="utf-8") as kept:
-        kept.write(json.dumps(line) + "\n")
-        kept.flush()
-        os.fsync(kept.fileno())
+    with journal.adding(home.run(run_id) / FILE) as add:
+        add(line)
 
 
 def counts(home: Home, run_id: int, pair: tuple[TrainedRole, TrainedRole]) -> Counts:
     """What was judged of this pair so far."""
     from scipy import stats
 
-    file = home.run(run_id) / FILE
     latest: dict[tuple[str, str], str] = {}
-    for line in file.read_text(encoding="utf-8").split("\n") if file.is_file() else ():
-        try:
-            one = json.loads(line)
-        except ValueError:
-            continue  # the last one, of a process that ended while it wrote
+    for one in journal.read(home.run(run_id) / FILE):
         if one["pair"] == list(pair):
             latest[one["who"], one["input"]] = one["choice"]
     votes: dict[str, Counter[str]] = {}

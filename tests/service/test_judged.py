@@ -41,10 +41,12 @@ def test_a_run_whose_files_are_gone_is_told(home):
         judged.record(home, 1, PAIR, "first", "text", "ada")
 
 
-def test_a_line_that_was_half_written_is_no_judgement(folder):
+def test_a_line_that_was_half_written_is_no_judgement_and_spoils_no_other(folder):
     judged.record(folder, 1, PAIR, "first", "text", "ada")
     (folder.run(1) / judged.FILE).open("a").write('{"pair": ["stu')
     assert judged.counts(folder, 1, PAIR).judgements == 1
+    judged.record(folder, 1, PAIR, "second", "text", "eve")
+    assert judged.counts(folder, 1, PAIR).judgements == 2
 
 
 def test_for_about_half_of_all_inputs_the_second_one_stands_on_the_left(folder):
