@@ -1,6 +1,5 @@
 """The numbers of a run on its test rows as a verdict reads them, and what it knows besides."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -54,14 +53,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Measured:
-    """The numbers of a run on its test rows, found by role and measure. `lead` is the measure that is told first: the
-    one that decides, or the next one where that misleads. Over several seeds they are means; `of_seeds` are those of
-    each seed."""
+    """The numbers of a run on its test rows, found by role and measure, and its comparisons by both roles. `lead` is the
+    measure that is told first: the one that decides, or the next one where that misleads. Over several seeds they are
+    means; `of_seeds` are those of each seed."""
 
     lead: Measure
     facts: Facts
     evaluations: dict[tuple[str, str], Evaluation] = field(repr=False)
-    comparisons: dict[str, Comparison] = field(repr=False)
+    comparisons: dict[tuple[str, str], Comparison] = field(repr=False)
     of_seeds: tuple[Evaluation, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -79,7 +78,7 @@ class Measured:
             lead=lead,
             facts=facts,
             evaluations={(result.role, result.metric): result for result in evaluations if result.seed is None},
-            comparisons={pair.second: pair for pair in pairs},
+            comparisons={(pair.first, pair.second): pair for pair in pairs},
             of_seeds=tuple(result for result in evaluations if result.seed is not None and result.metric == lead.name),
         )
 
@@ -125,20 +124,14 @@ class Measured:
 
     @property
     def teacher_is_below_baseline(self) -> bool:
-        """By more than chance: no paired test of these two is kept, so that the interval of their difference is made of
-        both intervals (Newcombe, 1998, method 10), which asks for more than a paired one does."""
-        if not self.has("baseline"):
-            return False
-        teacher, baseline = self.of("teacher"), self.of("baseline")
-        if teacher.high is None or baseline.low is None:
-            return False
-        half = math.hypot(baseline.value - baseline.low, teacher.high - teacher.value)
-        return baseline.value - teacher.value > half
+        """By more than chance: the two are compared on the same rows, as student and control are."""
+        against = self.comparisons.get(("teacher", "baseline"))
+        return against is not None and is_clear(against, -1)
 
     @property
     def effect(self) -> Comparison | None:
         """The student against the control."""
-        return self.comparisons.get("control")
+        return self.comparisons.get(("student", "control"))
 
     @property
     def unfinished(self) -> tuple[str, ...]:
@@ -148,7 +141,7 @@ class Measured:
     @property
     def baseline_suffices(self) -> bool:
         """The student is not clearly better than a linear model."""
-        against = self.comparisons.get("baseline")
+        against = self.comparisons.get(("student", "baseline"))
         return against is not None and not is_clear(against, 1)
 
 

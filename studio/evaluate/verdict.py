@@ -164,7 +164,7 @@ def _tuned(found: Measured, outcome: Outcome) -> str:
 
 def _smoothed(found: Measured) -> str:
     """Whether the teacher's knowledge helped, or that its answers are soft: a control with labels as soft tells."""
-    against = found.comparisons.get("smoothed")
+    against = found.comparisons.get(("student", "smoothed"))
     if against is None or found.not_learned:
         return ""
     value, control = (
@@ -184,7 +184,7 @@ def _baseline(found: Measured) -> str:
     if not found.has("baseline") or is_at_floor(found.of("baseline"), found.facts.reference):
         return ""
     value = found.lead.written(found.value("baseline"))
-    against = found.comparisons.get("baseline")
+    against = found.comparisons.get(("student", "baseline"))
     if against is not None and is_clear(against, -1):
         return f"A linear baseline is better ({value}): this task may not need a network."
     if found.baseline_suffices:

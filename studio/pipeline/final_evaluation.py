@@ -3,7 +3,7 @@
 import functools
 import itertools
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,8 +188,8 @@ def _validation(
 
 
 def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Generator[Event, None, None]:
-    """Every role on one split, then the student against each other one: in the measure that decides, and in the one
-    that is told first where that is another."""
+    """Every role on one split, then the student against each other one, and the teacher against the baseline: in the
+    measure that decides, and in the one that is told first where that is another."""
     from studio.evaluate import measured, metrics, repeated
 
     task, labels = tests.problem.task, tests.problem.labels
@@ -203,15 +203,27 @@ def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Gene
             )
     reference = task.targets.reference(students[0], len(labels))
     lead = measured.leading(task.measures, reference)
-    for role, models in statistics.items():
+    for first, second in _pairs(statistics):
+        mine, theirs = statistics[first], statistics[second]
         for measure in dict.fromkeys((task.measures[0], lead)):
-            if role == "student":
-                continue
-            if len(students) == 1:
-                yield metrics.compare(task, ("student", role), split, (students[0], models[0]), measure)
+            if len(mine) == 1:
+                yield metrics.compare(task, (first, second), split, (mine[0], theirs[0]), measure)
             else:
-                pairs = dict(zip(seeds, zip(students, itertools.cycle(models)), strict=True))
-                yield from repeated.compare(task, ("student", role), split, pairs, measure)
+                pairs = dict(zip(seeds, zip(mine, itertools.cycle(theirs)), strict=True))
+                yield from repeated.compare(task, (first, second), split, pairs, measure)
+
+
+def _pairs(roles: Collection[Role]) -> Iterator[tuple[Role, Role]]:
+    """Who is compared with whom.
+
+    >>> list(_pairs(["teacher", "student", "baseline"]))
+    [('student', 'teacher'), ('student', 'baseline'), ('teacher', 'baseline')]
+    """
+    for role in roles:
+        if role != "student":
+            yield "student", role
+    if {"teacher", "baseline"} <= set(roles):
+        yield "teacher", "baseline"
 
 
 def _facts(tests: FinalEvaluation, statistics: Statistics) -> "Facts":

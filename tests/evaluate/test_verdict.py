@@ -32,11 +32,13 @@ def measured(role: str, value: float, rows: int = 1000, metric: str = "accuracy"
     return [quality, *(Evaluation(role=role, split="", metric=name, value=cost) for name, cost in values.items())]
 
 
-def against(second: str, gained: int, lost: int, rows: int = 1000, metric: str = "accuracy") -> Comparison:
-    """The student, which alone is right on `gained` rows, and the other on `lost`."""
+def against(
+    second: str, gained: int, lost: int, rows: int = 1000, metric: str = "accuracy", first: str = "student"
+) -> Comparison:
+    """The first, which alone is right on `gained` rows, and the other on `lost`."""
     low, high = intervals.paired_difference(rows, gained, lost)
     return Comparison(
-        first="student", second=second, split="test", metric=metric, difference=(gained - lost) / rows, low=low,
+        first=first, second=second, split="test", metric=metric, difference=(gained - lost) / rows, low=low,
         high=high, p_value=intervals.mcnemar(gained, lost), n=rows, gained=gained, lost=lost,
     )  # fmt: skip
 
@@ -211,29 +213,39 @@ def test_where_accuracy_misleads_a_teacher_whose_accuracy_stays_may_have_learned
     assert verdict(found, (), MEASURES, facts).outcome == "no_control"
 
 
+BELOW = (against("control", 40, 10), against("baseline", 10, 200, first="teacher"))
+"""A student that is better than its control, under a teacher that is clearly worse than the baseline."""
+
+
 def test_a_weak_teacher_that_the_run_did_not_train_is_not_to_be_trained_longer():
     chance = Reference({"accuracy": 0.5}, {"accuracy": 0.5})
     assert told(0.5, reference=chance).next_step.code == "stronger_teacher"
-    assert told(0.7, baseline=0.9).next_step.code == "stronger_teacher"
-    stopped = told(0.7, baseline=0.9, teacher_start=(0.5, 0.7))
+    assert told(0.7, baseline=0.9, pairs=BELOW).next_step.code == "stronger_teacher"
+    stopped = told(0.7, baseline=0.9, pairs=BELOW, teacher_start=(0.5, 0.7))
     assert stopped.next_step.code == "stronger_teacher"
     assert not any("longer" in one.cure for one in stopped.cautions if one.code == "weak_teacher")
-    rising = told(0.7, baseline=0.9, teacher_start=(0.5, 0.7), improving=("teacher",))
+    rising = told(0.7, baseline=0.9, pairs=BELOW, teacher_start=(0.5, 0.7), improving=("teacher",))
     assert rising.next_step.code == "train_teacher_longer"
     assert any("longer" in one.cure for one in rising.cautions if one.code == "weak_teacher")
 
 
-def test_a_row_of_sixty_below_the_baseline_makes_no_weak_teacher():
-    pairs = (against("control", 4, 3, 60),)
-    assert "weak_teacher" not in codes(told(58 / 60, 59 / 60, 0.95, pairs, 60, baseline=59 / 60))
-    assert "weak_teacher" in codes(told(40 / 60, 59 / 60, 0.95, pairs, 60, baseline=59 / 60))
+@pytest.mark.parametrize(("gained", "lost", "is_weak"), [(0, 1, False), (0, 19, True), (14, 33, True), (33, 14, False)])
+def test_teacher_and_baseline_are_compared_on_the_same_rows(gained, lost, is_weak):
+    pairs = (against("control", 4, 3), against("baseline", gained, lost, first="teacher"))
+    value = 0.9 + (lost - gained) / 1000
+    assert ("weak_teacher" in codes(told(0.9, pairs=pairs, baseline=value))) is is_weak
+
+
+def test_how_the_student_does_against_the_baseline_says_nothing_of_the_teacher():
+    said = told(0.95, baseline=0.9, pairs=(against("control", 40, 10), against("baseline", 10, 30)))
+    assert "weak_teacher" not in codes(said)
 
 
 @pytest.mark.parametrize("longest", [{"training_length": 100}, {"epochs": 1000, "teacher_epochs": 1000}])
 def test_what_is_as_long_as_can_be_is_not_proposed_again(longest):
     config = CONFIG.model_copy(update=longest)
     assert told(improving=("student",), config=config).next_step.code == "larger_student"
-    taught = told(0.7, baseline=0.9, teacher_start=(0.5, 0.7), improving=("teacher",), config=config)
+    taught = told(0.7, baseline=0.9, pairs=BELOW, teacher_start=(0.5, 0.7), improving=("teacher",), config=config)
     assert taught.next_step.code == "stronger_teacher"
     assert not taught.next_step.changes
 
@@ -379,7 +391,7 @@ def test_the_interval_of_the_ratio_of_the_control_is_the_gauge_of_all_times(thre
 
 
 def test_a_teacher_below_the_baseline_is_told_without_taking_the_praise():
-    pairs = (against("control", 40, 10), against("baseline", 10, 30))
+    pairs = (against("control", 40, 10), against("baseline", 10, 30), against("baseline", 5, 55, first="teacher"))
     said = told(baseline=0.95, pairs=pairs)
     assert said.outcome == "better"
     assert "below the linear baseline (95.0 %)" in next(o.sentence for o in said.cautions if o.code == "weak_teacher")

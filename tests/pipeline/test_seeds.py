@@ -151,7 +151,9 @@ def test_store_show_and_python_have_what_each_seed_reached(job, said):
     assert [one["seed"] for one in shown["seeds"]] == [5, 6]
     assert {one["role"] for one in shown["seeds"][0]["evaluations"]} == {"student", "control"}
     assert {one["seed"] for one in shown["evaluations"]} == {None}
-    assert len(store.comparisons(1)) == len({(one.second, one.metric, one.split) for one in store.comparisons(1)})
+    pairs = [(one.first, one.second, one.metric, one.split) for one in store.comparisons(1)]
+    assert len(pairs) == len(set(pairs))
+    assert {pair[:2] for pair in pairs if pair[0] != "student"} == {("teacher", "baseline")}
 
 
 def test_a_chain_that_is_cut_step_by_step_has_one_seed():
