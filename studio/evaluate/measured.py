@@ -53,9 +53,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Measured:
-    """The numbers of a run on its test rows, found by role and measure, and its comparisons by both roles. `lead` is the
-    measure that is told first: the one that decides, or the next one where that misleads. Over several seeds they are
-    means; `of_seeds` are those of each seed."""
+    """The numbers of a run on its test rows, found by role and measure, and its comparisons by both roles. `lead` is
+    the measure that is told first: the one that decides, or the next one where that misleads. Over several seeds they
+    are means; `of_seeds` are those of each seed."""
 
     lead: Measure
     facts: Facts
