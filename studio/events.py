@@ -34,6 +34,7 @@ CautionCode = Literal[
     "weak_teacher",
     "few_test_rows",
     "imbalance",
+    "far_from_teacher",
     "leak",
     "test_only_labels",
     "changed_inputs",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from scipy import stats
 
 from studio.evaluate.measured import NOISY, Measured, is_at_floor, timing_noise
-from studio.evaluate.next_step import more_seeds
+from studio.evaluate.next_step import closer_to_teacher, more_seeds
 from studio.events import Caution, Comparison, Outcome
 
 POWER = 0.8
@@ -18,6 +18,14 @@ WITHIN_REACH = 20
 
 SAME_GAIN = 0.05
 """What is looked for where no gain was found: 5 points."""
+
+CURES_OF_DISTANCE = {
+    "more_test_rows": "Bring more test rows.",
+    "more_training_rows": "Bring more training rows; those that the teacher answers need no label.",
+    "compress_less": "Compress the student less, or choose a larger one.",
+    "larger_student": "Choose a larger student.",
+}
+"""What helps a student that is far from its teacher, by the code of the next step."""
 
 
 def all_of(found: Measured, outcome: Outcome) -> tuple[Caution, ...]:
@@ -101,6 +109,24 @@ def _undertrained(found: Measured, outcome: Outcome) -> Caution | None:
     who = " and ".join(f"the {role}" for role in roles)
     sentence = f"On validation rows {who} {'was' if len(roles) == 1 else 'were'} still improving when training ended."
     return Caution(code="undertrained", sentence=sentence, cure="Train longer: about twice as many epochs.")
+
+
+def _far_from_teacher(found: Measured, outcome: Outcome) -> Caution | None:
+    """Why much was lost: by chance, for want of rows to learn from, or because the student cannot hold more."""
+    if not found.is_far_from_teacher:
+        return None
+    kept, after = f"{100 * (found.kept or 0):.0f} %", closer_to_teacher(found)
+    sentence, imitated = f"The student keeps only {kept} of what its teacher has.", found.facts.imitated
+    if after.code == "more_test_rows":
+        on = f"on {found.rows:,} test rows that may be chance"
+        sentence = f"The student keeps only {kept} of what its teacher has, and {on}."
+    elif imitated is not None:
+        training, test = (f"{100 * share:.0f} %" for share in (imitated.training, imitated.test))
+        why = "there are too few rows to learn from" if imitated.is_memorized else "it cannot hold more"
+        sentence += (
+            f" It agrees with the teacher on {training} of the training rows and {test} of the test rows: {why}."
+        )
+    return Caution(code="far_from_teacher", sentence=sentence, cure=CURES_OF_DISTANCE[after.code])
 
 
 def _few_test_rows(found: Measured, outcome: Outcome) -> Caution | None:
@@ -195,6 +221,7 @@ LOOKS: tuple[Callable[[Measured, Outcome], Caution | None], ...] = (
     _weak_teacher,
     _undertrained,
     _imbalance,
+    _far_from_teacher,
     _few_test_rows,
     _noisy_timing,
     _one_seed,

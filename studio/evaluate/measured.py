@@ -30,6 +30,27 @@ class Rare:
     even_share: int = 0
 
 
+KEPT = 0.95
+"""A student that has less than this share of what its teacher has is far from it."""
+
+
+@dataclass(frozen=True)
+class Imitated:
+    """How often the student says what its teacher says, as shares: on training rows, and on test rows."""
+
+    training: float
+    test: float
+
+    @property
+    def is_memorized(self) -> bool:
+        """Less than half of what it says otherwise on test rows it says otherwise on training rows, too.
+
+        >>> Imitated(training=0.99, test=0.88).is_memorized, Imitated(training=0.85, test=0.83).is_memorized
+        (True, False)
+        """
+        return 1 - self.training < (1 - self.test) / 2
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a run knows besides its measured numbers; all of the test rows.
@@ -37,7 +58,8 @@ class Facts:
     `improving`: roles whose validation value still rose when their training ended. `teacher_start`: the teacher's
     validation value before it learned, and its best. `leaked`: test rows that are training rows, too. `unseen`: labels
     that only test rows have. `changed`: models from elsewhere whose files changed while the run went on. `rare`: the
-    class with the fewest rows. `rates`: at which learning rates teacher and student began.
+    class with the fewest rows. `rates`: at which learning rates teacher and student began. `imitated`: how often the
+    student says what its teacher says, where it is far from it.
     """
 
     reference: Reference
@@ -49,6 +71,7 @@ class Facts:
     changed: tuple[str, ...] = ()
     rare: Rare | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    imitated: Imitated | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +150,18 @@ class Measured:
         """By more than chance: the two are compared on the same rows, as student and control are."""
         against = self.comparisons.get(("teacher", "baseline"))
         return against is not None and is_clear(against, -1)
+
+    @property
+    def kept(self) -> float | None:
+        """What the student has of the teacher's value, as a share; none of a value that can be below 0."""
+        teacher = self.value("teacher")
+        return self.value("student") / teacher if teacher > 0 else None
+
+    @property
+    def is_far_from_teacher(self) -> bool:
+        """A student that learned until it stopped, from a teacher that can teach, and has lost more than it should."""
+        is_open = self.not_learned or self.teacher_taught_nothing or "student" in self.facts.improving
+        return self.kept is not None and self.kept < KEPT and not is_open
 
     @property
     def effect(self) -> Comparison | None:

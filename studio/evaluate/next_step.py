@@ -6,7 +6,7 @@ from typing import Any
 
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
-from studio.evaluate.measured import Measured
+from studio.evaluate.measured import Measured, is_clear
 from studio.events import NextStep, Outcome
 
 MOST_EPOCHS = 1_000
@@ -49,6 +49,8 @@ def _after_learning(found: Measured, outcome: Outcome, cautions: Sequence[str]) 
         return _label_more(found)
     if found.baseline_suffices:
         return NextStep(code="try_the_baseline", label="Compare with the linear baseline before you use a network")
+    if "far_from_teacher" in cautions:
+        return closer_to_teacher(found)
     if outcome == "better":
         return NextStep(code="export", label="Export the student")
     return _other_way(found)
@@ -93,6 +95,19 @@ def _lower_rate(found: Measured, role: str) -> NextStep:
     name = "teacher_learning_rate" if role == "teacher" else "learning_rate"
     rate = float(f"{SLOWER * found.facts.rates[role]:.2g}")
     return NextStep(code=f"lower_{name}", label=f"Train the {role} at a lower learning rate", changes={name: rate})
+
+
+def closer_to_teacher(found: Measured) -> NextStep:
+    """What a student needs that learned to its end and lost much."""
+    against, imitated = found.comparisons.get(("student", "teacher")), found.facts.imitated
+    if against is not None and not is_clear(against, -1):
+        return NextStep(code="more_test_rows", label="Bring more test rows")
+    if imitated is not None and imitated.is_memorized:
+        label = "Bring more training rows: those that the teacher answers need no label"
+        return NextStep(code="more_training_rows", label=label)
+    if any(step.do != "distill" for step in found.facts.config.steps):
+        return NextStep(code="compress_less", label="Compress the student less, or choose a larger one")
+    return NextStep(code="larger_student", label="Choose a larger student")
 
 
 def _label_more(found: Measured) -> NextStep:

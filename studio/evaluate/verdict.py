@@ -39,9 +39,9 @@ def _kept(found: Measured) -> str:
     spread, beside = found.of("student").spread, f"teacher {measure.written(teacher)}"
     if spread is not None:
         beside = f"teacher {measure.written(teacher)}; mean of {found.seeds} seeds, ± {measure.difference(spread)}"
-    if teacher <= 0:
+    if found.kept is None:
         return f"The student {measure.said(student)} ({beside})."
-    return f"The student {measure.said(student)} ({beside}): {100 * student / teacher:.0f} % kept."
+    return f"The student {measure.said(student)} ({beside}): {100 * found.kept:.0f} % kept."
 
 
 def _alike(found: Measured) -> str:

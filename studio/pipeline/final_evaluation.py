@@ -14,6 +14,7 @@ from datasets import Dataset, concatenate_datasets
 
 from studio.config.run import RunConfig
 from studio.data import overlap
+from studio.data.folder import drawn
 from studio.distill import teacher_outputs, transfer_set
 from studio.errors import ExportError
 from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole, Verdict
@@ -24,7 +25,7 @@ from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits
 
 if TYPE_CHECKING:
-    from studio.evaluate.measured import Facts, Rare
+    from studio.evaluate.measured import Facts, Imitated, Rare
     from studio.tasks.baseline import Baseline
 
 Curve = Sequence[tuple[int, float]]
@@ -35,6 +36,10 @@ Statistics = dict[Role, list[np.ndarray]]
 
 Timed = dict[TrainedRole, list[tuple[Model, Encoded]]]
 """The models of each role with the rows as each reads them."""
+
+ROWS_IMITATED = 500
+"""So many training rows, and test rows, tell why a student is far from its teacher: a share of them is known to about
+4 points."""
 
 LARGEST_FILE = 500e6
 """Larger models are not written as ONNX only to be timed: it takes their memory several times."""
@@ -86,7 +91,10 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     if tests.config.evaluate_on == "validation":
         yield from _trial(tests, trained)
         return
-    from studio.evaluate.verdict import verdict  # the package opens scipy.stats: at the end, so that curves come sooner
+    from studio.evaluate.measured import (
+        Measured,
+    )  # the package opens scipy.stats: at the end, so that curves come sooner
+    from studio.evaluate.verdict import verdict
 
     found: list[Evaluation] = []
     comparisons: list[Comparison] = []
@@ -109,7 +117,10 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     yield from comparisons
     shown = [result for result in found if result.split in ("", "test")]
     pairs = [pair for pair in comparisons if pair.split == "test"]
-    yield verdict(shown, pairs, tests.problem.task.measures, _facts(tests, statistics["test"]))
+    measures, facts = tests.problem.task.measures, _facts(tests, statistics["test"])
+    if Measured.of_run(shown, pairs, measures, facts).is_far_from_teacher:
+        facts = replace(facts, imitated=(yield from _imitated(tests, alone)))
+    yield verdict(shown, pairs, measures, facts)
 
 
 def _trial(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]]) -> Generator[Event, None, None]:
@@ -270,6 +281,25 @@ def _rare(tests: FinalEvaluation, statistics: Statistics) -> "Rare | None":
         training=training.count(number),
         even_share=len(training) // len(labels),
     )
+
+
+def _imitated(
+    tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]]
+) -> Generator[Event, None, "Imitated | None"]:
+    """How often the student says what the teacher says, on some of the training rows and of the test rows."""
+    from studio.evaluate.measured import Imitated
+
+    if not tests.training:
+        return None
+    shares = []
+    for rows in (concatenate_datasets(tests.training), tests.splits["test"]):
+        some = drawn(rows, ROWS_IMITATED, tests.config.seed)
+        said = []
+        for role in ("student", "teacher"):
+            logits, _ = yield from _answers(tests, trained[role], some)
+            said.append(logits.values)
+        shares.append(float(tests.problem.task.agree(said[0], said[1]).float().mean()))
+    return Imitated(training=shares[0], test=shares[1])
 
 
 def _costs(

@@ -13,9 +13,10 @@ from studio.config.reading import parse_config
 from studio.evaluate import intervals
 from studio.evaluate.cautions import rows_needed
 from studio.evaluate.convergence import still_improving
-from studio.evaluate.measured import Facts, Rare
+from studio.evaluate.measured import Facts, Imitated, Rare
 from studio.evaluate.verdict import verdict
 from studio.events import Comparison, Evaluation, Verdict
+from studio.language.retold import retold
 from studio.tasks import Reference
 
 MEASURES = tasks.get("text-classification").measures
@@ -312,6 +313,43 @@ def test_a_teacher_that_still_improved_is_told_and_does_not_take_the_praise():
     said = told(improving=("teacher",))
     assert said.outcome == "better"
     assert "the teacher was still improving" in said.cautions[0].sentence
+
+
+FAR = (against("control", 40, 10), against("teacher", 5, 85))
+"""A student that has clearly lost much of what its teacher has."""
+
+
+@pytest.mark.parametrize(
+    ("training", "test", "plan", "code", "words"),
+    [
+        (0.99, 0.88, (), "more_training_rows", "there are too few rows to learn from"),
+        (0.85, 0.83, (), "larger_student", "it cannot hold more"),
+        (0.85, 0.83, ["prune:0.5", "distill"], "compress_less", "it cannot hold more"),
+    ],
+)
+def test_a_student_that_keeps_little_of_its_teacher_is_told_why_and_what_would_help(training, test, plan, code, words):
+    config = parse_config(CONFIG.model_dump() | {"plan": plan})
+    said = told(0.9, 0.82, pairs=FAR, config=config, imitated=Imitated(training, test))
+    (caution,) = (one for one in said.cautions if one.code == "far_from_teacher")
+    shares = f"{training:.0%} of the training rows and {test:.0%} of the test rows".replace("%", " %")
+    assert f"only 91 % of what its teacher has. It agrees with the teacher on {shares}: {words}." in caution.sentence
+    assert said.next_step.code == code
+    assert not re.search("[A-Za-z]{3}", retold("zh", f"{caution.sentence} {caution.cure}"))
+
+
+def test_a_student_whose_loss_may_be_chance_asks_for_test_rows_and_not_for_another_student():
+    said = told(0.9, 0.85, 0.84, (against("control", 1, 0, 60), against("teacher", 2, 5, 60)), 60)
+    (caution,) = (one for one in said.cautions if one.code == "far_from_teacher")
+    assert "keeps only 94 % of what its teacher has, and on 60 test rows that may be chance." in caution.sentence
+    assert caution.cure == "Bring more test rows."
+
+
+@pytest.mark.parametrize(
+    ("student", "facts"),
+    [(0.86, {}), (0.82, {"improving": ("student",)}), (0.51, {}), (0.82, {"teacher_start": (0.9, 0.9)})],
+)
+def test_a_student_that_kept_enough_or_that_another_caution_explains_is_not_called_far(student, facts):
+    assert "far_from_teacher" not in codes(told(0.9, student, pairs=FAR, **facts))
 
 
 def test_without_a_control_the_verdict_claims_nothing_about_the_teacher():

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 
 import numpy as np
-from datasets import Dataset
+import pytest
+import torch
+from datasets import Dataset, concatenate_datasets
 
 from studio import events
 from studio.config.reading import parse_config
+from studio.evaluate.measured import Measured
 from studio.events import Metrics
 from studio.models.model import Problem
-from studio.pipeline.distill import ValidationCurves
-from studio.pipeline.final_evaluation import FinalEvaluation, _facts
+from studio.pipeline import final_evaluation
+from studio.pipeline.distill import ValidationCurves, distill
+from studio.pipeline.final_evaluation import FinalEvaluation, _facts, _imitated
 from studio.pipeline.timetable import Stage
 from tests.conftest import TINY
 
@@ -86,3 +90,29 @@ def test_the_verdict_is_told_what_rows_and_curves_of_its_own_run_say():
     assert facts.teacher_start == (0.5, 0.5)
     assert facts.changed == ("folder:/teacher",)
     assert (facts.rare.label, facts.rare.rows, facts.rare.found, facts.rare.training) == ("rare", 1, {"student": 1}, 0)
+
+
+def test_a_student_that_is_far_from_its_teacher_is_asked_on_training_and_on_test_rows(job, monkeypatch):
+    monkeypatch.setattr(Measured, "is_far_from_teacher", True)
+    asked = []
+
+    def imitated(tests, trained):
+        found = yield from _imitated(tests, trained)
+        asked.append((found, tests, trained))
+        return found
+
+    monkeypatch.setattr(final_evaluation, "_imitated", imitated)
+    (verdict,) = (event for event in distill(job) if isinstance(event, events.Verdict))
+    ((found, tests, trained),) = asked
+    assert "far_from_teacher" in [one.code for one in verdict.cautions]
+    rows = {"training": concatenate_datasets(tests.training), "test": tests.splits["test"]}
+    for name, some in rows.items():
+        student, teacher = (choices(tests, trained[role][0], some) for role in ("student", "teacher"))
+        assert getattr(found, name) == pytest.approx(float((student == teacher).float().mean()))
+
+
+def choices(tests, model, rows):
+    """The class that a model says of every row."""
+    with torch.inference_mode():
+        batch = tests.encode(model, rows).batch(torch.arange(len(rows)))
+        return model.network.eval()(**batch).logits.argmax(-1)
