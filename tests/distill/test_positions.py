@@ -19,11 +19,12 @@ from studio.distill.losses import soft_target_loss
 from studio.distill.objective import Distillation
 from studio.distill.spec import BestWeights
 from studio.errors import DivergedError
+from studio.events import result_of
 from studio.models.features import Outputs
 from studio.models.model import Model
 from studio.tasks import Measure
 from studio.tasks.positions import PositionLogits, Positions, is_one_per_row, places_of
-from tests.distill.test_training import CPU, finish, spec
+from tests.distill.test_training import CPU, spec
 
 ROWS, CLASSES = 6, 3
 
@@ -130,7 +131,7 @@ def teacher() -> Model:
 
 @pytest.fixture
 def recorded(teacher) -> PositionLogits:
-    return finish(teacher_outputs.logits(teacher, words(TEACHER_CUTS), CPU, lambda done: None))
+    return result_of(teacher_outputs.logits(teacher, words(TEACHER_CUTS), CPU, lambda done: None))
 
 
 def config(**values):
@@ -210,7 +211,7 @@ def test_what_is_recorded_of_words_is_nan_exactly_where_the_teacher_did_not_see_
     assert torch.allclose(recorded.of(torch.tensor([0]))[0], first)
     folder, inputs = tmp_path / "outputs", words(TEACHER_CUTS)
     for _ in range(2):  # computed, then read
-        kept = finish(teacher_outputs.record(teacher, inputs, CPU, folder, lambda done: None, "found"))
+        kept = result_of(teacher_outputs.record(teacher, inputs, CPU, folder, lambda done: None, "found"))
         assert torch.equal(kept.values.nan_to_num(nan=7.0), recorded.values.nan_to_num(nan=7.0))
         assert torch.equal(kept.offsets, OFFSETS)
     assert np.load(folder / "offsets.npy").tolist() == OFFSETS.tolist()
@@ -257,7 +258,7 @@ def test_an_answer_to_words_that_is_no_number_is_told_from_a_word_that_was_not_s
 
 
 def test_words_are_fused_from_the_teachers_that_saw_them(teacher, recorded):
-    other = finish(teacher_outputs.logits(Model(Reader(3), None), words(STUDENT_CUTS), CPU, lambda done: None))
+    other = result_of(teacher_outputs.logits(Model(Reader(3), None), words(STUDENT_CUTS), CPU, lambda done: None))
     for fusion in ("average", "confidence"):
         fused = transfer_set.fuse([recorded, other], fusion, TASK).values
         assert torch.allclose(fused[5], other.values[5])  # the first teacher did not see it

@@ -1,4 +1,4 @@
-"""Teacher outputs, pruning, models and the whole loop, on models that train in seconds."""
+"""Recorded answers, fits and the models that they teach, on models that train in seconds."""
 
 import copy
 import json
@@ -7,12 +7,9 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from studio import events, tasks
 from studio.config.reading import parse_config
@@ -20,30 +17,19 @@ from studio.data import folder
 from studio.distill import checkpoints, objective, teacher_outputs, transfer_set
 from studio.distill.fit import batches, fit
 from studio.distill.spec import BestWeights, FitSpec, clearly_worse
-from studio.errors import ConfigError, DeviceError, DivergedError, ModelError
+from studio.errors import DeviceError, DivergedError, ModelError
+from studio.events import result_of
 from studio.machine import devices as device
 from studio.models.layers import cut_layers
 from studio.models.model import Model, Problem
 from studio.models.opening import build, load, open_folder
 from studio.models.saving import save
-from studio.pipeline import distill as trainer
-from studio.pipeline import final_evaluation
-from studio.pipeline.job import Job
 from studio.pipeline.prepare import distillation
 from studio.tasks import encoded_text
 from studio.tasks.positions import PositionLogits
 from tests.conftest import TINY
 
 CPU = device.Device(torch.device("cpu"), torch.float32)
-
-
-def finish(steps):
-    """What a generator returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
 
 
 @pytest.fixture
@@ -89,7 +75,7 @@ def spec(model, inputs, **changes):
 
 def test_recorded_outputs_are_in_the_order_of_the_rows_whatever_order_they_were_batched_in(model, inputs, monkeypatch):
     monkeypatch.setattr(teacher_outputs, "BATCH", 7)
-    recorded = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
+    recorded = result_of(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
     model.network.eval()
     row_by_row = [model.network(**inputs.batch(torch.tensor([row]))).logits[0] for row in range(len(inputs))]
     assert torch.allclose(recorded.values, torch.stack(row_by_row), atol=1e-5)
@@ -97,8 +83,8 @@ def test_recorded_outputs_are_in_the_order_of_the_rows_whatever_order_they_were_
 
 def test_the_teacher_answers_in_evaluation_mode_and_is_left_as_it_was(model, inputs):
     model.network.train()
-    first = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
-    second = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
+    first = result_of(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
+    second = result_of(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
     assert torch.equal(first.values, second.values)
     assert model.network.training
 
@@ -109,10 +95,10 @@ def test_recorded_outputs_are_computed_once_and_read_from_disk_after_that(model,
     def tell(done):
         return None
 
-    first = finish(teacher_outputs.record(model, inputs, CPU, folder, tell, "found")).values.clone()
+    first = result_of(teacher_outputs.record(model, inputs, CPU, folder, tell, "found")).values.clone()
     with torch.no_grad():
         model.network.classifier.bias += 100
-    assert torch.equal(finish(teacher_outputs.record(model, inputs, CPU, folder, tell, "found")).values, first)
+    assert torch.equal(result_of(teacher_outputs.record(model, inputs, CPU, folder, tell, "found")).values, first)
 
 
 def test_the_fingerprint_changes_with_weights_rows_their_order_and_the_length_cut(model, problem, inputs):
@@ -148,7 +134,7 @@ def test_after_a_fit_the_model_holds_its_best_weights_and_is_in_evaluation_mode(
     best = BestWeights()
     points = [event for event in fit(spec(model, inputs, steps=30), CPU, best) if isinstance(event, events.Metrics)]
     reached = [point.values["accuracy"] for point in points if "accuracy" in point.values]
-    logits = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
+    logits = result_of(teacher_outputs.logits(model, inputs, CPU, lambda done: None))
     kept = float((logits.values.argmax(-1) == inputs.labels).float().mean())
     assert kept >= max(reached) - math.sqrt(len(inputs)) / len(inputs)
     assert kept > min(reached)
@@ -272,7 +258,7 @@ def test_where_memory_runs_out_the_batch_is_cut_and_the_corrections_stay_the_sam
 
 
 def test_rows_that_do_not_fit_into_memory_at_once_are_answered_in_parts(model, inputs, monkeypatch):
-    whole = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values
+    whole = result_of(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values
     answered, asked = teacher_outputs._answered, []
 
     def small_memory(network, encoded, rows, *rest):
@@ -282,11 +268,11 @@ def test_rows_that_do_not_fit_into_memory_at_once_are_answered_in_parts(model, i
         return answered(network, encoded, rows, *rest)
 
     monkeypatch.setattr(teacher_outputs, "_answered", small_memory)
-    parts = finish(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values
+    parts = result_of(teacher_outputs.logits(model, inputs, CPU, lambda done: None)).values
     assert max(asked) > 20
     assert torch.allclose(parts, whole, atol=1e-5)
     asked.clear()
-    finish(teacher_outputs.logits(model, inputs, replace(CPU, parts=16), lambda done: None))
+    result_of(teacher_outputs.logits(model, inputs, replace(CPU, parts=16), lambda done: None))
     assert max(asked) == teacher_outputs.BATCH // 16
 
 
@@ -376,13 +362,13 @@ def test_a_model_with_pickled_weights_only_is_refused(tmp_path, problem):
 
 def test_a_folder_that_is_not_there_is_named(problem, home):
     with pytest.raises(ModelError, match=r"no folder /nowhere"):
-        finish(load("folder:/nowhere", problem, home))
+        result_of(load("folder:/nowhere", problem, home))
 
 
 def test_without_a_network_a_hub_model_is_refused_in_words(problem, home, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match=r"could not be downloaded.*local folder"):
-        finish(load("hub:someone/some-model", problem, home))
+        result_of(load("hub:someone/some-model", problem, home))
 
 
 def test_a_head_with_the_same_labels_in_another_order_is_put_in_order(model, problem, tmp_path, inputs):
@@ -468,246 +454,12 @@ def test_a_part_that_has_become_shorter_since_it_was_saved_begins_anew(model, in
     assert all(torch.equal(ended[name], tensor) for name, tensor in model.network.state_dict().items())
 
 
-def run(home, saved, run_id=1, **changes):
-    config = parse_config({"dataset": "reviews"} | TINY | changes)
-    return list(trainer.distill(Job(run_id=run_id, config=config, dataset=home.dataset(saved.id), home=home)))
-
-
-def test_a_whole_run_teaches_records_distils_controls_and_ends_with_a_verdict(home, saved):
-    said = run(home, saved)
-    begun = [event.phase for event in said if isinstance(event, events.PhaseStarted)]
-    assert begun == ["prepare", "teach", "record", "distill", "control", "evaluate"]
-    assert isinstance(said[-2], events.Verdict)
-    found = {(event.role, event.metric) for event in said if isinstance(event, events.Evaluation)}
-    metrics = {"accuracy", "f1_macro", "parameters", "size_bytes", "latency_ms", "latency_p95_ms"}
-    metrics |= {"latency_32_ms", "latency_32_p95_ms"}
-    expected = {(role, metric) for role in ("teacher", "student", "control", "baseline") for metric in metrics}
-    ratios = {(role, name) for role in ("teacher", "control") for name in ("latency_ratio", "latency_32_ratio")}
-    assert found == expected | ratios
-    for role in ("teacher", "student", "control"):
-        assert AutoModelForSequenceClassification.from_pretrained(home.model(1, role), use_safetensors=True)
-        assert AutoTokenizer.from_pretrained(home.model(1, role))
-
-
-def points(said, phase: str) -> list[dict[str, float]]:
-    """What the curves of a phase show, without the looks at the validation data."""
-    shown = [event for event in said if isinstance(event, events.Metrics) and event.phase == phase]
-    return [event.values for event in shown if "loss" in event.values]
-
-
-def weights_of(home, run_id: int, role: str) -> dict[str, torch.Tensor]:
-    return load_file(home.model(run_id, role) / "model.safetensors")
-
-
-def test_the_control_learns_nothing_from_the_teacher(home, saved):
-    """At alpha 0.7 it has no distillation loss, and it is what the student becomes at alpha 0, where the teacher counts
-    nothing."""
-    said = run(home, saved, alpha=0.7)
-    assert all(set(values) == {"loss", "label_loss", "learning_rate"} for values in points(said, "control"))
-    assert all("soft_target_loss" in values for values in points(said, "distill"))
-    assert all(values["loss"] == values["label_loss"] for values in points(said, "control"))
-    run(home, saved, run_id=2, alpha=0.0, control=False)
-    control, student, alone = (
-        weights_of(home, run_id, role) for run_id, role in ((1, "control"), (1, "student"), (2, "student"))
-    )
-    assert all(torch.equal(control[name], alone[name]) for name in control)
-    assert not all(torch.equal(control[name], student[name]) for name in control)
-
-
-def test_the_control_is_the_same_whatever_the_teacher_has_learned(home, saved):
-    """Also where the teacher answers live, names hard labels, and its choices stand in when the student is pruned."""
-    way = {"terms": "soft_target, hint", "hard_epochs": 1, "plan": "prune:0.5, distill"}
-    found = []
-    for run_id, teacher_epochs in ((1, 1), (2, 4)):
-        run(home, saved, run_id, **way, teacher_epochs=teacher_epochs)
-        found.append([weights_of(home, run_id, role) for role in ("student", "control")])
-    (first_student, first_control), (second_student, second_control) = found
-    assert all(torch.equal(first_control[name], second_control[name]) for name in first_control)
-    assert not all(torch.equal(first_student[name], second_student[name]) for name in first_student)
-
-
-def test_student_and_control_start_from_the_same_weights_and_take_the_same_number_of_steps(home, saved):
-    said = run(home, saved)
-    start = {
-        event.phase: event.values["accuracy"] for event in said if isinstance(event, events.Metrics) and event.step == 0
-    }
-    steps = {event.phase: event.steps for event in said if isinstance(event, events.PhaseFinished)}
-    assert start["distill"] == start["control"]
-    assert steps["distill"] == steps["control"] > 0
-
-
-def test_at_alpha_zero_student_and_control_are_the_same_model(home, saved):
-    said = run(home, saved, alpha=0.0)
-    found = {(event.role, event.metric): event.value for event in said if isinstance(event, events.Evaluation)}
-    student, control = (
-        AutoModelForSequenceClassification.from_pretrained(home.model(1, role)).state_dict()
-        for role in ("student", "control")
-    )
-    assert found["student", "accuracy"] == found["control", "accuracy"]
-    assert all(torch.equal(student[name], control[name]) for name in student)
-
-
-def test_the_test_rows_are_read_once_after_all_training(home, saved, monkeypatch):
-    held = set(folder.load(home.dataset(saved.id)).dict["test"]["text"][:])
-    read, encode = [], encoded_text._encode
-
-    def watching(texts, labels, *others):
-        read.append(bool(held & set(texts)))
-        return encode(texts, labels, *others)
-
-    monkeypatch.setattr(encoded_text, "_encode", watching)
-    config = parse_config({"dataset": "reviews", **TINY})
-    for event in trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)):
-        if isinstance(event, events.PhaseStarted):
-            assert not any(read), f"{event.phase} begins, and test rows were read"
-    assert any(read)
-
-
-def test_the_teachers_answers_cover_the_training_rows_and_no_test_row(home, saved):
-    run(home, saved)
-    (file,) = home.teacher_outputs.glob("*/logits.npy")
-    assert len(np.load(file)) == saved.splits["train"]
-
-
-def test_a_run_that_prunes_says_so_and_its_control_is_pruned_alike(home, saved):
-    said = run(home, saved, prune_ratio=0.5)
-    size = {
-        event.role: event.value
-        for event in said
-        if isinstance(event, events.Evaluation) and event.metric == "parameters"
-    }
-    assert size["student"] == size["control"]
-    assert any(isinstance(event, events.Log) and "Prune 50 % of neurons" in event.message for event in said)
-
-
-def test_models_are_timed_in_torch_and_as_onnx_files_and_compared_in_each_for_itself(home, saved_digits):
-    names = {"teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "epochs": 1, "teacher_epochs": 1}
-    said = run(home, saved_digits, **names, onnx_times=True)
-    timed = {
-        (event.role, event.metric): event
-        for event in said
-        if isinstance(event, events.Evaluation) and "latency" in event.metric
-    }
-    for role in ("teacher", "control"):
-        assert timed[role, "latency_ratio"].runtime == "PyTorch"
-        ratio = timed[role, "onnx_latency_ratio"]
-        assert ratio.runtime == "ONNX Runtime"
-        assert ratio.low <= ratio.value <= ratio.high
-    assert timed["student", "onnx_latency_32_ms"].runtime == "ONNX Runtime"
-
-
-def test_a_model_that_is_too_large_to_be_written_only_for_its_times_is_timed_in_torch_and_it_is_said(
-    home, saved_digits, monkeypatch
-):
-    monkeypatch.setattr(final_evaluation, "LARGEST_FILE", 1)
-    names = {"teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "epochs": 1, "teacher_epochs": 1}
-    said = run(home, saved_digits, **names, onnx_times=True)
-    assert any(isinstance(event, events.Log) and "not timed in ONNX Runtime" in event.message for event in said)
-    metrics = {event.metric for event in said if isinstance(event, events.Evaluation)}
-    assert "latency_ms" in metrics and "onnx_latency_ms" not in metrics
-
-
-def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(home, saved):
-    plan = "prune:0.5, distill, factorize:0.2, distill:1, quantize:int8"
-    said = run(home, saved, plan=plan, epochs=2)
-    phases = [event.phase for event in said if isinstance(event, events.PhaseStarted)]
-    assert phases[phases.index("prune") :] == [
-        "prune",
-        "distill",
-        "factorize",
-        "distill-2",
-        "quantize",
-        "control",
-        "control-2",
-        "control-3",
-        "evaluate",
-    ]
-    results = [event for event in said if isinstance(event, events.StageResult)]
-    assert [result.title for result in results] == [
-        "Teacher",
-        "Student at first",
-        "Prune 50 % of neurons or channels",
-        "Distil",
-        "Low rank, 20 % of the rank",
-        "Distil, 1 epoch",
-        "Quantize to int8",
-    ]
-    sizes = [result.size_bytes for result in results[1:]]
-    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)  # so small a model is not smaller as ONNX
-    assert all(result.low <= result.value <= result.high for result in results)
-    measured = {(event.role, event.metric): event.value for event in said if isinstance(event, events.Evaluation)}
-    assert measured["student", "size_bytes"] == results[-1].size_bytes == measured["control", "size_bytes"]
-    assert (home.quantized(1, "student") / "model.onnx").stat().st_size == results[-1].size_bytes
-    timed = [event for event in said if isinstance(event, events.Evaluation) and event.metric.startswith("latency")]
-    assert {event.runtime for event in timed if event.role != "baseline"} == {"ONNX Runtime"}, "like with like"
-    assert ("teacher", "latency_ratio") in {(event.role, event.metric) for event in timed}
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        [{"do": "prune", "ratio": 0.5, "rounds": 2}, "distill"],
-        "distill, sparsify:0.8, distill:1",
-        [{"do": "distill"}, {"do": "quantize", "form": "weights_int4", "epochs": 1}],
-        "distill, quantize:codebook",
-    ],
-)
-def test_every_kind_of_plan_ends_in_a_verdict_and_a_student_that_opens_as_it_was_measured(home, saved, plan):
-    said = run(home, saved, plan=plan, epochs=2)
-    assert any(isinstance(event, events.Verdict) for event in said)
-    dataset = folder.load(home.dataset(saved.id))
-    problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 32)
-    student = open_folder(home.model(1, "student"), problem)
-    inputs = problem.task.encode(dataset.dict["test"], student.processor, student.network.config, 32)
-    found = finish(teacher_outputs.logits(student, inputs, CPU, lambda done: None)).values.argmax(-1)
-    accuracy = next(
-        event.value
-        for event in said
-        if isinstance(event, events.Evaluation) and (event.role, event.metric) == ("student", "accuracy")
-    )
-    assert float((found == inputs.labels).float().mean()) == pytest.approx(accuracy)
-
-
-def test_a_plan_that_this_student_cannot_follow_is_refused_before_anything_is_trained(home, saved):
-    with pytest.raises(ModelError, match="not a whole number"):
-        run(home, saved, plan=[{"do": "prune", "ratio": 0.3, "units": ["heads"]}, "distill"])
-    assert not home.model(1, "teacher").exists()
-
-
-def test_closing_a_run_in_the_middle_saves_the_student_so_far(home, saved):
-    config = parse_config({"dataset": "reviews", **TINY, "epochs": 50})
-    steps = trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home))
-    for event in steps:
-        if isinstance(event, events.Metrics) and event.phase == "distill" and event.step > 5:
-            break
-    steps.close()
-    assert AutoModelForSequenceClassification.from_pretrained(home.model(1, "student"), use_safetensors=True)
-
-
-def test_a_student_from_an_earlier_run_can_be_the_teacher_and_needs_no_teaching(home, saved):
-    run(home, saved)
-    config = parse_config({"dataset": "reviews", **TINY, "teacher": "run:1/teacher"})
-    said = list(trainer.distill(Job(run_id=2, config=config, dataset=home.dataset(saved.id), home=home)))
-    assert "teach" not in [event.phase for event in said if isinstance(event, events.PhaseStarted)]
-    assert any(isinstance(event, events.Log) and "on disk from an earlier run" in event.message for event in said)
-
-
-def test_an_image_model_on_texts_is_refused(home, saved):
-    with pytest.raises(ConfigError, match="not made for text-classification"):
-        run(home, saved, student="builtin/cnn-tiny")
-
-
-def test_a_task_that_is_not_the_data_sets_is_refused(home, saved):
-    with pytest.raises(ConfigError, match="task must be text-classification"):
-        run(home, saved, task="image-classification")
-
-
 def test_a_teacher_that_answers_live_is_in_evaluation_mode_and_learns_nothing(problem, model, inputs):
     torch.manual_seed(7)
     live = build("transformer-small", problem)
     live.network.train()
     before = {name: tensor.clone() for name, tensor in live.network.state_dict().items()}
-    recorded = finish(teacher_outputs.logits(live, inputs, CPU, lambda done: None))
+    recorded = result_of(teacher_outputs.logits(live, inputs, CPU, lambda done: None))
     shown = transfer_set.View(inputs, recorded, inputs)
     config = parse_config({"dataset": "d", **TINY, "terms": "soft_target, hint, value_relation"})
 

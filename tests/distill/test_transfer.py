@@ -9,12 +9,12 @@ from studio import tasks
 from studio.data.folder import load
 from studio.distill import transfer_set
 from studio.distill.transfer_set import TeacherOutputs, TransferSet
-from studio.events import Log
+from studio.events import Log, result_of
 from studio.models.model import Problem
 from studio.models.opening import build
 from studio.tasks.augment import Changes
 from studio.tasks.positions import PositionLogits
-from tests.distill.test_training import CPU, finish
+from tests.distill.test_training import CPU
 
 TASK = tasks.get("text-classification")
 
@@ -65,7 +65,7 @@ def test_a_changed_view_is_made_once_where_there_is_room_for_it(rows, teacher, m
 
 def test_every_view_has_answers_of_its_own_that_are_those_of_the_teacher_to_that_view(rows, teacher, home):
     views = changed(rows)
-    recorded = finish(record([teacher], views, home))
+    recorded = result_of(record([teacher], views, home))
     assert len(recorded) == len(list(home.teacher_outputs.glob("*/logits.npy"))) == 3
     for number, logits in enumerate(recorded):
         inputs = views.whole(teacher, number)
@@ -84,7 +84,7 @@ def test_answers_on_disk_are_used_again_for_the_same_view_and_for_no_other(rows,
 
 def test_a_student_sees_with_each_view_the_answers_to_that_view(rows, teacher, home):
     views = changed(rows)
-    recorded = finish(record([teacher], views, home))
+    recorded = result_of(record([teacher], views, home))
     outputs = TeacherOutputs(recorded)
     for number in range(3):
         view = outputs.view(views, teacher, number)
@@ -94,12 +94,12 @@ def test_a_student_sees_with_each_view_the_answers_to_that_view(rows, teacher, h
 
 def test_new_rows_come_before_old_ones_and_old_answers_are_replayed_from_disk(rows, teacher, home):
     new, old = rows.select(range(30)), rows.select(range(30, len(rows)))
-    finish(record([teacher], TransferSet(TASK, (old,), 16, 0), home))
+    result_of(record([teacher], TransferSet(TASK, (old,), 16, 0), home))
     both = TransferSet(TASK, (new, old), 16, 0)
     said = list(record([teacher], both, home))
     assert sum(isinstance(event, Log) and "on disk" in event.message for event in said) == 1
-    (logits,) = finish(record([teacher], both, home))
-    (whole,) = finish(record([teacher], TransferSet(TASK, (rows,), 16, 0), home))
+    (logits,) = result_of(record([teacher], both, home))
+    (whole,) = result_of(record([teacher], TransferSet(TASK, (rows,), 16, 0), home))
     assert torch.allclose(logits.values, whole.values, atol=1e-5)
     assert torch.equal(logits.offsets, whole.offsets)
     assert logits.one_per_row

@@ -5,13 +5,14 @@ import pytest
 from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.errors import ModelError
+from studio.events import result_of
 from studio.models.model import Problem
 from studio.models.opening import open_folder
 from studio.service.questions import estimate, preview
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
 from tests.conftest import TINY, here
-from tests.distill.test_training import CPU, finish
+from tests.distill.test_training import CPU
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_the_curve_begins_with_the_student_as_it_is_and_goes_through_the_ratios(
     problem = Problem("text-classification", dataset.labels, dataset.dict["train"], 128)
     student = open_folder(home.model(1, "student"), problem)
     held = problem.task.encode(dataset.dict["validation"], student.processor, student.network.config, 128)
-    right = finish(teacher.logits(student, held, CPU, lambda done: None)).values.argmax(-1) == held.labels
+    right = result_of(teacher.logits(student, held, CPU, lambda done: None)).values.argmax(-1) == held.labels
     assert found.accuracy[0] == pytest.approx(float(right.float().mean()))
     assert found.ratios == sorted(found.ratios)
     assert found.ratios[0] == 0 and found.ratios[-1] == 0.9
