@@ -259,8 +259,13 @@ def teachers(config: RunConfig) -> str:
     >>> names = {"dataset": "d", "teacher": "builtin/cnn-large", "student": "builtin/cnn-tiny"}
     >>> teachers(RunConfig(**names, more_teachers=("run:3/teacher",)))
     'cnn-large and teacher of run 3'
+    >>> teachers(RunConfig(**names, teacher_precision="4bit"))
+    'cnn-large in 4bit'
     """
-    return listed([model(reference) for reference in (config.teacher, *config.more_teachers)])
+    named = listed([model(reference) for reference in (config.teacher, *config.more_teachers)])
+    if config.teacher_precision == "float32":
+        return named
+    return _("{models} in {precision}", models=named, precision=_(config.teacher_precision))
 
 
 def method(config: RunConfig) -> str:

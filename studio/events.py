@@ -40,6 +40,7 @@ CautionCode = Literal[
     "changed_inputs",
     "one_seed",
     "noisy_timing",
+    "fewer_bits",
 ]
 
 

@@ -13,6 +13,7 @@ from studio.config.plan import Distill, Prune, Step, check_order, read_plan
 from studio.config.references import MODEL_HELP, ModelReference
 
 Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal["float32", "bfloat16", "8bit", "4bit"]
 
 UNLABELLED = -1
 """The label of a row that has none; such rows teach through the teacher alone."""
@@ -215,6 +216,14 @@ class RunConfig(BaseModel):
         "auto",
         title="Precision",
         description="Number format while training. `auto` takes bfloat16 where the device is faster with it.",
+        json_schema_extra={"expert": True},
+    )
+    teacher_precision: Precision = Field(
+        "float32",
+        title="Precision of the teacher",
+        description="In how many bits the teacher's weights are held while it answers: `bfloat16` takes half the "
+        "memory, `8bit` about a quarter, `4bit` about an eighth; the last two need bitsandbytes. What it says changes "
+        "a little. Students are cut from the weights in full.",
         json_schema_extra={"expert": True},
     )
     auto: bool = Field(

@@ -36,7 +36,7 @@ def fingerprint(model: Model, inputs: Encoded, dtype: torch.dtype = torch.float3
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     for name, tensor in sorted((model.network.state_dict() | read_tensors(inputs)).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:32]
 
 

@@ -213,6 +213,18 @@ def _noisy_timing(found: Measured, outcome: Outcome) -> Caution | None:
     return Caution(code="noisy_timing", sentence=sentence, cure=cure)
 
 
+def _fewer_bits(found: Measured, outcome: Outcome) -> Caution | None:
+    held = found.facts.config.teacher_precision
+    if held == "float32":
+        return None
+    sentence = (
+        f"The teacher answered with its weights in {held}: its quality and its times are those of that form, and are "
+        "not compared in speed; its size on disk is that of its file."
+    )
+    cure = "Where there is memory for it, teacher_precision float32 has the teacher answer in full."
+    return Caution(code="fewer_bits", sentence=sentence, cure=cure)
+
+
 LOOKS: tuple[Callable[[Measured, Outcome], Caution | None], ...] = (
     _leak,
     _test_only_labels,
@@ -223,6 +235,7 @@ LOOKS: tuple[Callable[[Measured, Outcome], Caution | None], ...] = (
     _imbalance,
     _far_from_teacher,
     _few_test_rows,
+    _fewer_bits,
     _noisy_timing,
     _one_seed,
 )

@@ -86,8 +86,9 @@ def _all_rows(roles: dict[TrainedRole, list[tuple[Model, Encoded]]], device: Dev
 
 
 def runtime(model: Model) -> str:
-    """What carries out its forward pass."""
-    return str(getattr(model.network, "runtime", TORCH))
+    """What carries out its forward pass; with weights of fewer bits it is another one."""
+    name = str(getattr(model.network, "runtime", TORCH))
+    return name if model.precision == "float32" else f"{name}, {model.precision}"
 
 
 def _ratio(role: Role, name: str, taken: Sequence[float], student: Sequence[float], runtime: str) -> Evaluation:

@@ -1,16 +1,18 @@
 """A network with what belongs to it, and what it is to learn."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from datasets import Dataset
 from torch import nn
 
 from studio import tasks
-from studio.config.run import RunConfig
+from studio.config.run import Precision, RunConfig
 from studio.tasks import Task
 
 
@@ -20,7 +22,8 @@ class Model:
 
     `knows_labels`: its head already tells the labels of the data set apart, so it needs no fine-tuning.
     `pretrained`: it starts from learned weights rather than from random ones.
-    `folder` is where it was opened from or saved to; `notes` are for the log.
+    `folder` is where it was opened from or saved to; `notes` are for the log. `precision` is the one that its weights
+    are held in: in another one than float32 it only answers.
     """
 
     network: Any  # a PreTrainedModel; its own annotations reject `.to(device)`
@@ -29,6 +32,7 @@ class Model:
     pretrained: bool = False
     folder: Path | None = None
     notes: tuple[str, ...] = ()
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,19 @@ class Problem:
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers the model holds; a shared one counts once."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    """How many numbers the model holds; a shared one counts once, and two of 4 bits that share a byte twice."""
+    return sum(math.prod(_shape(weight)) for weight in network.parameters())
+
+
+def _shape(weight: Any) -> torch.Size:
+    """Of weights in 4 bits as it was before they were packed."""
+    state = getattr(weight, "quant_state", None)
+    return weight.shape if state is None else state.shape
 
 
 def quiet() -> None:
-    """Keep transformers' own progress bars out of the log."""
+    """Keep transformers' own progress bars out of the log, and what bitsandbytes says of every layer."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
 

@@ -175,10 +175,12 @@ class OnnxNetwork(nn.Module):
 def in_onnx_runtime(model: Model, inputs: Encoded, folder: Path) -> Model:
     """The same model in float32 as a file in this folder; one that is a file already stays as it is.
 
-    Raises `ExportError` where an operator has no counterpart.
+    Raises `ExportError` where an operator has no counterpart, or its weights are held in fewer bits.
     """
     if isinstance(model.network, OnnxNetwork):
         return model
+    if model.precision != "float32":
+        raise ExportError(f"The teacher holds its weights in {model.precision}, a file in float32.", "")
     plain = replace(model, network=constraints.without_rules(model.network))
     write(plain, inputs, folder / "model.onnx")
     return replace(plain, network=OnnxNetwork(folder / "model.onnx", plain.network))

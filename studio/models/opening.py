@@ -2,7 +2,8 @@
 
 import contextlib
 import copy
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from studio.config.references import ModelReference
+from studio.config.run import Precision
 from studio.errors import ModelError, StudioError
 from studio.events import Progress
 from studio.home import Home
 from studio.machine import memory
 from studio.machine.bounds import bounded
-from studio.models import compact, folders, hub
-from studio.models.model import Model, Problem, parameters
+from studio.models import compact, folders, hub, precision
+from studio.models.model import Model, Problem
 from studio.models.saving import require_undamaged, weights_bytes, without_packing
 from studio.tasks import architectures  # noqa: F401  transformers then knows the built-in ones
 
@@ -32,8 +34,11 @@ ONE_CLASS = "single_label_classification"
 """What transformers calls the problem of a model whose config names none."""
 
 
-def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, None, Model]:
-    """Open or build the model behind a reference; yields download progress, returns the model.
+def load(
+    reference: str, problem: Problem, home: Home, held: Precision = precision.FULL
+) -> Generator[Progress, None, Model]:
+    """Open or build the model behind a reference; yields download progress, returns the model. `held`: the precision of
+    its weights, where it knows its task and only answers.
 
     Raises `ModelError` where it cannot be found, is not safe to open, or is not made for the task.
     """
@@ -42,16 +47,16 @@ def load(reference: str, problem: Problem, home: Home) -> Generator[Progress, No
         return build(wanted.name, problem)
     if wanted.source == "hub":
         folder = yield from hub.download(wanted.name)
-        return open_folder(folder, problem)
+        return open_folder(folder, problem, held)
     if wanted.run is not None:
         folder = home.model(wanted.run, wanted.role)
         if not folder.is_dir():
             missing = f"Run {wanted.run} has no saved {wanted.role}."
             raise ModelError(missing, "Choose a run that finished, or another model.")
         require_undamaged(folder)
-        return open_folder(folder, problem)
+        return open_folder(folder, problem, held)
     if wanted.source == "folder":
-        return open_folder(wanted.path, problem)
+        return open_folder(wanted.path, problem, held)
     raise ModelError(f"{reference!r} is cut from the teacher; it cannot be opened on its own.", "")
 
 
@@ -66,8 +71,11 @@ def build(name: str, problem: Problem) -> Model:
     return Model(network, processor)
 
 
-def open_folder(folder: Path, problem: Problem) -> Model:
-    """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `problem`."""
+def open_folder(folder: Path, problem: Problem, held: Precision = precision.FULL) -> Model:
+    """A Hugging Face folder: safetensors only, no code from the folder, with a head for the labels of `problem`.
+
+    A model that is still to learn them comes in float32, however it is to be `held`.
+    """
     folders.check(folder)
     task = problem.task
     with _in_words(
@@ -76,12 +84,21 @@ def open_folder(folder: Path, problem: Problem) -> Model:
     ):
         with bounded(SPARE_BYTES, SECONDS):
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            needed = _require_room(folder, config, task.auto_model)
-        knows, notes = _compare_labels(config, problem)
+            knows, notes = _compare_labels(config, problem)
+            held = held if knows else precision.FULL
+            if held != precision.FULL and compact.is_compact(folder):
+                raise ValueError(f"it was compressed by a plan, and such a model is not held in {held}")
+            shapes = _shapes(config, task.auto_model)
+            needed = _require_room(folder, shapes, held)
+        labels = None if knows else problem.head.get("num_labels")
         with bounded(TIMES * needed + SPARE_BYTES, SECONDS):
-            network, loading = _open_network(folder, task.auto_model, None if knows else problem.head.get("num_labels"))
+            how = precision.arguments(held, shapes)
+            network, loading = _open_network(folder, task.auto_model, labels, how)
+            network = precision.ready(network, held)
             processor = task.load_processor(str(folder))
         fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
+        if fresh_head and held != precision.FULL:
+            return open_folder(folder, problem)
         knows = knows and not fresh_head
         if knows:
             _order_head(network, problem.labels)
@@ -90,7 +107,15 @@ def open_folder(folder: Path, problem: Problem) -> Model:
             task.targets.start_head(_last_layer(network), problem.rows["label"])
         for key, value in problem.head.items():
             setattr(network.config, key, value)
-    return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes)
+    return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes, precision=held)
+
+
+def in_full(model: Model, problem: Problem) -> Model:
+    """The model with its weights in float32: opened once more where it holds them in fewer bits."""
+    if model.precision == precision.FULL:
+        return model
+    assert model.folder is not None, "a model in fewer bits was opened from a folder"
+    return replace(open_folder(model.folder, problem), processor=model.processor)
 
 
 @contextlib.contextmanager
@@ -104,17 +129,26 @@ def _in_words(sentence: str, cure: str) -> Iterator[None]:
         raise ModelError(f"{sentence}: {_first_line(error)}.", cure) from error
 
 
-def _require_room(folder: Path, config: Any, auto_model: Any) -> int:
-    """The bytes of a network of the sizes that the config names, whatever the files hold; raises `DeviceError` where
-    there is no memory for it."""
+def _shapes(config: Any, auto_model: Any) -> nn.Module:
+    """A network of the sizes that the config names, without numbers."""
     with torch.device("meta"):
-        shapes = auto_model.from_config(copy.deepcopy(config))
-    needed = max(weights_bytes(folder), memory.BYTES * parameters(shapes))
+        found: nn.Module = auto_model.from_config(copy.deepcopy(config))
+    return found
+
+
+def _require_room(folder: Path, shapes: nn.Module, held: Precision = precision.FULL) -> int:
+    """The bytes of a network of these sizes, whatever the files hold; raises `DeviceError` where there is no memory for
+    it."""
+    needed = precision.needed_bytes(shapes, held)
+    if held == precision.FULL:
+        needed = max(weights_bytes(folder), needed)
     memory.require(needed, torch.device("cpu"), f"The model in {folder}")
     return needed
 
 
-def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[Any, dict[str, Any]]:
+def _open_network(
+    folder: Path, auto_model: Any, labels: int | None, how: Mapping[str, Any] = precision.IN_FULL
+) -> tuple[Any, dict[str, Any]]:
     """The network, and which of its weights are missing in the folder; with a fresh head for so many `labels`."""
     if compact.is_compact(folder):
         network = without_packing(compact.load(folder, auto_model))
@@ -128,7 +162,7 @@ def _open_network(folder: Path, auto_model: Any, labels: int | None) -> tuple[An
         local_files_only=True,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
-        dtype=torch.float32,
+        **how,
         **({"num_labels": labels} if labels is not None else {}),
     )
     return network, loading
@@ -143,7 +177,8 @@ def open_masked(folder: Path) -> tuple[Any, Any]:
         "Choose one such as google-bert/bert-base-uncased.",
     ):
         with bounded(SPARE_BYTES, SECONDS):
-            needed = _require_room(folder, AutoConfig.from_pretrained(folder, **safe), AutoModelForMaskedLM)
+            shapes = _shapes(AutoConfig.from_pretrained(folder, **safe), AutoModelForMaskedLM)
+            needed = _require_room(folder, shapes)
         with bounded(TIMES * needed + SPARE_BYTES, SECONDS):
             network, loading = AutoModelForMaskedLM.from_pretrained(
                 folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **safe
@@ -191,7 +226,7 @@ def _order_head(network: Any, labels: list[str]) -> None:
         return
     order = torch.tensor([named.index(label) for label in labels])
     head = _last_layer(network)
-    if head.out_features != len(labels):
+    if head.out_features != len(labels) or not head.weight.is_floating_point():
         raise ModelError("The model's last layer is not the one that tells the classes apart.", "Use another model.")
     with torch.no_grad():
         head.weight.copy_(head.weight[order])

@@ -42,7 +42,8 @@ def without_packing(network: Any) -> Any:
 
 def save(model: Model, folder: Path) -> Model:
     """Write a Hugging Face folder with the checksums of its weights, whole or not at all. What can be written by hand,
-    such as the names of its labels, may be changed later."""
+    such as the names of its labels, may be changed later. Weights that are held in fewer bits are never written."""
+    assert model.precision == "float32", f"a model in {model.precision} answers, and is not saved"
     network = constraints.without_rules(model.network)
     with files.sealed(folder, ".safetensors") as part:
         if Compact.of(network.config) is None:

@@ -233,7 +233,7 @@ def _at_first(state: RunState, stage: Stage) -> Model:
     place = int(role.removeprefix("assistant-")) - 1 if role.startswith("assistant") else len(config.assistants)
     model = state.opened.line[place]
     if model is None:
-        return prepare.cut(references[place], _cut_from(state, role))
+        return prepare.cut(state.context, references[place], _cut_from(state, role))
     if stage.seed:
         return prepare.open_again(state.context, references[place], model, config.seed + stage.seed)
     # the student learns in a copy, so that the control finds it as it was
@@ -257,6 +257,7 @@ def _teach(state: RunState, stage: Stage) -> Steps[RunState]:
     spec = _spec(state, stage)
     yield from fit(spec, state.context.device, BestWeights())
     taught = state.context.save(replace(spec.model, knows_labels=True, pretrained=True), stage.role)
+    taught = prepare.as_it_answers(state.context, taught)
     state = state.having(stage.role, taught)
     return replace(state, origin=taught) if stage.role == "teacher" else state
 

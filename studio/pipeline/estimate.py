@@ -112,7 +112,7 @@ def _paces(context: RunContext, models: Models, student: Model, stages: Sequence
     """Measured for every model of the run, by role; the student as small as its plan leaves it."""
     members = {counted("teacher", number): teacher for number, teacher in enumerate(models.teachers, start=1)}
     for number, reference in enumerate(context.config.assistants, start=1):
-        members[f"assistant-{number}"] = models.line[number - 1] or prepare.cut(reference, models.teachers[0])
+        members[f"assistant-{number}"] = models.line[number - 1] or prepare.cut(context, reference, models.teachers[0])
     members["student"] = student
     learning = {like(stage.role) for stage in stages if stage.steps and stage.kind != "record"}
     reading = {stage.role for stage in stages if stage.kind == "record"}

@@ -342,9 +342,8 @@ def _open(config: RunConfig, run_id: int, role: TrainedRole, home: Home, problem
                     f"Run {run_id} has no trained teacher yet.", "Let it go on until it has, or choose another run."
                 )
             saving.require_undamaged(saved)
-            yield _trained(
-                result_of(opening.load(f"folder:{saved}" if saved.is_dir() else reference, problem, home)), role
-            )
+            source = f"folder:{saved}" if saved.is_dir() else reference
+            yield _trained(result_of(opening.load(source, problem, home, config.teacher_precision)), role)
     elif quantized.is_dir():
         yield _open_onnx(quantized, problem)
     elif home.model(run_id, role).is_dir():

@@ -21,11 +21,11 @@ from studio.events import OLD_TEST, Event, Log, result_of
 from studio.home import Home
 from studio.machine import devices, memory
 from studio.machine.devices import Device
-from studio.models import features, hub, saving
+from studio.models import features, hub, precision, saving
 from studio.models.features import Outputs
 from studio.models.layers import cut_layers
 from studio.models.model import Model, Problem, parameters
-from studio.models.opening import load, open_masked
+from studio.models.opening import in_full, load, open_folder, open_masked
 from studio.pipeline.timetable import Counts
 from studio.tasks import Encoded, augment
 from studio.tasks.augment import NO_CHANGES, Changes
@@ -180,7 +180,7 @@ def can_smooth(context: RunContext) -> bool:
 
 def rehearse(context: RunContext, models: Models) -> Model:
     """The student as it will be after all steps of its plan, with the weights that it has now."""
-    student = models.line[-1] or cut(context.config.student, models.teachers[0])
+    student = models.line[-1] or cut(context, context.config.student, models.teachers[0])
     steps = plan.single_steps(context.config.steps)
     if len(steps) == 1:
         return student
@@ -213,11 +213,21 @@ def open_again(context: RunContext, reference: str, model: Model, seed: int) -> 
     return replace(again, processor=model.processor)
 
 
-def cut(reference: str, teacher: Model) -> Model:
-    """The student `teacher/K-layers`, cut from this teacher."""
+def cut(context: RunContext, reference: str, teacher: Model) -> Model:
+    """The student `teacher/K-layers`, cut from this teacher's weights in full, whatever it holds while it answers."""
     layers = ModelReference.parse(reference).layers
     assert layers is not None, reference
-    return cut_layers(teacher, layers)
+    return cut_layers(in_full(teacher, context.problem), layers)
+
+
+def as_it_answers(context: RunContext, taught: Model) -> Model:
+    """A teacher that has learned and was saved, with its weights in the precision that it answers in."""
+    held = context.config.teacher_precision
+    if held == precision.FULL:
+        return taught
+    assert taught.folder is not None, "it was saved"
+    context.device.group.wait()  # until the process that writes has written
+    return replace(open_folder(taught.folder, context.problem, held), processor=taught.processor)
 
 
 def distillation(config: RunConfig, student: Model, teacher: Model | None, transfer: TransferSet) -> Distillation:
@@ -239,10 +249,12 @@ def _look(model: Model, inputs: Encoded, rows: torch.Tensor) -> Outputs:
 
 def open_models(context: RunContext) -> Generator[Event, None, Models]:
     """Every model of the run that is not cut from a teacher."""
-    config = context.config
-    teachers = []
+    config, teachers = context.config, []
+    precision.require(config.teacher_precision)
+    if config.teacher_precision != precision.FULL:
+        yield Log(message=f"The teacher holds its weights in {config.teacher_precision} while it answers.")
     for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
-        teacher = yield from load(reference, context.problem, context.home)
+        teacher = yield from load(reference, context.problem, context.home, config.teacher_precision)
         yield from _introduce(f"Teacher {number}" if config.more_teachers else "Teacher", reference, teacher)
         teachers.append(teacher)
     line: list[Model | None] = []
@@ -316,7 +328,7 @@ def _check_reading(context: RunContext, models: Models) -> None:
 
 def _check_memory(context: RunContext, models: Models) -> None:
     """Raise `DeviceError` where what is sure to be needed at once is more than there is."""
-    student = models.line[-1] or cut(context.config.student, models.teachers[0])
+    student = models.line[-1] or cut(context, context.config.student, models.teachers[0])
     learners = [student, *(model for model in models.teachers if not model.knows_labels), *filter(None, models.line)]
     needed = memory.of_learning(max(parameters(model.network) for model in learners))
     if context.device.torch_device.type == "cpu":
@@ -338,6 +350,6 @@ def _check_objective(context: RunContext, models: Models) -> None:
     if not is_deep(context.config.terms):
         return
     transfer, teacher = context.transfer(NO_CHANGES, 1), models.teachers[0]
-    student = models.line[-1] or cut(context.config.student, teacher)
+    student = models.line[-1] or cut(context, context.config.student, teacher)
     two = replace(transfer, parts=(transfer.parts[0].select(range(2)),))
     distillation(context.config, student, teacher, two)

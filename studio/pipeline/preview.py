@@ -60,7 +60,7 @@ def _context(job: Job) -> RunContext:
 def _student_that_knows(context: RunContext) -> Model:
     models = prepare.opened(context)
     own = models.line[-1]
-    student = own or prepare.cut(context.config.student, models.teachers[0])
+    student = own or prepare.cut(context, context.config.student, models.teachers[0])
     if not (student.knows_labels and (own or models.teachers[0].knows_labels)):
         raise ModelError(
             "The curve needs a student that knows your labels already; this one has yet to learn them.",

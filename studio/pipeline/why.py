@@ -57,7 +57,7 @@ def _of_text(
     layer = embedding_layer(network)
     with torch.no_grad(), _replaced(layer, None) as heard:
         network(**batch)
-    point = heard[0][0]
+    point = heard[0][0].float()
     marks = torch.tensor(model.processor.all_special_ids, device=ids.device)
     start = torch.where(torch.isin(ids, marks).unsqueeze(1), point, torch.zeros_like(point))
 
@@ -91,7 +91,7 @@ def _replaced(layer: nn.Module, by: Tensor | None) -> Iterator[list[Tensor]]:
 
     def hear(_layer: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
         heard.append(output)
-        return output if by is None else by
+        return output if by is None else by.to(output.dtype)
 
     handle = layer.register_forward_hook(hear)
     try:
