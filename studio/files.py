@@ -103,14 +103,16 @@ def sealed(folder: Path, *endings: str) -> Iterator[Path]:
         (part / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def damage(folder: Path) -> str | None:
-    """What is not as it was written, such as "model.safetensors is not what was written"; None where all files are
-    as they were, or nobody wrote down how that is."""
+def damage(folder: Path, *endings: str) -> str | None:
+    """What is not as it was written, such as "model.safetensors is not what was written"; None where all files that end
+    so are as they were (or simply all), or nobody wrote down how that is."""
     listed = folder / SUMS
     if not listed.is_file():
         return None
     for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
         known, _, name = line.partition("  ")
+        if not name.endswith(endings or ("",)):
+            continue
         file = folder / name
         if not file.is_file():
             return f"{name} is gone"

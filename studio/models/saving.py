@@ -56,7 +56,7 @@ def save(model: Model, folder: Path) -> Model:
 
 def require_undamaged(folder: Path) -> None:
     """Raise `ModelError` where weights that were saved are not as they were."""
-    damage = files.damage(folder)
+    damage = files.damage(folder, ".safetensors", ".onnx")
     if damage is not None:
         raise ModelError(
             f"The model in {folder} is damaged: {damage}.",

@@ -1,10 +1,11 @@
 """One run's model to take away: a Hugging Face folder in a zip, with a model card and the config that made it."""
 
+import hashlib
 import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def student_zip(home: Home, store: Store, run_id: int, target: Path, role: str =
     for part in (folder, home.quantized(run_id, role)):
         _require_undamaged(part, run_id)
     with written(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-        _fill(archive, folder, home, store, run)
+        _fill(archive, _contents(folder, home, store, run))
     return target
 
 
@@ -66,24 +67,37 @@ def _require_undamaged(folder: Path, run_id: int) -> None:
         )
 
 
-def _fill(archive: zipfile.ZipFile, folder: Path, home: Home, store: Store, run: RunRow) -> None:
+def _contents(folder: Path, home: Home, store: Store, run: RunRow) -> dict[str, Path | str]:
+    """What the zip holds by its name there: a file, or what is written into one."""
     loaders, onnx, int8 = _loaders(folder), home.onnx(run.id), home.quantized(run.id, "student")
     conversion = None if files.damage(onnx) else read_conversion(onnx)  # it can be made anew
-    for file in sorted(folder.iterdir()):
-        weights = file.suffix == ".safetensors"  # numbers hardly shrink, and trying takes most of the time
-        archive.write(file, file.name, zipfile.ZIP_STORED if weights else None)
+    found: dict[str, Path | str] = {file.name: file for file in sorted(folder.iterdir())}
     for file in sorted((*onnx.glob("*.onnx"), *onnx.glob("*.gguf"))) if conversion else ():
-        archive.write(file, f"{file.suffix.removeprefix('.')}/{file.name}")
+        found[f"{file.suffix.removeprefix('.')}/{file.name}"] = file
     for file in sorted(int8.iterdir()) if int8.is_dir() else ():
-        archive.write(file, f"int8/{file.name}")
+        found[f"int8/{file.name}"] = file
     limit = min(run.config.max_length, _config(folder).get("max_position_embeddings", run.config.max_length))
     card = model_card(store, run, limit, loaders, conversion, int8.is_dir())
-    archive.writestr("README.md", card + calibrated.lines(home, run.id))
-    archive.writestr("config.yaml", run.config.to_yaml())
+    found |= {"README.md": card + calibrated.lines(home, run.id), "config.yaml": run.config.to_yaml()}
     if calibrated.read(home, run.id) is not None:
-        archive.write(home.run(run.id) / calibrated.FILE, calibrated.FILE)
-    for name in loaders:
-        archive.write(_LOADERS[name], f"{name}.py")
+        found[calibrated.FILE] = home.run(run.id) / calibrated.FILE
+    found |= {f"{name}.py": _LOADERS[name] for name in loaders}
+    return {name: content for name, content in found.items() if Path(name).name != files.SUMS}
+
+
+def _fill(archive: zipfile.ZipFile, contents: Mapping[str, Path | str]) -> None:
+    """All of it, and the checksum of each file."""
+    sums = []
+    for name, content in contents.items():
+        if isinstance(content, Path):
+            weights = content.suffix == ".safetensors"  # numbers hardly shrink, and trying takes most of the time
+            archive.write(content, name, zipfile.ZIP_STORED if weights else None)
+            known = files.checksum(content)
+        else:
+            archive.writestr(name, content)
+            known = hashlib.sha256(content.encode()).hexdigest()
+        sums.append(f"{known}  {name}\n")
+    archive.writestr(files.SUMS, "".join(sums))
 
 
 def model_card(
@@ -120,7 +134,8 @@ def model_card(
         "```",
         "",
         *(_int8_lines(task, limit) if int8 else []),
-        *(_onnx_lines(conversion) if conversion else []),
+        *(_onnx_lines(task, limit, conversion) if conversion else []),
+        *(_no_onnx_lines(run) if not conversion and not int8 else []),
         "## Data",
         "",
         f"{harmless.in_markdown(dataset.name)}: "
@@ -190,10 +205,19 @@ def _int8_lines(task: Task, limit: int) -> list[str]:
         "## In int8",
         "",
         "The results below are those of `int8/model.onnx`, with which the plan of this run ends; the weights above are "
-        f"the student before that step. After `{_install(task, 'onnxruntime')}`:",
+        "the student before that step.",
+        "",
+        *_code(task, limit, "int8"),
+    ]
+
+
+def _code(task: Task, limit: int, form: str) -> list[str]:
+    """The lines that ask an ONNX file."""
+    return [
+        f"After `{_install(task, 'onnxruntime')}`:",
         "",
         "```python",
-        *task.usage("int8", limit),
+        *task.usage(form, limit),
         "```",
         "",
     ]
@@ -251,8 +275,19 @@ def _speed_lines(evaluations: Sequence[Evaluation]) -> list[str]:
     ]
 
 
-def _onnx_lines(conversion: Conversion) -> list[str]:
-    """The forms of the student, side by side."""
+def _no_onnx_lines(run: RunRow) -> list[str]:
+    """How to get what this zip does not hold."""
+    return [
+        "## As ONNX",
+        "",
+        f"This zip holds no ONNX file. `python -m studio export {run.id}` puts one into it, and so does Build "
+        "download on the page of the run.",
+        "",
+    ]
+
+
+def _onnx_lines(task: Task, limit: int, conversion: Conversion) -> list[str]:
+    """The forms of the student, side by side, and how to ask the first file."""
     rows = [
         f"| {form.name} | {form.file or '-'} | {form.size_bytes / 1e6:.2f} | "
         f"{'-' if form.latency_ms is None else f'{form.latency_ms:.2f}'} | {form.same:.0%} | {form.largest:.2g} |"
@@ -272,6 +307,7 @@ def _onnx_lines(conversion: Conversion) -> list[str]:
         *rows,
         *[f"\nThe {form.name} file is left out. {form.left_out}" for form in conversion.forms if form.left_out],
         "",
+        *(_code(task, limit, "onnx") if task.kind != "token" else []),
         *(_gguf_lines(gguf[0]) if gguf else []),
     ]
 

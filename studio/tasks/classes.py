@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
-from studio.tasks.task import MISLEADING, Column, Kind, Labels, Measure, Reference
+from studio.tasks.task import MISLEADING, ONNX_FILES, Column, Kind, Labels, Measure, Reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -228,7 +228,7 @@ class Classes:
         return _ranked(logits.values.softmax(-1), labels)
 
     def usage(self, form: str) -> list[str]:
-        if form == "int8":
+        if form in ONNX_FILES:
             return ['print(config["id2label"][str(logits[0].argmax())])']
         return [
             "scores = logits.softmax(-1)[0]",
@@ -360,7 +360,7 @@ class MultiLabel(Classes):
         return _ranked(logits.values.sigmoid(), labels)
 
     def usage(self, form: str) -> list[str]:
-        if form == "int8":
+        if form in ONNX_FILES:
             return ['print([config["id2label"][str(n)] for n, logit in enumerate(logits[0]) if logit > 0])']
         return [
             "scores = logits.sigmoid()[0]",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
 from studio.tasks.classes import Classes, MultiLabel
-from studio.tasks.task import Column, Features, Modality, Task
+from studio.tasks.task import ONNX_FILES, Column, Features, Modality, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,16 +89,17 @@ class ImageInputs:
         return baseline.PixelFeatures()
 
     def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
-        if form == "int8":
+        if form in ONNX_FILES:
+            file, folder = ONNX_FILES[form]
             return [
                 "import json",
                 "import onnxruntime",
                 "from PIL import Image, ImageOps",
                 "from transformers import AutoImageProcessor",
                 "",
-                'config = json.load(open("int8/config.json"))',
-                'session = onnxruntime.InferenceSession("int8/model.onnx")',
-                'processor = AutoImageProcessor.from_pretrained("int8", backend="pil")',
+                f'config = json.load(open("{folder}/config.json"))',
+                f'session = onnxruntime.InferenceSession("{file}")',
+                f'processor = AutoImageProcessor.from_pretrained("{folder}", backend="pil")',
                 'image = ImageOps.exif_transpose(Image.open("image.png"))  # as the camera noted that it was held',
                 'image = image.convert("L" if config.get("num_channels", 3) == 1 else "RGB")',
                 'pixels = processor(image, return_tensors="np")["pixel_values"]',

@@ -133,6 +133,9 @@ class Reference:
 MISLEADING = 0.8
 """Where one answer is right for so many of the rows, a share of right rows says little about the others."""
 
+ONNX_FILES = {"int8": ("int8/model.onnx", "int8"), "onnx": ("onnx/model.onnx", ".")}
+"""Of the forms of an export that ONNX Runtime opens: the file, and the folder with what reads a row."""
+
 
 class Features(Protocol):
     """Turns what `Inputs.plain` gives into a matrix for a linear model, a row for each position."""
@@ -384,7 +387,7 @@ class Targets(Protocol):
         ...
 
     def usage(self, form: str) -> list[str]:
-        """Lines of Python that print the answer from `logits`, `model` (torch) or `config` (int8)."""
+        """Lines of Python that print the answer from `logits`, `model` (torch) or `config` (ONNX)."""
         ...
 
 
@@ -524,5 +527,5 @@ class Task:
         return self.targets.shares(logits, labels)
 
     def usage(self, form: str, limit: int) -> list[str]:
-        """Lines of Python for an export's README; `form` is torch or int8."""
+        """Lines of Python for an export's README; `form` is torch or one of `ONNX_FILES`."""
         return [*self.inputs.usage(form, self.auto_model_name, limit), *self.targets.usage(form)]

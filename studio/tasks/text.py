@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
 from studio.tasks.classes import Classes, MultiLabel
-from studio.tasks.task import Column, Features, Modality, Task
+from studio.tasks.task import ONNX_FILES, Column, Features, Modality, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,15 +134,16 @@ class TextInputs:
     def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
         cut = f"truncation=True, max_length={limit}"
         texts = '"Write a text here."' if self.pairs == "never" else '"Write a text here.", "And the second one here."'
-        if form == "int8":
+        if form in ONNX_FILES:
+            file, folder = ONNX_FILES[form]
             return [
                 "import json",
                 "import onnxruntime",
                 "from transformers import AutoTokenizer",
                 "",
-                'config = json.load(open("int8/config.json"))',
-                'session = onnxruntime.InferenceSession("int8/model.onnx")',
-                f'inputs = AutoTokenizer.from_pretrained("int8")({texts}, {cut}, return_tensors="np")',
+                f'config = json.load(open("{folder}/config.json"))',
+                f'session = onnxruntime.InferenceSession("{file}")',
+                f'inputs = AutoTokenizer.from_pretrained("{folder}")({texts}, {cut}, return_tensors="np")',
                 "named = {field.name: inputs[field.name] for field in session.get_inputs()}",
                 'logits = session.run(["logits"], named)[0]',
             ]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
-from studio.tasks.task import Column, Features, Kind, Labels, Measure, Modality, Reference, Task
+from studio.tasks.task import ONNX_FILES, Column, Features, Kind, Labels, Measure, Modality, Reference, Task
 from studio.tasks.text import TextInputs
 
 if TYPE_CHECKING:
@@ -243,16 +243,17 @@ class WordInputs:
     def usage(self, form: str, auto_model: str, limit: int) -> list[str]:
         cut = f"truncation=True, max_length={limit}"
         words = 'words = "Write a text here , word by word .".split()'
-        if form == "int8":
+        if form in ONNX_FILES:
+            file, folder = ONNX_FILES[form]
             return [
                 "import json",
                 "import onnxruntime",
                 "from transformers import AutoTokenizer",
                 "",
                 words,
-                'config = json.load(open("int8/config.json"))',
-                'session = onnxruntime.InferenceSession("int8/model.onnx")',
-                'tokenizer = AutoTokenizer.from_pretrained("int8")',
+                f'config = json.load(open("{folder}/config.json"))',
+                f'session = onnxruntime.InferenceSession("{file}")',
+                f'tokenizer = AutoTokenizer.from_pretrained("{folder}")',
                 f'inputs = tokenizer(words, is_split_into_words=True, {cut}, return_tensors="np")',
                 "named = {field.name: inputs[field.name] for field in session.get_inputs()}",
                 'logits = session.run(["logits"], named)[0]',
@@ -500,7 +501,7 @@ class Tags:
         return [{} for _ in range(len(logits.offsets) - 1)]
 
     def usage(self, form: str) -> list[str]:
-        named = 'config["id2label"][str(number)]' if form == "int8" else "model.config.id2label[int(number)]"
+        named = 'config["id2label"][str(number)]' if form in ONNX_FILES else "model.config.id2label[int(number)]"
         return [
             f"tags = [{named} for number in logits[0].argmax(-1)]",
             "first = inputs.word_ids()",

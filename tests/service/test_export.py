@@ -14,6 +14,10 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ExportError
 from studio.events import Evaluation
+from studio.files import damage, inside
+from studio.models.saving import require_undamaged
+from studio.pipeline.convert import convert
+from studio.pipeline.job import Job
 from studio.service import export, library
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
@@ -67,6 +71,30 @@ def test_a_student_that_transformers_cannot_open_brings_the_file_that_can(store,
     assert "validation rows that chose the weights, too: the values are a little too good" in card
 
 
+@pytest.mark.parametrize("student", ["builtin/transformer-tiny", "builtin/fasttext-tiny"])
+def test_an_onnx_file_in_the_zip_comes_with_lines_that_ask_it_and_every_file_with_its_checksum(
+    store, home, saved, tmp_path, student
+):
+    run = finished(store, home, student=student, control=False)
+    convert(Job(run_id=run.id, config=run.config, dataset=home.dataset(saved.id), home=home))
+    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
+        archive.extractall(tmp_path / "student")
+    assert run_the_card(tmp_path / "student", number=2).strip() in ("good", "bad")
+    files = {file.relative_to(tmp_path / "student").as_posix() for file in inside(tmp_path / "student")}
+    sums = (tmp_path / "student" / "SHA256SUMS").read_text().splitlines()
+    assert {line.partition("  ")[2] for line in sums} == files - {"SHA256SUMS"} >= {"README.md", "onnx/model.onnx"}
+    assert damage(tmp_path / "student") is None
+    (tmp_path / "student" / "README.md").write_text("mine")
+    require_undamaged(tmp_path / "student")  # who opens the weights does not mind
+
+
+def test_a_zip_without_an_onnx_file_says_how_to_get_one(store, home, saved, tmp_path):
+    run = finished(store, home, control=False)
+    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
+        card = archive.read("README.md").decode()
+    assert f"no ONNX file. `python -m studio export {run.id}` puts one into it" in card
+
+
 def test_a_student_in_int8_brings_its_file_and_lines_that_ask_it(store, home, saved, tmp_path):
     run = finished(store, home, plan="distill, quantize:int8")
     with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
@@ -88,7 +116,7 @@ def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, s
     assert " pillow==" in (tmp_path / "student" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("form", ["torch", "int8"])
+@pytest.mark.parametrize("form", ["torch", "int8", "onnx"])
 def test_the_lines_of_the_card_turn_a_photo_as_the_run_did(tmp_path, monkeypatch, form):
     about = Image.Exif()
     about[0x0112] = 6  # the camera was held upright and noted it

@@ -14,6 +14,8 @@ import pytest
 
 from studio.config.reading import parse_config
 from studio.data.folder import load
+from studio.pipeline.convert import convert
+from studio.pipeline.job import Job
 from studio.service import export
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
@@ -26,6 +28,7 @@ IMAGES = {"teacher": "builtin/mlp-64", "student": "builtin/mlp-16", "epochs": 4,
 KINDS = {
     "text": ("saved", TINY, 1),
     "image": ("saved_digits", IMAGES, 1),
+    "onnx": ("saved", TINY, 2),
     "int8": ("saved", TINY | {"plan": "distill, quantize:int8"}, 2),
     "compact": ("saved", TINY | {"plan": "distill, quantize:weights_int4"}, 1),
 }
@@ -79,6 +82,8 @@ def test_the_lines_of_the_card_are_as_accurate_as_the_run_found_with_just_the_pa
     dataset = request.getfixturevalue(data)
     run = store.submit(parse_config({"dataset": dataset.name, **settings}), key="k", owner=new_owner())
     list(carry(store, home, run, here))
+    if kind == "onnx":
+        convert(Job(run_id=run.id, config=run.config, dataset=home.dataset(dataset.id), home=home))
     folder = tmp_path / "student"
     with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
         archive.extractall(folder)
