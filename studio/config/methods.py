@@ -17,7 +17,8 @@ class Loss:
     """One distillation loss as a person chooses it.
 
     `weight` is its usual weight, `classes` the fewest classes with which it means anything, `warm_up` the share of the
-    training over which its weight grows from 0. `kinds`: the labels that it can compare, see `studio.tasks`.
+    training over which its weight grows from 0. `kinds`: the labels that it can compare, see `Kind` in
+    `studio.tasks.task`.
     `needs_all`: it cannot do with the likeliest classes of an answer alone.
     """
 
@@ -29,7 +30,7 @@ class Loss:
     classes: int = 2
     warm_up: float = 0.0
     why_classes: str = ""
-    kinds: tuple[str, ...] = ("class", "multi_label")
+    kinds: tuple[str, ...] = ("class",)
     needs_all: bool = False
 
 

@@ -74,7 +74,7 @@ class RunConfig(BaseModel):
         (),
         max_length=20,
         title="Plan",
-        description="Steps that make the student small, in order: prune, sparsify, factorize, distill, quantize. "
+        description="Steps that make the student small, in order, such as prune:0.5, distill, quantize:int8. "
         "Empty: prune by the prune ratio, then distil.",
     )
     epochs: int | None = Field(

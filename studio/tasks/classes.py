@@ -191,7 +191,7 @@ class Classes:
         shares = np.bincount(true, minlength=classes) / len(true)
         majority = self.measure(np.stack([true, np.full_like(true, shares.argmax())], axis=1))
         f1 = float((2 * shares / (1 + classes * shares)).mean())
-        return Reference({"accuracy": 1 / classes, "f1_macro": f1}, majority, majority["accuracy"] >= MISLEADING)
+        return Reference({"accuracy": 1 / classes, "f1_macro": f1}, majority, _misleads(self.measures, majority))
 
     def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
         import numpy as np
@@ -329,7 +329,7 @@ class MultiLabel(Classes):
         majority = self.measure(np.concatenate([true, np.tile(answers[counts.argmax()], (len(true), 1))], axis=1))
         shares = true.mean(0)[true.any(0)]
         chance = {"accuracy": 0.5**classes, "f1_macro": float((shares / (shares + 0.5)).mean()) if len(shares) else 0.0}
-        return Reference(chance, majority, majority["accuracy"] >= MISLEADING)
+        return Reference(chance, majority, _misleads(self.measures, majority))
 
     def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:
         return _fewest(_halves(statistics)[0].sum(0))
@@ -381,6 +381,16 @@ def _halves(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is true, and what was predicted."""
     labels = statistics.shape[1] // 2
     return statistics[:, :labels], statistics[:, labels:]
+
+
+def _misleads(measures: Sequence[Measure], majority: dict[str, float]) -> bool:
+    """Whether the share of right rows decides, one answer makes it large, and a mean over the labels stands behind it.
+
+    >>> _misleads((ACCURACY, F1_MACRO), {"accuracy": 0.9}), _misleads((F1_MACRO, ACCURACY), {"accuracy": 0.9})
+    (True, False)
+    """
+    names = [measure.name for measure in measures[:2]]
+    return names == ["accuracy", "f1_macro"] and majority["accuracy"] >= MISLEADING
 
 
 def _fewest(rows: np.ndarray) -> tuple[int, int] | None:

@@ -19,6 +19,13 @@ from studio.models.features import Outputs
 from studio.tasks.labels import label_loss
 
 LABELS = torch.arange(8)
+READ_OF_EACH = {"student_logits", "teacher_logits", "labels", "temperature"}
+OF_EACH_POSITION = [
+    name
+    for name in LOSSES
+    if "temperature" in objective.reads(name) and objective.reads(name) <= READ_OF_EACH and name != "dist"
+]
+"""Losses on logits at a temperature that are the mean over the positions; `dist` compares positions, too."""
 
 
 def config(**values):
@@ -126,6 +133,20 @@ def test_a_temperature_per_example_is_one_for_a_teacher_that_cannot_decide_and_f
     for logits, task in ((classes, TASK), (labels, TAGGING)):
         term = distillation(task=task, temperature=6.0, temperature_per_sample=True)
         assert term._temperature(torch.tensor(logits), 0.0).flatten().tolist() == pytest.approx([1.0, 6.0])
+
+
+@pytest.mark.parametrize("name", OF_EACH_POSITION)
+def test_a_temperature_of_its_own_counts_for_its_position_alone(name, answers):
+    student, teacher = (answer.logits for answer in answers)
+    temperature = torch.linspace(1.0, 8.0, len(LABELS))[:, None]
+    loss = objective.function(name)
+
+    def found(rows: torch.Tensor) -> torch.Tensor:
+        given = {"student_logits": student, "teacher_logits": teacher, "labels": LABELS, "temperature": temperature}
+        return loss(**{value: given[value][rows] for value in objective.reads(name)})
+
+    alone = torch.stack([found(row) for row in torch.arange(len(LABELS)).split(1)])
+    assert found(torch.arange(len(LABELS))).item() == pytest.approx(alone.mean().item(), rel=1e-4)
 
 
 def test_hard_labels_are_the_teachers_first_choices_for_labelled_and_unlabelled_rows_alike(answers):

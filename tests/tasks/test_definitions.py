@@ -9,6 +9,9 @@ from scipy import stats
 
 from studio import tasks
 from studio.config.run import UNLABELLED
+from studio.evaluate.measured import leading
+from studio.tasks import Measure
+from studio.tasks.classes import ACCURACY, Classes
 from studio.tasks.positions import PositionLogits
 
 LABELS = tasks.get("text-classification", multi_label=True)
@@ -54,3 +57,21 @@ def test_a_word_that_was_not_seen_is_outside_whatever_tag_comes_first():
     logits = PositionLogits(torch.tensor([[torch.nan, torch.nan], [2.0, 1.0]]), torch.tensor([0, 2]))
     (answer,) = tasks.get("token-classification").answers(logits, ["B-PER", "O"])
     assert answer["tags"] == ["O", "B-PER"]
+
+
+OFF = Measure("off", "Off", "How far off an answer is.", unit="number", lower=True)
+
+
+@pytest.mark.parametrize("measures", [(OFF,), (OFF, ACCURACY), (ACCURACY, OFF)], ids=["alone", "first", "second"])
+def test_a_task_whose_classes_have_other_measures_is_told_by_its_first_one(measures):
+    class Rated(Classes):
+        def measure(self, statistics):
+            true, predicted = statistics.T
+            found = {"off": -float(abs(true - predicted).mean()), "accuracy": float((true == predicted).mean())}
+            return {measure.name: found[measure.name] for measure in self.measures}
+
+    Rated.measures = measures
+    true = np.array([4] * 9 + [0])
+    reference = Rated().reference(np.stack([true, true], axis=1), 5)
+    assert leading(measures, reference) == measures[0]
+    assert reference.floor(measures[0].name) == {"off": -0.4, "accuracy": 0.9}[measures[0].name]
