@@ -24,10 +24,10 @@ def text(key: str) -> str:
     return str(_first(key, st.query_params.get(key, "")))
 
 
-def one(key: str, options: Sequence[str]) -> str:
-    """One of the options; the first one where the address names none of them."""
+def one(key: str, options: Sequence[str], first: str | None = None) -> str:
+    """One of the options; `first`, or else the first one, where the address names none of them."""
     said = st.query_params.get(key, "")
-    return str(_first(key, said if said in options else options[0], options))
+    return str(_first(key, said if said in options else first or options[0], options))
 
 
 def several(key: str, options: Sequence[str]) -> list[str]:

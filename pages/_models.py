@@ -1,6 +1,6 @@
 """Teacher and student of the wizard: built in, from the hub, a folder or an earlier run, or made from the teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -23,15 +23,18 @@ SOURCES = {
 USUAL_LAYERS, MOST_LAYERS, MOST_FOLDERS = 2, 12, 100
 
 
-def choose_model(role: str, task: tasks.Task, proposed: str, known: Mapping[str, Sized]) -> str | None:
+def choose_model(
+    role: str, task: tasks.Task, proposed: str, known: Mapping[str, Sized], on_change: Callable[[], None] | None = None
+) -> str | None:
     """A model reference, or None while it is not complete; `proposed` is shown until the user changes it. `known`: what
-    is known of models, by reference."""
+    is known of models, by reference. `on_change` is called when somebody chooses."""
     first = parsed(proposed) or ModelReference("builtin", "")
     options = [source for source in SOURCES if source not in ("teacher", SAME) or role == "student"]
     shown = SAME if first.is_same else first.source
+    st.session_state.setdefault(f"{role}-source", shown)
     source = st.segmented_control(
-        _("Source"), options, default=shown, key=f"{role}-source", label_visibility="collapsed", wrap=True,
-        format_func=lambda source: _(SOURCES[source]),
+        _("Source"), options, key=f"{role}-source", label_visibility="collapsed", wrap=True, required=True,
+        format_func=lambda source: _(SOURCES[source]), on_change=on_change,
     )  # fmt: skip
     name = first.name if source == shown else ""
     match source:
@@ -39,23 +42,41 @@ def choose_model(role: str, task: tasks.Task, proposed: str, known: Mapping[str,
             st.caption(_("Born again: the same model learns anew from the first one. It often ends up better."))
             return "teacher/same"
         case "teacher":
-            return choose_layers(name)
+            return choose_layers(name, on_change)
         case "hub":
-            written = st.text_input(_("Model id"), name, placeholder="google-bert/bert-base-uncased", key=f"{role}-hub")
+            st.session_state.setdefault(f"{role}-hub", name)
+            written = st.text_input(_("Model id"), placeholder="google-bert/bert-base-uncased", key=f"{role}-hub",
+                                    on_change=on_change)  # fmt: skip
             st.caption(
                 _("Downloaded once. Only safetensors weights are opened, and no code that comes with them is run.")
             )
             return f"hub:{written.strip()}" if written.strip() else None
         case "folder":
             there = list(dict.fromkeys([*([name] if name else []), *map(str, found_folders())]))
+            st.session_state.setdefault(f"{role}-folder", name or None)
             picked = st.selectbox(
-                _("Path of a Hugging Face folder"), there, index=0 if name else None, key=f"{role}-folder",
-                accept_new_options=True, placeholder="/models/my-teacher",
+                _("Path of a Hugging Face folder"), there, index=None, key=f"{role}-folder",
+                accept_new_options=True, placeholder="/models/my-teacher", on_change=on_change,
             )  # fmt: skip
             return folder((picked or "").strip())
         case "run":
-            return choose_from_runs(role, task, proposed)
-    return choose_builtin(role, task, name, known)
+            return choose_from_runs(role, task, proposed, on_change)
+    return choose_builtin(role, task, name, known, on_change)
+
+
+def show_model(role: str, reference: str, task: str | None) -> None:
+    """The widgets of a role say this model."""
+    found = parsed(reference) or ModelReference("builtin", "")
+    source = SAME if found.is_same else found.source
+    st.session_state[f"{role}-source"] = source
+    if source == "builtin":
+        st.session_state[f"{role}-builtin-{task}"] = found.name or None
+    elif source == "teacher":
+        st.session_state["student-layers"] = found.layers
+    elif source == "run":
+        st.session_state[f"{role}-run"] = reference
+    elif source != SAME:
+        st.session_state[f"{role}-{source}"] = found.name
 
 
 def found_folders() -> list[Path]:
@@ -77,22 +98,23 @@ def folder(path: str) -> str | None:
     return str(reference)
 
 
-def choose_builtin(role: str, task: tasks.Task, name: str, known: Mapping[str, Sized]) -> str:
+def choose_builtin(
+    role: str, task: tasks.Task, name: str, known: Mapping[str, Sized], on_change: Callable[[], None] | None
+) -> str:
     """One of the models that the studio builds, each with its size, its speed and what it is good for."""
     usual = 0 if role == "teacher" else min(2, len(task.builtins) - 1)
-    picked = st.radio(
-        _("Built-in models"), task.builtins, key=f"{role}-builtin-{task.name}",
-        index=task.builtins.index(name) if name in task.builtins else usual,
-        captions=[about(f"builtin/{one}", known, number == usual) for number, one in enumerate(task.builtins)],
-    )  # fmt: skip
+    key = f"{role}-builtin-{task.name}"
+    if st.session_state.get(key) not in task.builtins:
+        st.session_state[key] = name if name in task.builtins else task.builtins[usual]
+    picked = st.radio(_("Built-in models"), task.builtins, key=key, on_change=on_change,
+                      captions=[about(f"builtin/{one}", known) for one in task.builtins])  # fmt: skip
     st.caption(_("They start untrained, and so are weaker than a downloaded model."))
     return f"builtin/{picked}"
 
 
-def about(reference: str, known: Mapping[str, Sized], is_usual: bool) -> str:
-    """A model in a line: whether it is the usual choice, its size, its speed, what it is good for."""
-    told = [_("**usual choice**")] if is_usual else []
-    one = known.get(reference)
+def about(reference: str, known: Mapping[str, Sized]) -> str:
+    """A model in a line: its size, its speed, what it is good for."""
+    told, one = [], known.get(reference)
     if one is not None:
         told.append(_("{number} parameters", number=count(one.parameters)))
         if one.milliseconds is not None:
@@ -100,10 +122,10 @@ def about(reference: str, known: Mapping[str, Sized], is_usual: bool) -> str:
     return " · ".join([*told, good_for(reference)])
 
 
-def choose_layers(name: str) -> str:
-    kept = int(name or USUAL_LAYERS)
+def choose_layers(name: str, on_change: Callable[[], None] | None) -> str:
+    kept = st.session_state.setdefault("student-layers", int(name or USUAL_LAYERS))
     layers = st.slider(
-        _("Layers to keep"), 1, max(MOST_LAYERS, kept), kept, key="student-layers",
+        _("Layers to keep"), 1, max(MOST_LAYERS, kept), key="student-layers", on_change=on_change,
         help=_("Fewer layers: smaller, faster."),
     )  # fmt: skip
     st.caption(_("Starts from the teacher's own weights. For transformers; must be fewer than the teacher has."))
@@ -117,13 +139,14 @@ def models_of_runs(task: tasks.Task) -> list[str]:
     return [str(ModelReference.of_run(run, role)) for run in of_task for role in home.roles(run)]
 
 
-def choose_from_runs(role: str, task: tasks.Task, proposed: str) -> str | None:
+def choose_from_runs(role: str, task: tasks.Task, proposed: str, on_change: Callable[[], None] | None) -> str | None:
     there = models_of_runs(task)
     if not there:
         st.caption(_("No earlier run on this kind of data has a model yet."))
         return None
-    index = there.index(proposed) if proposed in there else 0
-    return st.selectbox(_("Model"), there, index=index, format_func=model, key=f"{role}-run")
+    if st.session_state.get(f"{role}-run") not in there:
+        st.session_state[f"{role}-run"] = proposed if proposed in there else there[0]
+    return st.selectbox(_("Model"), there, format_func=model, key=f"{role}-run", on_change=on_change)
 
 
 def learned_before(student: str | None) -> str | None:

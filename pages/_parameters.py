@@ -54,6 +54,17 @@ def parameter(name: str, value: Any, origin: str = "") -> Any:
     return st.number_input(**words, **shown, min_value=int(low or 0), max_value=int(high or 10**9), key=key)
 
 
+def as_shown(name: str, value: Any) -> Any:
+    """What the widget of a setting holds at this value.
+
+    >>> as_shown("epochs", None), as_shown("learning_rate", 2e-4), as_shown("alpha", 0.5)
+    (0, '0.0002', 0.5)
+    """
+    if name in AUTO:
+        return "" if value is None else f"{value:g}"
+    return 0 if value is None and name in SLIDERS else value
+
+
 def is_changed(key: str, value: Any) -> bool:
     """Whether somebody has set a widget to something else than the value that it showed at first."""
     shown = st.session_state.get(key, value)
@@ -81,16 +92,20 @@ def _device(value: str, key: str, words: dict[str, Any]) -> str:
 
 
 def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
-    """A slider; of a setting that may be left open 0 is "automatic"."""
+    """A slider; of a setting that may be left open 0 is shown as "Automatic"."""
     low, high = bounds(name)
     extra, annotation = _extra(name), RunConfig.model_fields[name].annotation
     if annotation == int | None:
-        words["help"] = _("{help} On the slider 0 is empty.", help=words["help"])
-        shown: dict[str, Any] = {} if key in st.session_state else {"value": value or 0}
-        return st.slider(**words, **shown, min_value=0, max_value=max(extra["slider_max"], value or 0), key=key) or None
+        words["help"] = _("{help} On the slider that is “Automatic”.", help=words["help"])
+        now = st.session_state.setdefault(key, value or 0)
+        options = sorted({*range(extra["slider_max"] + 1), value or 0, now})
+        chosen: Any = st.select_slider(
+            words["label"], options, format_func=lambda one: str(one or _("Automatic")), key=key, help=words["help"]
+        )
+        return chosen or None
     start = extra.get("slider_min", low) or 0
     end = max(extra.get("slider_max", high) or 0, value)
     kind = int if annotation is int else float
     step = 1 if kind is int else extra.get("step", 0.01)
-    shown = {} if key in st.session_state else {"value": kind(value)}  # a preset has set it already
+    shown: dict[str, Any] = {} if key in st.session_state else {"value": kind(value)}  # a preset has set it already
     return st.slider(**words, **shown, min_value=kind(start), max_value=kind(end), step=step, key=key)

@@ -22,7 +22,7 @@ from pages._curves import curves
 from pages._glossary import words_of_results
 from pages._language import _, counted, in_language, reader, retell
 from pages._markup import Html, element, joined
-from pages._run_pictures import setting
+from pages._run_pictures import setting_of
 from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
 from pages._words import OUTCOMES, count, effect_of, low_and_high, measured, method, model, size, teachers
 from studio import tasks
@@ -367,7 +367,11 @@ def _settings(config: RunConfig) -> Html:
         if getattr(config, name) != usual and not field.is_required() and name != "task":
             title = _(field.title or name)
             rows.append(
-                {_("Setting"): f"{title} ({name})", _("Value"): setting(plain[name]), _("Usually"): setting(usual)}
+                {
+                    _("Setting"): f"{title} ({name})",
+                    _("Value"): setting_of(name, plain[name]),
+                    _("Usually"): setting_of(name, usual),
+                }
             )
     table = pictures.table(rows) if rows else element("p", _("Everything is as usual."))
     return joined(table, element("p", "run.yaml", kind="ds-sub"), element("pre", config.to_yaml()))

@@ -160,7 +160,7 @@ def _differing(compared: Sequence[Side]) -> Html:
     rows: list[Mapping[str, str]] = []
     for name, values in comparison.differing(compared).items():
         title = _(RunConfig.model_fields[name].title or name)
-        shown = tables.told_apart(values, [run_pictures.setting(value) for value in values])
+        shown = tables.told_apart(values, [run_pictures.setting_of(name, value) for value in values])
         told = {side.name: words for side, words in zip(compared, shown, strict=True)}
         rows.append({"": f"{title} ({name})"} | told)
     return pictures.table(rows) if rows else element("p", _("All settings are the same."))

@@ -9,10 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages import _charts as charts
-from pages._language import _
+from pages._language import _, retell
 from pages._scores import milliseconds, small
 from pages._words import listed, measured, model, size
-from studio import harmless
+from studio import harmless, tasks
+from studio.config import plan
+from studio.config.methods import LOSSES
+from studio.config.run import RunConfig
 from studio.service.comparison import Curve, Side, smoothed
 from studio.tasks import Measure
 
@@ -231,6 +234,18 @@ def _axis(title: str, values: Sequence[Any]) -> _Axis:
     return _Axis(harmless.in_chart(title), [kinds.index(one) * step for one in told], ticks)
 
 
+def setting_of(name: str, value: Any) -> str:
+    """The value of a setting as a person reads it: a task by its title; what was left open the studio chose.
+
+    >>> setting_of("epochs", None), setting_of("plan", [{"do": "prune", "ratio": 0.5}, {"do": "distill"}])
+    ('automatic', 'Prune 50 % of neurons or channels, Distil')
+    """
+    if name == "task" and value in tasks.TASKS:
+        return _(tasks.get(value).title)
+    is_open = value is None and RunConfig.model_fields[name].annotation in (int | None, float | None)
+    return _("automatic") if is_open else setting(value)
+
+
 def setting(value: Any) -> str:
     """A value of a setting as a person reads it."""
     if value is None or value in ([], (), ""):
@@ -238,9 +253,18 @@ def setting(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list | tuple):
-        return ", ".join(str(one.get("loss") or one.get("do") or one) if isinstance(one, dict) else str(one)
-                         for one in value)  # fmt: skip
+        return ", ".join(map(_one_of_several, value))
     return model(value) if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _one_of_several(one: Any) -> str:
+    """A loss with its weight, a step of a plan, a model, or a word."""
+    if not isinstance(one, dict):
+        return setting(one)
+    if "do" in one:
+        return retell(plan.title(plan.KINDS[one["do"]](**one)))
+    weight = one.get("weight")
+    return _(LOSSES[one["loss"]].title) + (f" × {weight:g}" if weight is not None else "")
 
 
 def _in_unit(update_axis: Callable[..., object], measure: Measure) -> float:

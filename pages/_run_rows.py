@@ -9,7 +9,7 @@ from pages._language import _, retell
 from pages._markup import Html, element
 from pages._scores import Scored, three
 from pages._studio import errors_shown, get_acts, get_store
-from pages._words import OUTCOMES, Outcome, ago, duration, escape, model, stage_title, status_word, teachers
+from pages._words import OUTCOMES, Outcome, about, ago, escape, model, stage_title, status_word, teachers
 from studio import tasks
 from studio.service.progress import whole
 from studio.store import run_list
@@ -121,7 +121,7 @@ def _progress(run_id: int) -> None:
     st.html(pictures.bar(done.share))
     left = done.seconds_left
     now = stage_title(run.phase or "")
-    st.caption(escape(_("{stage} · {time} left", stage=now, time=duration(left)) if left and left >= 1 else now))
+    st.caption(escape(_("{stage} · {time} left", stage=now, time=about(left)) if left and left >= 1 else now))
 
 
 def describe(run_id: int) -> None:

@@ -188,6 +188,23 @@ def duration(seconds: float) -> str:
     return _("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
+def about(seconds: float) -> str:
+    """A time that is not known to the second, no finer than it can be told.
+
+    >>> about(4), about(43), about(464), about(5_880), about(90_000)
+    ('about 5 s', 'about 45 s', 'about 8 min', 'about 1 h 40 min', 'about 25 h')
+    """
+    fine = 5 if seconds < 100 else 60 if seconds < 3570 else 600 if seconds < 36_000 else 3600
+    whole = max(fine, fine * round(seconds / fine))
+    if fine == 5:
+        return _("about {seconds} s", seconds=whole)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if not hours:
+        return _("about {minutes} min", minutes=minutes)
+    told = _("about {hours} h {minutes} min", hours=hours, minutes=minutes)
+    return told if minutes else _("about {hours} h", hours=hours)
+
+
 def ago(moment: float) -> str:
     """How long it is since then, no finer than a person would say it.
 

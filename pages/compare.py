@@ -1,8 +1,6 @@
 """Runs side by side: what differs, how they learned, what is worth having, and whether a difference is more than
 chance."""
 
-from typing import Any
-
 import streamlit as st
 
 from pages import _address as address
@@ -17,7 +15,6 @@ from pages._run_rows import outcome_of, state_badge
 from pages._scores import scored, small
 from pages._studio import get_home, get_person, get_store, show_error
 from pages._words import escape, listed
-from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StudioError
 from studio.service import comparison, paired
@@ -132,17 +129,9 @@ def settings(compared: list[Side]) -> None:
     rows = []
     for name, values in found.items():
         title = RunConfig.model_fields[name].title or name
-        shown = tables.told_apart(values, [_setting(name, value) for value in values])
+        shown = tables.told_apart(values, [run_pictures.setting_of(name, value) for value in values])
         rows.append({"": _(title)} | {side.name: told for side, told in zip(compared, shown, strict=True)})
     st.html(pictures.table(rows))
-
-
-def _setting(name: str, value: Any) -> str:
-    """A value as a person reads it: a task by its title; what was left open the studio chose."""
-    if name == "task" and value in tasks.TASKS:
-        return _(tasks.get(value).title)
-    is_open = value is None and RunConfig.model_fields[name].annotation in (int | None, float | None)
-    return _("automatic") if is_open else run_pictures.setting(value)
 
 
 def models(compared: list[Side]) -> None:

@@ -9,7 +9,7 @@ from pages._run_rows import name_of, state_badge
 from pages._scores import by_role, scored, three
 from pages._studio import errors_shown, get_acts, get_store, go_to, task_of
 from pages._tour import tour
-from pages._words import OUTCOMES, ago, duration, escape, model, stage_title, status_word
+from pages._words import OUTCOMES, about, ago, escape, model, stage_title, status_word
 from studio.service import questions
 from studio.service.progress import whole
 from studio.store.rows import RunRow
@@ -90,7 +90,7 @@ def running() -> None:
             if run.status == "running":
                 now = stage_title(run.phase or "")
                 if done.seconds_left is not None and done.seconds_left >= 1:
-                    now = _("{stage} · about {time} left", stage=now, time=duration(done.seconds_left))
+                    now = _("{stage} · {time} left", stage=now, time=about(done.seconds_left))
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
                 st.page_link("run.py", label=_("**{name}** · run {run}", name=escape(name_of(run)), run=run.id),
                              query_params={"run": str(run.id)}, width="content")  # fmt: skip

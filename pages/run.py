@@ -27,7 +27,7 @@ from pages._studio import (
 )
 from pages._watched import watched
 from pages._words import (
-    duration,
+    about,
     effect_of,
     escape,
     listed,
@@ -259,7 +259,7 @@ def timeline(run: RunRow) -> None:
 def remaining(done: Whole) -> str:
     """How long the whole run still takes, as far as that can be told."""
     left = done.seconds_left
-    return "" if left is None or left < 1 else _("about {time} left", time=duration(left))
+    return "" if left is None or left < 1 else _("{time} left", time=about(left))
 
 
 @st.dialog(_("Stop this run?"))

@@ -198,7 +198,7 @@ def matters(sweep: SweepRow, found: list[Tried]) -> None:
 
 def _row(sweep: SweepRow, tried: Tried, is_best: bool, measure: Measure) -> dict[str, str]:
     settings = {
-        _(RunConfig.model_fields[name].title or name): run_pictures.setting(value)
+        _(RunConfig.model_fields[name].title or name): run_pictures.setting_of(name, value)
         for name, value in tried.trial.params.items()
     }
     return {

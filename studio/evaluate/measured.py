@@ -58,8 +58,9 @@ class Facts:
     `improving`: roles whose validation value still rose when their training ended. `teacher_start`: the teacher's
     validation value before it learned, and its best. `leaked`: test rows that are training rows, too. `unseen`: labels
     that only test rows have. `changed`: models from elsewhere whose files changed while the run went on. `rare`: the
-    class with the fewest rows. `rates`: at which learning rates teacher and student began. `imitated`: how often the
-    student says what its teacher says, where it is far from it.
+    class with the fewest rows. `rates`: at which learning rates teacher and student began. `epochs`: for how many of
+    them each learned, a part of one where its steps ended there. `imitated`: how often the student says what its
+    teacher says, where it is far from it.
     """
 
     reference: Reference
@@ -71,6 +72,7 @@ class Facts:
     changed: tuple[str, ...] = ()
     rare: Rare | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    epochs: Mapping[str, float] = field(default_factory=dict)
     imitated: Imitated | None = None
 
 

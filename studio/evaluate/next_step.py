@@ -10,7 +10,6 @@ from studio.evaluate.measured import Measured, is_clear
 from studio.events import NextStep, Outcome
 
 MOST_EPOCHS = 1_000
-LONGEST = 100.0
 MOST_SEEDS = 10
 SLOWER = 0.3
 TEACHER_LAYERS = 2
@@ -57,10 +56,10 @@ def _after_learning(found: Measured, outcome: Outcome, cautions: Sequence[str]) 
 
 
 def _longer(found: Measured) -> NextStep:
-    changes = _doubled(found, "epochs")
+    changes = _doubled(found, "student", "epochs")
     if not changes:
         return NextStep(code="larger_student", label="Choose a larger student: this one cannot be trained longer")
-    return NextStep(code="train_longer", label="Train twice as long", changes=changes)
+    return NextStep(code="train_longer", label="Train the student twice as long", changes=changes)
 
 
 def _better_teacher(found: Measured) -> NextStep:
@@ -71,7 +70,7 @@ def _better_teacher(found: Measured) -> NextStep:
 
 
 def _longer_teacher(found: Measured) -> NextStep:
-    changes = _doubled(found, "teacher_epochs")
+    changes = _doubled(found, "teacher", "teacher_epochs")
     if not changes:
         return _stronger_teacher()
     return NextStep(code="train_teacher_longer", label="Train the teacher twice as long", changes=changes)
@@ -81,14 +80,10 @@ def _stronger_teacher() -> NextStep:
     return NextStep(code="stronger_teacher", label="Choose a stronger teacher")
 
 
-def _doubled(found: Measured, name: str) -> dict[str, Any]:
-    """Twice the epochs; where the run chose them, twice its length. Nothing where it cannot be longer."""
-    config = found.facts.config
-    epochs = getattr(config, name)
-    if epochs is None:
-        name, epochs = "training_length", config.training_length
-    most = LONGEST if name == "training_length" else MOST_EPOCHS
-    return {name: min(most, 2 * epochs)} if epochs < most else {}
+def _doubled(found: Measured, role: str, name: str) -> dict[str, Any]:
+    """Twice the epochs for which a model learned, and of no other one. Nothing where it cannot be more."""
+    epochs = getattr(found.facts.config, name) or found.facts.epochs.get(role, MOST_EPOCHS)
+    return {name: min(MOST_EPOCHS, max(1, round(2 * epochs)))} if epochs < MOST_EPOCHS else {}
 
 
 def _lower_rate(found: Measured, role: str) -> NextStep:

@@ -36,7 +36,7 @@ from studio.pipeline import final_evaluation, keeping, origins, prepare, recorde
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
-from studio.pipeline.timetable import Kind, Stage, planned, timetable
+from studio.pipeline.timetable import Kind, Stage, epochs_learned, planned, timetable
 from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits
 
@@ -104,6 +104,7 @@ def distill(job: Job) -> Iterator[Event]:
         validation_rows=rows.validation,
         exported=exported,
         rates=_rates(config, opened, state),
+        epochs=epochs_learned(stages, config, rows),
         changed=origins.changed(config, opened, checkpoints, known),
         keep=keeping.Keeping(context.home, context.run_id, context.problem.task, config, exported),
         validation=context.dataset.dict["validation"],

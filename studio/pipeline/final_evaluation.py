@@ -56,6 +56,7 @@ class FinalEvaluation:
 
     `training` are the rows that were learned, `curves` what the `validation_rows` said of each role while it learned.
     `exported`: which of the students, one for each seed, is exported. `rates`: at which teacher and student began.
+    `epochs`: for how many of them each learned.
     `keep`: what is done with the answers of a role to every row of a split; `validation` are rows on which nothing is
     measured, and whose answers are kept, too: what is chosen after the run is chosen on them. So is what was
     `recorded` of the teacher on training rows.
@@ -70,6 +71,7 @@ class FinalEvaluation:
     validation_rows: int | None = None
     exported: int = 0
     rates: Mapping[str, float] = field(default_factory=dict)
+    epochs: Mapping[str, float] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
     keep: Keep | None = None
     validation: Dataset | None = None
@@ -254,6 +256,7 @@ def _facts(tests: FinalEvaluation, statistics: Statistics) -> "Facts":
         changed=tests.changed,
         rare=_rare(tests, statistics),
         rates=tests.rates,
+        epochs=tests.epochs,
     )
 
 

@@ -4,6 +4,7 @@ estimate sums them, pages and command line show how far a run is.
 Nothing here opens a model or needs torch.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -269,6 +270,19 @@ def _has_learned(block: Sequence[Stage]) -> bool:
 def _views(config: RunConfig, rows: Counts) -> int:
     _, epochs = budget.length(config, config.epochs, rows.training, config.student)
     return min(config.views, epochs) if config.augment else 1
+
+
+def epochs_learned(stages: Sequence[Stage], config: RunConfig, rows: Counts) -> dict[str, float]:
+    """For how many epochs teacher and student learn, a part of one where their steps end there.
+
+    >>> names = {"dataset": "d", "teacher": "builtin/cnn-large", "student": "builtin/cnn-tiny"}
+    >>> config, rows = RunConfig(**names, teacher_epochs=3), Counts(training=100, labelled=40, validation=10, test=10)
+    >>> epochs_learned(timetable(config, rows, known=[False]), config, rows)
+    {'teacher': 3.0, 'student': 100.0}
+    """
+    read = {"teach": rows.labelled, "distill": rows.training}
+    learnings = (stage for stage in stages if stage.steps and read.get(stage.phase))
+    return {stage.role: stage.steps / math.ceil(read[stage.phase] / config.batch_size) for stage in learnings}
 
 
 # --- how far a run is

@@ -49,7 +49,7 @@ def choose(page: Page, key: str, option: str) -> None:
 
 def choose_models(page: Page, teacher: str, student: str) -> None:
     """Both by their names, in place of a goal."""
-    page.locator("[class*='st-key-goal-']").get_by_text("I choose", exact=True).click()
+    page.locator(".st-key-goal").get_by_text("I choose", exact=True).click()
     page.get_by_text("Choose the models yourself").click()
     for role, name in (("teacher", teacher), ("student", student)):
         page.locator(f"[class*='st-key-{role}-builtin-']").get_by_text(name, exact=True).click()

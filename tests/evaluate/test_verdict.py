@@ -22,6 +22,7 @@ from studio.tasks import Reference
 MEASURES = tasks.get("text-classification").measures
 CONFIG = parse_config({"dataset": "d", "teacher": "builtin/transformer-base", "student": "builtin/transformer-tiny"})
 RATES = {"teacher": 5e-4, "student": 5e-4}
+EPOCHS = {"teacher": 6.0, "student": 4.5}
 HALF = Reference({"accuracy": 0.5, "f1_macro": 0.5}, {"accuracy": 0.5, "f1_macro": 0.33})
 
 
@@ -59,7 +60,7 @@ def told(
     found = measured("teacher", teacher, rows, size_bytes=10_000, latency_ms=4) + measured("student", student, rows)
     found += [] if control is None else measured("control", control, rows)
     found += [] if baseline is None else measured("baseline", baseline, rows)
-    facts = {"rates": RATES} | facts
+    facts = {"rates": RATES, "epochs": EPOCHS} | facts
     return verdict(found, pairs, MEASURES, Facts(reference=reference, config=config, **facts))
 
 
@@ -242,9 +243,20 @@ def test_how_the_student_does_against_the_baseline_says_nothing_of_the_teacher()
     assert "weak_teacher" not in codes(said)
 
 
-@pytest.mark.parametrize("longest", [{"training_length": 100}, {"epochs": 1000, "teacher_epochs": 1000}])
-def test_what_is_as_long_as_can_be_is_not_proposed_again(longest):
-    config = CONFIG.model_copy(update=longest)
+def test_to_train_one_model_longer_changes_how_long_that_one_learns_and_nothing_else():
+    """Also where the run itself chose the epochs: twice what it chose."""
+    taught = told(0.7, baseline=0.9, teacher_start=(0.5, 0.7), improving=("teacher",))
+    assert (taught.next_step.label, taught.next_step.changes) == (
+        "Train the teacher twice as long", {"teacher_epochs": 12}
+    )  # fmt: skip
+    student = told(improving=("student",))
+    assert (student.next_step.label, student.next_step.changes) == ("Train the student twice as long", {"epochs": 9})
+    written = CONFIG.model_copy(update={"epochs": 3, "teacher_epochs": 2})
+    assert told(improving=("control",), config=written).next_step.changes == {"epochs": 6}
+
+
+def test_what_is_as_long_as_can_be_is_not_proposed_again():
+    config = CONFIG.model_copy(update={"epochs": 1000, "teacher_epochs": 1000})
     assert told(improving=("student",), config=config).next_step.code == "larger_student"
     taught = told(0.7, baseline=0.9, pairs=BELOW, teacher_start=(0.5, 0.7), improving=("teacher",), config=config)
     assert taught.next_step.code == "stronger_teacher"
@@ -283,7 +295,7 @@ def test_a_student_or_a_control_that_still_improves_is_no_yardstick(who):
     assert said.outcome == "no_difference"
     assert f"the {who} would have gone on improving" in said.sentence
     assert "worth it" not in said.sentence
-    assert said.next_step.changes == {"training_length": 2.0}
+    assert said.next_step.changes == {"epochs": 9}
 
 
 def test_who_writes_is_never_done_learning_and_is_compared_at_the_same_number_of_steps():

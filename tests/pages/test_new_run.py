@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio import tasks
+from studio import events, tasks
 from studio.config.plan import KINDS, Distill, Prune, Quantize
 from studio.config.reading import parse_config
 from studio.errors import ModelError
@@ -284,14 +284,14 @@ def counted(monkeypatch):
 )  # fmt: skip
 def test_a_goal_is_the_student_that_comes_nearest_to_it(app, saved, store, counted, goal, student):
     app = opened(app, "new_run.py", draft="d")
-    app.button_group(key="goal-tenth").set_value(goal).run()
+    app.button_group(key="goal").set_value(goal).run()
     app.button(key="start").click().run()
     assert store.runs()[0].config.student == f"builtin/{student}"
 
 
 def test_a_time_limit_is_typed_stands_in_the_address_and_decides(app, saved, store, counted):
     app = opened(app, "new_run.py", draft="d", ms="10")
-    app.button_group(key="goal-tenth").set_value("fast").run()
+    app.button_group(key="goal").set_value("fast").run()
     assert app.number_input(key="ms").value == 10
     app.button(key="start").click().run()
     assert store.runs()[0].config.student == "builtin/transformer-small"
@@ -299,7 +299,7 @@ def test_a_time_limit_is_typed_stands_in_the_address_and_decides(app, saved, sto
 
 def test_a_time_limit_that_nothing_meets_is_told_with_the_fastest(app, saved, counted):
     app = opened(app, "new_run.py", draft="d", ms="no number")
-    app.button_group(key="goal-tenth").set_value("fast").run()
+    app.button_group(key="goal").set_value("fast").run()
     assert app.number_input(key="ms").value == 5
     app.number_input(key="ms").set_value(0.5).run()
     assert app.query_params["ms"] == "0.5"
@@ -329,7 +329,7 @@ def test_while_models_are_counted_nothing_can_be_started_that_was_not_shown(app,
     monkeypatch.setattr(_asked, "sizes", lambda dataset, teacher: Future())
     app = opened(app, "new_run.py", draft="d")
     assert not [button for button in app.button if button.key == "start"]
-    app.button_group(key="goal-tenth").set_value("own").run()
+    app.button_group(key="goal").set_value("own").run()
     assert [button for button in app.button if button.key == "start"]
 
 
@@ -373,7 +373,7 @@ def test_time_memory_and_sizes_are_shown_by_themselves(app, saved, monkeypatch):
     monkeypatch.setattr("studio.service.questions.estimate", lambda home, store, config: found)
     app = opened(app, "new_run.py", draft="d")
     drawn = " ".join(written(app).split())
-    assert "Time about 1 min 35 s Memory at least 500.0 MB" in drawn.replace("  ", " ")
+    assert "Time about 95 s Memory at least 500.0 MB" in drawn.replace("  ", " ")
     assert "1.0 K, 4.0 times smaller" in drawn
     assert "it is trained on them first" in words(app)
 
@@ -404,3 +404,79 @@ def test_the_three_settings_have_pictures_that_follow_them(app, saved):
     assert "teacher 25 % labels 75 %" in drawn
     app.slider(key="setting-prune_ratio").set_value(0.4).run()
     assert "60 % stay" in written(app)
+
+
+@pytest.fixture
+def with_next_step(store, saved):
+    """A finished run whose next step is a longer training of its teacher."""
+    run = store.submit(
+        parse_config({"dataset": "reviews", **TINY, "teacher_epochs": 6, "epochs": 4}), key="a", owner="me"
+    )
+    step = events.NextStep(code="longer", label="Train the teacher twice as long", changes={"teacher_epochs": 12})
+    store.record(run.id, [events.Verdict(outcome="better", sentence="Good.", next_step=step)])
+    store.finish(run.id)
+    return {"from": str(run.id), "next": "1", "draft": "d"}
+
+
+def test_a_next_step_changes_what_it_says_and_the_page_lists_it_with_the_way_back(app, store, with_next_step):
+    app = opened(app, "new_run.py", **with_next_step)
+    assert "**Changed from run 1**" in words(app)
+    assert "Teacher epochs: 6 → **12**" in words(app)
+    app.button(key="undo-teacher_epochs").click().run()
+    assert "Changed from run" not in words(app)
+    assert "next" not in app.query_params
+    app.button(key="start").click().run()
+    again, first = store.runs()
+    assert again.config == first.config
+
+
+def test_every_change_of_ones_own_is_listed_and_a_model_comes_back_by_one_click(app, store, with_next_step):
+    app = opened(app, "new_run.py", **{**with_next_step, "student": "builtin/fasttext-tiny"})
+    app.slider(key="setting-alpha").set_value(0.25).run()
+    app.selectbox(key="method-text-classification").set_value("minilm").run()
+    assert "Student: transformer\\-tiny → **fasttext\\-tiny**" in words(app)
+    assert "Alpha: 0\\.7 → **0\\.25**" in words(app)
+    assert "Distillation losses: Soft targets → **Soft targets, Attention" in words(app)
+    assert not [button for button in app.button if button.key == "undo-terms"]
+    app.button(key="undo-student").click().run()
+    app.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert (config.student, config.alpha) == ("builtin/transformer-tiny", 0.25)
+
+
+def test_goal_data_and_models_stand_in_the_address(app, saved, pairs, counted):
+    app = opened(app, "new_run.py")
+    app.selectbox(key="dataset").set_value(str(saved.id)).run()
+    app.button_group(key="goal").set_value("fast").run()
+    app.radio(key="teacher-builtin-text-classification").set_value("transformer-small").run()
+    assert {name: app.query_params[name] for name in ("dataset", "goal", "teacher")} == {
+        "dataset": str(saved.id), "goal": "fast", "teacher": "builtin/transformer-small"
+    }  # fmt: skip
+    app.radio(key="student-builtin-text-classification").set_value("fasttext-tiny").run()
+    assert (app.query_params["goal"], app.query_params["student"]) == ("own", "builtin/fasttext-tiny")
+    again = opened(fresh(), "new_run.py", **{name: str(said) for name, said in app.query_params.items()})
+    assert (again.selectbox(key="dataset").value, again.button_group(key="goal").value) == (str(saved.id), "own")
+    assert again.radio(key="student-builtin-text-classification").value == "fasttext-tiny"
+
+
+def test_the_way_back_brings_the_goal_and_the_model_that_stood_in_the_address(app, saved, counted):
+    app = opened(app, "new_run.py", goal="smallest")
+    app.button_group(key="goal").set_value("fast").run()
+    app.radio(key="teacher-builtin-text-classification").set_value("transformer-small").run()
+    app.query_params["goal"] = "smallest"  # as the browser's button does
+    del app.query_params["teacher"]
+    app.run()
+    assert app.button_group(key="goal").value == "smallest"
+    assert app.radio(key="teacher-builtin-text-classification").value == "transformer-base"
+
+
+def test_the_list_of_students_shows_the_one_that_the_goal_takes(app, saved, counted):
+    app = opened(app, "new_run.py", goal="smallest")
+    assert app.radio(key="student-builtin-text-classification").value == "fasttext-tiny"
+    app.button_group(key="goal").set_value("accurate").run()
+    assert app.radio(key="student-builtin-text-classification").value == "transformer-small"
+
+
+def test_epochs_that_the_studio_chooses_are_called_automatic(app, saved):
+    slider = opened(app, "new_run.py").select_slider(key="setting-epochs")
+    assert (slider.value, slider.options[:2]) == (0, ["Automatic", "1"])

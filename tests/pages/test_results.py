@@ -151,7 +151,7 @@ def test_cautions_stand_below_the_numbers_and_the_next_step_opens_the_run_that_i
     (link,) = [link.proto for link in app.get("page_link") if link.proto.label.startswith("Next:")]
     assert (link.page, link.query_string) == ("new_run", "from=1&next=1")
     app = opened(fresh(), "new_run.py", draft="d", **{"from": "1", "next": "1"})
-    assert app.slider(key="setting-epochs").value == 7
+    assert app.select_slider(key="setting-epochs").value == 7
 
 
 @pytest.mark.parametrize("number", ["999", "1" * 23])

@@ -1,0 +1,75 @@
+"""What a run will cost, measured beside the page: time, memory, sizes, and whether the teacher can teach."""
+
+import streamlit as st
+
+from pages import _asked as asked
+from pages import _pictures as pictures
+from pages._language import _
+from pages._studio import errors_shown
+from pages._words import about, count, escape, measured, size
+from studio import tasks
+from studio.config.run import RunConfig
+from studio.pipeline.answers import Checked, Estimate
+
+
+def cost(config: RunConfig) -> None:
+    """Time, memory and sizes, measured beside the page. The answer takes its place alone: nothing else is drawn anew,
+    so that a list that is open stays open."""
+    again = None if asked.estimate(config).done() else "1s"
+    st.fragment(show_cost, run_every=again)(config)
+
+
+def show_cost(config: RunConfig) -> None:
+    answer = asked.estimate(config)
+    if not answer.done():
+        st.html(pictures.facts({_("Time"): _("being worked out …"), _("Memory"): "…", _("Teacher check"): "…"}))
+        return
+    with errors_shown():
+        found = answer.result()
+        known = costs(found)
+        if known:
+            st.html(pictures.facts(known))
+        for note in found.notes:
+            st.caption(escape(note))
+        if found.teacher is not None:
+            show_check(found.teacher, config)
+        elif found.teacher_is_taught:
+            st.caption(_(
+                "The teacher does not know these labels yet: it is trained on them first, and checked before the "
+                "student begins."
+            ))  # fmt: skip
+
+
+def costs(found: Estimate) -> dict[str, str]:
+    """Time, memory and sizes, as far as they are known."""
+    known = {}
+    if found.seconds is not None:
+        known[_("Time")] = about(found.seconds)
+    if found.memory_bytes is not None:
+        known[_("Memory")] = _("at least {size}", size=size(found.memory_bytes))
+    if found.teacher_parameters and found.student_parameters:
+        known[_("Teacher")] = _("{number} parameters", number=count(found.teacher_parameters))
+        share = found.teacher_parameters / found.student_parameters
+        known[_("Student")] = _(
+            "{number}, {ratio} times smaller", number=count(found.student_parameters), ratio=f"{share:.1f}"
+        )
+    return known
+
+
+def show_check(teacher: Checked, config: RunConfig) -> None:
+    """How good a teacher is that knows the labels, and what that means."""
+    task = tasks.get(config.task or next(iter(tasks.TASKS)))
+    said = {
+        "value": measured(teacher.value, task.measures[0]),
+        "constant": measured(teacher.constant, task.measures[0]),
+    }
+    if teacher.is_weak:
+        st.warning(_(
+            "The teacher reaches {value} on {rows} validation rows, the same answer for every row {constant}: it has "
+            "nothing to teach yet. Choose another one, or let it learn your labels.", rows=teacher.rows, **said,
+        ))  # fmt: skip
+    else:
+        st.caption(_(
+            "✓ Teacher checked: {value} on {rows} validation rows; the same answer for every row reaches {constant}.",
+            rows=teacher.rows, **said,
+        ))  # fmt: skip
