@@ -245,7 +245,7 @@ def test_how_the_student_does_against_the_baseline_says_nothing_of_the_teacher()
 
 def test_to_train_one_model_longer_changes_how_long_that_one_learns_and_nothing_else():
     """Also where the run itself chose the epochs: twice what it chose."""
-    taught = told(0.7, baseline=0.9, teacher_start=(0.5, 0.7), improving=("teacher",))
+    taught = told(0.7, baseline=0.9, pairs=BELOW, teacher_start=(0.5, 0.7), improving=("teacher",))
     assert (taught.next_step.label, taught.next_step.changes) == (
         "Train the teacher twice as long", {"teacher_epochs": 12}
     )  # fmt: skip
