@@ -10,6 +10,8 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 
 MAX_PIXELS = 50_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+NO_IMAGE = f"not an image that can be read, or one of more than {MAX_PIXELS / 1e6:.0f} million pixels"
+"""Why such a row is not taken."""
 
 
 def opened(data: bytes) -> Image.Image:

@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po, write_po
 from pydantic.fields import FieldInfo
 
 from studio import errors as studio_errors
-from studio import tasks
+from studio import pictures, tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
@@ -57,7 +57,7 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           "Downloading {name} (bytes)", "temperature {temperature}, alpha {alpha}", "view {view} of {views}",
           "{train} train, {validation} validation, {test} test",
           "more cells than the {width} columns",
-          heads.ABOVE, heads.AGAIN, zipped.NO_IMAGE, zipped.OTHER_KIND, cleaning.NO_INPUT, cleaning.NO_LABEL,
+          heads.ABOVE, heads.AGAIN, pictures.NO_IMAGE, zipped.OTHER_KIND, cleaning.NO_INPUT, cleaning.NO_LABEL,
           cleaning.NO_ANSWER, library.LEAKED)  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})

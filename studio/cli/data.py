@@ -108,14 +108,16 @@ def data_check(
     columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
     with busy(f"Reading {Path(path).name}"):
         files = _files(path, others, header, encoding, delimiter)
+    if not as_json:
+        for note in files.rows.notes:  # they may tell why it cannot be used
+            typer.echo(shown_safely(note))
+    with busy("Checking"):
         found = library.check(files, task=task, columns=_wanted(columns))
     if refused:
         _write_refused(found.rows.refused, refused)
     if as_json:
         return print_json(found.facts)
     report = found.report
-    for note in found.notes:
-        typer.echo(shown_safely(note))
     if files.rows.kind != "images":
         typer.echo(shown_safely(_columns_taken(found.columns.as_dict(), found.guessed, found.unused)))
     counts = ", ".join(f"{count:,} {name}" for name, count in report.splits.items())

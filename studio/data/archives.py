@@ -51,7 +51,7 @@ def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     if is_out_of_proportion(packed, total):
         raise LimitError(
             f"The archive of {packed / 1e6:.1f} MB unpacks to {total / 1e6:,.0f} MB, as archives made to do harm do.",
-            "Save images as PNG or JPEG, and pack them again.",
+            "Save images as PNG or JPEG, and tables as CSV.",
         )
     for member in files:
         _check(member)
@@ -62,6 +62,17 @@ def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def is_out_of_proportion(packed: int, total: int) -> bool:
     """Whether so many bytes hold far more, which takes work that their size does not show."""
     return total > TOTAL_RATIO_FROM_BYTES and total > MAX_TOTAL_RATIO * packed
+
+
+def require_proportion(path: Path, size: int) -> None:
+    """Raise `LimitError` where the rows of a file take far more than it does: `size` bytes were counted so far."""
+    packed = path.stat().st_size
+    if is_out_of_proportion(packed, size):
+        raise LimitError(
+            f"The file of {packed / 1e6:.1f} MB holds rows of more than {size / 1e6:,.0f} MB, as files made to do harm "
+            "do.",
+            "Leave out what is the same in all rows, or save the table as CSV.",
+        )
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:

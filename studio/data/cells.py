@@ -1,6 +1,7 @@
 """What every reader gives back: rows of texts, and what was found out while they were read."""
 
 import json
+import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from studio.errors import DataError, LimitError
 MAX_ROWS = 50_000_000
 MAX_COLUMNS = 500
 MAX_CELL = 10 * 1024**2
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -168,5 +170,5 @@ def _plain(value: object) -> object:
 
 
 def clean_text(text: str) -> str:
-    """The text; halves of characters, which no file can hold, become question marks."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    """The text; halves of characters, which no file can hold, become the sign for a letter that was lost."""
+    return text if text.isascii() else _HALVES.sub("\N{REPLACEMENT CHARACTER}", text)

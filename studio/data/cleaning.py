@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from studio import tasks
 from studio.data import findings, joining, refused, splits
-from studio.data.columns import Columns, guess_columns
+from studio.data.columns import Columns, guess_columns, listed
 from studio.data.findings import Finding
 from studio.data.refused import Refused, Told
 from studio.data.uploads import Upload
@@ -290,7 +290,9 @@ def _label(cell: object, separator: str | None, task: Task) -> str:
     """The label of a cell, or its labels in the order of the alphabet with `BETWEEN` between them."""
     if separator is None:
         return task.targets.read(cell)
-    return BETWEEN.join(sorted({part.strip() for part in str(cell).split(separator)} - {""}))
+    several = listed(str(cell).strip())
+    parts = str(cell).split(separator) if several is None else several
+    return BETWEEN.join(sorted({part.strip() for part in parts} - {""}))
 
 
 def keys(table: pd.DataFrame, told: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part) -> np.ndarray:

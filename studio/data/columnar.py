@@ -1,10 +1,12 @@
 """Parquet and Arrow: what they say of their size is looked at before their rows, and what comes is counted."""
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +21,9 @@ BATCH_ROWS = 1_024
 BLOCK_ROWS, BLOCK_BYTES = 16_384, 64 * 1024**2
 """So many rows are handed on at a time."""
 
+SHARED_ROWS, SHARED_BYTES = 64, 256 * 1024**2
+"""So many rows, or as many as may take so many bytes, are read at a time where each may be larger than it looks."""
+
 
 def parquet(path: Path) -> Blocks:
     with pq.ParquetFile(path) as file:
@@ -26,44 +31,82 @@ def parquet(path: Path) -> Blocks:
         require_few(about.num_rows, about.num_columns)
         size = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
         _require_small(size)
-        _require_proportion(path, size)
-        _require_few_repeats(path, file)
+        archives.require_proportion(path, size)
+        size = max(size, _repeated(path, file))
         rows = max(1, min(BATCH_ROWS, BLOCK_BYTES * about.num_rows // max(1, size)))
-        notes = yield from _arrow(file.iter_batches(rows), file.schema_arrow)
+        notes = yield from _arrow(path, file.iter_batches(min(rows, _few_rows(file))), file.schema_arrow)
     return ("Parquet.", *notes)
 
 
-def _require_few_repeats(path: Path, file: pq.ParquetFile) -> None:
-    """Raise `LimitError` where texts that the file holds once take far more in all the rows that have them. They are
-    measured only where its metadata leave that open."""
-    texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-    groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
-    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
-    again = [chunk for chunk in chunks if chunk.has_dictionary_page and chunk.path_in_schema in texts]
+def _repeated(path: Path, file: pq.ParquetFile) -> int:
+    """The bytes that values which the file holds once take in all the rows that have them, within lists and structures,
+    too; 0 where its metadata show that they are few. Raises `LimitError` where they are far more than it is."""
+    again = [chunk for chunk in _chunks(file) if chunk.has_dictionary_page and "BYTE_ARRAY" in chunk.physical_type]
     most = sum(chunk.num_values * chunk.total_uncompressed_size for chunk in again)
     if not archives.is_out_of_proportion(path.stat().st_size, min(most, MAX_TABLE_BYTES)):
-        return
-    size = 0
+        return 0
+    lengths = {file.schema.column(place).path: file.schema.column(place).length for place in range(len(file.schema))}
+    size = sum(chunk.num_values * max(0, lengths[chunk.path_in_schema] or 0) for chunk in again)
+    archives.require_proportion(path, size)
+    texts = sorted({chunk.path_in_schema for chunk in again if chunk.physical_type == "BYTE_ARRAY"})
     with pq.ParquetFile(path, read_dictionary=texts) as short:
-        for batch in short.iter_batches(BLOCK_ROWS, columns=texts):
-            for column in batch.columns:
-                size += pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
-            _require_proportion(path, size)
+        for batch in short.iter_batches(BATCH_ROWS, columns=texts):
+            size += sum(map(_spread_out, batch.columns))
+            archives.require_proportion(path, size)
+            _require_small(size)
+    return size
+
+
+def _chunks(file: pq.ParquetFile) -> list[Any]:
+    """What the metadata say of each column in each group of rows."""
+    groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
+    return [group.column(place) for group in groups for place in range(group.num_columns)]
+
+
+def _few_rows(file: pq.ParquetFile) -> int:
+    """So many rows may be read at once where texts are kept by what they share with the one before: each may be as long
+    as its whole column says it is."""
+    sizes = [chunk.total_uncompressed_size for chunk in _chunks(file) if "DELTA_BYTE_ARRAY" in chunk.encodings]
+    return max(SHARED_ROWS, SHARED_BYTES // max(sizes)) if sizes else BATCH_ROWS
+
+
+def _spread_out(column: pa.Array) -> int:
+    """The bytes of all texts of a column, each as often as it stands there, whatever the file keeps once for many rows:
+    counted, or at least so many."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(column.dictionary) if _is_text(kind.value_type) else None
+        return _sum(lengths.take(column.indices)) if lengths else len(column) * _longest(column.dictionary)
+    if pa.types.is_run_end_encoded(kind):
+        return len(column) * _longest(column.values)
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):  # rows may share what they hold
+        return _sum(pc.list_value_length(column)) * _longest(column.values)
+    if pa.types.is_map(kind):
+        within = slice(column.offsets[0].as_py(), column.offsets[-1].as_py())
+        return _spread_out(column.keys[within]) + _spread_out(column.items[within])
+    if pa.types.is_struct(kind):
+        return sum(map(_spread_out, column.flatten()))
+    if pa.types.is_nested(kind) and hasattr(column, "flatten"):
+        return _spread_out(column.flatten())
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        lengths = np.frombuffer(column.buffers()[1], np.int32)[4 * column.offset :: 4]
+        return int(lengths[: len(column)].sum(dtype=np.int64))
+    return _sum(pc.binary_length(column)) if _is_text(kind) else 0
+
+
+def _sum(numbers: pa.Array) -> int:
+    return pc.sum(numbers).as_py() or 0
+
+
+def _longest(values: pa.Array) -> int:
+    """The bytes of the longest text; of what is no text those of all."""
+    return pc.max(pc.binary_length(values)).as_py() or 0 if _is_text(values.type) else values.nbytes
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return any(is_one(kind) for is_one in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
-
-
-def _require_proportion(path: Path, size: int) -> None:
-    packed = path.stat().st_size
-    if archives.is_out_of_proportion(packed, size):
-        raise LimitError(
-            f"The file of {packed / 1e6:.1f} MB holds rows of more than {size / 1e6:,.0f} MB, as files made to do harm "
-            "do.",
-            "Leave out what is the same in all rows, or save the table as CSV.",
-        )
+    """Whether cells are texts or bytes of any length."""
+    known = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(is_one(kind) for is_one in known)
 
 
 def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
@@ -100,7 +143,7 @@ def arrow(path: Path) -> Blocks:
             stream = pa.ipc.open_stream(source)
             batches, schema = stream, stream.schema
         require_few(0, len(schema))
-        notes = yield from _arrow(batches, schema)
+        notes = yield from _arrow(path, batches, schema)
     return ("Arrow.", *notes)
 
 
@@ -128,14 +171,17 @@ def _is_file(kind: pa.DataType) -> bool:
     return pa.types.is_binary(data) or pa.types.is_large_binary(data)
 
 
-def _arrow(batches: Iterable[Any], schema: pa.Schema) -> Blocks:
+def _arrow(path: Path, batches: Iterable[Any], schema: pa.Schema) -> Blocks:
     """Batches one by one, as texts and images, as long as they stay below the limits."""
     classes, pictures = _class_names(schema.metadata), image_column(schema)
     label = image_tables.label_column(schema.names, list(classes)) if pictures is not None else None
     rows, size, read = 0, 0, 0
     waiting: list[Found] = []
-    for batch in batches:
-        batch.validate(full=True)
+    for batch in itertools.chain.from_iterable(_pieces(path, batch) for batch in batches):
+        rows, size = rows + batch.num_rows, size + max(batch.nbytes, sum(map(_spread_out, batch.columns)))
+        require_few(rows, batch.num_columns)
+        _require_small(size)
+        archives.require_proportion(path, size)
         table = pa.Table.from_batches([batch])
         images = table[pictures].to_pylist() if pictures is not None else []
         table = table.drop_columns([pictures]) if pictures is not None else table
@@ -143,11 +189,8 @@ def _arrow(batches: Iterable[Any], schema: pa.Schema) -> Blocks:
             if not any(pa.types.is_struct(kind) for kind in table.schema.types):
                 break
             table = table.flatten()
-        rows, size = rows + batch.num_rows, size + batch.nbytes
         require_few(rows, table.num_columns)
-        _require_small(size)
         part = as_text(table.to_pandas(types_mapper=None, integer_object_nulls=True, date_as_object=True))
-        _require_small(size := size + sum(int(part[name].str.len().sum()) for name in part))
         part = _named(part, classes)
         if batch.num_rows:
             before = rows - batch.num_rows
@@ -160,6 +203,20 @@ def _arrow(batches: Iterable[Any], schema: pa.Schema) -> Blocks:
     if waiting:
         yield _one(waiting)
     return () if pictures is None else (image_tables.note(pictures, label),)
+
+
+def _pieces(path: Path, batch: Any) -> Iterator[Any]:
+    """A batch of rows that is sound, some at a time: a file may hold all of its rows in one."""
+    archives.require_proportion(path, batch.nbytes)
+    batch.validate(full=True)
+    waiting = [batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS)]
+    while waiting:
+        some = waiting.pop(0)
+        if some.num_rows > 1 and sum(map(_spread_out, some.columns)) > BLOCK_BYTES:
+            half = some.num_rows // 2
+            waiting[:0] = [some.slice(0, half), some.slice(half)]
+        else:
+            yield some
 
 
 def _one(parts: list[Found]) -> Found:

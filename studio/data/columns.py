@@ -1,6 +1,7 @@
 """Which task an upload is for, and which column is the input, which the label: guessed, so that a person only has to
 look."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -92,7 +93,9 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
         label = None
     elif label is None:
         label = _few_values(upload, [name for name in left if name not in (text, pair)])
-    return Columns(text, label, split, pair=pair)
+    several = label is not None and tasks.get(task).multi_label_targets is not None
+    are_several = several and are_lists(upload.table[label].head(SAMPLE))
+    return Columns(text, label, split, pair=pair, separator=SEPARATORS[0] if are_several else None)
 
 
 def _looks_like(upload: Upload, name: str) -> bool:
@@ -126,14 +129,42 @@ def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
     return min(few, key=lambda name: kinds[name], default=others[0] if others else None)
 
 
+def are_lists(cells: Iterable[object]) -> bool:
+    """Whether cells are lists of texts, as JSON and Parquet hold them: they say themselves that there can be several.
+
+    >>> are_lists(['["a", "b"]', "[]", ""]), are_lists(["[a]", "b"]), are_lists(["", "[]"])
+    (True, False, False)
+    """
+    said = [str(cell).strip() for cell in cells]
+    lists = [listed(cell) for cell in said if cell]
+    return any(lists) and all(listed is not None for listed in lists)
+
+
 def guess_separator(upload: Upload, label: str | None) -> str | None:
     """What stands between several labels of one cell: splitting there must leave few labels that come again."""
     if label is None or label not in upload.table.columns:
         return None
     cells = [str(cell) for cell in upload.table[label].head(SAMPLE) if str(cell).strip()]
+    if are_lists(cells):
+        return SEPARATORS[0]
     for separator in SEPARATORS:
         parts = [part.strip() for cell in cells for part in cell.split(separator)]
         split = len(parts) - len(cells)
         if split >= len(cells) / 20 and len(set(parts)) < min(len(set(cells)), len(parts) / 5):
             return separator
     return None
+
+
+def listed(cell: str) -> list[str] | None:
+    """The texts that a cell holds as a list in JSON; None where it is none.
+
+    >>> listed('["a", "b"]'), listed("[]"), listed("[1, 2]"), listed("[a]"), listed("a")
+    (['a', 'b'], [], None, None, None)
+    """
+    if not (cell.startswith("[") and cell.endswith("]")):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None

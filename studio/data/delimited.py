@@ -66,6 +66,8 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
     rows, notes = next(parts)
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
+    if len(rows) == 1 and header is None and len(rows[0][1]) > 1 and heads.has_usual_name(rows[0][1]):
+        raise DataError("The file holds a header and no rows.", "Add rows, or say that it has no header.")
     head = heads.find([row for _, row in rows], header)
     table, doubled = _table_of(head, rows, dialect)
     between = dialect.between if len(table.names) > 1 or delimiter else "nothing"

@@ -36,6 +36,7 @@ class _Sheet:
     rows: list[list[str]]
     merged: list[Merged]
     notes: list[str]
+    is_hidden: bool = False
 
     @property
     def is_table(self) -> bool:
@@ -60,7 +61,8 @@ def read(path: Path, header: bool | None = None) -> Found:
 
 def _not_read(sheets: Sequence[_Sheet], read: Sequence[_Sheet]) -> list[str]:
     others = [repr(sheet.title) for sheet in sheets if sheet not in read]
-    return [f"Sheets that were not read: {', '.join(others)}."] if others else []
+    notes = [f"The sheet {sheet.title!r} is a hidden one." for sheet in read if sheet.is_hidden]
+    return [*notes, *([f"Sheets that were not read: {', '.join(others)}."] if others else [])]
 
 
 def _sheets(path: Path) -> list[_Sheet]:
@@ -69,17 +71,18 @@ def _sheets(path: Path) -> list[_Sheet]:
     with warnings.catch_warnings(action="ignore"):
         book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
         try:
-            return [_read(sheet) for sheet in book.worksheets]
+            sheets = [_read(path, sheet) for sheet in book.worksheets]
+            return sorted(sheets, key=lambda sheet: sheet.is_hidden)  # what nobody sees is taken where nothing else is
         finally:
             book.close()
 
 
-def _read(sheet: Any) -> _Sheet:
+def _read(path: Path, sheet: Any) -> _Sheet:
     sheet.reset_dimensions()  # what a file says of its size need not be so
     numbers: list[int] = []
     rows: list[list[str]] = []
     notes: list[str] = []
-    count = 0
+    count, letters = 0, 0
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
         row = ["" if value in ERRORS else cell(value) for value in values]
         while row and not row[-1]:
@@ -89,7 +92,8 @@ def _read(sheet: Any) -> _Sheet:
             break
         if not any(map(str.strip, row)):
             continue
-        count += len(row)
+        count, letters = count + len(row), letters + sum(map(len, row))
+        archives.require_proportion(path, letters)  # a text that comes again stands in the file once
         require_few(len(rows), len(row))
         if count > MAX_CELLS or max(map(len, row)) > MAX_CELL:
             raise LimitError(f"The sheet has more than is read, in row {number:,}.", "Save it as CSV, and split it.")
@@ -102,7 +106,7 @@ def _read(sheet: Any) -> _Sheet:
             f"{without_value:,} formulas have no value in the file; their cells are empty. "
             "Open it in a spreadsheet program and save it there."
         )
-    return _Sheet(str(sheet.title), numbers, rows, merged, notes)
+    return _Sheet(str(sheet.title), numbers, rows, merged, notes, sheet.sheet_state != "visible")
 
 
 def _table(sheet: _Sheet, header: bool | None) -> Found:

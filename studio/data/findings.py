@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ FEW_ROWS = 10
 """A class with fewer rows is hard to learn."""
 
 FEW_TEST_ROWS = 200
+LOST = "\N{REPLACEMENT CHARACTER}"
 TEST_SHARE = 0.2
 MAJORITY = 0.8
 GIVEN_AWAY = 0.99
@@ -40,6 +42,7 @@ def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[st
     """What the cleaned rows tell; `first` (rows,) says which ones repeat no row before them, `classes` counts the
     labelled rows."""
     found = [*(_few_rows(table) if task.kind != "token" else _shared_passages(table)), *_near_copies(table, first)]
+    found += _lost_letters(table)
     if task.kind == "class":
         found += [
             *_labels_in_test_only(table),
@@ -143,14 +146,28 @@ def _labels_in_test_only(table: pd.DataFrame) -> list[Finding]:
     return [Finding(kind="labels_in_test_only", message=message, count=rows, examples=names[:MOST_NAMED])]
 
 
+def spelling(label: str) -> str:
+    """What is the same for labels that differ by capitals, spaces, marks that are not drawn (of direction, of a file's
+    beginning) and by how an accent is stored.
+
+    >>> len({spelling(label) for label in ("Caf\u00e9", "cafe\u0301", "\ufeffcaf\u00e9", "ca\u200bf\u00e9\u200f")})
+    1
+    """
+    letters = unicodedata.normalize("NFC", label.casefold())
+    return "".join(letter for letter in letters if not letter.isspace() and unicodedata.category(letter) != "Cf")
+
+
 def _spellings(classes: dict[str, int]) -> list[Finding]:
     groups: dict[str, list[str]] = {}
     for label in classes:
-        groups.setdefault("".join(label.casefold().split()), []).append(label)
+        groups.setdefault(spelling(label), []).append(label)
     alike = [label for group in groups.values() if len(group) > 1 for label in group]
     if not alike:
         return []
-    message = f"Labels differ by capitals or spaces alone: {_named(alike)}. They are learned as different ones."
+    message = (
+        f"Labels differ by capitals, spaces or signs that nobody sees alone: {_named(alike)}. They are learned as "
+        "different ones."
+    )
     return [Finding(kind="label_spelling", message=message, count=len(alike), examples=alike[:MOST_NAMED])]
 
 
@@ -209,6 +226,19 @@ def _near_copies(table: pd.DataFrame, first: np.ndarray) -> list[Finding]:
     return [
         Finding(kind="near_copies", message=f"{count:,} inputs differ from another by punctuation alone.", count=count)
     ]
+
+
+def _lost_letters(table: pd.DataFrame) -> list[Finding]:
+    """Rows with the sign that stands where bytes were no letter of an encoding, or half of one."""
+    lost = sum(isinstance(value, str) and LOST in f"{value}{pair}" for value, pair in inputs(table))
+    lost += sum(int(count) for label, count in table["label"].value_counts().items() if LOST in str(label))
+    if not lost:
+        return []
+    message = (
+        f"{lost:,} texts or labels hold {LOST}: letters were lost when the file was written, or it is read in another "
+        "encoding than its own."
+    )
+    return [Finding(kind="lost_letters", message=message, count=lost)]
 
 
 def inputs(

@@ -10,7 +10,6 @@ from studio import pictures
 from studio.data.cells import Found
 from studio.data.refused import Refused
 
-NO_IMAGE = "not an image that can be read"
 LABELS = ("label", "labels", "fine_label", "class", "category", "target")
 """What the column of the classes is called, the likeliest first."""
 
@@ -26,7 +25,7 @@ def of_cells(files: Sequence[Any], others: pd.DataFrame, label: str | None, befo
     table = others.assign(image=cells, file=names, label=others[label] if label is not None else "")
     table = table if "split" in table else table.assign(split="")
     lines = before + 1 + np.flatnonzero(~good)
-    refused = (Refused.of(NO_IMAGE, lines, np.array(names, dtype=object)[~good]),) if len(lines) else ()
+    refused = (Refused.of(pictures.NO_IMAGE, lines, np.array(names, dtype=object)[~good]),) if len(lines) else ()
     return Found(table[good].reset_index(drop=True), refused=refused)
 
 

@@ -133,4 +133,6 @@ def _value_in(line: str, number: int) -> dict[str, Any] | list[Any]:
 
 
 def _place(error: Exception) -> str:
-    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return str(error) if isinstance(error, json.JSONDecodeError) else "a number has too many digits"

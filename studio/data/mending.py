@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from studio.data.cleaning import Rows, as_refused, firsts, grouped
-from studio.data.findings import FEW_ROWS
+from studio.data.findings import FEW_ROWS, spelling
 from studio.errors import DataError
 
 
@@ -36,12 +36,12 @@ def _with_table(rows: Rows, table: pd.DataFrame) -> Rows:
 
 
 def _one_spelling(rows: Rows) -> Rows:
-    """Labels that differ by capitals or spaces alone, as the most frequent of them is written."""
+    """Labels that look alike, as the most frequent of them is written."""
     counts = Counter(rows.table["label"][rows.table["label"] != ""])
     written: dict[str, str] = {}
     for label, _ in counts.most_common():
-        written.setdefault("".join(label.casefold().split()), label)
-    names = {label: written["".join(label.casefold().split())] for label in counts}
+        written.setdefault(spelling(label), label)
+    names = {label: written[spelling(label)] for label in counts}
     label = rows.table["label"].astype(object).map(lambda cell: names.get(cell, cell)).astype("category")
     return _with_table(rows, rows.table.assign(label=label))
 

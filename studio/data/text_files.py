@@ -16,6 +16,12 @@ BLOCK_BYTES = 8 * 1024**2
 LONGEST_LINE = 64 * 1024**2
 SNIFF_BYTES = 64 * 1024
 LOOKED_AT = 4 * 1024**2
+SURE = 20
+"""So many whole characters of UTF-8 are no chance: in no other encoding are they as many as the broken ones."""
+
+LEAST_MIXED = 2
+"""So many lines in another encoding are told; one may be chance."""
+
 WESTERN = "cp1252"
 """What most files that are not UTF-8 are written in: taken when nothing else fits better."""
 
@@ -55,7 +61,16 @@ _MARK = re.compile(r"^\ufeff+", re.MULTILINE)
 _NO_FILE = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"}
 _KANA = "\u3041", "\u30fe"
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
-_UTF7 = re.compile(rb"\+[A-Za-z0-9/]{3,}-")
+_UTF7 = re.compile(rb"\+([A-Za-z0-9+/]{3,})(?=-|[^A-Za-z0-9+/=_]|$)")
+_HALVES = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+"""Half a character, as programs write it that know letters of 16 bits alone."""
+
+_LETTERS_OF_UTF8 = re.compile(rb"[\xc3-\xcb][\x80-\xbf](?![\x80-\xbf])|[\xe2\xef][\x80-\xbf]{2}(?![\x80-\xbf])")
+"""Latin letters and signs in UTF-8, which read as another encoding are two or three that nobody writes together."""
+
+_RARE = {"cp1006", "ptcp154", "kz1048", "hp_roman8", "cp720", "cp864"}
+"""Encodings that any bytes can be read in, and next to no file is."""
+
 READ_ON = "Mend it, or read on by naming the encoding: what does not fit becomes \N{REPLACEMENT CHARACTER} then."
 
 
@@ -102,7 +117,8 @@ def _encoding_of(path: Path) -> tuple[str, list[str]]:
     whole = head[: head.rfind(b"\n") + 1] or head
     if _mostly_utf8(whole) and not whole.isascii():
         return "utf-8", []  # the line that is not is told when it comes
-    return next((name for name in _candidates(whole) if _is_all(path, name)), "utf-8"), []
+    name = next((name for name in _candidates(whole) if _is_all(path, name)), "utf-8")
+    return name, list(_mixed(head, name))
 
 
 def _is_all(path: Path, encoding: str) -> bool:
@@ -235,11 +251,13 @@ def _strict(data: bytes, encoding: str) -> str:
 
 
 def _mostly_utf8(data: bytes) -> bool:
-    """Whether characters of several bytes are whole far more often than they are broken."""
+    """Whether characters of several bytes are whole more often than they are broken, far more where there are
+    few. Halves of characters are."""
+    halves = len(_HALVES.findall(data))
     text = data.decode("utf-8", "replace")
-    broken = text.count("\N{REPLACEMENT CHARACTER}")
-    whole = sum(not letter.isascii() for letter in text) - broken
-    return whole >= 5 * broken
+    replaced = text.count("\N{REPLACEMENT CHARACTER}")
+    whole = sum(not letter.isascii() for letter in text) - replaced + halves
+    return whole >= (replaced - 3 * halves) * (1 if whole >= SURE else 5)
 
 
 def _bad_byte(data: bytes, error: UnicodeDecodeError, encoding: str, first: int = 1) -> DataError:
@@ -257,7 +275,7 @@ def _sniffed(data: bytes) -> Text:
     names = _candidates(data)
     for name in names:
         try:
-            return Text(data.decode(name), name)
+            return Text(data.decode(name), name, _mixed(data, name))
         except UnicodeDecodeError:
             continue
     if set(names) <= set(_EAST_ASIAN):
@@ -269,7 +287,7 @@ def _candidates(data: bytes) -> list[str]:
     """Encodings that the bytes may be in, the likeliest first."""
     sample = _sample(data)
     found = from_bytes(sample)
-    names = [match.encoding for match in found if not match.encoding.startswith("utf")]  # those are known by now
+    names = [match.encoding for match in found if match.encoding not in _RARE and not match.encoding.startswith("utf")]
     names.sort(key=lambda name: _is_unusual(sample.decode(name, "replace")))
     if _stand_alone(sample):
         names = [*(_latin(sample) or [WESTERN]), *names]
@@ -329,7 +347,33 @@ def _sample(data: bytes) -> bytes:
     return b"\n".join(lines) if lines and len(lines[0]) < LOOKED_AT else data[:SNIFF_BYTES]
 
 
+def _mixed(data: bytes, encoding: str) -> tuple[str, ...]:
+    """A note where a file in an encoding of Latin letters has lines in UTF-8, as files have that several programs wrote
+    to."""
+    if encoding not in _USUAL:
+        return ()
+    lines = [number for number, line in enumerate(data.split(b"\n"), start=1) if _LETTERS_OF_UTF8.search(line)]
+    if len(lines) < LEAST_MIXED:
+        return ()
+    return (f"{len(lines):,} lines look like UTF-8, the first is line {lines[0]:,}; all are read as {encoding}.",)
+
+
 def _looks_like_utf7(data: bytes) -> tuple[str, ...]:
-    if data.isascii() and len(_UTF7.findall(data[:LOOKED_AT])) > 2:
+    if data.isascii() and sum(map(_is_utf7, _UTF7.findall(data[:LOOKED_AT]))) > 2:
         return ("Some words look like UTF-7; if they are, name the encoding utf-7.",)
     return ()
+
+
+def _is_utf7(letters: bytes) -> bool:
+    """Whether what stands behind a plus is whole characters beyond ASCII: telephone numbers and sums are none.
+
+    >>> _is_utf7(b"AOk"), _is_utf7(b"4930123456"), _is_utf7(b"12025550123"), _is_utf7(b"size")
+    (True, False, False, False)
+    """
+    if letters.isdigit():
+        return False
+    try:
+        text = (b"+" + letters + b"-").decode("utf-7")
+    except UnicodeDecodeError:
+        return False
+    return not any(map(str.isascii, text)) and text.isprintable()

@@ -119,7 +119,7 @@ def blocks(
     except RecursionError as error:
         raise DataError("The file is nested too deep to be read.", "Write a plain table.") from error
     except Exception as error:
-        told = (str(error).strip().splitlines() or [""])[0][:200]
+        told = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
         suffix = _suffix(name) or "text"
         raise DataError(
             f"The file cannot be read as {suffix}: {type(error).__name__}: {told}.",

@@ -31,7 +31,7 @@ MAX_IMAGES_BYTES = 2 * 1024**3
 """Of all images together, as they are kept."""
 
 MOST_NAMED, MAX_EMPTY = 3, 20
-NO_IMAGE, OTHER_KIND = "not an image that can be read", "an image of a kind that is not read"
+OTHER_KIND = "an image of a kind that is not read"
 _Labels = dict[str, tuple[str, str]]
 """{file: (split, label)}"""
 
@@ -66,7 +66,7 @@ def images(path: Path) -> Blocks:
         told += _empty_folders(archive)
     if not count:
         raise DataError(f"None of the {len(members):,} images in the archive can be read.", "Save them as PNG or JPEG.")
-    left = {NO_IMAGE: broken, OTHER_KIND: [member.filename for member in files if _suffix(member) in UNREAD]}
+    left = {pictures.NO_IMAGE: broken, OTHER_KIND: [member.filename for member in files if _suffix(member) in UNREAD]}
     refused = tuple(Refused.of(reason, [0] * len(names), names) for reason, names in left.items() if names)
     if rows or refused:
         yield Found(_table(rows), refused=refused)
@@ -77,11 +77,11 @@ def _told_of(
     left: dict[str, list[str]], files: Sequence[zipfile.ZipInfo], members: Sequence[zipfile.ZipInfo]
 ) -> list[str]:
     """What is said of the files that are no images."""
-    broken, others = left[NO_IMAGE], len(files) - len(members)
+    broken, others = left[pictures.NO_IMAGE], len(files) - len(members)
     notes = []
     if broken:
         named = ", ".join(map(repr, broken[:MOST_NAMED])) + (" …" if len(broken) > MOST_NAMED else "")
-        notes.append(f"{len(broken):,} files could not be read as images and were left out: {named}.")
+        notes.append(f"{len(broken):,} files were left out, each {pictures.NO_IMAGE}: {named}.")
     if left[OTHER_KIND]:
         named = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in left[OTHER_KIND]}))
         notes.append(f"{len(left[OTHER_KIND]):,} images were left out, for {named} is not read: save them as PNG.")

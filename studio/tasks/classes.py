@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -41,11 +42,12 @@ F1_OF_LABELS = Measure("f1_macro", "Macro F1", "F1 of each label, averaged: all 
 
 
 def label_order(label: str) -> tuple[int, float, str]:
-    """Numbers by size, before everything else by letters."""
+    """Numbers by size, before everything else by letters; "nan" has no size."""
     try:
-        return (0, float(label), label)
+        number = float(label)
     except ValueError:
         return (1, 0.0, label)
+    return (1, 0.0, label) if math.isnan(number) else (0, number, label)
 
 
 class Classes:
@@ -67,8 +69,8 @@ class Classes:
         labels = sorted({label for cell in set(cells) for label in cell.split(BETWEEN)} - {""}, key=label_order)
         if column is None and not labels:
             raise DataError(
-                "No column holds at least two different labels.",
-                "Add one, or name the delimiter where the columns were not told apart.",
+                "No column of labels was found, in which a few values come again and again.",
+                "Name it, add one, or name the delimiter where the columns were not told apart.",
             )
         if not labels:
             raise DataError(

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from studio import pictures
 from studio.data import uploads
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
@@ -50,7 +51,7 @@ def test_all_lines_stand_in_the_file_and_the_first_ones_in_the_report():
 def test_an_image_that_is_none_is_named_by_its_file(tmp_path):
     files = {f"{kind}/{shade}.png": png(shade) for kind in ("cat", "dog") for shade in range(3)}
     upload = uploads.read(zipped(tmp_path / "images.zip", files | {"cat/no.png": b"no image"}))
-    assert listed(upload.refused)[1:] == [["", "not an image that can be read", "cat/no.png"]]
+    assert listed(upload.refused)[1:] == [["", pictures.NO_IMAGE, "cat/no.png"]]
 
 
 def test_a_row_that_would_be_a_formula_in_a_spreadsheet_is_none():

@@ -119,7 +119,7 @@ def test_broken_images_are_counted_and_left_out(tmp_path):
     files = {"cat/1.png": png(1), "dog/2.png": png(2), "dog/3.png": png(2)[:40], "dog/4.jpg": b"not an image"}
     upload = uploads.read(zipped(tmp_path / "images.zip", files))
     assert len(upload.table) == 2
-    assert any("2 files could not be read" in note for note in upload.notes)
+    assert any("2 files were left out, each not an image" in note for note in upload.notes)
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/etc/evil.png", "C:/evil.png", "..\\evil.png"])

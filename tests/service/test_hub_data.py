@@ -11,6 +11,7 @@ import pytest
 
 from studio.data import uploads
 from studio.errors import DataError, LimitError
+from studio.pictures import NO_IMAGE
 from studio.service import hub_data, library, sources
 from tests.data.test_uploads import png
 from tests.fake_hub import serving
@@ -174,7 +175,7 @@ def test_an_image_of_the_hub_that_is_none_is_left_out_and_counted(hub):
     pq.write_table(broken.replace_schema_metadata(table.schema.metadata), folder / "train.parquet")
     upload = call("someone/films")
     assert len(upload.table) == 11
-    assert [(each.reason, each.rows) for each in upload.refused] == [("not an image that can be read", ("3.png",))]
+    assert [(each.reason, each.rows) for each in upload.refused] == [(NO_IMAGE, ("3.png",))]
 
 
 def test_images_in_folders_come_as_the_hub_itself_has_written_them_and_else_are_told(hub):
