@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio import tasks
+from studio.config.methods import LOSSES, Loss
 from studio.config.reading import parse_config
 from studio.errors import ConfigError
 from studio.tasks.resolving import PRUNED
@@ -48,6 +49,14 @@ def test_a_run_that_names_no_loss_takes_what_suits_its_task(name, loss):
 def test_a_loss_between_classes_is_refused_where_a_label_is_a_number():
     with pytest.raises(ConfigError, match=r"soft_target compares classes.*Use logit_mse instead"):
         tasks.resolved(parse_config({**MODELS, "terms": "soft_target"}), tasks.get("regression"), 1)
+
+
+def test_a_loss_that_says_nothing_of_its_labels_is_refused_where_a_row_can_have_several(monkeypatch):
+    monkeypatch.setitem(LOSSES, "dkd", Loss("Any loss", "response", "Never.", "Nobody"))
+    config = parse_config({**MODELS, "terms": "dkd"})
+    tasks.resolved(config, tasks.get("text-classification"), 3)
+    with pytest.raises(ConfigError, match="exactly one is right; in this data several can be"):
+        tasks.resolved(config, tasks.get("text-classification", multi_label=True), 3)
 
 
 def test_a_built_in_model_of_another_task_is_refused_with_those_that_fit():
