@@ -85,6 +85,14 @@ LOSSES: dict[str, Loss] = {
         "Anshumann et al., 2025",
         kinds=("token",),
     ),
+    "byte_spans": Loss(
+        "Likelihood of byte spans",
+        "response",
+        "For a student that cuts texts into other tokens than its teacher: how likely both take each span that both "
+        "cut alike.",
+        "Minixhofer, Vulić & Ponti, 2025 (ALM)",
+        kinds=("token",),
+    ),
     "logit_mse": Loss(
         "Squared difference of logits",
         "response",

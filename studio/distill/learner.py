@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from studio.distill.byte_spans import OfRows
 from studio.distill.objective import Terms
 from studio.distill.spec import FitSpec
 from studio.distill.top_answers import Kept
@@ -120,6 +121,8 @@ class Learner:
         if view.logits is None:
             return None
         found = view.logits.of(rows)
+        if isinstance(found, OfRows):
+            return Outputs(found.log_p, spans=found.span)
         if isinstance(found, Kept):
             recorded = Outputs(found.values, index=found.tokens, tail=found.tail)
         else:

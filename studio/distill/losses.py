@@ -7,6 +7,8 @@ What a loss reads it says by the names of its parameters; `studio.distill.object
 * `teacher_index`, `teacher_tail`: where of each answer only the likeliest tokens were kept, `teacher_logits`
   (positions, kept) are their log-probabilities at the temperature of the run, -inf where fewer were kept;
   `teacher_index` (positions, kept) says which they are, `teacher_tail` (positions,) is the log of the others' mass.
+* `teacher_spans` (positions,): the span of bytes in which the label of a position lies, -1 in none; `teacher_logits`
+  (spans,) are then the teacher's log-likelihoods of each (`studio.distill.byte_spans`).
 * `student_features`, `teacher_features`: one pair of layers, (batch, length, width) of a transformer, with `mask`
   (batch, length), 1 where there is a token; (batch, channels, height, width) of convolutions; (batch, width) of others.
   `projected_features`: the student's, mapped to the teacher's width by a learned projector.
@@ -138,7 +140,7 @@ def top_k_soft_target_loss(
     be no divergence, and teach that the others never come (Anshumann et al., 2025).
     """
     mine = _kept(student_logits / temperature, teacher_index)
-    rest = (-torch.expm1(mine.masked_fill(teacher_logits.isinf(), float("-inf")).logsumexp(-1).clamp(max=-1e-6))).log()
+    rest = _else(mine.masked_fill(teacher_logits.isinf(), float("-inf")).logsumexp(-1))
     kept = _weighed(teacher_logits, mine) + teacher_tail.exp() * (teacher_tail - rest)
     return (kept * _square(temperature)).mean()
 
@@ -156,6 +158,27 @@ def top_k_renormalized_top_k_loss(
     was not kept."""
     mine = _kept(student_logits / temperature, teacher_index)
     return (_weighed(teacher_logits.log_softmax(-1), mine) * _square(temperature)).mean()
+
+
+def byte_spans_loss(
+    student_logits: Tensor, teacher_logits: Tensor, teacher_spans: Tensor, labels: Tensor, temperature: Temperature
+) -> Tensor:
+    """KL(teacher || student) of each span: whether it comes, or anything else, with likelihoods to the power 1 / T,
+    times T² (ALM with f = KL, Minixhofer, Vulić & Ponti, 2025).
+
+    Shapes: student_logits (positions, tokens) and labels (positions,); teacher_spans (positions,) the number of the
+    span in which each lies, -1 in none; teacher_logits (spans,) the teacher's log-likelihood of each -> scalar, in
+    nats, mean over the spans. Where each span is one token of both and T is 1, it is the loss with a tail, of which
+    this token alone was kept.
+    """
+    inside = teacher_spans >= 0
+    if not len(teacher_logits):
+        return student_logits.sum() * 0
+    each = -F.cross_entropy(student_logits[inside], labels[inside], reduction="none")
+    mine = torch.zeros_like(teacher_logits).index_add(0, teacher_spans[inside], each) / temperature
+    theirs = teacher_logits / temperature
+    other = theirs.exp() * (theirs - mine) - theirs.expm1() * (_else(theirs) - _else(mine))
+    return (other * _square(temperature)).mean()
 
 
 def logit_mse_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -365,6 +388,11 @@ def _of_part(
 def _square(temperature: Temperature) -> Temperature:
     """T², one a position or one for all."""
     return temperature.squeeze(-1) ** 2 if isinstance(temperature, Tensor) else temperature**2
+
+
+def _else(log_p: Tensor) -> Tensor:
+    """log(1 − p) of log-probabilities."""
+    return (-torch.expm1(log_p.clamp(max=-1e-6))).log()
 
 
 def _kept(logits: Tensor, index: Tensor) -> Tensor:

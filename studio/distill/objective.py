@@ -21,7 +21,8 @@ from studio.tasks import Task
 RELATED = 128
 """How many examples of a batch are related to each other: triplets grow with the third power."""
 
-_SHALLOW = {"student_logits", "teacher_logits", "teacher_index", "teacher_tail", "labels", "temperature"}
+_SHALLOW = {"student_logits", "teacher_logits", "teacher_index", "teacher_tail", "teacher_spans", "labels",
+            "temperature"}  # fmt: skip
 
 
 class Terms(NamedTuple):
@@ -96,6 +97,8 @@ def seen_by_both(student: Outputs, teacher: Outputs, labels: Tensor) -> tuple[Ou
 def of_one_width(student: Outputs, teacher: Outputs) -> tuple[Outputs, Outputs]:
     """Both models' answers over the tokens that both have: vocabularies of one tokenizer are filled up to different
     sizes, and what fills them stands for nothing."""
+    if teacher.spans is not None:  # how likely a span is has one width everywhere
+        return student, teacher
     mine, theirs = student.logits.shape[-1], teacher.logits.shape[-1]
     if teacher.index is None and mine != theirs:
         width = min(mine, theirs)
@@ -182,6 +185,9 @@ class Distillation(nn.Module):
             case "teacher_tail":
                 assert teacher.tail is not None
                 return teacher.tail
+            case "teacher_spans":
+                assert teacher.spans is not None
+                return teacher.spans
             case "labels":
                 return labels
             case "temperature":

@@ -56,7 +56,7 @@ class OwnTexts:
         """The round of that number. Other rows each time; the same seed draws the same."""
         inputs, answers = self.plain.inputs, self.plain.logits
         assert isinstance(inputs, EncodedTokens)
-        assert answers is not None
+        assert isinstance(answers, PositionLogits | TopAnswers)
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**31)
         chosen = torch.randint(len(inputs), (self.rows,), generator=generator)
         own = chosen[: round(self.share * self.rows)]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +147,28 @@ def record(
     `folder` is named after `fingerprint`; `found` is said where they are read from it. What is damaged is computed
     anew. The values (positions, classes) are memory-mapped.
     """
-    damage = _damage(folder, inputs, model) if folder.exists() else None
+    config = model.network.config
+    widths = config.num_labels, getattr(config, "vocab_size", None)
+    return (yield from _record(model, inputs, device, folder, tell, found, (whole_logits, widths)))
+
+
+def record_told(
+    model: Model, inputs: Encoded, device: Device, folder: Path, tell: Callable[[int], Progress], found: str, width: int
+) -> Generator[Progress | Log, None, PositionLogits]:
+    """As `record`, of each answer what the measures read of it: so many numbers."""
+    return (yield from _record(model, inputs, device, folder, tell, found, (inputs.told, (width,))))
+
+
+def _record(
+    model: Model, inputs: Encoded, device: Device, folder: Path, tell: Callable[[int], Progress], found: str,
+    what: tuple[Read, Sequence[int | None]],
+) -> Generator[Progress | Log, None, PositionLogits]:  # fmt: skip
+    """`what`: how an answer is read, and how many numbers that can be."""
+    read, widths = what
+    damage = _damage(folder, inputs, widths) if folder.exists() else None
 
     def compute(is_kept: bool) -> Generator[Progress | Log, None, None]:
-        computed = yield from _over_rows(model, inputs.to(device.torch_device), device, tell, whole_logits)
+        computed = yield from _over_rows(model, inputs.to(device.torch_device), device, tell, read)
         if is_kept:
             _write(folder, computed)
 
@@ -197,7 +215,7 @@ def _from_disk_or(
 LOGITS = "logits.npy"
 
 
-def _damage(folder: Path, inputs: Encoded, model: Model) -> str | None:
+def _damage(folder: Path, inputs: Encoded, widths: Sequence[int | None]) -> str | None:
     """Why what is on disk cannot be these outputs; None where it can."""
     damage = files.damage(folder)
     if damage is not None:
@@ -206,11 +224,10 @@ def _damage(folder: Path, inputs: Encoded, model: Model) -> str | None:
         shape = np.load(folder / LOGITS, mmap_mode="r", allow_pickle=False).shape
     except (OSError, ValueError, EOFError) as error:
         return f"{LOGITS} cannot be read ({error})"
-    config = model.network.config
-    positions, widths = int(inputs.offsets[-1]), (config.num_labels, getattr(config, "vocab_size", None))
+    positions = int(inputs.offsets[-1])
     if len(shape) == 2 and shape[0] == positions and shape[1] in widths:
         return None
-    return f"{LOGITS} holds {shape} numbers in place of {(positions, config.num_labels)}"
+    return f"{LOGITS} holds {shape} numbers in place of {(positions, widths[0])}"
 
 
 def _write(folder: Path, outputs: PositionLogits) -> None:

@@ -12,7 +12,8 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from studio.distill import teacher_outputs
+from studio.distill import byte_spans, teacher_outputs
+from studio.distill.byte_spans import Likelihoods, SpanAnswers
 from studio.distill.top_answers import How, TopAnswers
 from studio.events import Event, Phase, Progress
 from studio.home import Home
@@ -20,6 +21,7 @@ from studio.machine.devices import Device
 from studio.models.model import Model
 from studio.tasks import Encoded, Task
 from studio.tasks.augment import NO_CHANGES, Changes
+from studio.tasks.encoded_tokens import TOLD, EncodedTokens
 from studio.tasks.positions import PositionLogits
 
 KEPT_BYTES = 64e6
@@ -34,7 +36,7 @@ class View:
     them where it answers live."""
 
     inputs: Encoded
-    logits: PositionLogits | TopAnswers | None = None
+    logits: PositionLogits | TopAnswers | SpanAnswers | None = None
     teacher_inputs: Encoded | None = None
 
     def to(self, device: torch.device) -> "View":
@@ -107,13 +109,29 @@ class TeacherOutputs:
     """What a student follows: the teachers' logits for every view, and, where a loss asks for more than logits, the
     first teacher itself."""
 
-    logits: tuple[PositionLogits | TopAnswers, ...]
+    logits: tuple[PositionLogits | TopAnswers | Likelihoods, ...]
     live: Model | None = None
+    _spans: dict[tuple[object, ...], SpanAnswers] = field(default_factory=dict, repr=False, compare=False)
 
     def view(self, transfer: TransferSet, student: Model, number: int) -> View:
         """The view of that number, as an epoch of the student needs it."""
         live = None if self.live is None else transfer.whole(self.live, number)
-        return View(transfer.whole(student, number), self.logits[number], live)
+        found = self.logits[number]
+        return View(
+            transfer.whole(student, number),
+            self.spans(found, transfer, student, number) if isinstance(found, Likelihoods) else found,
+            live,
+        )
+
+    def spans(self, said: Likelihoods, transfer: TransferSet, student: Model, number: int) -> SpanAnswers:
+        """What was said of a view's tokens, over the spans that the student cuts alike; found once."""
+        key = (number, *_reading(student))
+        if key not in self._spans:
+            theirs, mine = transfer.whole(said.teacher, number), transfer.whole(student, number)
+            assert isinstance(theirs, EncodedTokens)
+            assert isinstance(mine, EncodedTokens)
+            self._spans[key] = byte_spans.answers(said, theirs, mine, student)
+        return self._spans[key]
 
 
 def record(
@@ -146,6 +164,18 @@ def record(
     return tuple(views)
 
 
+def record_likelihoods(
+    teacher: Model, transfer: TransferSet, device: Device, home: Home, phase: Phase
+) -> Generator[Event, None, tuple[Likelihoods, ...]]:
+    """How likely the teacher takes the tokens of every view, those that are on disk from earlier read from there."""
+    total = transfer.views * len(transfer.whole(teacher))
+    recorder = _Recorder(transfer, device, home, phase, total)
+    found = []
+    for view in range(transfer.views):
+        found.append((yield from recorder.likelihoods(teacher, view)))
+    return tuple(found)
+
+
 @dataclass
 class _Recorder:
     """Records one teacher and view after the other; `done` of `total` rows are recorded."""
@@ -172,8 +202,9 @@ class _Recorder:
         for number in range(len(self.transfer.parts)):
             yield self._progress(view, 0)
             inputs = self.transfer.part(teacher, number, view)
-            same = teacher_outputs.fingerprint(teacher, inputs, self.device.dtype)
-            folder = self.home.teacher_outputs / f"{same}-{how.temperature:g}-{how.tokens or 'most'}"
+            folder = (
+                self.home.teacher_outputs / f"{self._name(teacher, inputs)}-{how.temperature:g}-{how.tokens or 'most'}"
+            )
             tell = functools.partial(self._progress, view)
             found = self._found(view)
             parts.append(
@@ -182,13 +213,30 @@ class _Recorder:
             self.done += len(inputs)
         return functools.reduce(TopAnswers.join, parts)
 
+    def likelihoods(self, teacher: Model, view: int) -> Generator[Event, None, Likelihoods]:
+        """The log-probabilities of the tokens of all rows of a view."""
+        teacher.network.to(self.device.torch_device)
+        parts = []
+        for number in range(len(self.transfer.parts)):
+            yield self._progress(view, 0)
+            inputs = self.transfer.part(teacher, number, view)
+            folder = self.home.teacher_outputs / f"{self._name(teacher, inputs)}-tokens"
+            tell, found = functools.partial(self._progress, view), self._found(view)
+            told = yield from teacher_outputs.record_told(teacher, inputs, self.device, folder, tell, found, len(TOLD))
+            parts.append(told.values[:, TOLD.index("log_probability")])
+            self.done += len(inputs)
+        return Likelihoods(torch.cat(parts), teacher)
+
+    def _name(self, teacher: Model, inputs: Encoded) -> str:
+        return teacher_outputs.fingerprint(teacher, inputs, self.device.dtype)
+
     def _found(self, view: int) -> str:
         return _FROM_DISK.format(f" (view {view + 1})" if self.transfer.views > 1 else "")
 
     def _part(self, teacher: Model, number: int, view: int) -> Generator[Event, None, PositionLogits]:
         yield self._progress(view, 0)
         inputs = self.transfer.part(teacher, number, view)
-        folder = self.home.teacher_outputs / teacher_outputs.fingerprint(teacher, inputs, self.device.dtype)
+        folder = self.home.teacher_outputs / self._name(teacher, inputs)
         tell = functools.partial(self._progress, view)
         logits = yield from teacher_outputs.record(teacher, inputs, self.device, folder, tell, self._found(view))
         self.done += len(inputs)

@@ -57,7 +57,7 @@ def bootstrap(statistics: np.ndarray, measure: Measured, seed: int = 0) -> dict[
     """Percentile bootstrap interval of each measure: rows drawn anew with replacement (Efron, 1979)."""
     drawn = np.random.default_rng(seed).integers(0, len(statistics), (ROW_DRAWS, len(statistics)))
     values = [measure(statistics[rows]) for rows in drawn]
-    return {name: _ends(np.array([found[name] for found in values])) for name in values[0]}
+    return {name: _ends(np.array([found[name] for found in values])) for name in measure(statistics)}
 
 
 def paired_difference(n: int, gained: int, lost: int) -> tuple[float, float]:

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 def quality(
     task: Task, role: Role, split: str, statistics: np.ndarray, labels: list[str]
 ) -> list[Evaluation | Confusion]:
-    """Every measure of the task for one model on one split, and the confusion matrix where a row has one class.
+    """Every measure of the task that was taken of one model on one split, and the confusion matrix where a row has one
+    class.
 
     `statistics` (rows, s) as `task.targets.statistics` makes them.
     """
     values = task.targets.measure(statistics)
     note = _too_few(task, statistics, labels)
-    kept = [measure for measure in task.measures if measure.interval == "share" or not note]
+    told = [measure for measure in task.measures if measure.name in values]
+    kept = [measure for measure in told if measure.interval == "share" or not note]
     ends = _intervals(task, kept, statistics, len(labels))
     found: list[Evaluation | Confusion] = []
-    for measure in task.measures:
+    for measure in told:
         low, high = ends.get(measure.name, (None, None))
         found.append(
             Evaluation(

@@ -28,7 +28,7 @@ def quality(
             elif place == exported:
                 yield event
     statistics = list(models.values())
-    for measure in task.measures:
+    for measure in (measure for measure in task.measures if measure.name in notes):
         found, note = _of_models(task, measure, statistics), notes[measure.name]
         ends = {} if note else {"low": found.low, "high": found.high}
         yield Evaluation(

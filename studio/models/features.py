@@ -26,7 +26,9 @@ class Outputs:
     is no attention. `mask` (batch, length) is 1 where there is a token.
 
     `index` and `tail`: of recorded answers of which the likeliest alone were kept, which those are and the log of the
-    mass of all others; `logits` are then their log-probabilities (`studio.distill.top_answers`).
+    mass of all others; `logits` are then their log-probabilities (`studio.distill.top_answers`). `spans`: of answers of
+    a teacher that cuts texts otherwise, in which span of bytes each position of the student lies; `logits` are then the
+    log-likelihoods of the spans (`studio.distill.byte_spans`).
     """
 
     logits: Tensor
@@ -37,6 +39,7 @@ class Outputs:
     seen: Tensor | None = None
     index: Tensor | None = None
     tail: Tensor | None = None
+    spans: Tensor | None = None
 
     @property
     def embedding(self) -> Tensor:

@@ -22,6 +22,7 @@ from studio.config import plan
 from studio.config.plan import Quantize, RoundWhileLearning
 from studio.config.run import RunConfig
 from studio.distill import objective, own_texts, smoothing, transfer_set, tuning
+from studio.distill.byte_spans import Likelihoods
 from studio.distill.fit import fit
 from studio.distill.objective import Objective
 from studio.distill.own_texts import OwnTexts
@@ -273,9 +274,16 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
         config = config.model_copy(update={"smoothed_control": "always"})
         state = replace(state, context=replace(context, config=config))
     rows = state.transfer or context.transfer(context.changes(config.augment, models[0]), stage.views or 1)
-    how = recorded.how(config, context.problem.task)
     if context.problem.task.kind == "token":
         yield from recorded.describe(rows.whole(models[0]), config.max_length)
+    if recorded.by_spans(config):
+        said = yield from transfer_set.record_likelihoods(models[0], rows, context.device, context.home, stage.phase)
+        outputs = TeacherOutputs(said)
+        yield from recorded.shared(outputs, rows, models[0], _follower(state, stage))
+        _put_aside(models, context.device.torch_device)
+        return replace(state, transfer=rows, outputs=outputs)
+    how = recorded.how(config, context.problem.task)
+    if context.problem.task.kind == "token":
         yield from recorded.compared(config, models[0], state.opened.line[-1] or models[0])
     logits = yield from transfer_set.record(models, rows, context.device, context.home, config.fusion, stage.phase, how)
     if how is not None:
@@ -284,6 +292,12 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
     if live is None and not config.own_texts:
         _put_aside(models, context.device.torch_device)
     return replace(state, transfer=rows, outputs=TeacherOutputs(logits, live))
+
+
+def _follower(state: RunState, stage: Stage) -> Model:
+    """Who learns next from these answers; one that is cut from its teacher reads as that does."""
+    number = 0 if stage.role == "teacher" else int(stage.role.removeprefix("assistant-"))
+    return state.opened.line[number] or state.origin
 
 
 def _put_aside(models: Sequence[Model], device: torch.device) -> None:
@@ -480,9 +494,9 @@ def _softness(state: RunState, model: Model) -> Callable[[Encoded], PositionLogi
     return lambda inputs: smoothing.smoothed(inputs, problem.task, len(problem.labels), right, temperature)
 
 
-def _whole(answers: PositionLogits | TopAnswers) -> PositionLogits:
+def _whole(answers: PositionLogits | TopAnswers | Likelihoods) -> PositionLogits:
     """Answers of which all is there: what makes models smaller, or labels soft, is not made for a vocabulary."""
-    assert isinstance(answers, PositionLogits), "the likeliest tokens alone were kept"
+    assert isinstance(answers, PositionLogits), "a part of each alone was kept"
     return answers
 
 

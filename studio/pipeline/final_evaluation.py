@@ -169,13 +169,15 @@ def _statistics(
 ) -> Generator[Event, None, Statistics]:
     """What every role answers to the rows of a split, as its measures read it."""
     found: Statistics = {}
-    task, teacher = tests.problem.task, None
+    task = tests.problem.task
+    first: tuple[PositionLogits, Encoded] | None = None
     for role, members in trained.items():
         found[role] = []
         groups = [members] if role == "teacher" else [(model,) for model in members]
         for number, together in enumerate(groups):
             logits, encoded = yield from _answers(tests, together, rows)
-            teacher = logits if teacher is None else teacher
+            first = (logits, encoded) if first is None else first
+            teacher = first[0] if transfer_set.same_reading(first[1], encoded) else None
             found[role].append(task.statistics(logits, encoded, teacher))
             if tests.keep is not None and (len(groups) == 1 or number == tests.exported):
                 yield from tests.keep(role, split, logits, encoded)

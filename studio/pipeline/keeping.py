@@ -19,7 +19,8 @@ from studio.tasks.positions import PositionLogits
 @dataclass
 class Keeping:
     """Writes answers below `home.kept(run_id)`, one role and split after the other. `exported`: which of several seeds
-    is kept. The teacher's answers are remembered until the student's come: together they are the ensemble."""
+    is kept. The teacher's answers are remembered until the student's come: together they are the ensemble; not where of
+    each answer a few numbers alone are there, as of a model that writes."""
 
     home: Home
     run_id: int
@@ -34,7 +35,7 @@ class Keeping:
         seed = self.config.seed + self.exported if of_seeds else None
         size = answers.write(self.home, self.run_id, role, split, said(self.task, logits, rows), seed)
         yield KeptAnswers(role=role, split=split, rows=len(rows), bytes=size, seed=seed)
-        if role == "teacher":
+        if role == "teacher" and self.task.kind != "token":
             self._teacher[split] = logits
         elif role == "student" and split in self._teacher:
             both = transfer_set.fuse([self._teacher.pop(split), logits], "average", self.task)

@@ -129,7 +129,9 @@ def _tokens(role: AskedRole, written: Mapping[AskedRole, tuple[Predictor, Writin
     other: AskedRole = "student" if role == "teacher" else "teacher"
     if role not in written or other not in written:
         return []
-    (own, writing), (reader, _) = written[role], written[other]
+    (own, writing), (reader, others) = written[role], written[other]
+    if writing.processor.get_vocab() != others.processor.get_vocab():
+        return []  # its tokens are none of the other's
     likely = zip(writing.pieces(), own.likelihoods(writing), reader.likelihoods(writing), strict=True)
     return [Token(text=text, own=math.exp(mine), other=math.exp(theirs)) for text, mine, theirs in likely]
 

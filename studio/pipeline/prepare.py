@@ -14,6 +14,7 @@ from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.data import folder as datasets_on_disk
 from studio.data.folder import DataSet
+from studio.distill import byte_spans
 from studio.distill.objective import Distillation, is_deep
 from studio.distill.transfer_set import TransferSet, same_reading
 from studio.errors import ConfigError, DataError, ModelError
@@ -29,6 +30,7 @@ from studio.models.opening import in_full, load, open_folder, open_masked
 from studio.pipeline.timetable import Counts
 from studio.tasks import Encoded, augment
 from studio.tasks.augment import NO_CHANGES, Changes
+from studio.tasks.encoded_tokens import EncodedTokens
 
 if TYPE_CHECKING:
     from studio.compress import Sample
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 REHEARSED_ROWS = 8
 WEIGHED_ROWS = 64
 COMPARED_ROWS = 8
+LEAST_SHARED = 0.5
+"""Of a student's tokens, how many must lie in spans that its teacher cuts alike."""
 
 
 @dataclass(frozen=True)
@@ -317,13 +321,32 @@ def _check_reading(context: RunContext, models: Models) -> None:
     few = replace(context.transfer(NO_CHANGES, 1), parts=(datasets_on_disk.drawn(context.parts[0], COMPARED_ROWS),))
     teacher = models.teachers[0]
     for model in filter(None, models.line):
-        if not same_reading(few.whole(teacher), few.whole(model)):
+        theirs, mine = few.whole(teacher), few.whole(model)
+        if any(term.loss == "byte_spans" for term in context.config.terms):
+            _check_spans(theirs, mine, teacher, model)
+        elif not same_reading(theirs, mine):
             raise ModelError(
                 "Teacher and student cut texts into different tokens, so what the one says of the next token cannot be "
                 "compared with what the other says.",
-                "Take a student with the teacher's tokenizer, such as `teacher/2-layers`; or let the teacher answer "
-                "prompts, and have the student learn its texts: `data answer`, then `alpha: 0`.",
+                "Take `terms: byte_spans`, which compares spans that both cut alike; or a student with the teacher's "
+                "tokenizer, such as `teacher/2-layers`; or let the teacher answer prompts, and have the student learn "
+                "its texts: `data answer`, then `alpha: 0`.",
             )
+
+
+def _check_spans(theirs: Encoded, mine: Encoded, teacher: Model, student: Model) -> None:
+    """Raise `ModelError` where hardly anything of a text is cut alike, or read as the same bytes."""
+    assert isinstance(theirs, EncodedTokens)
+    assert isinstance(mine, EncodedTokens)
+    _, spans, _ = byte_spans.aligned(theirs, mine, teacher.processor, student.processor)
+    share = float((spans != byte_spans.NONE).float().mean())
+    if share < LEAST_SHARED:
+        raise ModelError(
+            f"Of the student's tokens {100 * share:.0f} % lie in spans of bytes that the teacher cuts alike: their "
+            "tokenizers do not read the same text.",
+            "Take a student with the teacher's tokenizer, or have it learn the teacher's texts: `data answer`, then "
+            "`alpha: 0`.",
+        )
 
 
 def _check_memory(context: RunContext, models: Models) -> None:

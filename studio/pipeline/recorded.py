@@ -7,7 +7,9 @@ import torch
 from studio.config.methods import LOSSES
 from studio.config.run import RunConfig
 from studio.distill import top_answers
+from studio.distill.byte_spans import Likelihoods
 from studio.distill.top_answers import How, Kept, TopAnswers
+from studio.distill.transfer_set import TeacherOutputs, TransferSet
 from studio.errors import ModelError
 from studio.events import Log
 from studio.models.model import Model
@@ -28,6 +30,23 @@ def how(config: RunConfig, task: Task) -> How | None:
     if task.kind != "token" or changes or any(LOSSES[term.loss].needs_all for term in config.terms):
         return None
     return How(config.temperature, config.kept_answers)
+
+
+def by_spans(config: RunConfig) -> bool:
+    """Whether likelihoods of spans of bytes are compared in place of answers."""
+    return any(term.loss == "byte_spans" for term in config.terms)
+
+
+def shared(outputs: TeacherOutputs, rows: TransferSet, teacher: Model, student: Model) -> Iterator[Log]:
+    """How much of the data both models cut alike."""
+    said = outputs.logits[0]
+    assert isinstance(said, Likelihoods)
+    found = outputs.spans(said, rows, student, 0)
+    tokens = len(found.span) / max(1, len(found.log_p))
+    yield Log(
+        message=f"{len(found.log_p):,} spans of bytes are compared, {tokens:.1f} tokens of the student each; they hold "
+        f"{100 * found.share:.0f} % of its tokens. From the others it learns as labels alone."
+    )
 
 
 def describe(inputs: Encoded, limit: int) -> Iterator[Log]:

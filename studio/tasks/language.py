@@ -362,12 +362,13 @@ class NextTokens:
 
     def measure(self, statistics: np.ndarray) -> dict[str, float]:
         nats, tokens, size, right, agreed, compared, _ = (float(total) for total in statistics.sum(0))
-        return {
+        found = {
             "bits_per_byte": -nats / math.log(2) / max(size, 1.0),
             "perplexity": -math.exp(min(nats / max(tokens, 1.0), 700.0)),
             "first_choice": right / max(tokens, 1.0),
-            "agreement": agreed / compared if compared else 0.0,
         }
+        has_other = compared or not tokens  # with a teacher of other tokens there is nothing to agree on
+        return found | ({"agreement": agreed / max(compared, 1.0)} if has_other else {})
 
     def right(self, statistics: np.ndarray) -> np.ndarray:
         raise NotImplementedError(f"{self.measures[0].name} is not the share of rows that are right")

@@ -18,6 +18,7 @@ def resolved(config: RunConfig, task: Task, classes: int) -> RunConfig:
     _check_steps(full, task)
     _check_pruning(full)
     _check_own_texts(full, task)
+    _check_spans(full)
     _check_adapters(full, task)
     wrong = [name for name in full.augment + full.teacher_augment if name not in task.changes]
     if wrong:
@@ -83,6 +84,16 @@ def _check_own_texts(config: RunConfig, task: Task) -> None:
         raise ConfigError(
             f"own_texts does not go together with {other} yet.", f"Leave out one of own_texts and {other}."
         )
+
+
+def _check_spans(config: RunConfig) -> None:
+    """Likelihoods of spans are all that is kept of the teacher then."""
+    if not any(term.loss == "byte_spans" for term in config.terms):
+        return
+    others = [term.loss for term in config.terms if term.loss != "byte_spans"]
+    others += [name for name in ("own_texts", "hard_epochs", "auto") if getattr(config, name)]
+    if others:
+        raise ConfigError(f"byte_spans does not go together with {others[0]}.", "Leave out one of the two.")
 
 
 def _check_adapters(config: RunConfig, task: Task) -> None:

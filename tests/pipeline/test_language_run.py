@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio import events, tasks
+from studio.config.methods import read_terms
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
@@ -113,10 +114,29 @@ def test_models_that_cut_texts_otherwise_are_refused(job, home, tmp_path):
     task = language.TASK
     other = build("gpt-tiny", Problem(task.name, [], task.unlabelled(["abc " * 40]), 24))
     other.processor.add_tokens(["cat"])
+    other.network.resize_token_embeddings(len(other.processor))
     saving.save(other, tmp_path / "other")
     config = job.config.model_copy(update={"student": f"folder:{tmp_path / 'other'}"})
     with pytest.raises(ModelError, match="different tokens"):
         list(distill(job.model_copy(update={"config": config})))
+    spans = {"terms": read_terms("byte_spans"), "own_texts": 0.0}
+    config = parse_config(config.model_dump() | spans)
+    said = list(distill(job.model_copy(update={"config": config})))
+    told = " ".join(one.message for one in said if isinstance(one, events.Log))
+    assert "spans of bytes are compared, 1.0 tokens of the student each; they hold 100 % of its tokens" in told
+    curves = [one.values for one in said if isinstance(one, events.Metrics) and one.phase == "distill"]
+    assert all(value["byte_spans_loss"] > 0 for value in curves if "loss" in value)
+    found = {(one.role, one.metric): one for one in said if isinstance(one, events.Evaluation)}
+    assert ("student", "bits_per_byte") in found
+    assert ("teacher", "agreement") in found
+    assert ("student", "agreement") not in found, "their tokens are others: there is nothing to agree on"
+    (verdict,) = (one for one in said if isinstance(one, events.Verdict))
+    assert "of the time" not in verdict.sentence
+    asked = Question(home=home, run_id=1, config=config_of(job.model_copy(update={"config": config})), labels=[],
+                     roles=["teacher", "student"], value="The")  # fmt: skip
+    assert [one.tokens for one in playground.reply(asked, playground.Opened()).said] == [[], []]
+    again = list(distill(job.model_copy(update={"config": config, "run_id": 2})))
+    assert any("are on disk" in one.message for one in again if isinstance(one, events.Log))
 
 
 def test_the_snippet_of_the_card_runs(job, home, tmp_path, monkeypatch, capsys):
