@@ -223,10 +223,10 @@ def headline(models: Sequence[Scored], measure: Measure, outcome: str | None = N
             first = _("Keeps {kept} % of the teacher’s {measure}", kept=kept, measure=title)
     else:
         first = _(
-            "Reaches {student} in {measure} (teacher\N{NO-BREAK SPACE}{teacher})",
+            "{measure}: {student} (teacher\N{NO-BREAK SPACE}{teacher})",
             student=_together(measured(student.value, measure)),
             teacher=_together(measured(teacher.value, measure)),
-            measure=title,
+            measure=_(measure.title),
         )
     if outcome in NOTHING_LEARNED:
         return signed(_("{finding}.", finding=first))

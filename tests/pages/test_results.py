@@ -228,7 +228,7 @@ def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measu
     app = opened(app, "results.py", run=str(run.id), tab="numbers")
     assert (
         app.title[0].value.replace("\\", "")
-        == "Reaches 0.800 in Spearman correlation (teacher\N{NO-BREAK SPACE}0.900)."
+        == "Spearman correlation: 0.800 (teacher\N{NO-BREAK SPACE}0.900)."
     )
     drawn = " ".join(written(app).split())
     assert "−0.100 in Spearman correlation, against the teacher" in drawn
@@ -303,7 +303,7 @@ def test_a_tie_is_no_praise_and_a_speed_whose_interval_holds_1_is_not_called_fas
     )
     for outcome in ("not_learned", "weak_teacher"):
         said = headline(models, accuracy, outcome)
-        assert said.startswith("Reaches 50.0") and "smaller" not in said and "Keeps" not in said
+        assert said.startswith("Accuracy: 50.0") and "smaller" not in said and "Keeps" not in said
 
 
 @pytest.mark.parametrize(
