@@ -128,7 +128,8 @@ class Evaluation(_Event):
     """One measured number. `low` and `high` are the ends of its 95 % interval where it has one; `note` says why it has
     none; `runtime`, `threads` and `device` are what a model ran in and on where it was timed.
 
-    Metrics: the measures of the task, such as accuracy and f1_macro (shares of 1); parameters, size_bytes, and
+    Metrics: the measures of the task, such as accuracy and f1_macro (shares of 1); parameters; size_bytes, on disk, of
+    all that answering needs: weights, config, tokenizer or image processor (of earlier runs the weights alone); and
     milliseconds of a forward pass: latency_ms and latency_p95_ms (one row: median, 95th percentile), latency_32_ms and
     latency_32_p95_ms (32 rows); latency_ratio and latency_32_ratio: how many times as long as the student it takes in
     the same runtime. With `one_thread_` before it: the same on one thread of the processor; with `onnx_` before it: the

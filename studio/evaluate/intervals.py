@@ -39,14 +39,15 @@ def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
 
 
 def f1_interval(counts: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap 95 % interval of the macro F1: rows drawn anew, after each cell got 1 / classes of a row more.
+    """Bootstrap 95 % interval of the macro F1: rows drawn anew, after each cell of a class that has some got
+    1 / classes of a row more.
 
     Without that an error that did not happen can never be drawn, and the interval of a model with few errors is too
     narrow: at 97 % of 50 rows it held the true value in 74 of 100 cases. What the extra rows move is taken out again.
     `python -m tests.bench.coverage` simulates how often it holds; it needs `FEWEST_OF_A_CLASS` rows of each class.
     """
-    n, classes = int(counts.sum()), len(counts)
-    more = counts + 1 / classes
+    n, has_rows = int(counts.sum()), counts.sum(1, keepdims=True) > 0
+    more = counts + has_rows / len(counts)
     draws = np.random.default_rng(seed).multinomial(n, more.ravel() / more.sum(), size=BOOTSTRAP)
     scores = f1_macro(draws.reshape(BOOTSTRAP, *counts.shape)) - f1_macro(more) + f1_macro(counts)
     low, high = _ends(np.asarray(scores))

@@ -145,14 +145,16 @@ def lost_more(
 
 
 def sizes(role: Role, members: "Sequence[Model]") -> list[Evaluation]:
-    """Parameters, and bytes of the weights on disk, of all models of a role; they must have been saved or opened."""
+    """Parameters of all models of a role, and the bytes on disk of all that they need to answer; they must have been
+    saved or opened."""
     from studio.models.model import parameters  # torch, which comparing needs not
-    from studio.models.saving import weights_bytes
+    from studio.models.saving import bytes_to_answer
 
-    folders = [model.folder for model in members if model.folder is not None]
-    if len(folders) < len(members):
+    saved = [(model, model.folder) for model in members if model.folder is not None]
+    if len(saved) < len(members):
         raise ValueError(f"the {role} was never saved, so its size on disk is not known")
+    size = sum(bytes_to_answer(model, folder) for model, folder in saved)
     return [
         Evaluation(role=role, split="", metric="parameters", value=sum(parameters(model.network) for model in members)),
-        Evaluation(role=role, split="", metric="size_bytes", value=sum(map(weights_bytes, folders))),
+        Evaluation(role=role, split="", metric="size_bytes", value=size),
     ]

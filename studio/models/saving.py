@@ -1,5 +1,6 @@
 """Models as Hugging Face folders, written whole or not at all."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,16 @@ def require_undamaged(folder: Path) -> None:
             f"The model in {folder} is damaged: {damage}.",
             f"Restore it from a backup, or train it again. Where you changed it yourself, delete {files.SUMS}.",
         )
+
+
+def bytes_to_answer(model: Model, folder: Path) -> int:
+    """Bytes on disk of all that a model in this folder needs to answer: the weights that are opened, and its config and
+    what reads a row as they are saved here. What else lies in the folder is not counted."""
+    with tempfile.TemporaryDirectory() as place:
+        model.network.config.save_pretrained(place)
+        model.processor.save_pretrained(place)
+        beside = sum(file.stat().st_size for file in files.inside(Path(place)))
+    return weights_bytes(folder) + beside
 
 
 def weights_bytes(folder: Path) -> int:

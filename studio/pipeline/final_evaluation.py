@@ -337,7 +337,7 @@ def _times(tests: FinalEvaluation, encoded: Timed) -> Generator[Evaluation | Log
     from studio.evaluate import latency
 
     members = [model for pairs in encoded.values() for model, _ in pairs]
-    in_torch = all(isinstance(model.network, torch.nn.Module) for model in members)
+    in_torch = all(latency.runtime(model).startswith(latency.TORCH) for model in members)
     if in_torch:
         yield from latency.latencies(encoded, tests.device)
         if not tests.config.onnx_times:

@@ -12,7 +12,7 @@ from studio.machine import devices
 from studio.machine.devices import Device
 from studio.models import constraints
 from studio.models.model import Model, parameters
-from studio.models.saving import weights_bytes
+from studio.models.saving import bytes_to_answer
 from studio.pipeline.prepare import RunContext
 from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits
@@ -51,7 +51,7 @@ def _measured(context: RunContext, title: str, members: Sequence[Model]) -> Stag
         low=low,
         high=high,
         parameters=sum(parameters(model.network) for model in plain),
-        size_bytes=sum(weights_bytes(model.folder) for model in members if model.folder is not None),
+        size_bytes=sum(bytes_to_answer(model, model.folder) for model in members if model.folder is not None),
         latency_ms=latency.latency(list(zip(plain, inputs, strict=True)), exact),
     )
 

@@ -29,7 +29,10 @@ ACCURACY = Measure(
     "accuracy", "Accuracy", "The share of rows whose answer is right.", interval="share", sentence="is {} accurate"
 )
 F1_MACRO = Measure(
-    "f1_macro", "Macro F1", "F1 of each class, averaged: all classes count the same.", interval="confusion"
+    "f1_macro",
+    "Macro F1",
+    "F1 of each class that has rows, averaged: all classes count the same.",
+    interval="confusion",
 )
 EXACT_MATCH = Measure(
     "accuracy",
@@ -38,7 +41,7 @@ EXACT_MATCH = Measure(
     interval="share",
     sentence="gets all labels right in {} of the rows",
 )
-F1_OF_LABELS = Measure("f1_macro", "Macro F1", "F1 of each label, averaged: all labels count the same.")
+F1_OF_LABELS = Measure("f1_macro", "Macro F1", "F1 of each label that a row has, averaged: all labels count the same.")
 
 
 def label_order(label: str) -> tuple[int, float, str]:
@@ -192,7 +195,8 @@ class Classes:
         true = statistics[:, 0]
         shares = np.bincount(true, minlength=classes) / len(true)
         majority = self.measure(np.stack([true, np.full_like(true, shares.argmax())], axis=1))
-        f1 = float((2 * shares / (1 + classes * shares)).mean())
+        there = shares[shares > 0]
+        f1 = float((2 * there / (1 + classes * there)).mean())
         return Reference({"accuracy": 1 / classes, "f1_macro": f1}, majority, _misleads(self.measures, majority))
 
     def rarest(self, statistics: np.ndarray, classes: int) -> tuple[int, int] | None:

@@ -9,26 +9,26 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 
 def f1_macro(counts: np.ndarray) -> float | np.ndarray:
-    """Mean over the classes of F1 = 2·TP / (2·TP + FP + FN); a class with no row and no prediction is left out.
+    """Mean over the classes that have rows of F1 = 2·TP / (2·TP + FP + FN), whatever was predicted: two models on the
+    same rows are compared on the same classes. scikit-learn's `f1_score(true, predicted, average="macro",
+    labels=np.unique(true))`; without `labels` it counts a class that was only predicted as 0.
 
     `counts` (..., classes, classes) -> (...).
     """
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    support = counts.sum(-1) + counts.sum(-2)
-    score = np.divide(2 * hits, support, out=np.zeros(hits.shape), where=support > 0)
-    return score.sum(-1) / np.maximum((support > 0).sum(-1), 1)
+    hits, rows = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1)
+    score = np.divide(2 * hits, rows + counts.sum(-2), out=np.zeros(hits.shape), where=rows > 0)
+    return score.sum(-1) / np.maximum((rows > 0).sum(-1), 1)
 
 
 def f1_of_labels(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean over the labels of F1; a label that nobody has and nobody predicts is left out.
+    """Mean over the labels that a row has of F1; see `f1_macro`.
 
     >>> f1_of_labels(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1]]))
     0.8333333333333333
     """
-    hits = (labels & predicted).sum(0)
-    support = labels.sum(0) + predicted.sum(0)
-    score = np.divide(2 * hits, support, out=np.zeros(len(hits)), where=support > 0)
-    return float(score.sum() / max(1, (support > 0).sum()))
+    hits, rows = (labels & predicted).sum(0), labels.sum(0)
+    score = np.divide(2 * hits, rows + predicted.sum(0), out=np.zeros(len(hits)), where=rows > 0)
+    return float(score.sum() / max(1, (rows > 0).sum()))
 
 
 def pearson(first: np.ndarray, second: np.ndarray) -> float:

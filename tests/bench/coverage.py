@@ -25,6 +25,7 @@ WORLDS: dict[str, tuple[Sequence[float], Sequence[float]]] = {
     "five classes": ([0.2] * 5, [0.8] * 5),
     "five skewed classes": ([0.5, 0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6, 0.5]),
     "twenty classes": ([0.05] * 20, [0.8] * 20),
+    "a third class that no row has": ([0.5, 0.5, 0.0], [0.85, 0.85, 0.0]),
 }
 """The share of each class, and the share of its rows that a model finds."""
 
@@ -61,7 +62,8 @@ def coverage(world: np.ndarray, rows: int, repeats: int, seed: int = 0) -> tuple
     """How many of so many test sets get an interval, and the share of those that hold the true macro F1."""
     truth = float(scores.f1_macro(world))
     drawn = np.random.default_rng(seed).multinomial(rows, world.ravel(), size=repeats).reshape(repeats, *world.shape)
-    told = [counts for counts in drawn if counts.sum(1).min() >= intervals.FEWEST_OF_A_CLASS]
+    classes = world.sum(1) > 0
+    told = [counts for counts in drawn if counts[classes].sum(1).min() >= intervals.FEWEST_OF_A_CLASS]
     held = [low <= truth <= high for low, high in map(intervals.f1_interval, told)]
     return len(told), float(np.mean(held)) if held else None
 

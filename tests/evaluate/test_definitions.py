@@ -1,6 +1,7 @@
 """Figures against their definitions, at the places where a shortcut would go unnoticed."""
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,11 +22,39 @@ from tests.evaluate.test_evaluate import TEXT
 CPU = Device(torch.device("cpu"), torch.float32)
 
 
-def test_a_class_that_nobody_has_and_nobody_predicts_is_left_out_of_macro_f1():
-    counts = np.array([[3, 1, 0], [1, 5, 0], [0, 0, 0]])
-    assert float(scores.f1_macro(counts)) == pytest.approx((2 * 3 / 8 + 2 * 5 / 12) / 2)
-    labels, predicted = np.array([[1, 0, 0], [1, 1, 0]]), np.array([[1, 0, 0], [0, 1, 0]])
+@pytest.mark.parametrize("astray", [0, 1], ids=["not predicted", "predicted once"])
+def test_macro_f1_is_the_mean_over_the_classes_that_have_rows(astray):
+    counts = np.array([[3, 1, astray], [1, 5, 0], [0, 0, 0]])
+    assert float(scores.f1_macro(counts)) == pytest.approx((2 * 3 / (8 + astray) + 2 * 5 / 12) / 2)
+    labels, predicted = np.array([[1, 0, 0], [1, 1, 0]]), np.array([[1, 0, 0], [0, 1, astray]])
     assert scores.f1_of_labels(labels, predicted) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_macro_f1_is_that_of_scikit_learn_over_the_classes_of_the_rows():
+    from sklearn.metrics import f1_score
+
+    random = np.random.default_rng(0)
+    true, predicted = random.integers(0, 4, 60), random.integers(0, 6, 60)
+    mine = float(scores.f1_macro(scores.confusion_matrix(true, predicted, 6)))
+    assert mine == pytest.approx(f1_score(true, predicted, average="macro", labels=np.unique(true)))
+    labels, found = random.integers(0, 2, (60, 4)), random.integers(0, 2, (60, 4))
+    labels[:, 3] = 0
+    assert scores.f1_of_labels(labels, found) == pytest.approx(
+        f1_score(labels, found, average="macro", labels=[0, 1, 2])
+    )
+
+
+def test_a_class_without_rows_does_not_move_the_interval_of_macro_f1():
+    counts = np.array([[40, 8], [6, 46]])
+    wider = np.zeros((3, 3), dtype=int)
+    wider[:2, :2] = counts
+    assert intervals.f1_interval(wider) == pytest.approx(intervals.f1_interval(counts), abs=0.01)
+
+
+def test_guesses_are_measured_on_the_classes_that_have_rows():
+    true = np.array([0, 0, 1, 1])
+    reference = TEXT.targets.reference(np.stack([true, true], axis=1), 3)
+    assert reference.chance["f1_macro"] == pytest.approx(2 * 0.5 / (1 + 3 * 0.5))
 
 
 def test_the_interval_of_f1_is_where_95_of_100_draws_of_the_rows_lie():
@@ -117,16 +146,24 @@ def test_a_difference_that_is_no_share_is_that_of_the_first_model_to_the_second(
     assert found.difference == pytest.approx(2.0)
 
 
-def test_several_teachers_are_as_large_as_all_of_them_together(tmp_path):
+def saves(bytes_: int, name: str) -> SimpleNamespace:
+    """A config or a tokenizer that takes so much."""
+    return SimpleNamespace(save_pretrained=lambda place: (Path(place) / name).write_bytes(bytes(bytes_)))
+
+
+def test_the_size_of_a_role_is_what_all_its_models_need_to_answer_and_nothing_else_in_their_folders(tmp_path):
     models = []
     for width in (2, 3):
         folder = tmp_path / str(width)
         folder.mkdir()
         (folder / "config.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(bytes(100 * width))
-        models.append(Model(nn.Linear(width, 1, bias=False), None, folder=folder))
+        (folder / "pytorch_model.bin").write_bytes(bytes(5_000))
+        network = nn.Linear(width, 1, bias=False)
+        network.config = saves(7, "config.json")
+        models.append(Model(network, saves(20, "tokenizer.json"), folder=folder))
     value = {found.metric: found.value for found in metrics.sizes("teacher", models)}
-    assert value == {"parameters": 5, "size_bytes": 500}
+    assert value == {"parameters": 5, "size_bytes": 500 + 2 * 27}
 
 
 def test_latencies_are_medians_and_95th_percentiles_in_milliseconds_after_some_passes_that_do_not_count(monkeypatch):
