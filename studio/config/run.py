@@ -229,8 +229,8 @@ class RunConfig(BaseModel):
     auto: bool = Field(
         False,
         title="Tune automatically",
-        description="Tries several pairs of temperature and alpha for a small share of the run and takes the one that "
-        "does best on validation data; keeps yours unless another is clearly better.",
+        description="Tries several pairs of temperature and alpha and takes the one that does best on validation data; "
+        "keeps yours unless another is clearly better. Takes as many steps as the student itself.",
     )
     alpha_schedule: Schedule = Field(
         "constant",

@@ -158,7 +158,8 @@ def _tuned(found: Measured, outcome: Outcome) -> str:
     if outcome != "better" or not found.facts.config.auto:
         return ""
     return (
-        "Its temperature and alpha were chosen in trials on validation rows; the control, which has neither, had none."
+        "Its temperature and alpha were chosen in trials on validation rows that took as many steps again; the "
+        "control, which has neither, had none."
     )
 
 
