@@ -226,10 +226,7 @@ def test_a_task_whose_measure_is_no_share_shows_it_as_a_number_and_all_its_measu
     ])  # fmt: skip
     store.finish(run.id)
     app = opened(app, "results.py", run=str(run.id), tab="numbers")
-    assert (
-        app.title[0].value.replace("\\", "")
-        == "Spearman correlation: 0.800 (teacher\N{NO-BREAK SPACE}0.900)."
-    )
+    assert app.title[0].value.replace("\\", "") == "Spearman correlation: 0.800 (teacher\N{NO-BREAK SPACE}0.900)."
     drawn = " ".join(written(app).split())
     assert "−0.100 in Spearman correlation, against the teacher" in drawn
     assert "Pearson correlation 0.900 (0.800 to 0.950) 0.800 (0.700 to 0.850) −0.100 (−0.200 to −0.050)" in drawn
