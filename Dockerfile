@@ -8,5 +8,5 @@ USER studio
 ENV STUDIO_HOME=/data
 VOLUME /data
 EXPOSE 8501
-HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health')"]
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import os, urllib.request; base = os.environ.get('STREAMLIT_SERVER_BASE_URL_PATH', '').strip('/'); urllib.request.urlopen('/'.join(filter(None, ['http://127.0.0.1:8501', base, '_stcore/health'])))"]
 CMD ["python", "-m", "studio", "serve", "--address", "0.0.0.0"]

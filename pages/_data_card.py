@@ -18,6 +18,7 @@ from pages._words import escape, made, split_rows
 from studio import pictures as images
 from studio import tasks
 from studio.data.glimpse import glimpse
+from studio.home import PASSING
 from studio.store.rows import DatasetRow
 from studio.store.versions import Version
 
@@ -129,7 +130,7 @@ def add_rows(row: DatasetRow) -> None:
         with errors_shown():
             from studio.service import additions, sources
 
-            with tempfile.TemporaryDirectory(prefix="more-rows-") as place, st.spinner(_("Reading the file …")):
+            with tempfile.TemporaryDirectory(prefix=PASSING) as place, st.spinner(_("Reading the file …")):
                 source = Path(place) / f"rows{PurePath(file.name).suffix.lower()}"
                 source.write_bytes(file.getvalue())
                 upload = sources.read(source)

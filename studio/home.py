@@ -1,8 +1,10 @@
 """Where the studio keeps things on disk. Every path is made of ids and fingerprints, never of a user's text."""
 
+import contextlib
 import os
 import re
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,9 @@ LEAST_BYTES = 20 * 1024**2
 
 _ROLE = re.compile(r"(student|control|smoothed|teacher)(-[1-9]\d*)?|assistant-[1-9]\d*")
 
-READING = "studio-reading-"
-"""How the folders begin, among the temporary ones, in which the rows of a large table stay while it is held."""
+PASSING = "distillation-studio-"
+"""How the studio's folders among the temporary ones begin: they are there while a file is read, fetched or sent, or the
+rows of a large table are held."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,25 @@ class Home:
         return cls(Path(os.environ.get("STUDIO_HOME") or DEFAULT_HOME).expanduser().resolve())
 
     def make(self) -> None:
-        """Create the folder, for its owner alone: it holds data and models."""
+        """Create the folder, for its owner alone: it holds data and models. One that was there before is closed to
+        others, too, where it is the studio's own: it is empty, or holds the database. A group that may write there was
+        let in by somebody, and stays."""
         if not self.root.is_dir():
             self.root.parent.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(mode=0o700, exist_ok=True)
+        elif self.exposed() and (self.database.exists() or not any(self.root.iterdir())):
+            with contextlib.suppress(PermissionError):  # it is another user's; `exposed` goes on saying so
+                mode = stat.S_IMODE(self.root.stat().st_mode)
+                self.root.chmod(mode & ~_too_open(mode))
+
+    def exposed(self) -> str | None:
+        """That other users of the machine can look into the folder, in a sentence; None where they cannot."""
+        if os.name != "posix" or not self.root.is_dir() or not _too_open(self.root.stat().st_mode):
+            return None
+        return (
+            f"Other users of this machine can look into the studio's folder {self.root}, which holds other things or "
+            "belongs to another user. Close it with chmod 700, or set STUDIO_HOME to a folder of its own."
+        )
 
     @property
     def database(self) -> Path:
@@ -116,6 +134,16 @@ class Home:
 
     def log(self, run_id: int) -> Path:
         return self.run(run_id) / "worker.log"
+
+
+def _too_open(mode: int) -> int:
+    """The rights of others among those of a folder, and of a group that may only look.
+
+    >>> oct(_too_open(0o755)), oct(_too_open(0o775)), oct(_too_open(0o2770)), oct(_too_open(0o700))
+    ('0o55', '0o5', '0o0', '0o0')
+    """
+    group = 0 if mode & stat.S_IWGRP else stat.S_IRWXG
+    return mode & (group | stat.S_IRWXO)
 
 
 def _is_read_only(folder: Path) -> bool:

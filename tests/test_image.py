@@ -1,9 +1,10 @@
 """The image of `make image`, without Docker: what it is made of is there, and what it calls is known."""
 
 import json
-import re
+import urllib.request
 from pathlib import Path
 
+import pytest
 import typer
 
 from pages import _door
@@ -38,7 +39,15 @@ def test_the_image_starts_a_command_that_there_is_as_a_user_without_rights_in_a_
     assert f"mkdir --mode=700 {home} && chown studio {home}" in DOCKERFILE
 
 
-def test_the_health_of_the_image_is_asked_where_no_login_is_needed():
-    (path,) = re.findall(r"http://127\.0\.0\.1:8501(/[\w/]+)", DOCKERFILE)
-    assert path in _door.OPEN
+@pytest.mark.parametrize("base", ["", "studio", "/studio/"])
+def test_the_health_of_the_image_is_asked_where_no_login_is_needed(monkeypatch, base):
+    asked = []
+    monkeypatch.setenv("STREAMLIT_SERVER_BASE_URL_PATH", base)
+    monkeypatch.setattr(urllib.request, "urlopen", asked.append)
+    program, flag, code = json.loads(after("HEALTHCHECK --start-period=60s CMD")[0])
+    assert (program, flag) == ("python", "-c")
+    exec(code)
+    below = asked[0].removeprefix("http://127.0.0.1:8501").removeprefix("/studio" if base else "")
+    assert below in _door.OPEN
+    assert ("/studio/" in asked[0]) == bool(base)
     assert after("EXPOSE") == ["8501"]

@@ -14,6 +14,7 @@ from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import LARGEST_ID, busy, command, say
 from studio.errors import StoreError, StudioError
 from studio.executors import registry
+from studio.home import Home
 
 commands = typer.Typer()
 
@@ -45,6 +46,10 @@ def serve(
 
     registry.wanted_slots(), registry.one_run(), housekeeping.limits()  # a wrong environment is told here in a sentence
     _require_free(port, address or "127.0.0.1")
+    home = Home.from_environment()
+    home.make()
+    if exposed := home.exposed():
+        say(exposed)
     words = [sys.executable, "-m", "streamlit", "run", str(program_folder() / "app.py"), "--server.port", str(port)]
     words += ["--server.address", address] if address else []
     if os.name == "posix":

@@ -27,7 +27,7 @@ from studio.data.on_disk import ROWS_AT_ONCE, ArrowFile, OnDisk
 from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import DataError, LimitError, StudioError
-from studio.home import READING
+from studio.home import PASSING
 from studio.machine import cgroups
 
 LEAST_BYTES, MEMORY_SHARE = 2 * 1024**3, 0.5
@@ -61,13 +61,13 @@ def read(
     asked = {"path": str(path.absolute()), "name": name or path.name, "header": header, "encoding": encoding,
              "delimiter": delimiter, "memory": _memory()}  # fmt: skip
     seconds = SECONDS + SECONDS_PER_MB * (path.stat().st_size / 1e6 if path.is_file() else 0)
-    place = tempfile.TemporaryDirectory(prefix=READING)  # it is removed when nobody holds it any more
+    place = tempfile.TemporaryDirectory(prefix=PASSING)  # it is removed when nobody holds it any more
     folder = Path(place.name)
     command = [sys.executable, "-m", "studio.data.apart", str(folder)]
     try:
         done = subprocess.run(
             command, input=json.dumps(asked), text=True, capture_output=True, timeout=seconds,
-            cwd=Path(__file__).parents[2], env=_environment(), check=False,
+            cwd=Path(__file__).parents[2], env=_environment() | {"TMPDIR": str(folder)}, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise LimitError(f"The file took more than {seconds:.0f} seconds to read.", "Split it.") from error

@@ -13,7 +13,7 @@ from typing import Any
 from studio import files, harmless, tasks
 from studio.errors import ExportError
 from studio.events import Evaluation, StageResult
-from studio.home import Home
+from studio.home import PASSING, Home
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.service import calibrated
 from studio.service.new_files import written
@@ -38,7 +38,7 @@ def push(home: Home, store: Store, run_id: int, name: str, private: bool = True)
     """
     from studio.models import hub
 
-    with tempfile.TemporaryDirectory(prefix="push-") as place:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         file = student_zip(home, store, run_id, Path(place) / "student.zip")
         with zipfile.ZipFile(file) as archive:
             archive.extractall(Path(place) / "student")

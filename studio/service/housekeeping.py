@@ -1,6 +1,7 @@
 """What the studio keeps on disk: how much, who uses it, and what goes by itself when nobody does.
 
-Uploads, and what was made to be downloaded, go after a day: whoever wanted them has them. Teacher outputs can always be
+Uploads, and what was made to be downloaded, go after a day: whoever wanted them has them. So does what a killed process
+left half written. Teacher outputs can always be
 made anew; they go when nobody has read them for `STUDIO_TEACHER_OUTPUTS_DAYS` (90), and the longest unread ones first
 when they take more than `STUDIO_TEACHER_OUTPUTS_GB` (20). What teachers behind addresses said was paid for, and stays
 until somebody deletes it.
@@ -21,7 +22,7 @@ from filelock import Timeout
 
 from studio import files
 from studio.errors import ConfigError, StoreError
-from studio.home import READING, Home
+from studio.home import PASSING, Home
 from studio.service import answer_record
 from studio.store.store import Store
 
@@ -120,7 +121,7 @@ def tidy(store: Store, home: Home) -> int:
     days, most = limits()
     now = time.time()
     freed = sum(_removed(home.root / one.kind / one.name) for one in _passing(home) if _had_its_day(one.used_at))
-    freed += sum(_removed(place) for place in _left_behind())
+    freed += sum(_removed(place) for place in (*_left_behind(), *_of_nobody(store, home)))
     if store.carried():
         return freed
     held = 0
@@ -131,9 +132,20 @@ def tidy(store: Store, home: Home) -> int:
     return freed
 
 
+def _of_nobody(store: Store, home: Home) -> list[Path]:
+    """What writers that were killed did not finish, and folders of runs and data sets that are no more."""
+    found = [*home.root.glob(f"*/*{files.MARK}*"), *home.root.glob(f"*/*/*{files.MARK}*")]
+    for place, known in (
+        (home.root / "runs", store.numbers("runs")),
+        (home.root / "datasets", store.numbers("datasets")),
+    ):
+        found += [folder for folder in place.glob("*") if folder.name.isdecimal() and int(folder.name) not in known]
+    return [folder for folder in found if _had_its_day(_written_at(folder))]
+
+
 def _left_behind() -> list[Path]:
-    """Folders of rows whose process was killed: one that lives removes its own."""
-    places = Path(tempfile.gettempdir()).glob(f"{READING}*")
+    """Folders whose process was killed: one that lives removes its own."""
+    places = Path(tempfile.gettempdir()).glob(f"{PASSING}*")
     return [place for place in places if place.is_dir() and _had_its_day(place.stat().st_mtime)]
 
 

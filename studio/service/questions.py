@@ -1,8 +1,11 @@
 """Questions about a run, asked of a process of its own: what it will cost, what pruning costs, ONNX."""
 
+import contextlib
+import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TypeVar
 
 from studio import files
@@ -69,7 +72,8 @@ def convert(home: Home, store: Store, run_id: int) -> Conversion:
     if known is not None:
         return known
     job = job_of(store, home, run.config, run.dataset_id, run_id)
-    return _ask("convert", Conversion, job, CONVERT_SECONDS, "The student can be exported without it.")
+    with _not_deleted(home, store, run_id):
+        return _ask("convert", Conversion, job, CONVERT_SECONDS, "The student can be exported without it.")
 
 
 def keep(home: Home, store: Store, run_id: int) -> None:
@@ -80,8 +84,21 @@ def keep(home: Home, store: Store, run_id: int) -> None:
     """
     run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
-    found = _ask("keep", KeptLater, job, KEEP_SECONDS, "Start the run again: its answers are kept then.")
+    with _not_deleted(home, store, run_id):
+        found = _ask("keep", KeptLater, job, KEEP_SECONDS, "Start the run again: its answers are kept then.")
     store.record(run_id, found.told)
+
+
+@contextlib.contextmanager
+def _not_deleted(home: Home, store: Store, run_id: int) -> Iterator[None]:
+    """For a process that writes into a run's folder: where the run is deleted meanwhile, no folder of it stays, and the
+    block ends in the `StoreError` that says so."""
+    try:
+        yield
+    finally:
+        if run_id not in store.numbers("runs"):
+            shutil.rmtree(home.run(run_id), ignore_errors=True)
+            store.run(run_id)
 
 
 def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:

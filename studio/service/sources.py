@@ -17,6 +17,7 @@ from PIL import Image as pillow
 from studio.data import apart, cells, splits, uploads, zipped
 from studio.data.uploads import IMAGES, TABLES, Upload
 from studio.errors import DataError
+from studio.home import PASSING
 from studio.service import hub_data, web
 
 SEPARATOR = "|"
@@ -44,7 +45,7 @@ def bring(
                 f"Check the path; a data set of the Hugging Face Hub is called {web.HUB}{reference}.",
             )
         return read(Path(reference).expanduser(), header, encoding=encoding, delimiter=delimiter)
-    with tempfile.TemporaryDirectory(prefix="fetched-") as place:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         fetched = web.download(reference, Path(place), tell)
         return apart.read(fetched.path, name=fetched.name, header=header, encoding=encoding, delimiter=delimiter)
 
@@ -177,7 +178,7 @@ def _images(folder: Path) -> Upload:
             f"The folder {folder} holds no data that the studio knows.",
             "It should hold train.csv and test.csv, a folder of images for each class, or what `save_to_disk` wrote.",
         )
-    with tempfile.TemporaryDirectory(prefix="images-") as place:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         packed = Path(place) / "images.zip"
         with zipfile.ZipFile(packed, "w") as archive:
             for file in pictures:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import Any
+from typing import Any, Literal
 
 from studio.errors import DataError, StoreError
 from studio.store.database import OpenDatabase
@@ -58,6 +58,10 @@ class Datasets(OpenDatabase):
     def datasets(self) -> list[DatasetRow]:
         """All data sets, the newest first."""
         return [_dataset(row) for row in self._rows("SELECT * FROM datasets WHERE ready ORDER BY id DESC")]
+
+    def numbers(self, of: Literal["datasets", "runs"]) -> set[int]:
+        """The numbers of all that there are."""
+        return {row["id"] for row in self._rows(f"SELECT id FROM {of}")}
 
     def dataset(self, reference: str | int) -> DatasetRow:
         """The data set of that name, else of that id; raises `StoreError` that names what there is."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +66,20 @@ def test_a_file_that_kills_its_reader_is_a_data_error(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=f"status -{int(signal.SIGSEGV)}"):
         apart.read(path)
     assert os.getpid()
+
+
+def test_what_a_reader_unpacks_goes_with_it_when_it_is_killed(tmp_path, monkeypatch):
+    seen = []
+
+    def killed(command, **how):
+        unpacked = Path(how["env"]["TMPDIR"]) / "half"
+        unpacked.mkdir()
+        seen.append(unpacked)
+        raise subprocess.TimeoutExpired(command, 1)
+
+    monkeypatch.setattr(apart.subprocess, "run", killed)
+    (tmp_path / "a.csv").write_text("text,label\n")
+    with pytest.raises(LimitError, match="took more than"):
+        apart.read(tmp_path / "a.csv")
+    assert not seen[0].exists()
+    assert not seen[0].parent.exists()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from studio.config.reading import parse_config
-from studio.errors import ConfigError, StoreError
+from studio.errors import ConfigError, StoreError, WorkerError
+from studio.home import PASSING
 from studio.machine.identity import new_owner
-from studio.service import housekeeping
+from studio.service import housekeeping, questions, runs
 from tests.conftest import TINY
 
 DAY = 24 * 3600
@@ -70,6 +71,23 @@ def test_uploads_and_downloads_go_a_day_after_they_were_written(store, home, kin
     assert sorted(folder.name for folder in place.iterdir()) == ["growing", "young"]
 
 
+def test_what_a_killed_writer_left_and_folders_of_deleted_runs_and_data_go_after_a_day(store, home, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
+    left = [home.run(run.id + 1) / "onnx", home.dataset(saved.id + 1), home.run(run.id) / "onnx.part-x1"]
+    young = [home.run(run.id + 2) / "onnx", home.run(run.id) / "onnx.part-x2"]
+    kept = [home.run(run.id) / "student", home.root / "runs" / "of a person"]
+    for folder in (*left, *young, *kept):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "file").write_bytes(bytes(100))
+    old = time.time() - 2 * DAY
+    for folder in (*left, *kept):
+        for path in (folder / "file", folder, folder.parent):
+            os.utime(path, (old, old))
+    assert housekeeping.tidy(store, home) == 300
+    assert not any(folder.exists() for folder in left)
+    assert all(folder.exists() for folder in (*young, *kept, home.dataset(saved.id)))
+
+
 @pytest.mark.parametrize("name", ["../datasets", "zz", "a" * 32, ""])
 def test_only_teacher_outputs_are_deleted_by_name(store, home, saved, name):
     with pytest.raises(StoreError, match="There are no teacher outputs"):
@@ -83,9 +101,9 @@ def test_a_limit_that_is_no_number_is_named(store, home, monkeypatch):
         housekeeping.tidy(store, home)
 
 
-def test_rows_that_a_killed_process_left_behind_go_after_a_day(store, home, tmp_path, monkeypatch):
+def test_folders_that_a_killed_process_left_among_the_temporary_ones_go_after_a_day(store, home, tmp_path, monkeypatch):
     monkeypatch.setattr(housekeeping.tempfile, "gettempdir", lambda: str(tmp_path))
-    places = [tmp_path / "studio-reading-old", tmp_path / "studio-reading-new", tmp_path / "reading-of-others"]
+    places = [tmp_path / f"{PASSING}old", tmp_path / f"{PASSING}new", tmp_path / "of-others"]
     for place in places:
         place.mkdir()
         (place / "0.arrow").write_bytes(bytes(1000))
@@ -100,3 +118,21 @@ def test_folders_that_stay_are_made_where_they_are_cleaned_up():
     code = [file for part in ("studio", "pages") for file in (project / part).rglob("*.py")]
     makers = {file.relative_to(project).as_posix() for file in code if "mkdtemp(" in file.read_text(encoding="utf-8")}
     assert makers == {"studio/files.py", "studio/service/new_files.py"}
+
+
+@pytest.mark.parametrize("ask", [questions.convert, questions.keep])
+def test_a_run_that_is_deleted_while_a_process_writes_for_it_leaves_no_folder(store, home, saved, monkeypatch, ask):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=new_owner())
+    store.stopped(run.id)
+    monkeypatch.setattr(questions, "with_verdict", store_run := lambda store, run_id: store.run(run_id))
+    assert store_run(store, run.id).is_over
+
+    def written_late(*_):
+        runs.delete(home, store, run.id)
+        home.onnx(run.id).mkdir(parents=True)
+        raise WorkerError("To convert did not work.", "Go on.")
+
+    monkeypatch.setattr(questions, "_ask", written_late)
+    with pytest.raises(StoreError, match="There is no run"):
+        ask(home, store, run.id)
+    assert not home.run(run.id).exists()

@@ -397,3 +397,23 @@ def test_a_run_that_waits_can_be_put_at_any_place_of_the_queue(store, config):
 def test_a_home_is_made_for_its_owner_alone(home):
     Store(home.database)
     assert home.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_was_there_before_is_closed_to_others_where_it_is_the_studios_own(home):
+    home.root.mkdir(mode=0o755)
+    Store(home.database)
+    assert home.root.stat().st_mode & 0o777 == 0o700
+    home.root.chmod(0o755)
+    Store(home.database)
+    assert (home.root.stat().st_mode & 0o777, home.exposed()) == (0o700, None)
+    home.root.chmod(0o2775)
+    Store(home.database)
+    assert (home.root.stat().st_mode & 0o7777, home.exposed()) == (0o2770, None), "a group was let in by somebody"
+
+
+def test_a_home_with_other_things_in_it_keeps_its_mode_and_that_is_told(home):
+    home.root.mkdir(mode=0o755)
+    (home.root / "letter.txt").write_text("of somebody")
+    home.make()
+    assert home.root.stat().st_mode & 0o777 == 0o755
+    assert "chmod 700" in home.exposed()
