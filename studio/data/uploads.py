@@ -149,6 +149,7 @@ def _blocks(path: Path, name: str, how: _How) -> Blocks:
         raise LimitError(f"The file has more than {MAX_BYTES // 1024**3} GiB.", "Split it.")
     if path.stat().st_size == 0:
         raise DataError("The file is empty.", "Choose another one.")
+    signatures.require_data(path)
     if suffix in (*PLAIN, *LINES, ".json"):
         suffix = signatures.ending(path) or suffix
     if suffix in WORKBOOKS:

@@ -401,3 +401,31 @@ def test_images_of_every_mode_are_taken(tmp_path, mode):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
         packed.writestr(f"cat/1.{kind.lower()}", file.getvalue())
     assert len(uploads.read(tmp_path / "a.zip").table) == 1
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.xlsx", "table.parquet", "table.zip", "table.json"])
+@pytest.mark.parametrize(
+    ("first", "told", "cure"),
+    [
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "is a PDF", "into a spreadsheet"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is an image", "a folder for each class"),
+        (b"SQLite format 3\x00" + bytes(80), "is an SQLite database", "Export the table"),
+        (b"\x7fELF\x02\x01" + bytes(range(200)), "is a program", "choose another file"),
+        (b"PK\x03\x04" + bytes(40) + b"word/document.xml" + bytes(40), "is a Word document", "into a spreadsheet"),
+    ],
+)
+def test_a_file_that_holds_no_table_is_called_what_it_is_whatever_its_name_says(tmp_path, name, first, told, cure):
+    file = tmp_path / name
+    file.write_bytes(first)
+    with pytest.raises(DataError, match=told) as refused:
+        uploads.read(file)
+    assert cure in refused.value.cure
+
+
+def test_bytes_of_no_kind_are_not_read_as_a_text_and_wide_letters_are(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_bytes(bytes(range(256)) * 8)
+    with pytest.raises(DataError, match="holds no text"):
+        uploads.read(file)
+    file.write_bytes("text,label\nwo bist du,frage\nich gehe,satz\n".encode("utf-16-le"))
+    assert list(uploads.read(file).table.columns) == ["text", "label"]
