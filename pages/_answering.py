@@ -19,7 +19,8 @@ MOST_TOKENS, MOST_IN_ALL = 256, 1_000_000
 EXAMPLE = "https://HOST/v1"
 WHAT = N_(
     "A model behind an OpenAI-compatible address answers each prompt once; prompts and answers become a data set from "
-    "which a small model learns. The key stays in a variable of the environment."
+    "which a small model learns. The prompts leave this machine for that address; the key stays in a variable of the "
+    "environment."
 )
 
 

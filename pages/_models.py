@@ -48,7 +48,10 @@ def choose_model(
             written = st.text_input(_("Model id"), placeholder="google-bert/bert-base-uncased", key=f"{role}-hub",
                                     on_change=on_change)  # fmt: skip
             st.caption(
-                _("Downloaded once. Only safetensors weights are opened, and no code that comes with them is run.")
+                _(
+                    "Downloaded once from huggingface.co; your data is not sent there. Only safetensors weights are "
+                    "opened, and no code that comes with them is run."
+                )
             )
             return f"hub:{written.strip()}" if written.strip() else None
         case "folder":

@@ -1,12 +1,7 @@
 """Upload, check, map columns, split, preview; the saved data sets."""
 
-import contextlib
 import hashlib
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,69 +11,25 @@ from pages import _answering as answering
 from pages import _asked as asked
 from pages import _data_card as cards
 from pages import _pictures as pictures
-from pages._language import N_, _, counted, retell
-from pages._studio import errors_shown, get_acts, get_home, get_store, show_error
-from pages._words import escape, size
+from pages import _problems as problems
+from pages._brought import STAYS, remote_box, upload_box
+from pages._kept_upload import forget
+from pages._language import N_, _, counted
+from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, show_error
+from pages._words import escape, size, split_rows
 from studio import tasks
-from studio.errors import DataError, StudioError
+from studio.errors import StudioError
+from studio.store.rows import DatasetRow
 
 PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
 JOINED = ("input", "pair")
 NO_COLUMN = {"split": N_("Let the studio split")}  # what it means that a column of this role is not there
-CHUNK = 1024**2
+UPLOADS = ("upload", "upload-test", "upload-unlabelled")
 MOST_LOOKED_AT = 100_000  # so many labels tell whether a cell may hold several
 MOST_BARS, FEWEST, BARS_HEIGHT = 12, 3, 420
-AUTO = N_("Auto-detect")
-HEADERS = {AUTO: None, N_("First row"): True, N_("None"): False}
-TYPED = (".parquet", ".arrow", ".feather")  # nothing about these is left open
-NAMED_CELLS, SHEETS = (".json", ".jsonl"), (".xlsx",)
-ENCODING = N_("Such as utf-8, cp1252 or gb18030. With a named one the file is read even where bytes do not fit it.")
-REMOTE = "https://HOST/FILE or hub:ORG/NAME"
-REMOTE_HELP = N_(
-    "The file at a public https address, or a data set of the Hugging Face Hub; a subset is ORG/NAME/SUBSET."
-)
-DELIMITER = N_("One character such as ; or |, or the word tab.")
 
-
-@dataclass(frozen=True)
-class Mend:
-    """What a button does to a problem, and what is said when it was done."""
-
-    words: str
-    done: str
-
-
-MENDS = {
-    "label_spelling": Mend(N_("Write them alike"), N_("Labels are written alike.")),
-    "conflicts": Mend(N_("Leave them out"), N_("Inputs with conflicting labels are left out.")),
-    "copies": Mend(N_("Keep one of each"), N_("Of rows with the same input the first is kept.")),
-    "rare": Mend(N_("Leave these labels out"), N_("Labels with few rows are left out.")),
-}
-# by the kind of the finding; `studio.data.mending` has the same kinds
 
 acts, home, store = get_acts(), get_home(), get_store()
-
-
-@contextlib.contextmanager
-def on_disk(file: Any) -> Iterator[Path]:
-    """A copy of the upload, for as long as it is read, under a name of our own; the user's name is kept for nothing but
-    its ending."""
-    home.make()
-    home.uploads.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.uploads) as folder:
-        path = Path(folder) / "file"
-        with path.open("wb") as to:
-            file.seek(0)
-            shutil.copyfileobj(file, to, CHUNK)
-        yield path
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def read(_file: Any, file_id: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Any:
-    from studio.data import apart
-
-    with on_disk(_file) as path:
-        return apart.read(path, name=_file.name, header=header, encoding=encoding, delimiter=delimiter)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -90,42 +41,6 @@ def check(
 
     rows = mended(clean(_upload, columns, task, _test, _unlabelled), mends)
     return rows, rows.report
-
-
-def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ...]] | None:
-    """The upload as a table, and what identifies it; None while there is none or it cannot be read."""
-    from studio.data.uploads import ENDINGS
-
-    file = st.file_uploader(label, type=list(ENDINGS), key=key, help=help_text)
-    if file is None:
-        return None
-    how = reading_options(file.name.lower(), key)
-    try:
-        with st.spinner(_("Reading the file …")):
-            upload = read(file, file.file_id, *how)
-    except StudioError as error:
-        show_error(error)
-        return None
-    st.caption(" ".join(escape(retell(note)) for note in upload.notes))
-    return upload, (file.file_id, *how)
-
-
-def reading_options(name: str, key: str) -> tuple[bool | None, str | None, str | None]:
-    """Header, encoding and delimiter as far as they can be named for a file of this name; None: find it out."""
-    if name.endswith(TYPED):
-        return None, None, None
-    header, encoding, delimiter = None, "", ""
-    with st.expander(_("Reading options")):
-        left, middle, right = st.columns([2, 1, 1])
-        if not name.endswith(NAMED_CELLS):
-            word = left.segmented_control(_("Header"), list(HEADERS), default=AUTO, key=f"{key}-header",
-                                            format_func=lambda one: _(one))  # fmt: skip
-            header = HEADERS[word or AUTO]
-        if not name.endswith(SHEETS):
-            encoding = middle.text_input(_("Encoding"), placeholder=_(AUTO), key=f"{key}-encoding", help=_(ENCODING))
-        if not name.endswith((*NAMED_CELLS, *SHEETS)):
-            delimiter = right.text_input(_("Delimiter"), placeholder=_(AUTO), key=f"{key}-delimiter", help=_(DELIMITER))
-    return header, encoding.strip() or None, delimiter or None
 
 
 def preview(upload: Any) -> None:
@@ -223,36 +138,6 @@ def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str)
     return words[picked]
 
 
-def show_problems(report: Any, task: tasks.Task, key: str) -> None:
-    """What is wrong, a line each, with a button where the studio can mend it; what was mended, with the way back."""
-    done = st.session_state.get(f"mended-{key}", ())
-    for kind in done:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f":material/check_circle: {_(MENDS[kind].done)}", width="content")
-            st.button(_("Take back"), key=f"unmend-{kind}", type="tertiary", on_click=mend, args=(key, kind, False))
-    if not report.findings and not done:
-        st.caption(_("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels."))
-    # labels that are written alike contradict each other less: that comes first
-    for number, finding in enumerate(sorted(report.findings, key=lambda one: one.kind != "label_spelling")):
-        with st.container(horizontal=True, vertical_alignment="center", key=f"problem-{number}"):
-            st.markdown(f":material/warning: {escape(retell(finding.message))}", width="content")
-            if finding.kind in MENDS and can_mend(finding.kind, task):
-                st.button(_(MENDS[finding.kind].words), key=f"mend-{finding.kind}", on_click=mend,
-                          args=(key, finding.kind, True))  # fmt: skip
-            elif finding.kind == "leaks":
-                st.caption(_("They are removed from the training data; see the split below."), width="content")
-
-
-def can_mend(kind: str, task: tasks.Task) -> bool:
-    """Labels of one class a row can be mended; of other ones only rows that repeat or contradict others."""
-    return kind == "copies" or (task.kind == "class")
-
-
-def mend(key: str, kind: str, wanted: bool) -> None:
-    done = [one for one in st.session_state.get(f"mended-{key}", ()) if one != kind]
-    st.session_state[f"mended-{key}"] = tuple([*done, kind] if wanted else done)
-
-
 def show_counts(report: Any, task: tasks.Task) -> None:
     """How often each class comes, and how long the texts are."""
     if report.classes:
@@ -327,45 +212,8 @@ def suggested_name(file_name: str) -> str:
     return re.sub(r"[^\w -]+", " ", Path(file_name.replace("\\", "/")).stem).strip()[:60] or "data"
 
 
-def remote_box() -> tuple[Any, tuple[Any, ...]] | None:
-    """What stands at an address or on the hub; None while none is named or it cannot be read."""
-    with st.expander(_("From an address or the Hugging Face Hub")), st.form("remote", border=False):
-        said = st.text_input(_("Address or name"), placeholder=REMOTE, key="remote-name", help=_(REMOTE_HELP)).strip()
-        st.form_submit_button(_("Fetch"), icon=":material/download:")
-    if not said:
-        return None
-    try:
-        upload = fetch(said)
-    except StudioError as error:
-        show_error(error)
-        return None
-    st.caption(" ".join(escape(retell(note)) for note in upload.notes))
-    return upload, ("remote", said)
-
-
-def fetch(said: str) -> Any:
-    """What stands there; the last one is kept for this session."""
-    from studio.service import sources, web
-
-    def tell(done: int, total: int | None) -> None:
-        told = _("{done} of {total}", done=size(done), total=size(total)) if total else size(done)
-        bar.progress(min(1.0, done / total) if total else 0.0, _("Fetching … {size}", size=told))
-
-    name, upload = st.session_state.get("fetched", ("", None))
-    if name == said:
-        return upload
-    if not web.is_remote(said):
-        raise DataError(f"{said!r} is neither an address nor a name on the hub.", f"Write {REMOTE}.")
-    bar = st.progress(0.0, _("Fetching …"))
-    try:
-        upload = sources.bring(said, tell=tell)
-    finally:
-        bar.empty()
-    st.session_state["fetched"] = said, upload
-    return upload
-
-
 def add_data() -> None:
+    st.caption(_(STAYS))
     found = upload_box(
         _(
             "A table (CSV, Excel, JSON lines, Parquet), a text, tagged words (CoNLL) or a ZIP of image folders; "
@@ -375,11 +223,10 @@ def add_data() -> None:
         "upload",
         _("Any encoding and delimiter. In a ZIP, folders name the classes: cats/…, dogs/… or train/cats/…."),
     )
-    uploaded = st.session_state["upload"]
-    if uploaded is None:
+    if found is None and "upload" not in st.query_params:
         found = remote_box()
     if found is None:
-        st.caption(_("Nothing leaves this machine. Each row needs a text or an image, and most rows a label."))
+        st.caption(_("Each row needs a text or an image, and most rows a label."))
         return
     upload, identity = found
     key = hashlib.sha1(repr(identity).encode(), usedforsecurity=False).hexdigest()[:8]
@@ -394,22 +241,22 @@ def add_data() -> None:
     if columns is None:
         return
     (test, test_identity), (unlabelled, unlabelled_identity) = more_files()
-    mends = st.session_state.get(f"mended-{key}", ())
+    mends = problems.done()
     whole = (identity, test_identity, unlabelled_identity, mends)
     try:
         with st.spinner(_("Checking the data …")):
             rows, report = check(upload, test, unlabelled, columns, task.name, whole, mends)
     except StudioError as error:
-        return cannot_use(error, key)
+        return cannot_use(error)
     with told:
         st.header(in_a_sentence(report, task), anchor=False)
-        show_problems(report, task, key)
+        problems.show_problems(report, task)
     with counts:
         show_counts(report, task)
     with st.expander(_("Split into training, validation and test rows")):
         values = split_settings(report)
     offer_refused(rows, values, key)
-    save_bar(suggested_name(uploaded.name if uploaded else str(identity[-1])), key, rows, columns, values)
+    save_bar(suggested_name(str(identity[-1])), key, rows, columns, values)
 
 
 def save_bar(first: str, key: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
@@ -437,25 +284,46 @@ def more_files() -> tuple[tuple[Any, tuple[Any, ...]], tuple[Any, tuple[Any, ...
     return test or (None, ()), unlabelled or (None, ())
 
 
-def cannot_use(error: StudioError, key: str) -> None:
+def cannot_use(error: StudioError) -> None:
     """What is wrong; where a mending has led there, the way back."""
     show_error(error)
-    if st.session_state.get(f"mended-{key}"):
-        st.button(_("Take back what was mended"), key="unmend", on_click=st.session_state.pop,
-                  args=(f"mended-{key}",))  # fmt: skip
+    if problems.done():
+        st.button(_("Take back what was mended"), key="unmend", on_click=problems.take_all_back)
 
 
 def save(name: str, rows: Any, columns: Any, values: dict[str, Any]) -> None:
+    """Save it; the page then says so, and no more of the upload."""
     with errors_shown(), st.spinner(_("Saving …")):
         saved = acts.save(name, rows, columns, **values)
         for name in tasks.get(saved.task, saved.multi_label).builtins[:1]:
             asked.sizes(saved, f"builtin/{name}")  # what a new run will show first
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(
-                ":material/check_circle: " + _("Saved as **{name}**.", name=escape(saved.name)), width="content"
-            )
-            st.page_link("new_run.py", label=_("Use it in a new run"), query_params={"dataset": str(saved.id)},
-                         icon=":material/arrow_forward:", width="content")  # fmt: skip
+        for key in UPLOADS:
+            forget(home, key)
+        problems.take_all_back()
+        st.query_params["saved"] = str(saved.id)
+        st.rerun()
+
+
+def just_saved() -> DatasetRow | None:
+    """The data set that the address names as the one that was saved last."""
+    wanted = st.query_params.get("saved", "")
+    return next((row for row in store.datasets() if str(row.id) == wanted), None)
+
+
+def show_saved(row: DatasetRow) -> None:
+    """That it is saved, and the way on."""
+    with st.container(border=True, key="just-saved"):
+        st.header(_("Saved as {name}", name=escape(row.name)), anchor=False)
+        task = tasks.get(row.task, row.multi_label)
+        st.caption(_("{task}: {parts} rows", task=_(task.title), parts=split_rows(row.splits)))
+        with st.container(horizontal=True):
+            if st.button(_("Use it in a new run"), type="primary", icon=":material/arrow_forward:", key="use-saved"):
+                go_to("new_run.py", {"dataset": str(row.id)})
+            st.button(_("Add other data"), key="add-other", on_click=begin_anew)
+
+
+def begin_anew() -> None:
+    del st.query_params["saved"]
 
 
 def saved_data() -> None:
@@ -474,7 +342,11 @@ def saved_data() -> None:
 
 st.title(_("Data"), anchor=False)
 if acts.person.has("member"):
-    add_data()
+    row = just_saved()
+    if row is None:
+        add_data()
+    else:
+        show_saved(row)
     answering.section(upload_box)
 st.header(_("Saved data sets"), anchor=False)
 saved_data()

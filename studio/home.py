@@ -59,7 +59,7 @@ class Home:
 
     @property
     def uploads(self) -> Path:
-        """Files on their way in; each in a folder of its own that is removed when it has been read."""
+        """Files on their way in; each in a folder of its own that is removed when its data is saved, or a day later."""
         return self.root / "uploads"
 
     @property

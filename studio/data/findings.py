@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from studio.data.columns import Columns
+from studio.data.near_labels import near_labels
 from studio.data.on_disk import ROWS_AT_ONCE
 from studio.tasks import language
 from studio.tasks.task import Task
@@ -47,6 +48,7 @@ def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[st
         found += [
             *_labels_in_test_only(table),
             *_spellings(classes),
+            *_near(classes),
             *_no_values(classes),
             *_ids(classes),
             *_majority(classes),
@@ -169,6 +171,17 @@ def _spellings(classes: dict[str, int]) -> list[Finding]:
         "different ones."
     )
     return [Finding(kind="label_spelling", message=message, count=len(alike), examples=alike[:MOST_NAMED])]
+
+
+def _near(classes: dict[str, int]) -> list[Finding]:
+    found = []
+    for rare, usual, is_by_signs in near_labels(classes):
+        message = (
+            f"{rare!r} and {usual!r} are apart by {'signs alone' if is_by_signs else 'one letter'} "
+            f"({classes[rare]:,} against {classes[usual]:,} rows): are they one label?"
+        )
+        found.append(Finding(kind="label_near", message=message, count=classes[rare], examples=[rare, usual]))
+    return found
 
 
 def _no_values(classes: dict[str, int]) -> list[Finding]:

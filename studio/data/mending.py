@@ -9,14 +9,33 @@ import pandas as pd
 
 from studio.data.cleaning import Rows, as_refused, firsts, grouped
 from studio.data.findings import FEW_ROWS, spelling
+from studio.data.near_labels import near_labels
 from studio.errors import DataError
 
 
 def mended(rows: Rows, wanted: Iterable[str]) -> Rows:
-    """The rows after these mendings, in the order of `MENDINGS`. Raises `DataError` where nothing would be left."""
-    for name in (name for name in MENDINGS if name in set(wanted)):
+    """The rows after these mendings, in the order of `MENDINGS`; of labels that are near each one that is named, as
+    `label_near:delievery`, goes to its partner. Raises `DataError` where nothing would be left."""
+    names = set(wanted)
+    if "label_spelling" in names:
+        rows = _one_spelling(rows)
+    rows = _joined(rows, {name.removeprefix(NEAR) for name in names if name.startswith(NEAR)})
+    for name in (name for name in MENDINGS if name in names and name != "label_spelling"):
         rows = MENDINGS[name](rows)
     return rows
+
+
+NEAR = "label_near:"
+
+
+def _joined(rows: Rows, rare: set[str]) -> Rows:
+    """With the rows of these labels under those that they are near to."""
+    if not rare:
+        return rows
+    counts = Counter(rows.table["label"][rows.table["label"] != ""])
+    names = {one.rare: one.usual for one in near_labels(counts) if one.rare in rare}
+    label = rows.table["label"].astype(object).map(lambda cell: names.get(cell, cell)).astype("category")
+    return _with_table(rows, rows.table.assign(label=label))
 
 
 def _without(rows: Rows, gone: np.ndarray, reason: str) -> Rows:

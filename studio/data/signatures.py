@@ -69,7 +69,7 @@ def ending(path: Path) -> str | None:
     head = _head(path)
     found = next((suffix for sign, suffix in READ if head.startswith(sign)), None)
     if found is None and _is_binary(head):
-        raise DataError("The file holds no text: most of it are bytes that no letter has.", CURE)
+        raise DataError("The file holds no text: too many of its bytes are no letters.", CURE)
     return ".xlsx" if found == ".zip" and _WORKBOOK in _tail(path) else found
 
 

@@ -57,5 +57,5 @@ def test_a_mending_that_leaves_one_label_is_refused():
 
 
 def test_the_page_offers_what_can_be_mended():
-    page = (Path(__file__).parents[2] / "pages" / "data.py").read_text()
+    page = (Path(__file__).parents[2] / "pages" / "_problems.py").read_text()
     assert all(f'"{kind}": Mend(' in page for kind in MENDINGS)

@@ -3,7 +3,6 @@
 import pytest
 
 from studio.config.reading import parse_config
-from studio.data.uploads import ENDINGS
 from tests.conftest import TINY, reviews
 from tests.pages.conftest import fresh, opened, scored, words, written
 
@@ -37,9 +36,60 @@ def test_rows_that_are_not_added_are_counted_and_can_be_downloaded(app, saved):
     assert "2 rows left out: lines and reasons" in [one.label for one in app.get("download_button")]
 
 
-def test_of_an_upload_nothing_is_left_on_the_disk_when_it_has_been_read(uploaded, home):
-    assert "Text classification: 120 rows" in words(uploaded)
+def test_of_an_upload_nothing_is_left_on_the_disk_when_it_has_been_saved(uploaded, home):
+    assert [file.name for file in home.uploads.glob("*/name")] == ["name"]
+    next(button for button in uploaded.button if button.label == "Save data set").click().run()
+    assert not uploaded.exception
     assert list(home.uploads.iterdir()) == []
+    assert "upload" not in uploaded.query_params
+
+
+def test_a_reload_finds_the_upload_again_with_what_was_mended(app, home):
+    app = opened(app, "data.py")
+    table = reviews(120).table
+    content = (table.to_csv(index=False) + f"{table['text'][0]},odd\n").encode()
+    app.file_uploader(key="upload").set_value(("some.csv", content, "text/csv")).run()
+    app.button(key="mend-rare").click().run()
+    again = opened(fresh(), "data.py", **{name: app.query_params[name] for name in ("upload", "mends")})
+    assert "120 rows, 2 labels" in words(again)
+    assert "Labels with few rows are left out." in words(again)
+    again.button(key="remove-upload").click().run()
+    assert "120 rows" not in words(again)
+    assert list(home.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("token", ["x" * 22, "../../etc/passwd", ""])
+def test_an_upload_that_is_gone_leaves_the_page_as_it_is_at_first(app, token):
+    app = opened(app, "data.py", upload=token)
+    assert not app.error
+    assert app.file_uploader(key="upload")
+
+
+def test_after_saving_there_is_one_way_on_and_no_word_of_what_was_wrong(app, store):
+    app = opened(app, "data.py")
+    table = reviews(120).table
+    content = (table.to_csv(index=False) + f"{table['text'][0]},odd\n").encode()
+    app.file_uploader(key="upload").set_value(("some.csv", content, "text/csv")).run()
+    app.button(key="mend-rare").click().run()
+    next(button for button in app.button if button.label == "Save data set").click().run()
+    assert "Saved as some" in words(app)
+    assert "few rows" not in words(app)
+    assert "Save data set" not in [button.label for button in app.button]
+    app.button(key="use-saved").click().run()
+    assert app.title[0].value == "New run"
+    assert app.query_params["dataset"] == "1"
+
+
+def test_labels_that_are_near_are_a_question_and_joined_by_a_click_alone(app, store):
+    app = opened(app, "data.py")
+    rows = [f"text {number},{label}" for number, label in enumerate(["delivery", "refund"] * 40 + ["delievery"] * 12)]
+    app.file_uploader(key="upload").set_value(("near.csv", "\n".join(["text,label", *rows]).encode(), "")).run()
+    assert "(12 against 40 rows): are they one label?" in words(app).replace("\\", "")
+    assert "92 rows, 3 labels" in words(app)
+    app.button(key="mend-label_near:delievery").click().run()
+    assert "92 rows, 2 labels" in words(app)
+    app.button(key="unmend-label_near:delievery").click().run()
+    assert "92 rows, 3 labels" in words(app)
 
 
 def test_several_columns_can_be_read_as_one_text(app, store):
@@ -242,9 +292,11 @@ def test_words_with_tags_are_uploaded_as_a_conll_file(app):
     assert "Token classification: 60 rows" in words(app)
 
 
-def test_the_page_takes_every_file_that_can_be_read(app):
-    box = opened(app, "data.py").file_uploader(key="upload")
-    assert {*ENDINGS} <= {*box.proto.type}
+def test_the_page_takes_every_file_and_says_itself_what_it_cannot_read(app):
+    app = opened(app, "data.py")
+    assert not app.file_uploader(key="upload").proto.type
+    app.file_uploader(key="upload").set_value(("terms.pdf", b"%PDF-1.7\n...", "application/pdf")).run()
+    assert "The file is a PDF" in app.error[0].value
 
 
 def test_a_large_model_answers_prompts_which_become_a_data_set(app, store, monkeypatch):

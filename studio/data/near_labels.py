@@ -1,0 +1,106 @@
+"""Labels that may be one label written twice: apart by signs, such as a full stop, or by one letter of a long word.
+
+They are a question for a person and are never joined by themselves: a plural, or a word that happens to be near, is a
+label of its own.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+MOST_LABELS, MOST_PAIRS = 2_000, 10
+LEAST_LETTERS, LEAST_KEY = 5, 3
+"""Shorter words are often apart by one letter and mean something else."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+class Near(NamedTuple):
+    """The label that fewer rows have, the one that it may be, and whether only signs set them apart."""
+
+    rare: str
+    usual: str
+    is_by_signs: bool
+
+
+def near_labels(counts: Mapping[str, int]) -> list[Near]:
+    """Pairs of labels that are near, each label in one pair at most; `counts`: labelled rows by label.
+
+    >>> found = near_labels({"refund": 90, "refund.": 4, "delivery": 50, "delievery": 2, "1-star": 9, "2-star": 9})
+    >>> [(one.rare, one.usual, one.is_by_signs) for one in found]
+    [('refund.', 'refund', True), ('delievery', 'delivery', False)]
+    """
+    if len(counts) > MOST_LABELS:
+        return []
+    taken: set[str] = set()
+    found: list[Near] = []
+    ordered = sorted(counts, key=lambda label: -counts[label])
+    for usual, rare, is_by_signs in (*_by_signs(ordered), *_by_a_letter(ordered)):
+        if rare not in taken and usual not in taken - {one.usual for one in found}:
+            taken |= {rare, usual}
+            found.append(Near(rare, usual, is_by_signs))
+    return found[:MOST_PAIRS]
+
+
+def _words(label: str) -> list[str]:
+    return _WORD.findall(label.casefold())
+
+
+def _by_signs(ordered: list[str]) -> Iterator[tuple[str, str, bool]]:
+    """Those whose words are the same; what is apart by capitals or spaces alone is another finding."""
+    first: dict[str, str] = {}
+    for label in ordered:
+        words = " ".join(_words(label))
+        is_name = len(words) >= LEAST_KEY and any(map(str.isalpha, words))
+        usual = first.setdefault(words, label) if is_name else label
+        if "".join(usual.casefold().split()) != "".join(label.casefold().split()):
+            yield usual, label, True
+
+
+def _by_a_letter(ordered: list[str]) -> Iterator[tuple[str, str, bool]]:
+    """Those that are the same but for one letter of one word; who shares a form with a letter left out may be."""
+    near: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for label in ordered:
+        words = _words(label)
+        forms = {form: None for place in range(len(words)) for form in _forms(words, place)}
+        seen = dict.fromkeys(other for form in forms for other in near[form])
+        for usual in seen:
+            if is_one_letter_apart(_words(usual), words):
+                yield usual, label, False
+        for form in forms:
+            near[form].append(label)
+
+
+def _forms(words: list[str], place: int) -> Iterator[tuple[str, ...]]:
+    word = words[place]
+    if is_long(word):
+        for cut in (word, *(word[:gap] + word[gap + 1 :] for gap in range(len(word)))):
+            yield (*words[:place], cut, *words[place + 1 :])
+
+
+def is_long(word: str) -> bool:
+    """Whether a word is of letters alone, and long enough for one of them to be a slip; Chinese and Japanese signs are
+    words by themselves.
+
+    >>> is_long("delivery"), is_long("star2"), is_long("cat"), is_long("退款申请表")
+    (True, False, False, False)
+    """
+    return len(word) >= LEAST_LETTERS and word.isalpha() and max(word) < "\u2e80"
+
+
+def is_one_letter_apart(first: list[str], second: list[str]) -> bool:
+    """Whether one word of these has a letter more, less, otherwise or changed with its neighbour.
+
+    >>> [is_one_letter_apart(["delivery"], [word]) for word in ("delievery", "deliverz", "delivrey", "deliver it")]
+    [True, True, True, False]
+    """
+    apart = [pair for pair in zip(first, second, strict=False) if pair[0] != pair[1]]
+    if len(first) != len(second) or len(apart) != 1 or not all(map(is_long, apart[0])):
+        return False
+    one, other = apart[0]
+    start = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+                 min(len(one), len(other)))  # fmt: skip
+    one, other = one[start:], other[start:]
+    swapped = len(one) > 1 and len(other) > 1 and (one[1] + one[0] + one[2:] == other)
+    return swapped or one[1:] == other or one == other[1:] or one[1:] == other[1:]
