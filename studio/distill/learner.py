@@ -111,7 +111,7 @@ class Learner:
     def _forward(self, view: View, rows: Tensor, progress: float) -> Terms:
         deep = self.spec.live is not None
         with self.device.autocast():
-            student = features.read(self.network, view.inputs.batch(rows), deep)
+            student = features.read(self.network, features.asked(self.network, view.inputs, rows), deep)
         positions = view.inputs.positions(student.logits, rows)
         student = replace(student, logits=positions.logits)
         return self.spec.objective(*seen(student, self._teacher(view, rows), positions), progress)

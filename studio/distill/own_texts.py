@@ -20,6 +20,7 @@ from studio.distill import top_answers
 from studio.distill.top_answers import How, TopAnswers
 from studio.distill.transfer_set import View
 from studio.machine.devices import Device
+from studio.models import features
 from studio.models.model import Model
 from studio.models.writing import write
 from studio.tasks import encoded_tokens
@@ -105,7 +106,8 @@ class OwnTexts:
         parts = []
         with torch.inference_mode(), self.device.autocast():
             for rows in torch.arange(len(written), device=self.device.torch_device).split(top_answers.BATCH):
-                logits = moved.positions(network(**moved.batch(rows)).logits, rows).logits.float().cpu()
+                raw = network(**features.asked(network, moved, rows)).logits
+                logits = moved.positions(raw, rows).logits.float().cpu()
                 parts.append(logits if self.how is None else top_answers.keep(logits, *self.how))
         if self.how is None:
             return PositionLogits(torch.cat([part for part in parts if isinstance(part, Tensor)]), written.offsets)

@@ -17,6 +17,7 @@ from studio.distill.top_answers import How, TopAnswers
 from studio.events import Log, Progress
 from studio.machine import memory
 from studio.machine.devices import Device
+from studio.models import features
 from studio.models.model import Model
 from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits, Positions, is_one_per_row, places_of
@@ -119,7 +120,7 @@ def _answered(network: Any, inputs: Encoded, rows: Tensor, device: Device, read:
     """
     here = rows.to(device.torch_device)
     with torch.inference_mode(), device.autocast():
-        raw = network(**inputs.batch(here)).logits.float()
+        raw = network(**features.asked(network, inputs, here)).logits.float()
         positions = inputs.positions(raw, here)
         if positions.weight is None:
             return read(positions).cpu()

@@ -18,6 +18,7 @@ from torch import Tensor
 from studio import files
 from studio.events import Progress
 from studio.machine.devices import Device
+from studio.models import features
 from studio.models.model import Model
 from studio.tasks import Encoded
 from studio.tasks.positions import places_of
@@ -187,7 +188,7 @@ def _answers(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     here = rows.to(device.torch_device)
     with torch.inference_mode(), device.autocast():
-        raw = network(**inputs.batch(here)).logits
+        raw = network(**features.asked(network, inputs, here)).logits
         return keep(inputs.positions(raw, here).logits, *how)
 
 

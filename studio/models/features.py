@@ -1,7 +1,9 @@
 """What a network says to a batch: its logits, and, where a loss asks for it, what it computed on the way."""
 
 import contextlib
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +65,21 @@ class Outputs:
         assert self.projections is not None
         batch, length, width = self.projections[name].shape
         return self.projections[name].view(batch, length, heads, width // heads).transpose(1, 2)
+
+
+def asked(network: Any, inputs: Any, rows: Tensor) -> dict[str, Tensor]:
+    """A batch as a network is given it; where both know of it with the places of which alone logits are wanted: none
+    are computed for a prompt."""
+    batch: dict[str, Tensor] = inputs.batch(rows)
+    forward = getattr(type(network), "forward", None)
+    if forward is None or not hasattr(inputs, "counted") or not _takes_places(forward):
+        return batch
+    return batch | {"logits_to_keep": inputs.counted(rows)}
+
+
+@functools.cache
+def _takes_places(forward: Callable[..., Any]) -> bool:
+    return "logits_to_keep" in inspect.signature(forward).parameters
 
 
 def pooled(hidden: Tensor, mask: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ from studio.distill.top_answers import How, Kept, TopAnswers
 from studio.distill.transfer_set import TeacherOutputs, TransferSet
 from studio.errors import ModelError
 from studio.events import Log
+from studio.models import features
 from studio.models.model import Model
 from studio.pipeline.prepare import RunContext
 from studio.tasks import Encoded, Task
@@ -108,6 +109,6 @@ def _live(context: RunContext, teacher: Model, inputs: Encoded, rows: Sequence[i
     moved = inputs.to(device.torch_device)
     network = teacher.network.to(device.torch_device).eval()
     with torch.inference_mode(), device.autocast():
-        logits = moved.positions(network(**moved.batch(here)).logits, here).logits
+        logits = moved.positions(network(**features.asked(network, moved, here)).logits, here).logits
     whole = top_answers.of_parts([top_answers.keep(logits.cpu(), *kept)], torch.tensor([0, len(logits)]))
     return whole.of(torch.zeros(1, dtype=torch.long))

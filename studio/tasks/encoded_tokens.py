@@ -78,14 +78,23 @@ class EncodedTokens:
         places = (self.starts[rows].unsqueeze(1) + columns).clamp(max=len(self.tokens) - 1)
         return {"input_ids": torch.where(mask, self.tokens[places], self.padding), "attention_mask": mask.long()}
 
+    def counted(self, rows: Tensor) -> Tensor:
+        """(batch, longest): at which places of a batch an answer is compared."""
+        numbers, counts = places_of(rows, self.offsets), self.offsets[rows + 1] - self.offsets[rows]
+        row = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), counts, output_size=len(numbers))
+        mask = torch.zeros(len(rows), int(self.lengths[rows].max()), dtype=torch.bool, device=rows.device)
+        mask[row, self.places[numbers]] = True
+        return mask
+
     def positions(self, logits: Tensor, rows: Tensor) -> Positions:
-        """`logits` (batch, longest, vocabulary) -> the answers that are compared with the next token, where it
-        counts."""
+        """`logits` (batch, longest, vocabulary), or (positions, vocabulary) where `counted(rows)` says -> the answers
+        that are compared with the next token, where it counts."""
         numbers = places_of(rows, self.offsets)
         counts = self.offsets[rows + 1] - self.offsets[rows]
         row = torch.repeat_interleave(torch.arange(len(rows), device=logits.device), counts, output_size=len(numbers))
-        found = logits.flatten(0, 1)[row * logits.shape[1] + self.places[numbers]]
-        return Positions(found, self.labels[numbers], row)
+        if logits.ndim == 3:
+            logits = logits.flatten(0, 1)[row * logits.shape[1] + self.places[numbers]]
+        return Positions(logits, self.labels[numbers], row)
 
     def told(self, positions: Positions) -> Tensor:
         """(p, 3): `TOLD` of each position, all that is measured; logits of a whole split would fill the memory."""
