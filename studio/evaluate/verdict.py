@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from studio.config.references import ModelReference
 from studio.evaluate import cautions
-from studio.evaluate.measured import Facts, Measured, is_at_floor, is_clear
+from studio.evaluate.measured import SIGNIFICANT, Facts, Measured, is_at_floor, is_clear
 from studio.evaluate.next_step import next_step
 from studio.events import Comparison, Evaluation, Outcome, Verdict
 from studio.tasks import Measure
@@ -123,6 +123,8 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
         interval = f"± {measure.difference(effect.spread)} over {found.seeds} seeds, {interval}"
     where = "In this run" if effect.spread is None else f"Over {found.seeds} seeds"
     clear = 1 if is_clear(effect, 1) else -1 if is_clear(effect, -1) else 0
+    if not clear and (effect.low > 0 or effect.high < 0):
+        interval = f"{interval}, but p = {effect.p_value:.2g} in the paired test: below {SIGNIFICANT} it would be clear"
     apart = f"{size} better" if effect.difference > 0 else f"{size} worse"
     if clear and found.unfinished and measure.lower:
         where = f"{where}, with as many steps for both,"  # who tells what comes next is never done learning

@@ -148,6 +148,12 @@ def test_four_rows_gained_of_twelve_are_no_clear_benefit_though_their_interval_i
     assert said.next_step.code == "more_test_rows"
 
 
+def test_where_the_interval_is_without_0_and_the_test_is_not_sure_both_are_said():
+    said = told(0.95, 0.9, 0.6, pairs=(against("control", 4, 0, 12),), rows=12)
+    assert "but p = 0.12 in the paired test" in said.sentence
+    assert "paired test" not in told(0.95, 0.9, 0.6, pairs=(against("control", 40, 10),)).sentence
+
+
 def test_an_interval_that_holds_0_is_no_clear_benefit_though_the_test_finds_one():
     for sign in (1, -1):
         unsure = against("control", 40, 10).model_copy(
