@@ -48,11 +48,13 @@ def gain(name: str, task: tasks.Task) -> str:
     """What the method brought where it was measured, as the table of the documentation has it."""
     if task.kind != "class" or name not in GAINS.get(task.modality, {}):
         return ""
-    points = signed(f"{GAINS[task.modality][name]:+.1f}")
+    points, spread = GAINS[task.modality][name]
     return _(
-        "In our measurements ({data}): {points} points compared with training without a teacher.",
+        "In our measurements ({data}): {points} points compared with training without a teacher, ± {spread} over three "
+        "seeds.",
         data=MEASURED_ON[task.modality],
-        points=points,
+        points=signed(f"{points:+.1f}"),
+        spread=f"{spread:.1f}",
     )
 
 

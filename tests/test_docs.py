@@ -150,8 +150,10 @@ def test_the_sentence_that_the_readme_shows_is_what_a_verdict_says():
 def test_the_gains_that_the_wizard_tells_are_those_of_the_table():
     rows = {cells(line)[0]: cells(line) for line in section(MEASURED, "Methods").splitlines() if line.startswith("|")}
     for modality, column in ((methods.TEXT, 2), (methods.IMAGE, 4)):
-        for name, points in methods.GAINS[modality].items():
-            assert rows[methods.METHODS[name].title][column] == f"{points:+.1f}".replace("-", "−"), name
+        for name, (points, spread) in methods.GAINS[modality].items():
+            measured = rows[methods.METHODS[name].title]
+            assert measured[column] == f"{points:+.1f}".replace("-", "−"), name
+            assert measured[column - 1].endswith(f" ± {spread:.1f}"), name
 
 
 @pytest.mark.parametrize("number", [0, 1])
