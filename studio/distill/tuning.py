@@ -19,6 +19,9 @@ TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
 ALPHAS = (0.5, 0.9)
 FINALISTS = 3
 
+CLEARLY = 1.96
+"""Of the standard error of a difference: what lies beyond is chance in one of 20 cases."""
+
 CLOSE = 0.05
 """A trial that made less than this share of the way from having learned nothing to perfect tells nothing yet."""
 
@@ -38,8 +41,9 @@ def choose(
     """Try pairs for half of the steps of `spec`, the best three for the other half; yields a `Choice`, returns the new
     config.
 
-    Every pilot starts from the student's own weights. The pair of the config stays unless another one is better by at
-    least one standard error of what it reached on the validation rows, and better than no learning at all.
+    Every pilot starts from the student's own weights. The pair of the config stays unless another one is better by more
+    than chance on the validation rows, and better than no learning at all: short trials favour what learns fast, and
+    the best of several is partly luck.
     """
     own = (config.temperature, config.alpha)
     pairs = list(dict.fromkeys([own, *((t, a) for t in TEMPERATURES for a in ALPHAS)]))
@@ -80,7 +84,9 @@ def decide(pilots: list[Pilot], rows: int, tried: int, measure: Measure, nothing
             f"Kept yours: the trials were too short to learn much (at best {highest}, {nothing.words} "
             f"{measure.written(floor)}; {on}). Train longer, or choose by hand."
         )
-    if best.value - own.value < _standard_error(own.value, rows, measure):
+    if best.value - own.value < CLEARLY * math.hypot(
+        *(_standard_error(one.value, rows, measure) for one in (own, best))
+    ):
         return own, (
             f"Kept yours: none of the {tried} pairs was better by more than chance "
             f"({mine} with yours, at best {highest}; {on})."
