@@ -105,7 +105,8 @@ def _path(connection: HTTPConnection) -> str:
 def _foreign(connection: HTTPConnection) -> Response | None:
     """A refusal for a request under another name, or from a page of another site, or through a proxy that nobody told
     of. Where there is a login any proxy may pass requests on; but a browser sends a person's cookies along with what a
-    page of another site asks for: it opens no socket, and changes nothing."""
+    page of another site asks for: it opens no socket, and changes nothing. Nor does one of another port of this machine
+    where there is none: some other program made it."""
     if not is_allowed(connection.headers.get("host"), allowed_hosts()):
         return PlainTextResponse(FOREIGN, 403)
     if needs_login():
@@ -117,14 +118,20 @@ def _foreign(connection: HTTPConnection) -> Response | None:
         return PlainTextResponse(FOREIGN, 403)
     if any(name in connection.headers for name in FORWARDED):
         return PlainTextResponse(PROXIED, 403)
-    return None
+    is_elsewhere = origin is not None and _changes(connection) and _host_of(origin) != connection.headers.get("host")
+    return PlainTextResponse(OF_ANOTHER_SITE, 403) if is_elsewhere else None
+
+
+def _changes(connection: HTTPConnection) -> bool:
+    """Whether a request does more than to read; a socket does."""
+    return connection.scope["type"] == "websocket" or connection.scope["method"] not in READING
 
 
 def _is_of_another_site(connection: HTTPConnection) -> bool:
     """Whether a page from elsewhere, be it from another port of this host, wants more than to read."""
     origin = connection.headers.get("origin")
-    changes = connection.scope["type"] == "websocket" or connection.scope["method"] not in READING
-    return changes and origin not in (None, own_address()) and _host_of(origin) != connection.headers.get("host")
+    is_own = origin in (None, own_address()) or _host_of(origin) == connection.headers.get("host")
+    return _changes(connection) and not is_own
 
 
 def _host_of(origin: str) -> str | None:

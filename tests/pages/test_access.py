@@ -21,7 +21,7 @@ async def studio(scope, receive, send):
     raise Reached
 
 
-def status(path="/", host="127.0.0.1:8501", kind="http", **headers):
+def status(path="/", host="127.0.0.1:8501", kind="http", method="GET", **headers):
     """The status that the door answers with; 200 where it lets the request through."""
     sent = []
 
@@ -30,7 +30,7 @@ def status(path="/", host="127.0.0.1:8501", kind="http", **headers):
 
     sent_with = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
     raw = [(name.encode(), value.encode()) for name, value in sent_with.items()]
-    scope = {"type": kind, "path": path, "method": "GET", "headers": raw, "query_string": b""}
+    scope = {"type": kind, "path": path, "method": method, "headers": raw, "query_string": b""}
     try:
         with ThreadPoolExecutor(1) as thread:  # a browser test leaves a loop in the thread of the tests
             thread.submit(lambda: asyncio.run(Door(studio)(scope, None, send))).result()
@@ -69,7 +69,7 @@ def test_a_proxy_is_let_through_under_the_names_that_are_set(options, monkeypatc
 
 def test_on_this_machine_the_page_of_another_site_and_a_proxy_nobody_told_of_get_403(options):
     for kind in ("http", "websocket"):
-        assert status(kind=kind, origin="http://localhost:8501") == 200
+        assert status(kind=kind, origin="http://127.0.0.1:8501") == 200
         for origin in ("https://studio.example", "null", "http://localhost.evil.example", "x["):
             assert status(kind=kind, origin=origin) == 403
         for name in _door.FORWARDED:
@@ -87,6 +87,14 @@ def test_without_a_login_a_network_or_a_proxy_gets_nothing_and_the_server_does_n
     monkeypatch.setenv("STUDIO_LOGIN", "elsewhere")
     assert why_not_to_start() is None
     assert status() == 200
+
+
+def test_on_this_machine_a_page_of_another_port_opens_no_socket_and_changes_nothing(options):
+    other, own = "http://127.0.0.1:3000", "http://127.0.0.1:8501"
+    assert [status(kind="websocket", origin=origin) for origin in (other, own)] == [403, 200]
+    for method in ("POST", "PUT", "DELETE"):
+        assert [status("/api/runs/1/predict", method=method, origin=origin) for origin in (other, own)] == [403, 200]
+    assert status(origin=other) == 200, "browsers keep what is read from other pages"
 
 
 def test_a_word_that_means_nothing_does_not_take_the_login_away(options, monkeypatch):
