@@ -14,6 +14,7 @@ from studio.config.references import MODEL_HELP, ModelReference
 
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["float32", "bfloat16", "8bit", "4bit"]
+Optimizer = Literal["adamw", "adamw_8bit"]
 
 UNLABELLED = -1
 """The label of a row that has none; such rows teach through the teacher alone."""
@@ -169,6 +170,13 @@ class RunConfig(BaseModel):
         title="Recompute layers",
         description="Transformers: what layers computed on the way is computed again on the way back (gradient "
         "checkpointing). Takes about a third longer, and far less memory for long texts and many layers.",
+        json_schema_extra={"expert": True},
+    )
+    optimizer: Optimizer = Field(
+        "adamw",
+        title="Optimizer",
+        description="What corrects the weights. `adamw_8bit` keeps its two moments in 8 bits, so that a model takes "
+        "about a third less memory while it learns; it needs bitsandbytes, and the result is a little another one.",
         json_schema_extra={"expert": True},
     )
     weight_decay: float = Field(

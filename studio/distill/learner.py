@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from studio.distill import optimizers
 from studio.distill.byte_spans import OfRows
 from studio.distill.objective import Terms
 from studio.distill.spec import FitSpec
@@ -169,7 +170,7 @@ class Learner:
             {"params": [weight for weight in weights if weight.ndim >= 2], "weight_decay": spec.weight_decay},
             {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=spec.learning_rate * slower, fused=True)
+        optimizer = optimizers.optimizer(spec.optimizer, groups, spec.learning_rate * slower)
         warm_up = max(1, round(spec.steps * WARM_UP_SHARE))
 
         def share(step: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from studio.config.run import Optimizer
 from studio.distill.objective import Objective
 from studio.distill.transfer_set import View
 from studio.events import Phase
@@ -47,6 +48,7 @@ class FitSpec:
     checkpoint: Path | None = None
     rate_is_chosen: bool = False
     recompute: bool = False
+    optimizer: Optimizer = "adamw"
 
     @property
     def steps_per_epoch(self) -> int:

@@ -5,23 +5,27 @@ import sys
 import psutil
 import torch
 
+from studio.config.run import Optimizer
 from studio.errors import DeviceError
 from studio.machine import cgroups
 
-COPIES = 4
-"""Beside its weights a model that learns has gradients, two moments of AdamW, and its best state so far."""
+COPIES = 2
+"""Beside its weights a model that learns has gradients, and its best state so far."""
+
+MOMENTS = 2
+"""Of AdamW, for each weight."""
 
 BYTES = 4
 """Of a number in float32, in which weights are kept whatever the precision of the forward pass."""
 
 
-def of_learning(parameters: int) -> int:
+def of_learning(parameters: int, optimizer: Optimizer = "adamw") -> int:
     """Bytes that a model of so many parameters takes while it learns, beside its weights.
 
-    >>> of_learning(1_000_000)
-    16000000
+    >>> of_learning(1_000_000), of_learning(1_000_000, "adamw_8bit")
+    (16000000, 10000000)
     """
-    return COPIES * BYTES * parameters
+    return (COPIES * BYTES + MOMENTS * (1 if optimizer == "adamw_8bit" else BYTES)) * parameters
 
 
 def held_bytes() -> int:

@@ -432,6 +432,7 @@ def _spec(state: RunState, stage: Stage) -> FitSpec:
         live=_outputs(state).live if stage.objective == "distillation" else None,
         rate_is_chosen=(config.teacher_learning_rate if stage.kind == "teach" else config.learning_rate) is None,
         recompute=config.recompute_layers,
+        optimizer=config.optimizer,
         checkpoint=None if stage.kind == "tune" else context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
     )
 

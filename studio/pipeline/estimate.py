@@ -11,7 +11,7 @@ from studio import tasks
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.data.folder import drawn, load
-from studio.distill import objective, teacher_outputs
+from studio.distill import objective, optimizers, teacher_outputs
 from studio.events import Progress, result_of
 from studio.machine import devices, memory
 from studio.models import constraints, hub
@@ -138,7 +138,7 @@ def _seconds_a_step(model: Model, inputs: Encoded, context: RunContext) -> float
     """Forward, backward and update of one batch; the first step warms up and does not count."""
     device, batch_size = context.device, context.config.batch_size
     network = model.network.to(device.torch_device).train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, fused=True)
+    optimizer = optimizers.optimizer(context.config.optimizer, network.parameters(), rate=0.0)
     order = torch.argsort(inputs.lengths.cpu(), stable=True)
     middle = order[max(0, len(order) // 2 - batch_size // 2) :][:batch_size].to(device.torch_device)
     start = 0.0

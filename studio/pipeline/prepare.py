@@ -14,7 +14,7 @@ from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.data import folder as datasets_on_disk
 from studio.data.folder import DataSet
-from studio.distill import byte_spans
+from studio.distill import byte_spans, optimizers
 from studio.distill.objective import Distillation, is_deep
 from studio.distill.transfer_set import TransferSet, same_reading
 from studio.errors import ConfigError, DataError, ModelError
@@ -255,6 +255,7 @@ def open_models(context: RunContext) -> Generator[Event, None, Models]:
     """Every model of the run that is not cut from a teacher."""
     config, teachers = context.config, []
     precision.require(config.teacher_precision)
+    optimizers.require(config.optimizer)
     if config.teacher_precision != precision.FULL:
         yield Log(message=f"The teacher holds its weights in {config.teacher_precision} while it answers.")
     for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
@@ -353,7 +354,8 @@ def _check_memory(context: RunContext, models: Models) -> None:
     """Raise `DeviceError` where what is sure to be needed at once is more than there is."""
     student = models.line[-1] or cut(context, context.config.student, models.teachers[0])
     learners = [student, *(model for model in models.teachers if not model.knows_labels), *filter(None, models.line)]
-    needed = memory.of_learning(max(parameters(model.network) for model in learners))
+    largest = max(parameters(model.network) for model in learners)
+    needed = memory.of_learning(largest, context.config.optimizer)
     if context.device.torch_device.type == "cpu":
         readers = {id(model.processor): model for model in (student, *models.teachers)}
         needed += sum(data_bytes(context, model) for model in readers.values())
