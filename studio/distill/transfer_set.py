@@ -27,7 +27,7 @@ from studio.tasks.positions import PositionLogits
 KEPT_BYTES = 64e6
 """Changed views that are kept, together: an epoch of small data takes less time than to change it."""
 
-_FROM_DISK = "The teacher's answers to this data{} are on disk from an earlier run: they are read from there."
+_FROM_DISK = "The teacher's answers to this data{} are on disk already: they are read from there."
 
 
 @dataclass(frozen=True)

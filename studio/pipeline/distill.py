@@ -363,7 +363,10 @@ def _compress(state: RunState, stage: Stage, step: Any) -> Steps[Model]:
     if isinstance(step, RoundWhileLearning):
         return smaller
     before, after = parameters(model.network), parameters(smaller.network)
-    yield Log(message=f"{plan.title(step)}, {stage.role}: {before:,} parameters became {after:,}.")
+    if after != before:
+        yield Log(message=f"{plan.title(step)}, {stage.role}: {before:,} parameters became {after:,}.")
+    else:
+        yield Log(message=f"{plan.title(step)}, {stage.role}: {after:,} parameters, as many as before.")
     return smaller if smaller.folder else context.save(smaller, stage.role)
 
 

@@ -37,4 +37,4 @@ def test_a_trial_reads_no_test_row_and_the_second_one_makes_no_teacher_pass(job,
 
     second = trial(job, 2, teacher="run:1/teacher", temperature=2.0)
     assert "teach" not in [event.phase for event in second if isinstance(event, PhaseStarted)]
-    assert [event for event in second if isinstance(event, Log) and "are on disk from an earlier run" in event.message]
+    assert [event for event in second if isinstance(event, Log) and "are on disk already" in event.message]

@@ -187,6 +187,9 @@ def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(ho
         "Distil, 1 epoch",
         "Quantize to int8",
     ]
+    told = [event.message for event in said if isinstance(event, events.Log)]
+    assert any("parameters became" in line for line in told if line.startswith("Prune"))
+    assert any("as many as before" in line for line in told if line.startswith("Quantize"))
     sizes = [result.size_bytes for result in results[1:]]
     assert sizes[:-1] == sorted(sizes[:-1], reverse=True)  # so small a model is not smaller as ONNX
     assert all(result.low <= result.value <= result.high for result in results)
@@ -245,7 +248,7 @@ def test_a_student_from_an_earlier_run_can_be_the_teacher_and_needs_no_teaching(
     config = parse_config({"dataset": "reviews", **TINY, "teacher": "run:1/teacher"})
     said = list(trainer.distill(Job(run_id=2, config=config, dataset=home.dataset(saved.id), home=home)))
     assert "teach" not in [event.phase for event in said if isinstance(event, events.PhaseStarted)]
-    assert any(isinstance(event, events.Log) and "on disk from an earlier run" in event.message for event in said)
+    assert any(isinstance(event, events.Log) and "on disk already" in event.message for event in said)
 
 
 def test_an_image_model_on_texts_is_refused(home, saved):
