@@ -37,6 +37,9 @@ def choose_model(
         format_func=lambda source: _(SOURCES[source]), on_change=on_change,
     )  # fmt: skip
     name = first.name if source == shown else ""
+    if role == "teacher" and task.kind == "token":
+        st.page_link("data.py", label=_("A model behind an address answers your prompts first: page Data"),
+                     icon=":material/forum:")  # fmt: skip
     match source:
         case "same":
             st.caption(_("Born again: the same model learns anew from the first one. It often ends up better."))

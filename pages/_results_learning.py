@@ -31,10 +31,10 @@ def show(run: RunRow, task: Task, labels: Sequence[str]) -> None:
                 icon=":material/info:")  # fmt: skip
         return
     if len(parts) < len(learning_curves.shares(run)):
+        st.markdown(_("Would more rows help, and of which class?") if has_classes(task) else _("Would more rows help?"))
         st.markdown(
-            _("Would more rows help, and of which class? The same student learns once more from an eighth, a quarter "
-              "and half of the training rows: three shorter runs in the queue, without a control. They are measured "
-              "on validation rows.")
+            _("The same student learns once more from an eighth, a quarter and half of the training rows: three "
+              "shorter runs in the queue, without a control. They are measured on validation rows.")
         )  # fmt: skip
         if run.config.seeds > 1:
             st.caption(_("This run’s student is the best of {seeds} seeds on these rows. So that all points are alike, "
@@ -106,9 +106,14 @@ def picture(rows: Sequence[float], points: Sequence[tuple[float, float, float]],
     return figure
 
 
+def has_classes(task: Task) -> bool:
+    """Whether a row has one class, or several labels, of which each can be looked at by itself."""
+    return task.kind not in ("number", "token") and task.measures[0].interval == "share"
+
+
 def of_classes(task: Task, known: Mapping[float, Kept]) -> list[ClassCurve]:
     """Each class by itself; none where a row has neither one class nor several labels."""
-    if task.kind == "number" or task.measures[0].interval != "share" or len(known) < 2:
+    if not has_classes(task) or len(known) < 2:
         return []
     first = next(iter(known.values())).statistics
     if task.kind == "multi_label":

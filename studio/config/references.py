@@ -88,4 +88,9 @@ class ModelReference:
             return cls("teacher", "same")
         if match := re.fullmatch(r"builtin/([a-z0-9-]+)", text):
             return cls("builtin", match[1])
+        if text.startswith(("http://", "https://")):
+            raise ValueError(
+                f"{text!r} is the address of a model: let it answer prompts first (page Data, or `data answer`), then "
+                "take its answers as the data set, with alpha 0"
+            )
         raise ValueError(f"{text!r} is not a model; write {MODEL_HELP} (a student also `teacher/K-layers`)")

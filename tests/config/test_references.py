@@ -55,3 +55,9 @@ def test_a_config_names_every_model_that_its_run_opens():
         "run:4/student",
         "builtin/cnn-tiny",
     ]
+
+
+@pytest.mark.parametrize("address", ["https://api.example.com/v1", "http://localhost:8080/v1"])
+def test_an_address_in_place_of_a_model_is_told_the_way(address):
+    with pytest.raises(ValueError, match=r"answer prompts first .page Data, or `data answer`., then take its answers"):
+        ModelReference.parse(address)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studio import events
+from studio import events, tasks
 from studio.kept import answers
 from studio.service import learning_curves
 from tests.pages.conftest import opened, words, written
@@ -44,3 +44,16 @@ def test_the_class_that_gained_most_is_named(app, store, home, run):
     page = opened(app, "results.py", run=str(run.id), tab="more-rows")
     assert "“good” gained most from the last step" in words(page)
     assert "Last step, points" in written(page)
+
+
+@pytest.mark.parametrize(("name", "has"), [("text-classification", True), ("language-model", False),
+                                           ("regression", False), ("token-classification", False)])  # fmt: skip
+def test_of_classes_is_spoken_where_there_are_some(app, store, home, name, has):
+    from pages import _results_learning as learning  # a page's module: it opens Streamlit
+
+    assert learning.has_classes(tasks.get(name)) is has
+
+
+def test_who_has_classes_is_asked_of_which(app, store, home, run):
+    page = opened(app, "results.py", run=str(run.id), tab="more-rows")
+    assert "and of which class?" in words(page)
