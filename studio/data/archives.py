@@ -80,7 +80,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except BROKEN as error:
-        raise DataError(f"The file is not a readable ZIP archive: {error}.", "Pack it again.") from error
+        raise DataError(f"The file is not a readable ZIP archive: {error}.", "Save or pack it again.") from error
 
 
 def read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

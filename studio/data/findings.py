@@ -3,7 +3,6 @@
 import hashlib
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from studio.data.columns import Columns
-from studio.data.near_labels import near_labels
+from studio.data.near_labels import near_labels, spelling
 from studio.data.on_disk import ROWS_AT_ONCE
 from studio.tasks import language
 from studio.tasks.task import Task
@@ -146,17 +145,6 @@ def _labels_in_test_only(table: pd.DataFrame) -> list[Finding]:
     rows, names = sum(unknown.values()), list(unknown)
     message = f"{rows:,} validation or test rows have labels that no training row has: {_named(names)}."
     return [Finding(kind="labels_in_test_only", message=message, count=rows, examples=names[:MOST_NAMED])]
-
-
-def spelling(label: str) -> str:
-    """What is the same for labels that differ by capitals, spaces, marks that are not drawn (of direction, of a file's
-    beginning) and by how an accent is stored.
-
-    >>> len({spelling(label) for label in ("Caf\u00e9", "cafe\u0301", "\ufeffcaf\u00e9", "ca\u200bf\u00e9\u200f")})
-    1
-    """
-    letters = unicodedata.normalize("NFC", label.casefold())
-    return "".join(letter for letter in letters if not letter.isspace() and unicodedata.category(letter) != "Cf")
 
 
 def _spellings(classes: dict[str, int]) -> list[Finding]:

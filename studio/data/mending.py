@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from studio.data.cleaning import Rows, as_refused, firsts, grouped
-from studio.data.findings import FEW_ROWS, spelling
-from studio.data.near_labels import near_labels
+from studio.data.findings import FEW_ROWS
+from studio.data.near_labels import near_labels, spelling
 from studio.errors import DataError
 
 

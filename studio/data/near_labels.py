@@ -5,6 +5,7 @@ label of its own.
 """
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -37,10 +38,22 @@ def near_labels(counts: Mapping[str, int]) -> list[Near]:
     found: list[Near] = []
     ordered = sorted(counts, key=lambda label: -counts[label])
     for usual, rare, is_by_signs in (*_by_signs(ordered), *_by_a_letter(ordered)):
-        if rare not in taken and usual not in taken - {one.usual for one in found}:
+        is_the_same = spelling(rare) == spelling(usual)  # that is another finding
+        if not is_the_same and rare not in taken and usual not in taken - {one.usual for one in found}:
             taken |= {rare, usual}
             found.append(Near(rare, usual, is_by_signs))
     return found[:MOST_PAIRS]
+
+
+def spelling(label: str) -> str:
+    """What is the same for labels that differ by capitals, spaces, marks that are not drawn (of direction, of a file's
+    beginning) and by how an accent is stored.
+
+    >>> len({spelling(label) for label in ("Caf\u00e9", "cafe\u0301", "\ufeffcaf\u00e9", "ca\u200bf\u00e9\u200f")})
+    1
+    """
+    letters = unicodedata.normalize("NFC", label.casefold())
+    return "".join(letter for letter in letters if not letter.isspace() and unicodedata.category(letter) != "Cf")
 
 
 def _words(label: str) -> list[str]:
@@ -48,13 +61,13 @@ def _words(label: str) -> list[str]:
 
 
 def _by_signs(ordered: list[str]) -> Iterator[tuple[str, str, bool]]:
-    """Those whose words are the same; what is apart by capitals or spaces alone is another finding."""
+    """Those whose words are the same."""
     first: dict[str, str] = {}
     for label in ordered:
         words = " ".join(_words(label))
         is_name = len(words) >= LEAST_KEY and any(map(str.isalpha, words))
         usual = first.setdefault(words, label) if is_name else label
-        if "".join(usual.casefold().split()) != "".join(label.casefold().split()):
+        if usual != label:
             yield usual, label, True
 
 
