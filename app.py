@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pages import _documents as documents
 from pages._access import content_policy, why_not_to_start
 from pages._door import Door, sender
+from pages._lost import Lost
 from studio.home import Home
 from studio.language import catalog
 from studio.serve.studio import interface
@@ -90,5 +91,5 @@ app = st.App(
         *documents.routes(),
         Mount("/api", app=interface(Home.from_environment(), sender)),
     ],
-    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note)],
+    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note), Middleware(Lost)],
 )

@@ -72,25 +72,25 @@ def group_title(group: Group, is_number: bool = False) -> str:
 
 
 def mosaic(counts: Mapping[Group, int], chosen: str, is_number: bool = False) -> Html:
-    """Two by two: areas are rows. Above, the student is right; to the left, the teacher is."""
-    total = max(1, sum(counts.values()))
+    """Two by two: areas are rows, and nothing else. Above, the student is right; to the left, the teacher is. The
+    numbers stand beside the picture, so that a group without rows takes no area."""
     columns = []
-    for left in (True, False):
-        groups: tuple[Group, Group] = ("both", "teacher") if left else ("student", "neither")
-        width = sum(counts[group] for group in groups)
-        cells = [
-            element(
-                "div",
-                element("b", f"{counts[group]:,}"),
-                element("span", group_title(group, is_number)),
-                kind=f"cell {group}{' chosen' if group == chosen else ''}",
-                style=f"flex-grow:{max(counts[group], total * 0.08):.2f}",
-            )
-            for group in groups
-        ]
-        columns.append(element("div", *cells, kind="column", style=f"flex-grow:{max(width, total * 0.22):.2f}"))
+    for sides in (("both", "teacher"), ("student", "neither")):
+        groups: list[Group] = [group for group in counts if group in sides and counts[group]]
+        groups.sort(key=sides.index)
+        cells = [element("div", kind=f"cell {group}{' chosen' if group == chosen else ''}",
+                         style=f"flex-grow:{counts[group]}") for group in groups]  # fmt: skip
+        if cells:
+            width = sum(counts[group] for group in groups)
+            columns.append(element("div", *cells, kind="column", style=f"flex-grow:{width}"))
     told = ", ".join(f"{group_title(group, is_number)} {number:,}" for group, number in counts.items())
-    return element("div", *columns, kind="ds-mosaic", role="img", aria_label=told)
+    names = [
+        element("div", element("i", kind=f"cell {group}"), element("b", f"{number:,}"),
+                element("span", group_title(group, is_number)), kind="name chosen" if group == chosen else "name")
+        for group, number in counts.items()
+    ]  # fmt: skip
+    picture = element("div", *columns, kind="areas", role="img", aria_label=told)
+    return element("div", picture, element("div", *names, kind="names"), kind="ds-mosaic")
 
 
 def row_line(text: str, true: str, said: Mapping[str, tuple[str, float, bool]]) -> Html:

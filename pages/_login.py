@@ -97,10 +97,15 @@ def sign_in_page(connection: HTTPConnection, refused: StudioError | None = None)
         name = translated(language, "Sign in")
     else:
         words, link, name = str(refused), f"{base()}{LOGOUT}", translated(language, "Use another account")
-    page = _PAGE.format(
+    page = page_of_words(language, words, link, name)
+    return HTMLResponse(page, 401 if refused is None else 403, {"Cache-Control": "no-store"})
+
+
+def page_of_words(language: str, words: str, link: str, name: str) -> str:
+    """A page of a sentence and one way on."""
+    return _PAGE.format(
         icon=ICON, tag=TAGS[language], words=html.escape(words), link=html.escape(link), name=html.escape(name)
     )
-    return HTMLResponse(page, 401 if refused is None else 403, {"Cache-Control": "no-store"})
 
 
 def to_provider(connection: HTTPConnection) -> Response:

@@ -83,7 +83,9 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
         aside = _aside(model, near, (low, high)) if model.size_bytes else 0
         marks.append(_mark(model, (place, aside, HEIGHT + NAME_ROW * row + 11), (low, high), measure))
     rows = max((model.rows for model in models), default=0)
-    words = _("{measure} on {rows} test rows, with the 95 % interval", measure=_(measure.title), rows=f"{rows:,}")
+    words = counted("{measure} on {shown} test row, with the 95 % interval",
+                    "{measure} on {shown} test rows, with the 95 % interval", rows, measure=_(measure.title),
+                    shown=f"{rows:,}")  # fmt: skip
     words = _("{told}. Lower is better, and stands higher", told=words) if measure.lower else words
     field = element(
         "div", *marks, kind="ds-field", style=f"height:{HEIGHT}px;margin-top:{NAME_ROW * len(models) + 13}px"

@@ -122,7 +122,7 @@ def mix_ups(matrices: dict[str, Confusion]) -> None:
         st.html(pictures.confusion(matrix))
         st.caption(_("Each row is a true class, each column what the model says. The diagonal is right."))
     else:
-        st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}")
+        st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}", config={"displayModeBar": False})
 
 
 def _difference(teacher: Confusion, student: Confusion) -> None:

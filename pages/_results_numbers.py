@@ -177,6 +177,6 @@ def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
 def curves(run: RunRow, measure: tasks.Measure) -> None:
     points = watched(run).points()
     st.markdown(f"**{_('{measure} on validation rows', measure=_(measure.title))}**")
-    st.plotly_chart(charts.measure_curves(points, measure), key="measure")
+    st.plotly_chart(charts.measure_curves(points, measure), key="measure", config={"displayModeBar": False})
     st.markdown(_("**Loss**: what training makes small; the losses of two models are not comparable."))
-    st.plotly_chart(charts.loss_curves(points), key="loss")
+    st.plotly_chart(charts.loss_curves(points), key="loss", config={"displayModeBar": False})

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from studio.cli.place import open_home
-from studio.cli.terminal import AsJson, RunId, plain, print_json, shown_safely
+from studio.cli.terminal import AsJson, RunId, amount, plain, print_json, setting, shown_safely
 from studio.language.languages import LANGUAGES, SOURCE
 from studio.service import comparison, paired
 
@@ -34,14 +34,14 @@ def compare(
         return print_json(paired.facts(home, store, compared))
     names = [plain(side.name) for side in compared]
     table = Table("", *names)
-    for setting, values in comparison.differing(compared).items():
-        table.add_row(setting, *(plain(str(value)) for value in values))
+    for name, values in comparison.differing(compared).items():
+        table.add_row(name, *(plain(setting(value)) for value in values))
     table.add_section()
     measure = comparison.same_measure(compared)
     table.add_row(measure.name if measure else "student", *(_reached(side) for side in compared))
-    for title, column in (("bytes", "student_bytes"), ("ms a row", "student_ms")):
+    for title, column, metric in (("size", "student_bytes", "size_bytes"), ("a row", "student_ms", "latency_ms")):
         found = [getattr(side.summary, column) if side.summary else None for side in compared]
-        table.add_row(title, *("" if value is None else f"{value:,.4g}" for value in found))
+        table.add_row(title, *("" if value is None else amount(metric, value) for value in found))
     Console().print(table)
     if measure is None:
         kinds = ", ".join(dict.fromkeys(side.task.title for side in compared))
@@ -59,4 +59,4 @@ def _reached(side: comparison.Side) -> str:
     """What the student of a run has in the measure that decides, as people know it."""
     if side.summary is None or side.summary.student is None:
         return ""
-    return f"{side.measure.shown(side.summary.student):,.4g}"
+    return side.measure.written(side.summary.student)

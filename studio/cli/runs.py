@@ -9,7 +9,7 @@ from rich.table import Table
 
 from studio import tasks
 from studio.cli.place import acts_here, open_home
-from studio.cli.terminal import AsJson, RunId, command, plain, print_json, say, shown_safely, tell_verdict
+from studio.cli.terminal import AsJson, RunId, amount, command, plain, print_json, say, shown_safely, tell_verdict
 from studio.store import run_list
 from studio.store.rows import RunRow, Summary
 from studio.store.run_list import Wanted
@@ -59,18 +59,20 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
         interval = shown_safely(result.note)
         if result.low is not None and result.high is not None:
             low, high = sorted(tasks.known_as(result.metric, end) for end in (result.low, result.high))
-            interval = f"{low:.4f} to {high:.4f}"
+            interval = f"{amount(result.metric, low)} to {amount(result.metric, high)}"
         value = tasks.known_as(result.metric, result.value)
-        table.add_row(result.role, result.split, result.metric, f"{value:,.4f}", interval)
+        table.add_row(result.role, result.split, result.metric, amount(result.metric, value), interval)
     Console().print(table)
     if found["error"]:
         typer.echo(shown_safely(f"{found['error']['message']} {found['error']['cure'] or ''}"))
     for step in store.stage_results(run_id):
-        right = f"{step.metric} {tasks.known_as(step.metric, step.value):.4f} on {step.n} validation rows"
+        right = (
+            f"{step.metric} {amount(step.metric, tasks.known_as(step.metric, step.value))} on {step.n} validation rows"
+        )
         typer.echo(f"{step.title}: {right}, {step.size_bytes / 1e6:.2f} MB, {step.latency_ms:.2f} ms a row")
     for seed in store.seeds(run_id):
         reached = ", ".join(
-            f"{one.role} {tasks.known_as(one.metric, one.value):.4f}"
+            f"{one.role} {amount(one.metric, tasks.known_as(one.metric, one.value))}"
             for one in store.evaluations_of_seeds(run_id)
             if (one.seed, one.metric, one.split) == (seed.seed, seed.metric, "test")
         )

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import signal
 import sys
 import time
@@ -13,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from studio import harmless
+from studio import harmless, tasks
+from studio.config import plan
 from studio.store.rows import RunRow
 
 console = Console(stderr=True)
@@ -70,6 +72,42 @@ def print_json(value: Any) -> None:
 def plain(text: str) -> str:
     """A user's text without meaning to rich's markup or to the terminal."""
     return escape(shown_safely(text))
+
+
+def amount(metric: str, value: float) -> str:
+    """A measured number as the pages write it, in its unit.
+
+    >>> amount("parameters", 3446278.0), amount("size_bytes", 16344.0), amount("latency_ms", 5.2518)
+    ('3,446,278', '16.3 kB', '5.25 ms')
+    >>> amount("accuracy", 0.9059), amount("latency_ratio", 38.36), amount("perplexity", 12.5)
+    ('90.6 %', '38.4 times', '12.500')
+    """
+    if metric.endswith("_bytes"):
+        return f"{value / 1e6:,.1f} MB" if value >= 1e6 else f"{value / 1e3:.1f} kB"
+    if metric.endswith(("_ms", "_ratio")):
+        return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f} {'ms' if metric.endswith('_ms') else 'times'}" \
+            if value > 0 else "0"  # fmt: skip
+    if metric == "parameters":
+        return f"{value:,.0f}"
+    measures = (one for task in tasks.TASKS.values() for one in task.measures if one.name == metric)
+    is_share = next((one.unit == "share" for one in measures), False)
+    return f"{100 * value:.1f} %" if is_share else f"{value:,.3f}"
+
+
+def setting(value: Any) -> str:
+    """A setting as it is written on the command line: steps of a plan and losses by their names.
+
+    >>> setting([{"do": "prune", "ratio": 0.5}, {"do": "distill"}]), setting(None), setting([{"loss": "hint"}])
+    ('Prune 50 % of neurons or channels, Distil', 'automatic', 'hint')
+    """
+    if isinstance(value, list):
+        return ", ".join(map(setting, value)) or "none"
+    if isinstance(value, dict) and "do" in value:
+        return plan.title(plan.KINDS[value["do"]](**value))
+    if isinstance(value, dict):
+        weight = value.get("weight")
+        return f"{value['loss']}:{weight:g}" if weight is not None else str(value["loss"])
+    return "automatic" if value is None else str(value)
 
 
 def shown_safely(text: str) -> str:

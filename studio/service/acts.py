@@ -3,7 +3,7 @@
 Pages, command line and Python go through here for whatever changes something; reading goes to the store.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,14 +173,16 @@ class Acts:
         self.note("convert", f"run {run_id}")
         return found
 
-    def answer_file(self, run_id: int, role: "AskedRole", name: str, data: bytes) -> "FileAnswers":
-        """Have a model of a run answer every row of a file, beside the pages."""
+    def answer_file(
+        self, run_id: int, role: "AskedRole", name: str, data: bytes, columns: Mapping[str, str] | None = None
+    ) -> "FileAnswers":
+        """Have a model of a run answer every row of a file, beside the pages; `columns` as in `FileDesk.begin`."""
         from studio.service import file_answers
 
         self.require("member")
         self.store.run(run_id)
         desk = file_answers.shared(self.home.root)
-        begun = desk.begin(self.store, run_id, role, name, data, self.person.address)
+        begun = desk.begin(self.store, run_id, role, name, data, self.person.address, columns)
         self.note("answer", f"a file, by the {role} of run {run_id}")
         return begun
 

@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal
@@ -33,6 +34,7 @@ class FileAnswers:
     name: str
     made_by: str | None
     folder: Path
+    columns: dict[str, str] = field(default_factory=dict)
     begun: float = field(default_factory=time.time)
     state: State = "waiting"
     done: int = 0
@@ -64,10 +66,12 @@ class FileDesk:
         self._working = threading.Lock()
 
     def begin(
-        self, store: Store, run_id: int, role: AskedRole, name: str, data: bytes, made_by: str | None
-    ) -> FileAnswers:
-        """Take a file; its answers are written from now on. Raises `LimitError` where too many of this person
-        wait already."""
+        self, store: Store, run_id: int, role: AskedRole, name: str, data: bytes, made_by: str | None,
+        columns: Mapping[str, str] | None = None,
+    ) -> FileAnswers:  # fmt: skip
+        """Take a file; its answers are written from now on. `columns` names those of the inputs, `column` and `pair`,
+        where they are not called as in the run's data. Raises `LimitError` where too many of this person wait already.
+        """
         with self._changing:
             mine = [one for one in self._known.values() if one.made_by == made_by]
             if sum(not one.is_over for one in mine) >= MOST_WAITING:
@@ -75,7 +79,7 @@ class FileDesk:
             self._forget_old(mine)
             folder = room(self.home)
             (folder / f"file{PurePath(name).suffix.lower()}").write_bytes(data)
-            one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder)
+            one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder, dict(columns or {}))
             self._known[one.id] = one
         threading.Thread(target=self._work, args=(store, one), name=f"answers {one.id[:6]}", daemon=True).start()
         return one
@@ -103,6 +107,7 @@ class FileDesk:
                 one.scored = predict_file(
                     store, self.home, one.run_id, source, one.answers, tell=tell,
                     ask=lambda values: asked.stream(store, one.run_id, one.role, values),
+                    column=one.columns.get("column"), pair=one.columns.get("pair"),
                 )  # fmt: skip
                 one.state = "finished"
             except _Stopped:

@@ -1,5 +1,6 @@
 """Results that are explored: rows by who is right, confidence, both models together; of every kind of label."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pages import _results_cascade, _results_classes, _results_rows
+from pages import _explained, _results_cascade, _results_classes, _results_rows
 from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
@@ -270,3 +271,9 @@ def test_classes_that_the_student_never_recognises_are_named():
     found = changes.of_classes(labels, teacher, teacher & (labels == 0))
     assert "no test row right of “ra\\_re” (4)" in _results_classes.never(found, ["often", "ra_re"])
     assert _results_classes.never(changes.of_classes(labels, teacher, teacher), ["often", "ra_re"]) == ""
+
+
+def test_a_group_without_rows_takes_no_area_and_the_others_take_what_they_have():
+    drawn = _explained.mosaic({"both": 90, "teacher": 10, "student": 0, "neither": 0}, "both")
+    assert re.findall(r"flex-grow:(\d+)", drawn) == ["100", "90", "10"]
+    assert "0" in re.findall(r"<b>(\d+)</b>", drawn)

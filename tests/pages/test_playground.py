@@ -283,3 +283,16 @@ def test_two_texts_are_judged_without_their_names_and_named_afterwards(app, aske
     next(one for one in app.button if one.label == "A is better").click().run()
     name = {"student": "Student", "control": "Without teacher"}[left]
     assert f"{name} better 1" in app.caption[0].value
+
+
+def test_where_a_file_has_not_the_column_of_the_data_one_is_guessed_and_can_be_chosen(app, asked, monkeypatch):
+    begun = []
+    monkeypatch.setattr(Acts, "answer_file", lambda self, *what: begun.append(what))
+    app = opened(app, "playground.py", run="1")
+    rows = "id,message,day\n" + "\n".join(f"{n},where is my parcel number {n},monday" for n in range(30))
+    app.file_uploader(key="playground-file").set_value(("new.csv", rows.encode(), "text/csv")).run()
+    assert "This file has no column “text”" in words(app).replace("\\", "")
+    box = next(box for box in app.selectbox if (box.key or "").startswith("playground-column-input"))
+    assert box.value == "message"
+    app.button(key="playground-file-ask").click().run()
+    assert begun[0][-1] == {"column": "message"}
