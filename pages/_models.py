@@ -38,8 +38,8 @@ def choose_model(
     )  # fmt: skip
     name = first.name if source == shown else ""
     if role == "teacher" and task.kind == "token":
-        st.page_link("data.py", label=_("A model behind an address answers your prompts first: page Data"),
-                     icon=":material/forum:")  # fmt: skip
+        st.caption(_("A model behind an address answers your prompts first; the student learns what it wrote."))
+        st.page_link("data.py", label=_("Have prompts answered"), icon=":material/forum:")
     match source:
         case "same":
             st.caption(_("Born again: the same model learns anew from the first one. It often ends up better."))
