@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pages._charts import ROLE_OF_STAGE, downsample
 from pages._language import _
 from pages._markup import Html, element
-from pages._pictures import round_values
+from pages._size_and_quality import round_values
 from pages._words import measured, role
 from studio.events import stage
 from studio.store.rows import Point

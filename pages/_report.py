@@ -18,6 +18,7 @@ from pathlib import Path
 import streamlit
 
 from pages import _pictures as pictures
+from pages import _size_and_quality as size_and_quality
 from pages._curves import curves
 from pages._glossary import words_of_results
 from pages._language import _, counted, in_language, reader, retell
@@ -121,7 +122,7 @@ def slides(store: Store, run_id: int) -> str:
         _slide(*_headline(all_known)),
         _slide(element("h2", _("What it takes and what it keeps")), pictures.numbers(_three(all_known)),
                element("p", _effect(run), kind="lead")),
-        _slide(pictures.sizes(all_known.models, all_known.measure) if all_known.models else ""),
+        _slide(size_and_quality.sizes(all_known.models, all_known.measure) if all_known.models else ""),
         _slide(element("h2", _lost(all_known)), _classes(all_known, most=8)) if all_known.matrices else Html(""),
         _slide(element("h2", _("What to keep in mind")), _cautions(all_known)) if run.cautions else Html(""),
         _slide(element("h2", _("How it was done")), _method(all_known)),
@@ -196,7 +197,7 @@ def _headline(of: Known) -> tuple[Html, ...]:
 
 def _answer(of: Known) -> Html:
     left = element("div", *_headline(of))
-    right = pictures.sizes(of.models, of.measure) if of.models else Html("")
+    right = size_and_quality.sizes(of.models, of.measure) if of.models else Html("")
     note = element("p", of.run.note, kind="ds-remark") if of.run.note else Html("")
     return joined(element("div", left, right, kind="answer"), pictures.numbers(_three(of)), note)
 

@@ -15,6 +15,7 @@ from pages import _compared as tables
 from pages import _pictures as pictures
 from pages import _report as reports
 from pages import _run_pictures as run_pictures
+from pages import _size_and_quality as size_and_quality
 from pages._language import _, in_language
 from pages._markup import Html, element, joined
 from pages._scores import scored
@@ -95,7 +96,7 @@ def picture(compared: Sequence[Side], measure: Measure) -> Html:
     low, high = min(ends) - 0.08 * room, max(ends) + 0.08 * room
     sizes = [one.student_bytes or 1.0 for one in known.values()]
     field = _Field((min(sizes), max(sizes)), (low, high))
-    drawn = [_level(field.up(value), measured(value, measure)) for value in pictures.round_values(low, high)]
+    drawn = [_level(field.up(value), measured(value, measure)) for value in size_and_quality.round_values(low, high)]
     joined_ = sorted((field.across(known[one].student_bytes or 1.0), field.up(known[one].student or 0.0))
                      for one in front if one in known)  # fmt: skip
     drawn.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in joined_), fill="none",

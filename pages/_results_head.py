@@ -5,6 +5,7 @@ import streamlit as st
 from pages import _documents as documents
 from pages import _pictures as pictures
 from pages import _results_export as export
+from pages import _size_and_quality as size_and_quality
 from pages._glossary import words_of_results
 from pages._language import _, counted, retell
 from pages._markup import element
@@ -66,7 +67,7 @@ def verdict(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
         _actions(run, models, task)
     with right:
         if models:
-            st.html(pictures.sizes(models, measure))
+            st.html(size_and_quality.sizes(models, measure))
     _numbers(models, measure, "wide-numbers")
     _look_at(run)
 

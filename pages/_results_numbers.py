@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages import _charts as charts
 from pages import _pictures as pictures
+from pages import _size_and_quality as size_and_quality
 from pages._language import _, counted, retell
 from pages._scores import ROLES, Scored, milliseconds, on_test
 from pages._studio import get_store
@@ -141,7 +142,7 @@ def under_each_seed(run: RunRow, models: list[Scored], measure: tasks.Measure) -
     ]
     by_seed = {role: {one.seed: one.value for one in found if one.role == role} for role in ("student", "control")}
     of_seeds = {role: list(values.values()) for role, values in by_seed.items() if values}
-    st.html(pictures.seeds(models, of_seeds, measure))
+    st.html(size_and_quality.seeds(models, of_seeds, measure))
     seeds = get_store().seeds(run.id)
     table = []
     for one in seeds:

@@ -12,6 +12,7 @@ from pages import _compared as tables
 from pages import _pictures as pictures
 from pages import _report_compared
 from pages import _run_pictures as run_pictures
+from pages import _size_and_quality as size_and_quality
 from pages._curves import curves
 from pages._results_examined import _of_other
 from pages._scores import Scored, three
@@ -90,7 +91,7 @@ def test_a_result_says_better_and_worse_where_a_sign_would_say_nothing(app, spok
     assert "0.500 worse than the teacher in bits per byte 2.000 against 1.500" in told
     assert "Lower is better, and stands higher" in told
     models = {role: Scored(role, -bits, -bits, -bits, 9) for role, bits in (("teacher", 1.5), ("student", 1.25))}
-    assert pictures.finding(list(models.values()), BITS) == "0.250 better"
+    assert size_and_quality.finding(list(models.values()), BITS) == "0.250 better"
     assert three([models["teacher"], models["student"]], BITS)[0].short == "better"
     drawn = str(pictures.shrink(*(replace(one, size_bytes=9e5) for one in models.values()), BITS, "Of run 1."))
     assert "Area: size on disk. Of run 1." in drawn and "Filled" not in drawn

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from pages import _pictures as pictures
+from pages import _size_and_quality as size_and_quality
 from pages._scores import Scored, headline, scored, three
 from studio import events, tasks
 from studio.config.reading import parse_config
@@ -256,7 +257,7 @@ def test_several_seeds_are_drawn_as_points_and_the_exported_one_is_named(app, st
 def test_the_picture_of_the_seeds_has_a_dot_for_each_and_says_their_values():
     models = [Scored("student", 0.83, 0.8, 0.9, 100), Scored("control", 0.72, 0.7, 0.8, 100)]
     of_seeds = {"student": [0.8, 0.86], "control": [0.7, 0.74]}
-    drawn = pictures.seeds(models, of_seeds, tasks.get("text-classification").measures[0])
+    drawn = size_and_quality.seeds(models, of_seeds, tasks.get("text-classification").measures[0])
     assert drawn.count('class="dot"') == 4
     assert "Student 80.0 %, 86.0 %; Without teacher 70.0 %, 74.0 %" in drawn
 
@@ -265,7 +266,7 @@ def test_names_of_the_picture_of_sizes_have_a_row_each_above_every_mark_and_no_d
     measure = tasks.get("text-classification").measures[0]
     alike = [Scored(role, 0.98, 0.9, 1.0, 60, 2e6) for role in ("student", "control")]
     others = [Scored("teacher", 0.97, 0.88, 0.99, 60, 14e6), Scored("baseline", 0.98, 0.9, 1.0, 60)]
-    drawn = pictures.sizes([*others, *alike], measure)
+    drawn = size_and_quality.sizes([*others, *alike], measure)
     style = {kind: re.findall(f'class="{kind}" style="left:([^;]+);bottom:(\\d+)px', drawn) for kind in ("name", "dot")}
     rows = sorted(int(bottom) for _, bottom in style["name"])
     assert len(rows) == 4 and all(above - below >= 20 for below, above in pairwise(rows))
@@ -274,7 +275,7 @@ def test_names_of_the_picture_of_sizes_have_a_row_each_above_every_mark_and_no_d
     assert len(places) == 3 == len(set(places))  # a model without a size is a line
     apart = [Scored("student", 0.98, 0.97, 0.99, 60, 2e6), Scored("control", 0.5, 0.4, 0.6, 60, 2e6)]
     assert {"calc(50.0% + -2px)", "calc(50.0% + 2px)"} <= set(
-        re.findall("left:(calc[^;]+)", pictures.sizes(apart, measure))
+        re.findall("left:(calc[^;]+)", size_and_quality.sizes(apart, measure))
     )
 
 
@@ -289,7 +290,7 @@ def test_a_tie_is_no_praise_and_a_speed_whose_interval_holds_1_is_not_called_fas
         ratio = events.Evaluation(role="teacher", split="", metric="latency_ratio", value=1.5, low=low, high=1.9)
         models = scored([*found, ratio], accuracy)
         assert three(models, accuracy)[-1].words == told
-        assert pictures.finding(models, accuracy) == "1.5 times smaller, the same score"
+        assert size_and_quality.finding(models, accuracy) == "1.5 times smaller, the same score"
     assert headline(models, accuracy, "better").startswith("Keeps 100")
     above = [models[0], replace(models[1], value=0.52)]
     assert three(above, accuracy)[0].words == "of the teacher’s accuracy reached"

@@ -1,0 +1,214 @@
+"""The models of a run by size and quality: where each stands, with its interval; and what several seeds reached."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from pages._language import _, counted
+from pages._markup import Html, element
+from pages._scores import Scored, by_role, times
+from pages._words import measured, size
+from studio.tasks import Measure
+
+HEIGHT = 190
+"""Pixels between the lowest and the highest value of the picture of size and quality."""
+LEFT, RIGHT = 10.0, 90.0
+"""Per cent of its width where the smallest and the largest model stand."""
+SAME_PLACE, DOT = 6.0, 16
+"""Models nearer than this, in per cent, stand in one place; pixels of a dot."""
+TOUCHING, BESIDE = 7, 2
+"""Pixels from the middle of such a place: where one dot would hide another, and where only the intervals would."""
+NAME_ROW, MOST_TICKS = 21, 4
+"""Pixels of a name above the picture; how many sizes are written below it, on a phone too."""
+SEED_ROW = 44
+"""Pixels of a model in the picture of several seeds."""
+
+
+def sizes(models: Sequence[Scored], measure: Measure) -> Html:
+    """All models of a run by size on disk (across) and the deciding measure (up), each with its name above it: every
+    name has a row of its own, so that none lies on a mark or on another name, however narrow the picture is."""
+    placed = sorted((model for model in models if model.size_bytes), key=lambda model: -(model.size_bytes or 1))
+    low, high = _range([end for model in models for end in (model.low, model.high)], measure)
+    weights = [model.size_bytes or 1 for model in placed]
+    across = [
+        *zip(placed, _places(weights), strict=True),
+        *((model, 100.0) for model in models if not model.size_bytes),
+    ]
+    top = min(1.0, high) if measure.unit == "share" else high
+    marks: list[Html] = [_tick(value, low, high, measure) for value in round_values(low, high) if value <= top]
+    marks += [_size_tick(bytes_, weights) for bytes_ in _round_sizes(weights)]
+    for row, (model, place) in enumerate(across):
+        near = [other for other, at in across if abs(at - place) < SAME_PLACE and other.size_bytes]
+        aside = _aside(model, near, (low, high)) if model.size_bytes else 0
+        marks.append(_mark(model, (place, aside, HEIGHT + NAME_ROW * row + 11), (low, high), measure))
+    rows = max((model.rows for model in models), default=0)
+    words = counted("{measure} on {shown} test row, with the 95 % interval",
+                    "{measure} on {shown} test rows, with the 95 % interval", rows, measure=_(measure.title),
+                    shown=f"{rows:,}")  # fmt: skip
+    words = _("{told}. Lower is better, and stands higher", told=words) if measure.lower else words
+    field = element(
+        "div", *marks, kind="ds-field", style=f"height:{HEIGHT}px;margin-top:{NAME_ROW * len(models) + 13}px"
+    )
+    return element(
+        "figure",
+        element("p", finding(models, measure), kind="ds-lead"),
+        element("p", words, kind="ds-sub"),
+        field,
+        element("p", _("size on disk →"), kind="ds-axis"),
+        kind="ds-plot",
+        role="img",
+        style="margin:0",
+        aria_label=f"{words}: " + ", ".join(_told(model, measure) for model in models),
+    )
+
+
+def finding(models: Sequence[Scored], measure: Measure) -> str:
+    """What the picture of size and quality says.
+
+    >>> accuracy = Measure("accuracy", "Accuracy", "")
+    >>> finding([Scored("teacher", 0.9, 0.8, 1, 9, 9e6), Scored("student", 0.85, 0.8, 0.9, 9, 3e6)], accuracy)
+    '3.0 times smaller, 5.0 points below'
+    """
+    known = by_role(models)
+    if "teacher" not in known or "student" not in known:
+        return _("Size and quality")
+    teacher, student = known["teacher"], known["student"]
+    quality = _quality(student.value - teacher.value, measure)
+    if not teacher.size_bytes or not student.size_bytes:
+        return quality[0].upper() + quality[1:]
+    ratio = teacher.size_bytes / student.size_bytes
+    if ratio >= 1:
+        return _("{ratio} times smaller, {quality}", ratio=times(ratio), quality=quality)
+    return _("{ratio} times larger, {quality}", ratio=times(1 / ratio), quality=quality)
+
+
+def _quality(apart: float, measure: Measure) -> str:
+    """How far the student is from its teacher."""
+    if round(apart, 4) == 0:
+        return _("the same score")
+    if measure.unit == "share":
+        points = f"{abs(100 * apart):.1f}"
+        return _("{points} points above", points=points) if apart > 0 else _("{points} points below", points=points)
+    number = f"{abs(apart):.3f}"
+    if measure.lower:
+        return _("{number} better", number=number) if apart > 0 else _("{number} worse", number=number)
+    return _("{number} above", number=number) if apart > 0 else _("{number} below", number=number)
+
+
+def _told(model: Scored, measure: Measure) -> str:
+    weight = f", {size(model.size_bytes)}" if model.size_bytes else ""
+    return f"{model.name} {measured(model.value, measure)}{weight}"
+
+
+def _range(ends: Sequence[float], measure: Measure) -> tuple[float, float]:
+    """The lowest and the highest value that are drawn: the intervals and a little room."""
+    low, high = min(ends), max(ends)
+    room = max(high - low, 0.02)
+    low, high = low - 0.08 * room, high + 0.08 * room
+    return (max(0.0, low), high) if measure.unit == "share" else (low, high)
+
+
+def round_values(low: float, high: float) -> Iterator[float]:
+    """Three to five round values between two."""
+    step = 10 ** math.floor(math.log10((high - low) / 2))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 5)
+    value = math.ceil(low / step) * step
+    while value <= high:
+        yield round(value, 10)
+        value += step
+
+
+def _places(weights: Sequence[float]) -> list[float]:
+    """Where the models stand, in per cent of the width: by the logarithm of their size."""
+    if not weights:
+        return []
+    low, high = math.log(min(weights)), math.log(max(weights))
+    if high - low < 1e-6:
+        return [50.0 for _ in weights]
+    return [LEFT + (RIGHT - LEFT) * (math.log(weight) - low) / (high - low) for weight in weights]
+
+
+def _round_sizes(weights: Sequence[float]) -> list[float]:
+    """Powers of ten among the models; where they are alike, their own sizes.
+
+    >>> _round_sizes([5e3, 14e6])
+    [10000.0, 100000.0, 1000000.0, 10000000.0]
+    >>> _round_sizes([6e6, 50e6])
+    [6000000.0, 50000000.0]
+    """
+    if not weights:
+        return []
+    powers = [10.0**power for power in range(3, 13) if min(weights) / 1.2 <= 10**power <= max(weights) * 1.2]
+    return powers[:: math.ceil(len(powers) / MOST_TICKS)] if len(powers) > 1 else sorted({min(weights), max(weights)})
+
+
+def _size_tick(bytes_: float, weights: Sequence[float]) -> Html:
+    low, high = math.log(min(weights)), math.log(max(weights))
+    share = 0.5 if high - low < 1e-6 else (math.log(bytes_) - low) / (high - low)
+    return element("span", size(bytes_), kind="across", style=f"left:{LEFT + (RIGHT - LEFT) * share:.1f}%")
+
+
+def _up(value: float, low: float, high: float) -> float:
+    return HEIGHT * (value - low) / (high - low)
+
+
+def _tick(value: float, low: float, high: float, measure: Measure) -> Html:
+    words = f"{100 * value:.0f} %" if measure.unit == "share" and high - low > 0.03 else measured(value, measure)
+    return element("div", element("span", words), kind="tick", style=f"bottom:{_up(value, low, high):.0f}px")
+
+
+def _aside(model: Scored, near: Sequence[Scored], ends: tuple[float, float]) -> int:
+    """Pixels by which a model stands beside the middle of its place, so that it hides none of those that share it."""
+    heights = sorted(_up(other.value, *ends) for other in near)
+    hidden = any(above - below < DOT for below, above in itertools.pairwise(heights))
+    return round((2 * near.index(model) + 1 - len(near)) * (TOUCHING if hidden else BESIDE))
+
+
+def _mark(model: Scored, place: tuple[float, int, float], ends: tuple[float, float], measure: Measure) -> Html:
+    """One model: its interval, its dot, its name and the line between; of a model without a size, a line across.
+    `place`: per cent of the width, pixels beside that, and pixels of the name above the lowest value."""
+    across, aside, row = place
+    left = f"left:calc({across:.1f}% + {aside}px)"
+    bottom, low, high = (_up(value, *ends) for value in (model.value, model.low, model.high))
+    top = high if model.size_bytes else bottom
+    leader = element("span", kind="leader", style=f"{left};bottom:{top:.0f}px;height:{max(0, row - top):.0f}px")
+    words = (f"{model.name} ", element("i", measured(model.value, measure)))
+    name = element(
+        "span", *words, kind="name", style=f"left:{across:.1f}%;bottom:{row:.0f}px;translate:-{across:.1f}% 0"
+    )
+    if not model.size_bytes:
+        line = element("span", kind="tick", style=f"bottom:{bottom:.0f}px;border-top:2px dashed var(--own)")
+        return element("div", leader, line, name, kind=model.role)
+    interval = element("span", kind="range", style=f"{left};bottom:{low:.0f}px;height:{max(2, high - low):.0f}px")
+    dot = element("span", kind="dot", style=f"{left};bottom:{bottom:.0f}px")
+    return element("div", leader, interval, name, dot, kind=model.role)
+
+
+# --- several seeds
+
+
+def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], measure: Measure) -> Html:
+    """Student and control under each seed: a dot a seed, and a line where their mean is."""
+    shown = [model for model in models if model.role in of_seeds]
+    values = [value for model in shown for value in of_seeds[model.role]]
+    low, high = min(values), max(values)
+    room = max(high - low, 0.01)
+    low, high, height = low - 0.15 * room, high + 0.15 * room, SEED_ROW * len(shown)
+    marks: list[Html] = []
+    for number, model in enumerate(reversed(shown)):
+        bottom = SEED_ROW * number + SEED_ROW // 2
+        places = [100 * (value - low) / (high - low) for value in of_seeds[model.role]]
+        mean = 100 * (model.value - low) / (high - low)
+        line = element("span", kind="range", style=f"left:{mean:.1f}%;bottom:{bottom - 14}px;height:28px")
+        dots = [element("span", kind="dot", style=f"left:{place:.1f}%;bottom:{bottom}px") for place in places]
+        name = element("span", model.name, kind="name", style=f"right:calc(100% + 8px);bottom:{bottom}px")
+        marks.append(element("div", line, *dots, name, kind=model.role))
+    ends = [element("span", measured(value, measure), kind="across", style=f"left:{place}%")
+            for value, place in ((low, 0), (high, 100))]  # fmt: skip
+    told = "; ".join(
+        f"{model.name} " + ", ".join(measured(value, measure) for value in of_seeds[model.role]) for model in shown
+    )
+    words = _("{measure} on the test rows: a dot for each seed, a line for their mean", measure=_(measure.title))
+    field = element("div", *marks, *ends, kind="ds-field", style=f"height:{height}px;margin:0.8rem 3rem 1.6rem 8rem")
+    return element("figure", element("p", words, kind="ds-sub"), field, kind="ds-plot", role="img", style="margin:0",
+                   aria_label=f"{words}: {told}")  # fmt: skip
