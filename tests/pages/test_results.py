@@ -270,7 +270,7 @@ def test_names_of_the_picture_of_sizes_have_a_row_each_above_every_mark_and_no_d
     style = {kind: re.findall(f'class="{kind}" style="left:([^;]+);bottom:(\\d+)px', drawn) for kind in ("name", "dot")}
     rows = sorted(int(bottom) for _, bottom in style["name"])
     assert len(rows) == 4 and all(above - below >= 20 for below, above in pairwise(rows))
-    assert rows[0] > pictures.HEIGHT >= max(int(bottom) for _, bottom in style["dot"])
+    assert rows[0] > size_and_quality.HEIGHT >= max(int(bottom) for _, bottom in style["dot"])
     places = [left for left, _ in style["dot"]]
     assert len(places) == 3 == len(set(places))  # a model without a size is a line
     apart = [Scored("student", 0.98, 0.97, 0.99, 60, 2e6), Scored("control", 0.5, 0.4, 0.6, 60, 2e6)]
