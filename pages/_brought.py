@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages._kept_upload import KeptUpload, forget, kept
 from pages._language import N_, _, retell
-from pages._studio import get_home, show_error
+from pages._studio import errors_shown, get_home, show_error
 from pages._words import escape, size
 from studio.errors import DataError, StudioError
 
@@ -35,7 +35,9 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
     """The upload as a table, and what identifies it, its name last; None while there is none or it cannot be read."""
     is_new_visit = key not in st.session_state
     file = st.file_uploader(label, key=key, help=help_text)
-    found = kept(get_home(), file, key, is_new_visit)
+    found = None
+    with errors_shown():
+        found = kept(get_home(), file, key, is_new_visit)
     if found is None:
         return None
     if file is None:

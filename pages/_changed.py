@@ -64,5 +64,7 @@ def _undo(name: str, before: RunConfig) -> None:
     if name in MODELS:
         show_model(name, value, before.task)
         st.query_params.pop(name, None)
+        if name == "student":  # a goal would choose another one again
+            st.query_params.pop("goal", None)
     else:
         st.session_state[f"setting-{name}"] = as_shown(name, value)

@@ -5,6 +5,7 @@ import streamlit as st
 from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._language import _
+from pages._scores import times
 from pages._studio import errors_shown
 from pages._words import about, count, escape, measured, size
 from studio import tasks
@@ -51,7 +52,7 @@ def costs(found: Estimate) -> dict[str, str]:
         known[_("Teacher")] = _("{number} parameters", number=count(found.teacher_parameters))
         share = found.teacher_parameters / found.student_parameters
         known[_("Student")] = _(
-            "{number}, {ratio} times smaller", number=count(found.student_parameters), ratio=f"{share:.1f}"
+            "{number}, {ratio} times smaller", number=count(found.student_parameters), ratio=times(share)
         )
     return known
 

@@ -26,7 +26,7 @@ MENDS = {
     "conflicts": Mend(N_("Leave them out"), N_("Inputs with conflicting labels are left out.")),
     "copies": Mend(N_("Keep one of each"), N_("Of rows with the same input the first is kept.")),
     "rare": Mend(N_("Leave these labels out"), N_("Labels with few rows are left out.")),
-    "label_near": Mend(N_("They are one label"), N_("“{label}” is now one with the label it is near to.")),
+    "label_near": Mend(N_("Merge them"), N_("“{label}” is merged into the more frequent label.")),
 }
 # by the kind of the finding; `studio.data.mending` has the same kinds
 
@@ -70,6 +70,13 @@ def mend(name: str, wanted: bool) -> None:
     take_all_back()
     if wanted or others:
         st.query_params[ADDRESS] = [*others, name] if wanted else others
+
+
+def belong_to(*upload: str) -> None:
+    """What was mended in another upload is not mended in this one."""
+    if st.session_state.setdefault("mended-upload", upload) != upload:
+        take_all_back()
+    st.session_state["mended-upload"] = upload
 
 
 def take_all_back() -> None:

@@ -226,9 +226,12 @@ def add_data() -> None:
     if found is None and "upload" not in st.query_params:
         found = remote_box()
     if found is None:
+        if "upload" not in st.query_params:
+            problems.take_all_back()
         st.caption(_("Each row needs a text or an image, and most rows a label."))
         return
     upload, identity = found
+    problems.belong_to(str(identity[0]), str(identity[-1]))
     key = hashlib.sha1(repr(identity).encode(), usedforsecurity=False).hexdigest()[:8]
     told = st.container(key="told")
     look, counts = st.columns([3, 2], gap="large")

@@ -348,22 +348,25 @@ def _counted(report: Report) -> list[Finding]:
     """What the counts alone tell."""
     told = []
     if report.leaked:
-        told.append(
-            Finding(
-                kind="leaks",
-                count=report.leaked,
-                message=f"{report.leaked:,} rows appear in both training and validation or test data: "
-                "the results will look better than they are.",
-            )
+        one = (
+            "One row appears in both training and validation or test data: the results will look better than they are."
         )
+        many = (
+            f"{report.leaked:,} rows appear in both training and validation or test data: "
+            "the results will look better than they are."
+        )
+        told.append(Finding(kind="leaks", count=report.leaked, message=one if report.leaked == 1 else many))
     if report.conflicts:
-        message = f"{report.conflicts:,} identical inputs have conflicting labels."
+        one = "One input appears with conflicting labels."
+        message = one if report.conflicts == 1 else f"{report.conflicts:,} identical inputs have conflicting labels."
         told.append(Finding(kind="conflicts", count=report.conflicts, message=message))
     if report.duplicates:
-        message = f"{report.duplicates:,} rows repeat the input of another row."
+        one = "One row repeats the input of another row."
+        message = one if report.duplicates == 1 else f"{report.duplicates:,} rows repeat the input of another row."
         told.append(Finding(kind="copies", count=report.duplicates, message=message))
     if report.empty:
-        message = f"{report.empty:,} rows have no input and are left out."
+        one = "One row has no input and is left out."
+        message = one if report.empty == 1 else f"{report.empty:,} rows have no input and are left out."
         told.append(Finding(kind="empty", count=report.empty, message=message))
     told += [
         Finding(kind="refused", count=each.count, message=str(each))
@@ -371,7 +374,9 @@ def _counted(report: Report) -> list[Finding]:
         if each.reason != NO_INPUT
     ]
     if report.unlabelled:
-        message = f"{report.unlabelled:,} rows have no label: the student learns them from the teacher alone."
+        one = "One row has no label: the student learns it from the teacher alone."
+        many = f"{report.unlabelled:,} rows have no label: the student learns them from the teacher alone."
+        message = one if report.unlabelled == 1 else many
         told.append(Finding(kind="unlabelled", count=report.unlabelled, message=message))
     return told
 

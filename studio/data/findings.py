@@ -155,8 +155,8 @@ def _spellings(classes: dict[str, int]) -> list[Finding]:
     if not alike:
         return []
     message = (
-        f"Labels differ by capitals, spaces or signs that nobody sees alone: {_named(alike)}. They are learned as "
-        "different ones."
+        f"Labels differ only in capitals, spaces or invisible characters: {_named(alike)}. They are learned as "
+        "different labels."
     )
     return [Finding(kind="label_spelling", message=message, count=len(alike), examples=alike[:MOST_NAMED])]
 
@@ -165,8 +165,8 @@ def _near(classes: dict[str, int]) -> list[Finding]:
     found = []
     for rare, usual, is_by_signs in near_labels(classes):
         message = (
-            f"{rare!r} and {usual!r} are apart by {'signs alone' if is_by_signs else 'one letter'} "
-            f"({classes[rare]:,} against {classes[usual]:,} rows): are they one label?"
+            f"{rare!r} and {usual!r} differ {'only in punctuation' if is_by_signs else 'by one letter'} "
+            f"({classes[rare]:,} against {classes[usual]:,} rows): are they the same label?"
         )
         found.append(Finding(kind="label_near", message=message, count=classes[rare], examples=[rare, usual]))
     return found
@@ -224,9 +224,9 @@ def _near_copies(table: pd.DataFrame, first: np.ndarray) -> list[Finding]:
     count = int((plain[1:] == plain[:-1]).sum())
     if not count:
         return []
-    return [
-        Finding(kind="near_copies", message=f"{count:,} inputs differ from another by punctuation alone.", count=count)
-    ]
+    one = "One input differs from another only in punctuation."
+    message = one if count == 1 else f"{count:,} inputs differ from another only in punctuation."
+    return [Finding(kind="near_copies", message=message, count=count)]
 
 
 def _lost_letters(table: pd.DataFrame) -> list[Finding]:

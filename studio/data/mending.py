@@ -29,13 +29,14 @@ NEAR = "label_near:"
 
 
 def _joined(rows: Rows, rare: set[str]) -> Rows:
-    """With the rows of these labels under those that they are near to."""
-    if not rare:
-        return rows
-    counts = Counter(rows.table["label"][rows.table["label"] != ""])
+    """With the rows of these labels under those that they are near to. A label can be near to one that others have
+    just been joined to, and is joined after those."""
+    counts = Counter(rows.table["label"][rows.table["label"] != ""]) if rare else Counter()
     names = {one.rare: one.usual for one in near_labels(counts) if one.rare in rare}
+    if not names:
+        return rows
     label = rows.table["label"].astype(object).map(lambda cell: names.get(cell, cell)).astype("category")
-    return _with_table(rows, rows.table.assign(label=label))
+    return _joined(_with_table(rows, rows.table.assign(label=label)), rare)
 
 
 def _without(rows: Rows, gone: np.ndarray, reason: str) -> Rows:

@@ -1,7 +1,9 @@
-"""Labels that may be one label written twice: apart by signs, such as a full stop, or by one letter of a long word.
+"""Labels that may be one label written twice: apart by punctuation, such as a full stop, or by one letter of a long
+word, where few rows have the one and many the other.
 
 They are a question for a person and are never joined by themselves: a plural, or a word that happens to be near, is a
-label of its own.
+label of its own. Signs that say something are not asked about: `>50K` is no other spelling of `<=50K`. Nor are words
+with another first letter, where hardly anybody slips: `amoral` is no other spelling of `moral`.
 """
 
 import re
@@ -10,15 +12,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-MOST_LABELS, MOST_PAIRS = 2_000, 10
+MOST_LABELS, MOST_PAIRS, LONGEST, MOST_ALIKE = 2_000, 10, 60, 5
+"""The bounds of the search: labels, pairs, letters of a label, labels that a new one is held against for each form."""
+
 LEAST_LETTERS, LEAST_KEY = 5, 3
 """Shorter words are often apart by one letter and mean something else."""
 
+RARER = 4
+"""So many times fewer rows than the other label has one that is a slip of a letter, at least."""
+
 _WORD = re.compile(r"[^\W_]+")
+_IDLE = r"""\s_.,:;'"‘’“”()\[\]{}/\\|、。，：；（）-"""
+_MEANT = re.compile(rf"[^\W_]+|[^\w{_IDLE}]|(?<!\S)-(?=\w)|(?<=\w)-(?!\S)|(?<=\d)[^\w\s](?=\d)")
+"""What a label says: its words, and signs but for punctuation; a minus before or behind a word and a point between
+digits say something, too."""
 
 
 class Near(NamedTuple):
-    """The label that fewer rows have, the one that it may be, and whether only signs set them apart."""
+    """The label that fewer rows have, the one that it may be, and whether only punctuation sets them apart."""
 
     rare: str
     usual: str
@@ -36,10 +47,13 @@ def near_labels(counts: Mapping[str, int]) -> list[Near]:
         return []
     taken: set[str] = set()
     found: list[Near] = []
-    ordered = sorted(counts, key=lambda label: -counts[label])
+    ordered = sorted((label for label in counts if len(label) <= LONGEST), key=lambda label: -counts[label])
     for usual, rare, is_by_signs in (*_by_signs(ordered), *_by_a_letter(ordered)):
+        is_slip = is_by_signs or RARER * counts[rare] <= counts[usual]
         is_the_same = spelling(rare) == spelling(usual)  # that is another finding
-        if not is_the_same and rare not in taken and usual not in taken - {one.usual for one in found}:
+        if not is_slip or is_the_same:
+            continue
+        if rare not in taken and usual not in taken - {one.usual for one in found}:
             taken |= {rare, usual}
             found.append(Near(rare, usual, is_by_signs))
     return found[:MOST_PAIRS]
@@ -61,10 +75,10 @@ def _words(label: str) -> list[str]:
 
 
 def _by_signs(ordered: list[str]) -> Iterator[tuple[str, str, bool]]:
-    """Those whose words are the same."""
+    """Those that say the same."""
     first: dict[str, str] = {}
     for label in ordered:
-        words = " ".join(_words(label))
+        words = " ".join(_MEANT.findall(label.casefold()))
         is_name = len(words) >= LEAST_KEY and any(map(str.isalpha, words))
         usual = first.setdefault(words, label) if is_name else label
         if usual != label:
@@ -82,7 +96,8 @@ def _by_a_letter(ordered: list[str]) -> Iterator[tuple[str, str, bool]]:
             if is_one_letter_apart(_words(usual), words):
                 yield usual, label, False
         for form in forms:
-            near[form].append(label)
+            if len(near[form]) < MOST_ALIKE:
+                near[form].append(label)
 
 
 def _forms(words: list[str], place: int) -> Iterator[tuple[str, ...]]:
@@ -103,7 +118,7 @@ def is_long(word: str) -> bool:
 
 
 def is_one_letter_apart(first: list[str], second: list[str]) -> bool:
-    """Whether one word of these has a letter more, less, otherwise or changed with its neighbour.
+    """Whether one word of these has a letter more, less, otherwise or changed with its neighbour, but for its first.
 
     >>> [is_one_letter_apart(["delivery"], [word]) for word in ("delievery", "deliverz", "delivrey", "deliver it")]
     [True, True, True, False]
@@ -112,6 +127,8 @@ def is_one_letter_apart(first: list[str], second: list[str]) -> bool:
     if len(first) != len(second) or len(apart) != 1 or not all(map(is_long, apart[0])):
         return False
     one, other = apart[0]
+    if one[0] != other[0]:
+        return False
     start = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
                  min(len(one), len(other)))  # fmt: skip
     one, other = one[start:], other[start:]

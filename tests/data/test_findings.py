@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.data.cleaning import clean, inspect
+from studio.data.cleaning import Report, _counted, clean, inspect
 from studio.data.columns import Columns, guess_columns
 from tests.data.test_data import table
 
@@ -13,6 +13,16 @@ AB = ["a", "b"] * 150
 def kinds(upload, columns=None, test=None):
     rows = clean(upload, columns or Columns("text", "label"), "text-classification", test)
     return {finding.kind: finding for finding in inspect(rows).findings}
+
+
+def test_of_one_row_the_findings_speak_as_of_one():
+    of_one = Report(
+        rows=9, labelled=8, classes={}, splits={}, warnings=[],
+        leaked=1, conflicts=1, duplicates=1, empty=1, unlabelled=1,
+    )  # fmt: skip
+    of_two = of_one.model_copy(update=dict.fromkeys(("leaked", "conflicts", "duplicates", "empty", "unlabelled"), 2))
+    assert all(each.message.startswith("One ") for each in _counted(of_one))
+    assert all(each.message.startswith("2 ") for each in _counted(of_two))
 
 
 def test_a_plain_balanced_set_has_few_findings():

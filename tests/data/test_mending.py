@@ -45,6 +45,16 @@ def test_labels_are_written_alike_and_no_row_goes():
     assert (after.labels, len(after.table), after.refused) == (["a", "b"], 50, ())
 
 
+def test_a_label_that_is_near_to_one_that_was_joined_itself_is_joined_too():
+    labels = [*["refund"] * 40, *["other"] * 10, *["refunds"] * 8, "refund.", "refunds."]
+    whole = rows([f"text number {number}" for number in range(60)], labels)
+    names = ["label_near:refund.", "label_near:refunds."]
+    once = mended(whole, names)
+    (asked,) = [finding for finding in once.report.findings if finding.kind == "label_near"]
+    assert asked.examples == ["refunds", "refund"]
+    assert mended(whole, [*names, "label_near:refunds"]).labels == ["other", "refund"]
+
+
 def test_nothing_is_mended_that_nobody_asked_for():
     before = rows([*TEXTS, "same", "same"], [*["a", "b"] * 20, "a", "b"])
     assert mended(before, []) is before

@@ -2,22 +2,40 @@
 
 import pytest
 
+from studio.data import near_labels as near
 from studio.data.near_labels import near_labels
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [("1-star", "2-star"), ("A1", "A2"), ("cat", "car"), ("c", "c++"), ("type 1", "type 2"), ("level10", "level11"),
-     ("Good", "good "), ("退款申请表", "退货申请表"), ("-100", "100"), ("internal", "external")],
+     ("Good", "good "), ("退款申请表", "退货申请表"), ("-100", "100"), ("internal", "external"),
+     ("<=50K", ">50K"), ("HER2+", "HER2-"), ("spam", "!spam"), ("grade A", "grade A-"), ("moral", "amoral"),
+     ("typical", "atypical"), ("house", "mouse"), ("1.5 litres", "1-5 litres"), ("dose > 10", "dose < 10")],
 )  # fmt: skip
 def test_names_that_are_meant_to_be_apart_are_not_asked_about(one, other):
     assert near_labels({one: 50, other: 3}) == []
 
 
+def test_labels_a_letter_apart_that_both_have_many_rows_are_not_asked_about():
+    assert near_labels({"sulfate": 50, "sulfite": 40}) == []
+
+
+def test_of_labels_of_any_length_the_search_holds_each_against_a_few(monkeypatch):
+    held = []
+    apart = near.is_one_letter_apart
+    monkeypatch.setattr(near, "is_one_letter_apart", lambda *words: held.append(words) or apart(*words))
+    alike = [f"class of {one}{two}xxxxx" for one in "abcdefghij" for two in "abcdefghij"]
+    long = [f"{'word' * 500}{'x' * number}" for number in range(50)]
+    assert near_labels(dict.fromkeys([*alike, *long], 9)) == []
+    assert 0 < len(held) < 100 * 99 / 4
+
+
 @pytest.mark.parametrize(
     ("rare", "usual"),
     [("refund.", "refund"), ("delievery", "delivery"), ("card-arrival", "card arrival"),
-     ("Paymnet failed", "payment failed"), ("exchnge_rate", "exchange_rate")],
+     ("Paymnet failed", "payment failed"), ("exchnge_rate", "exchange_rate"),
+     ("<=50K.", "<=50K"), ("card - arrival", "card arrival"), ("A+ (grade)", "a+ grade")],
 )  # fmt: skip
 def test_a_sign_or_a_letter_apart_is_asked_about_with_the_usual_one_second(rare, usual):
     (found,) = near_labels({rare: 3, "other": 20, usual: 50})

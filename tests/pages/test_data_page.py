@@ -2,7 +2,9 @@
 
 import pytest
 
+from pages import _kept_upload
 from studio.config.reading import parse_config
+from studio.service.people import Person
 from tests.conftest import TINY, reviews
 from tests.pages.conftest import fresh, opened, scored, words, written
 
@@ -82,14 +84,43 @@ def test_after_saving_there_is_one_way_on_and_no_word_of_what_was_wrong(app, sto
 
 def test_labels_that_are_near_are_a_question_and_joined_by_a_click_alone(app, store):
     app = opened(app, "data.py")
-    rows = [f"text {number},{label}" for number, label in enumerate(["delivery", "refund"] * 40 + ["delievery"] * 12)]
+    rows = [f"text {number},{label}" for number, label in enumerate(["delivery", "refund"] * 42 + ["delievery"] * 8)]
     app.file_uploader(key="upload").set_value(("near.csv", "\n".join(["text,label", *rows]).encode(), "")).run()
-    assert "(12 against 40 rows): are they one label?" in words(app).replace("\\", "")
+    assert "(8 against 42 rows): are they the same label?" in words(app).replace("\\", "")
     assert "92 rows, 3 labels" in words(app)
     app.button(key="mend-label_near:delievery").click().run()
     assert "92 rows, 2 labels" in words(app)
     app.button(key="unmend-label_near:delievery").click().run()
     assert "92 rows, 3 labels" in words(app)
+
+
+def test_an_upload_is_found_by_the_person_who_brought_it_alone(uploaded, home, monkeypatch):
+    token = uploaded.query_params["upload"]
+    with monkeypatch.context() as other:
+        other.setattr(_kept_upload, "get_person", lambda: Person("eve", "member", "eve@example.org"))
+        eve = opened(fresh(), "data.py", upload=token)
+    assert "120 rows" not in words(eve)
+    assert "upload" not in eve.query_params
+    assert (home.uploads / token / "file").is_file()
+    assert "120 rows" in words(opened(fresh(), "data.py", upload=token))
+
+
+def test_what_was_mended_in_one_upload_is_not_mended_in_the_next_one(app):
+    app = opened(app, "data.py")
+    for name in ("first", "second"):
+        table = reviews(120).table.assign(source=name)
+        content = (table.to_csv(index=False) + f"{table['text'][0]},odd,{name}\n").encode()
+        app.file_uploader(key="upload").set_value((f"{name}.csv", content, "text/csv")).run()
+        assert "121 rows, 3 labels" in words(app)
+        app.button(key="mend-rare").click().run()
+        assert "120 rows, 2 labels" in words(app)
+
+
+@pytest.mark.parametrize("token", ["x" * 22, ""])
+def test_mendings_without_their_upload_do_not_wait_for_another_one(app, token):
+    app = opened(app, "data.py", upload=token, mends="rare")
+    assert "mends" not in app.query_params
+    assert ("no longer here" in words(app)) == bool(token)
 
 
 def test_several_columns_can_be_read_as_one_text(app, store):

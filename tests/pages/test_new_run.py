@@ -444,6 +444,15 @@ def test_every_change_of_ones_own_is_listed_and_a_model_comes_back_by_one_click(
     assert (config.student, config.alpha) == ("builtin/transformer-tiny", 0.25)
 
 
+def test_a_student_that_a_goal_chose_comes_back_by_one_click_too(app, with_next_step, counted):
+    app = opened(app, "new_run.py", **with_next_step)
+    app.button_group(key="goal").set_value("smallest").run()
+    assert "Student: transformer\\-tiny → **fasttext\\-tiny**" in words(app)
+    app.button(key="undo-student").click().run()
+    assert "Student: transformer" not in words(app)
+    assert app.button_group(key="goal").value == "own"
+
+
 def test_goal_data_and_models_stand_in_the_address(app, saved, pairs, counted):
     app = opened(app, "new_run.py")
     app.selectbox(key="dataset").set_value(str(saved.id)).run()
