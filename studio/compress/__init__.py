@@ -11,6 +11,7 @@ from studio.compress.sample import ROWS, Sample, draw
 from studio.compress.sparse import sparsify
 from studio.compress.structured import prune
 from studio.config.plan import ONNX_FORMS, Distill, Factorize, Prune, Quantize, RoundWhileLearning, Sparsify
+from studio.home import PASSING
 from studio.models import onnx
 from studio.models.model import Model
 
@@ -40,7 +41,7 @@ def carry_out(step: Any, model: Model, sample: Sample, folder: Path) -> Model:
 
 def rehearse(steps: Sequence[Any], model: Model, sample: Sample) -> Model:
     """The model after all steps, without learning anything: what cannot work is told before a run begins."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as folder:
         for step in steps:
             if not isinstance(step, Distill):
                 model = carry_out(step, model, sample, Path(folder) / "rehearsal")

@@ -26,6 +26,7 @@ from studio.data.cells import Found, require_few
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
 from studio.errors import DataError, LimitError, StudioError
+from studio.home import PASSING
 from studio.pictures import is_image
 
 MAX_BYTES = 2 * 1024**3
@@ -209,7 +210,7 @@ def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Blocks:
     inner = PurePosixPath(name.replace("\\", "/")).name.removesuffix(suffix)
     if _suffix(inner) in (".tar", ".zip", *compressed.OPENERS):
         raise _nested(name)
-    with tempfile.TemporaryDirectory(prefix="unpacked-") as place:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         file = Path(place) / "file"
         compressed.unpack(path, suffix, file)
         _require_plain(file, name)
@@ -225,7 +226,7 @@ def _zip(path: Path, how: _How) -> Blocks:
     if len(tables) > 1:
         require_splits(names)
     told: list[str] = [f"Splits from {', '.join(names)}."] if len(tables) > 1 else []
-    with tempfile.TemporaryDirectory(prefix="unpacked-") as place:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         file = Path(place) / "file"
         for name, member in zip(names, tables, strict=True):
             zipped.unpack(path, member, file)

@@ -7,6 +7,7 @@ from typing import Any
 
 from studio import files
 from studio.errors import ModelError
+from studio.home import PASSING
 from studio.models import compact, constraints, folders
 from studio.models.compact import Compact
 from studio.models.model import Model
@@ -68,7 +69,7 @@ def require_undamaged(folder: Path) -> None:
 def bytes_to_answer(model: Model, folder: Path) -> int:
     """Bytes on disk of all that a model in this folder needs to answer: the weights that are opened, and its config and
     what reads a row as they are saved here. What else lies in the folder is not counted."""
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         model.network.config.save_pretrained(place)
         model.processor.save_pretrained(place)
         beside = sum(file.stat().st_size for file in files.inside(Path(place)))

@@ -18,6 +18,7 @@ from studio.data.folder import drawn
 from studio.distill import teacher_outputs, transfer_set
 from studio.errors import ExportError
 from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole, Verdict
+from studio.home import PASSING
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
 from studio.models.saving import weights_bytes
@@ -342,7 +343,7 @@ def _times(tests: FinalEvaluation, encoded: Timed) -> Generator[Evaluation | Log
         yield from latency.latencies(encoded, tests.device)
         if not tests.config.onnx_times:
             return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as folder:
         try:
             if in_torch:
                 _require_worth(tests.device, members)

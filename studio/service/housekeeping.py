@@ -1,10 +1,9 @@
 """What the studio keeps on disk: how much, who uses it, and what goes by itself when nobody does.
 
 Uploads, and what was made to be downloaded, go after a day: whoever wanted them has them. So does what a killed process
-left half written. Teacher outputs can always be
-made anew; they go when nobody has read them for `STUDIO_TEACHER_OUTPUTS_DAYS` (90), and the longest unread ones first
-when they take more than `STUDIO_TEACHER_OUTPUTS_GB` (20). What teachers behind addresses said was paid for, and stays
-until somebody deletes it.
+left half written. Teacher outputs can always be made anew; they go when nobody has read them for
+`STUDIO_TEACHER_OUTPUTS_DAYS` (90), and the longest unread ones first when they take more than
+`STUDIO_TEACHER_OUTPUTS_GB` (20). What teachers behind addresses said was paid for, and stays until somebody deletes it.
 """
 
 import contextlib
@@ -33,6 +32,8 @@ PASSING_DAYS = 1
 """How long what comes in or goes out may stay."""
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+_OUTPUTS = re.compile(r"[0-9a-f]{32}(-[a-z0-9.+-]+)?")
+"""Behind the fingerprint stands what was kept of each answer, where that is not all of it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def teacher_outputs(home: Home) -> list[Kept]:
             _used_at(folder),
         )
         for folder in folders
-        if _FINGERPRINT.fullmatch(folder.name)
+        if _OUTPUTS.fullmatch(folder.name)
     ]
 
 
@@ -79,7 +80,7 @@ def delete_teacher_outputs(store: Store, home: Home, name: str) -> int:
     """Returns the bytes that are free again. Raises `StoreError` where there are none of that name, or while a run goes
     on that may read them."""
     folder = home.teacher_outputs / name
-    if not _FINGERPRINT.fullmatch(name) or not folder.is_dir():
+    if not _OUTPUTS.fullmatch(name) or not folder.is_dir():
         raise StoreError(f"There are no teacher outputs {name!r}.", "`python -m studio disk` lists what there is.")
     if store.carried():
         raise StoreError("A run goes on, and may read them.", "Wait for its end, or stop it.")
@@ -133,13 +134,14 @@ def tidy(store: Store, home: Home) -> int:
 
 
 def _of_nobody(store: Store, home: Home) -> list[Path]:
-    """What writers that were killed did not finish, and folders of runs and data sets that are no more."""
+    """What writers that were killed did not finish, and folders of runs and data sets that are no more. A number that
+    this database never gave is another one's: its folder stays, such as where a new database was begun."""
     found = [*home.root.glob(f"*/*{files.MARK}*"), *home.root.glob(f"*/*/*{files.MARK}*")]
-    for place, known in (
-        (home.root / "runs", store.numbers("runs")),
-        (home.root / "datasets", store.numbers("datasets")),
-    ):
-        found += [folder for folder in place.glob("*") if folder.name.isdecimal() and int(folder.name) not in known]
+    kinds: tuple[Literal["runs", "datasets"], ...] = ("runs", "datasets")
+    for kind in kinds:
+        known, last = store.numbers(kind), store.last_number(kind)
+        numbered = (folder for folder in (home.root / kind).glob("*") if folder.name.isdecimal())
+        found += [folder for folder in numbered if int(folder.name) <= last and int(folder.name) not in known]
     return [folder for folder in found if _had_its_day(_written_at(folder))]
 
 

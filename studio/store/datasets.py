@@ -63,6 +63,11 @@ class Datasets(OpenDatabase):
         """The numbers of all that there are."""
         return {row["id"] for row in self._rows(f"SELECT id FROM {of}")}
 
+    def last_number(self, of: Literal["datasets", "runs"]) -> int:
+        """The highest number that was ever given, 0 where none was; none is given again."""
+        row = self._row("SELECT seq FROM sqlite_sequence WHERE name = ?", [of])
+        return 0 if row is None else int(row["seq"])
+
     def dataset(self, reference: str | int) -> DatasetRow:
         """The data set of that name, else of that id; raises `StoreError` that names what there is."""
         found = self._row("SELECT * FROM datasets WHERE name = ? AND ready", [str(reference)])

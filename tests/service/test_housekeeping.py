@@ -1,23 +1,26 @@
 """What is on disk is listed with who uses it, and goes when it has had its time."""
 
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
 
 from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.errors import ConfigError, StoreError, WorkerError
 from studio.home import PASSING
 from studio.machine.identity import new_owner
-from studio.service import housekeeping, questions, runs
-from tests.conftest import TINY
+from studio.service import housekeeping, library, questions, runs
+from tests.conftest import TINY, reviews
 
 DAY = 24 * 3600
 
 
-def outputs(home, letter, size, days_ago=0.0):
-    folder = home.teacher_outputs / (letter * 32)
+def outputs(home, letter, size, days_ago=0.0, kept=""):
+    folder = home.teacher_outputs / f"{letter * 32}{kept}"
     folder.mkdir(parents=True)
     (folder / "logits.npy").write_bytes(bytes(size))
     os.utime(folder, (0, time.time() - days_ago * DAY))
@@ -35,8 +38,9 @@ def test_what_is_on_disk_is_listed_by_size_with_what_uses_it(store, home, saved)
     assert found[2].used_by == (f"run {run.id}",)
 
 
-def test_teacher_outputs_that_nobody_has_read_for_long_go_and_others_stay(store, home):
-    old, young = outputs(home, "a", 1000, days_ago=91), outputs(home, "b", 1000, days_ago=89)
+@pytest.mark.parametrize("kept", ["", "-4-most", "-0.5-64", "-tokens"])
+def test_teacher_outputs_that_nobody_has_read_for_long_go_and_others_stay(store, home, kept):
+    old, young = outputs(home, "a", 1000, 91, kept), outputs(home, "b", 1000, 89, kept)
     assert housekeeping.tidy(store, home) == 1000
     assert (old.exists(), young.exists()) == (False, True)
 
@@ -73,9 +77,16 @@ def test_uploads_and_downloads_go_a_day_after_they_were_written(store, home, kin
 
 def test_what_a_killed_writer_left_and_folders_of_deleted_runs_and_data_go_after_a_day(store, home, saved):
     run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
-    left = [home.run(run.id + 1) / "onnx", home.dataset(saved.id + 1), home.run(run.id) / "onnx.part-x1"]
-    young = [home.run(run.id + 2) / "onnx", home.run(run.id) / "onnx.part-x2"]
-    kept = [home.run(run.id) / "student", home.root / "runs" / "of a person"]
+    number = store.submit(parse_config({"dataset": "reviews", **TINY}), key="deleted", owner=new_owner()).id
+    store.stopped(number)
+    store.delete(number)
+    columns = Columns("text", "label")
+    data = library.save(store, home, "others", clean(reviews(), columns, "text-classification"), columns)
+    library.delete(store, home, data.id)
+    left = [home.run(number) / "onnx", home.dataset(data.id), home.run(run.id) / "onnx.part-x1"]
+    young = [home.run(run.id) / "onnx.part-x2"]
+    of_another_database = [home.run(number + 1) / "student", home.dataset(data.id + 1)]
+    kept = [home.run(run.id) / "student", home.root / "runs" / "of a person", *of_another_database]
     for folder in (*left, *young, *kept):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "file").write_bytes(bytes(100))
@@ -118,6 +129,14 @@ def test_folders_that_stay_are_made_where_they_are_cleaned_up():
     code = [file for part in ("studio", "pages") for file in (project / part).rglob("*.py")]
     makers = {file.relative_to(project).as_posix() for file in code if "mkdtemp(" in file.read_text(encoding="utf-8")}
     assert makers == {"studio/files.py", "studio/service/new_files.py"}
+
+
+def test_temporary_folders_can_be_told_by_their_name_but_those_that_a_server_or_a_cluster_keeps_for_long():
+    studio = Path(housekeeping.__file__).parents[1]
+    makes, is_named = re.compile(r"TemporaryDirectory\("), re.compile(r"TemporaryDirectory\(prefix=PASSING\)")
+    texts = {file.relative_to(studio).as_posix(): file.read_text(encoding="utf-8") for file in studio.rglob("*.py")}
+    others = {name for name, text in texts.items() if len(makes.findall(text)) > len(is_named.findall(text))}
+    assert others == {"cli/server.py", "executors/ray.py", "executors/ray_train.py"}
 
 
 @pytest.mark.parametrize("ask", [questions.convert, questions.keep])
