@@ -2,16 +2,16 @@
 
 import copy
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 from studio.config.reading import with_values
 from studio.config.run import RunConfig
-from studio.distill import teacher_outputs
+from studio.distill import checkpoints, teacher_outputs
 from studio.distill.fit import fit
 from studio.distill.objective import Objective
 from studio.distill.spec import BestWeights, FitSpec
-from studio.events import Choice, Event, Progress
+from studio.events import Choice, Event, Log, Progress
 from studio.machine.devices import Device
 from studio.tasks import Measure, Reference
 
@@ -47,17 +47,65 @@ def choose(
     """
     own = (config.temperature, config.alpha)
     pairs = list(dict.fromkeys([own, *((t, a) for t in TEMPERATURES for a in ALPHAS)]))
-    budget = spec.steps // 2
-    total = 2 * budget
-    first = yield from _round(config, pairs, spec, objective, device, budget, 0, total)
+    saved = checkpoints.read(spec.checkpoint)
+    for sentence in saved.damaged:
+        yield Log(level="warning", message=sentence)
+    trials = Trials(config, spec, objective, device, saved.state or {})
+    first = yield from trials.round(pairs, 0)
     best = sorted(first, key=lambda pilot: -pilot.value)[:FINALISTS]
     finalists = list(dict.fromkeys([own, *((pilot.temperature, pilot.alpha) for pilot in best)]))
-    second = yield from _round(config, finalists, spec, objective, device, budget, budget, total)
-    nothing = yield from _nothing_learned(spec, device, classes, Progress(phase="tune", step=total, total=total))
+    second = yield from trials.round(finalists, 1)
+    nothing = yield from _nothing_learned(spec, device, classes, trials.progress(trials.total))
     chosen, reason = decide(second, len(spec.validation), len(pairs), spec.task.measures[0], nothing)
     tried = [(pilot.temperature, pilot.alpha, pilot.value) for pilot in [*second, *first]]
     yield Choice(temperature=chosen.temperature, alpha=chosen.alpha, reason=reason, tried=tried)
     return with_values(config, temperature=chosen.temperature, alpha=chosen.alpha)
+
+
+@dataclass
+class Trials:
+    """Two rounds of pilots, each for half of the steps of `spec`. `reached`: what those have reached that are done."""
+
+    config: RunConfig
+    spec: FitSpec
+    objective: Callable[[RunConfig], Objective]
+    device: Device
+    reached: dict[str, float]
+
+    @property
+    def total(self) -> int:
+        return 2 * (self.spec.steps // 2)
+
+    def progress(self, step: int, detail: str = "") -> Progress:
+        return Progress(phase="tune", step=step, total=self.total, detail=detail)
+
+    def round(self, pairs: list[tuple[float, float]], number: int) -> Generator[Event, None, list[Pilot]]:
+        """Every pair for an equal part of the steps of a round."""
+        half = self.total // 2
+        steps = max(1, half // len(pairs))
+        pilots = []
+        for place, (temperature, alpha) in enumerate(pairs):
+            name = f"round {number}, {steps} steps, temperature {temperature!r}, alpha {alpha!r}"
+            if name not in self.reached:
+                for step in self._fit(temperature, alpha, steps, name):
+                    note = f"temperature {temperature:g}, alpha {alpha:g}"
+                    yield self.progress(number * half + min(half, place * steps + step), note)
+            pilots.append(Pilot(temperature, alpha, self.reached[name]))
+        return pilots
+
+    def _fit(self, temperature: float, alpha: float, steps: int, name: str) -> Iterator[int]:
+        """One pilot; yields its steps."""
+        wanted = with_values(self.config, temperature=temperature, alpha=alpha)
+        model = replace(self.spec.model, network=copy.deepcopy(self.spec.model.network))
+        pilot = replace(self.spec, model=model, objective=self.objective(wanted), steps=steps, validations=1,
+                        phase="tune", checkpoint=None)  # fmt: skip
+        best = BestWeights()
+        for event in fit(pilot, self.device, best):
+            if isinstance(event, Progress):
+                yield event.step
+        self.reached[name] = float(best.value)
+        if self.spec.checkpoint is not None and self.device.group.is_first:
+            checkpoints.write(self.spec.checkpoint, self.reached)
 
 
 def _nothing_learned(spec: FitSpec, device: Device, classes: int, told: Progress) -> Generator[Event, None, Reference]:
@@ -99,30 +147,3 @@ def _standard_error(value: float, rows: int, measure: Measure) -> float:
     if measure.unit == "share":
         return math.sqrt(max(value * (1 - value), 1 / rows) / rows)
     return max(1 - value**2, 1 / rows) / math.sqrt(rows)
-
-
-def _round(
-    config: RunConfig,
-    pairs: list[tuple[float, float]],
-    spec: FitSpec,
-    objective: Callable[[RunConfig], Objective],
-    device: Device,
-    budget: int,
-    done: int,
-    total: int,
-) -> Generator[Event, None, list[Pilot]]:
-    """Every pair for an equal part of `budget` steps."""
-    pilots = []
-    for number, (temperature, alpha) in enumerate(pairs):
-        wanted = with_values(config, temperature=temperature, alpha=alpha)
-        model = replace(spec.model, network=copy.deepcopy(spec.model.network))
-        steps = max(1, budget // len(pairs))
-        pilot = replace(spec, model=model, objective=objective(wanted), steps=steps, validations=1, phase="tune")
-        best = BestWeights()
-        note = f"temperature {temperature:g}, alpha {alpha:g}"
-        for event in fit(pilot, device, best):
-            if isinstance(event, Progress):
-                here = done + min(budget, number * steps + event.step)
-                yield Progress(phase="tune", step=here, total=total, detail=note)
-        pilots.append(Pilot(temperature, alpha, best.value))
-    return pilots

@@ -436,7 +436,7 @@ def _spec(state: RunState, stage: Stage) -> FitSpec:
         rate_is_chosen=(config.teacher_learning_rate if stage.kind == "teach" else config.learning_rate) is None,
         recompute=config.recompute_layers,
         optimizer=config.optimizer,
-        checkpoint=None if stage.kind == "tune" else context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
+        checkpoint=context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
     )
 
 

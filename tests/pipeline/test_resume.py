@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from studio import events
 from studio.config.reading import parse_config
-from studio.distill import checkpoints
+from studio.distill import checkpoints, tuning
 from studio.distill.fit import fit
 from studio.distill.spec import BestWeights
 from studio.errors import StoreError
@@ -143,6 +143,30 @@ def test_a_run_that_is_closed_in_every_phase_ends_as_an_unbroken_one(home, saved
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert found(last) == found(whole)
     assert not home.checkpoints(2).exists()
+
+
+def test_trials_that_are_done_are_not_repeated_by_a_run_that_goes_on(home, saved, monkeypatch):
+    config = parse_config({"dataset": "reviews", **TINY, "auto": True, "control": False})
+    tried, fit = [], tuning.fit
+    monkeypatch.setattr(tuning, "fit", lambda spec, *others: tried.append(spec) or fit(spec, *others))
+
+    def until(is_last):
+        steps = trainer.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home))
+        choices = []
+        for event in steps:
+            choices += [event] if isinstance(event, events.Choice) else []
+            if is_last(event):
+                break
+        steps.close()
+        return choices
+
+    until(lambda event: len(tried) == 3)
+    (chosen,) = until(lambda event: isinstance(event, events.Metrics) and event.phase == "distill")
+    pairs = [(spec.objective.config.temperature, spec.objective.config.alpha) for spec in tried]
+    assert len(pairs) == len(chosen.tried) + 1, "the third one was not done, and that one alone begins anew"
+    assert pairs[2] == pairs[3]
+    assert until(lambda event: isinstance(event, events.PhaseStarted) and event.phase == "evaluate") == [chosen]
+    assert len(tried) == len(pairs)
 
 
 def tell(told, event):
