@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import shlex
 import signal
 import sys
 import time
@@ -60,8 +61,18 @@ def tell_verdict(run: RunRow) -> None:
     for caution in run.cautions:
         typer.echo(shown_safely(f"Caution ({caution.code}): {caution.sentence} {caution.cure}"))
     if run.next_step:
-        settings = " ".join(f"--set {name}={value}" for name, value in run.next_step.changes.items())
+        settings = " ".join(map(_setting, run.next_step.changes.items()))
         typer.echo(shown_safely(f"Next: {run.next_step.label}{f' ({settings})' if settings else ''}."))
+
+
+def _setting(named: tuple[str, Any]) -> str:
+    """As a shell takes it.
+
+    >>> print(_setting(("epochs", 8)), _setting(("plan", [{"do": "distill", "epochs": 8}])))
+    --set epochs=8 --set 'plan=[{"do": "distill", "epochs": 8}]'
+    """
+    name, value = named
+    return f"--set {shlex.quote(f'{name}={json.dumps(value) if isinstance(value, list) else value}')}"
 
 
 def print_json(value: Any) -> None:

@@ -27,6 +27,10 @@ CURES_OF_DISTANCE = {
 }
 """What helps a student that is far from its teacher, by the code of the next step."""
 
+MEMORIZED = "there are too few rows to learn from"
+ALIKE = "more rows would hardly help, it may be too small"
+"""Why a student is far: it imitates rows that it knows much better than new ones; or both alike."""
+
 
 def all_of(found: Measured, outcome: Outcome) -> tuple[Caution, ...]:
     """Every caution that applies, the gravest first."""
@@ -122,7 +126,7 @@ def _far_from_teacher(found: Measured, outcome: Outcome) -> Caution | None:
         sentence = f"The student keeps only {kept} of what its teacher has, and {on}."
     elif imitated is not None:
         training, test = (f"{100 * share:.0f} %" for share in (imitated.training, imitated.test))
-        why = "there are too few rows to learn from" if imitated.is_memorized else "it cannot hold more"
+        why = MEMORIZED if imitated.is_memorized else ALIKE
         sentence += (
             f" It agrees with the teacher on {training} of the training rows and {test} of the test rows: {why}."
         )

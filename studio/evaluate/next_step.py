@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from studio.config.plan import Distill, Step
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.evaluate.measured import Measured, is_clear
@@ -56,7 +57,9 @@ def _after_learning(found: Measured, outcome: Outcome, cautions: Sequence[str]) 
 
 
 def _longer(found: Measured) -> NextStep:
-    changes = _doubled(found, "student", "epochs")
+    learning = [step.epochs for step in found.facts.config.steps if isinstance(step, Distill)]
+    changes = _doubled(found, "student", "epochs") if None in learning else {}
+    changes |= _doubled_in_plan(found.facts.config)
     if not changes:
         return NextStep(code="larger_student", label="Choose a larger student: this one cannot be trained longer")
     return NextStep(code="train_longer", label="Train the student twice as long", changes=changes)
@@ -84,6 +87,20 @@ def _doubled(found: Measured, role: str, name: str) -> dict[str, Any]:
     """Twice the epochs for which a model learned, and of no other one. Nothing where it cannot be more."""
     epochs = getattr(found.facts.config, name) or found.facts.epochs.get(role, MOST_EPOCHS)
     return {name: min(MOST_EPOCHS, max(1, round(2 * epochs)))} if epochs < MOST_EPOCHS else {}
+
+
+def _doubled_in_plan(config: RunConfig) -> dict[str, Any]:
+    """A plan says for itself how long a step of learning is, whatever the epochs of the run are."""
+
+    def longer(step: Step) -> Step:
+        if not isinstance(step, Distill) or step.epochs is None:
+            return step
+        return step.model_copy(update={"epochs": min(MOST_EPOCHS, 2 * step.epochs)})
+
+    steps = tuple(map(longer, config.plan))
+    return (
+        {} if steps == config.plan else {"plan": [step.model_dump(mode="json", exclude_unset=True) for step in steps]}
+    )
 
 
 def _lower_rate(found: Measured, role: str) -> NextStep:

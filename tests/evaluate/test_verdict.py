@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from studio import tasks
 from studio.cli import app
-from studio.config.reading import parse_config
+from studio.config.reading import parse_config, with_values
 from studio.evaluate import intervals
 from studio.evaluate.cautions import rows_needed
 from studio.evaluate.convergence import still_improving
@@ -263,6 +263,20 @@ def test_to_train_one_model_longer_changes_how_long_that_one_learns_and_nothing_
     assert told(improving=("control",), config=written).next_step.changes == {"epochs": 6}
 
 
+def test_where_the_plan_says_for_how_long_the_student_learns_the_plan_is_what_changes():
+    steps = ["prune:0.5", "distill:4", "quantize:int8"]
+    named = parse_config(CONFIG.model_dump() | {"plan": steps})
+    changes = told(improving=("student",), config=named).next_step.changes
+    assert set(changes) == {"plan"}
+    longer = with_values(named, **changes)
+    assert longer == parse_config(CONFIG.model_dump() | {"plan": ["prune:0.5", "distill:8", "quantize:int8"]})
+    some = parse_config(CONFIG.model_dump() | {"plan": ["prune:0.5", "distill", "sparsify:0.5", "distill:1"]})
+    changes = told(improving=("student",), config=some).next_step.changes
+    assert (changes["epochs"], [step.get("epochs") for step in changes["plan"]]) == (9, [None, None, None, 2])
+    most = parse_config(CONFIG.model_dump() | {"plan": ["distill:1000"]})
+    assert told(improving=("student",), config=most).next_step.code == "larger_student"
+
+
 def test_what_is_as_long_as_can_be_is_not_proposed_again():
     config = CONFIG.model_copy(update={"epochs": 1000, "teacher_epochs": 1000})
     assert told(improving=("student",), config=config).next_step.code == "larger_student"
@@ -343,8 +357,8 @@ FAR = (against("control", 40, 10), against("teacher", 5, 85))
     ("training", "test", "plan", "code", "words"),
     [
         (0.99, 0.88, (), "more_training_rows", "there are too few rows to learn from"),
-        (0.85, 0.83, (), "larger_student", "it cannot hold more"),
-        (0.85, 0.83, ["prune:0.5", "distill"], "compress_less", "it cannot hold more"),
+        (0.85, 0.83, (), "larger_student", "more rows would hardly help, it may be too small"),
+        (0.85, 0.83, ["prune:0.5", "distill"], "compress_less", "more rows would hardly help, it may be too small"),
     ],
 )
 def test_a_student_that_keeps_little_of_its_teacher_is_told_why_and_what_would_help(training, test, plan, code, words):
