@@ -91,7 +91,8 @@ def _check_spans(config: RunConfig) -> None:
     if not any(term.loss == "byte_spans" for term in config.terms):
         return
     others = [term.loss for term in config.terms if term.loss != "byte_spans"]
-    others += [name for name in ("own_texts", "hard_epochs", "auto") if getattr(config, name)]
+    named = ("own_texts", "hard_epochs", "auto", "kept_answers", "temperature_per_sample")
+    others += [name for name in named if getattr(config, name)]
     if others:
         raise ConfigError(f"byte_spans does not go together with {others[0]}.", "Leave out one of the two.")
 

@@ -164,6 +164,7 @@ def test_a_tokenizer_that_does_not_tell_bytes_is_refused_and_so_are_settings_tha
     names = {"dataset": "d", "teacher": "folder:/a", "student": "folder:/b", "task": "language-model"}
     for changed, other in (
         ({"own_texts": 0.5}, "own_texts"), ({"hard_epochs": 1}, "hard_epochs"), ({"auto": True}, "auto"),
+        ({"temperature_per_sample": True}, "temperature_per_sample"), ({"kept_answers": 8}, "kept_answers"),
         ({"terms": "byte_spans, soft_target"}, "soft_target"),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=f"does not go together with {other}"):
