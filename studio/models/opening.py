@@ -84,10 +84,10 @@ def open_folder(folder: Path, problem: Problem, held: Precision = precision.FULL
     ):
         with bounded(SPARE_BYTES, SECONDS):
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            knows, notes = _compare_labels(config, problem)
-            held = held if knows else precision.FULL
             if held != precision.FULL and compact.is_compact(folder):
                 raise ValueError(f"it was compressed by a plan, and such a model is not held in {held}")
+            knows, notes = _compare_labels(config, problem)
+            held = held if knows else precision.FULL
             shapes = _shapes(config, task.auto_model)
             needed = _require_room(folder, shapes, held)
         labels = None if knows else problem.head.get("num_labels")

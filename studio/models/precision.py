@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import BitsAndBytesConfig
+from transformers.pytorch_utils import Conv1D
 from transformers.utils import is_bitsandbytes_available
 
 from studio.config.run import Precision
@@ -48,8 +49,9 @@ def arguments(precision: Precision, shapes: nn.Module) -> Mapping[str, Any]:
     }
 
 
-def _linear(network: nn.Module) -> dict[str, nn.Linear]:
-    return {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+def _linear(network: nn.Module) -> dict[str, nn.Linear | Conv1D]:
+    """Linear layers by name; those of GPT-2 are stored the other way round."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | Conv1D)}
 
 
 _QUANTIZED: dict[Precision, dict[str, Any]] = {
@@ -74,14 +76,23 @@ def _settle(network: Any, precision: Precision) -> None:
 
     layers = [module for module in network.modules() if isinstance(module, Linear4bit | Linear8bitLt)]
     if not layers:
-        raise ModelError(
-            f"A {network.config.model_type} has no linear layers, beside its last one, that could be held in "
-            f"{precision}.",
-            "Take teacher_precision bfloat16.",
-        )
+        raise _without_layers(network, precision)
     for layer in layers:
         if isinstance(layer, Linear4bit):  # its way for AVX-512 repacks weights when first asked, and not of all widths
             layer.support_avx512bf16_for_cpu = False
+
+
+def require_layers(network: Any, precision: Precision) -> None:
+    """Raise `ModelError` where a network that is still to learn, and is held so afterwards, has nothing that can be."""
+    if precision in _QUANTIZED and len(_linear(network)) < 2:
+        raise _without_layers(network, precision)
+
+
+def _without_layers(network: Any, precision: Precision) -> ModelError:
+    return ModelError(
+        f"A {network.config.model_type} has no linear layers, beside its last one, that could be held in {precision}.",
+        "Take teacher_precision bfloat16.",
+    )
 
 
 def _as_weights(network: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

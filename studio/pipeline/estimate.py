@@ -14,7 +14,7 @@ from studio.data.folder import drawn, load
 from studio.distill import objective, optimizers, teacher_outputs
 from studio.events import Progress, result_of
 from studio.machine import devices, memory
-from studio.models import constraints, hub
+from studio.models import constraints, features, hub
 from studio.models.model import Model, Problem, parameters, quiet
 from studio.pipeline import prepare, teacher_check
 from studio.pipeline.answers import Estimate
@@ -145,7 +145,7 @@ def _seconds_a_step(model: Model, inputs: Encoded, context: RunContext) -> float
     for step in range(TIMED_STEPS + 1):
         start = time.perf_counter() if step == 1 else start
         with device.autocast():
-            loss = network(**inputs.batch(middle)).logits.float().logsumexp(-1).mean()
+            loss = network(**features.asked(network, inputs, middle)).logits.float().logsumexp(-1).mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -260,6 +260,7 @@ def open_models(context: RunContext) -> Generator[Event, None, Models]:
         yield Log(message=f"The teacher holds its weights in {config.teacher_precision} while it answers.")
     for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):
         teacher = yield from load(reference, context.problem, context.home, config.teacher_precision)
+        precision.require_layers(teacher.network, config.teacher_precision)
         yield from _introduce(f"Teacher {number}" if config.more_teachers else "Teacher", reference, teacher)
         teachers.append(teacher)
     line: list[Model | None] = []

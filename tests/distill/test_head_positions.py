@@ -1,5 +1,7 @@
 """A language model's last layer, the largest of all, computes what is compared and nothing else."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -14,6 +16,7 @@ from studio.machine.devices import Device
 from studio.models.model import Model, Problem
 from studio.models.opening import build
 from studio.models.writing import write
+from studio.pipeline import estimate
 
 TASK = tasks.get("language-model")
 ROWS = TASK.unlabelled([("What does the cat say to the dog every single day?", answer) for answer in ("Miau", "No")])
@@ -71,6 +74,12 @@ def test_a_step_computes_no_logits_of_a_prompt_and_has_the_same_loss(model, inpu
     terms, _ = result_of(Learner(spec, CPU).step(View(inputs), ALL, 0.0))
     assert heard == [PLACES]
     torch.testing.assert_close(terms.total, wanted)
+
+
+def test_what_a_run_will_take_is_measured_on_steps_that_compute_no_logits_of_a_prompt(model, inputs, heard):
+    context = SimpleNamespace(device=CPU, config=SimpleNamespace(batch_size=2, optimizer="adamw"))
+    estimate._seconds_a_step(model, inputs, context)
+    assert set(heard) == {PLACES}
 
 
 def test_one_who_writes_computes_the_last_place_alone(model, heard):

@@ -7,7 +7,8 @@ from safetensors.torch import load_file
 
 from studio import events, tasks
 from studio.config.reading import parse_config
-from studio.models import layers, opening
+from studio.errors import ModelError
+from studio.models import layers, opening, precision
 from studio.pipeline import prepare, why
 from studio.pipeline.distill import distill
 from studio.pipeline.predict import open_role
@@ -50,3 +51,12 @@ def test_a_run_with_a_teacher_in_fewer_bits(held, job, home, monkeypatch):
     assert total == pytest.approx(explained.score - explained.start, abs=0.1 + 0.2 * abs(total))
     whole = opening.in_full(teacher, prepare.Problem("text-classification", ["bad", "good"], None, 16))
     assert found["teacher", "parameters"].value == sum(one.numel() for one in whole.network.parameters())
+
+
+def test_a_teacher_that_could_not_be_held_so_after_it_has_learned_is_refused_before(job, monkeypatch):
+    monkeypatch.setattr(precision, "is_bitsandbytes_available", lambda: True)
+    settings = {**TINY, "teacher": "builtin/fasttext-large", "student": "builtin/fasttext-tiny"}
+    config = parse_config({"dataset": "reviews", **settings, "teacher_precision": "8bit"})
+    with pytest.raises(ModelError, match="has no linear layers, beside its last one, that could be held in 8bit"):
+        for event in distill(job.model_copy(update={"config": config})):
+            assert not isinstance(event, events.PhaseStarted) or event.phase == "prepare"
