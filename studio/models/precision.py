@@ -37,7 +37,8 @@ def require(precision: Precision) -> None:
 
 def arguments(precision: Precision, shapes: nn.Module) -> Mapping[str, Any]:
     """What `from_pretrained` is told of a network of these shapes. Weights are rounded on the processor; whoever has a
-    GPU moves them there."""
+    GPU moves them there. Raises `ModelError` where nothing is installed that holds weights so."""
+    require(precision)
     if precision not in _QUANTIZED:
         return {"dtype": getattr(torch, precision)}
     return {

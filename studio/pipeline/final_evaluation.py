@@ -94,9 +94,8 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     if tests.config.evaluate_on == "validation":
         yield from _trial(tests, trained)
         return
-    from studio.evaluate.measured import (
-        Measured,
-    )  # the package opens scipy.stats: at the end, so that curves come sooner
+    # the package opens scipy.stats: at the end, so that curves come sooner
+    from studio.evaluate.measured import Measured
     from studio.evaluate.verdict import verdict
 
     found: list[Evaluation] = []
@@ -177,8 +176,9 @@ def _statistics(
         groups = [members] if role == "teacher" else [(model,) for model in members]
         for number, together in enumerate(groups):
             logits, encoded = yield from _answers(tests, together, rows)
-            first = (logits, encoded) if first is None else first
-            teacher = first[0] if transfer_set.same_reading(first[1], encoded) else None
+            if task.kind == "token" and first is None:  # no other measure compares a model with its teacher
+                first = logits, encoded
+            teacher = first[0] if first is not None and transfer_set.same_reading(first[1], encoded) else None
             found[role].append(task.statistics(logits, encoded, teacher))
             if tests.keep is not None and (len(groups) == 1 or number == tests.exported):
                 yield from tests.keep(role, split, logits, encoded)

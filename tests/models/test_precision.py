@@ -116,11 +116,17 @@ def test_a_teacher_that_is_still_to_learn_its_labels_comes_in_full(tmp_path):
     assert (found.precision, found.knows_labels, found.network.dtype) == ("float32", False, torch.float32)
 
 
-def test_without_bitsandbytes_a_sentence_says_how_to_get_it(monkeypatch):
+def test_without_bitsandbytes_a_sentence_says_how_to_get_it(tmp_path, monkeypatch):
+    """Also to who asks the teacher of a run that was carried out elsewhere."""
+    folder, problem = of_texts(tmp_path)
     monkeypatch.setattr(precision, "is_bitsandbytes_available", lambda: False)
     for held in ("8bit", "4bit"):
-        with pytest.raises(ModelError, match=f"in {held} needs bitsandbytes.*pip install bitsandbytes"):
-            precision.require(held)
+        for asks in (
+            lambda held=held: precision.require(held),
+            lambda held=held: opening.open_folder(folder, problem, held),
+        ):
+            with pytest.raises(ModelError, match=f"in {held} needs bitsandbytes.*pip install bitsandbytes"):
+                asks()
     precision.require("bfloat16")
 
 
@@ -128,3 +134,10 @@ def test_a_network_without_linear_layers_is_not_said_to_be_in_8_bits(tmp_path):
     folder, problem = of_images(tmp_path)
     with pytest.raises(ModelError, match="no linear layers"):
         opened("8bit", folder, problem)
+
+
+def test_a_model_that_a_plan_has_compressed_is_refused_before_it_learns_labels(tmp_path, monkeypatch):
+    folder, problem = of_labels(tmp_path)
+    monkeypatch.setattr(opening.compact, "is_compact", lambda folder: True)
+    with pytest.raises(ModelError, match="compressed by a plan, and such a model is not held in bfloat16"):
+        opening.open_folder(folder, replace(problem, labels=["x", "y", "z"]), "bfloat16")

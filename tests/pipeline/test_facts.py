@@ -1,6 +1,7 @@
 """What a run tells its verdict besides the measured numbers."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,3 +117,25 @@ def choices(tests, model, rows):
     with torch.inference_mode():
         batch = tests.encode(model, rows).batch(torch.arange(len(rows)))
         return model.network.eval()(**batch).logits.argmax(-1)
+
+
+@pytest.mark.parametrize(("kind", "compared"), [("class", [None, None]), ("token", ["teacher", "teacher"])])
+def test_what_a_teacher_read_is_held_for_models_that_write_alone(monkeypatch, kind, compared):
+    """Of images it would be the test rows once more on the device."""
+    given, looked_at = [], []
+
+    def answers(tests, members, rows):
+        yield from ()
+        return members[0], f"rows of {members[0]}"
+
+    def same(first, second):
+        looked_at.append(first)
+        return True
+
+    monkeypatch.setattr(final_evaluation, "_answers", answers)
+    monkeypatch.setattr(final_evaluation.transfer_set, "same_reading", same)
+    task = SimpleNamespace(kind=kind, statistics=lambda logits, encoded, teacher: given.append(teacher))
+    tests = SimpleNamespace(problem=SimpleNamespace(task=task), keep=None)
+    list(final_evaluation._statistics(tests, "test", None, {"teacher": ["teacher"], "student": ["student"]}, None))
+    assert given == compared
+    assert looked_at == [f"rows of {name}" for name in compared if name]
