@@ -69,6 +69,13 @@ def show_check(teacher: Checked, config: RunConfig) -> None:
             "The teacher reaches {value} on {rows} validation rows, the same answer for every row {constant}: it has "
             "nothing to teach yet. Choose another one, or let it learn your labels.", rows=teacher.rows, **said,
         ))  # fmt: skip
+    elif teacher.is_below_baseline and teacher.baseline is not None:
+        st.warning(_(
+            "The teacher reaches {value} on {rows} validation rows, a linear model that takes seconds {baseline}: use "
+            "that one, choose a pretrained teacher, or label more rows. The run stops there unless you allow a weak "
+            "teacher.",
+            rows=teacher.rows, value=said["value"], baseline=measured(teacher.baseline, task.measures[0]),
+        ))  # fmt: skip
     else:
         st.caption(_(
             "✓ Teacher checked: {value} on {rows} validation rows; the same answer for every row reaches {constant}.",

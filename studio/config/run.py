@@ -340,8 +340,8 @@ class RunConfig(BaseModel):
     allow_weak_teacher: bool = Field(
         False,
         title="Allow a weak teacher",
-        description="Go on where the teacher is no better than the same answer for every row. Otherwise the run stops "
-        "before the student learns and says what to do.",
+        description="Go on where the teacher is no better than the same answer for every row, or clearly worse than a "
+        "linear model. Otherwise the run stops before the student learns and says what to do.",
         json_schema_extra={"expert": True},
     )
     control: bool = Field(

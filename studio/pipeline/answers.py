@@ -14,14 +14,17 @@ from studio.home import Home
 
 class Checked(BaseModel):
     """How good a teacher is on so many validation rows, by the deciding measure, beside what the same answer for every
-    row gets; `is_weak` where that is no better."""
+    row gets and, where one can be fitted, the linear baseline; `is_weak` where it is no better than the first,
+    `is_below_baseline` where it is clearly worse than the second."""
 
     model_config = ConfigDict(frozen=True)
 
     value: float
     constant: float
+    baseline: float | None = None
     rows: int
     is_weak: bool
+    is_below_baseline: bool = False
 
 
 class Estimate(BaseModel):

@@ -66,13 +66,16 @@ class RunContext:
         old = {} if self.old is None else {OLD_TEST: self.old.dict["test"]}
         return {"test": self.dataset.dict["test"]} | old
 
-    def validation(self, model: Model, at_most: int | None = None) -> Encoded:
-        """The validation rows, new and old, as this model reads them; `at_most` so many of them, by chance."""
+    def validation_rows(self, at_most: int | None = None) -> Dataset:
+        """The validation rows, new and old; `at_most` so many of them, by chance."""
         rows = concatenate_datasets(
             [dataset.dict["validation"] for dataset in (self.dataset, self.old) if dataset is not None]
         )
-        if at_most is not None:
-            rows = datasets_on_disk.drawn(rows, at_most)
+        return rows if at_most is None else datasets_on_disk.drawn(rows, at_most)
+
+    def validation(self, model: Model, at_most: int | None = None) -> Encoded:
+        """The same as this model reads them."""
+        rows = self.validation_rows(at_most)
         return self.problem.task.encode(rows, model.processor, model.network.config, self.config.max_length)
 
     def save(self, model: Model, role: str) -> Model:

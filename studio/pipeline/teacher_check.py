@@ -2,12 +2,18 @@
 
 from collections.abc import Generator, Sequence
 
+import numpy as np
+from datasets import concatenate_datasets
+
 from studio.errors import ModelError
+from studio.evaluate import metrics
+from studio.evaluate.measured import is_clear
 from studio.events import Log, Metrics
 from studio.models.model import Model
 from studio.pipeline import stage_results
 from studio.pipeline.answers import Checked
 from studio.pipeline.prepare import RunContext
+from studio.tasks import Encoded
 
 ROWS = 2_000
 """At most so many validation rows are read."""
@@ -23,29 +29,37 @@ CURE = (
 
 def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log | Metrics, None, bool]:
     """Tell how good the teachers together are. Raise `ModelError` where they are no better than the same answer for
-    every row; where the run asks to go on, say so. Returns whether they are so weak.
+    every row, or clearly below the linear baseline; where the run asks to go on, say so. Returns whether they are no
+    better than the same answer.
     """
     found = compared(context, teachers, ROWS)
     if found is None:
         return False
     first = context.problem.task.measures[0]
     yield Metrics(phase="record", step=0, values={first.name: found.value})
-    if not found.is_weak:
+    if not (found.is_weak or found.is_below_baseline):
         return False
     whose = "The teacher gets" if len(teachers) == 1 else "The teachers together get"
-    message = (
-        f"{whose} {first.written(found.value)} ({first.title.lower()}, {found.rows:,} validation rows); the "
-        f"same answer for every row gets {first.written(found.constant)}: there is nothing to learn from it yet."
-    )
+    value, name, rows = first.written(found.value), first.title.lower(), found.rows
+    if found.is_weak or found.baseline is None:
+        message = (
+            f"{whose} {value} ({name}, {rows:,} validation rows); the same answer for every row gets "
+            f"{first.written(found.constant)}: there is nothing to learn from it yet."
+        )
+    else:
+        message = (
+            f"{whose} {value} ({name}, {rows:,} validation rows); a linear model that takes seconds gets "
+            f"{first.written(found.baseline)}: use that one, or a better teacher."
+        )
     if not context.config.allow_weak_teacher:
         raise ModelError(message, CURE)
     yield Log(level="warning", message=f"{message} The run goes on, as allow_weak_teacher asks.")
-    return True
+    return found.is_weak
 
 
 def compared(context: RunContext, teachers: Sequence[Model], most: int) -> Checked | None:
-    """The teachers together beside the same answer for every row, on at most so many validation rows; None where those
-    have no labels."""
+    """The teachers together beside the same answer for every row and the linear baseline, on at most so many validation
+    rows; None where those have no labels."""
     task = context.problem.task
     inputs = [context.validation(teacher, most) for teacher in teachers]
     if not bool(task.known(inputs[0].labels).any()):
@@ -55,9 +69,25 @@ def compared(context: RunContext, teachers: Sequence[Model], most: int) -> Check
     found = task.targets.measure(statistics)
     constant = task.targets.reference(statistics, len(context.problem.labels)).majority
     first = task.measures[0].name
+    linear = _of_the_baseline(context, inputs[0], most)
     return Checked(
         value=found[first],
         constant=constant[first],
+        baseline=None if linear is None else task.targets.measure(linear)[first],
         rows=len(inputs[0]),
         is_weak=all(found[name] - constant[name] < LEAST_GAIN for name in found),
+        is_below_baseline=linear is not None
+        and is_clear(metrics.compare(task, ("teacher", "baseline"), "validation", (statistics, linear)), -1),
     )
+
+
+def _of_the_baseline(context: RunContext, inputs: Encoded, most: int) -> np.ndarray | None:
+    """(labelled rows, s): what the linear baseline answers to the same rows; None where none can be fitted."""
+    from studio.tasks import baseline  # scikit-learn takes a second to open
+
+    problem, training = context.problem, concatenate_datasets(list(context.parts))
+    try:
+        fitted = baseline.fit(problem.task, training, len(problem.labels), context.config.seed)
+    except ValueError:
+        return None  # said at the end, where the baseline would be
+    return problem.task.targets.statistics(fitted.logits(context.validation_rows(most)), inputs)

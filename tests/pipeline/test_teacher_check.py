@@ -2,14 +2,20 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
 
 from studio import events
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.errors import ModelError
 from studio.pipeline import distill as pipeline
+from studio.pipeline import stage_results
 from studio.pipeline.prepare import RunContext
+from studio.service import library
+from tests.conftest import reviews
 from tests.pipeline.test_timetable import of, said_by
 
 WEAK = {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny", "allow_weak_teacher": False}
@@ -56,6 +62,40 @@ def test_a_teacher_that_has_learned_something_passes_without_a_word(home, saved)
     assert any(isinstance(event, events.Verdict) for event in said)
 
 
+@pytest.fixture
+def many(store, home):
+    """Enough reviews that ten wrong answers of a hundred are no chance."""
+    columns = Columns("text", "label")
+    return library.save(store, home, "many", clean(reviews(1_000), columns, "text-classification"), columns)
+
+
+def right_in(share, monkeypatch):
+    """Whatever a teacher says, it is right in so many of the rows."""
+
+    def statistics(context, teachers, inputs, device):
+        labels = inputs[0].labels.cpu().numpy()
+        wrong = np.arange(len(labels)) >= round(share * len(labels))
+        return np.stack([labels, np.where(wrong, 1 - labels, labels)], axis=1)
+
+    monkeypatch.setattr(stage_results, "statistics", statistics)
+
+
+def test_a_run_stops_before_the_student_learns_from_a_teacher_that_is_clearly_below_a_linear_model(
+    home, many, unlearned, monkeypatch
+):
+    right_in(0.8, monkeypatch)
+    with pytest.raises(ModelError, match=r"80.0 % .* a linear model that takes seconds gets 100.0 %") as told:
+        said_by(home, many, of(many, **WEAK))
+    assert "allow_weak_teacher" in told.value.cure
+    assert unlearned == ["teach"]
+
+
+def test_a_teacher_that_may_be_as_good_as_a_linear_model_passes(home, many, unlearned, monkeypatch):
+    right_in(0.98, monkeypatch)
+    said_by(home, many, of(many, **WEAK))
+    assert unlearned == ["teach", "distill", "control"]
+
+
 def test_where_a_part_of_the_validation_rows_is_looked_at_it_is_drawn_from_all_classes():
     rows = Dataset.from_dict({"label": [0] * 500 + [1] * 500})
     context = SimpleNamespace(
@@ -65,6 +105,7 @@ def test_where_a_part_of_the_validation_rows_is_looked_at_it_is_drawn_from_all_c
         config=SimpleNamespace(max_length=16),
     )
     model = SimpleNamespace(processor=None, network=SimpleNamespace(config=None))
+    context.validation_rows = lambda most: RunContext.validation_rows(context, most)
     some = RunContext.validation(context, model, 100)["label"][:]
     assert len(some) == 100
     assert 30 < sum(some) < 70
