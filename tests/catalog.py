@@ -26,7 +26,7 @@ from studio import pictures, tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
-from studio.data import cleaning, heads, zipped
+from studio.data import cleaning, dialects, heads, signatures, zipped
 from studio.evaluate import corruptions, written
 from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
@@ -50,7 +50,7 @@ NOT_SHOWN = (
 WHOLE = ("verdict.py", "cautions.py", "next_step.py")
 """Files whose phrases are shown, too: they are put together to sentences."""
 WORDS = ("teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
-         "channels", "neurons or channels", "train", "validation", "test")  # fmt: skip
+         "channels", "neurons or channels", "nothing", "train", "validation", "test")  # fmt: skip
 """Single words that the engine puts into its sentences."""
 PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} threads", "{device}, {threads} thread",
           ", {number} labels",
@@ -136,7 +136,8 @@ def registered() -> Iterator[str]:
     yield from (text for measure in written.MEASURES for text in (measure.title, measure.help))
     for task in tasks.TASKS.values():
         yield from _of_task(task)
-    yield from WORDS
+    yield from (name for _sign, name, *_cure in (*signatures.OTHERS, *signatures.DOCUMENTS))
+    yield from (*dialects.DELIMITERS.values(), *cleaning.WORD_COUNTS, *WORDS)
 
 
 def _of_field(name: str, field: FieldInfo) -> Iterator[str]:

@@ -333,6 +333,10 @@ def _within(groups: np.ndarray, some: np.ndarray) -> np.ndarray:
     return marked[groups]
 
 
+WORD_COUNTS = {"shortest": 0, "median": 0.5, "95 % are shorter than": 0.95, "longest": 1}
+"""Quantiles of the number of words, by what they are called."""
+
+
 def _word_counts(table: pd.DataFrame) -> dict[str, int]:
     """Quantiles of the number of words; a CJK character counts as one."""
     words = (
@@ -340,8 +344,7 @@ def _word_counts(table: pd.DataFrame) -> dict[str, int]:
         for text in table["input"]
     )
     counts = pd.Series(np.fromiter(words, np.int32, len(table)))
-    shares = {"shortest": 0, "median": 0.5, "95 % are shorter than": 0.95, "longest": 1}
-    return {name: int(counts.quantile(share)) for name, share in shares.items()}
+    return {name: int(counts.quantile(share)) for name, share in WORD_COUNTS.items()}
 
 
 def _counted(report: Report) -> list[Finding]:

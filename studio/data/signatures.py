@@ -6,15 +6,16 @@ from pathlib import Path
 from studio.errors import DataError
 
 READ = (
-    (b"PK\x03\x04", ".zip"),
-    (b"\x1f\x8b", ".gz"),
-    (b"BZh", ".bz2"),
-    (b"\xfd7zXZ\x00", ".xz"),
-    (b"\x28\xb5\x2f\xfd", ".zst"),
-    (b"PAR1", ".parquet"),
-    (b"ARROW1", ".arrow"),
+    (rb"PK\x03\x04", ".zip"),
+    (rb"\x1f\x8b", ".gz"),
+    (rb"BZh[1-9](1AY&SY|\x17rE8P)", ".bz2"),
+    (rb"\xfd7zXZ\x00", ".xz"),
+    (rb"\x28\xb5\x2f\xfd", ".zst"),
+    (rb"PAR1\x15", ".parquet"),
+    (rb"ARROW1\x00\x00", ".arrow"),
 )
-"""Formats that are read, with the ending that they should have."""
+"""Formats that are read, by patterns of their first bytes, with the ending that they should have. No pattern is a word
+alone: a header could begin with it."""
 
 CURE = "Save the table in it as CSV, JSON lines, Parquet or Excel."
 COPY = "Copy the table out of it into a spreadsheet and save that as CSV or Excel."
@@ -23,28 +24,25 @@ PACK = "Unpack it, and bring the table itself or a ZIP."
 CHOOSE = "There is no table in it: choose another file."
 
 OTHERS = (
-    (b"%PDF-", "a PDF", COPY),
-    (b"{\\rtf", "a text document (RTF)", COPY),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", "Open it and save it as .xlsx or CSV."),
-    (b"SQLite format 3\x00", "an SQLite database", "Export the table in it as CSV."),
-    (b"\x89PNG", "an image", SORT),
-    (b"\xff\xd8\xff", "an image", SORT),
-    (b"GIF8", "an image", SORT),
-    (b"II*\x00", "an image", SORT),
-    (b"MM\x00*", "an image", SORT),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", PACK),
-    (b"Rar!", "a RAR archive", PACK),
-    (b"\x7fELF", "a program", CHOOSE),
-    (b"MZ\x90\x00", "a program", CHOOSE),
-    (b"\xcf\xfa\xed\xfe", "a program", CHOOSE),
-    (b"ID3", "a sound file", CHOOSE),
-    (b"OggS", "a sound file", CHOOSE),
-    (b"\x89HDF", "an HDF5 file", CURE),
+    (rb"%PDF-", "a PDF", COPY),
+    (rb"\{\\rtf", "a text document (RTF)", COPY),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", "Open it and save it as .xlsx or CSV."),
+    (rb"SQLite format 3\x00", "an SQLite database", "Export the table in it as CSV."),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*", "an image", SORT),
+    (rb"RIFF.{4}WEBP|BM.{4}\x00{4}|\x00\x00.{2}ftyp(hei|avi|mif1)", "an image", SORT),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", PACK),
+    (rb"Rar!\x1a\x07", "a RAR archive", PACK),
+    (rb"\x7fELF|MZ\x90\x00|\xcf\xfa\xed\xfe", "a program", CHOOSE),
+    (rb"ID3[\x02-\x04]|OggS\x00|RIFF.{4}WAVE", "a sound file", CHOOSE),
+    (rb"\x00\x00.{2}ftyp|RIFF.{4}AVI ", "a video", CHOOSE),
+    (rb"\x89HDF", "an HDF5 file", CURE),
 )
+"""Kinds of files that hold no table, each by a pattern of their first bytes, with what to do."""
+
 DOCUMENTS = (
     (b"word/document.xml", "a Word document"),
     (b"ppt/presentation.xml", "a PowerPoint presentation"),
-    (b"opendocument.text", "an OpenDocument text"),
+    (b"application/vnd.oasis.opendocument.text", "an OpenDocument text"),
 )
 """Archives by a name that is among their members."""
 
@@ -67,7 +65,7 @@ def ending(path: Path) -> str | None:
     """
     require_data(path)
     head = _head(path)
-    found = next((suffix for sign, suffix in READ if head.startswith(sign)), None)
+    found = next((suffix for sign, suffix in READ if _begins(head, sign)), None)
     if found is None and _is_binary(head):
         raise DataError("The file holds no text: too many of its bytes are no letters.", CURE)
     return ".xlsx" if found == ".zip" and _WORKBOOK in _tail(path) else found
@@ -79,13 +77,17 @@ def require_data(path: Path) -> None:
     if _PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
         raise DataError("The file is a web page, not a table.", "Download the file itself; a login may be asked for.")
     for sign, name, cure in OTHERS:
-        if head.startswith(sign):
+        if _begins(head, sign):
             raise DataError(f"The file is {name}, whatever its name says.", cure)
     if head.startswith(b"PK\x03\x04"):
         ends = head + _tail(path)
         for sign, name in DOCUMENTS:
             if sign in ends:
                 raise DataError(f"The file is {name}, whatever its name says.", COPY)
+
+
+def _begins(head: bytes, sign: bytes) -> bool:
+    return re.match(sign, head, re.DOTALL) is not None
 
 
 def _head(path: Path) -> bytes:

@@ -42,6 +42,22 @@ def test_marks_of_files_that_were_put_one_after_the_other_are_no_part_of_a_row(t
         assert rows_of(uploads.read(written(tmp_path, "\ufeff" + lines, "a.jsonl"))) == WANTED
 
 
+@pytest.mark.parametrize("word", ["ID3", "GIF8", "OggS", "Rar!", "PAR1", "ARROW1", "BZh", "BMI", "RIFF", "sftyp"])
+def test_a_header_that_begins_as_files_of_another_kind_do_is_a_header(tmp_path, word):
+    rows = f"{word},text,label\n" + "".join(f"1,{text.replace(',', '')},{label}\n" for text, label in TEXTS)
+    assert list(uploads.read(written(tmp_path, rows)).table.columns) == [word, "text", "label"]
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [(b"RIFF\x24\0\0\0WEBPVP8 ", "an image"), (b"\0\0\0\x18ftypheic", "an image"), (b"BM6\0\x0c\0\0\0\0\0", "an image"),
+     (b"\0\0\0\x18ftypmp42", "a video"), (b"RIFF\x24\0\0\0WAVEfmt ", "a sound file"), (b"ID3\x04\0", "a sound file")],
+)  # fmt: skip
+def test_images_films_and_sounds_are_called_what_they_are(tmp_path, head, name):
+    with pytest.raises(DataError, match=f"The file is {name}"):
+        uploads.read(written(tmp_path, head + bytes(range(256)), "table.csv"))
+
+
 def test_a_pound_sign_makes_a_file_no_polish_one(tmp_path):
     rows = "text,label\n" + "".join(f"for £{number} a week,{label}\n" for number, (_, label) in enumerate(TEXTS))
     assert "£7" in uploads.read(written(tmp_path, rows.encode("cp1252"))).table["text"][7]
