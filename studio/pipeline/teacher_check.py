@@ -29,8 +29,8 @@ CURE = (
 
 def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log | Metrics, None, bool]:
     """Tell how good the teachers together are. Raise `ModelError` where they are no better than the same answer for
-    every row, or clearly below the linear baseline; where the run asks to go on, say so. Returns whether they are no
-    better than the same answer.
+    every row, or clearly below the linear baseline; where the run asks to go on, or somebody has learned from them
+    before it was stopped, say so. Returns whether they are no better than the same answer.
     """
     found = compared(context, teachers, ROWS)
     if found is None:
@@ -51,10 +51,19 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log | Met
             f"{whose} {value} ({name}, {rows:,} validation rows); a linear model that takes seconds gets "
             f"{first.written(found.baseline)}: use that one, or a better teacher."
         )
-    if not context.config.allow_weak_teacher:
+    if context.config.allow_weak_teacher:
+        yield Log(level="warning", message=f"{message} The run goes on, as allow_weak_teacher asks.")
+    elif _has_taught(context):
+        yield Log(level="warning", message=f"{message} The run goes on, as a student has begun to learn from it.")
+    else:
         raise ModelError(message, CURE)
-    yield Log(level="warning", message=f"{message} The run goes on, as allow_weak_teacher asks.")
     return found.is_weak
+
+
+def _has_taught(context: RunContext) -> bool:
+    """Whether a checkpoint of a later stage is there, as of a run that an earlier version let go on."""
+    states = context.home.checkpoints(context.run_id).glob("*.pt")
+    return any(not state.name.startswith("teach") for state in states)
 
 
 def compared(context: RunContext, teachers: Sequence[Model], most: int) -> Checked | None:

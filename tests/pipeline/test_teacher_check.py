@@ -84,10 +84,25 @@ def test_a_run_stops_before_the_student_learns_from_a_teacher_that_is_clearly_be
     home, many, unlearned, monkeypatch
 ):
     right_in(0.8, monkeypatch)
+    home.checkpoints(1).mkdir(parents=True)
+    (home.checkpoints(1) / "teach.pt").touch()  # what only the teacher has learned binds nobody
     with pytest.raises(ModelError, match=r"80.0 % .* a linear model that takes seconds gets 100.0 %") as told:
         said_by(home, many, of(many, **WEAK))
     assert "allow_weak_teacher" in told.value.cure
     assert unlearned == ["teach"]
+
+
+def test_a_run_of_which_a_student_had_begun_to_learn_goes_on_whatever_is_asked_of_teachers_now(
+    home, many, unlearned, monkeypatch
+):
+    right_in(0.8, monkeypatch)
+    for name in ("teach.pt", "distill.pt"):
+        home.checkpoints(1).mkdir(parents=True, exist_ok=True)
+        (home.checkpoints(1) / name).touch()
+    said = said_by(home, many, of(many, **WEAK))
+    (told,) = [event.message for event in said if isinstance(event, events.Log) and event.level == "warning"]
+    assert told.endswith("The run goes on, as a student has begun to learn from it.")
+    assert unlearned == ["teach", "distill", "control"]
 
 
 def test_a_teacher_that_may_be_as_good_as_a_linear_model_passes(home, many, unlearned, monkeypatch):
