@@ -10,11 +10,11 @@ import streamlit as st
 from pages import _address as address
 from pages import _asked as asked
 from pages import _pictures as pictures
-from pages._changed import changes, show_changes
+from pages._changed import MODELS, changes, show_changes
 from pages._cost import cost
 from pages._how_small import choose_models
 from pages._language import _, counted
-from pages._models import learned_before, models_of_runs
+from pages._models import learned_before, models_of_runs, show_model
 from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
 from pages._studio import errors_shown, get_acts, get_store, go_to, run_in_address, show_error
@@ -50,10 +50,23 @@ def started_again() -> tuple[RunRow | None, RunConfig | None]:
         if run is None:
             return None, None
         step = run.next_step if "next" in st.query_params else None
-        return run, with_values(run.config, **step.changes) if step else run.config
+        start = with_values(run.config, **step.changes) if step else run.config
+        follow_step(run, start)
+        return run, start
     except (StoreError, ConfigError) as error:
         show_error(error)
         return None, None
+
+
+def follow_step(run: RunRow, start: RunConfig) -> None:
+    """Where the way back in the browser has brought a next step or taken it away, its models and settings show that."""
+    seen, said = st.session_state[VISIT], st.query_params.get("next", "")
+    if seen.setdefault("next", said) != said and run.next_step is not None:
+        for name in run.next_step.changes:
+            st.session_state.pop(f"setting-{name}", None)
+            if name in MODELS:
+                show_model(name, getattr(start, name), start.task)
+    seen["next"] = said
 
 
 # --- the data

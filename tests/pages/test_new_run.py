@@ -430,6 +430,30 @@ def test_a_next_step_changes_what_it_says_and_the_page_lists_it_with_the_way_bac
     assert again.config == first.config
 
 
+def test_the_way_back_from_an_undone_next_step_brings_it_again(app, with_next_step):
+    app = opened(app, "new_run.py", **with_next_step)
+    app.button(key="undo-teacher_epochs").click().run()
+    assert "Changed from run" not in words(app)
+    app.query_params["next"] = "1"
+    app.run()
+    assert "Teacher epochs: 6 → **12**" in words(app)
+    del app.query_params["next"]
+    app.run()
+    assert "Changed from run" not in words(app)
+
+
+def test_the_way_back_brings_the_model_of_a_next_step_again(app, store, with_next_step):
+    step = events.NextStep(code="other", label="Use another", changes={"student": "builtin/fasttext-tiny"})
+    store.record(1, [events.Verdict(outcome="better", sentence="Good.", next_step=step)])
+    app = opened(app, "new_run.py", **with_next_step)
+    assert "→ **fasttext" in words(app)
+    app.button(key="undo-student").click().run()
+    assert "→ **fasttext" not in words(app)
+    app.query_params["next"] = "1"
+    app.run()
+    assert "→ **fasttext" in words(app)
+
+
 def test_every_change_of_ones_own_is_listed_and_a_model_comes_back_by_one_click(app, store, with_next_step):
     app = opened(app, "new_run.py", **{**with_next_step, "student": "builtin/fasttext-tiny"})
     app.slider(key="setting-alpha").set_value(0.25).run()
