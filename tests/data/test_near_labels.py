@@ -25,10 +25,11 @@ def test_of_labels_of_any_length_the_search_holds_each_against_a_few(monkeypatch
     held = []
     apart = near.is_one_letter_apart
     monkeypatch.setattr(near, "is_one_letter_apart", lambda *words: held.append(words) or apart(*words))
-    alike = [f"class of {one}{two}xxxxx" for one in "abcdefghij" for two in "abcdefghij"]
-    long = [f"{'word' * 500}{'x' * number}" for number in range(50)]
-    assert near_labels(dict.fromkeys([*alike, *long], 9)) == []
-    assert 0 < len(held) < 100 * 99 / 4
+    assert near_labels(dict.fromkeys([f"class of x{chr(ord('à') + number)}xxxx" for number in range(20)], 9)) == []
+    assert 0 < len(held) <= near.MOST_ALIKE * 20
+    held.clear()
+    assert near_labels({"word" * 20 + "x": 9, "word" * 20: 90}) == []
+    assert held == []
 
 
 @pytest.mark.parametrize(

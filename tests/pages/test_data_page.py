@@ -105,6 +105,13 @@ def test_an_upload_is_found_by_the_person_who_brought_it_alone(uploaded, home, m
     assert "120 rows" in words(opened(fresh(), "data.py", upload=token))
 
 
+def test_a_file_that_is_taken_out_of_the_uploader_is_gone(uploaded, home):
+    uploaded.file_uploader(key="upload").set_value(None).run()
+    assert "120 rows" not in words(uploaded)
+    assert list(home.uploads.iterdir()) == []
+    assert "upload" not in uploaded.query_params
+
+
 def test_what_was_mended_in_one_upload_is_not_mended_in_the_next_one(app):
     app = opened(app, "data.py")
     for name in ("first", "second"):

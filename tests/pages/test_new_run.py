@@ -477,6 +477,15 @@ def test_a_student_that_a_goal_chose_comes_back_by_one_click_too(app, with_next_
     assert app.button_group(key="goal").value == "own"
 
 
+def test_the_way_back_brings_the_data_of_the_address(app, saved, pairs):
+    app = opened(app, "new_run.py", dataset=str(pairs.id))
+    app.selectbox(key="dataset").set_value(str(saved.id)).run()
+    assert app.query_params["dataset"] == str(saved.id)
+    app.query_params["dataset"] = str(pairs.id)
+    app.run()
+    assert app.selectbox(key="dataset").value == str(pairs.id)
+
+
 def test_goal_data_and_models_stand_in_the_address(app, saved, pairs, counted):
     app = opened(app, "new_run.py")
     app.selectbox(key="dataset").set_value(str(saved.id)).run()
