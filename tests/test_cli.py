@@ -431,7 +431,7 @@ def test_a_run_is_named_tagged_and_found_by_that(studio, store, saved):
 
 def test_what_is_better_the_lower_it_is_has_no_minus_in_a_terminal_and_has_one_in_json(studio, spoken, home):
     shown = " ".join(studio("compare", 1, 2, 3).stdout.split())
-    assert "bits_per_byte │ 2 │ 2.5 │ 3.5" in shown
+    assert "bits_per_byte │ 2.000 │ 2.500 │ 3.500" in shown
     (first, *_others) = json.loads(studio("compare", 1, 2, "--json").stdout)["runs"]
     assert {one["value"] for one in first["evaluations"] if one["role"] == "student"} == {-2.0, 3e6}
     examined.write(home, 1, Elsewhere(dataset="tales", rows=9, known=0, values={"student": (-2.0, -2.1, -1.9)}), "1")

@@ -174,7 +174,7 @@ def test_a_run_shows_one_bar_one_time_and_its_own_stages(app, store, saved):
     app = opened(app, "run.py", run=str(running.id))
     (bar,) = [one.proto.body for one in app.get("html") if 'class="ds-bar"' in one.proto.body]
     assert "width:67%" in bar
-    assert "**67 %** about 10 min 0 s left" in words(app)
+    assert "**67 %** about 10 min left" in words(app)
     assert "Prepare 3 s Distil 10 min 0 s Train control now" in " ".join(written(app).split())
 
 
