@@ -18,6 +18,8 @@ import yaml
 from transformers import AutoModelForSequenceClassification
 
 from studio import cli
+from studio.cli.terminal import ended_like_ctrl_c
+from studio.cli.training import _heard
 from studio.config.reading import parse_config
 from studio.data.folder import load
 from studio.executors import registry
@@ -362,6 +364,31 @@ def test_a_run_that_is_interrupted_is_stopped_and_keeps_its_student(studio, stor
     assert "Its student so far is kept" in err
     assert "Traceback" not in err
     studio("export", 1, "--to", tmp_path / "student.zip")
+
+
+class TakenDown:
+    """Ctrl-C comes while it goes."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_python_drops_ends_the_run_at_its_next_event():
+    before = signal.getsignal(signal.SIGINT)
+
+    def said():
+        for number in range(5):
+            if number == 2:
+                TakenDown()
+            yield number
+
+    heard = []
+    with ended_like_ctrl_c() as ask, contextlib.suppress(KeyboardInterrupt):
+        for event in _heard(said(), ask):
+            heard.append(event)
+    assert heard == [0, 1]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def wait_until(done, training, seconds=240):

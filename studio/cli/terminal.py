@@ -7,9 +7,10 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -29,17 +30,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON o
 
 
 @contextlib.contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
-    """Take the signals of a closing terminal, of `timeout` and of `kill` as Ctrl-C, so that the student is kept."""
-    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    signs = [sign for sign in known if signal.getsignal(sign) == signal.SIG_DFL]  # `nohup` has them ignored
-    for sign in signs:
-        signal.signal(sign, signal.default_int_handler)
+def ended_like_ctrl_c() -> Iterator[Callable[[], None]]:
+    """Take the signals of a closing terminal, of `timeout` and of `kill` as Ctrl-C, so that the student is kept.
+
+    Yields what raises `KeyboardInterrupt` once one of them has come: Python drops that error where it comes while an
+    object is taken down, and whoever works for long asks again.
+    """
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    usual = (signal.SIG_DFL, signal.default_int_handler)  # `nohup` has them ignored
+    before = {sign: signal.getsignal(sign) for sign in known if signal.getsignal(sign) in usual}
+    came: list[int] = []
+
+    def interrupt(sign: int, frame: FrameType | None) -> NoReturn:
+        came.append(sign)
+        raise KeyboardInterrupt
+
+    def ask() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    for sign in before:
+        signal.signal(sign, interrupt)
     try:
-        yield
+        yield ask
     finally:
-        for sign in signs:
-            signal.signal(sign, signal.SIG_DFL)
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 @contextlib.contextmanager
@@ -110,6 +126,8 @@ def setting(value: Any) -> str:
 
     >>> setting([{"do": "prune", "ratio": 0.5}, {"do": "distill"}]), setting(None), setting([{"loss": "hint"}])
     ('Prune 50 % of neurons or channels, Distil', 'automatic', 'hint')
+    >>> setting(0.1 + 0.2)
+    '0.3'
     """
     if isinstance(value, list):
         return ", ".join(map(setting, value)) or "none"
@@ -118,6 +136,8 @@ def setting(value: Any) -> str:
     if isinstance(value, dict):
         weight = value.get("weight")
         return f"{value['loss']}:{weight:g}" if weight is not None else str(value["loss"])
+    if isinstance(value, float):
+        return f"{value:g}"
     return "automatic" if value is None else str(value)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -91,10 +91,10 @@ def text(config: Path) -> str:
 def carry_to_end(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
     """Drive a run to its end with a progress bar; the exit status tells how it ended."""
     console.print(f"[dim]Run {run.id} has started; Ctrl-C stops it and keeps the student so far.[/]", highlight=False)
-    with ended_like_ctrl_c(), contextlib.suppress(KeyboardInterrupt):
+    with ended_like_ctrl_c() as ask, contextlib.suppress(KeyboardInterrupt):
         said = cast(Generator[events.Event, None, None], carry(store, home, run))
         with contextlib.closing(said):
-            _draw(said, as_json, store, run.id)
+            _draw(_heard(said, ask), as_json, store, run.id)
     done = store.run(run.id)
     if as_json:
         print_json({"run": done.id, "status": done.status})
@@ -111,6 +111,13 @@ def carry_to_end(store: Store, home: Home, run: RunRow, as_json: bool) -> None:
     if not as_json:
         typer.echo(f"Run {done.id}:")
         tell_verdict(done)
+
+
+def _heard(said: Iterator[events.Event], ask: Callable[[], None]) -> Iterator[events.Event]:
+    """The same events, until whoever is to stop it has said so."""
+    for event in said:
+        ask()
+        yield event
 
 
 def _draw(said: Iterator[events.Event], quiet: bool, store: Store, run_id: int) -> None:
