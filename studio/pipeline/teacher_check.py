@@ -6,8 +6,6 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from studio.errors import ModelError
-from studio.evaluate import metrics
-from studio.evaluate.measured import is_clear
 from studio.events import Log, Metrics
 from studio.models.model import Model
 from studio.pipeline import stage_results
@@ -85,9 +83,17 @@ def compared(context: RunContext, teachers: Sequence[Model], most: int) -> Check
         baseline=None if linear is None else task.targets.measure(linear)[first],
         rows=len(inputs[0]),
         is_weak=all(found[name] - constant[name] < LEAST_GAIN for name in found),
-        is_below_baseline=linear is not None
-        and is_clear(metrics.compare(task, ("teacher", "baseline"), "validation", (statistics, linear)), -1),
+        is_below_baseline=linear is not None and _is_below(context, statistics, linear),
     )
+
+
+def _is_below(context: RunContext, teacher: np.ndarray, linear: np.ndarray) -> bool:
+    """Whether the teacher is clearly worse than the baseline on the same rows."""
+    from studio.evaluate import metrics  # it opens scipy.stats: only for runs that come so far
+    from studio.evaluate.measured import is_clear
+
+    pair = metrics.compare(context.problem.task, ("teacher", "baseline"), "validation", (teacher, linear))
+    return is_clear(pair, -1)
 
 
 def _of_the_baseline(context: RunContext, inputs: Encoded, most: int) -> np.ndarray | None:

@@ -46,12 +46,18 @@ def test_of_an_upload_nothing_is_left_on_the_disk_when_it_has_been_saved(uploade
     assert "upload" not in uploaded.query_params
 
 
-def test_a_reload_finds_the_upload_again_with_what_was_mended(app, home):
+def with_a_rare_label_mended(app):
+    """The Data page with 120 good reviews; one more, whose label nothing else has, is left out."""
     app = opened(app, "data.py")
     table = reviews(120).table
     content = (table.to_csv(index=False) + f"{table['text'][0]},odd\n").encode()
     app.file_uploader(key="upload").set_value(("some.csv", content, "text/csv")).run()
     app.button(key="mend-rare").click().run()
+    return app
+
+
+def test_a_reload_finds_the_upload_again_with_what_was_mended(app, home):
+    app = with_a_rare_label_mended(app)
     again = opened(fresh(), "data.py", **{name: app.query_params[name] for name in ("upload", "mends")})
     assert "120 rows, 2 labels" in words(again)
     assert "Labels with few rows are left out." in words(again)
@@ -68,11 +74,7 @@ def test_an_upload_that_is_gone_leaves_the_page_as_it_is_at_first(app, token):
 
 
 def test_after_saving_there_is_one_way_on_and_no_word_of_what_was_wrong(app, store):
-    app = opened(app, "data.py")
-    table = reviews(120).table
-    content = (table.to_csv(index=False) + f"{table['text'][0]},odd\n").encode()
-    app.file_uploader(key="upload").set_value(("some.csv", content, "text/csv")).run()
-    app.button(key="mend-rare").click().run()
+    app = with_a_rare_label_mended(app)
     next(button for button in app.button if button.label == "Save data set").click().run()
     assert "Saved as some" in words(app)
     assert "few rows" not in words(app)
