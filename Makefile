@@ -43,11 +43,13 @@ drawing: setup-dev
 mutants: setup-dev
 	@$(BIN)/python -m tests.mutants --only "$(ONLY)"
 
-# Our losses beside those of others, which are installed without what they need into a folder of their own.
+# Our losses and attributions beside those of others, which are installed without what they need into a folder of their
+# own.
 compare: setup-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .compare \
-		torchdistill==1.1.5 textbrewer==0.2.1.post1 trl==1.16.0
-	@PYTHONPATH=.compare $(BIN)/python -m pytest tests/distill/test_losses_of_others.py tests/distill/test_token_losses.py
+		torchdistill==1.1.5 textbrewer==0.2.1.post1 trl==1.16.0 captum==0.9.0
+	@PYTHONPATH=.compare $(BIN)/python -m pytest tests/distill/test_losses_of_others.py tests/distill/test_token_losses.py \
+		tests/evaluate/test_attributions.py
 
 setup-dev: setup
 	@$(call install,requirements-dev.txt)

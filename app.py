@@ -24,6 +24,7 @@ from pages._door import Door, sender
 from pages._lost import Lost
 from studio.home import Home
 from studio.language import catalog
+from studio.machine.bounds import allow_many_files
 from studio.serve.studio import interface
 from studio.service import preferences
 from studio.service.runtime import Runtime
@@ -31,6 +32,9 @@ from studio.store.store import Store
 
 ROOT = Path(__file__).parent
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+COOKIE_DAYS = 32.0
+"""After this no cookie of a login is taken."""
+
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -78,7 +82,13 @@ def note(who: str, what: str, about: str) -> None:
     Store(Home.from_environment().database).note(who, what, about)
 
 
+def logins_over() -> set[str]:
+    """The logins that people have ended and whose cookies may still be somewhere."""
+    return Store(Home.from_environment().database).logins_over(COOKIE_DAYS)
+
+
 preferences.apply(Home.from_environment())
+allow_many_files()
 reason = why_not_to_start()
 if reason is not None:
     sys.exit(f"Error: {reason}")
@@ -91,5 +101,5 @@ app = st.App(
         *documents.routes(),
         Mount("/api", app=interface(Home.from_environment(), sender)),
     ],
-    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note), Middleware(Lost)],
+    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note, over=logins_over), Middleware(Lost)],
 )

@@ -29,8 +29,13 @@ def is_open_to_a_network() -> bool:
 
 def is_behind_a_proxy() -> bool:
     """Whether the server is known under a name that is not this machine's own."""
+    return any(name.lower() not in LOOPBACK for name in named_hosts())
+
+
+def named_hosts() -> list[str]:
+    """The names that whoever runs the server has given it."""
     named: list[str] = st.get_option("server.allowedHosts")
-    return any(name.lower() not in LOOPBACK for name in named)
+    return named
 
 
 @functools.cache
@@ -115,9 +120,8 @@ def allowed_hosts() -> Iterable[str] | None:
     On this machine alone it is asked under another name only by a page of another site (DNS rebinding), or by a proxy,
     whose name stands in `server.allowedHosts`.
     """
-    named: list[str] = st.get_option("server.allowedHosts")
-    if named:
-        return [*named, *LOOPBACK]
+    if named_hosts():
+        return [*named_hosts(), *LOOPBACK]
     return None if is_open_to_a_network() else LOOPBACK
 
 
@@ -128,6 +132,8 @@ def is_allowed(host: str | None, allowed: Iterable[str] | None) -> bool:
     (True, True, False)
     >>> is_allowed("127.0.0.1.evil.example", LOOPBACK), is_allowed("x@127.0.0.1", LOOPBACK), is_allowed(None, LOOPBACK)
     (False, False, False)
+    >>> is_allowed("127.0.0.1:8501.evil.example", LOOPBACK), is_allowed("127.0.0.1:8501:1", LOOPBACK)
+    (False, False)
     >>> is_allowed("studio.example", ["*.example"]), is_allowed("anything", None)
     (True, True)
     """
@@ -136,7 +142,8 @@ def is_allowed(host: str | None, allowed: Iterable[str] | None) -> bool:
     if host is None or not _HOST.fullmatch(host):
         return False
     try:
-        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        parts = urlsplit(f"//{host}")
+        name, _ = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         return False
     return any(

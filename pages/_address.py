@@ -19,6 +19,46 @@ def follow(*keys: str) -> None:
     st.session_state[seen] = said
 
 
+def show() -> None:
+    """Let the browser show an address that changed within this window. Streamlit 1.67 leaves the old one where a link
+    leads to the same page, such as from the list of rows to a row, and the next click would be one on the list. The
+    address that the window was opened with stays as somebody wrote it: written anew, it would be one more step back."""
+    said = _whole()
+    if st.session_state.setdefault("address", said) != said:
+        st.query_params.from_dict(said)
+    st.session_state["address"] = said
+    if not st.session_state.pop("pressed", False):
+        st.session_state["behind"] = []
+
+
+def catch_up() -> None:
+    """Called first when somebody has chosen something. Who chooses twice in a row sends, the second time, the address
+    that the window showed before the first choice was written there: what was written since counts. The way back brings
+    an earlier address, too, but nobody has chosen anything then."""
+    behind = st.session_state.get("behind", [])
+    if _whole() in behind:
+        st.query_params.from_dict(st.session_state["newest"])
+    else:
+        st.session_state["behind"] = []
+    st.session_state["pressed"] = True
+
+
+def put(key: str, value: str | list[str] | None) -> None:
+    """Let the address say this under a key, or nothing."""
+    before = _whole()
+    if value is None:
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = value
+    if _whole() != before:
+        st.session_state["behind"] = [*st.session_state.get("behind", []), before]
+        st.session_state["newest"] = _whole()
+
+
+def _whole() -> dict[str, list[str]]:
+    return {key: st.query_params.get_all(key) for key in st.query_params}
+
+
 def text(key: str) -> str:
     """What the address says, once, as the first value of the widget of this key."""
     return str(_first(key, st.query_params.get(key, "")))
@@ -39,14 +79,15 @@ def several(key: str, options: Sequence[str]) -> list[str]:
 
 def write(key: str, nothing: object = "") -> None:
     """Put what was chosen into the address; `nothing` needs no word there. The list begins at its first page."""
+    catch_up()
     value = st.session_state[key]
     if value in (nothing, "", [], False, None):
-        st.query_params.pop(key, None)
+        put(key, None)
     else:
-        st.query_params[key] = value if isinstance(value, list | str) else str(value)
+        put(key, value if isinstance(value, list | str) else str(value))
     if key != "page":
         st.session_state.pop("page", None)
-        st.query_params.pop("page", None)
+        put("page", None)
 
 
 def _first(key: str, said: object, options: Sequence[str] = ()) -> object:
@@ -67,11 +108,9 @@ def tabs(key: str, names: Mapping[str, str]) -> dict[str, TabContainer]:
     st.session_state[seen] = said
 
     def follow_tab() -> None:
+        catch_up()
         opened = titles[st.session_state[widget]]
-        if opened == next(iter(names)):
-            st.query_params.pop(key, None)
-        else:
-            st.query_params[key] = opened
+        put(key, None if opened == next(iter(names)) else opened)
         st.session_state[seen] = st.query_params.get(key, "")
 
     return dict(zip(names, st.tabs(list(titles), key=widget, on_change=follow_tab), strict=True))

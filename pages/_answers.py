@@ -7,7 +7,7 @@ from typing import Any
 from pages._language import N_, _
 from pages._markup import Html, element, joined
 from pages._scores import Scored, milliseconds, small
-from pages._words import listed, measured, percent, role, size
+from pages._words import commas, listed, measured, percent, role, sentences, size
 from studio.pipeline.answers import AskedRole, Said, Token
 from studio.tasks import Measure
 
@@ -28,10 +28,10 @@ def spoken(answer: Mapping[str, Any], words: Sequence[str] = ()) -> str:
     if "label" in answer:
         return str(answer["label"])
     if "labels" in answer:
-        return ", ".join(part["label"] for part in answer["labels"]) or _(NOTHING)
+        return commas(part["label"] for part in answer["labels"]) or _(NOTHING)
     if "entities" in answer:
         found = (f"{' '.join(words[one['start'] : one['end']])} ({one['type']})" for one in answer["entities"])
-        return ", ".join(found) or _(NOTHING)
+        return commas(found) or _(NOTHING)
     return f"{answer['score']:.3g}"
 
 
@@ -44,8 +44,8 @@ def meant(label: Any, words: Sequence[str] = ()) -> str:
     if not isinstance(label, list):
         return f"{label:g}" if isinstance(label, float) else str(label)
     if len(label) != len(words):
-        return ", ".join(map(str, label)) or _(NOTHING)
-    return ", ".join(f"{word} ({tag})" for word, tag in zip(words, label, strict=True) if tag != "O") or _(NOTHING)
+        return commas(map(str, label)) or _(NOTHING)
+    return commas(f"{word} ({tag})" for word, tag in zip(words, label, strict=True) if tag != "O") or _(NOTHING)
 
 
 def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
@@ -67,7 +67,8 @@ def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
     if all(set(one.answer) == {"score"} for one in said) and len(said) > 1:
         numbers = sorted(one.answer["score"] for one in said)
         return _("They say {low} to {high}.", low=f"{numbers[0]:.3g}", high=f"{numbers[-1]:.3g}")
-    each = " ".join(_("{name}: {answer}.", name=listed(names), answer=answer) for answer, names in by_answer.items())
+    told = (_("{name}: {answer}.", name=listed(names), answer=answer) for answer, names in by_answer.items())
+    each = sentences(*told)
     return _("They differ. {each}", each=each) if len(said) > 1 else each
 
 
@@ -126,7 +127,7 @@ def colour(token: Token) -> Html:
     likely, or more, marks it fully.
 
     >>> colour(Token(text="a", own=0.5, other=0.5)), colour(Token(text="", own=1, other=0))
-    ('<span title="50.0 % here, 50.0 % in the other model">a</span>', '')
+    ('<span title="50.0\\xa0% here, 50.0\\xa0% in the other model">a</span>', '')
     >>> ["--gap:100%" in colour(Token(text="a", own=own, other=0.05)) for own in (0.01, 0.5)]
     [False, True]
     """

@@ -7,7 +7,7 @@ import streamlit as st
 from pages._kept_upload import KeptUpload, forget, kept
 from pages._language import N_, _, retell
 from pages._studio import errors_shown, get_home, show_error
-from pages._words import escape, size
+from pages._words import escape, sentences, size
 from studio.errors import DataError, StudioError
 
 AUTO = N_("Auto-detect")
@@ -51,7 +51,7 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
     except StudioError as error:
         show_error(error)
         return None
-    st.caption(" ".join(escape(retell(note)) for note in upload.notes))
+    st.caption(sentences(*(escape(retell(note)) for note in upload.notes)))
     return upload, (found.token, *how, found.name)
 
 
@@ -86,7 +86,7 @@ def remote_box() -> tuple[Any, tuple[Any, ...]] | None:
     except StudioError as error:
         show_error(error)
         return None
-    st.caption(" ".join(escape(retell(note)) for note in upload.notes))
+    st.caption(sentences(*(escape(retell(note)) for note in upload.notes)))
     return upload, ("remote", said)
 
 

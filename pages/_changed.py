@@ -3,15 +3,17 @@ back."""
 
 import streamlit as st
 
+from pages import _address as address
 from pages._language import _
 from pages._models import show_model
 from pages._parameters import as_shown
 from pages._run_pictures import setting_of
+from pages._studio import get_store
 from pages._words import escape
 from studio import tasks
 from studio.config.run import RunConfig
 
-MODELS = ("teacher", "student")
+MODELS, DATA = ("teacher", "student"), "dataset"
 NOT_CHOSEN = ("task",)
 """What follows from the data set."""
 
@@ -43,7 +45,7 @@ def show_changes(run_id: int, before: RunConfig, now: RunConfig) -> None:
             with st.container(horizontal=True, vertical_alignment="center", key=f"changed-{name}", gap="small"):
                 told = _("{setting}: {old} → {new}", setting=escape(title), old=escape(old), new=f"**{escape(new)}**")
                 st.markdown(told, width="content")
-                if name in MODELS or f"setting-{name}" in st.session_state:
+                if name in MODELS or f"setting-{name}" in st.session_state or _known_data(name, before) is not None:
                     st.button(_("Undo"), key=f"undo-{name}", type="tertiary", icon=":material/undo:",
                               help=_("{setting} as in run {run}", setting=title, run=run_id), on_click=_undo,
                               args=(name, before))  # fmt: skip
@@ -59,12 +61,22 @@ def _resolved(config: RunConfig) -> RunConfig:
 
 def _undo(name: str, before: RunConfig) -> None:
     """The widget says what the earlier run had; what a next step proposed is not proposed again."""
-    st.query_params.pop("next", None)
+    address.catch_up()
+    address.put("next", None)
     value = getattr(before, name)
     if name in MODELS:
         show_model(name, value, before.task)
-        st.query_params.pop(name, None)
+        address.put(name, None)
         if name == "student":  # a goal would choose another one again
-            st.query_params.pop("goal", None)
+            address.put("goal", None)
+    elif name == DATA:
+        st.session_state[DATA] = _known_data(name, before)
+        address.write(DATA)
     else:
         st.session_state[f"setting-{name}"] = as_shown(name, value)
+
+
+def _known_data(name: str, before: RunConfig) -> str | None:
+    """The earlier run's data set as the list knows it; None where it is gone, and for any other setting."""
+    known = {row.name: str(row.id) for row in get_store().datasets()} if name == DATA else {}
+    return known.get(before.dataset)

@@ -1,24 +1,28 @@
 """Rows of the store as Plotly figures. No torch."""
 
 import itertools
+import math
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
 from pages._language import N_, _, retell
-from pages._words import measured
+from pages._words import measured, per_cent
 from studio import harmless, tasks
 from studio.config.methods import LOSSES
-from studio.events import Confusion, Evaluation, StageResult, stage
+from studio.events import Confusion, StageResult, stage
 from studio.store.rows import Point
 
 MAX_POINTS = 2_000
 HEIGHT, AXIS = 320, 50
 """Pixels: a figure, its axis with the title."""
+NARROW = 300
+"""Pixels between the first and the last point of a figure on a narrow page."""
 NAME_LINE, LETTER, SHORT_NAME, NEAR_END, EARLY_END = 18, 7, 12, 0.1, 0.5
 """Pixels between the names of two curves, and of a letter; the letters that fit beside the plot; the share of the width
 from its right end where a curve's name still stands there; the share up to which a curve leaves room for it behind."""
@@ -46,7 +50,7 @@ def loss_curves(points: Sequence[Point]) -> go.Figure:
     """Total and parts of the student's loss; the totals of teachers, assistants and control. Each in per cent of its
     first value, since the losses themselves have scales of their own."""
     figure = _figure(_("step"), "")
-    figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
+    figure.update_yaxes(ticksuffix=per_cent(), rangemode="tozero")
     starts = _starts(points)
     dashes = dict(zip(_parts(points), itertools.cycle(DASHES)))
     for phase, start in starts.items():
@@ -71,9 +75,11 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
     for phase, start in _starts(points).items():
         steps, values = _line(points, phase, measure.name, start)
         _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], (steps, values * scale), "solid", markers=True)
-    level = best(points, measure).get("teacher", teacher)
+    found = teacher_level(points, measure)
+    level = teacher if found is None else found
     named_at_their_ends(figure)
-    if level is not None:
+    is_alone = {ROLE_OF_STAGE[stage(phase)] for phase in _starts(points)} == {"teacher"}  # its curve says it
+    if level is not None and not is_alone:
         figure.add_hline(
             y=level * scale,
             line_dash="dash",
@@ -88,15 +94,11 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
     return figure
 
 
-def best(points: Sequence[Point], measure: tasks.Measure) -> dict[str, float]:
-    """The best value on validation data so far, by role; of a teacher that came ready, what was measured of it before
-    the student began."""
-    found: dict[str, float] = {}
-    for point in points:
-        role = {"record": "teacher"}.get(stage(point.phase), ROLE_OF_STAGE.get(stage(point.phase)))
-        if role is not None and point.name == measure.name:
-            found[role] = max(point.value, found.get(role, point.value))
-    return found
+def teacher_level(points: Sequence[Point], measure: tasks.Measure) -> float | None:
+    """The teacher's best value on validation data so far; of one that came ready, what was measured of it before the
+    student began."""
+    looks = (point for point in points if point.name == measure.name)
+    return max((point.value for point in looks if stage(point.phase) in ("teach", "record")), default=None)
 
 
 def scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
@@ -104,7 +106,7 @@ def scaled(update_axis: Callable[..., object], measure: tasks.Measure) -> float:
     better the lower it is has its values with a minus before them."""
     if measure.unit != "share":
         return measure.shown(1.0)
-    update_axis(ticksuffix=" %")
+    update_axis(ticksuffix=per_cent())
     return 100.0
 
 
@@ -120,7 +122,7 @@ def whiskers(found: Sequence[tuple[float, float, float]], scale: float) -> dict[
 
 
 def _hover(measure: tasks.Measure, variable: str) -> str:
-    return f"%{{{variable}:.1f}} %" if measure.unit == "share" else f"%{{{variable}:.3f}}"
+    return f"%{{{variable}:.1f}}{per_cent()}" if measure.unit == "share" else f"%{{{variable}:.3f}}"
 
 
 def named_at_their_ends(figure: go.Figure) -> go.Figure:
@@ -130,8 +132,7 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
     beside = [
         curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and _letters(_short(curve.name)) <= SHORT_NAME
     ]
-    heights = [height for curve in ends for height in curve.y]
-    pixel = (max(heights, default=1) - min(heights, default=0)) / (HEIGHT - AXIS) or 1
+    pixel = _pixel(figure)
     wanted = [curve.y[-1] / pixel for curve in beside]
     shifts = [place - height for place, height in zip(_apart(wanted), wanted, strict=True)]
     for curve, shift in zip(beside, shifts, strict=True):
@@ -144,6 +145,27 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
         _name(figure, curve, x=curve.x[-1], yshift=place - curve.y[-1] / pixel, **side)
     longest = max((_letters(_short(curve.name)) for curve in beside), default=0)
     return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
+
+
+def named_in_the_margin(figure: go.Figure) -> go.Figure:
+    """Each curve's name right of the plot, none on another, with a dotted line from where the curve ends: for curves of
+    which any may end anywhere, so that a name at its end would lie on another one."""
+    ends = sorted(figure.data, key=lambda curve: curve.y[-1])
+    last = max((curve.x[-1] for curve in ends), default=0)
+    pixel = _pixel(figure)
+    for curve, place in zip(ends, _apart([curve.y[-1] / pixel for curve in ends]), strict=True):
+        height = curve.y[-1]
+        figure.add_shape(type="line", x0=curve.x[-1], y0=height, x1=last, y1=place * pixel, opacity=0.7,
+                         line={"color": curve.line.color, "width": 1, "dash": "dot"})  # fmt: skip
+        _name(figure, curve, x=1, xref="paper", xanchor="left", xshift=4, yshift=place - height / pixel)
+    longest = max((_letters(curve.name) for curve in ends), default=0)
+    return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
+
+
+def _pixel(figure: go.Figure) -> float:
+    """How much of the scale a pixel is, in a figure of curves."""
+    heights = [height for curve in figure.data for height in curve.y]
+    return (max(heights, default=1) - min(heights, default=0)) / (figure.layout.height - AXIS) or 1
 
 
 def _short(name: str) -> str:
@@ -223,7 +245,7 @@ def _words(name: str) -> str:
 
 def device_curves(points: Sequence[Point]) -> go.Figure:
     """How busy the processor and the GPUs were over the seconds of a run; 100 % is one core, or a whole GPU."""
-    return _machine(points, {_("processor"): "cpu_percent", _("GPU"): "gpu_percent"}, "%", 1)
+    return _machine(points, {_("processor"): "cpu_percent", _("GPU"): "gpu_percent"}, per_cent(), 1)
 
 
 def memory_curves(points: Sequence[Point]) -> go.Figure:
@@ -234,40 +256,18 @@ def memory_curves(points: Sequence[Point]) -> go.Figure:
 def _machine(points: Sequence[Point], curves: dict[str, str], unit: str, divisor: float) -> go.Figure:
     figure = _figure(_("seconds"), "")
     figure.update_yaxes(ticksuffix=unit, rangemode="tozero")
-    for (title, name), role in zip(curves.items(), ("student", "teacher"), strict=True):
+    for (title, name), dash in zip(curves.items(), ("solid", "dot"), strict=True):  # no model, so none of its colour
         steps, values = _line(points, "device", name)
         if len(steps):
-            _add_line(figure, title, role, (steps, values / divisor), "solid")
+            _add_line(figure, title, "control", (steps, values / divisor), dash)
     return named_at_their_ends(figure)
-
-
-def measures(evaluations: Sequence[Evaluation], measure: tasks.Measure, split: str = "test") -> go.Figure:
-    """The deciding measure of each model on the test rows, with its 95 % interval."""
-    shown = [found for found in evaluations if found.metric == measure.name and found.split == split][::-1]
-    figure = _figure(_("{measure} on the test rows, with 95 % interval", measure=_(measure.title)), "")
-    scale = scaled(figure.update_xaxes, measure)
-    for found in shown:
-        low = found.value if found.low is None else found.low
-        high = found.value if found.high is None else found.high
-        figure.add_scatter(
-            x=[found.value * scale],
-            y=[_(found.role)],
-            mode="markers",
-            marker={"size": 13, "color": COLOURS[found.role]},
-            error_x={"type": "data", "symmetric": False, **whiskers([(found.value, low, high)], scale),
-                     "thickness": 2.5, "width": 8},
-            hovertemplate=f"%{{y}}: {_hover(measure, 'x')}<extra></extra>",
-            showlegend=False,
-        )  # fmt: skip
-    figure.update_layout(height=60 + 55 * max(1, len(shown)))
-    return figure
 
 
 def pruning(ratios: Sequence[float], values: Sequence[float], measure: tasks.Measure) -> go.Figure:
     """What is left of the deciding measure when a share is pruned and nothing is trained."""
     figure = _figure(_("share that is pruned"), "")
     scale = scaled(figure.update_yaxes, measure)
-    figure.update_xaxes(ticksuffix=" %", range=[0, 100])
+    figure.update_xaxes(ticksuffix=per_cent(), range=[0, 100])
     figure.update_yaxes(rangemode="tozero")
     figure.add_scatter(
         x=[100 * ratio for ratio in ratios],
@@ -299,17 +299,69 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
             error_y={
                 **whiskers([(result.value, result.low, result.high) for result in shown], scale),
                 "thickness": 1,
+                "width": 0,
             },
             name=_(role.capitalize()),
             text=harmless.in_charts([retell(result.title) for result in shown]),
-            mode="lines+markers+text",
-            textposition=[("top center", "bottom center")[number % 2] for number in range(len(shown))],
-            cliponaxis=False,
+            mode="lines+markers",
             marker={"size": 10},
             line={"color": COLOURS[role], "dash": "dot"},
             hovertemplate=f"%{{text}}: {_(measure.title)} {_hover(measure, 'y')}, %{{x:.2f}} MB<extra></extra>",
         )
-    return figure.update_layout(showlegend=False)  # each point has its step beside it
+    ends = [end for result in results for end in (result.low, result.high)]
+    pixel = (max(ends) - min(ends)) / (HEIGHT - AXIS) or 1
+    named = [
+        Named(math.log10(result.size_bytes / 1e6), result.value * scale, result.value, _step(result),
+              is_left=result is results[0])
+        for result in results
+    ]  # fmt: skip
+    return named_beside(figure, named, pixel)
+
+
+class Named(NamedTuple):
+    """A point of a figure (`x` as its axis has it: of a logarithmic one the logarithm), how high it is in the unit of
+    a pixel, and its name, which stands right or left of it, above or below its middle."""
+
+    x: float
+    y: float
+    height: float
+    text: str
+    is_left: bool
+    is_below: bool = False
+
+
+def named_beside(figure: go.Figure, points: Sequence[Named], pixel: float) -> go.Figure:
+    """Each point's name beside it and its interval, none on another."""
+    for near in _near(points):
+        wanted = [one.height / pixel + (-1 if one.is_below else 1) * NAME_LINE / 2 for one in near]
+        for one, place in zip(near, _apart(wanted), strict=True):
+            side = {"xanchor": "right", "xshift": -9} if one.is_left else {"xanchor": "left", "xshift": 9}
+            shift = place - one.height / pixel
+            figure.add_annotation(x=one.x, y=one.y, text=one.text, yshift=shift, showarrow=False, **side)
+    return figure.update_layout(showlegend=False)
+
+
+def _near(points: Sequence[Named]) -> Iterator[list[Named]]:
+    """Points whose names would stand above or below each other on a narrow page, each time from low to high."""
+    places = [one.x for one in points]
+    across = NARROW / ((max(places) - min(places)) or 1)
+    spans = []
+    for one in points:
+        wide = LETTER * _letters(one.text)
+        spans.append((across * one.x - (wide if one.is_left else 0), wide, one))
+    near: list[Named] = []
+    end = -math.inf
+    for start, wide, one in sorted(spans, key=lambda span: span[0]):
+        if start > end and near:
+            yield sorted(near, key=lambda one: one.height)
+            near = []
+        near.append(one)
+        end = max(end, start + wide)
+    yield sorted(near, key=lambda one: one.height)
+
+
+def _step(result: StageResult) -> str:
+    return harmless.in_chart(retell(result.title))
 
 
 def confusion(matrix: Confusion) -> go.Figure:
@@ -381,9 +433,11 @@ def _figure(across: str, up: str) -> go.Figure:
         margin={"l": 0, "r": 8, "t": 8, "b": 0},
         height=HEIGHT,
         hovermode="x unified",
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
-        showlegend=True,
+        showlegend=False,
     )
-    figure.update_xaxes(title={"text": across, "font": {"size": 12}, "standoff": 4}, automargin=True)
+    figure.update_xaxes(
+        title={"text": across, "font": {"size": 12}, "standoff": 12}, automargin=True, showgrid=False, zeroline=False,
+        rangemode="nonnegative",
+    )  # fmt: skip
     figure.update_yaxes(title=up, automargin=True)
     return figure

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from pages import _pictures as pictures
-from pages._language import _
+from pages._language import _, counted
 from pages._scores import Scored, milliseconds, on_test
 from pages._words import changes, count, listed, low_and_high, measured, size
 from studio.home import Home
-from studio.service import paired
+from studio.service import comparison, paired
 from studio.service.comparison import Side
 from studio.store.rows import RunRow
 from studio.tasks import Measure
@@ -58,6 +58,8 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
         return _("None of these runs has a result yet")
     best, clear = max(known, key=_score), is_clear(tests)
     told = {"best": best.name, "value": measured(_score(best), measure)}
+    if len(known) == 1 < len(compared):
+        return _("Only “{best}” was measured on test rows: {value}", **told)
     alike = [side.name for side in known if measured(_score(side), measure) == told["value"]]
     if len(alike) > 1 and not clear:
         first = _("{names} are equally good: {value}", names=quoted(alike, len(known)), value=told["value"])
@@ -67,11 +69,14 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
         first = _("“{best}” scored best: {value}, by more than chance", **told)
     else:
         first = _("“{best}” scored best: {value}, which may be chance", **told)
+    if comparison.of_earlier_versions(compared):
+        return first
     bytes_ = {side.name: side.summary.student_bytes for side in known if side.summary and side.summary.student_bytes}
     smallest = min(bytes_, key=lambda name: bytes_[name], default=best.name)
-    if len(set(bytes_.values())) < 2 or smallest == best.name:
+    as_small = [name for name, own in bytes_.items() if size(own) == size(bytes_[smallest])]
+    if len(as_small) != 1 or smallest == best.name:
         return first
-    return f"{first}. " + _("“{smallest}” is smallest: {size}", smallest=smallest, size=size(bytes_[smallest]))
+    return _("{first}. “{smallest}” is smallest: {size}", first=first, smallest=smallest, size=size(bytes_[smallest]))
 
 
 def quoted(names: Sequence[str], of: int) -> str:
@@ -96,6 +101,20 @@ def told_clear(name: str, clear: int, tested: int) -> str:
     if not clear:
         return _("“{name}”: no difference that is more than chance", name=name)
     return _("“{name}” differs from {clear} of {tested} by more than chance", name=name, clear=clear, tested=tested)
+
+
+def of_earlier_versions(compared: Sequence[Side]) -> str:
+    """Whose sizes and macro F1 cannot be held against the others', in a sentence; "" where all can."""
+    earlier = comparison.of_earlier_versions(compared)
+    if not earlier:
+        return ""
+    return counted(
+        "{names}: measured by an earlier version of the studio, which counted the weights alone as the size of a "
+        "model, and into the macro F1 also classes without test rows. Run it again to compare sizes.",
+        "{names}: measured by an earlier version of the studio, which counted the weights alone as the size of a "
+        "model, and into the macro F1 also classes without test rows. Run them again to compare sizes.",
+        len(earlier), names=listed([_("“{name}”", name=side.name) for side in earlier]),
+    )  # fmt: skip
 
 
 def direction(measure: Measure) -> str:

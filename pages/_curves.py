@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from pages._charts import ROLE_OF_STAGE, downsample
+from pages._charts import ROLE_OF_STAGE, downsample, teacher_level
 from pages._language import _
+from pages._learned import Course, reached
 from pages._markup import Html, element
-from pages._size_and_quality import round_values
-from pages._words import measured, role
+from pages._scores import levels
+from pages._words import measured, role, sentences
 from studio.events import stage
 from studio.store.rows import Point
 from studio.tasks import Measure
@@ -15,17 +16,20 @@ WIDE, HIGH, LEFT, RIGHT, BELOW, ABOVE = 900, 280, 70, 190, 34, 12
 MOST, NAME_LINE = 300, 17
 
 
-def curves(points: Sequence[Point], measure: Measure) -> Html:
+def curves(points: Sequence[Point], measure: Measure, course: Course) -> Html:
     """The deciding measure of every model that learned, on validation rows, by step; a name at the end of each. What is
     better the lower it is falls, as it does while it is learned."""
     lines = _lines(points, measure)
-    values = [value for _name, line in lines for _step, value in line]
-    if not values:
+    if not lines:
         return Html("")
+    last = max(step for _name, line in lines for step, _value in line) or 1
+    ready = None if "teacher" in dict(lines) else teacher_level(points, measure)  # such a one learned nothing here
+    if ready is not None:
+        lines.append(("teacher", [(0, ready), (last, ready)]))
+    values = [value for _name, line in lines for _step, value in line]
     low, high = min(values), max(values)
     room = max(high - low, 0.01)
     low, high = low - 0.05 * room, high + 0.05 * room
-    last = max(step for _name, line in lines for step, _value in line) or 1
 
     def across(step: float) -> float:
         return LEFT + (WIDE - LEFT - RIGHT) * step / last
@@ -34,11 +38,12 @@ def curves(points: Sequence[Point], measure: Measure) -> Html:
         share = (value - low) / (high - low)
         return ABOVE + (HIGH - ABOVE - BELOW) * (share if measure.lower else 1 - share)
 
-    drawn = [_level(up(value), measured(value, measure)) for value in round_values(low, high)]
+    drawn = [_level(up(value), words) for value, words in levels(low, high, measure)]
     places: list[float] = []
     for name, line in sorted(lines, key=lambda one: measure.shown(one[1][-1][1])):
         path = " ".join(f"{across(step):.1f},{up(value):.1f}" for step, value in line)
-        drawn.append(element("polyline", points=path, fill="none", stroke=f"var(--{name})", stroke_width="2.5"))
+        drawn.append(element("polyline", points=path, fill="none", stroke=f"var(--{name})", stroke_width="2.5",
+                             stroke_dasharray="6 5" if name == "teacher" and ready is not None else None))  # fmt: skip
         place = up(line[-1][1])
         place = min(place, places[-1] - NAME_LINE) if places else place
         places.append(place)
@@ -48,7 +53,9 @@ def curves(points: Sequence[Point], measure: Measure) -> Html:
     words = _("{measure} on validation rows, by step", measure=_(measure.title))
     words = _("{told}. Lower is better", told=words) if measure.lower else words
     picture = element("svg", *drawn, viewBox=f"0 0 {WIDE} {HIGH}", kind="curves", role="img", aria_label=words)
-    return element("figure", element("p", words, kind="ds-sub"), picture, kind="ds-plot", style="margin:0")
+    lead = element("p", reached(points, measure, course), kind="ds-lead")
+    told = sentences(f"{words}.", course.of_seeds()) if course.of_seeds() else words
+    return element("figure", lead, element("p", told, kind="ds-sub"), picture, kind="ds-plot", style="margin:0")
 
 
 def _level(height: float, words: str) -> Html:

@@ -14,7 +14,7 @@ from pages import _versions as versions
 from pages._language import _, counted, retell
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import escape, made, split_rows
+from pages._words import commas, escape, made, sentences, split_rows
 from studio import pictures as images
 from studio import tasks
 from studio.data.glimpse import glimpse
@@ -142,7 +142,7 @@ def add_rows(row: DatasetRow) -> None:
                             grown.known)  # fmt: skip
             st.success(f"{told} {known}" if grown.known else told, icon=":material/check:")
             why = [str(each.told) for each in grown.refused]
-            st.caption(" ".join(escape(retell(note)) for note in (*upload.notes, *why)))
+            st.caption(sentences(*(escape(retell(note)) for note in (*upload.notes, *why))))
             download_refused(grown.refused, f"more-{row.id}")
             st.page_link("new_run.py", label=_("Use it in a new run"), query_params={"dataset": str(grown.row.id)},
                          icon=":material/arrow_forward:")  # fmt: skip
@@ -176,7 +176,7 @@ def rename(row: DatasetRow) -> None:
 
 
 def delete(row: DatasetRow, users: list[int]) -> None:
-    runs = ", ".join(map(str, users[:MOST_NAMED])) + (" …" if len(users) > MOST_NAMED else "")
+    runs = commas(map(str, users[:MOST_NAMED])) + (" …" if len(users) > MOST_NAMED else "")
     why = counted("Run {runs} uses it: delete that first.", "Runs {runs} use it: delete them first.", len(users),
                   runs=runs) if users else None  # fmt: skip
     with st.popover(_("Delete"), type="tertiary", disabled=bool(users), help=why):

@@ -1,7 +1,8 @@
 """The server's door, which every request passes: foreign names stay out, and before a login nothing is opened but the
 login itself."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -11,14 +12,28 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages import _login as login
-from pages._access import allowed_hosts, has_login, is_allowed, is_guarded_elsewhere, needs_login, own_address
+from pages._access import (
+    allowed_hosts,
+    has_login,
+    is_allowed,
+    is_guarded_elsewhere,
+    named_hosts,
+    needs_login,
+    own_address,
+)
 from studio.errors import AccessError, StudioError
 from studio.serve.answers import UnknownTokenError, refusal
 from studio.service import people
 from studio.service.people import Person
+from studio.store.audit import SIGNED_OUT
+
+_log = logging.getLogger(__name__)
 
 Note = Callable[[str, str, str], None]
 """Writes who did what to what into the audit log."""
+
+Over = Callable[[], Iterable[str]]
+"""The logins that had been ended before the server started."""
 
 OPEN = ("/_stcore/health", "/auth/login", login.LOGOUT, login.CALLBACK)
 """What a stranger may ask for: whether the server lives, and the login."""
@@ -29,7 +44,8 @@ PROGRAMS = "/api/"
 NO_PAGES = ("/_stcore/", "/media/", "/static/", "/component/", "/studio-assets/", "/app/static/")
 """Below these no person looks for a page: a short answer is enough."""
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+             "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")  # fmt: skip
 FOREIGN = "The studio does not answer under this name. Set server.allowedHosts to the names that it has."
 PROXIED = (
     "A proxy passes this on, and the studio does not know of one: set server.allowedHosts and a login, as "
@@ -48,20 +64,44 @@ def sender(connection: HTTPConnection) -> Person | None:
 class Door:
     """Refuses what may not come in; lets a person sign in, and writes down who did."""
 
-    def __init__(self, app: ASGIApp, note: Note | None = None) -> None:
+    def __init__(self, app: ASGIApp, note: Note | None = None, over: Over | None = None) -> None:
         self.app, self.note = app, note or (lambda who, what, about: None)
+        self._over = over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         connection = HTTPConnection(scope)
-        answer = _foreign(connection) or (_before_login(connection) if needs_login() else None)
+        answer = _foreign(connection) or (await self._before_login(connection) if needs_login() else None)
         if answer is None:
+            if needs_login() and _path(connection) == login.LOGOUT:
+                await run_in_threadpool(self._end, connection)
             is_callback = scope["type"] == "http" and needs_login() and _path(connection) == login.CALLBACK
             return await self.app(scope, receive, self._after_login(connection, send) if is_callback else send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008, "reason": ""})
         await answer(scope, receive, send)
+
+    async def _before_login(self, connection: HTTPConnection) -> Response | None:
+        """None for what may be asked for; the logins that are over are known from the first request on."""
+        if self._over is not None:
+            try:
+                login.end(await run_in_threadpool(self._over))
+            except StudioError as error:
+                return _refusal(connection, _path(connection), error)
+            self._over = None
+        return _before_login(connection)
+
+    def _end(self, connection: HTTPConnection) -> None:
+        """Sign out: not in this browser alone, for its cookies may have been copied."""
+        told = login.claims(connection.cookies)
+        name = login.login_of(told) if told else None
+        if told and name:
+            login.end([name])
+            try:
+                self.note(str(told.get("email", "")), SIGNED_OUT, name)
+            except StudioError as error:  # the browser still loses its cookies
+                _log.error("A sign-out could not be written down and ends with this server: %s", error)
 
     def _after_login(self, connection: HTTPConnection, send: Send) -> Send:
         """What Streamlit answers when a login ends: it leads back to the page that was asked for, its cookies travel
@@ -111,9 +151,11 @@ def _foreign(connection: HTTPConnection) -> Response | None:
         return PlainTextResponse(FOREIGN, 403)
     if needs_login():
         return PlainTextResponse(OF_ANOTHER_SITE, 403) if _is_of_another_site(connection) else None
-    if is_guarded_elsewhere():
-        return None
     origin = connection.headers.get("origin")
+    if is_guarded_elsewhere():
+        is_named = is_allowed(_host_of(origin or ""), named_hosts())  # a proxy may pass on another name as the host's
+        is_elsewhere = _is_of_another_site(connection) and not is_named
+        return PlainTextResponse(OF_ANOTHER_SITE, 403) if is_elsewhere else None
     if origin is not None and not is_allowed(_host_of(origin), allowed_hosts()):
         return PlainTextResponse(FOREIGN, 403)
     if any(name in connection.headers for name in FORWARDED):

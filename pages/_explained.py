@@ -6,7 +6,8 @@ import numpy as np
 
 from pages._language import _, counted
 from pages._markup import Html, element, joined
-from pages._words import change, measured, percent, role
+from pages._scores import levels
+from pages._words import change, commas, measured, per_cent, percent, role
 from studio.evaluate.calibration import Bin
 from studio.evaluate.cascade import Point
 from studio.evaluate.changes import ClassChange
@@ -83,7 +84,7 @@ def mosaic(counts: Mapping[Group, int], chosen: str, is_number: bool = False) ->
         if cells:
             width = sum(counts[group] for group in groups)
             columns.append(element("div", *cells, kind="column", style=f"flex-grow:{width}"))
-    told = ", ".join(f"{group_title(group, is_number)} {number:,}" for group, number in counts.items())
+    told = commas(f"{group_title(group, is_number)} {number:,}" for group, number in counts.items())
     names = [
         element("div", element("i", kind=f"cell {group}"), element("b", f"{number:,}"),
                 element("span", group_title(group, is_number)), kind="name chosen" if group == chosen else "name")
@@ -138,16 +139,17 @@ def opinion(name: str, said: str, note: str, inside: Html) -> Html:
 
 
 def _field(*inside: Html, across: str, up: str, told: str, ticks: Sequence[tuple[float, str]], kind: str = "") -> Html:
-    """Axes around what is drawn; `ticks`: height from 0 to 1, and words."""
+    """Axes around what is drawn, across from 0 to 100 %; `ticks`: height from 0 to 1, and words."""
     lines = [
         element("div", element("span", words), kind="tick", style=f"bottom:{100 * place:.1f}%")
         for place, words in ticks
     ]
+    lines += [element("span", f"{share}{per_cent()}", kind="across", style=f"left:{share}%") for share in (0, 50, 100)]
     return element(
         "figure",
         element("p", up, kind="ds-sub"),
         element("div", *lines, *inside, kind=f"ds-field curve {kind}"),
-        element("p", across, kind="ds-axis near"),
+        element("p", across, kind="ds-axis"),
         kind="ds-plot",
         role="img",
         aria_label=told,
@@ -190,7 +192,7 @@ def reliability(found: Mapping[str, Sequence[Bin]], shown: str) -> Html:
         )
         for one in found[shown]
     )
-    ticks = [(place / 4, f"{25 * place} %") for place in range(5)]
+    ticks = [(place / 4, f"{25 * place}{per_cent()}") for place in range(5)]
     return _field(*inside, across=_("how sure it is →"), up=_("how often it is right"), told=told, ticks=ticks)
 
 
@@ -209,7 +211,7 @@ def cascade(points: Sequence[Point], test: Sequence[Point], chosen: Point, measu
         element("div", _line([place(point) for point in points], 0.75, "pale"), kind="control"),
         element("div", _line([place(point) for point in test], 1.5, ""), _dot(*place(chosen), 16), kind="student"),
     ]
-    ticks = [(step / 3, measured(low + (high - low) * step / 3, measure)) for step in range(4)]
+    ticks = [((value - low) / (high - low), words) for value, words in levels(low, high, measure)]
     told = _(
         "From {low} with the student alone to {high} with the teacher alone",
         low=measured(test[0].value, measure),

@@ -5,6 +5,7 @@ import streamlit as st
 from pages import _pictures as pictures
 from pages._language import _
 from pages._markup import Html, element
+from pages._scores import Number
 from pages._words import OUTCOMES, role
 
 
@@ -18,6 +19,14 @@ def tenth() -> Html:
     return element("div", *cells, kind="ds-rows")
 
 
+def verdict() -> Html:
+    """What a run ends with; the numbers are an example."""
+    said = (("96", "%", _("kept")), ("10", "×", _("smaller")), ("6", "×", _("faster")))
+    numbers = [Number(value, unit, words, "", words) for value, unit, words in said]
+    badge = pictures.badge(OUTCOMES["better"].words, OUTCOMES["better"].kind)
+    return element("div", element("p", _("For example:"), kind="ds-sub"), badge, pictures.numbers(numbers, few=True))
+
+
 def how_it_works() -> None:
     """The way in three steps, a card each."""
     steps = (
@@ -26,7 +35,7 @@ def how_it_works() -> None:
         (_("2 · Say how small"), _("A tenth of the size, or under 5 ms. The studio chooses models and all settings."),
          tenth()),
         (_("3 · Read the verdict"), _("One sentence and three numbers: kept, smaller, faster. Take the model away."),
-         pictures.badge(OUTCOMES["better"].words, OUTCOMES["better"].kind)),
+         verdict()),
     )  # fmt: skip
     for column, (title, words, picture) in zip(st.columns(3), steps, strict=True):
         with column, st.container(border=True, height="stretch", key=f"card-step-{title[0]}"):

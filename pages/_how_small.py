@@ -1,6 +1,8 @@
 """What the student should be: a goal whose student is found by what was counted and timed, or models by their names."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -9,32 +11,50 @@ from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._goals import GOALS, MOST_MILLISECONDS, OWN, USUAL, Sized, good_for, sizes_in, student_for, students
 from pages._language import _
+from pages._markup import element
 from pages._models import choose_model, show_model
 from pages._recommended import recommend
 from pages._scores import milliseconds, times
-from pages._words import count, escape, model
+from pages._words import commas, count, escape, model, size
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StudioError
 from studio.store.rows import DatasetRow
 
 LEAST_LIMIT, LONGEST_LIMIT = 0.01, 10_000.0
+BYTES_OF_A_PARAMETER = 4
+"""As a model is saved; int8 takes about a quarter."""
 
 
 def known_of(dataset: DatasetRow, task: tasks.Task, teacher: str) -> dict[str, Sized] | None:
     """The models with their sizes and times for this data, by reference; None while they are being counted."""
+    if not is_counted(dataset, task, teacher):
+        return None
     if not task.builtins:
         return {}
-    answer = asked.sizes(dataset, teacher)
-    if not answer.done():
-        return None
     try:
-        found = answer.result()
+        found = asked.sizes(dataset, teacher).result()
     except StudioError as error:
         told = _("How large the models are could not be found out: {message}", message=escape(error.message))
         st.caption(told)
         return {}
     return sizes_in(task, found.parameters, found.milliseconds)
+
+
+def is_counted(dataset: DatasetRow, task: tasks.Task, teacher: str) -> bool:
+    return not task.builtins or asked.sizes(dataset, teacher).done()
+
+
+def waits_for_count(dataset: DatasetRow, task: tasks.Task, teacher: str) -> bool:
+    """Whether the goal finds its student once the models are counted; nobody has to choose one."""
+    return st.session_state["goal"] != OWN and not all(
+        is_counted(dataset, task, one) for one in (usual_of(task), teacher)
+    )
+
+
+def usual_of(task: tasks.Task) -> str:
+    """The model by which the built-in ones are counted."""
+    return f"builtin/{task.builtins[0]}" if task.builtins else ""
 
 
 @st.fragment(run_every="1s")
@@ -46,13 +66,12 @@ def until_counted(dataset: DatasetRow, teacher: str) -> None:
 
 
 def choose_models(
-    dataset: DatasetRow, task: tasks.Task, start: RunConfig | None, visit: dict[str, str | None]
+    dataset: DatasetRow, task: tasks.Task, start: RunConfig | None, visit: dict[str, Any]
 ) -> tuple[str | None, str | None]:
     """The teacher, and a student by what it should be; None while one is not known. `visit`: what this visit to the
     page began with."""
     goal_place, cards = st.container(), st.container()
-    usual = f"builtin/{task.builtins[0]}" if task.builtins else ""
-    built_in = known_of(dataset, task, usual)
+    built_in = known_of(dataset, task, usual_of(task))
     with st.expander(_("Choose the models yourself"), key="fold-models"):
         left, right = st.columns(2, gap="large")
     with left:
@@ -68,9 +87,9 @@ def choose_models(
     with right:
         st.markdown(_("**Student**: the small model; choosing one here takes the place of the goal"))
         if student is not None:
-            show_model("student", student, task.name)
+            show_student(student, task, visit)
         first = student or first_model("student", start)
-        own = by_name("student", task, first, built_in or {}, visit, on_change=choose_own)
+        own = by_name("student", task, first, built_in or {}, visit, on_change=partial(choose_own, task, visit))
     if goal == OWN or (student is None and known is not None):
         student = own
     with cards:
@@ -85,8 +104,8 @@ def first_model(role: str, start: RunConfig | None) -> str:
 
 
 def by_name(
-    role: str, task: tasks.Task, first: str, known: Mapping[str, Sized], visit: dict[str, str | None],
-    on_change: Callable[[], None] | None = None,
+    role: str, task: tasks.Task, first: str, known: Mapping[str, Sized], visit: dict[str, Any],
+    on_change: Callable[[], None] = address.catch_up,
 ) -> str | None:  # fmt: skip
     """A model that is chosen itself. Once it is another one than at first it stands in the address; the way back in the
     browser brings back the one before."""
@@ -96,9 +115,9 @@ def by_name(
     chosen = choose_model(role, task, said or first, known, on_change)
     if is_by_goal(role):
         visit[before] = None
-        st.query_params.pop(role, None)
+        address.put(role, None)
     elif chosen and chosen != said and (said or chosen != visit.setdefault(before, chosen)):
-        st.query_params[role] = chosen
+        address.put(role, chosen)
     visit[seen] = st.query_params.get(role, "")
     return chosen
 
@@ -108,10 +127,33 @@ def is_by_goal(role: str) -> bool:
     return role == "student" and st.session_state["goal"] != OWN
 
 
-def choose_own() -> None:
-    """Who chooses a student by its name needs no goal."""
+def choose_own(task: tasks.Task, visit: dict[str, Any]) -> None:
+    """Who chooses a student by its name needs no goal. Who chooses something else before the window knows which student
+    the goal takes now sends one that it showed before: nobody has chosen that."""
+    if student_shown(task) in visit.get("students before", []):
+        return
     st.session_state["goal"] = OWN
     address.write("goal")
+
+
+def show_student(student: str, task: tasks.Task, visit: dict[str, Any]) -> None:
+    """The widgets of the student say the one that the goal takes; what they said before is remembered until the window
+    has sent the new one."""
+    before = student_shown(task)
+    if before == visit.get("student of the goal"):
+        visit["students before"] = []
+    show_model("student", student, task.name)
+    shown = student_shown(task)
+    if shown != before:
+        visit["students before"] = [*visit.get("students before", []), before]
+        visit["student of the goal"] = shown
+
+
+def student_shown(task: tasks.Task) -> tuple[Any, ...]:
+    """What the widgets of the student say."""
+    return tuple(
+        st.session_state.get(f"student-{part}") for part in ("source", f"builtin-{task.name}", "layers", "run")
+    )
 
 
 def choose_goal(start: RunConfig | None) -> str:
@@ -119,7 +161,8 @@ def choose_goal(start: RunConfig | None) -> str:
     address.follow("goal")
     address.one("goal", list(GOALS), first=OWN if start or "student" in st.query_params else USUAL)
     chosen = st.pills(_("Goal"), list(GOALS), key="goal", label_visibility="collapsed", required=True,
-                      format_func=lambda goal: _(GOALS[goal]), on_change=address.write, args=("goal",))  # fmt: skip
+                      default=st.session_state["goal"], format_func=lambda goal: _(GOALS[goal]),
+                      on_change=address.write, args=("goal",))  # fmt: skip
     return str(chosen)
 
 
@@ -140,7 +183,7 @@ def by_goal(goal: str, teacher: str, known: Mapping[str, Sized] | None, dataset:
         told.append(_("{time} a row on this machine", time=milliseconds(found.milliseconds)))
     st.caption(_(
         "Nearest to that: **{student}**, {numbers}. How accurate it gets, the run will tell.",
-        student=escape(model(found.reference)), numbers=", ".join(told),
+        student=escape(model(found.reference)), numbers=commas(told),
     ))  # fmt: skip
     return found.reference
 
@@ -153,7 +196,7 @@ def milliseconds_allowed() -> float:
         is_number = said.replace(".", "", 1).isdecimal() and LEAST_LIMIT <= float(said) <= LONGEST_LIMIT
         st.session_state["ms"] = float(said) if is_number else MOST_MILLISECONDS
     return st.number_input(
-        _("At most so many milliseconds for one row"), LEAST_LIMIT, LONGEST_LIMIT, step=1.0, format="%g", key="ms",
+        _("Longest time for one row, in milliseconds"), LEAST_LIMIT, LONGEST_LIMIT, step=1.0, format="%g", key="ms",
         width=280, on_change=address.write, args=("ms", MOST_MILLISECONDS),
     )  # fmt: skip
 
@@ -175,19 +218,17 @@ def no_student(limit: float, smaller: Sequence[Sized]) -> str:
 
 def show_models(teacher: str | None, student: str | None, known: Mapping[str, Sized]) -> None:
     """Both models as cards: size, speed, what they start from, what they are good for."""
-    left, right = st.columns(2, gap="small")
-    for column, role, over, reference in (
-        (left, "teacher", _("Teacher"), teacher),
-        (right, "student", _("Student"), student),
-    ):
+    cards = []
+    for role, over, reference in (("teacher", _("Teacher"), teacher), ("student", _("Student"), student)):
         one, facts = known.get(reference or ""), {}
         if one is not None:
-            facts[_("Size")] = _("{number} parameters", number=count(one.parameters))
+            facts[_("Size")] = _("about {size}", size=size(BYTES_OF_A_PARAMETER * one.parameters))
+            facts[_("Parameters")] = count(one.parameters)
             if one.milliseconds is not None:
-                facts[_("One row here")] = milliseconds(one.milliseconds)
+                facts[_("Time for one row")] = milliseconds(one.milliseconds)
         if reference:
             is_new = reference.startswith("builtin/")
             facts[_("Starts")] = _("untrained") if is_new else _("with what it knows")
         shown = model(reference) if reference else _("not chosen yet")
-        with column:
-            st.html(pictures.model_card(role, over, shown, facts, good_for(reference)))
+        cards.append(pictures.model_card(role, over, shown, facts, good_for(reference)))
+    st.html(element("div", *cards, kind="ds-models"))

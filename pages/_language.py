@@ -5,6 +5,8 @@ what was chosen with the switch on every page, else by the browser.
 """
 
 import contextlib
+import functools
+import re
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -25,6 +27,8 @@ _HTML = '<nav class="ds-languages"></nav>'
 _SCRIPT = """
 export default function ({ data, parentElement, setStateValue }) {
   document.documentElement.lang = data.tag;
+  const app = document.querySelector(".stApp"); // dialogs stand beside it, and are as light or dark as it is
+  document.documentElement.style.colorScheme = getComputedStyle(app).colorScheme;
   const nav = parentElement.querySelector(".ds-languages");
   nav.setAttribute("aria-label", data.label);
   nav.replaceChildren(...data.languages.map(({ code, name, tag }) => {
@@ -81,13 +85,35 @@ def reader_of(request: HTTPConnection) -> str:
     return chosen(request.cookies.get(CHOSEN), *accepted(request.headers.get("accept-language", "")))
 
 
+GAP = "\N{NO-BREAK SPACE}"
+_BEFORE_A_UNIT = re.compile(r"(?<=[\d}]) (?=(?:%|[kMGT]?B|[KM]|ms|s|min|h)(?!\w)|毫秒|秒|分|小时|天|万|亿)")
+"""Between a number, or the place of one, and its per cent or unit."""
+
+
+@functools.lru_cache(maxsize=8192)
+def held(text: str) -> str:
+    """A text in which no line ends between a number and its unit.
+
+    >>> held("95 % of {rows} rows in {seconds} s")
+    '95\\xa0% of {rows} rows in {seconds}\\xa0s'
+    """
+    return _BEFORE_A_UNIT.sub(GAP, text)
+
+
+@functools.lru_cache(maxsize=8192)
+def told(language: str, text: str) -> str:
+    """A text in a language, with the places for values."""
+    return held(catalog.translated(language, text))
+
+
 def _(text: str, **values: object) -> str:
     """A text of the pages in the reader's language, with `values` in the places that it names.
 
     >>> _("Run {run} is {status}.", run=3, status="queued")
     'Run 3 is queued.'
     """
-    return catalog.translated(reader(), text, **values)
+    found = told(reader(), text)
+    return found.format(**values) if values else found
 
 
 def counted(one: str, many: str, number: int, **values: object) -> str:
@@ -96,12 +122,12 @@ def counted(one: str, many: str, number: int, **values: object) -> str:
     >>> counted("{number} row", "{number} rows", 1), counted("{number} row", "{number} rows", 30)
     ('1 row', '30 rows')
     """
-    return catalog.counted(reader(), one, many, number, **values)
+    return held(catalog.counted(reader(), one, many, number, **values))
 
 
 def retell(text: str) -> str:
     """A sentence that the engine wrote (a verdict, an error, a log line), in the reader's language."""
-    return retold(reader(), text)
+    return held(retold(reader(), text))
 
 
 def N_(text: str) -> str:

@@ -9,7 +9,6 @@ import streamlit as st
 _HTML = """<div class="live-chart"></div>
 """
 _SCRIPT = """
-const bar = 24; // pixels above the curves for Plotly's buttons, which come with the pointer: they cover no name
 const source = new URL("studio-assets/plotly.min.js", window.location.origin + "/").href;
 
 function plotly() {
@@ -34,12 +33,10 @@ function themed(layout, element) {
   const axis = (own) => ({ ...own, gridcolor: line, linecolor: line, zerolinecolor: line });
   return {
     ...layout,
-    height: layout.height + bar,
-    margin: { ...layout.margin, t: layout.margin.t + bar },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: text, family: style.getPropertyValue("--st-font").trim() || "sans-serif", size: 13 },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text },
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", // a finger scrolls the page
     hoverlabel: { bgcolor: paper, font: { color: text } },
     xaxis: axis(layout.xaxis),
     yaxis: axis(layout.yaxis),
@@ -51,13 +48,10 @@ export default function (component) {
   const { data, parentElement } = component;
   const element = parentElement.querySelector(".live-chart");
   const figure = JSON.parse(data.figure);
-  element.setAttribute("role", "figure"); // no picture: it has buttons
+  element.setAttribute("role", "img");
   element.setAttribute("aria-label", data.alt);
   plotly().then((library) => {
-    const options = {
-      responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d"],
-      showSendToCloud: false, // nothing leaves this machine
-    };
+    const options = { responsive: true, displayModeBar: false, doubleClick: "reset" };
     library.react(element, figure.data, themed(figure.layout, element), options);
     element.dataset.points = String(Math.max(0, ...figure.data.map((trace) => trace.x.length)));
   });

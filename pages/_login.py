@@ -4,13 +4,14 @@ Streamlit signs the cookie and speaks with the provider; what a person may do is
 page of the studio, and no socket, is opened before that.
 """
 
+import hashlib
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import streamlit as st
 from starlette.requests import HTTPConnection
@@ -25,6 +26,7 @@ from pages._language import reader_of
 from studio.errors import StudioError
 from studio.language.catalog import translated
 from studio.language.languages import TAGS
+from studio.language.retold import retold
 from studio.service import people
 from studio.service.people import Person
 
@@ -33,12 +35,33 @@ WANTED = "studio_wanted"
 """The cookie that remembers, for as long as a login takes, which page was asked for."""
 
 LOGIN_SECONDS, LONGEST_ADDRESS = 600, 2000
-ICON = (Path(__file__).parents[1] / "assets" / "icon.svg").read_text(encoding="utf-8")
+LOGO = (Path(__file__).parents[1] / "assets" / "logo.svg").read_text(encoding="utf-8")
+
+
+_over: set[str] = set()
+"""The logins that somebody has ended: their cookies, wherever they are kept, would open the door for days."""
+
+
+def login_of(told: Mapping[str, Any]) -> str | None:
+    """The name of a login, which no other one has; None where the provider has not said when it was."""
+    if told.get("iat") is None:
+        return None
+    said = [str(told.get(name, "")) for name in ("iss", "sub", "email", "iat", "nonce")]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+def end(logins: Iterable[str]) -> None:
+    """Whoever sends the cookies of these logins is a stranger from now on."""
+    _over.update(logins)
+
+
+def is_over(told: Mapping[str, Any]) -> bool:
+    return login_of(told) in _over
 
 
 def claims(cookies: Mapping[str, str]) -> dict[str, Any] | None:
     """What the provider said of whoever sends these cookies; None where this server has not signed them, or signed them
-    under another address."""
+    under another address, and where that login was ended."""
 
     def signed(name: str) -> bytes | None:
         value = cookies.get(name)
@@ -52,8 +75,9 @@ def claims(cookies: Mapping[str, str]) -> dict[str, Any] | None:
         told = json.loads(value) if value else None
     except ValueError:
         return None
-    is_own = isinstance(told, dict) and told.get("is_logged_in") is True and told.get("origin") == own_address()
-    return told if is_own else None
+    if not isinstance(told, dict) or told.get("is_logged_in") is not True or told.get("origin") != own_address():
+        return None
+    return None if is_over(told) else told
 
 
 def who(cookies: Mapping[str, str]) -> Person | None:
@@ -73,11 +97,17 @@ def safe_address(address: str) -> str:
 
     >>> safe_address("/run?run=3"), safe_address("//evil.example"), safe_address("https://evil.example")
     ('/run?run=3', '/', '/')
+    >>> safe_address("/./auth/logout"), safe_address("/x/../auth/logout"), safe_address("/run?note=a/../b")
+    ('/', '/', '/run?note=a/../b')
+    >>> safe_address("/x/%2e%2E/auth/logout"), safe_address("/x/.%2e/auth/logout")
+    ('/', '/')
     >>> safe_address("/\\\\evil.example"), safe_address("/run\\r\\nSet-Cookie: x"), safe_address("")
     ('/', '/', '/')
     """
     is_own = address.startswith("/") and not address.startswith("//") and len(address) <= LONGEST_ADDRESS
     is_plain = address.isascii() and address.isprintable() and not set(address) & set('\\ "<>;,')
+    steps = unquote(address.partition("?")[0]).split("/")
+    is_plain = is_plain and not {".", ".."} & set(steps)  # browsers take these away, also where they are written %2e
     leads_on = not address.startswith((base() + SIGN_IN, base() + LOGOUT, base() + CALLBACK))
     return address if is_own and is_plain and leads_on else f"{base()}/"
 
@@ -96,16 +126,17 @@ def sign_in_page(connection: HTTPConnection, refused: StudioError | None = None)
         words, link = translated(language, "Sign in to see your runs."), onward
         name = translated(language, "Sign in")
     else:
-        words, link, name = str(refused), f"{base()}{LOGOUT}", translated(language, "Use another account")
+        words, link = retold(language, str(refused)), f"{base()}{LOGOUT}"
+        name = translated(language, "Use another account")
     page = page_of_words(language, words, link, name)
     return HTMLResponse(page, 401 if refused is None else 403, {"Cache-Control": "no-store"})
 
 
 def page_of_words(language: str, words: str, link: str, name: str) -> str:
     """A page of a sentence and one way on."""
-    return _PAGE.format(
-        icon=ICON, tag=TAGS[language], words=html.escape(words), link=html.escape(link), name=html.escape(name)
-    )
+    about = translated(language, "Make a large model small, and know what it cost")
+    told = {"about": about, "words": words, "link": link, "name": name}
+    return _PAGE.format(logo=LOGO, tag=TAGS[language], **{what: html.escape(text) for what, text in told.items()})
 
 
 def to_provider(connection: HTTPConnection) -> Response:
@@ -136,16 +167,24 @@ _PAGE = """<!doctype html>
 <html lang="{tag}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Distillation Studio</title>
 <style>
-:root {{ color-scheme: light dark; --paper: #fcfbf8; --ink: #1f2a30; --teal: #0f766e; --on: #ffffff; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --paper: #11171c; --ink: #e4e8ea; --teal: #2dd4bf; --on: #11171c; }} }}
-body {{ background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; margin: 18vh auto 0;
-  max-width: 26rem; padding: 0 1.5rem; }}
-svg {{ width: 3rem; height: 3rem; }}
-h1 {{ font: 600 2rem/1.2 Georgia, serif; margin: 1rem 0 .5rem; }}
-a {{ display: inline-block; margin-top: 1rem; padding: .6rem 1.2rem; border-radius: .5rem; background: var(--teal);
-  color: var(--on); text-decoration: none; }}
+:root {{ color-scheme: light dark; --paper: light-dark(#fcfbf8, #11171c); --card: light-dark(#ffffff, #182127);
+  --line: light-dark(#e0dccf, #33414b); --ink: light-dark(#1f2a30, #e4e8ea); --mute: light-dark(#566069, #aab6c1);
+  --teal: light-dark(#0f766e, #2dd4bf); --on: light-dark(#ffffff, #06211e); }}
+body {{ background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; margin: 0;
+  min-height: 100vh; display: grid; place-content: center;
+  grid-template-columns: minmax(0, 22rem); padding: 1rem; box-sizing: border-box; }}
+main {{ background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 2rem;
+  margin-bottom: 12vh; }}
+h1 {{ margin: 0; height: 2.5rem; }}
+h1 svg {{ height: 100%; max-width: 100%; }}
+h1 span {{ position: absolute; clip-path: inset(50%); }}
+small {{ display: block; font-size: .875rem; color: var(--mute); margin: .75rem 0 1.5rem; }}
+p {{ margin: 0; overflow-wrap: anywhere; }}
+a {{ display: block; text-align: center; margin-top: 1.5rem; padding: .6rem 1.2rem; border-radius: .5rem;
+  background: var(--teal); color: var(--on); font-weight: 600; text-decoration: none; }}
 a:focus-visible {{ outline: 3px solid var(--ink); outline-offset: 2px; }}
 </style></head>
-<body><main>{icon}<h1>Distillation Studio</h1><p>{words}</p><a href="{link}">{name}</a></main></body>
+<body><main><h1>{logo}<span>Distillation Studio</span></h1>
+<small>{about}</small><p>{words}</p><a href="{link}">{name}</a></main></body>
 </html>
 """

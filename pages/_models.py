@@ -24,7 +24,7 @@ USUAL_LAYERS, MOST_LAYERS, MOST_FOLDERS = 2, 12, 100
 
 
 def choose_model(
-    role: str, task: tasks.Task, proposed: str, known: Mapping[str, Sized], on_change: Callable[[], None] | None = None
+    role: str, task: tasks.Task, proposed: str, known: Mapping[str, Sized], on_change: Callable[[], None]
 ) -> str | None:
     """A model reference, or None while it is not complete; `proposed` is shown until the user changes it. `known`: what
     is known of models, by reference. `on_change` is called when somebody chooses."""
@@ -95,17 +95,23 @@ def folder(path: str) -> str | None:
     """A reference to a folder of this machine, where this person may have it opened."""
     if not path:
         return None
-    reference = ModelReference("folder", path)
-    if not get_person().has("admin") and not may_open(reference.path):
-        st.error(
-            _("Only an admin can open this folder: it is in none of STUDIO_MODEL_FOLDERS."), icon=":material/lock:"
-        )
-        return None
-    return str(reference)
+    return str(ModelReference("folder", path)) if _may_be_opened(path) else None
+
+
+def _may_be_opened(path: str) -> bool:
+    return get_person().has("admin") or may_open(ModelReference("folder", path).path)
+
+
+def why_refused(role: str) -> str:
+    """Why the folder that was chosen for a role is not opened; "" where none is, or it may be."""
+    path = str(st.session_state.get(f"{role}-folder") or "").strip()
+    if st.session_state.get(f"{role}-source") != "folder" or not path or _may_be_opened(path):
+        return ""
+    return _("Only an admin can open this folder: it is in none of STUDIO_MODEL_FOLDERS.")
 
 
 def choose_builtin(
-    role: str, task: tasks.Task, name: str, known: Mapping[str, Sized], on_change: Callable[[], None] | None
+    role: str, task: tasks.Task, name: str, known: Mapping[str, Sized], on_change: Callable[[], None]
 ) -> str:
     """One of the models that the studio builds, each with its size, its speed and what it is good for."""
     usual = 0 if role == "teacher" else min(2, len(task.builtins) - 1)
@@ -128,7 +134,7 @@ def about(reference: str, known: Mapping[str, Sized]) -> str:
     return " · ".join([*told, good_for(reference)])
 
 
-def choose_layers(name: str, on_change: Callable[[], None] | None) -> str:
+def choose_layers(name: str, on_change: Callable[[], None]) -> str:
     kept = st.session_state.setdefault("student-layers", int(name or USUAL_LAYERS))
     layers = st.slider(
         _("Layers to keep"), 1, max(MOST_LAYERS, kept), key="student-layers", on_change=on_change,
@@ -145,7 +151,7 @@ def models_of_runs(task: tasks.Task) -> list[str]:
     return [str(ModelReference.of_run(run, role)) for run in of_task for role in home.roles(run)]
 
 
-def choose_from_runs(role: str, task: tasks.Task, proposed: str, on_change: Callable[[], None] | None) -> str | None:
+def choose_from_runs(role: str, task: tasks.Task, proposed: str, on_change: Callable[[], None]) -> str | None:
     there = models_of_runs(task)
     if not there:
         st.caption(_("No earlier run on this kind of data has a model yet."))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pages._language import _, counted
 from pages._markup import Html, element, joined
 from pages._scores import Number, Scored, small
-from pages._words import change, duration, measured, role, size
+from pages._words import change, commas, duration, measured, per_cent, role, size
 from studio.events import Confusion, stage
 from studio.tasks import Measure
 
@@ -95,7 +95,7 @@ def _balls(
     both = sum(max(one[0], LEAST_ROOM) for one in (teacher, student))
     picture = element("div", balls[0], element("div", kind="way"), balls[1], *names,
                       kind="ds-shrink", style=f"--both:{both:.0f}")  # fmt: skip
-    told = ", ".join(f"{role(owner)} {said}" for owner, said in zip(("teacher", "student"), words, strict=True) if said)
+    told = commas(f"{role(owner)} {said}" for owner, said in zip(("teacher", "student"), words, strict=True) if said)
     return element(
         "figure", picture, element("p", note, kind="ds-note") if note else "", role="img", kind="ds-shrinks",
         aria_label=told or _("A large teacher becomes a small student"),
@@ -202,7 +202,7 @@ def confusion(matrix: Confusion) -> Html:
     body = []
     for label, counts in zip(matrix.labels, matrix.counts, strict=True):
         rows = max(1, sum(counts))
-        cells = [element("td", cell, style=f"--share:{cell / rows:.2f}") for cell in counts]
+        cells = [element("td", cell or "·", style=f"--share:{cell / rows:.2f}") for cell in counts]
         body.append(element("tr", element("th", label, scope="row", title=label), *cells))
     return element("div", element("table", head, *body), kind=f"ds-table {matrix.role}", tabindex="0")
 
@@ -274,14 +274,14 @@ def softened(temperature: float) -> Html:
         sides.append(element("div", element("div", *bars, kind=f"bars {kind}"), element("small", words), kind="group"))
     return element("figure", *sides, kind="ds-knob", role="img",
                    aria_label=_("An answer of the teacher, plain and at a temperature of {temperature}",
-                                temperature=f"{temperature:g}"))  # fmt: skip
+                                temperature=f"{temperature:.3g}"))  # fmt: skip
 
 
 def shared(alpha: float) -> Html:
     """How much the student listens to whom."""
     parts = [("t", alpha), ("l", 1 - alpha)]
     bars = [element("div", kind=kind, style=f"flex:{share:.2f}") for kind, share in parts if share > 0]
-    teacher, labels = (f"{100 * share:.0f} %" for share in (alpha, 1 - alpha))
+    teacher, labels = (f"{100 * share:.0f}{per_cent()}" for share in (alpha, 1 - alpha))
     said = element(
         "div",
         element("span", _("teacher {share}", share=teacher)),

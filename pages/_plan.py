@@ -8,7 +8,8 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from pages import _charts as charts
-from pages._language import _
+from pages import _pictures as pictures
+from pages._language import _, counted, retell
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import measured
 from studio import tasks
@@ -181,15 +182,15 @@ def show_preview(config: RunConfig, task: tasks.Task) -> None:
         with st.spinner(_("Pruning by several ratios …")):
             found = preview(config)
         measure = task.measures[0]
+        half = min(range(len(found.ratios)), key=lambda place: abs(found.ratios[place] - 0.5))
+        st.html(pictures.titled(
+            _("With {share} % pruned and nothing trained: {value}, where it was {before}",
+              share=f"{100 * found.ratios[half]:.0f}", value=measured(found.accuracy[half], measure),
+              before=measured(found.accuracy[0], measure)),
+            counted("{step}: {measure} on {number} validation row. Training then recovers part of the loss.",
+                    "{step}: {measure} on {number} validation rows. Training then recovers part of the loss.",
+                    found.rows, step=retell(title(found.step.model_copy(update={"ratio": None}))),
+                    measure=_(measure.title)),
+        ))  # fmt: skip
         figure = charts.pruning(found.ratios, found.accuracy, measure)
         st.plotly_chart(figure, key="pruning", config={"displayModeBar": False})
-        st.caption(
-            _(
-                "{step}: {measure} on {rows} validation rows, {before} before pruning. Training then recovers part of "
-                "the loss.",
-                step=title(found.step.model_copy(update={"ratio": None})),
-                measure=_(measure.title),
-                rows=found.rows,
-                before=measured(found.accuracy[0], measure),
-            )
-        )

@@ -49,6 +49,8 @@ def section(run: RunRow) -> None:
         else:
             for one in files:
                 line(one)
+            if any(one.state == "finished" for one in files):
+                st.caption(_("Answers stay here for a day."))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -129,7 +131,8 @@ def _ready(one: FileAnswers, name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/check: {name}: {told}")
         st.download_button(_("Download the answers"), one.answers.read_bytes, f"{PurePath(one.name).stem}-answers.csv",
-                           "text/csv", icon=":material/download:", key=f"file-get-{one.id}")  # fmt: skip
+                           "text/csv", icon=":material/download:", key=f"file-get-{one.id}",
+                           on_click="ignore")  # fmt: skip
     if one.scored.empty:
         st.caption(counted("{number} row has no input and got none.", "{number} rows have no input and got none.",
                            one.scored.empty))  # fmt: skip

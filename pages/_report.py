@@ -22,10 +22,24 @@ from pages import _size_and_quality as size_and_quality
 from pages._curves import curves
 from pages._glossary import words_of_results
 from pages._language import _, counted, in_language, reader, retell
+from pages._learned import course_of
 from pages._markup import Html, element, joined
 from pages._run_pictures import setting_of
 from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
-from pages._words import OUTCOMES, count, effect_of, low_and_high, measured, method, model, size, teachers
+from pages._words import (
+    OUTCOMES,
+    commas,
+    count,
+    effect_of,
+    low_and_high,
+    measured,
+    method,
+    model,
+    per_cent,
+    sentences,
+    size,
+    teachers,
+)
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StoreError, StudioError
@@ -103,7 +117,10 @@ def report(store: Store, run_id: int) -> str:
         part(_("What to keep in mind"), _cautions(all_known)),
         part(_("How it was done"), _method(all_known)),
         part(_("Classes"), _classes(all_known)),
-        part(_("How they learned"), curves(store.curve(run_id), all_known.measure)),
+        part(
+            _("How they learned"),
+            curves(store.curve(run_id), all_known.measure, course_of(store, all_known.run)),
+        ),
         part(_("All numbers"), _numbers(all_known)),
         part(_("What the words mean"), _words(all_known)),
         part(_("Data"), _data_card(all_known)),
@@ -174,7 +191,7 @@ def _head(of: Known) -> str:
 
 
 def _three(of: Known) -> Sequence[pictures.Number]:
-    return three(of.models, of.measure)
+    return three(of.models, of.measure, of.run.outcome)
 
 
 def _effect(run: RunRow) -> str:
@@ -224,7 +241,7 @@ def _method(of: Known) -> Html:
     def large(role: str) -> str:
         return _(" ({number} parameters)", number=count(sizes[role])) if role in sizes else ""
 
-    sentences = [
+    told = [
         _("The teacher is {name}{large}: the model that is to be made small.",
           name=teachers(config), large=large("teacher")),
         _("The student is {name}{large}. It learned from {rows} training rows, in {steps} steps of {batch} rows.",
@@ -232,25 +249,28 @@ def _method(of: Known) -> Html:
           steps=f"{of.steps:,}", batch=config.batch_size),
         _("It learned from the teacher’s answers, which say more than a label does, by {alpha}, and from the labels by "
           "{rest} (method: {method}). The answers were softened by a temperature of {temperature}.",
-          alpha=f"{100 * config.alpha:.0f} %", rest=f"{100 * (1 - config.alpha):.0f} %", method=method(config),
-          temperature=f"{config.temperature:g}"),
+          alpha=f"{100 * config.alpha:.0f}{per_cent()}", rest=f"{100 * (1 - config.alpha):.0f}{per_cent()}",
+          method=method(config), temperature=f"{config.temperature:.3g}"),
     ]  # fmt: skip
     if config.control:
-        sentences.append(
+        told.append(
             _("A control was trained, too: the same student on the same rows for as many steps, without the teacher. "
               "What the student is better by is what the teacher brought.")
         )  # fmt: skip
     if of.models:
         rows = max(one.rows for one in of.models)
-        sentences.append(
-            _("All models were measured once, on {rows} test rows that none of them had learned from. Choices were "
-              "made on {others} other rows.", rows=f"{rows:,}", others=f"{of.data.splits.get('validation', 0):,}")
+        told.append(
+            counted("All models were measured once, on {shown} test row that none of them had learned from. Choices "
+                    "were made on {others} other rows.",
+                    "All models were measured once, on {shown} test rows that none of them had learned from. Choices "
+                    "were made on {others} other rows.", rows, shown=f"{rows:,}",
+                    others=f"{of.data.splits.get('validation', 0):,}")
         )  # fmt: skip
     if config.seeds > 1:
-        sentences.append(counted("It was done {number} time.", "It was done {number} times, with other random numbers "
-                                 "each.", config.seeds))  # fmt: skip
+        told.append(counted("It was done {number} time.", "It was done {number} times, with other random numbers "
+                            "each.", config.seeds))  # fmt: skip
     assert run.verdict is not None
-    return joined(*(element("p", sentence) for sentence in sentences))
+    return joined(*(element("p", sentence) for sentence in told))
 
 
 # --- figures
@@ -301,7 +321,8 @@ def _numbers(of: Known) -> Html:
             rows.append({"": title} | dict.fromkeys(names.values(), "–") | values)
     if not rows:
         return Html("")
-    note = _("In brackets: 95 % intervals.") + " " + " ".join(f"{one.name}: {_(ROLES[one.role])}." for one in of.models)
+    told = (_("{name}: {words}.", name=one.name, words=_(ROLES[one.role])) for one in of.models)
+    note = sentences(_("In brackets: 95 % intervals."), *told)
     return joined(pictures.table(rows), element("p", note, kind="ds-sub"), element("p", _timed(of), kind="ds-sub"))
 
 
@@ -318,7 +339,7 @@ def _timed(of: Known) -> str:
     timed = [one for one in of.evaluations if one.metric == "latency_ms" and one.device]
     if not timed:
         return ""
-    runtimes = ", ".join(sorted({one.runtime for one in timed}))
+    runtimes = commas(sorted({one.runtime for one in timed}))
     return _("Timed in turn on {device}; {runtimes}.", device=timed[0].device, runtimes=runtimes)
 
 

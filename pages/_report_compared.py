@@ -15,10 +15,9 @@ from pages import _compared as tables
 from pages import _pictures as pictures
 from pages import _report as reports
 from pages import _run_pictures as run_pictures
-from pages import _size_and_quality as size_and_quality
 from pages._language import _, in_language
 from pages._markup import Html, element, joined
-from pages._scores import scored
+from pages._scores import levels, scored
 from pages._words import measured, model, size, teachers
 from studio.config.run import RunConfig
 from studio.errors import StudioError
@@ -39,13 +38,13 @@ def report(home: Home, store: Store, run_ids: Sequence[int]) -> str:
     there is no such run."""
     compared = tables.named(comparison.sides(store, run_ids))
     measure = comparison.same_measure(compared)
-    title = (
-        tables.headline(compared, measure, tables.best_tested(home, compared))
-        if measure
-        else _("These runs learned different things")
-    )
+    tested = tables.best_tested(home, compared) if measure else []
+    title = tables.headline(compared, measure, tested) if measure else _("These runs learned different things")
+    drawn = picture(compared, measure, tables.is_clear(tested)) if measure else Html("")
     told = element("p", tables.direction(measure), kind="ds-sub") if measure and measure.lower else Html("")
-    parts = [element("header", _opening(compared, title), told, picture(compared, measure) if measure else Html(""))]
+    earlier = tables.of_earlier_versions(compared)
+    told = joined(told, pictures.strip(_("Measured otherwise:"), earlier)) if earlier else told
+    parts = [element("header", _opening(compared, title), told, drawn)]
     if measure is not None:
         parts.append(reports.part(_("More than chance?"), _tests(home, compared, measure)))
     parts += [
@@ -84,19 +83,22 @@ class _Field:
         return ABOVE + (HIGH - ABOVE - BELOW) * (high - value) / (high - low)
 
 
-def picture(compared: Sequence[Side], measure: Measure) -> Html:
+def picture(compared: Sequence[Side], measure: Measure, clear: bool | None) -> Html:
     """The students by size and quality, with their intervals; those that no other one beats are joined."""
+    if comparison.of_earlier_versions(compared):
+        told = _("The sizes of these students were counted in two ways: they cannot be compared.")
+        return element("p", told, kind="ds-sub")
     known = {side.run.id: side.summary for side in compared
              if side.summary and side.summary.student_bytes and side.summary.student is not None}  # fmt: skip
     if not known:
         return Html("")
-    front = comparison.front(compared, COST)
+    front = run_pictures.worth_having(compared, COST, measure, clear)
     ends = [end for one in known.values() for end in (one.student, one.low, one.high) if end is not None]
     room = max(max(ends) - min(ends), 0.01)
     low, high = min(ends) - 0.08 * room, max(ends) + 0.08 * room
     sizes = [one.student_bytes or 1.0 for one in known.values()]
     field = _Field((min(sizes), max(sizes)), (low, high))
-    drawn = [_level(field.up(value), measured(value, measure)) for value in size_and_quality.round_values(low, high)]
+    drawn = [_level(field.up(value), words) for value, words in levels(low, high, measure)]
     joined_ = sorted((field.across(known[one].student_bytes or 1.0), field.up(known[one].student or 0.0))
                      for one in front if one in known)  # fmt: skip
     drawn.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in joined_), fill="none",
@@ -108,7 +110,7 @@ def picture(compared: Sequence[Side], measure: Measure) -> Html:
     words = _("{measure} of the students on the test rows, with 95 % intervals. Filled: no other one is "
               "at least as good for less.", measure=_(measure.title))  # fmt: skip
     svg = element("svg", *drawn, viewBox=f"0 0 {WIDE} {HIGH}", kind="curves", role="img", aria_label=words)
-    found = run_pictures.finding(compared, front, COST, measure) if front else ""
+    found = run_pictures.finding(compared, front, COST, measure, clear) if front else ""
     return element("figure", element("p", found, kind="ds-lead"), element("p", words, kind="ds-sub"), svg,
                    kind="ds-plot", style="margin:0")  # fmt: skip
 

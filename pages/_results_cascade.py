@@ -73,7 +73,12 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
         )
     with right:
         st.html(_explained.facts(_facts(told, curve, measure, by_role(scored))))
-        st.caption(_("The rule: the student’s answer counts where it is at least so sure."))
+        st.caption(
+            _(
+                "The rule: the student’s answer counts where it is at least this sure (0 to 1); the teacher answers "
+                "the rest."
+            )
+        )
         st.code(f"{chosen.threshold:.4f}", language=None)
         if not student_suffices:
             _export(run, chosen, told, measure, len(test.confidence))
@@ -103,7 +108,7 @@ def _facts(told: Point, curve: list[Point], measure: Measure, models: dict[str, 
     times = [models[name].latency_ms for name in ("student", "teacher") if name in models]
     if len(times) == 2 and times[0] and times[1]:
         both = told.milliseconds(times[0], times[1])
-        facts.append((_("Time of a row, on the average"), milliseconds(both)))
+        facts.append((_("Time of a row, on average"), milliseconds(both)))
         facts.append((_("Teacher’s time of a row"), milliseconds(times[1])))
         facts.append((_("Cost, against the teacher alone"), percent(both / times[1])))
     return facts
@@ -129,7 +134,7 @@ def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int
     if packed and packed[:2] == (run.id, chosen.threshold) and packed[2].exists():
         st.download_button(_("Download the cascade"), packed[2].read_bytes, file_name=packed[2].name,
                            mime="application/zip", type="primary", icon=":material/download:",
-                           key="cascade-download")  # fmt: skip
+                           key="cascade-download", on_click="ignore")  # fmt: skip
 
 
 def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure) -> None:
@@ -148,7 +153,7 @@ def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure
         table.append({"": title} | {_(one.title): measured(values[one.name], one) for one in task.measures})
     st.html(pictures.table(table))
     st.markdown(_against_the_better(task, models, both))
-    st.caption(_("The mean of their logits, on the test rows. It costs both models’ time for every row."))
+    st.caption(_("Their scores (logits) are averaged, on the test rows. Every row costs the time of both models."))
 
 
 def _against_the_better(task: Task, models: dict[str, Kept], both: Kept) -> str:

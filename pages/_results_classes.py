@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages import _charts as charts
 from pages import _explained as explained
@@ -18,7 +19,7 @@ from studio.kept.answers import Kept
 from studio.store.rows import RunRow
 from studio.tasks import Task
 
-MOST_CLASSES, MOST_MIX_UPS, LARGEST_MATRIX, MOST_NAMED = 8, 6, 20, 5
+MOST_CLASSES, MOST_MIX_UPS, FEW_CLASSES, LARGEST_MATRIX, MOST_NAMED = 8, 8, 10, 20, 5
 DIFFERENCE = "difference"
 
 
@@ -104,44 +105,54 @@ def mix_ups(matrices: dict[str, Confusion]) -> None:
     options = [*names, *([DIFFERENCE] if {"teacher", "student"} <= set(names) else [])]
     chosen = st.segmented_control(
         _("Model"), options, default="student" if "student" in names else names[0], key="matrix", required=True,
+        label_visibility="collapsed",
         format_func=lambda name: _("Student against teacher") if name == DIFFERENCE else role(name),
     )  # fmt: skip
     if chosen == DIFFERENCE:
         _difference(matrices["teacher"], matrices["student"])
         return
     matrix = matrices[chosen or names[0]]
-    wrong = pictures.mix_ups(matrix)
-    for true, guess, number, rows in wrong[:MOST_MIX_UPS]:
-        st.markdown(
-            _("**{number} of {rows}** rows of “{true}” are taken for “{guess}”.", number=number, rows=rows,
-              true=escape(true), guess=escape(guess))
-        )  # fmt: skip
-    if not wrong:
-        st.markdown(_("No row is taken for another class."))
-    if len(matrix.labels) <= LARGEST_MATRIX:
-        st.html(pictures.confusion(matrix))
-        st.caption(_("Each row is a true class, each column what the model says. The diagonal is right."))
-    else:
-        st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}", config={"displayModeBar": False})
+    found = pictures.mix_ups(matrix)
+    wrong, rows = sum(number for _true, _guess, number, _rows in found), int(np.sum(matrix.counts))
+    finding = _("{model}: {wrong} of {rows} test rows are taken for another class", model=role(matrix.role),
+                wrong=f"{wrong:,}", rows=f"{rows:,}")  # fmt: skip
+    st.html(pictures.titled(finding, _("Each row is a true class, each column what the model says. The diagonal is "
+                                       "right.")))  # fmt: skip
+    left, right = _beside(matrix)
+    with left:
+        if len(matrix.labels) <= LARGEST_MATRIX:
+            st.html(pictures.confusion(matrix))
+        else:
+            st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}", config={"displayModeBar": False})
+    if found:
+        right.html(pictures.table([
+            {_("True class"): true, _("Taken for"): guess, _("Rows"): _("{number} of {all}", number=number, all=rows)}
+            for true, guess, number, rows in found[:MOST_MIX_UPS]
+        ]))  # fmt: skip
+
+
+def _beside(matrix: Confusion) -> Sequence[DeltaGenerator]:
+    """Where a table of classes stands, and what is mixed up most: beside each other where there is room."""
+    return st.columns([3, 2], gap="large") if len(matrix.labels) <= FEW_CLASSES else (st.container(), st.container())
 
 
 def _difference(teacher: Confusion, student: Confusion) -> None:
     """Which mix-ups came and which went."""
-    apart = np.array(student.counts) - np.array(teacher.counts)
+    first, second = np.array(teacher.counts), np.array(student.counts)
+    apart = second - first
+    wrong = {matrix.role: f"{sum(one[2] for one in pictures.mix_ups(matrix)):,}" for matrix in (teacher, student)}
+    st.html(pictures.titled(
+        _("The student takes {student} test rows for another class, the teacher {teacher}", **wrong),
+        _("The student’s rows less the teacher’s: each row is a true class, each column what is said.")))  # fmt: skip
+    left, right = _beside(teacher)
+    if len(teacher.labels) <= LARGEST_MATRIX:
+        left.html(explained.difference(teacher.labels, apart))
     np.fill_diagonal(apart, 0)
     order = np.argsort(-abs(apart), axis=None)[:MOST_MIX_UPS]
-    told = 0
-    for row, column in zip(*np.unravel_index(order, apart.shape), strict=True):
-        number = int(apart[row, column])
-        if not number:
-            continue
-        values = {"true": escape(teacher.labels[row]), "guess": escape(teacher.labels[column]), "number": abs(number)}
-        more = _("**{number} more** rows of “{true}” are taken for “{guess}” than by the teacher.", **values)
-        fewer = _("**{number} fewer** rows of “{true}” are taken for “{guess}” than by the teacher.", **values)
-        st.markdown(more if number > 0 else fewer)
-        told += 1
-    if not told:
-        st.markdown(_("Student and teacher mix up the same classes equally often."))
-    elif len(teacher.labels) <= LARGEST_MATRIX:
-        st.html(explained.difference(teacher.labels, np.array(student.counts) - np.array(teacher.counts)))
-        st.caption(_("The student’s rows less the teacher’s: each row is a true class, each column what is said."))
+    places = [place for place in zip(*np.unravel_index(order, apart.shape), strict=True) if apart[place]]
+    if places:
+        right.html(pictures.table([
+            {_("True class"): teacher.labels[true], _("Taken for"): teacher.labels[guess],
+             _("Student"): f"{second[true, guess]:,}", _("Teacher"): f"{first[true, guess]:,}"}
+            for true, guess in places
+        ]))  # fmt: skip

@@ -13,7 +13,7 @@ from pages import _pictures as pictures
 from pages._language import N_, _
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import low_and_high, measured, role
+from pages._words import low_and_high, measured, per_cent, role
 from studio.evaluate import corruptions
 from studio.evaluate.corruptions import Corruption
 from studio.kept import examined
@@ -24,7 +24,7 @@ from studio.tasks import Measure, Task
 
 Found = TypeVar("Found", bound=Examined)
 
-UNITS = {"share": "{level:g} %", "factor": "{level:g} ×", "quality": "{level:g}"}
+UNITS = {"share": "{level:g}{per_cent}", "factor": "{level:g} ×", "quality": "{level:g}"}
 ACROSS = {
     "typos": N_("share of the letters"),
     "capitals": N_("share of the words"),
@@ -84,9 +84,9 @@ def _curves(found: Robustness, measure: Measure) -> None:
     for curve in found.curves:
         by_kind.setdefault(curve.corruption, []).append(curve)
     st.subheader(finding(by_kind, found.gaps, measure), anchor=False)
-    st.caption(_("The models on the same {rows} test rows, made worse step by step. The band is the student’s 95 % "
-                 "interval. Nothing was trained on such rows, and nothing is chosen by them.",
-                 rows=f"{found.rows:,}"))  # fmt: skip
+    st.caption(_("The models on the same test rows ({rows}), made worse step by step. The band is the student’s 95 % "
+                 "interval; control is the same small model, trained without the teacher. Nothing was trained on such "
+                 "rows, and nothing is chosen by them.", rows=f"{found.rows:,}"))  # fmt: skip
     if found.gaps is not None:
         st.caption(_("Student and teacher are compared at every level on the same rows, and the title says only what "
                      "is more than chance for all levels together (permutation tests, Holm)."))  # fmt: skip
@@ -129,36 +129,37 @@ def level_words(kind: Corruption, level: float) -> str:
     """A level as a person reads it.
 
     >>> level_words(corruptions.ALL["typos"], 0.05), level_words(corruptions.ALL["brightness"], 1.5)
-    ('5 %', '1.5 ×')
+    ('5\\xa0%', '1.5 ×')
     """
-    return UNITS[kind.unit].format(level=100 * level if kind.unit == "share" else level)
+    return UNITS[kind.unit].format(level=100 * level if kind.unit == "share" else level, per_cent=per_cent())
 
 
 def picture(curves: Sequence[Curve], measure: Measure) -> go.Figure:
     """The deciding measure of each model at each level, the unchanged one on the left; brightness as it is."""
     kind = corruptions.ALL[curves[0].corruption]
-    figure = go.Figure()
     scale = 100.0 if measure.unit == "share" else measure.shown(1.0)
     places = list(range(len(kind.levels)))
+    figure = go.Figure()
+    figure.update_layout(height=260, margin={"l": 0, "r": 8, "t": 4, "b": 0}, hovermode="x unified",
+                         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
     for curve in curves:
-        colour = charts.COLOURS[curve.role]
+        figure.add_scatter(
+            x=places, y=[scale * value for value in curve.values], name=_(curve.role), mode="lines+markers",
+            line={"color": charts.COLOURS[curve.role], "width": 2.5,
+                  "dash": "dot" if curve.role in ("control", "smoothed") else "solid"},
+            marker={"size": 7}, hovertemplate=f"%{{y:.1f}}{per_cent()}" if scale == 100 else "%{y:.3f}",
+        )  # fmt: skip
+    charts.named_at_their_ends(figure)
+    for curve in curves:
         if curve.role == "student":
             band = [*curve.high, *curve.low[::-1]]
             figure.add_scatter(x=[*places, *places[::-1]], y=[scale * value for value in band], fill="toself",
-                               fillcolor=colour, opacity=0.16, line={"width": 0}, mode="lines", hoverinfo="skip",
-                               showlegend=False)  # fmt: skip
-        figure.add_scatter(
-            x=places, y=[scale * value for value in curve.values], name=role(curve.role), mode="lines+markers",
-            line={"color": colour, "width": 2.5, "dash": "dot" if curve.role in ("control", "smoothed") else "solid"},
-            marker={"size": 7}, hovertemplate="%{y:.1f} %" if scale == 100 else "%{y:.3f}",
-        )  # fmt: skip
-    figure.update_layout(height=260, margin={"l": 0, "r": 8, "t": 4, "b": 0}, hovermode="x unified",
-                         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-                         legend={"orientation": "h", "y": -0.42, "x": 0})  # fmt: skip
+                               fillcolor=charts.COLOURS["student"], opacity=0.16, line={"width": 0}, mode="lines",
+                               hoverinfo="skip")  # fmt: skip
     title = {"text": _(ACROSS[curves[0].corruption]), "font": {"size": 12}, "standoff": 16}
     words = [level_words(kind, level) for level in kind.levels]
     figure.update_xaxes(tickvals=places, ticktext=words, automargin=True, title=title)
-    figure.update_yaxes(automargin=True, ticksuffix=" %" if scale == 100 else "")
+    figure.update_yaxes(automargin=True, ticksuffix=per_cent() if scale == 100 else "")
     return figure
 
 

@@ -3,13 +3,16 @@
 import streamlit as st
 
 from pages import _pictures as pictures
-from pages._language import _, retell
+from pages._language import N_, _, retell
 from pages._scores import milliseconds
 from pages._studio import errors_shown, get_acts, get_home
 from pages._words import escape, percent, size
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.service.new_files import room
 from studio.store.rows import RunRow
+
+FORMS = {"torch": "PyTorch", "float32": "ONNX", "int8": N_("ONNX in int8")}
+"""What a form of the student is called; any other one by its own name."""
 
 
 def can_get(run: RunRow) -> bool:
@@ -33,7 +36,8 @@ def show(run: RunRow) -> None:
     packed = st.session_state.get("packed")
     if packed and packed[0] == run.id and packed[1].exists():
         st.download_button(_("Download the student"), packed[1].read_bytes, file_name=packed[1].name,
-                           mime="application/zip", type="primary", icon=":material/download:")  # fmt: skip
+                           mime="application/zip", type="primary", icon=":material/download:", key="student-download",
+                           on_click="ignore")  # fmt: skip
     if acts.may_change(run):
         _push(run)
     st.page_link(
@@ -48,7 +52,7 @@ def _show_forms(conversion: Conversion) -> None:
     """The student in torch and as ONNX side by side."""
     table = [
         {
-            _("Format"): form.name,
+            _("Format"): _(FORMS.get(form.name, form.name)),
             _("Size"): size(form.size_bytes),
             _("Latency"): "–" if form.latency_ms is None else milliseconds(form.latency_ms),
             _("Same answer as in torch"): percent(form.same),
@@ -59,7 +63,7 @@ def _show_forms(conversion: Conversion) -> None:
     st.html(pictures.table(table))
     for form in conversion.forms:
         if form.left_out:
-            told = _("The {form} file is left out.", form=form.name)
+            told = _("The {form} file is left out.", form=_(FORMS.get(form.name, form.name)))
             st.warning(f"{told} {escape(retell(form.left_out))}", icon=":material/warning:")
     rows, threads = conversion.forms[0].rows, conversion.threads
     st.caption(_("Compared on {rows} validation rows, timed in turns, {threads} threads.", rows=rows, threads=threads))

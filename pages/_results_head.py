@@ -12,7 +12,7 @@ from pages._markup import element
 from pages._picture_file import picture_button
 from pages._scores import Scored, headline, on_test, three
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
-from pages._words import OUTCOMES, ago, day, effect_of, escape, model, teachers
+from pages._words import OUTCOMES, ago, commas, day, effect_of, escape, model, teachers
 from studio import tasks
 from studio.config.reading import with_values
 from studio.events import Caution, Evaluation
@@ -35,7 +35,7 @@ def crumbs(run: RunRow) -> None:
         facts = [
             escape(run.config.dataset),
             f"{escape(teachers(run.config))} → {escape(model(run.config.student))}",
-            f"{day(ended)}, {ago(ended)}",
+            commas([day(ended), ago(ended)]),
             *([escape(run.made_by)] if run.made_by else []),
         ]
         st.markdown(f":gray[{' · '.join(facts)}]", width="content")
@@ -62,19 +62,19 @@ def verdict(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: li
         st.html(pictures.badge(_(outcome.words), outcome.kind))
         st.title(escape(headline(models, measure, run.outcome)), anchor=False)
         st.markdown(escape(effect_of(run.verdict) if models else retell(run.verdict)))
-        _numbers(models, measure, "phone-numbers")
+        _numbers(run, models, measure, "phone-numbers")
         _explain(run, models, task, evaluations)
         _actions(run, models, task)
     with right:
         if models:
             st.html(size_and_quality.sizes(models, measure))
-    _numbers(models, measure, "wide-numbers")
+    _numbers(run, models, measure, "wide-numbers")
     _look_at(run)
 
 
-def _numbers(models: list[Scored], measure: tasks.Measure, kind: str) -> None:
+def _numbers(run: RunRow, models: list[Scored], measure: tasks.Measure, kind: str) -> None:
     """Kept, smaller, faster; on a phone they come before the picture."""
-    found = three(models, measure)
+    found = three(models, measure, run.outcome)
     if found:
         st.html(element("div", pictures.numbers(found), kind=kind))
 
@@ -116,7 +116,7 @@ def _actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
             f"run-{run.id}.png",
             about=f"{run.config.dataset} · {teachers(run.config)} → {model(run.config.student)}",
             title=headline(models, measure, run.outcome),
-            numbers=three(models, measure),
+            numbers=three(models, measure, run.outcome),
             effect=effect_of(run.verdict or ""),
             foot=f"Distillation Studio · {_('Run {run}', run=run.id)} · {ended}",
         )
@@ -135,7 +135,7 @@ def _look_at(run: RunRow) -> None:
     first, rest = run.cautions[0], run.cautions[1:]
     with st.container(key="caution"), st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(pictures.strip(_("Look at this:"), retell(f"{first.sentence} {first.cure}")))
-        with st.container(key="caution-do", width="content", horizontal=True):
+        with st.container(key="caution-do", width="content", horizontal=True, vertical_alignment="center"):
             if not _cure(run, first):
                 _next(run)
             if rest:

@@ -10,16 +10,15 @@ from pages import _charts as charts
 from pages import _pictures as pictures
 from pages._language import _
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import change, escape, measured, status_word
+from pages._words import change, escape, measured, per_cent, percent, status_word
 from studio.evaluate import learning_curve, metrics
 from studio.evaluate.learning_curve import ClassCurve
 from studio.kept.answers import Kept
 from studio.service import learning_curves
-from studio.service.learning_curves import Part
 from studio.store.rows import RunRow
 from studio.tasks import Measure, Task
 
-MOST_CLASSES = 30
+MOST_CLASSES, LOOK_AGAIN = 30, 5.0
 
 
 def show(run: RunRow, task: Task, labels: Sequence[str]) -> None:
@@ -31,7 +30,8 @@ def show(run: RunRow, task: Task, labels: Sequence[str]) -> None:
                 icon=":material/info:")  # fmt: skip
         return
     if len(parts) < len(learning_curves.shares(run)):
-        st.markdown(_("Would more rows help, and of which class?") if has_classes(task) else _("Would more rows help?"))
+        asked = _("Would more rows help, and of which class?") if has_classes(task) else _("Would more rows help?")
+        st.subheader(asked, anchor=False)
         st.markdown(
             _("The same student learns once more from an eighth, a quarter and half of the training rows: three "
               "shorter runs in the queue, without a control. They are measured on validation rows.")
@@ -46,22 +46,29 @@ def show(run: RunRow, task: Task, labels: Sequence[str]) -> None:
                 acts.measure_learning_curve(run.id)
                 st.rerun()
         return
-    _progress(run, parts)
+    if any(part.run is not None and part.run.verdict is None for part in parts):
+        waits = not all(part.is_over for part in parts)
+        st.fragment(_progress, run_every=LOOK_AGAIN if waits else None)(run, waits)
     known = learning_curves.kept(get_home(), run, parts)
     if len(known) > 1 and 1.0 in known:
         _curve(task, known, run)
         _classes(task, known, labels)
 
 
-def _progress(run: RunRow, parts: Sequence[Part]) -> None:
-    """The runs that are not over, or came to nothing."""
-    left = [part.run for part in parts if part.run is not None and part.run.verdict is None]
-    if not left:
-        return
-    with st.container(border=True):
+@errors_shown()
+def _progress(run: RunRow, waits: bool) -> None:
+    """The runs that are not over, or came to nothing; while it `waits` for them, the curve comes when they are over."""
+    parts = learning_curves.parts(get_store(), run)
+    if waits and all(part.is_over for part in parts):
+        st.rerun()
+    left = [(part.share, part.run) for part in parts if part.run is not None and part.run.verdict is None]
+    with st.container(border=True, key="card-parts", gap="small"):
         st.markdown(_("{done} of {all} runs are over.", done=len(parts) - len(left), all=len(parts)))
-        for one in left:
-            told = f"{one.name} · {status_word(one)}"
+        if waits:
+            st.caption(_("The curve appears here as soon as they all are. You can leave this page."))
+        for share, one in left:
+            told = _("{share} of the training rows · {status}", share=f"{100 * share:g}{per_cent()}",
+                     status=status_word(one))  # fmt: skip
             st.page_link("run.py", label=escape(told), query_params={"run": str(one.id)}, icon=":material/timeline:")
 
 
@@ -70,15 +77,16 @@ def _curve(task: Task, known: Mapping[float, Kept], run: RunRow) -> None:
     shares = sorted(known)
     points = [metrics.first_measure(task, known[share].statistics) for share in shares]
     before, last = points[-2], points[-1]
-    told = _("{value} with all rows, {before} with {share} of them", value=measured(last[0], measure),
-             before=measured(before[0], measure), share=f"{100 * shares[-2]:g} %")  # fmt: skip
+    told = _("{share} of the rows reach {before}, all of them {value}", value=measured(last[0], measure),
+             before=measured(before[0], measure), share=f"{100 * shares[-2]:g}{per_cent()}")  # fmt: skip
     st.subheader(told, anchor=False)
     rows = get_store().dataset_by_id(run.dataset_id).splits.get("train", 0) * run.config.training_share
     st.plotly_chart(picture([share * rows for share in shares], points, measure), key="learning",
                     config={"displayModeBar": False})  # fmt: skip
     st.caption(
-        _("{measure} of the student on validation rows, with 95 % intervals, by the number of training rows. It was "
-          "trained once at each; another seed would move the points a little.", measure=_(measure.title))
+        _("{measure} of the student on validation rows, with 95 % intervals, by the number of training rows. Where the "
+          "last step still rises, more rows are worth having. It was trained once at each number; another seed would "
+          "move the points a little.", measure=_(measure.title))
     )  # fmt: skip
 
 
@@ -96,13 +104,13 @@ def picture(rows: Sequence[float], points: Sequence[tuple[float, float, float]],
         x=list(rows), y=[scale * value for value, _low, _high in points], mode="lines+markers",
         line={"color": colour, "width": 2.5}, marker={"size": 9},
         error_y={"array": up, "arrayminus": down, "width": 0, "thickness": 1.5, "color": colour},
-        hovertemplate="%{y:.1f} %<extra></extra>" if scale == 100 else "%{y:.3f}<extra></extra>",
+        hovertemplate=f"%{{y:.1f}}{per_cent()}<extra></extra>" if scale == 100 else "%{y:.3f}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(height=300, margin={"l": 0, "r": 8, "t": 8, "b": 0}, showlegend=False,
                          paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
     figure.update_xaxes(type="log", tickvals=list(rows), ticktext=[f"{round(one):,}" for one in rows], automargin=True,
                         title={"text": _("training rows"), "font": {"size": 12}, "standoff": 16})  # fmt: skip
-    figure.update_yaxes(automargin=True, ticksuffix=" %" if scale == 100 else "")
+    figure.update_yaxes(automargin=True, ticksuffix=per_cent() if scale == 100 else "")
     return figure
 
 
@@ -144,7 +152,8 @@ def _classes(task: Task, known: Mapping[float, Kept], labels: Sequence[str]) -> 
 
 
 def _line(one: ClassCurve, labels: Sequence[str]) -> dict[str, str]:
-    values = {f"{100 * share:g} %": f"{100 * value:.1f} %" for share, value in zip(one.shares, one.values, strict=True)}
+    values = {f"{100 * share:g}{per_cent()}": percent(value)
+              for share, value in zip(one.shares, one.values, strict=True)}  # fmt: skip
     if one.low is None or one.high is None:
         gain = _("{gain} (too few rows for an interval)", gain=change(one.gain, "share"))
     else:

@@ -5,15 +5,16 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages import _charts as charts
+from pages import _learned as learned
 from pages import _pictures as pictures
 from pages import _size_and_quality as size_and_quality
 from pages._language import _, counted, retell
 from pages._scores import ROLES, Scored, milliseconds, on_test
 from pages._studio import get_store
 from pages._watched import watched
-from pages._words import change, count, escape, low_and_high, measured, role, size
+from pages._words import change, count, escape, low_and_high, measured, role, sentences, size
 from studio import tasks
-from studio.events import OLD_TEST, Evaluation
+from studio.events import OLD_TEST, Evaluation, StageResult
 from studio.store.rows import RunRow
 
 
@@ -52,12 +53,18 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
             rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
     st.html(pictures.table(rows))
     st.caption(timed_on(evaluations))
-    told = _(
-        "Measured on {rows} test rows that no model had seen, in the form in which each model is saved. In brackets: "
+    tested = max(model.rows for model in models)
+    told = counted(
+        "Measured on {shown} test row that no model had seen, in the form in which each model is saved. In brackets: "
         "95 % intervals.",
-        rows=f"{max(model.rows for model in models):,}",
+        "Measured on {shown} test rows that no model had seen, in the form in which each model is saved. In brackets: "
+        "95 % intervals.",
+        tested,
+        shown=f"{tested:,}",
     )
-    st.caption(" ".join([told, *(f"{model.name}: {_(ROLES[model.role])}." for model in models)]))
+    st.caption(
+        sentences(told, *(_("{name}: {words}.", name=model.name, words=_(ROLES[model.role])) for model in models))
+    )
 
 
 def ratio_words(ratio: Evaluation) -> str:
@@ -132,7 +139,21 @@ def steps_taken(run: RunRow, task: tasks.Task) -> None:
             _("Latency"): milliseconds(result.latency_ms),
         })  # fmt: skip
     st.html(pictures.table(table))
+    held = run.config.teacher_precision
+    if held != "float32":
+        st.caption(_("The teacher answered with its weights in {precision}: its latency is that of this form, its size "
+                     "that of its file.", precision=_(held)))  # fmt: skip
+    shown = _("{measure} by size on disk after every step.", measure=_(measure.title))
+    if run.verdict is None or len(results) < 3:
+        st.caption(shown)
+    else:
+        found = size_and_quality.finding([_scored("teacher", results[0]), _scored("student", results[-1])], measure)
+        st.html(pictures.titled(_("On validation rows: {finding}", finding=found), shown))
     st.plotly_chart(charts.stage_results(results, measure), key="stage-results", config={"displayModeBar": False})
+
+
+def _scored(name: str, result: StageResult) -> Scored:
+    return Scored(name, result.value, result.low, result.high, result.n, result.size_bytes)
 
 
 def under_each_seed(run: RunRow, models: list[Scored], measure: tasks.Measure) -> None:
@@ -163,12 +184,12 @@ def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
     choice = get_store().choice(run.id)
     if choice is None:
         return
-    st.markdown(f"T = **{choice.temperature:g}**, alpha = **{choice.alpha:g}**. {escape(retell(choice.reason))}")
+    st.markdown(f"T = **{choice.temperature:.3g}**, alpha = **{choice.alpha:.3g}**. {escape(retell(choice.reason))}")
     title = _("{measure} on validation rows", measure=_(measure.title))
     st.html(
         pictures.table(
             [
-                {_("Temperature"): f"{temperature:g}", _("Alpha"): f"{alpha:g}", title: measured(value, measure)}
+                {_("Temperature"): f"{temperature:.3g}", _("Alpha"): f"{alpha:.3g}", title: measured(value, measure)}
                 for temperature, alpha, value in choice.tried
             ]
         )
@@ -176,8 +197,9 @@ def what_was_chosen(run: RunRow, measure: tasks.Measure) -> None:
 
 
 def curves(run: RunRow, measure: tasks.Measure) -> None:
-    points = watched(run).points()
-    st.markdown(f"**{_('{measure} on validation rows', measure=_(measure.title))}**")
+    """How the models learned: the deciding measure, then what training makes small."""
+    points, course = watched(run).points(), learned.course_of(get_store(), run)
+    st.html(learned.quality_told(points, measure, course))
     st.plotly_chart(charts.measure_curves(points, measure), key="measure", config={"displayModeBar": False})
-    st.markdown(_("**Loss**: what training makes small; the losses of two models are not comparable."))
+    st.html(learned.losses_told(points, course))
     st.plotly_chart(charts.loss_curves(points), key="loss", config={"displayModeBar": False})

@@ -17,7 +17,7 @@ from pages._language import _, counted
 from pages._markup import Html, joined
 from pages._scores import small
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
-from pages._words import escape, measured, percent
+from pages._words import commas, escape, measured, percent
 from studio import harmless, tasks
 from studio.kept import answers, embeddings, groups, logits
 from studio.kept import rows as stored
@@ -141,7 +141,7 @@ def _list(shown: Shown) -> None:
     st.html(_explained.mosaic(counts, group, shown.is_number))
     st.segmented_control(
         _("Rows"), list(GROUPS), key="group", required=True, on_change=address.write, args=("group", first),
-        format_func=lambda one: f"{_explained.group_title(one, shown.is_number)} {counts[one]:,}",
+        format_func=lambda one: _explained.group_title(one, shown.is_number),
         label_visibility="collapsed",
     )  # fmt: skip
     numbers = shown.explored.sorted(mask & shown.explored.of(_group(group)), order)
@@ -162,6 +162,7 @@ def _list(shown: Shown) -> None:
         st.download_button(
             _("Download these rows"), lambda: as_csv(shown, numbers[:MOST_DOWNLOADED]), key="rows-download",
             file_name=f"run-{shown.run.id}-rows.csv", mime="text/csv", icon=":material/download:", type="tertiary",
+            on_click="ignore",
         )  # fmt: skip
     if shown.has_labels:
         _corrections(shown)
@@ -170,7 +171,7 @@ def _list(shown: Shown) -> None:
 def _wanted(shown: Shown) -> tuple[Wanted, Order]:
     """The filters and the order: class and words in sight, the rest behind a button."""
     labels = [] if shown.is_number else shown.dataset.labels
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="row-filters"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="rows-filters"):
         label = ""
         if labels:
             address.one("class", ["", *labels])
@@ -283,7 +284,7 @@ def _one(shown: Shown, row: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link("results.py", label=_("All rows"), icon=":material/arrow_back:", query_params=_here(row=""),
                      width="content")  # fmt: skip
-        st.markdown(f":gray[{_('Row {row} of {rows} test rows', row=f'{row + 1:,}', rows=f'{len(shown.rows):,}')}]",
+        st.markdown(f":gray[{_('Test row {row} of {rows}', row=f'{row + 1:,}', rows=f'{len(shown.rows):,}')}]",
                     width="content")  # fmt: skip
     value, label = shown.rows.value(row), shown.rows.label(row)
     if isinstance(value, bytes):
@@ -442,7 +443,7 @@ def _right_label(shown: Shown, row: int, label: Any) -> Any:
         found = typed.split()
         if len(found) != len(words) or not set(found) <= set(labels):
             st.caption(
-                _("{words} words need {words} tags of these: {tags}", words=len(words), tags=escape(", ".join(labels)))
+                _("{words} words need {words} tags of these: {tags}", words=len(words), tags=escape(commas(labels)))
             )
             return None
         return [labels.index(tag) for tag in found]

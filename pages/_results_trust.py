@@ -44,12 +44,15 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
     with right:
         error, brier = (of(mine.confidence, mine.right) for of in (calibration.expected_error, calibration.brier))
         st.html(_explained.facts([
-            (_("Surer than right, points"), _told(gap, signs=True)),
-            (_("Expected calibration error, points"), _told(error)),
+            (_("Surer than it is right, in points"), _told(gap, signs=True)),
+            (_("Expected calibration error, in points"), _told(error)),
             (_("Brier score of being right"), _decimals(brier)),
         ]))  # fmt: skip
         st.caption(
-            _("In brackets: 95 % intervals. The calibration error is 0 for a perfect model, the Brier score, too.")
+            _(
+                "In brackets: 95 % intervals. The calibration error says how far a probability is, on average, from "
+                "how often it comes true. It and the Brier score are 0 for a perfect model."
+            )
         )
         _temperature(run, rows, models[name], name)
     if len(mine.right) == MOST_ROWS:
@@ -62,7 +65,7 @@ def _finding(name: str, gap: Estimate) -> str:
     if gap.low != gap.low:
         return _("{model}: too few rows to tell whether it is surer than right", model=role(name))
     if gap.low <= 0 <= gap.high:
-        return _("{model}: as often right as it says, on the average", model=role(name))
+        return _("{model}: as often right as it says, on average", model=role(name))
     if gap.value > 0:
         return _("{model}: {points} points surer than it is right", model=role(name), points=points)
     return _("{model}: {points} points more often right than it says", model=role(name), points=points)
@@ -94,15 +97,16 @@ def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:
     helps = round(100 * after, 1) < round(100 * before, 1)
     if helps:
         st.markdown(
-            _("**Dividing its logits by {temperature} helps.** On validation rows the calibration error falls from "
-              "{before} to {after} points, each half of them divided by what fits the other half. On the test rows it "
-              "is then {error} points. Answers stay the same.", **told)
+            _("**Its probabilities can be mended:** its scores (logits) divided by {temperature}. On validation rows, "
+              "each half mended by what fits the other half, the calibration error falls from {before} to {after} "
+              "points; on the test rows it is then {error}. The answers stay the same.", **told)
         )  # fmt: skip
     else:
         st.markdown(
-            _("**There is no need for a temperature.** The best one, {temperature}, does not lower the calibration "
-              "error on validation rows: it is {before} points without and {after} with one, each half of them divided "
-              "by what fits the other half. On the test rows it would be {error} points.", **told)
+            _("**Its probabilities need no mending.** The best way found, its scores (logits) divided by "
+              "{temperature}, does not lower the calibration error on validation rows: {before} points without, "
+              "{after} with it, each half mended by what fits the other half. On the test rows it would be {error}.",
+              **told)
         )  # fmt: skip
     known = calibrated.read(get_home(), run.id)
     if name != "student" or not get_acts().may_change(run) or not (helps or known is not None):
@@ -130,6 +134,8 @@ def _agreement(rows: Run, models: dict[str, Kept], task: Task) -> None:
         table.append(row)
     st.subheader(_("How near to the teacher"), anchor=False)
     st.html(pictures.table(table))
+    if task.kind != "number":
+        st.caption(_("KL divergence: how far all its probabilities are from the teacher’s; 0 where they are the same."))
 
 
 def _correlation(first: Kept, second: Kept) -> float:

@@ -32,7 +32,7 @@ def show(run: RunRow) -> None:
         return
     st.subheader(finding(found), anchor=False)
     st.caption(
-        _("Each model went on after the same openings of {rows} test rows, at most {most} tokens each. Nothing is "
+        _("Each model went on after the same openings of test rows ({rows}), at most {most} tokens each. Nothing is "
           "chosen by it. In brackets 95 % intervals.", rows=f"{found.rows:,}", most=found.most)
     )  # fmt: skip
     st.html(pictures.table(numbers(found)))

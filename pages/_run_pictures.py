@@ -1,5 +1,6 @@
 """Runs in one picture: curves overlaid, quality against its price, settings beside what they brought."""
 
+import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +12,20 @@ import plotly.graph_objects as go
 from pages import _charts as charts
 from pages._language import _, retell
 from pages._scores import milliseconds, small
-from pages._words import listed, measured, model, size
+from pages._words import commas, listed, measured, model, size
 from studio import harmless, tasks
 from studio.config import plan
 from studio.config.methods import LOSSES
 from studio.config.run import RunConfig
+from studio.service import comparison
 from studio.service.comparison import Curve, Side, smoothed
 from studio.tasks import Measure
 
 PALETTE = ("#0d9488", "#7c3aed", "#2563eb", "#be123c", "#65a30d", "#a16207", "#0891b2", "#c026d3", "#4d7c0f", "#7c8794")
 """Told apart 3 : 1 from light and from dark ground; orange is the teacher's, and no run's."""
 
-HEIGHT, NAMES, LONGEST_LABEL = 340, 12, 22
+HEIGHT, NAMES, LONGEST_LABEL = 340, 12, 18
+MOST_TICKS = 5
 SAME_PLACE = 1e-6
 
 
@@ -30,7 +33,7 @@ def curves(grouped: Sequence[Sequence[Curve]], names: Sequence[str], by_time: bo
            measure: Measure) -> go.Figure:  # fmt: skip
     """The deciding measure of each student on validation rows. Seeds of one kind are one line, their mean, in a band
     from the lowest to the highest of them."""
-    figure = _figure(_("minutes") if by_time else _("step"))
+    figure = _figure(_("minutes") if by_time else _("step")).update_xaxes(nticks=3, tickangle=0)
     scale = _in_unit(figure.update_yaxes, measure)
     for number, (together, name) in enumerate(zip(grouped, names, strict=True)):
         lines = [_line(curve, by_time, weight, scale) for curve in together if curve.steps]
@@ -46,14 +49,19 @@ def curves(grouped: Sequence[Sequence[Curve]], names: Sequence[str], by_time: bo
                            hovertemplate="%{y:.1f}" if scale == 100 else "%{y:.3f}")  # fmt: skip
     drawn = figure.data
     figure.data = [line for line in drawn if line.name]
-    charts.named_at_their_ends(figure)
+    charts.named_in_the_margin(figure)
     return go.Figure(data=drawn, layout=figure.layout)
 
 
 def _label(name: str) -> str:
-    """A name short enough to stand beside what it names; it has no comma with a blank, at which `named_at_their_ends`
-    would cut it."""
-    shown = name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
+    """A name short enough to stand beside what it names: its ends, since names of runs often begin or end alike. It has
+    no comma with a blank, at which the name of a curve would be cut.
+
+    >>> _label("Small, correlations of answers")
+    'Small,\\xa0co…answers'
+    """
+    half = LONGEST_LABEL // 2
+    shown = name if len(name) <= LONGEST_LABEL else f"{name[:half].rstrip()}…{name[-half + 1 :].lstrip()}"
     return harmless.in_chart(shown).replace(", ", ",\N{NO-BREAK SPACE}")
 
 
@@ -88,7 +96,7 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
     if measure.lower:
         figure.update_yaxes(autorange="reversed")
     unit = 1e3 if cost == "student_bytes" else 1.0 if hourly is None else MS_OF_A_MILLION / hourly
-    figure.update_xaxes(type="log", tickformat="~g")
+    figure.update_xaxes(type="log")
     known = {side.run.id: side for side in compared if _point(side, cost)}
     joined = [known[run_id] for run_id in front if run_id in known]
     places = [_point(side, cost) or (0.0, 0.0) for side in joined]
@@ -96,31 +104,44 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
                        mode="lines", line={"color": charts.COLOURS["student"], "dash": "dot", "width": 2},
                        hoverinfo="skip")  # fmt: skip
     spread = [np.log10(point[0] / unit) for side in known.values() if (point := _point(side, cost))]
+    middle = np.mean([min(spread), max(spread)]) + SAME_PLACE if spread else 0.0
+    named = []
     for side in known.values():
         spent, value = _point(side, cost) or (0.0, 0.0)
-        is_right = np.log10(spent / unit) > np.mean([min(spread), max(spread)]) + SAME_PLACE  # its name has room left
-        on_front = side.run.id in front
+        on_front, place = side.run.id in front, np.log10(spent / unit)
         told = size(spent) if cost == "student_bytes" else milliseconds(spent)
         told = told if hourly is None else _("{cost} for a million", cost=f"{spent / unit:.3g}")
-        colour = charts.COLOURS["student" if on_front else "control"]
-        error = _error(side, scale)
         figure.add_scatter(
-            x=[spent / unit], y=[scale * value], mode="markers+text" if len(known) <= NAMES else "markers",
-            marker={"size": 12, "color": colour, "symbol": "circle" if on_front else "circle-open",
-                    "line": {"width": 2}},
-            error_y=error, text=[_label(side.name)],
-            textposition="top left" if side.run.id in front[1:] else "bottom left" if is_right else "bottom right",
+            x=[spent / unit], y=[scale * value], mode="markers",
+            marker={"size": 12, "color": charts.COLOURS["student" if on_front else "control"],
+                    "symbol": "circle" if on_front else "circle-open", "line": {"width": 2}},
+            error_y=_error(side, scale),
             hovertemplate=f"{harmless.in_chart(side.name)}: {measured(value, measure)}, {told}<extra></extra>",
         )  # fmt: skip
+        is_left = place > middle  # there the name has room left
+        named.append(charts.Named(place, scale * value, value, _label(side.name), is_left, is_below=not is_left))
+    if 0 < len(named) <= NAMES:
+        charts.named_beside(figure, named, _pixel(list(known.values())))
     if spread:
         low, high = min(spread), max(spread)
         ends = low - 0.15 - 0.3 * (high - low), high + 0.15 + 0.3 * (high - low)
-        ticks = [first * 10.0**power for power in range(-4, 10) for first in (1, 2, 5)]
-        shown = [one for one in ticks if ends[0] <= np.log10(one) <= ends[1]]
-        figure.update_xaxes(
-            range=ends, tickvals=shown if len(shown) > 1 else sorted({float(f"{10**one:.3g}") for one in spread})
-        )
+        figure.update_xaxes(range=ends, tickvals=_ticks(*ends) or sorted({float(f"{10**one:.3g}") for one in spread}),
+                            tickformat=",~g", tickangle=0)  # fmt: skip
     return figure.update_layout(showlegend=False, hovermode="closest")
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two logarithms, as many as can be read on a phone; none where there is but one.
+
+    >>> _ticks(1.3, 4.1), _ticks(1.0, 2.0)
+    ([100.0, 1000.0, 10000.0], [10.0, 20.0, 50.0, 100.0])
+    """
+    for firsts in ((1, 2, 5), (1, 5), (1,)):
+        ticks = [first * 10.0**power for power in range(-4, 10) for first in firsts]
+        shown = [one for one in ticks if low <= math.log10(one) <= high]
+        if len(shown) <= MOST_TICKS:
+            break
+    return shown if len(shown) > 1 else []
 
 
 def _point(side: Side, cost: str) -> tuple[float, float] | None:
@@ -129,6 +150,13 @@ def _point(side: Side, cost: str) -> tuple[float, float] | None:
         return None
     spent = getattr(side.summary, cost)
     return None if not spent else (spent, side.summary.student)
+
+
+def _pixel(compared: Sequence[Side]) -> float:
+    """How much of the scale of quality a pixel is."""
+    found = [side.summary for side in compared if side.summary]
+    ends = [end for one in found for end in (one.student, one.low, one.high) if end is not None]
+    return (max(ends) - min(ends)) / (HEIGHT - charts.AXIS) or 1
 
 
 def _error(side: Side, scale: float) -> dict[str, Any] | None:
@@ -143,13 +171,37 @@ def _error(side: Side, scale: float) -> dict[str, Any] | None:
     }
 
 
-def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure) -> str:
-    """What the picture of quality and price says, in a sentence."""
+def worth_having(compared: Sequence[Side], cost: str, measure: Measure, clear: bool | None) -> list[int]:
+    """The runs that no other one beats, the cheapest first. Of those whose numbers read alike the cheapest alone,
+    unless the best is better by more than chance (`clear`)."""
+    front = comparison.front(compared, cost)
+    if clear:
+        return front
+    points = {side.run.id: point for side in compared if (point := _point(side, cost))}
+    least: dict[str, float] = {}
+    for spent, value in (points[run_id] for run_id in front):
+        least.setdefault(measured(value, measure), spent)
+    return [run_id for run_id in front if points[run_id][0] == least[measured(points[run_id][1], measure)]]
+
+
+def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Measure,
+            clear: bool | None = None) -> str:  # fmt: skip
+    """What the picture of quality and price says, in a sentence. `clear`: whether the best is better than every other
+    one by more than chance, None where that was not tested."""
     names = {side.run.id: side.name for side in compared}
     on_front = [names[run_id] for run_id in front]
     cheap = _("smaller") if cost == "student_bytes" else _("faster")
     if len(on_front) == 1:
-        return _("No other one scored better than “{name}” or is {cheaper}", name=on_front[0], cheaper=cheap)
+        values = [point[1] for side in compared if (point := _point(side, cost))]
+        if len(values) == 1 < len(compared):
+            return _("Only “{name}” has both numbers", name=on_front[0])
+        is_tie = [measured(value, measure) for value in values].count(measured(max(values), measure)) > 1
+        if is_tie and not clear:
+            return _("“{name}” is as good as the best, and no other one is {cheaper}", name=on_front[0], cheaper=cheap)
+        if clear is False:
+            return _("“{name}” scored best, which may be chance, and no other one is {cheaper}",
+                     name=on_front[0], cheaper=cheap)  # fmt: skip
+        return _("“{name}” scored best, and no other one is {cheaper}", name=on_front[0], cheaper=cheap)
     if len({_point(side, cost) for side in compared}) == 1:
         return _("All of them are equally good, and none is {cheaper}", cheaper=cheap)
     if len(on_front) == len(compared):
@@ -162,8 +214,8 @@ def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: 
 
 def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], titles: Mapping[str, str],
              measure: Measure) -> go.Figure | None:  # fmt: skip
-    """An axis for each setting that differs, then quality, size and time; a line for each run, the better the stronger
-    (Inselberg, 1985). None where there is too little to draw."""
+    """An axis for each setting that differs, then quality, size and time where they can be compared; a line for
+    each run, the better the stronger (Inselberg, 1985). None where there is too little to draw."""
     shown = [place for place, side in enumerate(compared) if side.summary and side.summary.student is not None]
     if len(shown) < 3 or not differing:
         return None
@@ -171,9 +223,11 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
     found = [summary for place in shown if (summary := compared[place].summary)]
     quality = [summary.student or 0.0 for summary in found]
     axes.append(of_quality(quality, measure))
-    for title, values in ((_("size, kB"), [(one.student_bytes or 0) / 1e3 for one in found]),
-                          (_("milliseconds"), [one.student_ms or 0 for one in found])):  # fmt: skip
-        axes.append(_axis(title, values))
+    if not comparison.of_earlier_versions(compared):  # sizes that were counted in two ways cannot be compared
+        axes.append(_axis(_("size, kB"), [(one.student_bytes or 0) / 1e3 for one in found]))
+    if len(comparison.runtimes(compared)) < 2:
+        axes.append(_axis(_("milliseconds"), [one.student_ms or 0 for one in found]))
+    axes.insert(0, _of_runs([compared[place].name for place in shown], quality))
     figure = _figure("")
     best, worst = max(quality), min(quality)
     for number, summary in enumerate(found):
@@ -188,16 +242,23 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
             opacity=0.35 + 0.65 * good, hovertemplate=f"{harmless.in_chart(name)}: {told}<extra></extra>",
         )  # fmt: skip
     for place, axis in enumerate(axes):
-        figure.add_vline(x=place, line={"color": charts.COLOURS["control"], "width": 1})
-        for height, told in axis.ticks:
-            figure.add_annotation(
-                x=place, y=height, text=told, yshift=14 if height > 0.5 else -14, font_size=11, showarrow=False
-            )
-    names = [axis.title for axis in axes]
-    figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=names, side="top", title="", showgrid=False,
-                        range=[-0.4, len(axes) - 0.6])  # fmt: skip
+        _draw(figure, place, axis)
+    figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=[axis.title for axis in axes], side="top", title="",
+                        showgrid=False, range=[-0.1, len(axes) - 0.6])  # fmt: skip
     figure.update_yaxes(visible=False, range=[-0.15, 1.15])
-    return figure.update_layout(showlegend=False, hovermode="closest")
+    widest = max((len(told) for _height, told in axes[0].ticks), default=0)
+    return figure.update_layout(showlegend=False, hovermode="closest", margin_l=charts.LETTER * widest)
+
+
+def _draw(figure: go.Figure, place: int, axis: "_Axis") -> None:
+    """A line, and what is written at its heights: of the runs left of it, of others beyond its ends and beside it."""
+    figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, layer="below",
+                     line={"color": charts.COLOURS["control"], "width": 1})  # fmt: skip
+    beyond = {0.0: {"yshift": -14}, 1.0: {"yshift": 14}} if place else {}
+    beside = {"xanchor": "left", "xshift": 6} if place else {"xanchor": "right", "xshift": -8}
+    for height, told in axis.ticks:
+        where = beyond.get(height, beside)
+        figure.add_annotation(x=place, y=height, text=told, font_size=12, showarrow=False, **where)
 
 
 @dataclass(frozen=True)
@@ -207,6 +268,14 @@ class _Axis:
     title: str
     heights: list[float]
     ticks: list[tuple[float, str]]
+
+
+def _of_runs(names: Sequence[str], quality: Sequence[float]) -> _Axis:
+    """The axis of the runs themselves, the best on top; of many no name is written."""
+    order = sorted(range(len(names)), key=lambda place: quality[place])
+    heights = [order.index(place) / (len(names) - 1) for place in range(len(names))]
+    told = zip(heights, map(_label, names), strict=True)
+    return _Axis(_("Run"), heights, list(told) if len(names) <= NAMES else [])
 
 
 def of_quality(values: Sequence[float], measure: Measure) -> _Axis:
@@ -224,7 +293,7 @@ def _axis(title: str, values: Sequence[Any]) -> _Axis:
     if all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values):
         low, high = float(min(values)), float(max(values))
         heights = [(float(value) - low) / (high - low) if high > low else 0.5 for value in values]
-        ends = [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")] if high > low else [(0.5, f"{low:.3g}")]
+        ends = [(0.0, _number(low)), (1.0, _number(high))] if high > low else [(0.5, _number(low))]
         return _Axis(harmless.in_chart(title), heights, ends)
     told = [setting(value) for value in values]
     kinds = list(dict.fromkeys(told))
@@ -232,6 +301,15 @@ def _axis(title: str, values: Sequence[Any]) -> _Axis:
     names = harmless.in_charts(kinds)
     ticks = [(number * step, name) for number, name in enumerate(names)]
     return _Axis(harmless.in_chart(title), [kinds.index(one) * step for one in told], ticks)
+
+
+def _number(value: float) -> str:
+    """A number at the end of an axis.
+
+    >>> _number(2656.4), _number(0.14412)
+    ('2,656', '0.144')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def setting_of(name: str, value: Any) -> str:
@@ -253,7 +331,7 @@ def setting(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list | tuple):
-        return ", ".join(map(_one_of_several, value))
+        return commas(map(_one_of_several, value))
     return model(value) if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -277,6 +355,6 @@ def _figure(across: str) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(margin={"l": 0, "r": 8, "t": 8, "b": 0}, height=HEIGHT, hovermode="x unified",
                          paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
-    figure.update_xaxes(title={"text": across, "font": {"size": 12}, "standoff": 4}, automargin=True)
+    figure.update_xaxes(title={"text": across, "font": {"size": 12}, "standoff": 12}, automargin=True)
     figure.update_yaxes(automargin=True)
     return figure

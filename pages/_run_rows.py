@@ -7,13 +7,13 @@ import streamlit as st
 from pages import _pictures as pictures
 from pages._language import _, retell
 from pages._markup import Html, element
-from pages._scores import Scored, three
+from pages._scores import scored, three
 from pages._studio import errors_shown, get_acts, get_store
 from pages._words import OUTCOMES, Outcome, about, ago, escape, model, stage_title, status_word, teachers
 from studio import tasks
 from studio.service.progress import whole
 from studio.store import run_list
-from studio.store.rows import DatasetRow, RunRow, Summary
+from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure
 
 MOST_OF_A_NOTE = 160
@@ -31,23 +31,10 @@ def measure_of(run: RunRow, datasets: Mapping[int, DatasetRow]) -> Measure:
     return task.measures[0]
 
 
-def scored(summary: Summary) -> list[Scored]:
-    """Teacher and student, as far as they were measured."""
-    found = []
-    for role in ("teacher", "student"):
-        value = getattr(summary, role)
-        if value is not None:
-            costs = {"size_bytes": getattr(summary, f"{role}_bytes"), "latency_ms": getattr(summary, f"{role}_ms")}
-            runtime = getattr(summary, f"{role}_runtime") or ""
-            found.append(Scored(role, value, value, value, summary.rows or 0, **costs, runtime=runtime))
-    return found
-
-
-def figures(summary: Summary, measure: Measure) -> Html | None:
-    """Kept, smaller, faster, a word each; None where teacher or student was not measured."""
-    numbers = three(scored(summary), measure)
+def figures(run: RunRow, measure: Measure) -> Html | None:
+    """Kept, smaller, faster, a word each, as all pages say them; None where teacher or student was not measured."""
     cells = []
-    for number in numbers:
+    for number in three(scored(get_store().evaluations(run.id), measure), measure, run.outcome):
         value = element("b", number.value, element("small", number.unit) if number.unit else "")
         cells.append(element("div", value, element("span", number.short), title=f"{number.words}: {number.detail}"))
     return element("div", *cells, kind="ds-figures") if cells else None
@@ -57,14 +44,14 @@ def outcome_of(run: RunRow) -> Outcome | None:
     return OUTCOMES.get(run.outcome or "no_control", OUTCOMES["no_control"]) if run.verdict else None
 
 
-def row(run: RunRow, summary: Summary | None, measure: Measure, place: str = "") -> None:
+def row(run: RunRow, measure: Measure, place: str = "") -> None:
     """One run; a click anywhere opens it. `place` says where in the queue it waits."""
     page = "results.py" if run.verdict else "run.py"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"head-{run.id}"):
         with st.container(gap=None, key=f"what-{run.id}"):
             st.page_link(page, label=f"**{escape(name_of(run))}**", query_params={"run": str(run.id)}, width="content")
             st.html(_about(run, place))
-        found = figures(summary, measure) if summary and run.outcome != "not_learned" else None
+        found = figures(run, measure) if run.verdict and run.outcome != "not_learned" else None
         if found:
             st.html(found, width="content")
     if run.status == "running":

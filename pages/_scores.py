@@ -1,11 +1,12 @@
 """What a run measured of its models, and the three numbers that are said of it: kept, smaller, faster."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pages import _words
-from pages._language import N_, _
-from pages._words import change, measured, signed, size
+from pages._language import N_, _, held
+from pages._words import change, measured, per_cent, signed, size
 from studio.evaluate.measured import NOISY, timing_noise
 from studio.events import Evaluation
 from studio.tasks import Measure
@@ -97,13 +98,14 @@ def by_role(models: Sequence[Scored]) -> dict[str, Scored]:
     return {model.role: model for model in models}
 
 
-def three(models: Sequence[Scored], measure: Measure) -> list[Number]:
-    """Kept, smaller, faster, as far as they were measured."""
+def three(models: Sequence[Scored], measure: Measure, outcome: str | None = None) -> list[Number]:
+    """Kept, smaller, faster, as far as they were measured; of a run that learned nothing how good the student is, since
+    there was nothing to keep."""
     known = by_role(models)
     if "teacher" not in known or "student" not in known:
         return []
     teacher, student = known["teacher"], known["student"]
-    numbers = [_kept(teacher, student, measure)]
+    numbers = [(_reached if outcome in NOTHING_LEARNED else _kept)(teacher, student, measure)]
     if teacher.size_bytes and student.size_bytes:
         detail = _("{student} against {teacher}", student=size(student.size_bytes), teacher=size(teacher.size_bytes))
         words = (_("smaller on disk"), _("smaller")), (_("larger on disk"), _("larger")), _("no smaller on disk")
@@ -149,6 +151,13 @@ def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
     return Number(apart, "", words, detail, _("against the teacher"))
 
 
+def _reached(teacher: Scored, student: Scored, measure: Measure) -> Number:
+    number, _blank, unit = measure.written(student.value).partition(" ")
+    title = small(_(measure.title))
+    detail = _("its teacher has {teacher}", teacher=measured(teacher.value, measure))
+    return Number(signed(number), unit, _("{measure} of the student", measure=title), detail, title)
+
+
 def _apart(better: float, title: str, detail: str) -> Number:
     """How far a student is from its teacher in a measure that is better the lower it is, where a sign would say
     nothing."""
@@ -186,9 +195,25 @@ def milliseconds(value: float) -> str:
     """A short time; two digits that mean something.
 
     >>> milliseconds(0.0704), milliseconds(1.234), milliseconds(15.2)
-    ('0.07 ms', '1.2 ms', '15 ms')
+    ('0.07\\xa0ms', '1.2\\xa0ms', '15\\xa0ms')
     """
-    return f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+    return held(f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms")
+
+
+def levels(low: float, high: float, measure: Measure) -> Iterator[tuple[float, str]]:
+    """A few round values of a measure between two, as an axis has them; a share is at most 1.
+
+    >>> [words for _value, words in levels(0.72, 1.03, Measure("accuracy", "Accuracy", ""))]
+    ['80\\xa0%', '90\\xa0%', '100\\xa0%']
+    """
+    step = 10 ** math.floor(math.log10((high - low) / 2))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 5)
+    value = math.ceil(low / step) * step
+    is_whole = measure.unit == "share" and step > 0.0099
+    while value <= (min(1.0, high) if measure.unit == "share" else high):
+        value = round(value, 10)
+        yield value, f"{100 * value:.0f}{per_cent()}" if is_whole else measured(value, measure)
+        value += step
 
 
 def small(title: str) -> str:
@@ -215,8 +240,8 @@ def headline(models: Sequence[Scored], measure: Measure, outcome: str | None = N
         if int(kept) > 100:
             first = _(
                 "As good as its teacher in {measure} ({student} against {teacher})",
-                student=_together(measured(student.value, measure)),
-                teacher=_together(measured(teacher.value, measure)),
+                student=measured(student.value, measure),
+                teacher=measured(teacher.value, measure),
                 measure=title,
             )
         else:
@@ -224,18 +249,13 @@ def headline(models: Sequence[Scored], measure: Measure, outcome: str | None = N
     else:
         first = _(
             "{measure}: {student} (teacher\N{NO-BREAK SPACE}{teacher})",
-            student=_together(measured(student.value, measure)),
-            teacher=_together(measured(teacher.value, measure)),
+            student=measured(student.value, measure),
+            teacher=measured(teacher.value, measure),
             measure=_(measure.title),
         )
     if outcome in NOTHING_LEARNED:
         return signed(_("{finding}.", finding=first))
     return signed(_with_size(first, (teacher.size_bytes or 1) / (student.size_bytes or teacher.size_bytes or 1)))
-
-
-def _together(number: str) -> str:
-    """No line of a title ends between a number and its per cent."""
-    return number.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _with_size(first: str, ratio: float) -> str:

@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from pages._language import _, switch  # noqa: E402  the path must be known first
+from pages import _address as address  # noqa: E402  the path must be known first
+from pages._language import _, switch  # noqa: E402
 from pages._studio import errors_shown, get_person, set_title, show_trouble  # noqa: E402
 
 st.set_page_config(page_title=NAME, page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
@@ -39,5 +40,6 @@ page = st.navigation(
 switch()
 set_title(page.title)
 show_trouble()
+address.show()
 with errors_shown():  # of the store, wherever a page asks it
     page.run()

@@ -8,25 +8,28 @@ from pages import _pictures as pictures
 from pages._language import _, counted
 from pages._markup import Html, element
 from pages._run_rows import name_of, outcome_of, state_badge
-from pages._scores import milliseconds
+from pages._scores import milliseconds, on_test
 from pages._words import escape, listed, measured, model, size, teachers
+from studio.evaluate.measured import timing_noise
 from studio.service import comparison
 from studio.service.comparison import Side
 from studio.store.rows import RunRow
 from studio.tasks import Measure
 
 APART = {"student_bytes": 1.05, "student_ms": 1.25}
-"""How many times as much is a difference; times of two runs were taken at different moments."""
+"""How many times as much is a difference; times of two runs were taken at different moments, and those of a run whose
+own times were apart by more are taken for no better than that."""
 MOST_CARDS, MOST_OFFERS, AT_ONCE = 4, 3, 4
 """Runs that stand as cards side by side; offers on the empty page, and how many runs of each are taken."""
 
 
 def cards(compared: Sequence[Side], measure: Measure | None, is_clear: bool) -> None:
     """Each run with its badge, its student's quality, size and time; the best of each is marked where they can be
-    compared: the best quality where that `is_clear`, the best time where all ran in one runtime. Without `measure` each
-    is told by its own."""
+    compared: the best quality where that `is_clear`, the best time where all ran in one runtime, the best size where
+    all were counted alike. Without `measure` each is told by its own."""
     is_one_clock = len(comparison.runtimes(compared)) < 2
-    marked = ["student"] * is_clear + ["student_bytes"] + ["student_ms"] * is_one_clock if measure else []
+    is_one_size = not comparison.of_earlier_versions(compared)
+    marked = ["student"] * is_clear + ["student_bytes"] * is_one_size + ["student_ms"] * is_one_clock if measure else []
     best = {cost: _best(compared, cost) for cost in marked}
     for column, side in zip(st.columns(len(compared)), compared, strict=True):
         with column, st.container(border=True, height="stretch", key=f"row-side-{side.run.id}", gap="xsmall"):
@@ -40,31 +43,41 @@ def cards(compared: Sequence[Side], measure: Measure | None, is_clear: bool) -> 
 
 def _best(compared: Sequence[Side], cost: str) -> int | None:
     """The run that is best in this, where one is: a measure as the task says, bytes and milliseconds the lowest, and
-    lower by more than `APART`."""
+    lower by more than the measurement bears; none where both read alike."""
     known = {side.run.id: value for side in compared
              if side.summary and (value := getattr(side.summary, cost)) is not None}  # fmt: skip
     if len(known) < 2:
         return None
     first, second = sorted(known, key=lambda run_id: known[run_id], reverse=cost == "student")[:2]
-    is_apart = known[first] > known[second] if cost == "student" else known[second] / known[first] > APART[cost]
-    return first if is_apart else None
+    sides = {side.run.id: side for side in compared}
+    if _written(sides[first], cost) == _written(sides[second], cost):
+        return None
+    if cost == "student":
+        return first
+    noise = [timing_noise(on_test(sides[one].evaluations)) for one in (first, second) if cost == "student_ms"]
+    return first if known[second] / known[first] > max([APART[cost], *noise]) else None
+
+
+def _written(side: Side, cost: str) -> str:
+    """What a student reached, or what it takes, as its card says it; "" where that was not measured."""
+    value = getattr(side.summary, cost)
+    if cost == "student":
+        return measured(value, side.measure)
+    write = size if cost == "student_bytes" else milliseconds
+    return write(value) if value else ""
 
 
 def _figures(side: Side, best: dict[str, int | None], is_one_clock: bool) -> Html:
-    known, measure = side.summary, side.measure
+    known = side.summary
     if known is None or known.student is None:
         return element("p", _("Not measured on test rows."), kind="ds-sub")
-    told = {"student": (_(measure.title), measured(known.student, measure))}
-    if known.student_bytes:
-        told["student_bytes"] = (_("Size"), size(known.student_bytes))
-    if known.student_ms:
-        time = milliseconds(known.student_ms)
-        if not is_one_clock and known.student_runtime:
-            time = _("{time} in {runtime}", time=time, runtime=known.student_runtime)
-        told["student_ms"] = (_("One row"), time)
+    titles = {"student": _(side.measure.title), "student_bytes": _("Size"), "student_ms": _("One row")}
+    told = {cost: value for cost in titles if (value := _written(side, cost))}
+    if "student_ms" in told and not is_one_clock and known.student_runtime:
+        told["student_ms"] = _("{time} in {runtime}", time=told["student_ms"], runtime=known.student_runtime)
     rows = {
-        name: element("span", element("em", _("best")) if best.get(cost) == side.run.id else "", value)
-        for cost, (name, value) in told.items()
+        titles[cost]: element("span", element("em", _("best")) if best.get(cost) == side.run.id else "", value)
+        for cost, value in told.items()
     }
     return pictures.facts(rows)
 

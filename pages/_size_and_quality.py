@@ -2,12 +2,12 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pages._language import _, counted
 from pages._markup import Html, element
-from pages._scores import Scored, by_role, times
-from pages._words import measured, size
+from pages._scores import Scored, by_role, levels, times
+from pages._words import commas, measured, size
 from studio.tasks import Measure
 
 HEIGHT = 190
@@ -34,8 +34,7 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
         *zip(placed, _places(weights), strict=True),
         *((model, 100.0) for model in models if not model.size_bytes),
     ]
-    top = min(1.0, high) if measure.unit == "share" else high
-    marks: list[Html] = [_tick(value, low, high, measure) for value in round_values(low, high) if value <= top]
+    marks: list[Html] = [_tick(words, _up(value, low, high)) for value, words in levels(low, high, measure)]
     marks += [_size_tick(bytes_, weights) for bytes_ in _round_sizes(weights)]
     for row, (model, place) in enumerate(across):
         near = [other for other, at in across if abs(at - place) < SAME_PLACE and other.size_bytes]
@@ -58,7 +57,7 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
         kind="ds-plot",
         role="img",
         style="margin:0",
-        aria_label=f"{words}: " + ", ".join(_told(model, measure) for model in models),
+        aria_label=f"{words}: " + commas(_told(model, measure) for model in models),
     )
 
 
@@ -108,16 +107,6 @@ def _range(ends: Sequence[float], measure: Measure) -> tuple[float, float]:
     return (max(0.0, low), high) if measure.unit == "share" else (low, high)
 
 
-def round_values(low: float, high: float) -> Iterator[float]:
-    """Three to five round values between two."""
-    step = 10 ** math.floor(math.log10((high - low) / 2))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 5)
-    value = math.ceil(low / step) * step
-    while value <= high:
-        yield round(value, 10)
-        value += step
-
-
 def _places(weights: Sequence[float]) -> list[float]:
     """Where the models stand, in per cent of the width: by the logarithm of their size."""
     if not weights:
@@ -152,9 +141,8 @@ def _up(value: float, low: float, high: float) -> float:
     return HEIGHT * (value - low) / (high - low)
 
 
-def _tick(value: float, low: float, high: float, measure: Measure) -> Html:
-    words = f"{100 * value:.0f} %" if measure.unit == "share" and high - low > 0.03 else measured(value, measure)
-    return element("div", element("span", words), kind="tick", style=f"bottom:{_up(value, low, high):.0f}px")
+def _tick(words: str, bottom: float) -> Html:
+    return element("div", element("span", words), kind="tick", style=f"bottom:{bottom:.0f}px")
 
 
 def _aside(model: Scored, near: Sequence[Scored], ends: tuple[float, float]) -> int:
@@ -206,7 +194,7 @@ def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], mea
     ends = [element("span", measured(value, measure), kind="across", style=f"left:{place}%")
             for value, place in ((low, 0), (high, 100))]  # fmt: skip
     told = "; ".join(
-        f"{model.name} " + ", ".join(measured(value, measure) for value in of_seeds[model.role]) for model in shown
+        f"{model.name} " + commas(measured(value, measure) for value in of_seeds[model.role]) for model in shown
     )
     words = _("{measure} on the test rows: a dot for each seed, a line for their mean", measure=_(measure.title))
     field = element("div", *marks, *ends, kind="ds-field", style=f"height:{height}px;margin:0.8rem 3rem 1.6rem 8rem")

@@ -7,9 +7,10 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pages import _login as login
 from pages._access import needs_login
 from pages._language import _, retell
-from pages._words import escape
+from pages._words import coded, escape
 from studio import tasks
 from studio.errors import StoreError, StudioError, of_system
 from studio.home import Home
@@ -45,7 +46,7 @@ def get_person() -> Person:
     """Who looks at this page; where a login is needed and nobody who may enter has signed in, the page ends here."""
     if not needs_login():
         return people.local()
-    if not st.user.get("is_logged_in", False):
+    if not st.user.get("is_logged_in", False) or login.is_over(st.user.to_dict()):
         st.error(_("Sign in first."), icon=":material/lock:")
         st.stop()
     try:
@@ -109,7 +110,7 @@ def set_title(title: str) -> None:
 
 def show_error(error: StudioError) -> None:
     """What is wrong, and the cure."""
-    st.error(f"**{escape(retell(error.message))}** {escape(retell(error.cure))}", icon=":material/error:")
+    st.error(f"**{escape(retell(error.message))}** {coded(retell(error.cure))}", icon=":material/error:")
 
 
 @contextlib.contextmanager

@@ -21,8 +21,10 @@ EXAMPLE = """curl ADDRESS/api/runs/1/predict \\
 def section() -> None:
     """Programs ask the models over HTTP: who may, and how."""
     acts = get_acts()
-    st.header(_("Programs"), anchor=False)
-    st.markdown(_("Programs ask the models of a run over HTTP. Each has a token of its own."))
+    st.header(_("Access for programs"), anchor=False)
+    st.markdown(
+        _("Your own programs can ask the models of a run over HTTP. Each needs a token: a password of its own.")
+    )
     with st.expander(_("How to ask"), key="fold-ask"):
         address = str(st.context.url or "").split("/settings")[0].rstrip("/")
         st.code(EXAMPLE.replace("ADDRESS", address), language="bash")
@@ -43,7 +45,8 @@ def _new() -> None:
         name = st.text_input(_("Name"), key="token-name", max_chars=tokens.LONGEST_NAME,
                              placeholder=_("Which program uses it"))  # fmt: skip
         may = [role for role in LISTS if acts.person.has(role)]
-        role = st.selectbox(_("Role"), may, key="token-role", width=140)
+        role = st.selectbox(_("Role"), may, key="token-role", width=140, format_func=_,
+                            help=_("A viewer’s token asks models; a member’s also starts runs."))  # fmt: skip
         days = st.selectbox(_("Works for"), DAYS, index=1, key="token-days", width=140,
                             format_func=lambda number: _("{number} days", number=number))  # fmt: skip
         made = st.form_submit_button(_("Make a token"), icon=":material/key:", key="token-make")
@@ -65,7 +68,7 @@ def _line(row: TokenRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             _("**{name}** · {role} · made {ago} · {used} · {left}", name=escape(row.name),
-              role=row.role, ago=ago(row.created_at), used=used, left=left)
+              role=_(row.role), ago=ago(row.created_at), used=used, left=left)
         )  # fmt: skip
         if st.button(_("Revoke"), icon=":material/block:", key=f"revoke-{row.id}"):
             with errors_shown():

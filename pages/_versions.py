@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._language import _, counted
 from pages._studio import errors_shown, get_acts, get_store, go_to
-from pages._words import escape
+from pages._words import commas, escape
 from studio.config.reading import with_values
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.versions import Version, total, way
@@ -18,7 +18,7 @@ def changed(change: dict[str, int]) -> str:
         "removed": lambda number: counted("{number} row removed", "{number} rows removed", number),
     }
     told = [words(change[kind]) for kind, words in kinds.items() if change.get(kind)]
-    return ", ".join(told) or _("other rows")
+    return commas(told) or _("other rows")
 
 
 def of_data(row: DatasetRow, known: list[Version], names: dict[int, str]) -> None:

@@ -2,13 +2,14 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from pathlib import PurePath
 from typing import Literal
 
-from pages._language import N_, _, counted, reader, retell
+from pages._language import N_, _, counted, held, reader, retell
 from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
@@ -57,13 +58,12 @@ def status_word(run: RunRow) -> str:
 
 
 def effect_of(verdict: str) -> str:
-    """What a verdict says of the teacher, without the numbers that stand beside it; no line ends before a per cent.
+    """What a verdict says of the teacher, without the numbers that stand beside it.
 
     >>> effect_of("It has 53.7 %: 87 % kept. It is 2.0 times smaller. The teacher helped (0.3 to 8.0).")
     'The teacher helped (0.3 to 8.0).'
     """
-    told = retell(re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)[-1])
-    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", told)
+    return retell(re.split(r"It is [^.]*(?:\.\d[^.]*)*\. ", verdict, maxsplit=1)[-1])
 
 
 def stage_title(phase: str) -> str:
@@ -92,6 +92,16 @@ def escape(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", apart).replace("\n", " ")
 
 
+def coded(text: str) -> str:
+    """The same of a sentence of the engine, in which what stands between backticks is a command, and looks like one.
+
+    >>> print(coded("Sign in with `hf auth login`."), coded("a `b"))
+    Sign in with `hf auth login`\\. a \\`b
+    """
+    parts = re.split(r"`([^`\n]+)`", text)
+    return "".join(f"`{part}`" if number % 2 else escape(part) for number, part in enumerate(parts))
+
+
 _ADDRESS = re.compile(r"@(?=\w)|(?i:https?://)(?=\w)|(?i:www)(?=\.)")
 """Where a mail address, or one of the web, is found to be one."""
 
@@ -100,7 +110,7 @@ def percent(share: float) -> str:
     """A share of 1 in per cent.
 
     >>> percent(0.537)
-    '53.7 %'
+    '53.7\\xa0%'
     """
     return _spaced(signed(f"{100 * share:.1f} %"))
 
@@ -110,11 +120,20 @@ def _spaced(number: str) -> str:
     return _("{number} %", number=number.removesuffix(" %")) if number.endswith(" %") else number
 
 
+def per_cent() -> str:
+    """What stands behind a number in per cent, with the room before it that the reader's language leaves.
+
+    >>> per_cent()
+    '\\xa0%'
+    """
+    return _("{number} %", number="")
+
+
 def measured(value: float, measure: Measure) -> str:
     """The value of a measure as it is written everywhere.
 
     >>> measured(0.537, Measure("accuracy", "Accuracy", "")), measured(-0.8129, Measure("r", "R", "", unit="number"))
-    ('53.7 %', '−0.813')
+    ('53.7\\xa0%', '−0.813')
     """
     return _spaced(signed(measure.written(value)))
 
@@ -158,27 +177,27 @@ def count(number: float) -> str:
     """A large number in a few characters.
 
     >>> count(22_713_986), count(5_442)
-    ('22.7 M', '5.4 K')
+    ('22.7\\xa0M', '5.4\\xa0K')
     """
     for size, unit in LARGE[reader()]:
         if number >= size:
-            return f"{number / size:.1f} {unit}"
+            return held(f"{number / size:.1f} {unit}")
     return f"{number:.0f}"
 
 
 def size(number: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:
-            return f"{number:.0f} {unit}" if unit in ("B", "kB") else f"{number:.1f} {unit}"
+            return held(f"{number:.0f} {unit}" if unit in ("B", "kB") else f"{number:.1f} {unit}")
         number /= 1000
-    return f"{number:.1f} TB"
+    return held(f"{number:.1f} TB")
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
-    >>> duration(8), duration(95), duration(7300)
-    ('8 s', '1 min 35 s', '2 h 1 min')
+    >>> [duration(seconds).replace("\N{NO-BREAK SPACE}", " ") for seconds in (8, 95, 7300)]
+    ['8 s', '1 min 35 s', '2 h 1 min']
     """
     whole = max(0, round(seconds))
     if whole < 60:
@@ -191,8 +210,8 @@ def duration(seconds: float) -> str:
 def about(seconds: float) -> str:
     """A time that is not known to the second, no finer than it can be told.
 
-    >>> about(4), about(43), about(464), about(5_880), about(90_000)
-    ('about 5 s', 'about 45 s', 'about 8 min', 'about 1 h 40 min', 'about 25 h')
+    >>> [about(seconds).replace("\N{NO-BREAK SPACE}", " ") for seconds in (4, 43, 464, 5_880, 90_000)]
+    ['about 5 s', 'about 45 s', 'about 8 min', 'about 1 h 40 min', 'about 25 h']
     """
     fine = 5 if seconds < 100 else 60 if seconds < 3570 else 600 if seconds < 36_000 else 3600
     whole = max(fine, fine * round(seconds / fine))
@@ -208,8 +227,8 @@ def about(seconds: float) -> str:
 def ago(moment: float) -> str:
     """How long it is since then, no finer than a person would say it.
 
-    >>> ago(time.time() - 5), ago(time.time() - 640), ago(time.time() - 3 * 3600), ago(time.time() - 90_000)
-    ('just now', '10 min ago', '3 h ago', '1 day ago')
+    >>> [ago(time.time() - seconds).replace("\N{NO-BREAK SPACE}", " ") for seconds in (5, 640, 3 * 3600, 90_000)]
+    ['just now', '10 min ago', '3 h ago', '1 day ago']
     """
     minutes = int(max(0.0, time.time() - moment) // 60)
     if minutes >= 1440:
@@ -248,7 +267,27 @@ def listed(parts: Sequence[str]) -> str:
     ('a', 'a and b', 'a, b and c')
     """
     *others, last = parts or [""]
-    return _("{others} and {last}", others=_(", ").join(others), last=last) if others else last
+    return _("{others} and {last}", others=commas(others), last=last) if others else last
+
+
+def commas(parts: Iterable[object]) -> str:
+    """Things beside each other, with the comma of the reader's language.
+
+    >>> commas(["a", 2])
+    'a, 2'
+    """
+    return _(", ").join(map(str, parts))
+
+
+def sentences(*told: str) -> str:
+    """Sentences one after another, with the room between them that the reader's language leaves; empty ones are left
+    out.
+
+    >>> sentences("Higher is better.", "", "So it goes.")
+    'Higher is better. So it goes.'
+    """
+    first, *others = [one for one in told if one] or [""]
+    return reduce(lambda before, after: _("{first} {second}", first=before, second=after), others, first)
 
 
 def role(name: str) -> str:
@@ -267,7 +306,7 @@ def split_rows(splits: Mapping[str, int]) -> str:
     '9,000 train, 100 test'
     """
     words = {"train": N_("{number} train"), "validation": N_("{number} validation"), "test": N_("{number} test")}
-    return _(", ").join(_(words.get(split, split), number=f"{number:,}") for split, number in splits.items())
+    return commas(_(words.get(split, split), number=f"{number:,}") for split, number in splits.items())
 
 
 def teachers(config: RunConfig) -> str:
@@ -288,7 +327,7 @@ def teachers(config: RunConfig) -> str:
 def method(config: RunConfig) -> str:
     """The losses of a run, by the name of a method where they have one."""
     named = method_of(config)
-    return _(METHODS[named].title) if named else _(", ").join(_(LOSSES[term.loss].title) for term in config.terms)
+    return _(METHODS[named].title) if named else commas(_(LOSSES[term.loss].title) for term in config.terms)
 
 
 def method_of(config: RunConfig) -> str | None:

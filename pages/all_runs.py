@@ -13,7 +13,7 @@ from studio.store.rows import DatasetRow
 from studio.store.run_list import Listed, Wanted
 
 STATES = ("running", "queued", "paused", "finished", "stopped", "failed")
-ON_A_PAGE = 20
+ON_A_PAGE = 15
 MOST_COMPARED = 12  # with more runs a comparison cannot be read
 
 acts, store = get_acts(), get_store()
@@ -87,7 +87,7 @@ def entry(listed: Listed, datasets: dict[int, DatasetRow], queue: list[int]) -> 
             st.checkbox(_("Compare run {run}", run=run.id), run.id in ticked(), key=f"tick-{run.id}", on_change=tick,
                         args=(run.id,), label_visibility="collapsed", disabled=not run.verdict)  # fmt: skip
             with st.container(gap="xsmall"):
-                rows.row(run, listed.summary, rows.measure_of(run, datasets), place)
+                rows.row(run, rows.measure_of(run, datasets), place)
             if acts.may_change(run) and st.button("", icon=":material/edit:", key=f"edit-{run.id}", type="tertiary",
                                                   help=_("Name, note and tags")):  # fmt: skip
                 rows.describe(run.id)
@@ -134,7 +134,7 @@ def all_runs() -> None:
         told = _("A run takes data and two models and ends with a verdict. All your runs will be listed here.")
         st.html(pictures.empty(_("Nothing has run yet"), told))
         if acts.person.has("member"):
-            with st.container(horizontal=True):
+            with st.container(horizontal=True, vertical_alignment="center"):
                 if st.button(_("Start a run"), type="primary", icon=":material/add_circle:", key="first-run"):
                     go_to("new_run.py")
                 st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:", width="content")

@@ -59,7 +59,7 @@ def _write() -> None:
     st.query_params["runs"] = ",".join(map(str, st.session_state["chosen"]))
 
 
-def price(compared: list[Side], measure: Measure) -> None:
+def price(compared: list[Side], measure: Measure, clear: bool | None) -> None:
     """Quality against size or time, with those that no other one beats."""
     costs = {"size": "student_bytes", "time": "student_ms", "cost": "student_ms"}
     words = {"size": _("Size"), "time": _("Time"), "cost": _("Cost")}
@@ -78,11 +78,14 @@ def price(compared: list[Side], measure: Measure) -> None:
         st.caption(_("These students were timed in different runtimes ({runtimes}), which alone makes the same model "
                      "faster or slower: their times cannot be compared.", runtimes=told))  # fmt: skip
         return
-    front = comparison.front(compared, cost)
+    if cost == "student_bytes" and comparison.of_earlier_versions(compared):
+        st.caption(_("The sizes of these students were counted in two ways: they cannot be compared."))
+        return
+    front = run_pictures.worth_having(compared, cost, measure, clear)
     if not front:
         st.caption(_("Nothing was measured yet."))
         return
-    st.html(pictures.lead(run_pictures.finding(compared, front, cost, measure),
+    st.html(pictures.lead(run_pictures.finding(compared, front, cost, measure, clear),
                           _("{measure} of the students on the test rows, with 95 % intervals. Filled: no other one is "
                             "at least as good for less.", measure=_(measure.title))))  # fmt: skip
     st.plotly_chart(
@@ -202,12 +205,14 @@ def show(compared: list[Side]) -> None:
         st.header(escape(tables.headline(compared, measure, tested)), anchor=False)
         if measure.lower:
             st.caption(tables.direction(measure))
+    if earlier := tables.of_earlier_versions(compared):
+        st.html(pictures.strip(_("Measured otherwise:"), earlier))
     if len(compared) <= cards.MOST_CARDS:
         cards.cards(compared, measure, bool(tables.is_clear(tested)))
     if measure is not None:
         left, right = st.columns(2)
         with left, st.container(border=True, height="stretch", key="card-price"):
-            price(compared, measure)
+            price(compared, measure, tables.is_clear(tested))
         with right, st.container(border=True, height="stretch", key="card-curves"):
             curves(compared, measure)
     st.header(_("What differs"), anchor=False)
@@ -218,8 +223,9 @@ def show(compared: list[Side]) -> None:
         st.header(_("More than chance?"), anchor=False)
         tests(compared, measure)
     if measure is not None and len(compared) > 2:
-        st.header(_("Settings and what they brought"), anchor=False)
-        parallel(compared, measure)
+        with st.container(key="only-wide-settings"):
+            st.header(_("Settings and what they brought"), anchor=False)
+            parallel(compared, measure)
     if measure is not None:
         search(compared)
     documents.of_comparison([side.run.id for side in compared])

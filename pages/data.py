@@ -16,7 +16,7 @@ from pages._brought import STAYS, remote_box, upload_box
 from pages._kept_upload import forget
 from pages._language import N_, _, counted
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, show_error
-from pages._words import escape, size, split_rows
+from pages._words import commas, escape, size, split_rows
 from studio import tasks
 from studio.errors import StudioError
 from studio.store.rows import DatasetRow
@@ -84,7 +84,7 @@ def map_columns(upload: Any, task: tasks.Task, key: str) -> Any:
                 roles[column.role] = choose(upload, column, roles[column.role], f"{task.name}-{key}")
     missing = [_(column.title).lower() for column in task.columns if column.required and roles[column.role] is None]
     if missing:
-        st.info(_("Choose a column for: {columns}.", columns=", ".join(missing)), icon=":material/info:")
+        st.info(_("Choose a column for: {columns}.", columns=commas(missing)), icon=":material/info:")
         return None
     roles.setdefault("label", None)  # of a task whose rows are their own labels
     return Columns(**roles, separator=choose_separator(upload, task, roles["label"], key))  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def choose_separator(upload: Any, task: tasks.Task, label: str | None, key: str)
         return None
     several = {_("Several, separated by {separator}", separator=separator): separator for separator in SEPARATORS}
     words = {_("One label"): None} | several
-    guess = guess_separator(upload, label)
+    guess = guess_separator(upload.table[label].head(MOST_LOOKED_AT))
     index = list(words.values()).index(guess)
     help_text = _("Where a row can have several labels, the models answer yes or no for each of them.")
     picked = st.selectbox(
@@ -157,7 +157,7 @@ def in_a_sentence(report: Any, task: tasks.Task) -> str:
         parts.append(_("{number} without a label", number=f"{report.unlabelled:,}"))
     if report.duplicates:
         parts.append(counted("{number} copy", "{number} copies", report.duplicates))
-    return _("{task}: {parts}", task=_(task.title), parts=", ".join(parts))
+    return _("{task}: {parts}", task=_(task.title), parts=commas(parts))
 
 
 def show_classes(classes: dict[str, int], task: tasks.Task) -> None:
@@ -267,7 +267,7 @@ def save_bar(first: str, key: str, rows: Any, columns: Any, values: dict[str, An
     with st.container(key="savebar", gap="small"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = st.text_input(_("Name"), value=first, max_chars=80, key=f"name-{key}")
-            wanted = st.button(_("Save data set"), type="primary", icon=":material/save:")
+            wanted = st.button(_("Save data set"), type="primary", icon=":material/save:", key="save")
         if wanted:
             save(name, rows, columns, values)
 

@@ -72,7 +72,7 @@ WORDS = (
         N_("What you take away"),
         {
             N_("int8"): N_(
-                "Whole numbers in place of fractions: about four times smaller, and faster on most processors."
+                "Whole numbers in place of fractions: about four times smaller, and often faster for texts."
             ),
             N_("ONNX"): N_("A file format for models that runs without Python, on phones, in browsers and on servers."),
         },

@@ -71,7 +71,7 @@ def to_continue(unfinished: list[RunRow]) -> None:
     """What was begun and waits for its user."""
     words = {"paused": _("Resume"), "stopped": _("Open"), "failed": _("See what went wrong")}
     for run in unfinished[:UNFINISHED]:
-        with st.container(border=True, key=f"row-{run.id}", horizontal=True, vertical_alignment="center"):
+        with st.container(border=True, key=f"row-card-{run.id}", horizontal=True, vertical_alignment="center"):
             st.html(state_badge(run), width="content")
             st.markdown(f"**{escape(name_of(run))}** · {ago(run.created_at)}", width="content")
             st.page_link("run.py", label=_("{do}: run {run}", do=words[status_word(run)], run=run.id),
@@ -105,7 +105,7 @@ def verdict_card(run: RunRow) -> None:
     with st.container(border=True, height="stretch", key=f"row-card-{run.id}", gap="small"):
         st.html(pictures.badge(outcome.words, outcome.kind))
         st.subheader(escape(name_of(run)), anchor=False)
-        numbers = three(scored(store.evaluations(run.id), measure), measure)
+        numbers = three(scored(store.evaluations(run.id), measure), measure, run.outcome)
         if numbers:
             st.html(pictures.numbers(numbers, few=True))
         else:
@@ -115,8 +115,8 @@ def verdict_card(run: RunRow) -> None:
 
 
 runs = store.runs(limit=50)
-done = [run for run in runs if run.verdict and run.config.evaluate_on == "test"]  # a trial of a search has no result
-unfinished = [run for run in runs if run.can_resume]
+own = [run for run in runs if run.config.evaluate_on == "test"]  # not the trials of a search, which sees to them
+done, unfinished = [run for run in own if run.verdict], [run for run in own if run.can_resume]
 hero(next((run for run in done if run.outcome == "better"), next(iter(done), None)))
 if any(not run.is_over for run in runs):
     st.header(_("Running now"), anchor=False)

@@ -12,9 +12,9 @@ from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._changed import MODELS, changes, show_changes
 from pages._cost import cost
-from pages._how_small import choose_models
+from pages._how_small import choose_models, waits_for_count
 from pages._language import _, counted
-from pages._models import learned_before, models_of_runs, show_model
+from pages._models import learned_before, models_of_runs, show_model, why_refused
 from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
 from pages._studio import errors_shown, get_acts, get_store, go_to, run_in_address, show_error
@@ -75,15 +75,18 @@ def follow_step(run: RunRow, start: RunConfig) -> None:
 def choose_data(start: RunConfig | None) -> DatasetRow | None:
     rows = store.datasets()
     if not rows:
-        st.info(_("There is no data yet."), icon=":material/inbox:")
-        st.page_link("data.py", label=_("Add data"), icon=":material/upload_file:")
+        st.html(pictures.empty(_("There is no data yet"), _("A table with a text and a label in each row, or a ZIP of "
+                               "images, is all that a run needs.")))  # fmt: skip
+        if st.button(_("Add data"), type="primary", icon=":material/upload_file:", key="add-data"):
+            go_to("data.py")
         return None
     known = {str(row.id): row for row in rows}
     again = next((name for name, row in known.items() if start and row.name == start.dataset), str(rows[0].id))
     address.follow("dataset")
     address.one("dataset", list(known), first=again)
-    row = known[st.selectbox(_("Data set"), list(known), format_func=lambda name: known[name].name, key="dataset",
-                             label_visibility="collapsed", on_change=address.write, args=("dataset",))]  # fmt: skip
+    row = known[st.selectbox(_("Data set"), list(known), list(known).index(st.session_state["dataset"]), key="dataset",
+                             format_func=lambda name: known[name].name, label_visibility="collapsed",
+                             on_change=address.write, args=("dataset",))]  # fmt: skip
     task = tasks.get(row.task, row.multi_label)
     told = [_(task.title)]
     if task.kind != "number" and row.labels:
@@ -140,7 +143,7 @@ def three_knobs(defaults: dict[str, Any], origins: dict[str, str]) -> dict[str, 
     gone = _("{share} % of the neurons go", share=f"{100 * ratio:.0f}") if ratio else _("nothing is pruned")
     said = _(
         "**Temperature, alpha, pruning** · T = {temperature}, alpha = {alpha}, {gone}",
-        temperature=f"{temperature:g}", alpha=f"{alpha:g}", gone=gone,
+        temperature=f"{temperature:.3g}", alpha=f"{alpha:.3g}", gone=gone,
     )  # fmt: skip
     values = {}
     with st.expander(said, key="fold-knobs"):
@@ -255,7 +258,7 @@ def review(config: RunConfig) -> None:
             if len(config.steps) > 1:
                 with st.spinner(_("Checking the steps …")):
                     asked.estimate(config).result()  # a plan that this student cannot follow is refused here
-            run = acts.start(config, key=st.query_params.get(DRAFT, st.session_state[DRAFT]))
+            run = acts.start(config, key=st.session_state[DRAFT])
             st.session_state.pop(PASTED, None)
             go_to("run.py", {"run": str(run.id)})
     cost(config)
@@ -291,6 +294,20 @@ def from_yaml(text: str) -> None:
             st.rerun()
 
 
+def changed_from(earlier: RunRow, values: dict[str, Any]) -> None:
+    """What is other than in the earlier run; a model that is not chosen yet is taken for that of the earlier one."""
+    missing = {role: getattr(earlier.config, role) for role in MODELS if values[role] is None}
+    with contextlib.suppress(ConfigError):  # the review tells what is wrong
+        show_changes(earlier.id, earlier.config, parse_config(values | missing))
+
+
+def ask_for(role: str, words: str) -> None:
+    """That a model is missing, and why the folder that was chosen for it is none."""
+    if refused := why_refused(role):
+        st.error(refused, icon=":material/lock:")
+    st.caption(words)
+
+
 def form() -> None:
     earlier, start = started_again()
     left, right = st.columns([5, 3], gap="large")
@@ -301,21 +318,26 @@ def form() -> None:
         if dataset is not None:
             proposed = list(changes(earlier.config, start)) if earlier and start else []
             teacher, student, values = choose_all(dataset, start, proposed)
+            if earlier is not None:
+                with changed:
+                    changed_from(earlier, values)
     with right, st.container(border=True, key="ready"):
         st.header(_("Ready?"), anchor=False)
         if dataset is None:
             st.caption(_("Add data first."))
         elif teacher is None:
-            st.caption(_("Choose a teacher to continue."))
+            ask_for("teacher", _("Choose a teacher to continue."))
         elif student is None:
-            st.caption(_("Choose a student to continue, or wait until the models are counted."))
+            st.button(
+                _("Start"), type="primary", icon=":material/play_arrow:", width="stretch", key="waits", disabled=True
+            )
+            if waits_for_count(dataset, tasks.get(dataset.task, dataset.multi_label), teacher):
+                st.caption(_("The student is chosen once the models are counted; or choose one yourself."))
+            else:
+                ask_for("student", _("Choose a student to continue."))
         else:
             with errors_shown():
-                config = parse_config(values)
-                if earlier is not None:
-                    with changed:
-                        show_changes(earlier.id, earlier.config, config)
-                review(config)
+                review(parse_config(values))
         paste()
 
 

@@ -32,6 +32,7 @@ from studio.errors import StudioError
 from studio.pipeline.answers import AskedRole, Partial, Replies
 from studio.service import playground
 from studio.store.rows import RunRow
+from studio.tasks.tokens import written_words
 
 EXAMPLES, LONGEST_EXAMPLE, BLIND = 3, 60, "playground-blind"
 
@@ -43,9 +44,9 @@ home, store = get_home(), get_store()
 def choose() -> RunRow | None:
     """The run in the address, or the newest whose student can be asked."""
     can = [run for run in store.runs() if run.verdict is not None and home.model(run.id, "student").is_dir()]
-    wanted = run_in_address("run")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(_("Playground"), anchor=False, width="content")
+        wanted = run_in_address("run")
         numbers = [run.id for run in can]
         if wanted is None or wanted.id in numbers:
             index = numbers.index(wanted.id) if wanted is not None else 0
@@ -148,7 +149,7 @@ def written(run: RunRow, asked: Any) -> Replies:
 
 def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) -> None:
     """All answers side by side."""
-    words = asked.split() if isinstance(asked, str) else [str(part) for part in asked]
+    words = written_words(asked) if isinstance(asked, str) else [str(part) for part in asked]
     if isinstance(asked, bytes):
         st.image(asked, width=140)
         words = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages import _address as address
+from pages import _pictures as pictures
 from pages import _results_cascade as cascade
 from pages import _results_classes as classes
 from pages import _results_examined as examined
@@ -16,12 +17,14 @@ from pages import _results_numbers as numbers
 from pages import _results_rows as rows
 from pages import _results_trust as trust
 from pages import _results_written as written
+from pages import _run_pictures as run_pictures
 from pages import _versions as versions
 from pages._language import _
 from pages._scores import Scored, scored
 from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
 from pages._words import status_word
 from studio import tasks
+from studio.config.run import RunConfig
 from studio.errors import StudioError
 from studio.events import OLD_TEST, Confusion, Evaluation
 from studio.kept.trust import Run
@@ -51,7 +54,9 @@ def choose() -> RunRow | None:
     newest = next((run for run in store.runs() if head.has_results(run)), None)
     if newest is None:
         st.title(_("Results"), anchor=False)
-        st.info(_("No run has finished yet."), icon=":material/inbox:")
+        told = _("When one has, its verdict is here: how much the small model kept, how much smaller and faster it is, "
+                 "and whether the teacher helped.")  # fmt: skip
+        st.html(pictures.empty(_("No run has finished yet"), told))
         st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:")
         return None
     st.query_params["run"] = str(newest.id)
@@ -88,11 +93,23 @@ def of_rows(run: RunRow, task: tasks.Task, models: list[Scored]) -> Tabs:
 
 
 def settings(run: RunRow) -> None:
-    """What the run was asked for, and the way to better settings."""
-    st.code(run.config.to_yaml(), language="yaml")
+    """What the run was asked for where that is not the usual, all of it at a click, and the way to better settings."""
+    st.html(pictures.titled(_("What this run was told"), _("All other settings are as they are by default.")))
+    st.html(pictures.table([{_("Setting"): name, _("Value"): value} for name, value in told(run.config).items()]))
+    with st.expander(_("All settings, as YAML"), icon=":material/code:"):
+        st.caption(_("To start the same run again: New run, Use YAML."))
+        st.code(run.config.to_yaml(), language="yaml")
     if run.status == "finished":
         st.page_link("sweep.py", label=_("Search for better settings"), query_params={"from": str(run.id)},
                      icon=":material/tune:")  # fmt: skip
+
+
+def told(config: RunConfig) -> dict[str, str]:
+    """The settings that are not as they are by default, as a person reads them."""
+    values = config.model_dump(mode="json")
+    usual = {name: field.get_default(call_default_factory=True) for name, field in RunConfig.model_fields.items()}
+    return {_(RunConfig.model_fields[name].title or name): run_pictures.setting_of(name, value)
+            for name, value in values.items() if getattr(config, name) != usual[name]}  # fmt: skip
 
 
 def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task: tasks.Task) -> Tabs:

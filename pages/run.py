@@ -1,13 +1,13 @@
 """The live view of one run."""
 
 import time
-from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 
 from pages import _address as address
 from pages import _charts as charts
+from pages import _learned as learned
 from pages import _pictures as pictures
 from pages._language import _, retell
 from pages._live_chart import live_chart
@@ -28,13 +28,14 @@ from pages._studio import (
 from pages._watched import watched
 from pages._words import (
     about,
+    commas,
     effect_of,
     escape,
     listed,
     made,
-    measured,
     method,
     model,
+    per_cent,
     size,
     stage_help,
     stage_title,
@@ -46,7 +47,7 @@ from studio.machine.identity import is_here
 from studio.pipeline.timetable import Whole
 from studio.service.progress import whole
 from studio.service.runs import disk_bytes
-from studio.store.rows import Point, RunRow, Status
+from studio.store.rows import RunRow, Status
 from studio.tasks import Measure
 
 LOG_LINES = 200
@@ -63,7 +64,9 @@ def one_run(run: RunRow) -> None:
         buttons(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(pictures.pair(teachers(run.config), model(run.config.student)), width="content")
-        st.caption(escape(" · ".join(settings(run))), width="content")
+        st.caption(escape(" · ".join(settings(run))), width="content", help=_(
+            "T, the temperature: how soft the teacher’s answers are made before the student learns from them. Alpha: "
+            "how much the student listens to the teacher (1) rather than to the labels (0)."))  # fmt: skip
     if run.note:
         st.html(element("p", run.note, kind="ds-remark"))
     live(run)
@@ -74,7 +77,7 @@ def settings(run: RunRow) -> list[str]:
     config, choice = run.config, store.choice(run.id)
     temperature, alpha = (config.temperature, config.alpha) if choice is None else (choice.temperature, choice.alpha)
     told = [config.dataset] if run.name else []
-    told += [method(config), f"T = {temperature:g}", f"alpha = {alpha:g}"]
+    told += [method(config), f"T = {temperature:.3g}", f"alpha = {alpha:.3g}"]
     if choice is not None:
         told.append(_("tuned automatically: {reason}", reason=retell(choice.reason)))
     if config.assistants:
@@ -115,7 +118,10 @@ def body(run_id: int, shown: Status) -> None:
 
 
 def curves(run: RunRow) -> None:
-    """The deciding measure first; losses behind a click. The tab that is open stands in the address."""
+    """The deciding measure first; losses behind a click. The tab that is open stands in the address. A run that
+    waits, or ended before its first point, has none."""
+    if run.status == "queued" or (run.is_over and not watched(run).points()):
+        return
     measure = task_of(run).measures[0]
     found = address.tabs("curves", {"quality": _(measure.title), "loss": _("Loss")})
     with found["quality"]:
@@ -128,20 +134,13 @@ def curves(run: RunRow) -> None:
 
 def quality(run: RunRow, measure: Measure) -> None:
     """How good each model is on validation rows; the finding is the title."""
-    held = watched(run)
+    held, course = watched(run), learned.course_of(store, run)
     points = [point for point in held.points() if point.name == measure.name]
-    st.html(pictures.titled(
-        reached(points, measure),
-        _("{measure} after every look at the rows by which weights are chosen. Lower is better.",
-          measure=_(measure.title))
-        if measure.lower
-        else _("{measure} after every look at the rows by which weights are chosen. Higher is better.",
-               measure=_(measure.title)),
-    ))  # fmt: skip
+    st.html(learned.quality_told(points, measure, course))
     if points:
         figure = held.figure("measure", points, partial(charts.measure_curves, measure=measure))
         alt = _("{measure} on validation data", measure=_(measure.title))
-        live_chart(figure, alt=f"{alt}: {reached(points, measure)}", key=f"measure-{run.id}")
+        live_chart(figure, alt=f"{alt}: {learned.reached(points, measure, course)}", key=f"measure-{run.id}")
     else:
         no_point(run, _("The first point appears after the first validation."))
 
@@ -154,32 +153,14 @@ def no_point(run: RunRow, words: str) -> None:
         st.info(words, icon=":material/hourglass_empty:")
 
 
-def reached(points: Sequence[Point], measure: Measure) -> str:
-    """How far the models have come, in a sentence."""
-    best = charts.best(points, measure)
-    told = {role: measured(value, measure) for role, value in best.items()}
-    if "student" in told and "teacher" in told:
-        return _("On validation rows the student reaches {student}, its teacher {teacher}", **told)
-    if "student" in told and "control" in told:
-        return _("On validation rows the student reaches {student}, without a teacher {control}", **told)
-    if "student" in told:
-        return _("On validation rows the student reaches {student}", **told)
-    if "teacher" in told:
-        return _("On validation rows the teacher has reached {teacher} so far; the student learns next", **told)
-    return _("Nothing has been measured yet")
-
-
 def losses(run: RunRow) -> None:
     """What training makes small, each curve against its own start: so they can be compared."""
-    held = watched(run)
+    held, course = watched(run), learned.course_of(store, run)
     points = [point for point in held.points() if point.name.endswith("loss")]
-    st.html(pictures.titled(
-        _("How much of its first loss each model still has"),
-        _("Training loss in per cent of where the curve began. Lower is better; a flat line no longer learns."),
-    ))  # fmt: skip
+    st.html(learned.losses_told(points, course))
     if points:
         figure = held.figure("loss", points, charts.loss_curves)
-        live_chart(figure, alt=_("Loss of teacher, student and control"), key=f"loss-{run.id}")
+        live_chart(figure, alt=learned.loss_left(points, course), key=f"loss-{run.id}")
     else:
         no_point(run, _("The first point appears after the first step."))
 
@@ -194,7 +175,8 @@ def status(run: RunRow) -> None:
         done, phase = whole(store, run), run.phase or ""
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             told(run, f"**{stage_title(phase)}**: {escape(retell(run.detail) or stage_help(phase))}")
-            st.markdown(f"**{100 * done.share:.0f} %** {remaining(done)}", width="content")
+            far = f"**{_('{number} %', number=f'{100 * done.share:.0f}')}**"
+            st.markdown(" · ".join(filter(None, [far, remaining(done)])), width="content")
         st.html(pictures.bar(done.share))
         if run.stop_requested:
             st.caption(
@@ -227,10 +209,11 @@ def waits(run: RunRow) -> str:
 def ended(run: RunRow) -> None:
     """What came of it, in three numbers and a sentence, and one button."""
     if run.status == "failed":
+        st.html(state_badge(run), width="content")
         show_error(StudioError(run.message or _("The run failed."), run.cure or ""))
     else:
         measure = task_of(run).measures[0]
-        numbers = three(scored(store.evaluations(run.id), measure), measure) if run.verdict else []
+        numbers = three(scored(store.evaluations(run.id), measure), measure, run.outcome) if run.verdict else []
         sentence = (effect_of(run.verdict) if numbers else retell(run.verdict)) if run.verdict else ""
         told(run, escape(sentence or _("It can be resumed from where it was.")))
         if numbers:
@@ -242,8 +225,16 @@ def ended(run: RunRow) -> None:
                          type="primary" if run.verdict else "secondary"):  # fmt: skip
                 go_to("results.py", {"run": str(run.id)})
         if acts.person.has("member"):
-            st.page_link("new_run.py", label=_("Change and start again"), query_params={"from": str(run.id)},
-                         icon=":material/replay:", width="content")  # fmt: skip
+            start_again(run)
+
+
+def start_again(run: RunRow) -> None:
+    """The way to the same run with other settings: the first thing to do where this one failed."""
+    label, query, icon = _("Change and start again"), {"from": str(run.id)}, ":material/replay:"
+    if run.status != "failed":
+        st.page_link("new_run.py", label=label, query_params=query, icon=icon, width="content")
+    elif st.button(label, key="start-again", icon=icon, type="primary"):
+        go_to("new_run.py", query)
 
 
 def timeline(run: RunRow) -> None:
@@ -291,7 +282,7 @@ def confirm_delete(run_id: int) -> None:
     if users:
         st.write(_(
             "It cannot be deleted: its models are used by run {runs}. Archive it instead.",
-            runs=", ".join(map(str, users)),
+            runs=commas(map(str, users)),
         ))  # fmt: skip
         return
     st.write(_("This deletes its models, curves and results and frees {size}.", size=size(disk_bytes(home, run_id))))
@@ -318,7 +309,8 @@ def buttons(run: RunRow) -> None:
         and st.button(_("Take this run back"), icon=":material/settings_backup_restore:", key="take back")
     ):
         confirm_take_back(run.id)
-    if run.can_resume and st.button(_("Resume"), icon=":material/play_circle:", type="primary", key="resume",
+    if run.can_resume and st.button(_("Resume"), icon=":material/play_circle:", key="resume",
+                                    type="secondary" if run.status == "failed" else "primary",
                                     help=_("From where it was; nothing is repeated.")):  # fmt: skip
         with errors_shown():
             acts.resume(run.id)
@@ -338,8 +330,10 @@ def put_away(run: RunRow) -> None:
 
 
 def queue_buttons(run: RunRow) -> None:
-    """Move a waiting run to another place in the queue."""
+    """Move a waiting run to another place in the queue, where others wait, too."""
     queue = store.queue()
+    if len(queue) < 2:
+        return
     place = queue.index(run.id) if run.id in queue else 0
     is_first, is_last = place == 0, place >= len(queue) - 1
     st.button(_("To the front"), icon=":material/vertical_align_top:", key="front", help=_("Run it next."),
@@ -377,18 +371,18 @@ def show_machine(run: RunRow) -> None:
         st.metric(_("Processor, % of one core"), f"{latest.get('cpu_percent', 0):.0f}", border=True)
         st.metric(_("Memory"), size(latest.get("memory_bytes", 0)), border=True)
         if "gpu_percent" in latest:
-            st.metric(_("GPU busy"), f"{latest['gpu_percent']:.0f} %", border=True)
+            st.metric(_("GPU busy"), f"{latest['gpu_percent']:.0f}{per_cent()}", border=True)
         if "gpu_memory_bytes" in latest:
             st.metric(_("GPU memory"), size(latest["gpu_memory_bytes"]), border=True)
     held, (left, right) = watched(run), st.columns(2)
     with left:
-        st.html(pictures.titled(_("How busy the processor was"), _("100 % is one core, or a whole GPU.")))
+        st.html(pictures.titled(learned.busy(use), _("100 % is one core, or a whole GPU.")))
         figure = held.figure("device", use, charts.device_curves)
-        live_chart(figure, alt=_("How busy processor and GPUs are"), key=f"device-{run.id}")
+        live_chart(figure, alt=learned.busy(use), key=f"device-{run.id}")
     with right:
-        st.html(pictures.titled(_("Memory in use"), _("Of all processes of the run, in gigabytes.")))
+        st.html(pictures.titled(learned.held(use), _("Memory of all processes of the run, in gigabytes.")))
         figure = held.figure("memory", use, charts.memory_curves)
-        live_chart(figure, alt=_("Memory in use"), key=f"memory-{run.id}")
+        live_chart(figure, alt=learned.held(use), key=f"memory-{run.id}")
 
 
 def no_such_run(error: StudioError) -> None:

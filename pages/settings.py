@@ -14,10 +14,10 @@ import streamlit as st
 from pages import _address as address
 from pages import _pictures as pictures
 from pages import _tokens as tokens
-from pages._language import _
+from pages._language import N_, _, held
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._theme import choose_theme
-from pages._words import ago, escape, moment, size
+from pages._words import ago, commas, escape, moment, per_cent, size
 from studio import files
 from studio.data import archives
 from studio.executors import registry, trackers
@@ -28,9 +28,13 @@ from studio.service import housekeeping, people, preferences
 from studio.store.store import Store
 
 PACKAGES = ("streamlit", "torch", "transformers", "datasets", "plotly", "sqlite-utils", "torch-pruning", "scikit-learn")
-SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_URI")
+SECRETS = {
+    "HF_TOKEN": N_("private models and data of the Hugging Face Hub"),
+    "WANDB_API_KEY": N_("curves in Weights & Biases"),
+    "MLFLOW_TRACKING_URI": N_("curves in MLflow: its address"),
+}
 MOST_OUTPUTS, MOST_USERS = 20, 5
-MOST_ENTRIES, FEW_ENTRIES, AUDIT_HEIGHT = 100, 8, 320
+MOST_ENTRIES, FEW_ENTRIES, AUDIT_HEIGHT = 100, 12, 560
 
 acts, home, store = get_acts(), get_home(), get_store()
 is_admin = acts.person.has("admin")
@@ -66,15 +70,20 @@ def general() -> None:
     """Who one is, how the pages look, how runs are carried out: a card each."""
     if acts.person.address is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{escape(acts.person.address)}, {_(acts.person.role)}", width="content")
+            who = _("Signed in as {address}, {role}", address=escape(acts.person.address), role=_(acts.person.role))
+            may = _("A viewer reads and tries everything. A member also brings data, starts runs and changes those of "
+                    "their own. An admin may do all of it, for everyone.")  # fmt: skip
+            st.markdown(who, width="content", help=may)
             st.button(_("Sign out"), icon=":material/logout:", key="sign-out", on_click=st.logout)
-    for one, other in ((look, at_once), (folders, webhook), (curves, None)):
+    if not is_admin:
+        st.caption(_("What stands here for all, an admin can change."))
+    for one, other in ((look, at_once), (folders, webhook)):
         left, right = st.columns(2)
         with left:
             one()
         with right:
-            if other is not None:
-                other()
+            other()
+    curves()
 
 
 def look() -> None:
@@ -92,14 +101,11 @@ def set_here(name: str, value: str) -> None:
 
 
 def given_elsewhere(name: str) -> bool:
-    """Whether it cannot be changed here, with the reason."""
+    """Whether it cannot be changed here, with the reason where it is one of its own."""
     if preferences.is_given(name):
         st.caption(_("Set by {name} in the environment: change it there.", name=f"`{name}`"))
         return True
-    if not is_admin:
-        st.caption(_("An admin can change this."))
-        return True
-    return False
+    return not is_admin
 
 
 def saved(name: str) -> None:
@@ -124,13 +130,21 @@ def at_once() -> None:
         saved(name)
 
 
+def _shown(lines: str) -> None:
+    """What is set, a line each."""
+    if lines:
+        st.code(lines, language=None)
+    else:
+        st.markdown(_("None"))
+
+
 def folders() -> None:
     name = "STUDIO_MODEL_FOLDERS"
     told = _("Models below them are offered as teachers and students; members may open no others.")
     with part("folders", _("Folders with models"), told):
         now = "\n".join(map(str, people.model_folders()))
         if given_elsewhere(name):
-            st.code(now or "-", language=None)
+            _shown(now)
             return
         with st.form("folders", border=False):
             text = st.text_area(_("One folder a line"), now, height=100, placeholder="/models")
@@ -141,9 +155,10 @@ def folders() -> None:
 
 def webhook() -> None:
     name = "STUDIO_WEBHOOK"
-    told = _("An address of yours is told of every run that ends: a POST with JSON says how, with the verdict.")
+    told = _("A webhook: the studio posts JSON to this address when a run ends, with how it ended and its verdict.")
     with part("webhook", _("When a run is over"), told):
         if given_elsewhere(name):
+            st.markdown(_("An address is set") if os.environ.get(name) else _("None"))
             return
         with st.form("webhook", border=False):
             place = st.text_input(_("Its address"), os.environ.get(name, ""), placeholder="https://…")
@@ -159,7 +174,7 @@ def curves() -> None:
         missing = [f"{title}: `pip install {trackers.PACKAGES[key]}`" for key, title in trackers.TITLES.items()
                    if not trackers.is_installed(key)]  # fmt: skip
         if given_elsewhere(name):
-            st.markdown(", ".join(trackers.TITLES[key] for key in chosen) or _("None"))
+            st.markdown(commas(trackers.TITLES[key] for key in chosen) or _("None"))
         else:
             with st.form("trackers", border=False):
                 ready = [key for key in trackers.TITLES if trackers.is_installed(key) or key in chosen]
@@ -170,14 +185,16 @@ def curves() -> None:
                     set_here(name, ",".join(picked))
             saved(name)
         if missing:
-            st.caption(_("Not installed: {list}.", list=", ".join(missing)))
+            st.caption(_("Not installed: {list}.", list=commas(missing)))
 
 
 def programs() -> None:
     tokens.section()
     st.header(_("Secrets"), anchor=False)
-    st.caption(_("They come from the environment alone and are shown nowhere."))
-    table([{_("Variable"): name, _("Set"): _("yes") if os.environ.get(name) else _("no")} for name in SECRETS])
+    st.caption(_("Keys for other services. The studio reads them from environment variables, and shows and stores "
+                 "them nowhere."))  # fmt: skip
+    table([{_("Variable"): name, _("What for"): _(what), _("Set"): _("yes") if os.environ.get(name) else _("no")}
+           for name, what in SECRETS.items()])  # fmt: skip
 
 
 # --- what takes space
@@ -195,10 +212,12 @@ def disk() -> None:
     st.html(pictures.amounts({what: (taken, size(taken)) for what, taken in sizes.items()}))
     st.caption(_("Everything is kept in {folder}. STUDIO_HOME names another place.",
                  folder=f"`{str(home.root).replace('`', '')}`"))  # fmt: skip
+    told = _("Clean up deletes uploads, downloads and teacher outputs that had their time. What a teacher said is "
+             "worked out again where a run needs it.")  # fmt: skip
+    st.caption(told)
     with st.container(horizontal=True, vertical_alignment="center"):
         one_by_one = st.toggle(_("Data sets and runs by size"), key="by-size")
-        told = _("Deletes uploads, downloads and teacher outputs that had their time.")
-        if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary", help=told):
+        if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary"):
             with errors_shown():
                 st.session_state["freed"] = acts.tidy()
                 folder_size.clear()
@@ -222,7 +241,7 @@ def data_and_runs() -> None:
                 st.page_link("data.py", label=escape(one.title), icon=":material/table_rows:", width="content")
             users = [user.removeprefix("run ") for user in one.used_by]
             more = "" if len(users) <= MOST_USERS else " …"
-            used = _("used by run {runs}", runs=", ".join(users[:MOST_USERS]) + more) if users else _("no run uses it")
+            used = _("used by run {runs}", runs=commas(users[:MOST_USERS]) + more) if users else _("no run uses it")
             st.caption(_("{size} · {used}", size=size(one.bytes), used=used), width="content")
 
 
@@ -282,7 +301,7 @@ def machine() -> None:
             _("Name"): card.name,
             _("Memory"): unknown if card.memory_bytes is None else size(card.memory_bytes),
             _("In use"): unknown if card.used_bytes is None else size(card.used_bytes),
-            _("Busy"): unknown if card.percent is None else f"{card.percent:.0f} %",
+            _("Busy"): unknown if card.percent is None else f"{card.percent:.0f}{per_cent()}",
         }
         for number, card in enumerate(gpus.found())
     ]
@@ -298,7 +317,7 @@ def machine() -> None:
         limits = {
             _("Files in a ZIP"): f"{archives.MAX_MEMBERS:,}",
             _("Unpacked size of a ZIP"): size(archives.MAX_UNPACKED_BYTES),
-            _("Upload"): f"{st.get_option('server.maxUploadSize'):,} MB",
+            _("Upload"): held(f"{st.get_option('server.maxUploadSize'):,} MB"),
             _("System"): platform.platform(),
         }
         versions = {name: importlib.metadata.version(name) for name in PACKAGES}

@@ -9,16 +9,16 @@ from pages import _pictures as pictures
 from pages import _run_pictures as run_pictures
 from pages._language import _, counted
 from pages._markup import element
-from pages._scores import milliseconds, small
-from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
-from pages._words import ago, escape, measured, model, percent, size
+from pages._scores import milliseconds, scored, small
+from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, task_of
+from pages._words import ago, escape, listed, measured, model, percent, size
 from studio.config.reading import bounds
 from studio.config.run import RunConfig
 from studio.config.sweep import MOST_TRIALS, parse_sweep, parse_sweep_yaml
 from studio.service import sweeps
 from studio.service.sweeps import Tried
 from studio.store.rows import RunRow
-from studio.store.run_list import Wanted
+from studio.store.run_list import LONGEST_NAME, Wanted
 from studio.store.sweeps import SweepRow
 from studio.tasks import Measure
 
@@ -81,17 +81,20 @@ def chosen(runs: list[RunRow]) -> None:
     names = st.multiselect(_("Settings to vary"), list(FIRST), ["temperature", "alpha"], key="varied",
                            format_func=lambda one: _(titles[one]))  # fmt: skip
     search = {}
-    for name in names:
+    if names:
+        st.caption(_("What is tried: a range such as 1..10, or values with commas, such as 1, 2, 4."))
+    columns = [column for _row in range(0, len(names), 3) for column in st.columns(3)]
+    for column, name in zip(columns, names, strict=False):
         low, high = bounds(name)
-        search[name] = st.text_input(
+        search[name] = column.text_input(
             _(titles[name]), FIRST[name], key=f"range-{name}",
             help=_("A range such as {example}, or values with commas. Between {low} and {high}.", example=FIRST[name],
                    low="−∞" if low is None else f"{low:g}", high="∞" if high is None else f"{high:g}"),
         )  # fmt: skip
     left, middle, right = st.columns(3)
     trials = left.number_input(_("Trials"), 2, MOST_TRIALS, 20, key="trials")
-    time = middle.number_input(_("At most so many ms a row"), 0.0, value=None, key="ms", placeholder=_("any"))
-    megabytes = right.number_input(_("At most so many MB"), 0.0, value=None, key="mb", placeholder=_("any"))
+    time = middle.number_input(_("Longest time for one row, ms"), 0.0, value=None, key="ms", placeholder=_("any"))
+    megabytes = right.number_input(_("Largest size, MB"), 0.0, value=None, key="mb", placeholder=_("any"))
     limits = [f"{time:g} ms"] if time else []
     limits += [f"{megabytes:g} MB"] if megabytes else []
     target = f"best under {' and '.join(limits)}" if limits else "best"
@@ -106,7 +109,8 @@ def begin(sweep: SweepRow) -> None:
 
 
 def _run_words(run: RunRow) -> str:
-    return f"{run.name or run.config.dataset} · {model(run.config.student)} · {run.id}"
+    name = run.name or run.config.dataset
+    return _("{name} · {student} · run {run}", name=name, student=model(run.config.student), run=run.id)
 
 
 # --- one of them
@@ -120,12 +124,15 @@ def one(sweep: SweepRow) -> None:
     over = sum(tried.is_over for tried in found)
     st.markdown(
         escape(
-            _("Search {number} on {data} · {done} of {all} trials · target: {target} · {when}", number=sweep.id,
-              data=sweep.config.base.dataset, done=over, all=sweep.config.trials, target=sweep.config.target,
+            _("Search {number} on {data} · {done} of {all} trials · {limits} · {when}", number=sweep.id,
+              data=sweep.config.base.dataset, done=over, all=sweep.config.trials, limits=limits(sweep.config.target),
               when=ago(sweep.created_at))
         )
     )  # fmt: skip
-    st.html(pictures.bar(over / sweep.config.trials))
+    if sweep.winner is None:
+        st.html(pictures.bar(over / sweep.config.trials))
+    else:
+        won(store.run(sweep.winner))
     if sweep.message:
         st.warning(escape(sweep.message), icon=":material/info:")
     actions(sweep, found, best)
@@ -135,12 +142,35 @@ def one(sweep: SweepRow) -> None:
         st.html(pictures.table([_row(sweep, tried, tried is best, measure) for tried in ordered(found)]))
 
 
+def limits(target: str) -> str:
+    """What the student must keep to, of the words of a search.
+
+    >>> limits("best under 5 ms and 10 MB"), limits("best")
+    ('at most 5 ms and 10 MB', 'any size and speed')
+    """
+    found = target.partition(" under ")[2]
+    return _("at most {limits}", limits=listed(found.split(" and "))) if found else _("any size and speed")
+
+
+def won(run: RunRow) -> None:
+    """What the best trial came to when it was trained once more and read the test rows."""
+    if run.verdict is None:
+        st.markdown(_("The best trial is trained once more now, with a control, and then reads the test rows."))
+        return
+    task_measure = task_of(run).measures[0]
+    student = next((one for one in scored(store.evaluations(run.id), task_measure) if one.role == "student"), None)
+    if student is not None:
+        st.markdown(_("Trained once more, it reaches **{value}** on the test rows, which no trial has read.",
+                      value=measured(student.value, task_measure)))  # fmt: skip
+
+
 def headline(sweep: SweepRow, best: Tried | None, measure: Measure) -> str:
     if best is None or best.value is None:
         return _("Search {number}", number=sweep.id)
-    value, trial = measured(best.value, measure), best.trial.number + 1
-    return _("Best so far: {value} in {measure} on validation rows, trial {trial}", value=value,
-             measure=small(_(measure.title)), trial=trial)  # fmt: skip
+    told = {"value": measured(best.value, measure), "measure": small(_(measure.title)), "trial": best.trial.number + 1}
+    if sweep.status == "finished":
+        return _("Best: {value} in {measure} on validation rows, trial {trial}", **told)
+    return _("Best so far: {value} in {measure} on validation rows, trial {trial}", **told)
 
 
 def ordered(found: list[Tried]) -> list[Tried]:
@@ -174,6 +204,8 @@ def actions(sweep: SweepRow, found: list[Tried], best: Tried | None) -> None:
 def longer(winner: RunRow) -> None:
     """The winner's settings, for so many times as long; the same click starts it once."""
     run = acts.start(sweeps.longer(winner.config), key=f"longer-than-{winner.id}")
+    if not run.name:
+        acts.describe(run.id, name=_("{run}, trained longer", run=winner.name or winner.config.dataset)[:LONGEST_NAME])
     go_to("run.py", {"run": str(run.id)})
 
 

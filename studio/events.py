@@ -124,6 +124,12 @@ class PhaseFinished(_Event):
     steps: int
 
 
+EDITION = 1
+"""Counted up when a number of the same name is measured otherwise. 1: the macro F1 is the mean over the classes that
+have test rows, the size of a model counts its config and what reads a row; before, a class that was only predicted
+counted, too, and the size was that of the weights."""
+
+
 class Evaluation(_Event):
     """One measured number. `low` and `high` are the ends of its 95 % interval where it has one; `note` says why it has
     none; `runtime`, `threads` and `device` are what a model ran in and on where it was timed.

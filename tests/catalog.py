@@ -33,6 +33,8 @@ from studio.language.languages import LANGUAGES, SOURCE
 from studio.language.retold import CONTEXT
 from studio.pipeline import timetable
 from studio.service import library
+from studio.tasks import language as writing
+from studio.tasks import tokens
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "studio" / "language"
@@ -57,8 +59,11 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           "Downloading {name} (bytes)", "temperature {temperature}, alpha {alpha}", "view {view} of {views}",
           "{train} train, {validation} validation, {test} test",
           "more cells than the {width} columns",
-          heads.ABOVE, heads.AGAIN, pictures.NO_IMAGE, zipped.OTHER_KIND, cleaning.NO_INPUT, cleaning.NO_LABEL,
-          cleaning.NO_ANSWER, library.LEAKED)  # fmt: skip
+          "one and the same answer to every row, or guesses ({value})",
+          "each token as often as it comes, whatever stands before it ({value})", "Student at first",
+          heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, pictures.NO_IMAGE, zipped.OTHER_KIND, zipped.OUTSIDE,
+          cleaning.NO_INPUT, cleaning.NO_LABEL,
+          writing.NO_ANSWER, writing.UNREADABLE, tokens.UNEQUAL, library.LEAKED)  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
 

@@ -1,10 +1,14 @@
 """What the tests share: a home of their own, a small data set, the folder of real data."""
 
 import asyncio
+import compileall
 import functools
+import gc
 import importlib
 import io
+import logging
 import os
+import shutil
 import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -35,18 +39,28 @@ from studio.service import library, questions
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
 
-ONE_WORKER = ("tests/e2e/", "tests/executors/test_ray_executor.py", "tests/executors/test_several_devices.py")
-"""Files whose tests share a server or a cluster, or take all cores: each stays with one worker."""
+ONE_WORKER = ("tests/e2e/", "tests/mutants/")
+"""Files whose tests share a browser or take all cores."""
+
+logging.getLogger("torch.__trace").propagate = False
+"""What torch notes of every graph it traces is put together only where somebody listens, as pytest does."""
 
 GOOD = ("lovely", "great", "fine", "superb", "warm")
 BAD = ("awful", "dull", "poor", "cold", "broken")
 
 
 class FilesThatShare(LoadScopeScheduling):
-    """All other tests go one by one to the worker that is free: none is idle at the end."""
+    """The tests of a file stay with one worker where they share what takes long to make, and is made once then. All
+    others go one by one to the worker that is free: none is idle at the end."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("::")[0] if nodeid.startswith(ONE_WORKER) else nodeid
+        file = nodeid.partition("::")[0]
+        return file if file.startswith(ONE_WORKER) or _shares(file) else nodeid
+
+
+@functools.cache
+def _shares(file: str) -> bool:
+    return 'scope="module"' in (Path(__file__).parents[1] / file).read_text()
 
 
 @pytest.hookimpl(optionalhook=True)  # tests/mutants runs the suite without xdist
@@ -55,12 +69,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTh
     return FilesThatShare(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Workers, and all that they start, find the studio compiled, and keep what they compile, whatever the machine
+    says. Not without xdist: the faults of tests/mutants come and go within a second, which bytecode would not see."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for package in ("studio", "pages"):
+        compileall.compile_dir(Path(__file__).parents[1] / package, quiet=2)
+
+
+def pytest_collection_finish() -> None:
+    """What the libraries are made of stays: Streamlit, which collects after each run of a page, need not look at it."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _few_passes_on_the_clock() -> None:
     """Every run ends by timing its models, which takes as long as all the rest of a tiny run."""
     latency = sys.modules.get("studio.evaluate.latency")
     if latency is not None:
-        latency.PASSES = latency.FEWEST_PASSES + 1
+        latency.PASSES, latency.FEWEST_PASSES = 2, 1
 
 
 @pytest.fixture(autouse=True)
@@ -106,11 +135,27 @@ def reviews(rows: int = 120, unlabelled: int = 0) -> Upload:
     return Upload("table", pd.DataFrame({"text": texts, "label": labels}, dtype=object))
 
 
+def copied(kept: DatasetRow, there: Home, store: Store, home: Home) -> DatasetRow:
+    """A data set that was saved elsewhere, once for all tests: to copy it takes a tenth of the time."""
+    names = ("name", "task", "labels", "splits", "fingerprint", "columns", "report")
+    row = store.add_dataset(**{name: getattr(kept, name) for name in names})
+    if not home.dataset(row.id).exists():
+        shutil.copytree(there.dataset(kept.id), home.dataset(row.id))
+        store.dataset_ready(row.id)
+    return row
+
+
+@pytest.fixture(scope="session")
+def _reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[DatasetRow, Home]:
+    home, columns = Home(tmp_path_factory.mktemp("reviews") / "home"), Columns("text", "label")
+    rows = clean(reviews(), columns, "text-classification")
+    return library.save(Store(home.database), home, "reviews", rows, columns), home
+
+
 @pytest.fixture
-def saved(store: Store, home: Home) -> DatasetRow:
+def saved(_reviews: tuple[DatasetRow, Home], store: Store, home: Home) -> DatasetRow:
     """A data set of short reviews, named reviews."""
-    columns = Columns("text", "label")
-    return library.save(store, home, "reviews", clean(reviews(), columns, "text-classification"), columns)
+    return copied(*_reviews, store, home)
 
 
 @functools.cache
@@ -129,11 +174,17 @@ def digits(rows: int = 300) -> Upload:
     return Upload("images", pd.DataFrame({"image": images, "label": labels, "split": splits}, dtype=object))
 
 
+@pytest.fixture(scope="session")
+def _digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[DatasetRow, Home]:
+    home, columns = Home(tmp_path_factory.mktemp("digits") / "home"), Columns("image", "label", "split")
+    rows = clean(digits(), columns, "image-classification")
+    return library.save(Store(home.database), home, "digits", rows, columns), home
+
+
 @pytest.fixture
-def saved_digits(store: Store, home: Home) -> DatasetRow:
+def saved_digits(_digits: tuple[DatasetRow, Home], store: Store, home: Home) -> DatasetRow:
     """A data set of small images, named digits."""
-    columns = Columns("image", "label", "split")
-    return library.save(store, home, "digits", clean(digits(), columns, "image-classification"), columns)
+    return copied(*_digits, store, home)
 
 
 TINY = {
@@ -162,6 +213,14 @@ def here(job: Job, stop: Callable[[], bool]) -> Iterator[Event]:
     from studio.pipeline.distill import distill
 
     return distill(job)
+
+
+@pytest.fixture
+def untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs end without a test, where it is what models learned that is looked at."""
+    from studio.pipeline import final_evaluation
+
+    monkeypatch.setattr(final_evaluation, "evaluate", lambda *_: iter(()))
 
 
 @pytest.fixture

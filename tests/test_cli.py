@@ -17,7 +17,7 @@ import pytest
 import yaml
 from transformers import AutoModelForSequenceClassification
 
-from studio import cli
+from studio import cli, events
 from studio.cli.terminal import ended_like_ctrl_c
 from studio.cli.training import _heard
 from studio.config.reading import parse_config
@@ -431,6 +431,16 @@ def test_a_label_can_neither_steer_the_terminal_nor_colour_it(studio, tmp_path):
     done = studio("data", "add", path, "--name", "[red]mine")
     assert "\x1b[2J" not in done.stdout + done.stderr + studio("data", "list").stdout
     assert "[red]mine" in studio("data", "list").stdout
+
+
+def test_a_listed_run_says_in_a_narrow_terminal_what_it_reached_and_what_that_is_worth(studio, store, saved):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
+    reached = events.Evaluation(role="student", split="test", metric="accuracy", value=0.8125, low=0.7, high=0.9, n=48)
+    sentence = "The student is 81.3 % accurate. " * 20
+    store.record(run.id, [reached, events.Verdict(outcome="no_difference", sentence=sentence)])
+    told = studio("runs").stdout
+    assert "81.2 %" in told and "difference" in told
+    assert "accurate" not in told, "the whole verdict is for show"
 
 
 @pytest.mark.parametrize("words", [["runs"], ["data", "list"]])

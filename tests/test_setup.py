@@ -9,22 +9,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+THIS = f"PYTHON={sys.executable}"
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
 
 
-@pytest.fixture
-def make(tmp_path):
+def checkout(folder):
     """Calls make in a checkout whose requirements name nothing."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "requirements.txt").write_text("# nothing yet\n")
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "requirements.txt").write_text("# nothing yet\n")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
     def call(*words):
         return subprocess.run(
-            ["make", *words], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120
+            ["make", *words], cwd=folder, env=clean, capture_output=True, text=True, check=False, timeout=120
         )
 
     return call
+
+
+@pytest.fixture
+def make(tmp_path):
+    return checkout(tmp_path)
 
 
 def python(folder, body):
@@ -35,23 +40,30 @@ def python(folder, body):
     return f"PYTHON={path}"
 
 
-def test_it_installs_at_first_and_then_only_when_the_requirements_change(make, tmp_path):
-    this = f"PYTHON={sys.executable}"
-    first = make("setup", this)
-    assert first.returncode == 0, first.stderr
-    assert "Installing what requirements.txt lists" in first.stdout
-    assert make("setup", this).stdout == ""
-    (tmp_path / "requirements.txt").touch()
-    assert make("setup", this).stdout == ""
-    (tmp_path / "requirements.txt").write_text("# something else\n")
-    assert "Installing" in make("setup", this).stdout
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A checkout that was set up for the first time, the calls of make there, and what the first one said."""
+    folder = tmp_path_factory.mktemp("checkout")
+    make = checkout(folder)
+    return folder, make, make("setup", THIS)
 
 
-def test_what_could_not_be_installed_is_tried_again(make, tmp_path):
-    this = f"PYTHON={sys.executable}"
-    (tmp_path / "requirements.txt").write_text("./no-such-folder\n")
-    assert make("setup", this).returncode != 0
-    again = make("setup", this)
+def test_it_installs_at_first_and_then_only_when_the_requirements_change(first):
+    folder, make, done = first
+    assert done.returncode == 0, done.stderr
+    assert "Installing what requirements.txt lists" in done.stdout
+    assert make("setup", THIS).stdout == ""
+    (folder / "requirements.txt").touch()
+    assert make("setup", THIS).stdout == ""
+    (folder / "requirements.txt").write_text("# something else\n")
+    assert "Installing" in make("setup", THIS).stdout
+
+
+def test_what_could_not_be_installed_is_tried_again(first):
+    folder, make, _ = first
+    (folder / "requirements.txt").write_text("./no-such-folder\n")
+    assert make("setup", THIS).returncode != 0
+    again = make("setup", THIS)
     assert "Installing" in again.stdout
     assert again.returncode != 0
 
@@ -74,5 +86,5 @@ def test_no_python_is_told_in_a_sentence(make):
 def test_an_environment_that_was_left_half_made_is_made_again(make, tmp_path):
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    assert make("setup", f"PYTHON={sys.executable}").returncode == 0
+    assert make("setup", THIS).returncode == 0
     assert (tmp_path / ".venv" / "bin" / "pip").exists()

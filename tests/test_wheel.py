@@ -25,7 +25,7 @@ def installed(tmp_path_factory):
     for file in ("app.py", "setup.py", "pyproject.toml", "requirements.txt", "README.md", "MANIFEST.in"):
         shutil.copy(ROOT / file, source)
     build = "from setuptools import build_meta; build_meta.build_wheel('..')"
-    done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", build], cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = place.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import datasets as hf
     import pandas as pd
 
-    from studio.service.library import Files
-
 
 class Dataset:
     """A saved data set, split into train, validation and test rows."""
@@ -131,21 +129,18 @@ def load_dataset(
         DataError: the source cannot be read or used, or the name is taken by other content.
     """
     place = Place.at(home)
-    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
+    others = given({"test": test, "validation": validation, "unlabelled": unlabelled})
     columns = given({"input": _one(input), "pair": _one(pair), "label": label, "split": split, "separator": separator})
+    how = given({"header": header, "encoding": encoding, "delimiter": delimiter})
     saved = _saved(place, source) if isinstance(source, str) else None
     if saved is not None:
-        how = {"name": name, "task": task, "header": header, "encoding": encoding, "delimiter": delimiter}
-        asked = [*given(how), *columns, *given(others)]
-        if asked:
-            raise DataError(
-                f"{source!r} is saved already; {asked[0]} cannot change it.", "Leave it out, or load the file."
-            )
+        _require_nothing([*given({"name": name, "task": task}), *how, *columns, *others], source)
         return Dataset(place, saved)
     from studio.service import library
 
+    more = {role: _upload(other, how) for role, other in others.items()}
     added = place.acts.add(
-        _files(source, others, {"header": header, "encoding": encoding, "delimiter": delimiter}),
+        library.Files(_upload(source, how), **more),
         name=name,
         like=library.name_like(_origin(source)),
         task=task,
@@ -193,6 +188,12 @@ def _saved(place: Place, name: str) -> DatasetRow | None:
         raise DataError(f"There is neither a file nor a saved data set {name!r}.", error.cure) from error
 
 
+def _require_nothing(asked: Sequence[str], source: Any) -> None:
+    """Raise `DataError` where something is asked of a data set that is saved already."""
+    if asked:
+        raise DataError(f"{source!r} is saved already; {asked[0]} cannot change it.", "Leave it out, or load the file.")
+
+
 def _origin(source: Any) -> str:
     """What a source is called: its file, the data set that the `datasets` library loaded, else its kind."""
     if isinstance(source, str | Path):
@@ -200,13 +201,6 @@ def _origin(source: Any) -> str:
     first = next(iter(source.values()), None) if isinstance(source, dict) else source
     named = getattr(getattr(first, "info", None), "dataset_name", None)
     return str(named or type(source).__name__)
-
-
-def _files(source: Any, others: Mapping[str, Any], how: Mapping[str, Any]) -> Files:
-    from studio.service import library
-
-    more = {role: _upload(other, how) for role, other in others.items() if other is not None}
-    return library.Files(_upload(source, how), **more)
 
 
 def _upload(source: Any, how: Mapping[str, Any]) -> Any:

@@ -1,6 +1,8 @@
 """`data answer`: prompts go to a teacher behind an address, its answers become a data set."""
 
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,46 +10,90 @@ import typer
 
 from studio.cli.data import DataPath, RefusedFile, coming, commands
 from studio.cli.place import acts_here, open_home
-from studio.cli.terminal import AsJson, busy, console, print_json, say, shown_safely
+from studio.cli.terminal import AsJson, busy, print_json, say, shown_safely
 from studio.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from studio.data.refused import Refused
-    from studio.service.answering import Asked, Price
+    from studio.service.answering import Answers, Asked, Price, Prompt
+    from studio.service.endpoint import Endpoint
     from studio.store.rows import DatasetRow
 
 TELLS = 20
 """So many times it is told how far asking is."""
 
 
+Address = Annotated[str, typer.Option(help="Where the teacher is asked, such as https://HOST/v1.")]
+
+ModelName = Annotated[str, typer.Option(help="Its name there.")]
+
+NewName = Annotated[str | None, typer.Option(help="The name of the data set; the file's when left out.")]
+
+Key = Annotated[str, typer.Option(help="The variable of the environment that holds the key; it is not kept.")]
+
+PromptColumn = Annotated[str | None, typer.Option(help="The column of prompts. Guessed when left out.")]
+
+System = Annotated[str, typer.Option(help="What the teacher is told before each prompt.")]
+
+Samples = Annotated[int, typer.Option(min=1, max=100, help="So many answers to each prompt.")]
+
+MostTokens = Annotated[int, typer.Option(min=1, help="Tokens of an answer, at most.")]
+
+Temperature = Annotated[float, typer.Option(min=0, max=2, help="0: the likeliest answer.")]
+
+AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Questions at a time.")]
+
+PriceRead = Annotated[float, typer.Option(min=0, help="What a million tokens cost that it reads.")]
+
+PriceWritten = Annotated[float, typer.Option(min=0, help="What a million tokens cost that it writes.")]
+
+BudgetTokens = Annotated[int | None, typer.Option(min=1, help="No more tokens than that in all, about.")]
+
+BudgetMoney = Annotated[float | None, typer.Option(min=0, help="No more money than that in all, about.")]
+
+Shortest = Annotated[int, typer.Option(min=1, help="Letters of an answer, at least.")]
+
+Longest = Annotated[int | None, typer.Option(min=1, help="Letters of an answer, at most.")]
+
+Without = Annotated[str, typer.Option(help="A pattern that no answer may hold.")]
+
+Likely = Annotated[
+    float | None, typer.Option(max=0, help="The least mean log-probability of its tokens, where it is told.")
+]
+
+Cut = Annotated[bool, typer.Option("--cut", help="Take answers that the limit of tokens cut off, too.")]
+
+AskingSeed = Annotated[int, typer.Option(min=0, help="The same seed asks for the same answers.")]
+
+Yes = Annotated[bool, typer.Option("--yes", help="Begin without asking; --json needs it.")]
+
+
 @commands.command("answer")
 def data_answer(
     path: DataPath,
-    address: Annotated[str, typer.Option(help="Where the teacher is asked, such as https://HOST/v1.")],
-    model: Annotated[str, typer.Option(help="Its name there.")],
-    name: Annotated[str | None, typer.Option(help="The name of the data set; the file's when left out.")] = None,
-    key: Annotated[str, typer.Option(help="The variable of the environment that holds the key; it is not kept.")] = "",
-    prompts: Annotated[str | None, typer.Option(help="The column of prompts. Guessed when left out.")] = None,
-    system: Annotated[str, typer.Option(help="What the teacher is told before each prompt.")] = "",
-    samples: Annotated[int, typer.Option(min=1, max=100, help="So many answers to each prompt.")] = 1,
-    most_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer, at most.")] = 256,
-    temperature: Annotated[float, typer.Option(min=0, max=2, help="0: the likeliest answer.")] = 1.0,
-    at_once: Annotated[int, typer.Option(min=1, max=64, help="Questions at a time.")] = 4,
-    price_read: Annotated[float, typer.Option(min=0, help="What a million tokens cost that it reads.")] = 0.0,
-    price_written: Annotated[float, typer.Option(min=0, help="What a million tokens cost that it writes.")] = 0.0,
-    budget_tokens: Annotated[int | None, typer.Option(min=1, help="No more tokens than that in all, about.")] = None,
-    budget: Annotated[float | None, typer.Option(min=0, help="No more money than that in all, about.")] = None,
-    shortest: Annotated[int, typer.Option(min=1, help="Letters of an answer, at least.")] = 1,
-    longest: Annotated[int | None, typer.Option(min=1, help="Letters of an answer, at most.")] = None,
-    without: Annotated[str, typer.Option(help="A pattern that no answer may hold.")] = "",
-    likely: Annotated[
-        float | None, typer.Option(max=0, help="The least mean log-probability of its tokens, where it is told.")
-    ] = None,
-    cut: Annotated[bool, typer.Option("--cut", help="Take answers that the limit of tokens cut off, too.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed asks for the same answers.")] = 0,
-    yes: Annotated[bool, typer.Option("--yes", help="Begin without asking; --json needs it.")] = False,
+    address: Address,
+    model: ModelName,
+    name: NewName = None,
+    key: Key = "",
+    prompts: PromptColumn = None,
+    system: System = "",
+    samples: Samples = 1,
+    most_tokens: MostTokens = 256,
+    temperature: Temperature = 1.0,
+    at_once: AtOnce = 4,
+    price_read: PriceRead = 0.0,
+    price_written: PriceWritten = 0.0,
+    budget_tokens: BudgetTokens = None,
+    budget: BudgetMoney = None,
+    shortest: Shortest = 1,
+    longest: Longest = None,
+    without: Without = "",
+    likely: Likely = None,
+    cut: Cut = False,
+    seed: AskingSeed = 0,
+    yes: Yes = False,
     refused: RefusedFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,41 +108,58 @@ def data_answer(
 
     if as_json and not yes:
         raise ConfigError("With --json nobody is asked whether to begin, and asking may cost money.", "Add --yes.")
-    home, store = open_home()
+    acts = acts_here(*open_home())
     teacher = Endpoint(address.rstrip("/"), model, key, most_tokens, temperature, system)
     rules = Rules(shortest, longest, answering.checked_pattern(without), likely, cut=cut)
     with busy(f"Reading {Path(path).name}"):
         found = answering.prompts_of(sources.bring(path, tell=coming()), prompts).times(samples)
-    price, limit = Price(price_read, price_written), Budget(budget_tokens, budget)
-    answers = Answers()
-    acts, every = acts_here(home, store), max(1, len(found.asked) // TELLS)
-    with closing(acts.have_answered(found.asked, teacher, answers, at_once=at_once, price=price, budget=limit,
-                                    seed=seed)) as progress:  # fmt: skip
-        last = next(progress)
-        left = [prompt for number, prompt in enumerate(found.asked) if number not in answers.said]
-        if not as_json:
-            _tell_before(answering.expected(left, teacher), price, len(left), last)
-        if left and not yes and not typer.confirm("Ask?", default=True):
-            raise typer.Abort
-        for last in progress:
-            if not as_json and last.done % every == 0:
-                console.print(f"[dim]{_so_far(last)}[/]", highlight=False)
+    answers, price, limit = Answers(), Price(price_read, price_written), Budget(budget_tokens, budget)
+    asking = acts.have_answered(found.asked, teacher, answers, at_once=at_once, price=price, budget=limit, seed=seed)
+    with closing(asking):
+        before = partial(_before, found.asked, answers, teacher, price)
+        last = _followed(asking, before, yes, _nothing if as_json else say)
     table, out = answering.table(found, answers, rules)
     with busy("Saving"):
-        added = acts.add(library.Files(table), name=name, like=library.name_like(path), task=answering.LEARNED)
+        saved = acts.add(library.Files(table), name=name, like=library.name_like(path), task=answering.LEARNED).row
     if refused:
         library.write_refused(out, refused)
     if as_json:
-        return print_json(_facts(last, out, added.row.id))
-    _tell_after(last, out, added.row)
+        return print_json(_facts(last, out, saved.id))
+    _tell_after(last, out, saved)
 
 
-def _tell_before(tokens: tuple[int, int], price: "Price", left: int, first: "Asked") -> None:
+def _nothing(note: str) -> None:
+    """Programs read no remarks."""
+
+
+def _before(
+    prompts: "Sequence[Prompt]", answers: "Answers", teacher: "Endpoint", price: "Price", first: "Asked"
+) -> str:
+    """What is left to ask, and what it will take."""
+    from studio.service import answering
+
+    left = [prompt for number, prompt in enumerate(prompts) if number not in answers.said]
+    read, written = answering.expected(left, teacher)
     known = f"{first.known:,} are answered already; " if first.known else ""
-    cost = price.of(*tokens)
+    cost = price.of(read, written)
     money = f", at most {cost:,.2f} in money" if cost else ""
-    say(f"{known}{left:,} prompts are to be asked: about {tokens[0]:,} tokens to read, at most {tokens[1]:,} to write"
-        f"{money}.")  # fmt: skip
+    return (f"{known}{len(left):,} prompts are to be asked: about {read:,} tokens to read, at most {written:,} to write"
+            f"{money}.")  # fmt: skip
+
+
+def _followed(
+    asking: "Iterator[Asked]", before: Callable[["Asked"], str], yes: bool, remark: Callable[[str], None]
+) -> "Asked":
+    """Say what it will take, ask whether to begin, and tell how far it is; returns how far it came."""
+    first = last = next(asking)
+    remark(before(first))
+    if first.known < first.total and not yes:
+        typer.confirm("Ask?", default=True, abort=True)
+    every = max(1, first.total // TELLS)
+    for last in asking:
+        if last.done % every == 0:
+            remark(_so_far(last))
+    return last
 
 
 def _tell_after(last: "Asked", out: "Sequence[Refused]", saved: "DatasetRow") -> None:

@@ -46,12 +46,17 @@ def compare(
     if measure is None:
         kinds = ", ".join(dict.fromkeys(side.task.title for side in compared))
         return typer.echo(f"These runs learn different things ({kinds}): their numbers cannot be compared.")
+    if earlier := comparison.of_earlier_versions(compared):
+        told = ", ".join(side.name for side in earlier)
+        typer.echo(shown_safely(f"Measured by an earlier version, which counted sizes and macro F1 otherwise: {told}."))
     by_id = {side.run.id: side.name for side in compared}
     for words, cost in (("smaller", "student_bytes"), ("faster", "student_ms")):
         front = ", ".join(by_id[run_id] for run_id in comparison.front(compared, cost))
         why = "nothing was measured"
         if cost == "student_ms" and len(comparison.runtimes(compared)) > 1:
             why = "their times were taken in different runtimes"
+        if cost == "student_bytes" and earlier:
+            why = "their sizes were counted in two ways"
         typer.echo(shown_safely(f"No other one is better, or as good and {words}: {front or why}."))
 
 

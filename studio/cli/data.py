@@ -14,7 +14,7 @@ from studio.store.rows import DatasetRow
 if TYPE_CHECKING:
     from studio.data.refused import Refused
     from studio.data.uploads import Upload
-    from studio.service.library import Files
+    from studio.service.library import Added, Checked, Files
 
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, busy, plain, print_json, say, shown_safely
@@ -32,8 +32,9 @@ DataName = Annotated[str, typer.Argument(metavar="DATA", help="The name of the d
 DataPath = Annotated[
     str,
     typer.Argument(
-        help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip), a ZIP of images, a folder "
-        "with a file a split, the https address of a file, or hub:ORG/NAME for a data set of the Hugging Face Hub."
+        help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip), a ZIP of images or texts, a "
+        "folder with a file a split, the https address of a file, or hub:ORG/NAME for a data set of the Hugging Face "
+        "Hub."
     ),
 ]
 
@@ -82,6 +83,22 @@ RefusedFile = Annotated[
     Path | None, typer.Option("--refused", help="Write the rows that are left out into this CSV: line, reason, row.")
 ]
 
+NewName = Annotated[str | None, typer.Option(help="The name under which it is saved; the file's when left out.")]
+
+TestShare = Annotated[
+    float, typer.Option(min=0.01, max=0.9, help="Share of the rows for testing, where none are given.")
+]
+
+ValidationShare = Annotated[
+    float, typer.Option(min=0.01, max=0.9, help="Share of the rows for validation, where none are given.")
+]
+
+SplitSeed = Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")]
+
+VersionOf = Annotated[
+    str | None, typer.Option(metavar="DATA", help="It is a new version of this data set, with more or other rows.")
+]
+
 
 @commands.command("check")
 def data_check(
@@ -104,36 +121,24 @@ def data_check(
     """Read and check a data set without saving it: what was taken, and what was found."""
     from studio.service import library
 
-    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
-    columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
-    with busy(f"Reading {Path(path).name}"):
-        files = _files(path, others, header, encoding, delimiter)
+    columns = _columns(input=input_column, pair=pair, label=label, split=split, separator=separator)
+    files = _read(path, header, encoding, delimiter, test=test, validation=validation, unlabelled=unlabelled)
     if not as_json:
         for note in files.rows.notes:  # they may tell why it cannot be used
             typer.echo(shown_safely(note))
     with busy("Checking"):
-        found = library.check(files, task=task, columns=_wanted(columns))
+        found = library.check(files, task=task, columns=columns)
     if refused:
         _write_refused(found.rows.refused, refused)
     if as_json:
         return print_json(found.facts)
-    report = found.report
-    if files.rows.kind != "images":
-        typer.echo(shown_safely(_columns_taken(found.columns.as_dict(), found.guessed, found.unused)))
-    counts = ", ".join(f"{count:,} {name}" for name, count in report.splits.items())
-    typer.echo(shown_safely(f"{report.read:,} rows read, {report.rows:,} kept: {counts}. Task: {found.rows.task}."))
-    for warning in report.warnings:
-        typer.echo(shown_safely(warning))
-    if not report.warnings:
-        typer.echo("Nothing was found that speaks against training on it.")
+    _tell_checked(found, files)
 
 
 @commands.command("add")
 def data_add(
     path: DataPath,
-    name: Annotated[
-        str | None, typer.Option(help="The name under which it is saved; the file's when left out.")
-    ] = None,
+    name: NewName = None,
     task: TaskName = None,
     input_column: InputColumn = None,
     pair: PairColumn = None,
@@ -146,18 +151,12 @@ def data_add(
     header: Header = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
-    test_share: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Share of the rows for testing, where none are given.")
-    ] = 0.2,
-    validation_share: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Share of the rows for validation, where none are given.")
-    ] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
+    test_share: TestShare = 0.2,
+    validation_share: ValidationShare = 0.1,
+    seed: SplitSeed = 0,
     drop_leaked: DropLeaked = True,
     refused: RefusedFile = None,
-    version_of: Annotated[
-        str | None, typer.Option(metavar="DATA", help="It is a new version of this data set, with more or other rows.")
-    ] = None,
+    version_of: VersionOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Read, check, split and save a data set; say which columns it took."""
@@ -166,33 +165,19 @@ def data_add(
     home, store = open_home()
     if version_of is not None:
         store.dataset(version_of)  # where there is none, nothing is read
-    others = {"test": test, "validation": validation, "unlabelled": unlabelled}
-    columns = {"input": input_column, "pair": pair, "label": label, "split": split, "separator": separator}
-    with busy(f"Reading {Path(path).name}"):
-        files = _files(path, others, header, encoding, delimiter)
+    columns = _columns(input=input_column, pair=pair, label=label, split=split, separator=separator)
+    files = _read(path, header, encoding, delimiter, test=test, validation=validation, unlabelled=unlabelled)
+    acts, cut = acts_here(home, store), library.Split(validation_share, test_share, drop_leaked, seed)
     with busy("Saving"):
-        added = acts_here(home, store).add(
-            files,
-            name=name,
-            like=library.name_like(path),
-            task=task,
-            columns=_wanted(columns),
-            split=library.Split(validation_share, test_share, drop_leaked, seed),
-        )
-    saved = added.row
+        added = acts.add(files, name=name, like=library.name_like(path), task=task, columns=columns, split=cut)
     if version_of is not None:
-        acts_here(home, store).call_version(saved, version_of)
+        acts.call_version(added.row, version_of)
     if refused:
         _write_refused(added.refused, refused)
     if as_json:
         told = {"guessed": added.guessed, "unused": added.unused, "removed": added.removed, "notes": added.notes}
-        return print_json(_dataset_facts(saved) | told)
-    if files.rows.kind != "images":
-        say(_columns_taken(saved.columns, added.guessed, added.unused))
-    for note in [*added.notes, *saved.report["warnings"]]:
-        say(note)
-    where = "Saved as" if added.is_new else "The same content is there already:"
-    typer.echo(shown_safely(f"{where} data set {saved.id}, {saved.name!r}: {_sizes(saved)}."))
+        return print_json(_dataset_facts(added.row) | told)
+    _tell_added(added, files)
 
 
 @commands.command("list")
@@ -261,16 +246,21 @@ def data_delete(reference: DataName, as_json: AsJson = False) -> None:
     typer.echo(shown_safely(f"Deleted data set {row.id}, {row.name!r}; {freed / 1e6:.1f} MB are free again."))
 
 
-def _files(
-    path: str, others: Mapping[str, str | None], header: bool | None, encoding: str | None, delimiter: str | None
-) -> "Files":
-    """The file and those beside it, read."""
+def _read(path: str, header: bool | None, encoding: str | None, delimiter: str | None, **others: str | None) -> "Files":
+    """The file and those beside it, by what they are for."""
     from studio.service import library, sources
 
     def read(file: str) -> "Upload":
         return sources.bring(file, header, encoding=encoding, delimiter=delimiter, tell=coming())
 
-    return library.Files(read(path), **{role: read(file) for role, file in others.items() if file is not None})
+    with busy(f"Reading {Path(path).name}"):
+        return library.Files(read(path), **{role: read(file) for role, file in others.items() if file is not None})
+
+
+def _columns(**named: str | None) -> dict[str, str]:
+    """The columns that were named, by their role; a split called none is no column."""
+    wanted = {role: column for role, column in named.items() if column is not None}
+    return wanted | ({"split": ""} if wanted.get("split") == "none" else {})
 
 
 def _write_refused(refused: "Sequence[Refused]", to: Path) -> None:
@@ -280,10 +270,40 @@ def _write_refused(refused: "Sequence[Refused]", to: Path) -> None:
     say(f"{count:,} rows that were left out are in {to}.")
 
 
-def _wanted(columns: Mapping[str, str | None]) -> dict[str, str]:
-    """The columns that were named; a split called none is no column."""
-    named = {role: column for role, column in columns.items() if column is not None}
-    return named | ({"split": ""} if named.get("split") == "none" else {})
+def _tell_checked(found: "Checked", files: "Files") -> None:
+    report = found.report
+    if files.rows.kind != "images":
+        typer.echo(shown_safely(_columns_taken(found.columns.as_dict(), found.guessed, found.unused)))
+    kept = f"{report.read:,} rows read, {report.rows:,} kept{_by_split(report.splits)}"
+    typer.echo(shown_safely(f"{kept}. Task: {found.rows.task}."))
+    for warning in report.warnings:
+        typer.echo(shown_safely(warning))
+    if not report.warnings:
+        typer.echo("Nothing was found that speaks against training on it.")
+
+
+def _by_split(splits: Mapping[str, int]) -> str:
+    """How many rows of which split; those that name none are divided when they are added.
+
+    >>> _by_split({"train": 1200, "test": 30})
+    ': 1,200 train, 30 test'
+    >>> _by_split({"not said": 12})
+    ', to be divided into train, validation and test'
+    """
+    if set(splits) <= {"not said"}:
+        return ", to be divided into train, validation and test"
+    told = ("to be divided" if name == "not said" else name for name in splits)
+    return ": " + ", ".join(f"{count:,} {name}" for name, count in zip(told, splits.values(), strict=True))
+
+
+def _tell_added(added: "Added", files: "Files") -> None:
+    saved = added.row
+    if files.rows.kind != "images":
+        say(_columns_taken(saved.columns, added.guessed, added.unused))
+    for note in [*added.notes, *saved.report["warnings"]]:
+        say(note)
+    where = "Saved as" if added.is_new else "The same content is there already:"
+    typer.echo(shown_safely(f"{where} data set {saved.id}, {saved.name!r}: {_sizes(saved)}."))
 
 
 def coming() -> Callable[[int, int | None], None]:

@@ -1,6 +1,8 @@
 """`runs`, `show`, `name`, `note`, `tag`, `take-back`, `delete`: what became of runs, and what is written on them."""
 
 import dataclasses
+import textwrap
+from pathlib import PurePath
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,7 @@ from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, amount, command, plain, print_json, say, shown_safely, tell_verdict
 from studio.store import run_list
 from studio.store.rows import RunRow, Summary
-from studio.store.run_list import Wanted
+from studio.store.run_list import Listed, Wanted
 
 commands = typer.Typer()
 
@@ -37,9 +39,11 @@ def runs(
     if as_json:
         print_json([_run_facts(listed.run, listed.summary) for listed in found])
     else:
-        table = Table("id", "status", "name", "data", "teacher", "student", "verdict")
+        table = Table("id", "status", "run", "teacher", "student", "reached", "verdict")
+        measures = {row.id: tasks.get(row.task, row.multi_label).measures[0].name for row in store.datasets()}
         for listed in found:
-            table.add_row(str(listed.run.id), listed.run.status, *map(plain, _summary(listed.run)))
+            run, cells = listed.run, _summary(listed, measures.get(listed.run.dataset_id))
+            table.add_row(str(run.id), run.status, *map(plain, cells))
         Console().print(table)
     there = store.count_found(wanted)
     if len(found) < there:
@@ -143,5 +147,19 @@ def _run_facts(run: RunRow, summary: Summary | None) -> dict[str, Any]:
             "summary": dataclasses.asdict(summary) if summary else None}  # fmt: skip
 
 
-def _summary(run: RunRow) -> tuple[str, str, str, str, str]:
-    return run.name, run.config.dataset, run.config.teacher, run.config.student, run.verdict or run.message or ""
+def _summary(listed: Listed, measure: str | None) -> tuple[str, str, str, str, str]:
+    """A run in a few words: what its student reached, and what that was worth, else why there is nothing."""
+    run, summary, reached = listed.run, listed.summary, ""
+    if measure and summary and summary.student is not None:
+        reached = amount(measure, tasks.known_as(measure, summary.student))
+    said = (run.outcome or "no_control").replace("_", " ") if run.verdict else textwrap.shorten(run.message or "", 60)
+    return run.name or run.config.dataset, _short(run.config.teacher), _short(run.config.student), reached, said
+
+
+def _short(reference: str) -> str:
+    """A model as a narrow column can show it.
+
+    >>> _short("folder:/models/minilm-l6"), _short("builtin/cnn-tiny"), _short("run:3/teacher")
+    ('minilm-l6', 'cnn-tiny', 'run:3/teacher')
+    """
+    return PurePath(reference).name if reference.startswith(("folder:", "builtin/")) else reference

@@ -35,7 +35,7 @@ def sweep(
 ) -> None:
     """Search for the best settings: trials are measured on validation rows, the winner alone on the test rows.
 
-    A search that is stopped goes on with --resume, or when the studio is open.
+    A search that is stopped goes on with --resume, or when the studio is open: an open one takes trials, too.
     """
     home, store = open_home()
     acts = acts_here(home, store)
@@ -45,7 +45,7 @@ def sweep(
             acts.pause_search(row.id, False)
     else:
         row = acts.search(_wanted(config, settings or [], search or [], trials, target), key=f"cli-{uuid.uuid4()}")
-    say(f"Search {row.id}. Ctrl-C stops it; to go on: {command()} sweep --resume {row.id}")
+    say(f"Search {row.id}. Ctrl-C stops it here; to go on: {command()} sweep --resume {row.id}")
     with ended_like_ctrl_c():
         for run in sweeps.carried(home, store, row.id):
             say(f"{run.name}: {run.verdict or run.message or run.status}")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from studio.models import features
 from studio.tasks import Encoded, Task
 from studio.tasks.positions import PositionLogits, places_of
 
@@ -34,7 +35,7 @@ class Sample:
         """The loss with the labels, a few rows at a time, weighted so that all add up to their mean."""
         start = 0
         for rows in self.rows.split(BATCH):
-            positions = self.inputs.positions(network(**self.inputs.batch(rows)).logits, rows)
+            positions = self.inputs.positions(network(**features.asked(network, self.inputs, rows)).logits, rows)
             labels = self.labels[start : start + len(positions.logits)]
             start += len(labels)
             logits, share = positions.logits, len(labels) / len(self.labels)

@@ -26,7 +26,7 @@ IMPORTANCES: dict[str, str] = {
     "random": "Random: a baseline that any other choice must beat",
 }
 FORMS: dict[str, str] = {
-    "int8": "int8, activation ranges measured on each input: smaller and faster",
+    "int8": "int8, activation ranges measured on each input: smaller, often faster",
     "int8_static": "int8, activation ranges measured on your data beforehand: best for convolutions",
     "weights_int8": "8-bit weights: four times smaller, not faster",
     "weights_int4": "4-bit weights: seven times smaller, not faster",
@@ -362,7 +362,8 @@ RECIPES: dict[str, Recipe] = {
     "ratio": Recipe("Prune by the ratio, then distil", "With a ratio of 0 the student keeps its size.", ()),
     "int8": Recipe(
         "Distil, then int8",
-        "Whole numbers instead of fractions: about four times smaller and faster on a CPU, mostly at no cost.",
+        "Whole numbers instead of fractions: about four times smaller, mostly at no cost; on a CPU often faster for "
+        "texts, and not always for images.",
         ({"do": "distill"}, {"do": "quantize", "form": "int8"}),
     ),
     "int8_aware": Recipe(

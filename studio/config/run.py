@@ -222,7 +222,7 @@ class RunConfig(BaseModel):
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        title="Precision",
+        title="Numeric precision",
         description="Number format while training. `auto` takes bfloat16 where the device is faster with it.",
         json_schema_extra={"expert": True},
     )

@@ -69,6 +69,12 @@ def changed(
         yield change(block)
 
 
+def preceded(first: Block, blocks: Generator[Block, None, tuple[str, ...]]) -> Generator[Block, None, tuple[str, ...]]:
+    """A block that was taken already, and those that follow it."""
+    yield first
+    return (yield from blocks)
+
+
 def names_of(first: Sequence[str], width: int) -> tuple[list[str], list[str]]:
     """Column names, each one once, and a note where that took something; unnamed columns get their number.
 

@@ -19,10 +19,11 @@ from studio.data.refused import Refused, Told
 from studio.data.uploads import Upload
 from studio.errors import DataError
 from studio.tasks.classes import BETWEEN
+from studio.tasks.language import NO_ANSWER
 from studio.tasks.task import Task
 
 MIN_ROWS = 10
-NO_INPUT, NO_LABEL, NO_ANSWER = "no input", "for testing, without a label", "no answer"
+NO_INPUT, NO_LABEL = "no input", "for testing, without a label"
 
 
 class Report(BaseModel):
@@ -103,11 +104,11 @@ def clean(
             parts.append(_part(given, replace(columns, split=None), learns, split))
     if unlabelled is not None:
         parts.append(_part(unlabelled, _input_columns(unlabelled, columns, task), learns, "train"))
-    table, unusable = _usable(_stacked(parts), answered=learns.kind == "token" and columns.pair is not None)
-    learns.inputs.check(table)
+    table, unusable = _usable(_stacked(parts), learns, columns)
     labels = learns.targets.names(list(table["label"].cat.remove_unused_categories().cat.categories), columns.label)
     if len(table) < MIN_ROWS:
-        raise DataError(f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed.", "Bring more data.")
+        told = f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed."
+        raise DataError(" ".join([told, *(str(each.told) for each in unusable)]), "Bring more data.")
     files = [given for given in (upload, validation, test, unlabelled) if given is not None]
     empty = next((each.count for each in unusable if each.reason == NO_INPUT), 0)
     return Rows(
@@ -121,9 +122,7 @@ def more(upload: Upload, columns: Columns, task: str) -> tuple[pd.DataFrame, tup
     """The rows of an upload that can stand beside those of a data set that is there already, as `Rows.table` has them,
     and those that cannot: its labels are known, so that one row is enough."""
     learns = tasks.get(task, columns.separator is not None)
-    stacked = _stacked([_part(upload, columns, learns)])
-    table, unusable = _usable(stacked, answered=learns.kind == "token" and columns.pair is not None)
-    learns.inputs.check(table)
+    table, unusable = _usable(_stacked([_part(upload, columns, learns)]), learns, columns)
     return table, (*upload.refused, *unusable)
 
 
@@ -149,20 +148,23 @@ def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def _usable(table: pd.DataFrame, answered: bool) -> tuple[pd.DataFrame, list[Refused]]:
-    """The rows that have an input and, where they are for testing, a label, and where prompts are `answered`, an
-    answer; the others are counted."""
+def _usable(table: pd.DataFrame, task: Task, columns: Columns) -> tuple[pd.DataFrame, list[Refused]]:
+    """The rows that have an input and, where they are for testing, a label, and where prompts have answers, one; and
+    whose parts go together. The others are counted, each for the first reason."""
     values = ((not value if isinstance(value, bytes) else not str(value).strip()) for value in table["input"])
-    blank = np.fromiter(values, bool, len(table))
-    unlabelled_test = ((table["split"] == "test") & (table["label"] == "")).to_numpy() & ~blank
-    said = (bool(str(text).strip()) for text in table["pair"]) if answered else (True for _ in range(len(table)))
-    unanswered = ~blank & ~np.fromiter(said, bool, len(table))
-    found = [
-        as_refused(reason, table[rows])
-        for reason, rows in ((NO_INPUT, blank), (NO_LABEL, unlabelled_test), (NO_ANSWER, unanswered))
-        if rows.any()
+    reasons = [
+        (NO_INPUT, np.fromiter(values, bool, len(table))),
+        (NO_LABEL, ((table["split"] == "test") & (table["label"] == "")).to_numpy()),
+        *((reason, np.array(rows, bool)) for reason, rows in task.inputs.unusable(table).items()),
     ]
-    left = blank | unlabelled_test | unanswered
+    if task.kind == "token" and columns.pair is not None:
+        unanswered = (not str(text).strip() for text in table["pair"])
+        reasons.append((NO_ANSWER, np.fromiter(unanswered, bool, len(table))))
+    found, left = [], np.zeros(len(table), bool)
+    for reason, rows in reasons:
+        if (rows & ~left).any():
+            found.append(as_refused(reason, table[rows & ~left]))
+        left |= rows
     return (table[~left].reset_index(drop=True) if left.any() else table), found
 
 

@@ -1,33 +1,20 @@
 """Which task an upload is for, and which column is the input, which the label: guessed, so that a person only has to
 look."""
 
+import ast
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from studio import tasks
 from studio.data import joining, splits
+from studio.data.heads import LABEL_NAMES
 from studio.data.uploads import Upload
 
 SEPARATORS = ("|", ";", ",")
 SAMPLE = 2_000
-_LABEL_NAMES = (
-    "label",
-    "labels",
-    "class",
-    "category",
-    "intent",
-    "target",
-    "sentiment",
-    "y",
-    "tag",
-    "topic",
-    "score",
-    "similarity",
-    "rating",
-)
+_TEXT_NAMES = ("text", "content", "document", "body", "story", "article")
 _ID_NAMES = ("id", "index", "idx", "uid", "uuid", "guid", "row", "number", "key")
-_SPLIT_NAMES = ("split", "subset", "partition", "fold", "set")
 
 
 @dataclass(frozen=True)
@@ -65,8 +52,16 @@ class Columns:
 def fitting(upload: Upload) -> list[str]:
     """The tasks that could read this upload, the one that it looks like first."""
     there = [name for name, task in tasks.TASKS.items() if task.inputs.guess(upload.kind, upload.table) is not None]
-    best = next((name for name in reversed(there) if _looks_like(upload, name)), there[0])
+    best = next((name for name in reversed(there) if _looks_like(upload, name)), None) or _without_labels(upload, there)
     return [best, *(name for name in there if name != best)]
+
+
+def _without_labels(upload: Upload, there: Sequence[str]) -> str:
+    """The task for texts alone, where there is a column of texts and none that could be a label."""
+    names = {str(name).strip().lower() for name in upload.table.columns}
+    plain = next((name for name in there if tasks.get(name).targets.column is None), None)
+    are_texts = len(names) == 1 or not names.isdisjoint(_TEXT_NAMES)
+    return plain if plain and are_texts and guess_columns(upload, there[0]).label is None else there[0]
 
 
 def guess_task(upload: Upload) -> str:
@@ -79,11 +74,13 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     inputs = tasks.get(task).inputs
     roles = inputs.guess(upload.kind, upload.table) or {}
     names = {str(name).strip().lower(): str(name) for name in upload.table.columns}
-    split = roles.get("split") or next((names[name] for name in _SPLIT_NAMES if _says_split(upload, names, name)), None)
+    split = roles.get("split") or next(
+        (names[name] for name in splits.COLUMNS if _says_split(upload, names, name)), None
+    )
     left = [str(name) for name in upload.table.columns if str(name) != split]
     if not left:  # the one column that there is holds what is to be read, whatever it is called
         left, split = [str(split)], None
-    label = roles.get("label") or next((names[name] for name in _LABEL_NAMES if name in names), None)
+    label = roles.get("label") or next((names[name] for name in LABEL_NAMES if name in names), None)
     text = roles.get("input") or _longest(upload, [name for name in left if name != label] or left)
     pair = roles.get("pair")
     if pair is None and any(column.role == "pair" and column.required for column in inputs.columns):
@@ -92,7 +89,8 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     if tasks.get(task).targets.column is None:
         label = None
     elif label is None:
-        label = _few_values(upload, [name for name in left if name not in (text, pair)])
+        others = [name for name in left if name not in (text, pair)]
+        label = _few_values(upload, others) or _numbers(upload, others, task)
     several = label is not None and tasks.get(task).multi_label_targets is not None
     are_several = several and are_lists(upload.table[label].head(SAMPLE))
     return Columns(text, label, split, pair=pair, separator=SEPARATORS[0] if are_several else None)
@@ -116,8 +114,9 @@ def _says_split(upload: Upload, names: dict[str, str], name: str) -> bool:
 
 
 def _longest(upload: Upload, names: Sequence[str]) -> str:
-    sample = upload.table.head(SAMPLE)
-    return max(names, key=lambda name: sample[name].astype(str).str.len().mean())
+    """The column with the most letters: a text may be shorter than a price or an address."""
+    sample = upload.table.head(SAMPLE // 10)
+    return max(names, key=lambda name: sample[name].astype(str).str.count(r"[^\W\d_]").mean())
 
 
 def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
@@ -129,8 +128,15 @@ def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
     return min(few, key=lambda name: kinds[name], default=others[0] if others else None)
 
 
+def _numbers(upload: Upload, names: Sequence[str], task: str) -> str | None:
+    """The first column of numbers for a task that learns numbers, though none of them may come again."""
+    targets, sample = tasks.get(task).targets, upload.table.head(SAMPLE)
+    fitting = (name for name in names if targets.kind == "number" and name.strip().lower() not in _ID_NAMES)
+    return next((name for name in fitting if targets.fits([str(cell) for cell in sample[name]])), None)
+
+
 def are_lists(cells: Iterable[object]) -> bool:
-    """Whether cells are lists of texts, as JSON and Parquet hold them: they say themselves that there can be several.
+    """Whether cells are lists of texts, as JSON, Parquet and Python hold them: there can be several.
 
     >>> are_lists(['["a", "b"]', "[]", ""]), are_lists(["[a]", "b"]), are_lists(["", "[]"])
     (True, False, False)
@@ -140,11 +146,9 @@ def are_lists(cells: Iterable[object]) -> bool:
     return any(lists) and all(listed is not None for listed in lists)
 
 
-def guess_separator(upload: Upload, label: str | None) -> str | None:
+def guess_separator(column: Iterable[object]) -> str | None:
     """What stands between several labels of one cell: splitting there must leave few labels that come again."""
-    if label is None or label not in upload.table.columns:
-        return None
-    cells = [str(cell) for cell in upload.table[label].head(SAMPLE) if str(cell).strip()]
+    cells = [str(cell) for cell in column if str(cell).strip()]
     if are_lists(cells):
         return SEPARATORS[0]
     for separator in SEPARATORS:
@@ -156,15 +160,15 @@ def guess_separator(upload: Upload, label: str | None) -> str | None:
 
 
 def listed(cell: str) -> list[str] | None:
-    """The texts that a cell holds as a list in JSON; None where it is none.
+    """The texts that a cell holds as a list in JSON, or as Python writes one; None where it is none.
 
-    >>> listed('["a", "b"]'), listed("[]"), listed("[1, 2]"), listed("[a]"), listed("a")
-    (['a', 'b'], [], None, None, None)
+    >>> listed('["a", "b"]'), listed("['a', 'b']"), listed("[]"), listed("[1, 2]"), listed("[a]"), listed("a")
+    (['a', 'b'], ['a', 'b'], [], None, None, None)
     """
     if not (cell.startswith("[") and cell.endswith("]")):
         return None
     try:
-        found = json.loads(cell)
-    except (ValueError, RecursionError):
+        found = json.loads(cell) if "'" not in cell[:2] else ast.literal_eval(cell)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None

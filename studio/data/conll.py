@@ -77,10 +77,16 @@ def _counts_words(sentence: list[_Line]) -> bool:
 
 
 def _place_of_tags(sentences: list[list[_Line]]) -> int:
-    """The last column that holds tags alone; the last one where none does."""
+    """The last column that holds tags alone; the last one where none does. Raises `DataError` where that has no tag."""
     some = [cells for sentence in sentences[:LOOKED_AT] for _, cells in sentence]
     width = min(map(len, some))
     places = [place for place in range(width) if all(_TAG.fullmatch(cells[place]) for cells in some)]
+    wrong = some[0][-1]
+    if not places and width > 1 and not any(_TAG.fullmatch(cells[-1]) for cells in some):
+        raise DataError(
+            f"No column of the file holds tags such as B-PER, I-PER and O; the last one begins with {wrong!r}.",
+            "Write one tag for each word in the last column; parts of speech as entities of one word, such as B-NOUN.",
+        )
     return places[-1] if places and len({len(cells) for cells in some}) == 1 else -1
 
 

@@ -4,7 +4,7 @@ import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,6 +39,7 @@ _OF_LABELS = {"label", "labels", "class", "classes", "category", "categories", "
 _FASTTEXT = re.compile(r"(?:__label__\S+\s+)+\S")
 _Row = tuple[int, list[str]]
 """The number of its first line, and its cells."""
+_NONE: Mapping[str, Sequence[_Row]] = {}
 
 
 def read(text: str, encoding: str, header: bool | None = None, delimiter: str | None = None) -> Found:
@@ -49,11 +50,17 @@ def read(text: str, encoding: str, header: bool | None = None, delimiter: str | 
     return gathered(blocks(iter([text]), encoding, header, delimiter))
 
 
+def _ends_of_lines(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
 def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, delimiter: str | None = None) -> Blocks:
     """The same of a text that comes in blocks of whole lines; the first one tells what is found out."""
     zeros = _Zeros(texts)
     texts = iter(zeros)
     first = next(texts, "")
+    while _ends_of_lines(first) < 2 and (longer := next(texts, "")):
+        first += longer  # lines may be long, and one line does not tell a header from a row
     said = _SAYS_DELIMITER.match(first)
     if said:  # as Excel writes it, for itself
         first, delimiter = first[said.end() :], delimiter or said.group(1)
@@ -72,7 +79,8 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
     table, doubled = _table_of(head, rows, dialect)
     between = dialect.between if len(table.names) > 1 or delimiter else "nothing"
     told = f"Encoding {encoding}, {between} between columns, {'without' if head.names is None else 'with'} a header."
-    yield table.even(rows[head.first :], above=rows[: head.above])
+    named = head.above + (head.names is not None)
+    yield table.even(rows[head.first :], {heads.ABOVE: rows[: head.above], heads.SECOND: rows[named : head.first]})
     del rows
     for body, more in parts:
         notes += more
@@ -175,14 +183,17 @@ class _Table:
     long: list[_Row] = field(default_factory=list)
     long_count: int = 0
 
-    def even(self, body: list[_Row], above: Sequence[_Row] = ()) -> Found:
+    def even(self, body: list[_Row], head: Mapping[str, Sequence[_Row]] = _NONE) -> Found:
         """Rows of the table's width: what is missing at the end is empty, a row with more cells is left out; so are
-        those `above` the table, and a header that comes once more."""
+        those of the table's `head`, a header that comes once more, and rules."""
         width = len(self.names)
-        kept, long, again = [], [], []
+        kept, long, again, rules = [], [], [], []
         for line, row in body:
             if row == self.header:
                 again.append((line, row))
+                continue
+            if width > 1 and heads.is_rule(row):
+                rules.append((line, row))
                 continue
             if len(row) > width and not any(cell.strip() for cell in row[width:]):
                 del row[width:]
@@ -199,7 +210,7 @@ class _Table:
         self.rows += len(body)
         self.long_count += len(long)
         self.long = self.long or long[:1]
-        reasons = {heads.ABOVE: above, heads.AGAIN: again, f"more cells than the {width} columns": long}
+        reasons = {**head, heads.AGAIN: again, heads.RULE: rules, f"more cells than the {width} columns": long}
         told = tuple(
             Refused.of(reason, [line for line, _ in rows], [as_line(row) for _, row in rows])
             for reason, rows in reasons.items()

@@ -68,8 +68,8 @@ def _not_read(sheets: Sequence[_Sheet], read: Sequence[_Sheet]) -> list[str]:
 def _sheets(path: Path) -> list[_Sheet]:
     import openpyxl
 
-    with warnings.catch_warnings(action="ignore"):
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    with warnings.catch_warnings(action="ignore"), path.open("rb") as file:  # a path must have the right ending
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
         try:
             sheets = [_read(path, sheet) for sheet in book.worksheets]
             return sorted(sheets, key=lambda sheet: sheet.is_hidden)  # what nobody sees is taken where nothing else is
@@ -113,7 +113,7 @@ def _table(sheet: _Sheet, header: bool | None) -> Found:
     """The rows below the header; a title above it and a header that comes again are left out, and told."""
     head, doubt = _head(sheet.rows, header)
     rows = list(zip(sheet.numbers, sheet.rows, strict=True))
-    body = [(number, row) for number, row in rows[head.first :] if row != head.names]
+    body = [(number, row) for number, row in rows[head.first :] if row != head.names and not heads.is_rule(row)]
     if not body:
         raise DataError("The Excel file holds no rows below its header.", "Add rows.")
     width = max(map(len, sheet.rows[head.above :]))
@@ -121,10 +121,15 @@ def _table(sheet: _Sheet, header: bool | None) -> Found:
     numbers = [number for number, _ in body]
     cells = [row + [""] * (width - len(row)) for _, row in body]
     filled = _fill(cells, numbers, sheet.merged)
-    again = [(number, row) for number, row in rows[head.first :] if row == head.names]
+    left_out = {
+        heads.ABOVE: rows[: head.above],
+        heads.SECOND: rows[head.above + (head.names is not None) : head.first],
+        heads.AGAIN: [(number, row) for number, row in rows[head.first :] if row == head.names],
+        heads.RULE: [(number, row) for number, row in rows[head.first :] if heads.is_rule(row)],
+    }
     refused = tuple(
         Refused.of(reason, [number for number, _ in left], [as_line(row) for _, row in left])
-        for reason, left in ((heads.ABOVE, rows[: head.above]), (heads.AGAIN, again))
+        for reason, left in left_out.items()
         if left
     )
     told = f"The sheet {sheet.title!r} of an Excel file, {'without' if head.names is None else 'with'} a header."

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from studio.data.columns import Columns
+from studio import tasks
+from studio.data.columns import Columns, guess_separator
 from studio.data.near_labels import near_labels, spelling
 from studio.data.on_disk import ROWS_AT_ONCE
 from studio.tasks import language
@@ -59,15 +60,32 @@ def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[st
 
 
 def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Finding, ...]:
-    """Other columns of the file that tell the label by themselves."""
+    """Labels that are several in one cell; other columns of the file that tell the label by themselves."""
     if columns.label is None or task.kind != "class":
         return ()
     sample = table.head(SAMPLE)
-    label = sample[columns.label].map(lambda cell: str(cell).strip())
+    return (*_several_labels(sample[columns.label], columns, task), *_giving_away(sample, columns.label, columns))
+
+
+def _several_labels(cells: pd.Series, columns: Columns, task: Task) -> list[Finding]:
+    """Where a cell seems to hold several labels, and is read as one."""
+    separator = guess_separator(cells) if columns.separator is None else None
+    if separator is None or tasks.get(task.name).multi_label_targets is None:
+        return []
+    message = (
+        f"Cells of the column {columns.label!r} seem to hold several labels with {separator!r} between them, and "
+        "are read as one label each: name the separator if a row can have several."
+    )
+    return [Finding(kind="several_labels", message=message)]
+
+
+def _giving_away(sample: pd.DataFrame, column: str, columns: Columns) -> list[Finding]:
+    """Other columns that tell the label by themselves."""
+    label = sample[column].map(lambda cell: str(cell).strip())
     sample, label = sample[label != ""], label[label != ""]
     if len(label) < 2 * FEW_ROWS or label.nunique() < 2:
-        return ()
-    used = {"image", "file", *columns.taken(table.columns)}
+        return []
+    used = {"image", "file", *columns.taken(sample.columns)}
     told = []
     for name in (name for name in sample.columns if name not in used):
         cells = sample[name].astype(str)
@@ -77,7 +95,7 @@ def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Findi
         if best >= GIVEN_AWAY > label.value_counts(normalize=True).iloc[0]:
             message = f"The column {name!r} gives the label away: it is not read, and must not be part of the input."
             told.append(Finding(kind="gives_away", message=message, examples=[str(name)]))
-    return tuple(told)
+    return told
 
 
 def _shared_passages(table: pd.DataFrame) -> list[Finding]:

@@ -11,10 +11,38 @@ MOST_ABOVE = 20
 
 COMMENT, QUOTES = "#", "\"'"
 ABOVE, AGAIN = "above the table", "the header once more"
+SECOND, RULE = "a second header", "a rule of the table"
 """Why such rows are not taken."""
 
 _HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
                  "sentiment", "message", "review", "content", "question", "sentence1", "score"}  # fmt: skip
+LABEL_NAMES = (
+    "label",
+    "labels",
+    "class",
+    "category",
+    "intent",
+    "target",
+    "sentiment",
+    "y",
+    "tag",
+    "topic",
+    "score",
+    "similarity",
+    "rating",
+)
+"""What people call the column of labels, the likeliest name first."""
+
+_TYPES = {"string", "str", "text", "object", "varchar", "char", "int", "int8", "int32", "int64", "integer", "long",
+          "float", "float32", "float64", "double", "number", "numeric", "decimal", "bool", "boolean", "date",
+          "datetime", "timestamp", "category", "categorical", "factor", "discrete", "continuous", "nominal", "ordinal",
+          "meta", "class", "target", "feature", "ignore"}  # fmt: skip
+"""What stands below the names of columns where programs say what is in them."""
+
+_SURVEY = '{"ImportId":'
+"""How Qualtrics begins its third row."""
+
+_RULE = re.compile(r":?[-=+]{2,}:?|\(\d+ rows?\)")
 _MISSING = {"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown"}
 """What stands in place of a number, and is no name."""
 
@@ -25,7 +53,8 @@ Rows = Sequence[list[str]]
 
 @dataclass(frozen=True)
 class Head:
-    """`above` rows stand before the table; its `names` are None where it has no header; its rows begin at `first`."""
+    """`above` rows stand before the table; its `names` are None where it has no header; its rows begin at `first`,
+    after those of a second header."""
 
     above: int
     names: list[str] | None
@@ -34,6 +63,47 @@ class Head:
 
 def find(rows: Rows, header: bool | None) -> Head:
     """The head of a table; whether it has a `header` is found out where that is None."""
+    found = _first(rows, header)
+    if found.names is None:
+        return found
+    return Head(found.above, found.names, found.first + _second(found.names, rows[found.first :]))
+
+
+def is_rule(row: Sequence[str]) -> bool:
+    """Whether a row is what separates the header from the rows where tables are drawn, as in Markdown, or ends them.
+
+    >>> is_rule(["", ":---", "---:", ""]), is_rule(["----+----"]), is_rule(["(30 rows)"]), is_rule(["--", "no"])
+    (True, True, True, False)
+    """
+    said = [cell.strip() for cell in row if cell.strip()]
+    return bool(said) and all(map(_RULE.fullmatch, said))
+
+
+def _second(names: Sequence[str], rows: Rows) -> int:
+    """How many rows below the names say once more what the columns are: their types, the names written otherwise, the
+    questions of a survey. Where such a word comes again below, it is one of the cells."""
+    count = 0
+    while count < len(rows) - 1 and _says_columns(names, rows[count], rows[count + 1 :]):
+        count += 1
+    last = rows[count + 1 : count + 2]
+    if last and all(cell.startswith(_SURVEY) for cell in last[0] if cell):
+        return count + 2
+    return count
+
+
+def _says_columns(names: Sequence[str], row: Sequence[str], below: Rows) -> bool:
+    cells = [cell.strip().casefold() for cell in row]
+    said = [cell for cell in cells if cell]
+    if len(said) < 2 or len(cells) > len(names):
+        return False
+    is_again = cells == [name.strip().casefold() for name in names]
+    if not is_again and not all(cell in _TYPES for cell in said):
+        return False
+    last = max(place for place, cell in enumerate(cells) if cell)
+    return all(len(other) <= last or other[last].strip().casefold() != cells[last] for other in below[:200])
+
+
+def _first(rows: Rows, header: bool | None) -> Head:
     if header is not False:
         above = _above(rows)
         rest = rows[above:]
@@ -93,7 +163,8 @@ def has_usual_name(names: Iterable[str]) -> bool:
 def looks_like_header(rows: Rows) -> bool:
     """A first line of short, different names whose words do not come up again in the same columns below; the whole
     line may. Usual names, an index without one and names above numbers alone tell, whatever else stands there."""
-    names, below = [cell.strip() for cell in rows[0]], [row for row in rows[1:201] if row != rows[0]]
+    names = [cell.strip() for cell in rows[0]]
+    below = [row for row in rows[1:201] if row != rows[0] and not is_rule(row)]
     columns = [[row[place].strip() for row in below if place < len(row)] for place in range(len(names))]
     while names and not names[-1] and sum(map(bool, columns[-1])) * 10 <= len(columns[-1]):
         del names[-1], columns[-1]  # delimiters without a column at the end of each line

@@ -52,7 +52,9 @@ MOST_CONTROLS = 0.06
 _SPACES = b"\t\n\r\x0b\x0c\x1b"
 _CONTROLS = bytes(set(range(32)) - set(_SPACES))
 
-_PAGE = re.compile(rb"(?i)\s*(<!doctype html|<html)")
+_PAGE = re.compile(rb"(?i)\s*(<!--(?:(?!-->).)*-->\s*)*(<!doctype html|<html|<head|<body|<table)", re.DOTALL)
+_MARKUP = re.compile(rb"\s*(<\?xml|<svg[\s>]|<!doctype)", re.IGNORECASE)
+_ROOT = re.compile(rb"\s*<([A-Za-z][\w.:-]*)[^<>]*>\s*<")
 _WORKBOOK = b"xl/workbook.xml"
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 """How a text with letters of two or four bytes begins."""
@@ -74,8 +76,14 @@ def ending(path: Path) -> str | None:
 def require_data(path: Path) -> None:
     """Raise `DataError` where a file is of a known kind that holds no table, whatever its name says."""
     head = _head(path)
-    if _PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
-        raise DataError("The file is a web page, not a table.", "Download the file itself; a login may be asked for.")
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    if _PAGE.match(text):
+        raise DataError(
+            "The file is a web page, not a table.",
+            "Download the file itself; a login may be asked for. A table in it can be copied into a spreadsheet.",
+        )
+    if _MARKUP.match(text) or _is_one_element(text, path):
+        raise DataError("The file is XML, not a table.", CURE)
     for sign, name, cure in OTHERS:
         if _begins(head, sign):
             raise DataError(f"The file is {name}, whatever its name says.", cure)
@@ -84,6 +92,14 @@ def require_data(path: Path) -> None:
         for sign, name in DOCUMENTS:
             if sign in ends:
                 raise DataError(f"The file is {name}, whatever its name says.", COPY)
+
+
+def _is_one_element(head: bytes, path: Path) -> bool:
+    """Whether all of the file stands within one element, which comes once: a text with tags in its lines is none."""
+    root = _ROOT.match(head)
+    if root is None or len(re.findall(rb"<%s[\s>]" % re.escape(root[1]), head)) > 1:
+        return False
+    return _tail(path).rstrip().endswith(b"</%s>" % root[1])
 
 
 def _begins(head: bytes, sign: bytes) -> bool:

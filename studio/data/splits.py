@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from studio.errors import DataError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-UNLABELLED = ("unsupervised", "unlabelled", "unlabeled")
+UNLABELLED = ("unsup", "unsupervised", "unlabelled", "unlabeled")
 """What people call rows for training that have no label."""
+
+COLUMNS = ("split", "subset", "partition", "fold", "set")
+"""What people call the column that says it."""
 
 NAMES = {
     "train": TRAIN,

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from studio.data import (
+    annotations,
     cells,
     columnar,
     compressed,
@@ -17,9 +18,11 @@ from studio.data import (
     documents,
     excel,
     json_files,
+    one_hot,
     signatures,
     splits,
     text_files,
+    word_rows,
     zipped,
 )
 from studio.data.cells import Found, require_few
@@ -163,6 +166,30 @@ def _blocks(path: Path, name: str, how: _How) -> Blocks:
 
 
 def _table(path: Path, suffix: str, how: _How) -> Blocks:
+    return (yield from _tagged(_as_written(path, suffix, how)))
+
+
+def _tagged(given: Blocks) -> Blocks:
+    """The same, and where entities or choices are told otherwise than by a column of tags or labels, those."""
+    first = next(given, None)
+    if first is None:
+        return ()
+    blocks = cells.preceded(first, given)
+    if first.kind != "table":
+        return (yield from blocks)
+    rows = word_rows.WordRows(first.table)
+    if rows.is_one:
+        notes = yield from cells.changed(blocks, lambda block: Upload("words", rows.changed(block.table)))
+        yield Upload("words", rows.rest())
+        return (*notes, *rows.notes)
+    said, marked = annotations.Annotations(first.table), one_hot.OneHot(first.table)
+    notes = yield from cells.changed(
+        blocks, lambda block: replace(block, table=marked.changed(said.changed(block.table)))
+    )
+    return (*notes, *said.notes, *marked.notes)
+
+
+def _as_written(path: Path, suffix: str, how: _How) -> Blocks:
     if suffix == ".parquet" or suffix in ARROW:
         kind = "images" if columnar.holds_images(path, suffix) else "table"
         return (yield from _as(kind, columnar.parquet(path) if suffix == ".parquet" else columnar.arrow(path)))
@@ -218,10 +245,12 @@ def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Blocks:
 
 
 def _zip(path: Path, how: _How) -> Blocks:
-    """Images, one table, or a table for each split."""
+    """Images, texts in folders of classes, one table, or a table for each split."""
     tables = zipped.tables(path, TABLES)
     if not tables:
         return (yield from _as("images", zipped.images(path)))
+    if zipped.are_texts(tables):
+        return (yield from _as("table", zipped.texts(path, tables)))
     names = [PurePosixPath(member.filename).name for member in tables]
     if len(tables) > 1:
         require_splits(names)

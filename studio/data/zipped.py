@@ -1,5 +1,6 @@
-"""What is in a ZIP: class folders of images, images with a table of file and label, or tables."""
+"""What is in a ZIP: class folders of images or of texts, images with a table of file and label, or tables."""
 
+import statistics
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -8,7 +9,7 @@ import pandas as pd
 
 from studio import pictures
 from studio.data import archives, delimited, json_files, splits, text_files
-from studio.data.cells import Blocks, Found
+from studio.data.cells import MAX_CELL, Blocks, Found, clean_text
 from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
 
@@ -31,7 +32,8 @@ MAX_IMAGES_BYTES = 2 * 1024**3
 """Of all images together, as they are kept."""
 
 MOST_NAMED, MAX_EMPTY = 3, 20
-OTHER_KIND = "an image of a kind that is not read"
+LEAST_TEXTS = 10
+OTHER_KIND, OUTSIDE = "an image of a kind that is not read", "in no folder of a class"
 _Labels = dict[str, tuple[str, str]]
 """{file: (split, label)}"""
 
@@ -125,6 +127,57 @@ def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
                 f"Put images ({', '.join(IMAGES)}) or tables ({', '.join(endings)}) into it.",
             )
         return found
+
+
+def are_texts(members: Sequence[zipfile.ZipInfo]) -> bool:
+    """Whether nearly all are plain texts that lie in folders of classes, as many collections come."""
+    if len(members) < LEAST_TEXTS or any(_suffix(member) != ".txt" for member in members):
+        return False
+    named = [label for label in _classes(members) if label]
+    return len(named) >= 0.9 * len(members) and len(set(named)) > 1
+
+
+def _classes(members: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """The class of each text by the folder it lies in; "" where it lies less deep than most of them do."""
+    named = [[folder for folder in _folders(member.filename) if splits.exactly(folder) is None] for member in members]
+    depth = statistics.mode(map(len, named))
+    return [path[-1] if path and len(path) >= depth else "" for path in named]
+
+
+def texts(path: Path, members: Sequence[zipfile.ZipInfo]) -> Blocks:
+    """Texts with label, split and file, one a file, some at a time. What lies in no folder of a class is left out."""
+    _check_split_folders([member.filename for member in members], {})
+    rows: list[tuple[str, str, str, str]] = []
+    outside: list[str] = []
+    held = 0
+    with archives.open_zip(path) as archive:
+        for member, label in zip(members, _classes(members), strict=True):
+            if not label:
+                outside.append(member.filename)
+                continue
+            known = "" if label.lower() in splits.UNLABELLED else label
+            rows.append((_text(archive, member), known, _place(member.filename, {})[0], member.filename))
+            held += member.file_size
+            if held > BLOCK_BYTES:
+                yield Found(_texts_table(rows))
+                rows, held = [], 0
+    refused = (Refused.of(OUTSIDE, [0] * len(outside), outside),) if outside else ()
+    yield Found(_texts_table(rows), refused=refused)
+    return (f"{len(members) - len(outside):,} texts, one a file, in folders of their classes.",)
+
+
+def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+    try:
+        found = text_files.read(archives.read(archive, member)).text
+    except DataError as error:
+        raise DataError(f"{member.filename}: {error.message}", error.cure) from error
+    if len(found) > MAX_CELL:
+        raise LimitError(f"{member.filename} has more than {MAX_CELL >> 20} MiB.", "Cut it into several texts.")
+    return clean_text(found)
+
+
+def _texts_table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["text", "label", "split", "file"], dtype=object)
 
 
 def unpack(path: Path, member: zipfile.ZipInfo, to: Path) -> None:

@@ -130,8 +130,9 @@ class Learner:
             recorded = Outputs(found)
         if self.spec.live is None or view.teacher_inputs is None:
             return recorded
+        network = self.spec.live.network
         with torch.no_grad(), self.device.autocast():
-            answers = features.read(self.spec.live.network, view.teacher_inputs.batch(rows), deep=True)
+            answers = features.read(network, features.asked(network, view.teacher_inputs, rows), deep=True)
         return replace(answers, logits=recorded.logits, index=recorded.index, tail=recorded.tail)
 
     def _correct(self, terms: Terms) -> float:

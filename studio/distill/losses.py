@@ -115,6 +115,8 @@ def total_variation_loss(student_logits: Tensor, teacher_logits: Tensor, tempera
 
 
 JSD_BETA, SKEW_ALPHA = 0.5, 0.1
+NEVER = -1e4
+"""A log-probability whose exponential is 0: times it, even minus infinity is to be 0."""
 
 
 def token_soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
@@ -139,8 +141,8 @@ def top_k_soft_target_loss(
     Never above the KL over all tokens, and its gradient at the kept ones is the same; without the last outcome it would
     be no divergence, and teach that the others never come (Anshumann et al., 2025).
     """
-    mine = _kept(student_logits / temperature, teacher_index)
-    rest = _else(mine.masked_fill(teacher_logits.isinf(), float("-inf")).logsumexp(-1))
+    mine = _kept(_softened(student_logits, temperature), teacher_index)
+    rest = (1 - mine.exp().masked_fill(teacher_logits.isinf(), 0.0).sum(-1)).clamp(min=1e-6).log()
     kept = _weighed(teacher_logits, mine) + teacher_tail.exp() * (teacher_tail - rest)
     return (kept * _square(temperature)).mean()
 
@@ -156,7 +158,7 @@ def top_k_renormalized_top_k_loss(
 ) -> Tensor:
     """KL(renormalized teacher || student), times T². Shapes as above -> scalar. It sharpens: the student unlearns what
     was not kept."""
-    mine = _kept(student_logits / temperature, teacher_index)
+    mine = _kept(_softened(student_logits, temperature), teacher_index)
     return (_weighed(teacher_logits.log_softmax(-1), mine) * _square(temperature)).mean()
 
 
@@ -352,7 +354,7 @@ def _angles(embedding: Tensor) -> Tensor:
 
 def _kl(first: Tensor, second: Tensor) -> Tensor:
     """(p,): KL(first || second) of log-probabilities (p, c); what the first never says does not count."""
-    return (first.exp() * (first - second).nan_to_num(0.0)).sum(-1)
+    return (first.exp() * (first.clamp(min=NEVER) - second)).sum(-1)
 
 
 def _mixed(first: Tensor, second: Tensor, share: float) -> Tensor:
@@ -382,7 +384,12 @@ def _over_positions(
 def _of_part(
     each: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor, temperature: Temperature
 ) -> Tensor:
-    return each((student / temperature).log_softmax(-1), (teacher / temperature).log_softmax(-1))
+    return each(_softened(student, temperature).log_softmax(-1), _softened(teacher, temperature).log_softmax(-1))
+
+
+def _softened(logits: Tensor, temperature: Temperature) -> Tensor:
+    """Logits over T; where that is 1 they stay as they are, without a copy of a whole vocabulary."""
+    return logits if isinstance(temperature, float | int) and temperature == 1 else logits / temperature
 
 
 def _square(temperature: Temperature) -> Temperature:
@@ -396,10 +403,13 @@ def _else(log_p: Tensor) -> Tensor:
 
 
 def _kept(logits: Tensor, index: Tensor) -> Tensor:
-    """(p, k): the log-probabilities of these classes."""
+    """(p, k): the log-probabilities of these classes. Where there are many logits they are not held once more, which
+    takes longer."""
+    if logits.numel() <= AT_ONCE:
+        return logits.log_softmax(-1).gather(-1, index)
     return logits.gather(-1, index) - logits.logsumexp(-1, keepdim=True)
 
 
 def _weighed(teacher: Tensor, student: Tensor) -> Tensor:
     """(p,): the sum of p · (log p − log q) over what was kept."""
-    return (teacher.exp() * (teacher - student).masked_fill(teacher.isinf(), 0.0)).sum(-1)
+    return (teacher.exp() * (teacher.clamp(min=NEVER) - student)).sum(-1)

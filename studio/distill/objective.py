@@ -150,7 +150,8 @@ class Distillation(nn.Module):
             value = self._value(term.loss, *compared, progress)
             parts[f"{term.loss}_loss"] = value
             total = total + term.share * warmed_up(LOSSES[term.loss].warm_up, progress) * value
-        label = self.task.label_loss(student.logits, labels)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and alpha < 1):  # else it is told, and corrects nothing
+            label = self.task.label_loss(student.logits, labels)
         return Terms(alpha * total + (1 - alpha) * label, parts | {"label_loss": label})
 
     def _value(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor, progress: float) -> Tensor:

@@ -166,7 +166,7 @@ def _record(
 ) -> Generator[Progress | Log, None, PositionLogits]:  # fmt: skip
     """`what`: how an answer is read, and how many numbers that can be."""
     read, widths = what
-    damage = _damage(folder, inputs, widths) if folder.exists() else None
+    damage = _damage(folder, inputs, widths) if _are_kept(folder) else None
 
     def compute(is_kept: bool) -> Generator[Progress | Log, None, None]:
         computed = yield from _over_rows(model, inputs.to(device.torch_device), device, tell, read)
@@ -183,7 +183,7 @@ def record_top(
     model: Model, inputs: Encoded, device: Device, folder: Path, how: How, tell: Callable[[int], Progress], found: str
 ) -> Generator[Progress | Log, None, TopAnswers]:
     """As `record`, of each answer the likeliest tokens alone, as `how` says."""
-    damage = top_answers.damage(folder, int(inputs.offsets[-1])) if folder.exists() else None
+    damage = top_answers.damage(folder, int(inputs.offsets[-1])) if _are_kept(folder) else None
 
     def compute(is_kept: bool) -> Generator[Progress | Log, None, None]:
         if is_kept:
@@ -192,6 +192,15 @@ def record_top(
     yield from _from_disk_or(compute, folder, damage, device, found)
     yield tell(len(inputs))
     return top_answers.read(folder, inputs.offsets)
+
+
+def _are_kept(folder: Path) -> bool:
+    """Whether there are answers; they count as read from now on, so that nobody tidies them away meanwhile."""
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _from_disk_or(

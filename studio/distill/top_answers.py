@@ -74,16 +74,14 @@ class TopAnswers:
         """The answers at the positions of these rows, in their order, each made to add up to 1 again."""
         here = self.values.device
         places = places_of(rows.to(self.offsets.device), self.offsets)
-        counts = self.ends[places + 1] - self.ends[places]
-        entries = places_of(places, self.ends)
+        first, counts = self.ends[places], self.ends[places + 1] - self.ends[places]
         slots = torch.arange(int(counts.max()) if len(counts) else 0, device=here)
-        mask = slots < counts.unsqueeze(1)
-        values = torch.full(mask.shape, -torch.inf, device=here)
-        index = torch.zeros(mask.shape, dtype=torch.long, device=here)
-        values[mask] = self.values[entries].float()
-        index[mask] = self.index[entries].long()
+        beyond = slots >= counts.unsqueeze(1)
+        entries = (first.unsqueeze(1) + slots).clamp_(max=len(self.values) - 1)
+        values = self.values[entries].float().masked_fill_(beyond, -torch.inf)
+        index = self.index[entries].long().masked_fill_(beyond, 0)
         tail = self.tail[places].float()
-        whole = torch.logaddexp(values.logsumexp(-1), tail)
+        whole = (values.exp().sum(-1) + tail.exp()).log()  # all are shares of 1: no sum is too large
         return Kept(values - whole.unsqueeze(-1), index, tail - whole)
 
     def to(self, device: torch.device) -> "TopAnswers":

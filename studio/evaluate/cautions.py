@@ -140,7 +140,7 @@ def _few_test_rows(found: Measured, outcome: Outcome) -> Caution | None:
     is_within_reach = rows < needed <= WITHIN_REACH * rows
     if rows >= FEW_ROWS and not is_within_reach:
         return None
-    sentence = f"There are only {rows:,} test rows."
+    sentence = f"There are only {rows:,} test rows." if rows != 1 else "There is only one test row."
     cure = f"Bring at least {FEW_ROWS} test rows."
     if effect is not None and is_within_reach:
         gain = found.lead.difference(abs(effect.difference) or SAME_GAIN)

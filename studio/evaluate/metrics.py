@@ -61,6 +61,8 @@ def _too_few(task: Task, statistics: np.ndarray, labels: list[str]) -> str:
     if rarest is None or rarest[1] >= intervals.FEWEST_OF_A_CLASS:
         return ""
     number, rows = rarest
+    if rows == 1:
+        return f"One test row of {labels[number]!r} is too few for an interval."
     return f"{rows} test rows of {labels[number]!r} are too few for an interval."
 
 

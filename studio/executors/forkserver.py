@@ -2,11 +2,14 @@
 
 `launch` starts it and asks through a socket: a JSON object {program, environment, niceness} with four descriptors, the
 new process's standard input, output and errors, and a pipe which hears its process id and, at its end, its exit status.
+A forked process can ask for further ones through a socket of its own, `inherited`.
 """
 
 import atexit
+import collections
 import contextlib
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -22,22 +25,35 @@ from typing import Any
 
 import setproctitle
 
+NAME = "studio.executors.forkserver"
 NUMBER_BYTES = 8
 """Of a process id, or of an exit status."""
 
 MOST_BYTES, DESCRIPTORS = 1 << 20, 4
+LATER = ("playground", "estimate", "keep", "convert", "sizes", "preview")
+"""Programs of the pipeline that are opened after that of runs, which somebody may be waiting for."""
+
 IDLE_SECONDS = 600.0
 """A server that nobody asks for so long ends and gives its memory back."""
 
 
+inherited: socket.socket | None = None
+"""In a forked process: where it asks the server that forked it."""
+
+niceness = 0
+"""How much less urgent this process is than that server."""
+
+
 @dataclass(frozen=True)
 class Program:
-    """A module that becomes the main one of a process, and the process's standard input, output and errors."""
+    """A module that becomes the main one of a process, the process's standard input, output and errors, and where it
+    asks for others."""
 
     program: str
     environment: dict[str, str]
     niceness: int
     streams: tuple[int, int, int]
+    asks: socket.socket
 
 
 def main() -> int:
@@ -58,33 +74,69 @@ def _open_libraries() -> bool:
 
     if torch.version.hip is not None or getattr(torch.version, "xpu", None) is not None:
         return False
-    from studio.pipeline import convert, distill, estimate, keep, playground, preview, sizes  # noqa: F401
-
-    gc.collect()
-    gc.freeze()  # what is opened is shared with the forked processes as long as nobody writes there
+    _open("distill")
     return True
 
 
+def _open(name: str) -> None:
+    """What is opened is shared with the processes forked afterwards as long as nobody writes there."""
+    importlib.import_module(f"studio.pipeline.{name}")
+    gc.freeze()
+
+
 def _serve(asked: socket.socket) -> Program | None:
-    """Answer until the socket is closed and no process is left, or until nothing was asked for long: None then, and in
-    each forked process what it was asked for."""
+    """Answer until every socket is closed and no process is left, or until nothing was asked for long: None then, and
+    in each forked process what it was asked for. While nobody asks, what other programs need is opened."""
     pipes: dict[int, int] = {}
-    listens = True
-    with asked, _ends_of_processes() as ended:
-        while listens or pipes:
-            wanted = [ended, asked.fileno()] if listens else [ended]
-            ready, _, _ = select.select(wanted, [], [], None if pipes else IDLE_SECONDS)
+    unopened = collections.deque(LATER)
+    asking = [asked]
+    with _closed_at_the_end(asking), _ends_of_processes() as ended:
+        while asking or pipes:
+            wait = 0.0 if unopened else None if pipes else IDLE_SECONDS
+            wanted: list[Any] = [ended, *asking]
+            ready, _, _ = select.select(wanted, [], [], wait)
+            if not ready and unopened:
+                with contextlib.suppress(Exception):  # the program that needs it says what is wrong
+                    _open(unopened.popleft())
+                continue
             if ended in ready:
                 os.read(ended, MOST_BYTES)
                 _report(pipes)
-            if asked.fileno() in ready:
-                message, descriptors, _, _ = socket.recv_fds(asked, MOST_BYTES, DESCRIPTORS)
-                listens = bool(message)
-                if message and (mine := _fork(json.loads(message), descriptors, pipes)):
+            for one in ready:
+                if one != ended and (mine := _answer(one, asking, pipes)):
                     return mine
             if not ready:
                 break
     return None
+
+
+@contextlib.contextmanager
+def _closed_at_the_end(sockets: list[socket.socket]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _answer(asked: socket.socket, asking: list[socket.socket], pipes: dict[int, int]) -> Program | None:
+    """Fork what is asked for; the new process, too, can ask from then on. Nobody asks through a closed socket again."""
+    message, descriptors, _, _ = socket.recv_fds(asked, MOST_BYTES, DESCRIPTORS)
+    if not message:
+        asking.remove(asked)
+        asked.close()
+        return None
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError:  # too many open files
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
+    asking.append(ours)
+    mine = _fork(json.loads(message) | {"asks": theirs}, descriptors, pipes)
+    if mine is None:
+        theirs.close()
+    return mine
 
 
 @contextlib.contextmanager
@@ -150,6 +202,8 @@ def _become(mine: Program) -> None:
     os.environ.clear()
     os.environ.update(mine.environment)
     sys.argv = [mine.program]
+    here = vars(importlib.import_module(NAME))  # this module runs as the main one, too
+    here["inherited"], here["niceness"] = mine.asks, mine.niceness
     _fit_libraries(int(mine.environment["OMP_NUM_THREADS"]))
 
 

@@ -20,11 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from studio.executors import forkserver
 from studio.executors.forkserver import NUMBER_BYTES
 from studio.machine import gpus
 
-SERVER = (sys.executable, "-m", "studio.executors.forkserver")
-OWN = ("STUDIO_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTEST_CURRENT_TEST")
+SERVER = (sys.executable, "-m", forkserver.NAME)
+OWN = (
+    *("STUDIO_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTEST_CURRENT_TEST"),
+    *("MASTER_", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK", "GLOO_SOCKET_IFNAME"),
+)
 """How the variables begin that a process may have otherwise than its server: the libraries do not read them when they
 are opened."""
 
@@ -47,6 +51,11 @@ class Process:
             self._start_anew()
         else:
             threading.Thread(target=self._hear, args=(told,), daemon=True).start()
+
+    @property
+    def pid(self) -> int | None:
+        """None until it has been started."""
+        return self._pid if self._anew is None else self._anew.pid
 
     def poll(self) -> int | None:
         """Its exit status, once it has ended; negative where a signal ended it."""
@@ -172,13 +181,14 @@ def warm_up(environment: Environment) -> None:
 
 
 class _Server:
-    """The server of this process, started by the first command that it can fork."""
+    """The server of this process: the one that has forked it, or one that is started by the first command that it can
+    fork."""
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._asked: socket.socket | None = None
-        self._environment: dict[str, str] = {}
+        self._asked: socket.socket | None = forkserver.inherited
+        self._environment = _fixed(os.environ)
 
     def fork(self, command: Sequence[str], environment: Environment, streams: Streams, niceness: int) -> int | None:
         """A pipe that tells the process id and the exit status of the command; None where it must be started anew."""
@@ -186,7 +196,8 @@ class _Server:
         if program is None:
             return None
         told, telling = os.pipe()
-        line = json.dumps({"program": program, "environment": dict(environment), "niceness": niceness}).encode()
+        nicer = niceness + forkserver.niceness  # as nice as this process is, and more
+        line = json.dumps({"program": program, "environment": dict(environment), "niceness": nicer}).encode()
         try:
             with self._starting:
                 if not self._start(environment):
@@ -208,7 +219,9 @@ class _Server:
 
     def _start(self, environment: Environment) -> bool:
         """Whether there is one that was started in such an environment."""
-        wanted = {name: value for name, value in environment.items() if not name.startswith(OWN)}
+        wanted = _fixed(environment)
+        if self._asked is not None and self._asked is forkserver.inherited:
+            return wanted == self._environment
         if self._process is not None:
             status = self._process.poll()
             if status is not None and status > 0:
@@ -227,6 +240,11 @@ class _Server:
         threading.Thread(target=self._process.wait, daemon=True).start()  # so that none is left as a zombie
         self._environment = wanted
         return True
+
+
+def _fixed(environment: Environment) -> dict[str, str]:
+    """What a process and its server have alike."""
+    return {name: value for name, value in environment.items() if not name.startswith(OWN)}
 
 
 def _program(command: Sequence[str]) -> str | None:

@@ -220,7 +220,7 @@ def _end(worker: launch.Piped) -> None:
 
 
 def _force(worker: launch.Piped) -> None:
-    """End the worker and everything it started, now."""
+    """End the worker and what is in its group, now; other processes of its run end when they hear that it is gone."""
     worker.signal_group(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         worker.wait(LAST_SECONDS)

@@ -6,6 +6,7 @@ but the error it met.
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable
 
 from studio import events
 from studio.errors import StudioError, WorkerError
-from studio.executors import work
+from studio.executors import launch, work
 from studio.home import SHARED_HOME
 from studio.machine import gpus
 from studio.machine.slots import available_cores
@@ -32,7 +33,7 @@ class Processes:
     """
 
     def __init__(self, job: Job, failed: Callable[[events.Failed | None], None]) -> None:
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[launch.Piped] = []
         self._failed = failed
         self._is_ending = self._has_failed = False
         size = job.config.devices
@@ -44,12 +45,11 @@ class Processes:
         for process in self.processes:
             threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 
-    @property
     def pids(self) -> list[int]:
-        return [process.pid for process in self.processes]
+        """Of those that have been started."""
+        return [process.pid for process in self.processes if process.pid is not None]
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
+    def _watch(self, process: launch.Piped) -> None:
         lines = process.stdout.read().splitlines()
         status = process.wait()
         if self._is_ending or status == 0:
@@ -73,14 +73,13 @@ class Processes:
         """They save nothing: they end at once."""
         self._is_ending = True
         for process in self.processes:
-            assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
         for process in self.processes:
             try:
                 process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
+                process.signal_group(signal.SIGKILL)
 
 
 def _meeting_place(size: int) -> dict[str, str]:
@@ -98,14 +97,9 @@ def _meeting_place(size: int) -> dict[str, str]:
     } | ({"GLOO_SOCKET_IFNAME": LOOPBACK[sys.platform]} if sys.platform in LOOPBACK else {})
 
 
-def _start(job: Job, rank: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "studio.executors.processes"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-    )
-    assert process.stdin is not None
+def _start(job: Job, rank: int) -> launch.Piped:
+    environment = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    process = launch.Piped([sys.executable, "-m", "studio.executors.processes"], environment, sys.stderr.buffer)
     process.stdin.write(job.model_dump_json().encode() + b"\n")
     process.stdin.flush()
     return process

@@ -197,7 +197,7 @@ def connected() -> Any:
                 logging_level=logging.WARNING,
                 runtime_env={
                     "working_dir": str(PROJECT),
-                    "excludes": [".git", ".venv", ".compare", "assets", "tests", "*.db"],
+                    "excludes": [".git", ".venv", ".compare", "__pycache__", "assets", "tests", "*.db"],
                     "env_vars": NODES_ENVIRONMENT | passed_on(secret=False),
                 },
                 _node_ip_address=own,

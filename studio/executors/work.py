@@ -1,9 +1,10 @@
 """A run inside the process that carries it out: its events, what it uses of the machine, and its end in words."""
 
 import contextlib
+import os
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import psutil
 import pynvml
@@ -18,9 +19,11 @@ _NOT_KNOWN = (pynvml.NVMLError, RuntimeError, ModuleNotFoundError)
 """What torch raises where a driver does not report, as of a GPU that is cut into parts: no reason to end a run."""
 
 
-def train(job: Job, stop: threading.Event, others: Sequence[int] = ()) -> Generator[events.Event, None, None]:
-    """Every event of the run, and now and then what it uses of the machine; `others` train along in this machine, by
-    their process ids.
+def train(
+    job: Job, stop: threading.Event, others: Callable[[], Sequence[int]] = tuple
+) -> Generator[events.Event, None, None]:
+    """Every event of the run, and now and then what it uses of the machine; `others` tells the
+    process ids of those that train along in this machine.
 
     However it is left, closing the run saves the student so far.
     """
@@ -78,10 +81,10 @@ def _memory_that_ran_out(error: Exception) -> str | None:
 class _Use:
     """Processor, memory and GPUs of this process and the others, now and then."""
 
-    def __init__(self, others: Sequence[int], seconds: int) -> None:
-        self._processes = [psutil.Process(), *map(psutil.Process, others)]
-        for process in self._processes:
-            process.cpu_percent()
+    def __init__(self, others: Callable[[], Sequence[int]], seconds: int) -> None:
+        self._others = others
+        self._processes: dict[int, psutil.Process] = {}
+        self._find()
         self.last = time.monotonic()
         self._start = self.last - seconds
 
@@ -90,12 +93,20 @@ class _Use:
 
     def read(self) -> events.DeviceUse:
         self.last = time.monotonic()
+        self._find()
         values = {"cpu_percent": 0.0, "memory_bytes": 0.0}
-        for process in self._processes:
+        for process in self._processes.values():
             with contextlib.suppress(psutil.NoSuchProcess):  # the others have done their part before the evaluation
                 values["cpu_percent"] += process.cpu_percent()
                 values["memory_bytes"] += process.memory_info().rss
         return events.DeviceUse(seconds=round(self.last - self._start), values=values | self._of_gpus())
+
+    def _find(self) -> None:
+        """Those that have been started by now; how busy each is, is counted from here on."""
+        for pid in {os.getpid(), *self._others()} - self._processes.keys():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._processes[pid] = psutil.Process(pid)
+                self._processes[pid].cpu_percent()
 
     def _of_gpus(self) -> dict[str, float]:
         """The memory that the run's GPUs have in use, and how busy they are on average, where the driver reports it."""

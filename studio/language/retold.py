@@ -53,9 +53,10 @@ def retold(language: str, text: str) -> str:
     starts = [0, *(gap.end() for gap in _BETWEEN_SENTENCES.finditer(text)), len(text) + 1]
     if len(starts) > MOST_SENTENCES:
         starts = [0, len(text) + 1]
-    told, start = [], 0
+    told, start, whole = [], 0, forms(language)[1]
     while start < len(starts) - 1:
-        for end in range(start + 1, len(starts)):
+        known = (end for end in range(len(starts) - 1, start + 1, -1) if text[starts[start] : starts[end] - 1] in whole)
+        for end in (*known, *range(start + 1, len(starts))):
             found = _sentence(language, text[starts[start] : starts[end] - 1])
             if found is not None:
                 break

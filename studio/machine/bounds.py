@@ -8,6 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+MANY_FILES = 65_536
+
+
+def allow_many_files() -> None:
+    """As many open files as this user may have at once, up to `MANY_FILES`. Each connection takes one, also where it
+    never says what it wants: with the usual thousand a stranger keeps everybody else out."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if most == resource.RLIM_INFINITY else min(MANY_FILES, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with contextlib.suppress(ValueError, OSError):  # macOS allows less than it says; a sandbox may forbid it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
 
 @contextlib.contextmanager
 def bounded(size: int, seconds: float) -> Iterator[None]:

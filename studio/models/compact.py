@@ -9,10 +9,10 @@ This file stands alone (it needs torch, transformers and safetensors only), so t
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,8 +22,8 @@ from transformers import AutoConfig
 GROUP = 32
 """So many weights in a row share one scale in 4 bits."""
 
-LARGEST = {"weights_int8": 127, "weights_int4": 7}
 CODEBOOK = 16
+"""So many values a matrix may hold, where each is a number in a book."""
 
 
 @dataclass(frozen=True)
@@ -133,82 +133,134 @@ def split(network: nn.Module, name: str, rank: int) -> nn.Sequential:
     return pair
 
 
-def packed(state: dict[str, Tensor], forms: dict[str, str]) -> dict[str, Tensor]:
+def packed(state: dict[str, Tensor], forms: Mapping[str, str]) -> dict[str, Tensor]:
     """The same numbers in fewer bytes: each tensor that `forms` names by the form it has been rounded to already."""
     small: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        parts = {"": tensor} if name not in forms else _pack(tensor.detach().cpu(), forms[name])
-        small |= {f"{name}.{part}" if part else name: values.contiguous() for part, values in parts.items()}
+        if name not in forms:
+            small[name] = tensor.contiguous()
+            continue
+        parts = FORMS[forms[name]].pack(tensor.detach().cpu()) | {"shape": torch.tensor(tensor.shape)}
+        small |= {f"{name}.{part}": values.contiguous() for part, values in parts.items()}
     return small
 
 
-def unpacked(state: dict[str, Tensor], forms: dict[str, str]) -> dict[str, Tensor]:
-    """What `packed` was given, to the bit."""
-    whole = {name: tensor for name, tensor in state.items() if name.rpartition(".")[0] not in forms}
-    for name, form in forms.items():
-        if f"{name}.shape" not in state:
-            continue  # it is another one's twin
-        whole[name] = _unpack({part: state[f"{name}.{part}"] for part in _PARTS[form]}, form)
+def unpacked(state: dict[str, Tensor], forms: Mapping[str, str]) -> dict[str, Tensor]:
+    """What `packed` was given, to the bit. A name in `forms` that has no parts is another one's twin."""
+    whole: dict[str, Tensor] = {}
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        owner, _, part = name.rpartition(".")
+        if owner in forms:
+            parts.setdefault(owner, {})[part] = tensor
+        else:
+            whole[name] = tensor
+    for name, own in parts.items():
+        whole[name] = FORMS[forms[name]].unpack(own, tuple(own["shape"].tolist()))
     return whole
 
 
-_PARTS = {
-    "weights_int8": ("codes", "scales", "shape"),
-    "weights_int4": ("codes", "scales", "shape"),
-    "codebook": ("codes", "book", "shape"),
-    "sparse": ("mask", "values", "shape"),
-}
-
-
-def _pack(weight: Tensor, form: str) -> dict[str, Tensor]:
-    shape = torch.tensor(weight.shape)
-    if form == "sparse":
-        flat = weight.flatten()
-        return {"mask": _bits(flat != 0), "values": flat[flat != 0], "shape": shape}
-    if form == "codebook":
-        book, codes = weight.unique(return_inverse=True)
-        return {"codes": _nibbles(codes.flatten()), "book": book, "shape": shape}
-    groups, scales = _scaled(weight, form)
-    codes = (groups / scales.float()).round().to(torch.int8)
-    if form == "weights_int4":
-        return {"codes": _nibbles(codes.flatten() + 8), "scales": scales, "shape": shape}
-    return {"codes": codes, "scales": scales, "shape": shape}
-
-
-def _unpack(parts: dict[str, Tensor], form: str) -> Tensor:
-    shape = tuple(parts["shape"].tolist())
-    count = math.prod(shape)
-    if form == "sparse":
-        whole = torch.zeros(count)
-        whole[_from_bits(parts["mask"], count)] = parts["values"]
-        return whole.view(shape)
-    if form == "codebook":
-        return parts["book"][_from_nibbles(parts["codes"])[:count]].view(shape)
-    scales = parts["scales"].float()
-    if form == "weights_int8":
-        return (parts["codes"].float() * scales).view(shape)
-    codes = _from_nibbles(parts["codes"])[: len(scales) * GROUP].view(len(scales), GROUP) - 8
-    return (codes * scales).flatten()[:count].view(shape)
-
-
 def rounded(weight: Tensor, form: str) -> Tensor:
-    """The weight as its packed form gives it back: symmetric whole numbers times a scale.
-
-    8 bits: a scale for each output (row). 4 bits: a scale in float16 for every 32 weights.
-    """
-    groups, scales = _scaled(weight, form)
-    codes = (groups / scales.float()).round().clamp(-LARGEST[form], LARGEST[form])
-    return (codes * scales.float()).flatten()[: weight.numel()].view(weight.shape)
+    """The weight as its form gives it back, where that is one of evenly spaced numbers."""
+    return EVEN[form].rounded(weight)
 
 
-def _scaled(weight: Tensor, form: str) -> tuple[Tensor, Tensor]:
-    """The weights in groups (groups, size), and the scale of each (groups, 1)."""
-    if form == "weights_int8":
+class Form(Protocol):
+    """How a matrix is written in few bytes. A new one is a class and its entry below; the name of an entry stands in
+    configs that were saved, and so do the names of its parts in their weights."""
+
+    def pack(self, weight: Tensor) -> dict[str, Tensor]:
+        """The parts that are saved of a weight that holds what this form can say; its shape is saved beside them."""
+        ...
+
+    def unpack(self, parts: Mapping[str, Tensor], shape: tuple[int, ...]) -> Tensor:
+        """The weight of these parts, to the bit."""
+        ...
+
+
+class Even(Form, Protocol):
+    """Symmetric whole numbers times a scale, which the weights of a group share."""
+
+    largest: int
+
+    def scaled(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The weights in groups (groups, size), and the scale of each (groups, 1)."""
+        ...
+
+    def codes(self, groups: Tensor, scales: Tensor) -> Tensor:
+        return (groups / scales.float()).round().clamp(-self.largest, self.largest)
+
+    def rounded(self, weight: Tensor) -> Tensor:
+        """The weight as it comes back from its few bytes."""
+        groups, scales = self.scaled(weight)
+        codes = self.codes(groups, scales)
+        return (codes * scales.float()).flatten()[: weight.numel()].view(weight.shape)
+
+
+class EightBits(Even):
+    """A scale for each output (row)."""
+
+    largest = 127
+
+    def scaled(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         groups = weight.reshape(len(weight), -1)
-        return groups, (groups.abs().amax(1, keepdim=True) / 127).clamp(min=1e-12)
-    flat = weight.flatten()
-    groups = nn.functional.pad(flat, (0, -len(flat) % GROUP)).view(-1, GROUP)
-    return groups, (groups.abs().amax(1, keepdim=True) / 7).clamp(min=1e-7).half()
+        return groups, (groups.abs().amax(1, keepdim=True) / self.largest).clamp(min=1e-12)
+
+    def pack(self, weight: Tensor) -> dict[str, Tensor]:
+        groups, scales = self.scaled(weight)
+        return {"codes": self.codes(groups, scales).to(torch.int8), "scales": scales}
+
+    def unpack(self, parts: Mapping[str, Tensor], shape: tuple[int, ...]) -> Tensor:
+        return (parts["codes"].float() * parts["scales"].float()).view(shape)
+
+
+class FourBits(Even):
+    """A scale in float16 for every 32 weights."""
+
+    largest = 7
+
+    def scaled(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        flat = weight.flatten()
+        groups = nn.functional.pad(flat, (0, -len(flat) % GROUP)).view(-1, GROUP)
+        return groups, (groups.abs().amax(1, keepdim=True) / self.largest).clamp(min=1e-7).half()
+
+    def pack(self, weight: Tensor) -> dict[str, Tensor]:
+        groups, scales = self.scaled(weight)
+        codes = self.codes(groups, scales)
+        return {"codes": _nibbles(codes.flatten() + 8), "scales": scales}
+
+    def unpack(self, parts: Mapping[str, Tensor], shape: tuple[int, ...]) -> Tensor:
+        scales = parts["scales"].float()
+        codes = _from_nibbles(parts["codes"])[: len(scales) * GROUP].view(len(scales), GROUP) - 8
+        return (codes * scales).flatten()[: math.prod(shape)].view(shape)
+
+
+class Codebook:
+    """At most 16 values of any size, and for each weight which of them it is."""
+
+    def pack(self, weight: Tensor) -> dict[str, Tensor]:
+        book, codes = weight.unique(return_inverse=True)
+        return {"codes": _nibbles(codes.flatten()), "book": book}
+
+    def unpack(self, parts: Mapping[str, Tensor], shape: tuple[int, ...]) -> Tensor:
+        return parts["book"][_from_nibbles(parts["codes"])[: math.prod(shape)]].view(shape)
+
+
+class Sparse:
+    """Where a weight is not zero, a bit for each, and the others whole."""
+
+    def pack(self, weight: Tensor) -> dict[str, Tensor]:
+        flat = weight.flatten()
+        return {"mask": _bits(flat != 0), "values": flat[flat != 0]}
+
+    def unpack(self, parts: Mapping[str, Tensor], shape: tuple[int, ...]) -> Tensor:
+        whole = torch.zeros(math.prod(shape))
+        whole[_from_bits(parts["mask"], len(whole))] = parts["values"]
+        return whole.view(shape)
+
+
+EVEN: dict[str, Even] = {"weights_int8": EightBits(), "weights_int4": FourBits()}
+FORMS: dict[str, Form] = {**EVEN, "codebook": Codebook(), "sparse": Sparse()}
 
 
 def _nibbles(codes: Tensor) -> Tensor:

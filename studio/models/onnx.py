@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 import torch
 from onnxruntime import quantization
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from studio import files
@@ -22,6 +23,7 @@ from studio.config.plan import Form
 from studio.errors import ExportError, ModelError
 from studio.models import constraints
 from studio.models.model import Model
+from studio.models.onnx_graphs import Graphs
 from studio.tasks import Encoded, Task
 
 CALIBRATION_ROWS = 200
@@ -54,39 +56,61 @@ class _Logits(nn.Module):
         return logits
 
 
+_graphs = Graphs()
+
+
 def write(model: Model, inputs: Encoded, file: Path) -> None:
     """float32, for any number of rows and, of texts, any length. Raises `ExportError` where an operator has no
     counterpart."""
     batch = inputs.batch(torch.arange(2))
-    free = {name: {0: torch.export.Dim.DYNAMIC} for name in batch}
-    for name in free.keys() & {"input_ids", "attention_mask"}:
-        free[name][1] = torch.export.Dim.DYNAMIC
     network = _Logits(model.network.cpu().eval(), list(batch))
+    known = _graphs.filled(network, list(batch))
+    if known is not None:
+        _save(known, file)
+        if _answers_as(network, batch, file):
+            return
+    graph = _traced(network, batch)
+    _graphs.keep(network, list(batch), graph)
+    _save(graph, file)
+
+
+def _answers_as(network: _Logits, batch: dict[str, Tensor], file: Path) -> bool:
+    with torch.inference_mode():
+        expected = network(*batch.values())
+    found = torch.from_numpy(run(open_file(file, threads=1), batch))
+    return bool(torch.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE))
+
+
+def _traced(network: _Logits, batch: dict[str, Tensor]) -> onnx.ModelProto:
+    free = {name: {0: torch.export.Dim.DYNAMIC} for name in batch}
+    for name in free.keys() & {"input_ids", "attention_mask", "token_type_ids"}:
+        free[name][1] = torch.export.Dim.DYNAMIC
     try:
         with _quietly():
-            torch.onnx.export(
+            program = torch.onnx.export(
                 network,
                 tuple(batch.values()),
-                str(file),
                 input_names=list(batch),
                 output_names=["logits"],
                 dynamic_shapes=(tuple(free.values()),),
-                external_data=False,
                 dynamo=True,
                 verbose=False,
+                optimize=False,
             )
-        _strip(file)
     except torch.onnx.OnnxExporterError as error:
-        kind = model.network.config.model_type
+        kind = network.network.config.model_type
         raise ExportError(
             f"A {kind} cannot be written as ONNX: {str(error).strip().splitlines()[0]}",
             "Take the Hugging Face folder.",
         ) from error
+    assert program is not None
+    return program.model_proto
 
 
-def _strip(file: Path) -> None:
-    """Leave out what the exporter notes for its makers: of small models it is most of the file."""
-    model = onnx.load(file)
+def _save(graph: onnx.ModelProto, file: Path) -> None:
+    """Optimized, and without what the exporter notes for its makers: of small models it is most of the file."""
+    with _quietly():
+        model = optimizer.optimize(graph)
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""

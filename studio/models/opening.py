@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ def load(
     if wanted.run is not None:
         folder = home.model(wanted.run, wanted.role)
         if not folder.is_dir():
-            missing = f"Run {wanted.run} has no saved {wanted.role}."
-            raise ModelError(missing, "Choose a run that finished, or another model.")
+            missing = f"Run {wanted.run} saved no {wanted.role}: it ended before that, or took one that was ready."
+            raise ModelError(missing, "Name that model itself, or choose another one.")
         require_undamaged(folder)
         return open_folder(folder, problem, held)
     if wanted.source == "folder":
@@ -94,6 +94,7 @@ def open_folder(folder: Path, problem: Problem, held: Precision = precision.FULL
         with bounded(TIMES * needed + SPARE_BYTES, SECONDS):
             how = precision.arguments(held, shapes)
             network, loading = _open_network(folder, task.auto_model, labels, how)
+            _require_weights(folder, network, loading["missing_keys"])
             network = precision.ready(network, held)
             processor = task.load_processor(str(folder))
         fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
@@ -144,6 +145,18 @@ def _require_room(folder: Path, shapes: nn.Module, held: Precision = precision.F
         needed = max(weights_bytes(folder), needed)
     memory.require(needed, torch.device("cpu"), f"The model in {folder}")
     return needed
+
+
+def _require_weights(folder: Path, network: nn.Module, missing: Collection[str]) -> None:
+    """Raise `ModelError` where most weights are not in the folder: what was opened knows nothing. A last layer that is
+    missing is a few."""
+    wanted = len(network.state_dict())
+    if len(missing) * 2 > wanted:
+        raise ModelError(
+            f"{len(missing):,} of {wanted:,} weights of the model in {folder} are not in its files, such as "
+            f"{min(missing)!r}.",
+            "Save it again with `save_pretrained`, as the model that its config names.",
+        )
 
 
 def _open_network(

@@ -12,61 +12,44 @@ import copy
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from studio.config import plan
 from studio.config.plan import Quantize, RoundWhileLearning
 from studio.config.run import RunConfig
-from studio.distill import objective, own_texts, smoothing, transfer_set, tuning
-from studio.distill.byte_spans import Likelihoods
+from studio.distill import objective, transfer_set, tuning
 from studio.distill.fit import fit
 from studio.distill.objective import Objective
-from studio.distill.own_texts import OwnTexts
 from studio.distill.spec import BestWeights, FitSpec
-from studio.distill.top_answers import TopAnswers
-from studio.distill.transfer_set import TeacherOutputs, TransferSet, View
+from studio.distill.transfer_set import TeacherOutputs
 from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, TrainedRole
 from studio.machine import devices
 from studio.models import constraints
 from studio.models.model import Model, learning_rate, parameters, quiet
-from studio.pipeline import final_evaluation, keeping, origins, prepare, recorded, seeds, stage_results, teacher_check
+from studio.pipeline import (
+    final_evaluation,
+    fitting,
+    keeping,
+    origins,
+    prepare,
+    recorded,
+    seeds,
+    stage_results,
+    teacher_check,
+)
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
 from studio.pipeline.prepare import Models, RunContext
+from studio.pipeline.run_state import RunState, whole
 from studio.pipeline.timetable import Kind, Stage, epochs_learned, planned, timetable
 from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits
 
 Result = TypeVar("Result")
 Steps = Generator[Event, None, Result]
-
-
-@dataclass(frozen=True)
-class RunState:
-    """Where a run stands between two stages.
-
-    `models` holds, by role, those that have begun; `origin` is the model that the next one of the line is cut from.
-    `transfer` and `outputs` are there once teachers have answered. `best` are the weights that the last learning kept.
-    """
-
-    context: RunContext
-    opened: Models
-    origin: Model
-    models: dict[str, Model]
-    transfer: TransferSet | None = None
-    outputs: TeacherOutputs | None = None
-    best: BestWeights = field(default_factory=BestWeights)
-
-    @property
-    def teachers(self) -> tuple[Model, ...]:
-        return tuple(model for role, model in self.models.items() if role.startswith("teacher"))
-
-    def having(self, role: str, model: Model) -> "RunState":
-        return replace(self, models=self.models | {role: model})
 
 
 def distill(job: Job) -> Iterator[Event]:
@@ -121,7 +104,7 @@ def _recorded(state: RunState) -> tuple[PositionLogits, Encoded] | None:
         return None
     if state.context.problem.task.kind == "token":  # answers over a vocabulary are on disk already, as they were kept
         return None
-    rows, answers = state.transfer.part(state.teachers[0], 0, 0), _whole(state.outputs.logits[0])
+    rows, answers = state.transfer.part(state.teachers[0], 0, 0), whole(state.outputs.logits[0])
     offsets = rows.offsets.cpu()
     return PositionLogits.arranged(answers.values[: int(offsets[-1])], offsets), rows
 
@@ -256,7 +239,7 @@ def _teach(state: RunState, stage: Stage) -> Steps[RunState]:
         yield Log(message="The teacher does not know these labels yet: it is trained on them first.")
     else:
         yield Log(message="The teacher has learned nothing yet: it is trained on this data first.")
-    spec = _spec(state, stage)
+    spec = fitting.spec(state, stage)
     yield from fit(spec, state.context.device, BestWeights())
     taught = state.context.save(replace(spec.model, knows_labels=True, pretrained=True), stage.role)
     taught = prepare.as_it_answers(state.context, taught)
@@ -315,10 +298,10 @@ def _tune(state: RunState, stage: Stage) -> Steps[RunState]:
     context, student = state.context, state.models[stage.role]
 
     def distillation(config: RunConfig) -> Objective:
-        return prepare.distillation(config, student, _outputs(state).live, _transfer(state))
+        return prepare.distillation(config, student, state.answers.live, state.answered)
 
     classes = len(context.problem.labels)
-    chosen = yield from tuning.choose(context.config, _spec(state, stage), distillation, context.device, classes)
+    chosen = yield from tuning.choose(context.config, fitting.spec(state, stage), distillation, context.device, classes)
     return replace(state, context=replace(context, config=chosen))
 
 
@@ -331,7 +314,7 @@ def _follow(state: RunState, stage: Stage) -> Steps[RunState]:
     if not stage.steps:
         return state
     best = state.best if stage.goes_on else BestWeights()
-    spec = _spec(state, stage)
+    spec = fitting.spec(state, stage)
     learned = yield from _learn_and_save(state.context, spec, best, stage.role)
     state = replace(state.having(stage.role, learned), best=best)
     is_cut_on = stage.role.startswith("assistant") and state.context.config.chain == "shrinking"
@@ -353,10 +336,10 @@ def _compress(state: RunState, stage: Stage, step: Any) -> Steps[Model]:
     context, model = state.context, state.models[stage.role]
     if isinstance(step, Quantize) and not context.device.group.is_first:
         return model  # it comes last: the other processes have nothing to learn any more
-    inputs = _transfer(state).whole(model)
+    inputs = state.answered.whole(model)
     has_answers = stage.rows == "recorded"
     rows = torch.arange(len(inputs)) if has_answers else transfer_set.labelled(inputs, context.problem.task)
-    answers = _outputs(state).logits[0] if has_answers else None
+    answers = state.answers.logits[0] if has_answers else None
     logits = answers if isinstance(answers, PositionLogits) else None  # of tokens each has its own label
     sample = compress.draw(context.problem.task, inputs, rows, logits, context.config.seed + stage.seed)
     smaller = compress.carry_out(step, model, sample, context.home.quantized(context.run_id, stage.role))
@@ -382,16 +365,6 @@ def _learn_and_save(context: RunContext, spec: FitSpec, best: BestWeights, role:
     return context.save(replace(_merged(context.config, model), knows_labels=True, pretrained=True), role)
 
 
-def _adapted(state: RunState, stage: Stage) -> Model:
-    """The model of a stage as it learns: where the settings say so, through adapters."""
-    config, model = state.context.config, state.models[stage.role]
-    if config.lora_rank is None or stage.kind != "follow":
-        return model
-    from studio.models import lora
-
-    return lora.adapted(model, config.lora_rank, config.seed + stage.seed)
-
-
 def _merged(config: RunConfig, model: Model) -> Model:
     if config.lora_rank is None:
         return model
@@ -409,106 +382,3 @@ def _trained(state: RunState) -> dict[TrainedRole, tuple[Model, ...]]:
         if models:
             trained[role] = tuple(replace(model, network=constraints.without_rules(model.network)) for model in models)
     return trained
-
-
-# --- what a stage asks of `fit`
-
-
-def _spec(state: RunState, stage: Stage) -> FitSpec:
-    """A stage as `fit` takes it. Here, and nowhere else, it is decided who meets a teacher."""
-    context, config, model = state.context, state.context.config, _adapted(state, stage)
-    rows, view = _rows(state, stage, model)
-    number = int(stage.phase.partition("-")[2] or 1)
-    return FitSpec(
-        phase=stage.phase,
-        model=model,
-        task=context.problem.task,
-        rows=rows,
-        view=view,
-        validation=context.validation(model),
-        objective=_objective(state, stage, model),
-        steps=stage.steps,
-        batch_size=config.batch_size,
-        learning_rate=learning_rate(config, model, "teacher" if stage.kind == "teach" else "student"),
-        weight_decay=config.weight_decay,
-        seed=config.seed + (number - 1 if stage.kind == "teach" else stage.seed),  # several teachers differ
-        live=_outputs(state).live if stage.objective == "distillation" else None,
-        rate_is_chosen=(config.teacher_learning_rate if stage.kind == "teach" else config.learning_rate) is None,
-        recompute=config.recompute_layers,
-        optimizer=config.optimizer,
-        checkpoint=context.home.checkpoints(context.run_id) / f"{stage.phase}.pt",
-    )
-
-
-def _objective(state: RunState, stage: Stage, model: Model) -> Objective:
-    match stage.objective:
-        case "distillation" | "smoothed labels":
-            config = state.context.config
-            config = config.model_copy(update={"seed": config.seed + stage.seed})
-            return prepare.distillation(config, model, _outputs(state).live, _transfer(state))
-        case "hard labels":
-            return objective.hard_labels(state.context.problem.task)
-    return objective.labels_only(state.context.problem.task)
-
-
-def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable[[int], View]]:
-    """The numbers of the rows, and how an epoch sees them: all with answers, or those that have a label, unmixed."""
-    context = state.context
-    if stage.rows == "recorded":
-        transfer, outputs, views = _transfer(state), _outputs(state), stage.views or 1
-        if context.config.own_texts and stage.objective == "distillation":
-            rounds = _own_texts(state, stage, model)
-            return torch.arange(rounds.rows), rounds.view
-        every = torch.arange(len(transfer.whole(model)))
-        return every, lambda epoch: outputs.view(transfer, model, epoch % views)
-    own = stage.kind == "teach"  # a teacher has changes of its own
-    rows = context.transfer(context.changes(context.config.teacher_augment, model), 1) if own else _transfer(state)
-    changes = rows.changes.without_mixing()
-
-    softness = _softness(state, model) if stage.objective == "smoothed labels" else None
-
-    def view(epoch: int) -> View:
-        inputs = rows.whole(model, epoch + 1 if stage.views is None else epoch % stage.views, changes)
-        return View(inputs, softness(inputs) if softness else None)
-
-    return transfer_set.labelled(rows.whole(model), rows.task), view
-
-
-def _own_texts(state: RunState, stage: Stage, model: Model) -> OwnTexts:
-    """What a student learns from where it writes a share of it itself."""
-    context, config = state.context, state.context.config
-    return OwnTexts(
-        plain=_outputs(state).view(_transfer(state), model, 0),
-        student=model,
-        teacher=state.teachers[0],
-        share=config.own_texts,
-        rows=own_texts.BATCHES * config.batch_size,
-        seed=config.seed + stage.seed,
-        device=context.device,
-        how=recorded.how(config, context.problem.task),
-        folder=context.home.checkpoints(context.run_id) / f"{stage.phase}-own-texts",
-    )
-
-
-def _softness(state: RunState, model: Model) -> Callable[[Encoded], PositionLogits]:
-    """What makes labels as soft as the teachers' answers are: one number is all that is known of them."""
-    problem, temperature = state.context.problem, state.context.config.temperature
-    answers = _whole(_outputs(state).logits[0])
-    right = smoothing.strength(answers, _transfer(state).whole(model), problem.task, temperature)
-    return lambda inputs: smoothing.smoothed(inputs, problem.task, len(problem.labels), right, temperature)
-
-
-def _whole(answers: PositionLogits | TopAnswers | Likelihoods) -> PositionLogits:
-    """Answers of which all is there: what makes models smaller, or labels soft, is not made for a vocabulary."""
-    assert isinstance(answers, PositionLogits), "a part of each alone was kept"
-    return answers
-
-
-def _transfer(state: RunState) -> TransferSet:
-    assert state.transfer is not None, "no stage before this one has recorded answers"
-    return state.transfer
-
-
-def _outputs(state: RunState) -> TeacherOutputs:
-    assert state.outputs is not None, "no stage before this one has recorded answers"
-    return state.outputs

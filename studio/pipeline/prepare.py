@@ -117,7 +117,7 @@ def prepare(
     for shown in (dataset, known):
         if shown is not None:
             sizes = ", ".join(f"{len(part):,} {name}" for name, part in shown.dict.items())
-            labels = f", {len(shown.labels)} labels" if shown.labels else ""
+            labels = f", {len(shown.labels)} labels" if len(shown.labels) > 1 else ""
             yield Log(message=f"Data set {shown.name}: {sizes} rows{labels}.")
     if config.masked_model is not None:
         context = replace(context, masked=(yield from _open_masked(config.masked_model, device)))

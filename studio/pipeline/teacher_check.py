@@ -1,6 +1,7 @@
 """Whether a teacher has anything to teach: asked on validation rows, before a student learns from it."""
 
 from collections.abc import Generator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from datasets import concatenate_datasets
@@ -30,24 +31,26 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log | Met
     every row, or clearly below the linear baseline; where the run asks to go on, or somebody has learned from them
     before it was stopped, say so. Returns whether they are no better than the same answer.
     """
-    found = compared(context, teachers, ROWS)
-    if found is None:
+    answered = _answered(context, teachers, ROWS)
+    if answered is None:
         return False
-    first = context.problem.task.measures[0]
-    yield Metrics(phase="record", step=0, values={first.name: found.value})
+    task, first = context.problem.task, context.problem.task.measures[0]
+    yield Metrics(phase="record", step=0, values={first.name: task.targets.measure(answered.statistics)[first.name]})
+    found = _beside_the_baseline(context, answered, ROWS)
     if not (found.is_weak or found.is_below_baseline):
         return False
-    whose = "The teacher gets" if len(teachers) == 1 else "The teachers together get"
-    value, name, rows = first.written(found.value), first.title.lower(), found.rows
+    value, name, rows, one = first.written(found.value), first.title, found.rows, len(teachers) == 1
     if found.is_weak or found.baseline is None:
         message = (
-            f"{whose} {value} ({name}, {rows:,} validation rows); the same answer for every row gets "
-            f"{first.written(found.constant)}: there is nothing to learn from it yet."
+            f"The {'teacher gets' if one else 'teachers together get'} {value} ({name}, {rows:,} validation rows); "
+            f"the same answer for every row gets {first.written(found.constant)}: "
+            "there is nothing to learn from it yet."
         )
     else:
         message = (
-            f"{whose} {value} ({name}, {rows:,} validation rows); a linear model that takes seconds gets "
-            f"{first.written(found.baseline)}: use that one, or a better teacher."
+            f"The {'teacher gets' if one else 'teachers together get'} {value} ({name}, {rows:,} validation rows); "
+            f"a linear model that takes seconds gets {first.written(found.baseline)}: "
+            "use that one, or a better teacher."
         )
     if context.config.allow_weak_teacher:
         yield Log(level="warning", message=f"{message} The run goes on, as allow_weak_teacher asks.")
@@ -64,24 +67,40 @@ def _has_taught(context: RunContext) -> bool:
     return any(not state.name.startswith("teach") for state in states)
 
 
+class _Answered(NamedTuple):
+    """Validation rows, and what the teachers together answer to them."""
+
+    inputs: Encoded
+    statistics: np.ndarray
+
+
 def compared(context: RunContext, teachers: Sequence[Model], most: int) -> Checked | None:
     """The teachers together beside the same answer for every row and the linear baseline, on at most so many validation
     rows; None where those have no labels."""
-    task = context.problem.task
+    answered = _answered(context, teachers, most)
+    return None if answered is None else _beside_the_baseline(context, answered, most)
+
+
+def _answered(context: RunContext, teachers: Sequence[Model], most: int) -> _Answered | None:
     inputs = [context.validation(teacher, most) for teacher in teachers]
-    if not bool(task.known(inputs[0].labels).any()):
+    if not bool(context.problem.task.known(inputs[0].labels).any()):
         return None
     moved = [rows.to(context.device.torch_device) for rows in inputs]
-    statistics = stage_results.statistics(context, teachers, moved, context.device)
+    return _Answered(inputs[0], stage_results.statistics(context, teachers, moved, context.device))
+
+
+def _beside_the_baseline(context: RunContext, answered: _Answered, most: int) -> Checked:
+    inputs, statistics = answered
+    task = context.problem.task
     found = task.targets.measure(statistics)
     constant = task.targets.reference(statistics, len(context.problem.labels)).majority
     first = task.measures[0].name
-    linear = _of_the_baseline(context, inputs[0], most)
+    linear = _of_the_baseline(context, inputs, most)
     return Checked(
         value=found[first],
         constant=constant[first],
         baseline=None if linear is None else task.targets.measure(linear)[first],
-        rows=len(inputs[0]),
+        rows=len(inputs),
         is_weak=all(found[name] - constant[name] < LEAST_GAIN for name in found),
         is_below_baseline=linear is not None and _is_below(context, statistics, linear),
     )

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from studio.config.reading import parse_yaml
 from studio.config.run import RunConfig
-from studio.errors import ConfigError, ExportError
+from studio.errors import AccessError, ConfigError, ExportError
 from studio.serve import requests
 from studio.serve.answers import UnknownTokenError, application, told
 from studio.serve.batching import Batcher
@@ -32,7 +32,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_FILES, MOST_BYTES = 200, 64 * 1024**3
 FOLDERS = ("", "int8", "onnx")
 PREDICT = Operation("POST", "/predict", "Ask the student.", requests.Answers, body=requests.Inputs, errors={
-    401: "The token is missing or does not work.", 413: "Too much at once: the message names the limit.",
+    401: "The token is missing or does not work.", 403: "A page of another site asks.",
+    413: "Too much at once: the message names the limit.",
     422: "The request cannot be read.", 429: "Too much waits already.", 409: "The model cannot answer.",
 })  # fmt: skip
 
@@ -90,9 +91,11 @@ def student_application(student: Student, address: str, token: str | None) -> St
     batcher = Batcher(student.answer)
 
     async def predict(request: Request) -> Response:
+        _require_program(request)
         _require_token(request, token)
-        asked = requests.parsed(requests.Inputs, await requests.body(request))
-        found = await batcher.ask(asked.probabilities, requests.values(asked, student.task))
+        written = await requests.body(request)
+        asked, values = await requests.read(requests.Inputs, written, student.task)
+        found = await batcher.ask(asked.probabilities, values)
         return told(requests.Answers(
             model="student", answers=[answer for answer, _ in found],
             probabilities=[shares for _, shares in found] if asked.probabilities else None,
@@ -101,7 +104,9 @@ def student_application(student: Student, address: str, token: str | None) -> St
     async def openapi(_: Request) -> Response:
         return JSONResponse(document("A distilled student", [PREDICT], "/", token=token is not None))
 
-    async def health(_: Request) -> Response:
+    async def health(request: Request) -> Response:
+        if not _has_token(request, token):
+            return JSONResponse({"status": "ok"})  # its labels may tell whose it is
         return JSONResponse({"status": "ok", "task": student.task, "labels": student.predictor.problem.labels})
 
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])] if address in LOOPBACK else []
@@ -111,11 +116,21 @@ def student_application(student: Student, address: str, token: str | None) -> St
     )
 
 
-def _require_token(request: Request, token: str | None) -> None:
-    if token is None:
-        return
+def _require_program(request: Request) -> None:
+    """Raise `AccessError` for a page of another site, which a browser lets ask whatever server it can reach."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        raise AccessError("A page of another site asks for this.", "Ask from a program.")
+
+
+def _has_token(request: Request, token: str | None) -> bool:
     scheme, _, written = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secrets.compare_digest(written.strip().encode(), token.encode()):
+    is_right = secrets.compare_digest(written.strip().encode(), (token or "").encode())
+    return token is None or (scheme.lower() == "bearer" and is_right)
+
+
+def _require_token(request: Request, token: str | None) -> None:
+    if not _has_token(request, token):
         raise UnknownTokenError("The token is missing or does not work.", "Send Authorization: Bearer TOKEN.")
 
 

@@ -1,8 +1,10 @@
 """Dynamic batching: what programs ask while a model works is put together into its next batch."""
 
 import asyncio
+import contextlib
+import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,9 @@ MOST_ROWS = 64
 
 AT_ONCE = 2
 """While a model answers one batch, the next one is made ready, and waits at its door."""
+
+NEARLY = 0.8
+"""It is sent there when this share is over of the time that the batch before took: until then, more comes into it."""
 
 
 class BusyError(StudioError):
@@ -38,6 +43,9 @@ class Batcher:
         self.answer, self.most_rows, self.most_waiting = answer, most_rows, most_waiting
         self._waiting: deque[_Waiting] = deque()
         self._working: set[asyncio.Task[None]] = set()
+        self._answering = 0
+        self._begun, self._took = 0.0, 0.0
+        self._changed = asyncio.Event()
 
     async def ask(self, whom: Hashable, values: list[Any]) -> list[Any]:
         """The answers to the values in their order. Raises `BusyError`, and what `answer` raises."""
@@ -46,6 +54,7 @@ class Batcher:
         parts = [values[start : start + self.most_rows] for start in range(0, len(values), self.most_rows)]
         asked = [_Waiting(whom, part, asyncio.get_running_loop().create_future()) for part in parts]
         self._waiting.extend(asked)
+        self._changed.set()
         if len(self._working) < AT_ONCE:
             task = asyncio.create_task(self._work())
             self._working.add(task)
@@ -54,8 +63,34 @@ class Batcher:
         return [answer for some in answers for answer in some]
 
     async def _work(self) -> None:
+        await self._gather()
         while batch := self._next():
             await self._answer(batch)
+            await self._gather()
+
+    async def _gather(self) -> None:
+        """Wait while the model is busy and the batch can grow."""
+        while self._answering and sum(len(one.values) for one in self._waiting) < self.most_rows:
+            left = self._begun + NEARLY * self._took - time.monotonic()
+            if left <= 0:
+                return
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        """A model begins with a batch when it has answered the one before."""
+        if not self._answering:
+            self._begun = time.monotonic()
+        self._answering += 1
+        try:
+            yield
+        finally:
+            now = time.monotonic()
+            self._begun, self._took = now, now - self._begun
+            self._answering -= 1
+            self._changed.set()
 
     def _next(self) -> list[_Waiting]:
         """What is asked of the model that somebody has waited for longest, as much as one batch holds."""
@@ -73,7 +108,8 @@ class Batcher:
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         try:
-            answers = await run_in_threadpool(self.answer, batch[0].whom, [v for one in batch for v in one.values])
+            with self._timed():
+                answers = await run_in_threadpool(self.answer, batch[0].whom, [v for one in batch for v in one.values])
         except DataError as error:
             await self._one_by_one(batch, error)
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from studio import tasks
@@ -13,6 +14,9 @@ from studio.pipeline.answers import AskedRole
 from studio.service.predict import inputs
 
 MOST_BYTES = 16 * 1024**2
+SHORT = 8 * 1024
+"""Bytes of a request about texts that are read on the spot."""
+
 MOST_ROWS, LONGEST_TEXT, MOST_WORDS = 1_000, 20_000, 5_000
 
 
@@ -29,6 +33,9 @@ class Inputs(BaseModel):
     probabilities: bool = Field(
         False, description="Also say how likely each label is, the likeliest first; {} where an answer is no choice."
     )
+
+
+Kind = TypeVar("Kind", bound=Inputs)
 
 
 class Asking(Inputs):
@@ -124,6 +131,18 @@ async def body(request: Request) -> bytes:
 
 def _too_long() -> LimitError:
     return LimitError(f"A request has at most {MOST_BYTES // 1024**2} MB.", "Send the rows in several requests.")
+
+
+async def read(kind: type[Kind], written: bytes, task: str) -> tuple[Kind, list[Any]]:
+    """The request, and its inputs as the task reads them: in a thread where that takes longer than to ask one. Raises
+    `DataError` or `LimitError`."""
+
+    def whole() -> tuple[Kind, list[Any]]:
+        asked = parsed(kind, written)
+        return asked, values(asked, task)
+
+    is_quick = len(written) <= SHORT and tasks.get(task).modality != "image"  # to look into one may open libraries
+    return whole() if is_quick else await run_in_threadpool(whole)
 
 
 def parsed(kind: type[Inputs], written: bytes) -> Any:

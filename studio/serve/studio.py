@@ -50,7 +50,7 @@ class Interface:
         self.home, self.who = home, who
         self.store = Store(home.database)
         self.batcher = Batcher(self._answer)
-        self._task = functools.lru_cache(1_000)(self._task_of)  # the task of a run never changes
+        self._tasks: dict[int, str] = {}
 
     async def runs(self, request: Request) -> Response:
         await self._person(request)
@@ -66,11 +66,11 @@ class Interface:
 
     async def predict(self, request: Request) -> Response:
         person, run_id = await self._person(request), _run_id(request)
-        task = self._task(run_id)
+        task = self._tasks[run_id] if run_id in self._tasks else await run_in_threadpool(self._task, run_id)
         if tasks.get(task).modality == "image" and not person.has("member"):
             raise AccessError("A viewer brings no images.", "Use a token of a member.")
-        asked = requests.parsed(requests.Asking, await requests.body(request))
-        values = requests.values(asked, task)
+        written = await requests.body(request)
+        asked, values = await requests.read(requests.Asking, written, task)
         found = await self.batcher.ask((run_id, asked.model, asked.probabilities), values)
         return told(requests.RunAnswers(
             run=run_id, model=asked.model, answers=[answer for answer, _ in found],
@@ -99,8 +99,11 @@ class Interface:
         found = playground.shared(self.home.root).batch(self.store, run_id, role, values, shares)
         return list(zip(found.answers, found.shares if shares else [{}] * len(values), strict=True))
 
-    def _task_of(self, run_id: int) -> str:
-        return self.store.dataset_by_id(self.store.run(run_id).dataset_id).task
+    def _task(self, run_id: int) -> str:
+        """It never changes, and is looked up once."""
+        if run_id not in self._tasks:
+            self._tasks[run_id] = self.store.dataset_by_id(self.store.run(run_id).dataset_id).task
+        return self._tasks[run_id]
 
     def _runs_after(self, skip: int, limit: int) -> list[requests.Run]:
         found = self.store.find_runs(Wanted(archived=True), limit, skip)

@@ -50,6 +50,7 @@ class Acts:
 
     def start(self, config: RunConfig, *, key: str, owner: str | None = None) -> RunRow:
         """Queue a run; with an `owner` it is claimed at once."""
+        config = runs.where_they_lie(self.home, self.store, config)
         self.require_models(config)
         run = self.store.submit(config, key=key, owner=owner, made_by=self.person.address)
         self.note("start", f"run {run.id}")
@@ -86,6 +87,7 @@ class Acts:
 
     def search(self, config: SweepConfig, *, key: str) -> SweepRow:
         """Begin a search for settings: its trials are queued one after another."""
+        config = config.model_copy(update={"base": runs.where_they_lie(self.home, self.store, config.base)})
         self._require_models_of(config)
         self.store.dataset(config.base.dataset)
         sweep = self.store.add_sweep(config, key, self.person.address)

@@ -1,13 +1,15 @@
 """What teachers behind addresses said, on disk: a file for each teacher and way of asking, a line for each answer.
 
-One alone writes into a file at a time: two who ask the same would pay twice.
+Any number may write into a file; who asks says before which questions, and nobody else asks those meanwhile: two who
+ask the same would pay twice.
 """
 
 import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,16 +22,20 @@ from studio.home import Home
 from studio.service import journal
 from studio.service.endpoint import Endpoint, Said
 
+CLAIM = ".asking"
+TURN_SECONDS = 20.0
+
 
 class Record:
-    """The answers of a teacher, open to add some. Raises `DataError` where somebody else has it open."""
+    """The answers of a teacher, open to add those to some questions, `keys`. Raises `DataError` where somebody else is
+    asking one of them."""
 
-    def __init__(self, home: Home, teacher: Endpoint, seed: int) -> None:
+    def __init__(self, home: Home, teacher: Endpoint, seed: int, keys: Sequence[str]) -> None:
         file = kept_in(home, teacher, seed)
         file.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
             try:
-                opened.enter_context(locked(file))
+                opened.enter_context(_claimed(file, keys))
             except Timeout as error:
                 raise DataError(f"{teacher.model} of {teacher.host} is being asked in the same way right now.",
                                 "Wait for the end of it: two who ask the same would pay twice.") from error  # fmt: skip
@@ -74,9 +80,55 @@ def kept_in(home: Home, teacher: Endpoint, seed: int) -> Path:
     return home.asked / f"{digest}.jsonl"
 
 
-def locked(file: Path) -> FileLock:
-    """What one holds who writes into a file of answers; `acquire` raises `Timeout` where another one does."""
-    return FileLock(file.with_suffix(".lock"), timeout=0, thread_local=False)
+@contextlib.contextmanager
+def unasked(file: Path) -> Iterator[None]:
+    """While the block goes on nobody begins to ask what is kept in this file. Raises `Timeout` where somebody asks."""
+    with _turn(file):
+        if _under_way(file):
+            raise Timeout(str(file))
+        yield
+
+
+@contextlib.contextmanager
+def _claimed(file: Path, keys: Sequence[str]) -> Iterator[None]:
+    """While the block goes on nobody else asks these questions. Raises `Timeout` where somebody asks one of them."""
+    claim = file.with_suffix(f".{uuid.uuid4().hex}{CLAIM}")
+    with contextlib.ExitStack() as held:
+        with _turn(file):
+            if not _under_way(file).isdisjoint(keys):
+                raise Timeout(str(file))
+            held.callback(_forget, claim)
+            held.enter_context(_lock(claim))
+            claim.write_text("\n".join(keys), encoding="ascii")
+        yield
+
+
+def _under_way(file: Path) -> set[str]:
+    """The questions that are asked now; what a process that was killed wanted to ask is forgotten."""
+    found: set[str] = set()
+    for claim in file.parent.glob(f"{file.stem}.*{CLAIM}"):
+        try:
+            with _lock(claim):
+                _forget(claim)
+        except Timeout:
+            with contextlib.suppress(FileNotFoundError):  # it has just ended
+                found.update(claim.read_text(encoding="ascii").split())
+    return found
+
+
+def _forget(claim: Path) -> None:
+    for path in (claim, claim.with_suffix(".lock")):
+        path.unlink(missing_ok=True)
+
+
+def _lock(claim: Path) -> FileLock:
+    """Held as long as somebody asks; another thread may release it."""
+    return FileLock(claim.with_suffix(".lock"), timeout=0, thread_local=False)
+
+
+def _turn(file: Path) -> FileLock:
+    """Held while questions are compared."""
+    return FileLock(file.with_suffix(".lock"), timeout=TURN_SECONDS)
 
 
 def read(file: Path) -> dict[str, Said]:

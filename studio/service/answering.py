@@ -199,8 +199,8 @@ def ask(
     """
     price, budget, stop = price or Price(), budget or Budget(), stop or threading.Event()
     teacher.check()
-    record = Record(home, teacher, seed)
     keys = [key(prompt, copy) for prompt, copy in _counted(prompts)]
+    record = Record(home, teacher, seed, keys)
     for place in (place for place, one in enumerate(keys) if one in record.known):
         answers.add(place, _counted_tokens(record.known[keys[place]], teacher, prompts[place]), is_known=True)
     waiting = [place for place in reversed(range(len(prompts))) if place not in answers.said]

@@ -135,10 +135,21 @@ def runtimes(compared: Sequence[Side]) -> list[str]:
     return sorted({one.student_runtime or "" for one in known})
 
 
+def of_earlier_versions(compared: Sequence[Side]) -> list[Side]:
+    """Runs whose sizes and macro F1 an earlier version of the studio measured otherwise than those of the others; none
+    where all were measured alike."""
+    known = [side for side in compared if side.run.verdict is not None]
+    latest = max((side.run.edition for side in known), default=0)
+    return [side for side in known if side.run.edition < latest]
+
+
 def front(compared: Sequence[Side], cost: str) -> list[int]:
     """The runs that no other one beats: better in the deciding measure at no higher `cost`, student_bytes or
-    student_ms. None of them where they have learned different things, or were timed in different runtimes."""
+    student_ms. None of them where they have learned different things, were timed in different runtimes, or had their
+    sizes counted in different ways."""
     if same_measure(compared) is None or (cost == "student_ms" and len(runtimes(compared)) > 1):
+        return []
+    if cost == "student_bytes" and of_earlier_versions(compared):
         return []
     points = {
         side.run.id: (value, spent)
@@ -173,6 +184,7 @@ def _facts_of(side: Side) -> dict[str, Any]:
         "name": run.name,
         "status": run.status,
         "outcome": run.outcome,
+        "edition": run.edition,
         "dataset": {"id": run.dataset_id, "name": run.config.dataset,
                     "fingerprint": side.data.fingerprint if side.data else None},
         "measure": side.measure.name,

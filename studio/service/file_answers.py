@@ -1,15 +1,21 @@
-"""Whole files answered beside the pages: a thread does it while people go on, close the page, and come back."""
+"""Whole files answered beside the pages: a thread does it while people go on, close the page, and come back.
 
+What a file is about stands beside its answers, so that whoever brought it finds them after the studio was restarted.
+"""
+
+import contextlib
 import functools
+import json
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal
 
+from studio import files
 from studio.errors import LimitError, StudioError
 from studio.home import Home
 from studio.pipeline.answers import AskedRole
@@ -22,6 +28,9 @@ State = Literal["waiting", "working", "finished", "failed", "stopped"]
 
 MOST_KEPT, MOST_WAITING = 20, 5
 """So many answered files of a person are kept for taking away; so many may wait or be worked on."""
+
+ABOUT = "about.json"
+"""What a file is about, beside its answers."""
 
 
 @dataclass
@@ -51,6 +60,31 @@ class FileAnswers:
     def answers(self) -> Path:
         return self.folder / "answers.csv"
 
+    def write(self) -> None:
+        """What `read` reads."""
+        told = {name: getattr(self, name) for name in _WRITTEN}
+        told["scored"] = None if self.scored is None else [self.scored.rows, self.scored.empty, self.scored.columns]
+        with files.whole_file(self.folder / ABOUT) as part:
+            part.write_text(json.dumps(told), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "FileAnswers":
+        """What an earlier process wrote of a file; one that it did not finish has failed. Raises `OSError` or
+        `ValueError` where that cannot be read."""
+        told = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        try:
+            one = cls(folder=folder, **{name: told[name] for name in _WRITTEN})
+            scored = None if told["scored"] is None else Scored(one.answers, *told["scored"])
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{folder / ABOUT} says nothing of a file: {error}") from error
+        one.scored, one.state = scored, "failed" if scored is None else "finished"
+        if scored is None:
+            one.error = StudioError("The studio ended before every row had an answer.", "Bring the file again.")
+        return one
+
+
+_WRITTEN = ("id", "run_id", "role", "name", "made_by", "begun")
+
 
 class _Stopped(Exception):
     """Somebody wants it no more."""
@@ -61,7 +95,7 @@ class FileDesk:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._known: dict[str, FileAnswers] = {}
+        self._known = {one.id: one for one in _of_earlier(home)}
         self._changing = threading.Lock()
         self._working = threading.Lock()
 
@@ -80,6 +114,7 @@ class FileDesk:
             folder = room(self.home)
             (folder / f"file{PurePath(name).suffix.lower()}").write_bytes(data)
             one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder, dict(columns or {}))
+            one.write()
             self._known[one.id] = one
         threading.Thread(target=self._work, args=(store, one), name=f"answers {one.id[:6]}", daemon=True).start()
         return one
@@ -109,6 +144,7 @@ class FileDesk:
                     ask=lambda values: asked.stream(store, one.run_id, one.role, values),
                     column=one.columns.get("column"), pair=one.columns.get("pair"),
                 )  # fmt: skip
+                one.write()
                 one.state = "finished"
             except _Stopped:
                 one.state = "stopped"
@@ -129,6 +165,13 @@ class FileDesk:
         for one in over[: max(0, len(over) - MOST_KEPT + 1)]:
             shutil.rmtree(one.folder, ignore_errors=True)
             del self._known[one.id]
+
+
+def _of_earlier(home: Home) -> Iterator[FileAnswers]:
+    """The files that earlier processes took, as far as their folders are there."""
+    for about in home.downloads.glob(f"*/{ABOUT}"):
+        with contextlib.suppress(OSError, ValueError):  # damaged, or had its day meanwhile
+            yield FileAnswers.read(about.parent)
 
 
 @functools.cache

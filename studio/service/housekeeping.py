@@ -31,6 +31,9 @@ DAY = 24 * 3600.0
 PASSING_DAYS = 1
 """How long what comes in or goes out may stay."""
 
+COARSE_S = 3.0
+"""By so much the time of a file may be behind the clock: kernels stamp by ticks, some file systems by two seconds."""
+
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 _OUTPUTS = re.compile(r"[0-9a-f]{32}(-[a-z0-9.+-]+)?")
 """Behind the fingerprint stands what was kept of each answer, where that is not all of it."""
@@ -106,7 +109,7 @@ def delete_asked_answers(home: Home, name: str) -> int:
     if not _FINGERPRINT.fullmatch(name) or not file.is_file():
         raise StoreError(f"There are no asked answers {name!r}.", "`python -m studio disk` lists what there is.")
     try:
-        with answer_record.locked(file):
+        with answer_record.unasked(file):
             freed = file.stat().st_size
             file.unlink()
     except Timeout as error:
@@ -115,7 +118,8 @@ def delete_asked_answers(home: Home, name: str) -> int:
 
 
 def tidy(store: Store, home: Home) -> int:
-    """Delete what has had its time; returns the bytes that are free again. Teacher outputs stay while a run goes on.
+    """Delete what has had its time; returns the bytes that are free again. Teacher outputs that were read since the
+    oldest run that goes on began stay: it may read them again.
 
     Raises `ConfigError` where a limit is no number.
     """
@@ -123,14 +127,19 @@ def tidy(store: Store, home: Home) -> int:
     now = time.time()
     freed = sum(_removed(home.root / one.kind / one.name) for one in _passing(home) if _had_its_day(one.used_at))
     freed += sum(_removed(place) for place in (*_left_behind(), *_of_nobody(store, home)))
-    if store.carried():
-        return freed
     held = 0
     for outputs in sorted(teacher_outputs(home), key=lambda one: -one.used_at):
         held += outputs.bytes
-        if held > most or now - outputs.used_at > days * DAY:
-            freed += delete_teacher_outputs(store, home, outputs.name)
+        folder = home.teacher_outputs / outputs.name
+        if (held > most or now - outputs.used_at > days * DAY) and not _may_be_read(store, folder):
+            freed += _removed(folder)
     return freed
+
+
+def _may_be_read(store: Store, folder: Path) -> bool:
+    """Whether it was read since the oldest of the runs that go on now began."""
+    begun = min((store.run(one.id).started_at or 0.0 for one in store.carried()), default=math.inf)
+    return not folder.exists() or _used_at(folder) >= begun - COARSE_S
 
 
 def _of_nobody(store: Store, home: Home) -> list[Path]:

@@ -14,15 +14,16 @@ Add = Callable[[dict[str, Any]], None]
 def adding(file: Path) -> Iterator[Add]:
     """What adds a line, and returns when it is on the disk. A line that was half written, when a process ended or the
     disk was full, stays one of its own and spoils no other. Raises `OSError` where nothing can be written."""
-    with file.open("a+b") as opened:
+    with file.open("a+b", buffering=0) as opened:  # a line is one write: those of two processes are never mixed
         if opened.tell():
             opened.seek(-1, os.SEEK_END)
             if opened.read() != b"\n":
                 opened.write(b"\n")
 
         def add(told: dict[str, Any]) -> None:
-            opened.write(json.dumps(told).encode("ascii") + b"\n")
-            opened.flush()
+            line = memoryview(json.dumps(told).encode("ascii") + b"\n")
+            while line:
+                line = line[opened.write(line) :]
             os.fsync(opened.fileno())
 
         yield add

@@ -1,19 +1,15 @@
 """Try the models of a run: one input, asked of teacher, student and control in a process that keeps them open."""
 
 import functools
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from studio import tasks
-from studio.errors import WorkerError
 from studio.events import TrainedRole
-from studio.executors import launch, local
+from studio.executors.conversation import Conversation
 from studio.home import Home
-from studio.machine.slots import available_cores
 from studio.pipeline.answers import (
     AskedRole,
     Attributions,
@@ -74,10 +70,8 @@ class Playground:
     """One process for all who ask, started by the first question."""
 
     def __init__(self, home: Home, seconds: float = ANSWER_SECONDS, idle_seconds: float = IDLE_SECONDS) -> None:
-        self.home, self.seconds, self.idle_seconds = home, seconds, idle_seconds
-        self._asking = threading.Lock()
-        self._process: launch.Piped | None = None
-        self._idle: threading.Timer | None = None
+        self.home = home
+        self._process = Conversation(PROGRAM, home.root / "playground.log", _PARTIAL, seconds, idle_seconds)
 
     def ask(self, store: Store, run_id: int, value: Any, tell: Tell = lambda part: None) -> Replies:
         """What the models of a run say of a value; bytes are an image's file. `tell` hears what models that write have
@@ -94,8 +88,7 @@ class Playground:
             roles=asked_roles(self.home, store, run_id), dataset=self.home.dataset(row.id),
             value=None if is_image else value, image=value if is_image else None,
         )  # fmt: skip
-        with self._asking:
-            line = self._exchange(question.model_dump_json(), tell)
+        line = self._exchange(question.model_dump_json(), tell)
         return Answer[Replies].model_validate_json(line).result_or_raise()
 
     def why(self, store: Store, run_id: int, value: Any, label: str = "") -> Attributions:
@@ -109,8 +102,7 @@ class Playground:
             home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label,
             label=label, value=None if is_image else value, image=value if is_image else None,
         )  # fmt: skip
-        with self._asking:
-            line = self._exchange(why.model_dump_json())
+        line = self._exchange(why.model_dump_json())
         return Answer[Attributions].model_validate_json(line).result_or_raise()
 
     def batch(self, store: Store, run_id: int, role: AskedRole, values: Sequence[Any], shares: bool = False) -> Batched:
@@ -123,8 +115,7 @@ class Playground:
             dataset=self.home.dataset(row.id),
             values=[] if are_images else list(values), images=list(values) if are_images else [], shares=shares,
         )  # fmt: skip
-        with self._asking:
-            line = self._exchange(batch.model_dump_json())
+        line = self._exchange(batch.model_dump_json())
         return Answer[Batched].model_validate_json(line).result_or_raise()
 
     def stream(
@@ -136,54 +127,7 @@ class Playground:
 
     def close(self) -> None:
         """End the process; the next question starts another."""
-        with self._asking:
-            self._end()
+        self._process.close()
 
     def _exchange(self, line: str, tell: Tell = lambda part: None) -> str:
-        process = self._started()
-        late = threading.Timer(self.seconds, process.signal_group, [signal.SIGKILL])
-        late.start()
-        answer = ""
-        try:
-            process.stdin.write(line.encode() + b"\n")
-            process.stdin.flush()
-            while (answer := process.stdout.readline().decode()).startswith(_PARTIAL):
-                tell(Partial.model_validate_json(answer))
-        except BrokenPipeError:
-            answer = ""
-        finally:
-            late.cancel()
-            if not answer or answer.startswith(_PARTIAL):
-                self._end()  # also where who asked went away meanwhile: the rest is for nobody else
-        if not answer:
-            told = f"The models gave no answer within {self.seconds:g} s, or their process ended."
-            raise WorkerError(told, f"Ask again; {self._log} has the details.")
-        self._idle = threading.Timer(self.idle_seconds, self.close)
-        self._idle.daemon = True
-        self._idle.start()
-        return answer
-
-    @property
-    def _log(self) -> Path:
-        return self.home.root / "playground.log"
-
-    def _started(self) -> launch.Piped:
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._process is None or self._process.poll() is not None:
-            with self._log.open("wb") as log:
-                self._process = launch.Piped(PROGRAM, local.environment(available_cores()), log)
-        return self._process
-
-    def _end(self) -> None:
-        """The process ends by itself when nobody can ask it any more."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.signal_group(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        try:
-            process.stdin.close()
-        except BrokenPipeError:
-            return  # what was not sent has nobody to read it
+        return self._process.ask(line, lambda part: tell(Partial.model_validate_json(part)))

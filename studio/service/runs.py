@@ -178,15 +178,36 @@ def before(store: Store, run: RunRow) -> list[RunRow]:
     return list(found.values())
 
 
-def trained_teachers(home: Home, run: RunRow) -> dict[str, str | tuple[str, ...]]:
-    """The teachers of a run as settings of another one: those that it has trained, the others as they were named."""
+def _teachers(run: RunRow) -> dict[str, str]:
+    """What a run names as its teachers, by role."""
     named = (run.config.teacher, *run.config.more_teachers)
     roles = ("teacher", *(f"teacher-{number}" for number in range(2, len(named) + 1)))
+    return dict(zip(roles, named, strict=True))
+
+
+def trained_teachers(home: Home, run: RunRow) -> dict[str, str | tuple[str, ...]]:
+    """The teachers of a run as settings of another one: those that it has trained, the others as they were named."""
     first, *more = (
-        f"run:{run.id}/{role}" if home.model(run.id, role).is_dir() else name
-        for role, name in zip(roles, named, strict=True)
+        f"run:{run.id}/{role}" if home.model(run.id, role).is_dir() else name for role, name in _teachers(run).items()
     )
     return {"teacher": first, "more_teachers": tuple(more)}
+
+
+def where_they_lie(home: Home, store: Store, config: RunConfig) -> RunConfig:
+    """The same config, in which a teacher that an earlier run took as it was, and so did not save, is named as that run
+    named it. Raises `StoreError` for a run that nobody knows."""
+
+    def found(name: str) -> str:
+        wanted = ModelReference.parse(name)
+        if wanted.run is None or home.model(wanted.run, wanted.role).is_dir():
+            return name
+        named = _teachers(store.run(wanted.run)).get(wanted.role, name)
+        return named if ModelReference.parse(named).source in ("folder", "hub") else name
+
+    more = tuple(map(found, config.more_teachers))
+    return config.model_copy(
+        update={"teacher": found(config.teacher), "student": found(config.student), "more_teachers": more}
+    )
 
 
 def disk_bytes(home: Home, run_id: int) -> int:

@@ -100,9 +100,9 @@ class Runtime:
         store.take_back(lambda other: other == owner or is_gone(other), INTERRUPTED)
         take_back_lost(store, self._listener)
         sweeps.advance(store, self.home)
+        self._tidy(store)
         run = store.claim(owner)
         if run is None:
-            self._tidy(store)
             return
 
         def leave() -> bool:
@@ -116,7 +116,7 @@ class Runtime:
             notify.run_is_over(done)
 
     def _tidy(self, store: Store) -> None:
-        """Now and then, while nothing is to be done."""
+        """Now and then, between two runs or while there is none."""
         if time.monotonic() - self._tidied > TIDY_SECONDS:
             self._tidied = time.monotonic()
             freed = housekeeping.tidy(store, self.home)

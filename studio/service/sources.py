@@ -54,7 +54,7 @@ def read(
     source: Path, header: bool | None = None, *, encoding: str | None = None, delimiter: str | None = None
 ) -> Upload:
     """A file, or a folder: one that `save_to_disk` of the `datasets` library wrote, one with a table for each split
-    (train.csv, test.csv …), or one of image folders. Raises `DataError` where it holds none of these.
+    (train.csv, test.csv …), or one of folders of images or texts. Raises `DataError` where it holds none of these.
 
     Files are read by a process of its own, with limits of memory and time.
     """
@@ -66,7 +66,7 @@ def read(
     tables = [file for file in sorted(source.iterdir()) if file.suffix.lower().removeprefix(".") in TABLES]
     marked = [file for file in tables if file.is_file() and splits.of(file.stem)]
     if not marked:
-        return _images(source)
+        return _folders(source)
     joined = uploads.joined([(file.name, apart.read(file, **how)) for file in marked])
     left = [file.name for file in tables if file not in marked]
     notes = (f"Not read, for its name says no split: {', '.join(left)}.",) if left else ()
@@ -169,18 +169,22 @@ def _holds_images(cells: pd.Series) -> bool:
     return isinstance(first, bytes | pillow.Image) or (isinstance(first, dict) and {"bytes", "path"} <= set(first))
 
 
-def _images(folder: Path) -> Upload:
-    """Image folders, read as the ZIP of them is: the same names, the same limits."""
+def _folders(folder: Path) -> Upload:
+    """Folders of images, or of texts, read as the ZIP of them is: the same names, the same limits."""
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.is_symlink()]
-    pictures = [file for file in files if file.suffix.lower() in (*IMAGES, *zipped.LABEL_TABLES)]
-    if not any(file.suffix.lower() in IMAGES for file in pictures):
+    wanted = [file for file in files if file.suffix.lower() in (*IMAGES, *zipped.LABEL_TABLES)]
+    images = any(file.suffix.lower() in IMAGES for file in wanted)
+    if not images:
+        wanted = [file for file in files if file.suffix.lower() == ".txt"]
+    if not images and all(file.parent == folder for file in wanted):
         raise DataError(
             f"The folder {folder} holds no data that the studio knows.",
-            "It should hold train.csv and test.csv, a folder of images for each class, or what `save_to_disk` wrote.",
+            "It should hold train.csv and test.csv, a folder of images or texts for each class, or what `save_to_disk` "
+            "wrote.",
         )
     with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         packed = Path(place) / "images.zip"
         with zipfile.ZipFile(packed, "w") as archive:
-            for file in pictures:
+            for file in wanted:
                 archive.write(file, file.relative_to(folder))
         return apart.read(packed)

@@ -8,6 +8,7 @@ test rows.
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from studio.config.reading import with_values
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.config.sweep import Range, SweepConfig, is_whole, limits
-from studio.errors import StudioError
+from studio.errors import StoreError, StudioError
 from studio.home import Home
 from studio.machine.identity import new_owner
 from studio.service import runs
@@ -36,6 +37,9 @@ TRIAL = {"control": False, "smoothed_control": "never", "seeds": 1, "onnx_times"
 
 FAILED = 3
 """So many trials may fail one after another before the search does."""
+
+PAUSE_S = 1.0
+"""Between two looks at what another process carries out."""
 
 _log = logging.getLogger(__name__)
 
@@ -191,31 +195,42 @@ def longer(config: RunConfig) -> RunConfig:
 
 
 def carried(home: Home, store: Store, sweep_id: int) -> Iterator[RunRow]:
-    """Carry out a search in this process: one trial after another, then the winner; yields each run when it is over.
+    """Carry out a search: one trial after another, then the winner; yields each run when it is over. What another
+    process has taken, such as a studio that is open, is waited for.
 
-    A search that cannot go on is marked as failed. Raises `StudioError` where another process carries out its trial.
+    A search that cannot go on is marked as failed.
     """
+    before = store.sweep(sweep_id)
+    told = {one.trial.run_id for one in tried(store, before) if one.is_over}
+    had_winner = before.winner is not None and store.run(before.winner).is_over
     while (row := store.sweep(sweep_id)).status == "running":
         try:
             run = step(store, home, row)
         except StudioError as error:
             store.set_sweep(sweep_id, "failed", str(error))
             return
-        if run is not None:
-            yield _carry(home, store, run)
-        elif store.sweep(sweep_id).status == "running":
-            raise StudioError(f"Search {sweep_id} goes on elsewhere.", "The page Runs shows how far it is.")
+        if run is None or not _carry(home, store, run):
+            time.sleep(PAUSE_S)
+        over = [one.run for one in tried(store, row) if one.run and one.is_over and one.run.id not in told]
+        told |= {run.id for run in over}
+        yield from over
     last = store.sweep(sweep_id).winner
-    if last is not None and store.run(last).status == "queued":
-        yield _carry(home, store, store.run(last))
+    while last is not None and not store.run(last).is_over:
+        if not _carry(home, store, store.run(last)):
+            time.sleep(PAUSE_S)
+    if last is not None and not had_winner:
+        yield store.run(last)
 
 
-def _carry(home: Home, store: Store, run: RunRow) -> RunRow:
-    if run.status == "queued":
-        store.resume(run.id, owner=new_owner())
-    for _ in watched(store, run, runs.carry(store, home, store.run(run.id))):
+def _carry(home: Home, store: Store, run: RunRow) -> bool:
+    """Carry out a run that waits; False where another process has taken it."""
+    try:
+        mine = store.resume(run.id, owner=new_owner())
+    except StoreError:
+        return False
+    for _ in watched(store, mine, runs.carry(store, home, mine)):
         pass
-    return store.run(run.id)
+    return True
 
 
 # --- what Optuna is asked

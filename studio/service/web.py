@@ -25,7 +25,7 @@ _MOVED = (301, 302, 303, 307, 308)
 _TYPES = {"text/csv": ".csv", "text/tab-separated-values": ".tsv", "application/json": ".json", "text/plain": ".txt",
           "application/x-ndjson": ".jsonl", "application/jsonl": ".jsonl", "application/zip": ".zip",
           "application/gzip": ".gz", "application/vnd.apache.parquet": ".parquet"}  # fmt: skip
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL, _NAT64 = ipaddress.ip_network("2000::/3"), ipaddress.ip_network("64:ff9b::/96")
 
 Tell = Callable[[int, int | None], None]
 """How many bytes are here, and of how many, as far as the server says."""
@@ -154,12 +154,16 @@ def is_public(address: str) -> bool:
 
     >>> is_public("8.8.8.8"), is_public("10.0.0.1"), is_public("::1"), is_public("::ffff:127.0.0.1")
     (True, False, False, False)
+    >>> is_public("2001:4860:4860::8888"), is_public("fec0::1"), is_public("::7f00:1"), is_public("64:ff9b:1::a00:1")
+    (True, False, False, False)
     """
     known = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(known, ipaddress.IPv6Address):
         hidden = [known.ipv4_mapped, known.sixtofour, *(known.teredo or ())]
         if known in _NAT64:
             hidden.append(ipaddress.IPv4Address(int(known) & 0xFFFFFFFF))
+        if known not in _GLOBAL and known not in _NAT64:
+            return False  # among others sites' own addresses, and IPv4 ones in forms that are not written any more
         if not all(is_public(str(each)) for each in hidden if each is not None):
             return False
     return known.is_global and not known.is_multicast

@@ -5,6 +5,9 @@ import time
 from studio.store.database import OpenDatabase
 from studio.store.rows import AuditRow, Lease
 
+SIGNED_OUT = "sign out"
+"""That somebody has ended a login, whose name the entry is about."""
+
 
 class Audit(OpenDatabase):
     """The audit log."""
@@ -15,6 +18,11 @@ class Audit(OpenDatabase):
             self._db.execute(
                 "INSERT INTO audit (time, who, what, about) VALUES (?, ?, ?, ?)", [time.time(), who, what, about]
             )
+
+    def logins_over(self, days: float) -> set[str]:
+        """The logins that somebody has ended within so many days."""
+        sql = "SELECT about FROM audit WHERE what = ? AND time > ?"
+        return {row["about"] for row in self._rows(sql, [SIGNED_OUT, time.time() - 24 * 3600 * days])}
 
     def audit(self, limit: int | None = 200) -> list[AuditRow]:
         """The newest entries first, all of them where `limit` is None."""

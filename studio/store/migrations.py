@@ -197,6 +197,18 @@ def m013_what_a_version_was_made_of(db: Database) -> None:
     db.conn.execute("ALTER TABLE versions ADD COLUMN parent INTEGER")
 
 
+@MIGRATIONS()
+def m014_whether_a_worker_has_begun(db: Database) -> None:
+    """`begun`: the worker of the run, the one that carries it out now, has begun a stage."""
+    db.conn.execute("ALTER TABLE runs ADD COLUMN begun INTEGER NOT NULL DEFAULT 0")
+
+
+@MIGRATIONS()
+def m015_how_a_run_was_measured(db: Database) -> None:
+    """`edition` is `studio.events.EDITION` of the version that gave the verdict; 0 of those before it was counted."""
+    db.conn.execute("ALTER TABLE runs ADD COLUMN edition INTEGER NOT NULL DEFAULT 0")
+
+
 _FIRST = """
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -9,7 +9,8 @@ from studio.store.runs import Runs, run_row
 
 MOST_DEATHS = 15
 """So often a run's process may die without getting any further before the run fails. Kills at random may hit a
-run several times in a row while it starts, so it is no small number."""
+run several times in a row while it starts, so it is no small number. A server that dies before the run's worker has
+begun says nothing about the run: that is no death of it."""
 
 GOES_ON = "The run goes on from its last checkpoint."
 
@@ -68,12 +69,13 @@ class Queue(Runs):
         Raises `StoreError` for a run that goes on already, or has its verdict.
         """
         run = self.run(run_id)
-        if not (run.can_resume or (owner and run.status == "queued")):
+        may_begin = run.can_resume or (owner and run.status == "queued")
+        if not (may_begin and self._begin_again(run_id, run.status, owner)):
+            run = self.run(run_id)
             cure = "Only a run that was stopped or failed can be resumed."
             if run.status == "running":
                 cure += f" If its machine is gone, take it back: `python -m studio take-back {run_id}`."
             raise StoreError(f"Run {run_id} is {run.status}.", cure)
-        self._begin_again(run_id, run.status, owner)
         return self.run(run_id)
 
     def carried(self) -> list[Carried]:
@@ -96,7 +98,7 @@ class Queue(Runs):
 
     def take_from(self, run_id: int, owner: str | None, error: StudioError) -> bool:
         """Queue a run again that this owner has left, or end it as was asked for; False where it has another owner by
-        now. One that has died too often at the same place fails with `error`."""
+        now. One that has begun and has died too often at the same place fails with `error`."""
         with self._db.atomic():
             taken = self._row(
                 "UPDATE runs SET owner = NULL WHERE id = ? AND owner IS ? AND status = 'running' RETURNING *",
@@ -106,6 +108,8 @@ class Queue(Runs):
                 return False
             if taken["stop_requested"]:
                 self.stopped(run_id)
+            elif not taken["begun"]:
+                self.put_back(run_id)
             elif self.may_go_on(run_id):
                 self.tell(run_id, f"The process that carried this run ended at {self.place(run_id)}. {GOES_ON}")
                 self._begin_again(run_id, "running", None)
@@ -114,7 +118,7 @@ class Queue(Runs):
         return True
 
     def put_back(self, run_id: int) -> None:
-        """A running run into the queue again, because the studio closes; this is no death."""
+        """A running run into the queue again, because the studio closes or had not begun it; this is no death."""
         self._begin_again(run_id, "running", None)
 
     def may_go_on(self, run_id: int) -> bool:
@@ -150,7 +154,9 @@ class Queue(Runs):
         )
 
     def go_on(self, run_id: int) -> None:
-        """What a run measured at its end is measured anew: its process died, and it goes on in another one."""
+        """What a run measured at its end is measured anew: its process died, and it goes on in another one, which has
+        not begun yet."""
+        self._db.execute("UPDATE runs SET begun = 0 WHERE id = ?", [run_id])
         self._db.execute("DELETE FROM results WHERE run_id = ? AND kind != 'planned'", [run_id])
 
     def queue(self) -> list[int]:
@@ -170,15 +176,18 @@ class Queue(Runs):
             for number, run in enumerate(reversed(order)):
                 self._db.execute("UPDATE runs SET priority = ? WHERE id = ?", [number, run])
 
-    def _begin_again(self, run_id: int, status: str, owner: str | None) -> None:
-        """From `status` into the queue, or to `owner`; what led to the end is forgotten."""
+    def _begin_again(self, run_id: int, status: str, owner: str | None) -> bool:
+        """From `status` into the queue, or to `owner`; what led to the end is forgotten. False where it has another
+        status by now."""
         with self._db.atomic():
-            self._db.execute(
+            changed = self._db.execute(
                 "UPDATE runs SET status = ?, owner = ?, stop_requested = 0, paused = 0, archived = 0, error = NULL,"
                 " message = NULL, cure = NULL, finished_at = NULL WHERE id = ? AND status = ?",
                 ["running" if owner else "queued", owner, run_id, status],
             )
-            self.go_on(run_id)
+            if changed.rowcount:
+                self.go_on(run_id)
+        return bool(changed.rowcount)
 
     def _end(self, run_id: int, status: str) -> None:
         """A run ends once; a second end changes nothing."""

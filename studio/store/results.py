@@ -151,8 +151,8 @@ class Results(Runs):
         run = self._db.conn.execute
         match event:
             case events.PhaseStarted(phase=phase, total=total):
-                run("UPDATE runs SET phase = ?, phase_started_at = ?, step = 0, total = ?, detail = '' WHERE id = ?",
-                    [phase, time.time(), total, run_id])  # fmt: skip
+                run("UPDATE runs SET begun = 1, phase = ?, phase_started_at = ?, step = 0, total = ?, detail = ''"
+                    " WHERE id = ?", [phase, time.time(), total, run_id])  # fmt: skip
                 run("INSERT INTO phases (run_id, name, position) SELECT ?, ?, count(*) FROM phases WHERE run_id = ?"
                     " ON CONFLICT DO UPDATE SET first_step = NULL WHERE seconds IS NULL",
                     [run_id, phase, run_id])  # fmt: skip
@@ -190,8 +190,8 @@ class Results(Runs):
             case events.Verdict(outcome=outcome, sentence=sentence, cautions=cautions, next_step=next_step):
                 told = json.dumps([caution.model_dump() for caution in cautions])
                 after = next_step.model_dump_json() if next_step else None
-                run("UPDATE runs SET outcome = ?, verdict = ?, cautions = ?, next_step = ? WHERE id = ?",
-                    [outcome, sentence, told, after, run_id])  # fmt: skip
+                run("UPDATE runs SET outcome = ?, verdict = ?, cautions = ?, next_step = ?, edition = ? WHERE id = ?",
+                    [outcome, sentence, told, after, events.EDITION, run_id])  # fmt: skip
             case events.Failed(error=error, message=message, cure=cure):
                 run("UPDATE runs SET error = ?, message = ?, cure = ? WHERE id = ?", [error, message, cure, run_id])
 

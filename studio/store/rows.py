@@ -38,7 +38,7 @@ class RunRow:
 
     `owner` is the process that carries it, or did last, and `beat` its heartbeat; batches are cut into `parts`.
     `made_by` is the address of who started it, None where nobody had signed in. `name`, `note` and `tags` are what
-    people wrote on it.
+    people wrote on it. `edition` says how it was measured (`studio.events.EDITION`).
     `unreadable` says why this version cannot read the run's settings; `config` is then what it can read of them.
     """
 
@@ -73,6 +73,7 @@ class RunRow:
     name: str = ""
     note: str = ""
     tags: tuple[str, ...] = ()
+    edition: int = 0
 
     @property
     def can_resume(self) -> bool:

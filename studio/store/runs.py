@@ -50,7 +50,9 @@ class Runs(Datasets):
         """One run; raises `StoreError` where there is none."""
         found = self._row("SELECT * FROM runs WHERE id = ?", [run_id])
         if found is None:
-            raise StoreError(f"There is no run {run_id}.", "`python -m studio runs` and the page Runs list them.")
+            raise StoreError(
+                f"There is no run {run_id}.", "The page Runs lists them, and so does `python -m studio runs`."
+            )
         return run_row(found)
 
     def run_of_key(self, key: str) -> RunRow | None:
@@ -112,8 +114,12 @@ class Runs(Datasets):
             )
 
 
+_OF_THE_QUEUE = ("request_key", "deaths", "died_at", "begun")
+"""Columns that nobody else asks for."""
+
+
 def run_row(row: dict[str, Any]) -> RunRow:
-    values = {name: value for name, value in row.items() if name not in ("request_key", "deaths", "died_at")}
+    values = {name: value for name, value in row.items() if name not in _OF_THE_QUEUE}
     values["config"], values["unreadable"] = _config(row["id"], row["config"])
     values["message"] = row["message"] or values["unreadable"] or None
     values |= {name: bool(row[name]) for name in ("stop_requested", "archived", "paused")}

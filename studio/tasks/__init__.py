@@ -8,8 +8,9 @@ from dataclasses import replace
 from studio.errors import ConfigError
 from studio.tasks import images, language, pairs, regression, text, tokens
 from studio.tasks.encoded import Encoded
+from studio.tasks.measures import Measure, Reference
 from studio.tasks.resolving import resolved
-from studio.tasks.task import Column, Measure, Reference, Task
+from studio.tasks.task import Column, Task
 
 __all__ = ["TASKS", "Column", "Encoded", "Measure", "Reference", "Task", "get", "known_as", "resolved"]
 

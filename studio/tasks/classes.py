@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
-from studio.tasks.task import MISLEADING, ONNX_FILES, Column, Kind, Labels, Measure, Reference
+from studio.tasks.measures import MISLEADING, Measure, Reference
+from studio.tasks.task import ONNX_FILES, Column, Kind, Labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +74,8 @@ class Classes:
         if column is None and not labels:
             raise DataError(
                 "No column of labels was found, in which a few values come again and again.",
-                "Name it, add one, or name the delimiter where the columns were not told apart.",
+                "Name it, add one, or name the delimiter where the columns were not told apart. Texts alone are for a "
+                "language model: choose that task.",
             )
         if not labels:
             raise DataError(

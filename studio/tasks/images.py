@@ -38,8 +38,8 @@ class ImageInputs:
     def guess(self, kind: str, table: pd.DataFrame) -> dict[str, str] | None:
         return {"input": "image", "label": "label", "split": "split"} if kind == "images" else None
 
-    def check(self, table: pd.DataFrame) -> None:
-        pass
+    def unusable(self, table: pd.DataFrame) -> Mapping[str, Sequence[bool]]:
+        return {}
 
     def related(self, table: pd.DataFrame) -> pd.DataFrame:
         return table

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
-from studio.tasks.task import Column, Features, Kind, Labels, Measure, Modality, Reference, Task
+from studio.tasks.measures import Measure, Reference
+from studio.tasks.task import Column, Features, Kind, Labels, Modality, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,14 +25,22 @@ if TYPE_CHECKING:
     from studio.tasks.encoded import Encoded
     from studio.tasks.positions import PositionLogits
 
-CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue")
+PREFERRED = ("chosen",)
+"""What the better of two answers is called, a text or the whole chat."""
+
+CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue", *PREFERRED)
 PAIRS = (
     ("prompt", "completion"),
     ("prompt", "response"),
     ("prompt", "answer"),
+    ("prompt", "chosen"),
     ("instruction", "output"),
     ("instruction", "response"),
     ("question", "answer"),
+    ("question", "response"),
+    ("query", "response"),
+    ("input", "output"),
+    ("user", "assistant"),
 )
 """What prompts and answers are called in public data sets."""
 
@@ -39,12 +48,18 @@ LABELS = ("label", "labels", "class", "category", "target", "score")
 CONTEXT = "input"
 """What Alpaca's files call what belongs to an instruction."""
 
-ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
-"""Who speaks in ShareGPT's files."""
+ROLES = {
+    "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatbot": "assistant",
+    "developer": "system", "function": "tool", "observation": "tool",
+}  # fmt: skip
+"""Who speaks in ShareGPT's files and others."""
+
+_BY = frozenset(("role", "from"))
 
 SPEAKERS = ("system", "user", "assistant", "tool")
 DOCUMENTS = "documents"
 FORMS = ("text", "answer", "chat")
+NO_ANSWER, UNREADABLE = "no answer", "a chat that cannot be read: each message has a role and a text"
 OPENING = 200
 """Characters of a text after which a model goes on where it is tried."""
 ITSELF = "text"
@@ -94,7 +109,8 @@ class TextToWrite:
         if kind != "table":
             return None
         names = {str(name).strip().lower(): str(name) for name in table.columns}
-        chat = next((names[name] for name in CHATS if name in names), None)
+        known = (names[name] for name in CHATS if name in names)
+        chat = next((name for name in known if name.lower() not in PREFERRED or _holds_chats(table[name])), None)
         if chat is not None:
             return {"input": chat}
         pair = next(((names[a], names[b]) for a, b in PAIRS if {a, b} <= names.keys()), None)
@@ -104,12 +120,14 @@ class TextToWrite:
         context = names.get(CONTEXT) if prompt.lower() == "instruction" else None
         return {"input": prompt if context is None else f"{prompt} + {context}", "pair": answer}
 
-    def check(self, table: pd.DataFrame) -> None:
+    def unusable(self, table: pd.DataFrame) -> Mapping[str, Sequence[bool]]:
         """Every chat can be read, and somebody answers in it."""
-        for cell in table["input"]:
-            found = messages(cell)
-            if found is not None and not any(message["role"] == "assistant" for message in found):
-                raise DataError(f"In a chat nobody answers: {str(cell)[:80]!r}.", "Name an answer's role assistant.")
+        said = [_said(cell) for cell in table["input"]]
+        chats = [messages(parts) for parts in said]
+        return {
+            UNREADABLE: [_is_chat(parts) and chat is None for parts, chat in zip(said, chats, strict=True)],
+            NO_ANSWER: [chat is not None and not any(map(_is_answer, chat)) for chat in chats],
+        }
 
     def related(self, table: pd.DataFrame) -> pd.DataFrame:
         """By the prompt, or by the first thing that was asked in a chat, whatever was answered."""
@@ -168,19 +186,36 @@ def messages(cell: object) -> list[dict[str, str]] | None:
 
     >>> messages('[{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]')
     [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
-    >>> messages("Once upon a time")
+    >>> messages('[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]'), messages("Once upon a time")
+    ([{'role': 'user', 'content': 'Hi'}], None)
     """
+    found = [_message(part) for part in _said(cell)]
+    return None if None in found or not found else [message for message in found if message is not None]
+
+
+def _said(cell: object) -> list[Any]:
+    """The list that a cell holds, also as JSON; nothing where it holds none."""
     if isinstance(cell, str):
         if not cell.lstrip().startswith("["):
-            return None
+            return []
         try:
             cell = json.loads(cell)
         except (ValueError, RecursionError):
-            return None
-    if not isinstance(cell, list) or not cell:
-        return None
-    found = [_message(part) for part in cell]
-    return None if None in found else [message for message in found if message is not None]
+            return []
+    return cell if isinstance(cell, list) else []
+
+
+def _is_chat(parts: list[Any]) -> bool:
+    """Whether somebody says something in each part, whoever and whatever."""
+    return bool(parts) and all(isinstance(part, dict) and not _BY.isdisjoint(part) for part in parts)
+
+
+def _holds_chats(cells: pd.Series) -> bool:
+    return any(messages(cell) is not None for cell in cells.head(1))
+
+
+def _is_answer(message: Mapping[str, str]) -> bool:
+    return message["role"] == "assistant" and bool(message["content"].strip())
 
 
 def _asked_first(cell: object) -> object:
@@ -192,11 +227,19 @@ def _asked_first(cell: object) -> object:
 def _message(part: object) -> dict[str, str] | None:
     if not isinstance(part, dict):
         return None
-    role, content = part.get("role", part.get("from")), part.get("content", part.get("value"))
+    role, content = part.get("role", part.get("from")), _text_of(part.get("content", part.get("value")))
     if not isinstance(role, str) or not isinstance(content, str):
         return None
     role = ROLES.get(role.lower(), role.lower())
     return {"role": role, "content": content} if role in SPEAKERS else None
+
+
+def _text_of(content: object) -> object:
+    """What a message says; where it comes in parts, and all of them are texts, those one below the other."""
+    if not isinstance(content, list) or not content:
+        return content
+    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return "\n".join(map(str, texts)) if all(isinstance(text, str) for text in texts) else content
 
 
 def _cells(part: pd.DataFrame) -> Iterable[tuple[Any, Any]]:

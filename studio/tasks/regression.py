@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
-from studio.tasks.task import Column, Kind, Labels, Measure, Reference, Task
+from studio.tasks.measures import Measure, Reference
+from studio.tasks.task import Column, Kind, Labels, Task
 from studio.tasks.text import TextInputs
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 SCORE = "score"
 FEWEST_VALUES = 20
 """A column with fewer different numbers is rather taken for classes."""
+
+_UNITS = re.compile(r"^([-+]?)\s*[$€£¥₹]\s*|\s*[$€£¥₹%]$")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 RANGES = 10
 
@@ -61,7 +66,13 @@ class Numbers:
         )
 
     def read(self, cell: object) -> str:
-        return str(cell).strip()
+        """The number alone, without a sign of money or per cent, and without commas between thousands.
+
+        >>> Numbers().read(" -$1,234.50"), Numbers().read("-7 %"), Numbers().read("1,5")
+        ('-1234.50', '-7', '1,5')
+        """
+        text = _UNITS.sub(r"\1", str(cell).strip())
+        return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
 
     def names(self, cells: Sequence[str], column: str | None) -> Labels:
         """One, which stands for the number."""

@@ -1,5 +1,4 @@
-"""What a task is: how its rows are read, what a label is, and what counts as good. Light: torch comes when it is asked
-for.
+"""What a task is: how its rows are read and what a label is. Light: torch comes when it is asked for.
 
 A task puts two things together: `Inputs`, what a model reads, and `Targets`, what it is to say about it.
 """
@@ -10,6 +9,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from studio.tasks.measures import Measure, Reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,104 +35,6 @@ class Column:
     help: str = ""
     required: bool = True
 
-
-@dataclass(frozen=True)
-class Measure:
-    """A number that says how good a model is; higher is better. `unit`: a share of 1, shown in per cent, or a plain
-    number.
-
-    `interval`: where its 95 % interval comes from. `share`: it is the share of rows that are right (Wilson).
-    `confusion`: from the confusion matrix (bootstrap). `rows`: from rows drawn anew (bootstrap). `sentence`: what is
-    said of a model that has so much of it. `lower`: people know it as a number that is better the lower it is, such as
-    a perplexity; its values are kept with a minus before them, and written without.
-    """
-
-    name: str
-    title: str
-    help: str
-    unit: Literal["share", "number"] = "share"
-    interval: Literal["share", "confusion", "rows"] = "rows"
-    sentence: str = ""
-    lower: bool = False
-
-    def written(self, value: float) -> str:
-        """The value as a person reads it.
-
-        >>> Measure("accuracy", "Accuracy", "").written(0.5368)
-        '53.7 %'
-        >>> Measure("perplexity", "Perplexity", "", unit="number", lower=True).written(-12.5)
-        '12.500'
-        """
-        return f"{100 * value:.1f} %" if self.unit == "share" else f"{self.shown(value):.3f}"
-
-    def shown(self, value: float) -> float:
-        """The value, or a difference of two, as people know it."""
-        return -value if self.lower else value
-
-    def as_known(self, value: float, low: float, high: float) -> tuple[float, float, float]:
-        """A value, or a difference of two, and the ends of its interval as people know them, the smaller end first.
-
-        >>> Measure("perplexity", "Perplexity", "", lower=True).as_known(-2.5, -3.0, -2.0)
-        (2.5, 2.0, 3.0)
-        """
-        ends = (self.shown(high), self.shown(low)) if self.lower else (low, high)
-        return (self.shown(value), *ends)
-
-    def said(self, value: float) -> str:
-        """What a sentence says of a model with this value.
-
-        >>> Measure("f1", "Entity F1", "").said(0.5)
-        'has an entity F1 of 50.0 %'
-        """
-        title = self.title[0].lower() + self.title[1:]
-        usual = f"has {'an' if title[0] in 'aeiou' else 'a'} {title} of {{}}"
-        return (self.sentence or usual).format(self.written(value))
-
-    def difference(self, size: float) -> str:
-        """A difference without its sign: points of a share, or a plain number."""
-        return f"{100 * size:.1f} points" if self.unit == "share" else f"{size:.3f}"
-
-    def bounds(self, low: float, high: float) -> tuple[str, str]:
-        """The ends of the interval of a difference, as people know them: the smaller number first.
-
-        >>> Measure("accuracy", "Accuracy", "").bounds(-0.012, 0.03)
-        ('−1.2', '+3.0')
-        >>> Measure("perplexity", "Perplexity", "", unit="number", lower=True).bounds(0.1, 0.2)
-        ('−0.200', '−0.100')
-        """
-        first, second = sorted((self.shown(low), self.shown(high)))
-        return self._signed(first), self._signed(second)
-
-    def _signed(self, value: float) -> str:
-        text = f"{100 * value:+.1f}" if self.unit == "share" else f"{value:+.3f}"
-        return text.replace("-", "−")
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What a model gets that has learned nothing, measure by measure. `chance`: it guesses all answers equally often.
-    `majority`: it gives every row the one answer that is right most often.
-
-    `misleads`: whether the measure that decides looks good for such a model; then the second one is told first.
-    `words`: what such a model says.
-    """
-
-    chance: dict[str, float]
-    majority: dict[str, float]
-    misleads: bool = False
-    words: str = "one and the same answer to every row, or guesses"
-
-    def floor(self, measure: str) -> float:
-        """The better of the two.
-
-        >>> Reference({"accuracy": 0.5}, {"accuracy": 0.868}).floor("accuracy")
-        0.868
-        """
-        return max(self.chance.get(measure, self.majority[measure]), self.majority[measure])
-
-
-MISLEADING = 0.8
-"""Where one answer is right for so many of the rows, a share of right rows says little about the others."""
 
 ONNX_FILES = {"int8": ("int8/model.onnx", "int8"), "onnx": ("onnx/model.onnx", ".")}
 """Of the forms of an export that ONNX Runtime opens: the file, and the folder with what reads a row."""
@@ -179,8 +82,8 @@ class Inputs(Protocol):
         """{role: column} of an upload of this kind, or None where it holds nothing that this can read."""
         ...
 
-    def check(self, table: pd.DataFrame) -> None:
-        """Raise `DataError` where the parts of a row of a cleaned table do not go together."""
+    def unusable(self, table: pd.DataFrame) -> Mapping[str, Sequence[bool]]:
+        """For each reason why rows of a cleaned table cannot be used, such as parts that do not match, which ones."""
         ...
 
     def related(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -500,10 +403,7 @@ class Task:
 
     def rows(self, part: pd.DataFrame, labels: Labels) -> Any:
         """A cleaned table as a data set of Arrow."""
-        from datasets import Dataset, Features
-
-        columns = self.inputs.arrow(part) | {"label": self.targets.numbers(list(part["label"]), labels)}
-        return Dataset.from_dict(columns, features=Features(self.inputs.features() | {"label": self.targets.feature()}))
+        return self._data_set(self.inputs.arrow(part) | {"label": self.targets.numbers(list(part["label"]), labels)})
 
     def has_labels(self, rows: Any) -> bool:
         """Whether somebody labelled at least one of these rows of a data set."""
@@ -511,13 +411,15 @@ class Task:
 
     def unlabelled(self, values: Sequence[Any]) -> Any:
         """Python values as rows without a label; raises `DataError` for one that is no input of this task."""
+        return self._data_set(self.inputs.from_python(values) | {"label": self.targets.numbers([""] * len(values), [])})
+
+    def _data_set(self, columns: dict[str, Any]) -> Any:
         import pyarrow as pa
         from datasets import Dataset, DatasetInfo, Features
 
-        columns = self.inputs.from_python(values) | {"label": self.targets.numbers([""] * len(values), [])}
         features = Features(self.inputs.features() | {"label": self.targets.feature()})
         table = pa.Table.from_pydict(columns, schema=features.arrow_schema)
-        # to find a fingerprint takes longer than a small model does for the rows, and nobody looks these up
+        # to find a fingerprint takes longer than all else here, and nobody looks these rows up
         return Dataset(table, info=DatasetInfo(features=features), fingerprint=uuid.uuid4().hex)
 
     def answers(self, logits: PositionLogits, labels: Labels) -> list[dict[str, Any]]:

@@ -76,8 +76,8 @@ class TextInputs:
             pair = {"input": texts[0], "pair": texts[1]} if len(texts) == 2 else None
         return pair if pair is not None or self.pairs == "always" else {}
 
-    def check(self, table: pd.DataFrame) -> None:
-        pass
+    def unusable(self, table: pd.DataFrame) -> Mapping[str, Sequence[bool]]:
+        return {}
 
     def related(self, table: pd.DataFrame) -> pd.DataFrame:
         return table

@@ -10,130 +10,37 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
-from studio.tasks.task import ONNX_FILES, Column, Features, Kind, Labels, Measure, Modality, Reference, Task
+from studio.tasks.entities import OUTSIDE, TAG, entities, iob2
+from studio.tasks.measures import Measure, Reference
+from studio.tasks.task import ONNX_FILES, Column, Features, Kind, Labels, Modality, Task
 from studio.tasks.text import TextInputs
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    from torch import Tensor, device
+    from torch import Tensor
 
     from studio.tasks.augment import Changes
     from studio.tasks.encoded import Encoded
-    from studio.tasks.positions import PositionLogits, Positions
-
-OUTSIDE = "O"
-TAG = re.compile(r"O|[BIESLUM]-\S+")
-STARTS, SINGLE, ENDS = "BSU", "SU", "EL"
-"""Prefixes of the schemes IOB, BIOES and BILOU: what begins an entity, is a whole one, or ends one."""
+    from studio.tasks.positions import PositionLogits
 
 WORDS = ("words", "tokens")
 TAGS = ("tags", "ner_tags", "labels", "label")
-ENCODE_AT_ONCE = 1_000
+_ALONE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Letters of scripts that put nothing between words: each is a word by itself."""
+
+UNEQUAL = "not as many tags as words"
 
 F1 = Measure("f1", "Entity F1", "Of entities, whole and of the right type: the balance of found and right.")
 PRECISION = Measure("precision", "Precision", "The share of the entities found that are right.")
 RECALL = Measure("recall", "Recall", "The share of the entities in the text that are found.")
-
-
-def iob2(tags: Sequence[str]) -> list[str]:
-    """IOB1, IOB2, BIOES and BILOU as IOB2: B- begins an entity, I- goes on with it.
-
-    >>> iob2(["I-PER", "I-PER", "O", "I-LOC", "B-LOC"])  # IOB1
-    ['B-PER', 'I-PER', 'O', 'B-LOC', 'B-LOC']
-    >>> iob2(["B-PER", "E-PER", "S-LOC", "S-LOC"])  # BIOES
-    ['B-PER', 'I-PER', 'B-LOC', 'B-LOC']
-    """
-    found, inside = [], ""
-    for tag in tags:
-        prefix, _, kind = tag.partition("-")
-        if tag == OUTSIDE:
-            found.append(OUTSIDE)
-            inside = ""
-            continue
-        found.append(f"I-{kind}" if kind == inside and prefix not in STARTS else f"B-{kind}")
-        inside = "" if prefix in SINGLE + ENDS else kind
-    return found
-
-
-def entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """(type, first word, word after the last) of each entity.
-
-    >>> list(entities(["B-PER", "I-PER", "O", "B-LOC"]))
-    [('PER', 0, 2), ('LOC', 3, 4)]
-    """
-    start, kind = 0, ""
-    for place, tag in enumerate([*iob2(tags), OUTSIDE]):
-        if kind and not tag.startswith("I-"):
-            yield kind, start, place
-            kind = ""
-        if tag.startswith("B-"):
-            start, kind = place, tag[2:]
-
-
-@dataclass(frozen=True)
-class EncodedWords:
-    """Texts by words: `piece` (words,) is the place in its row where a word's first piece stands, -1 where the row was
-    cut before it.
-
-    `labels` (words,) and `offsets` (rows + 1,) count words of the data, seen or not. `tags` names the classes.
-    """
-
-    text: Any
-    piece: Tensor
-    labels: Tensor
-    offsets: Tensor
-    tags: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-    @property
-    def lengths(self) -> Tensor:
-        return self.text.lengths
-
-    def batch(self, rows: Tensor) -> dict[str, Tensor]:
-        """input_ids and attention_mask, both (batch, longest)."""
-        return self.text.batch(rows)
-
-    def positions(self, logits: Tensor, rows: Tensor) -> Positions:
-        """`logits` (batch, longest, classes) -> all words of these rows; weight 0 where a row was cut before a word."""
-        import torch
-
-        from studio.tasks.positions import Positions, places_of
-
-        words = places_of(rows, self.offsets)
-        counts = self.offsets[rows + 1] - self.offsets[rows]
-        row = torch.repeat_interleave(torch.arange(len(rows), device=logits.device), counts, output_size=len(words))
-        weight = (self.piece[words] >= 0).to(logits.dtype)
-        found = logits[row, self.piece[words].clamp(min=0)] * weight.unsqueeze(-1)
-        return Positions(found, self.labels[words], row, weight)
-
-    def told(self, positions: Positions) -> Tensor:
-        """The logits themselves."""
-        return positions.logits
-
-    def to(self, device: device) -> EncodedWords:
-        moved = {name: getattr(self, name).to(device) for name in ("text", "piece", "labels", "offsets")}
-        return replace(self, **moved)
-
-    def join(self, other: EncodedWords) -> EncodedWords:
-        import torch
-
-        return EncodedWords(
-            text=self.text.join(other.text),
-            piece=torch.cat([self.piece, other.piece]),
-            labels=torch.cat([self.labels, other.labels]),
-            offsets=torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]]),
-            tags=self.tags,
-        )
 
 
 class WordInputs:
@@ -154,13 +61,10 @@ class WordInputs:
             return None
         return {"input": words, "label": tags}
 
-    def check(self, table: pd.DataFrame) -> None:
+    def unusable(self, table: pd.DataFrame) -> Mapping[str, Sequence[bool]]:
         """Every word has a tag, or none has one."""
-        for words, tags in zip(table["input"], table["label"], strict=True):
-            count, told = len(words_of(words)), len(tags.split())
-            if told not in (0, count):
-                start = " ".join(words_of(words)[:6])
-                raise DataError(f"A row has {count} words and {told} tags: {start!r} …", "Give each word one tag.")
+        rows = zip(table["input"], table["label"], strict=True)
+        return {UNEQUAL: [len(tags.split()) not in (0, len(words_of(words))) for words, tags in rows]}
 
     def related(self, table: pd.DataFrame) -> pd.DataFrame:
         return table
@@ -175,7 +79,7 @@ class WordInputs:
         return {"words": [words_of(cell) for cell in part["input"]]}
 
     def from_python(self, values: Sequence[Any]) -> dict[str, list[Any]]:
-        rows = [value.split() if isinstance(value, str) else value for value in values]
+        rows = [written_words(value) if isinstance(value, str) else value for value in values]
         wrong = next((row for row in rows if not isinstance(row, list | tuple) or not all(map(_is_word, row))), None)
         if wrong is not None:
             raise DataError(f"An input must be a list of words, got {wrong!r:.80}.", 'Write ["New", "York"].')
@@ -194,34 +98,10 @@ class WordInputs:
         texts = Dataset.from_dict({"text": [" ".join(words) for words in rows["words"]]})
         return encoded_text.builtin(name, texts, head, max_length)
 
-    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int, labels: Tensor) -> EncodedWords:
-        import torch
+    def encode(self, rows: Any, processor: Any, model_config: Any, max_length: int, labels: Tensor) -> Encoded:
+        from studio.tasks import encoded_words
 
-        from studio.tasks import encoded_text
-
-        if not processor.is_fast:
-            raise DataError(
-                f"The tokenizer {type(processor).__name__} does not tell which word a piece belongs to.",
-                "Choose a model with a fast tokenizer (tokenizer.json).",
-            )
-        texts = rows["words"][:]
-        ids: list[list[int]] = []
-        pieces: list[int] = []
-        limit = min(max_length, getattr(model_config, "max_position_embeddings", max_length))
-        for start in range(0, len(texts), ENCODE_AT_ONCE):
-            part = [words or [""] for words in texts[start : start + ENCODE_AT_ONCE]]
-            read = processor(part, is_split_into_words=True, truncation=True, max_length=limit)
-            ids += read["input_ids"]
-            for row, words in enumerate(texts[start : start + ENCODE_AT_ONCE]):
-                pieces += _first_pieces(read.word_ids(row), len(words))
-        counts = torch.tensor([len(words) for words in texts])
-        return EncodedWords(
-            text=encoded_text.of_ids(ids, torch.zeros(len(ids), dtype=torch.long), processor),
-            piece=torch.tensor(pieces, dtype=torch.long),
-            labels=_one_a_word(labels, rows["label"][:], counts),
-            offsets=torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)]),
-            tags=tuple(model_config.id2label[number] for number in range(model_config.num_labels)),
-        )
+        return encoded_words.encode(rows, processor, model_config, max_length, labels)
 
     def changed(self, rows: Any, plain: Any, model: Any, max_length: int, changes: Changes, seed: int) -> Encoded:
         return plain  # there are no changes yet that keep the words in their places
@@ -282,31 +162,31 @@ def words_of(cell: object) -> list[str]:
     return text.split()
 
 
+def written_words(text: str) -> list[str]:
+    """The words of a text that somebody wrote: what stands between spaces, where the script has them.
+
+    >>> written_words("New York, 北京")
+    ['New', 'York,', '北', '京']
+    """
+    return _ALONE.sub(r" \g<0> ", text).split()
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text, each sign that is no letter by itself.
+
+    >>> words_in("Rome, don't wait!"), words_in("北京 ok")
+    (['Rome', ',', 'don', "'", 't', 'wait', '!'], ['北', '京', 'ok'])
+    """
+    spaced = "".join(f" {sign} " if _is_alone(sign) else sign for sign in text)
+    return spaced.split()
+
+
+def _is_alone(sign: str) -> bool:
+    return unicodedata.category(sign)[0] in "PS" or _ALONE.match(sign) is not None
+
+
 def _is_word(value: object) -> bool:
     return isinstance(value, str)
-
-
-def _first_pieces(word_ids: Sequence[int | None], words: int) -> list[int]:
-    """For each word the place where it begins, -1 where the row was cut before it.
-
-    >>> _first_pieces([None, 0, 0, 1, None], 3)
-    [1, 3, -1]
-    """
-    found = [-1] * words
-    for place, word in reversed(list(enumerate(word_ids))):
-        if word is not None and word < words:
-            found[word] = place
-    return found
-
-
-def _one_a_word(labels: Tensor, rows: Sequence[Sequence[int]], counts: Tensor) -> Tensor:
-    """(words,): the tags that there are, `UNLABELLED` for each word of a row without any."""
-    import torch
-
-    if len(labels) == int(counts.sum()):
-        return labels
-    told = [list(row) or [UNLABELLED] * int(count) for row, count in zip(rows, counts, strict=True)]
-    return torch.tensor([number for row in told for number in row], dtype=torch.long)
 
 
 class Tags:

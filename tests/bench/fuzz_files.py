@@ -141,6 +141,58 @@ def archives(draw: st.DrawFn) -> Named:
     return "x.zip", file.getvalue()
 
 
+@st.composite
+def bombs(draw: st.DrawFn) -> Named:
+    """What stands once and is in many rows: up to gigabytes, once each row is written out."""
+    rows, text = draw(st.integers(1, 50_000)), "x" * draw(st.sampled_from([1, 1_000, 30_000, 100_000]))
+    kind = draw(st.sampled_from(["parquet", "arrow", "feather", "xlsx"]))
+    if kind == "xlsx":
+        return "x.xlsx", _shared_strings(rows, text)
+    nothing = pa.nulls(rows, pa.int32()).fill_null(0)
+    column = draw(st.sampled_from(["dictionary", "list", "structure", "runs", "list view"]))
+    if kind == "parquet" or column in ("dictionary", "list", "structure"):
+        column = "dictionary" if column in ("runs", "list view") else column
+    texts = pa.DictionaryArray.from_arrays(nothing, pa.array([text]))
+    match column:
+        case "list":
+            texts = pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), texts)
+        case "structure":
+            texts = pa.StructArray.from_arrays([texts], ["inner"])
+        case "runs":
+            texts = pa.RunEndEncodedArray.from_arrays(pa.array([rows], pa.int32()), pa.array([text]))
+        case "list view":
+            texts = pa.ListViewArray.from_arrays(nothing, pa.nulls(rows, pa.int32()).fill_null(1), pa.array([text]))
+    table, file = pa.table({"text": texts, "label": [f"{row % 2}" for row in range(rows)]}), io.BytesIO()
+    if kind == "parquet":
+        pq.write_table(table, file)
+    else:
+        with (pa.ipc.new_file if kind == "feather" else pa.ipc.new_stream)(file, table.schema) as writer:
+            writer.write_table(table)
+    return f"x.{kind}", file.getvalue()
+
+
+def _shared_strings(rows: int, text: str) -> bytes:
+    """A workbook whose every row names the same text."""
+    plain, packed = io.BytesIO(), io.BytesIO()
+    book = openpyxl.Workbook()
+    book.active.append(["text", "label"])
+    book.save(plain)
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    cells = "".join(
+        f'<row r="{row}"><c r="A{row}" t="s"><v>0</v></c><c r="B{row}" t="s"><v>{row % 2 + 1}</v></c></row>'
+        for row in range(2, rows + 2)
+    )
+    with zipfile.ZipFile(plain) as there, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in there.namelist():
+            data = there.read(name).decode("utf-8").replace("</sheetData>", f"{cells}</sheetData>")
+            part = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+            archive.writestr(name, data.replace("</Types>", part))
+        texts = "".join(f"<si><t>{each}</t></si>" for each in (text, "a", "b"))
+        space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+        archive.writestr("xl/sharedStrings.xml", f'<sst xmlns="{space}" count="3" uniqueCount="3">{texts}</sst>')
+    return packed.getvalue()
+
+
 def _pictures() -> list[bytes]:
     from tests.data.test_uploads import png
 
@@ -148,7 +200,7 @@ def _pictures() -> list[bytes]:
 
 
 def anything() -> st.SearchStrategy[Named]:
-    return tables() | json_files() | arrow_files() | workbooks() | archives()
+    return tables() | json_files() | arrow_files() | workbooks() | archives() | bombs()
 
 
 def structured(number: int, count: int = 200) -> list[Named]:

@@ -32,14 +32,18 @@ PAGES = {
     "guide": "guide",
 }
 NO_TOUR = "localStorage.setItem('studio-tour-seen', '1')"
-SETTLED = 2_000
-"""Milliseconds until charts are drawn and what is worked out beside the page has come."""
+PATIENCE, SETTLED = 120_000, 2_000
+"""Milliseconds that a page may take on a busy machine; and until charts are drawn and what is worked out beside the
+page has come."""
+ESTIMATED = "!document.querySelector('.st-key-ready').innerText.includes('…')"
 COLOURS, SHEET, TILE, ACROSS = 128, "contact-sheet.png", (200, 240), 10
 
 
 def take(page: Page, file: Path, width: int) -> None:
-    """The page as it is, as tall as its content; in few colours, which keeps the file small."""
+    """The page as it is, as tall as its content; in few colours, which keeps the file small, but those of thin lines
+    and of the ground as they are."""
     page.wait_for_selector(f"{READY} h1")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_timeout(SETTLED)
     height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
     page.set_viewport_size({"width": width, "height": max(LEAST, min(MOST, int(height) + 60))})
@@ -47,7 +51,8 @@ def take(page: Page, file: Path, width: int) -> None:
     page.screenshot(path=file)
     page.set_viewport_size({"width": width, "height": LEAST})
     with Image.open(file) as image:
-        image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+        few = image.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+    few.save(file, optimize=True)
 
 
 def contact_sheet(folder: Path) -> None:
@@ -73,13 +78,15 @@ def main(address: str, run: str, more: dict[str, str], folder: Path = FOLDER) ->
                 color_scheme="dark" if scheme == "dark" else "light",
                 locale=locale,
             )
+            context.set_default_timeout(PATIENCE)
             context.add_init_script(NO_TOUR)
             page = context.new_page()
             ending = f"{narrow}{'-dark' if scheme == 'dark' else ''}{'-zh' if locale == 'zh-CN' else ''}"
             for name, place in (PAGES | more).items():
                 page.goto(f"{address}/{place.format(run=run)}")
                 if name == "new_run":
-                    page.wait_for_selector(".st-key-start", timeout=90_000)  # the models are counted then
+                    page.wait_for_selector(".st-key-start")  # the models are counted then
+                    page.wait_for_function(ESTIMATED)
                 take(page, folder / f"{name}{ending}.png", WIDTHS[narrow])
             context.close()
         browser.close()

@@ -1,9 +1,11 @@
-"""What serving costs beside bare inference: `python -m tests.bench.serve [--seconds 5] [--clients 32] [--json]`.
+"""What serving costs beside bare inference: `python -m tests.bench.serve [--seconds 5] [--clients 32] [--rows 1]
+[--json]`.
 
-So many clients ask `POST /api/runs/1/predict` one row at a time, each its next one as soon as it has its answer, and
-the server puts them together into batches. Beside it a process without server asks the same model about the same rows,
-32 at a time. Both are measured in turn, several rounds; `rate_ratio` is the median of served to bare rows a second,
-`p95_ms` what 95 % of the answers took at most, `errors` answers that were none. It prints and asserts nothing.
+So many clients ask `POST /api/runs/1/predict` about so many rows at a time, each its next ones as soon as it has its
+answer, and the server puts them together into batches. Beside it a process without server asks the same model about the
+same rows, 32 at a time, on as many threads as the server's: all cores but one, which is for the server and, here, the
+clients. Both are measured in turn, several rounds; `rate_ratio` is the median of served to bare rows a second, `p95_ms`
+what 95 % of the answers took at most, `errors` answers that were none. It prints and asserts nothing.
 """
 
 import argparse
@@ -52,13 +54,14 @@ def main() -> None:
     wanted.add_argument("--json", action="store_true")
     wanted.add_argument("--seconds", type=float, default=5)
     wanted.add_argument("--clients", type=int, default=32)
+    wanted.add_argument("--rows", type=int, default=1)
     options = wanted.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")
         texts = train(home)
         with served(home.root, OMP_WAIT_POLICY="PASSIVE") as address:
-            runs = [measure(home, run, address, texts, options.clients, options.seconds) for run in (1, 2)]
-    found = {**runs[0], "clients": options.clients, "cores": available_cores()}
+            runs = [measure(home, run, address, texts, options) for run in (1, 2)]
+    found = {**runs[0], "clients": options.clients, "rows_a_request": options.rows, "cores": available_cores()}
     found["models"] = dict(zip(MODELS, runs, strict=True))
     print(json.dumps(found, indent=2) if options.json else "\n".join(f"{name}: {one}" for name, one in found.items()))
 
@@ -75,17 +78,18 @@ def train(home: Home) -> list[str]:
     return list(library.head(home, data, 1_000, "test")["text"])
 
 
-def measure(home: Home, run: int, address: str, texts: list[str], clients: int, seconds: float) -> dict[str, Any]:
+def measure(home: Home, run: int, address: str, texts: list[str], options: argparse.Namespace) -> dict[str, Any]:
     """Served and bare in turn."""
+    clients, seconds, rows = options.clients, options.seconds, options.rows
     host, port = address.removeprefix("http://").split(":")
-    questions = [_request(host, run, text) for text in texts]
+    questions = [_request(host, run, texts[start : start + rows]) for start in range(0, len(texts) - rows + 1, rows)]
     asyncio.run(load(host, int(port), questions, clients, WARM_SECONDS))  # the model opens
     rounds, bare = [], []
     for _ in range(ROUNDS):
         bare.append(alone(home, run, texts, seconds))
         rounds.append(asyncio.run(load(host, int(port), questions, clients, seconds)))
     times = sorted(one for taken, _, _ in rounds for one in taken)
-    rates = [len(taken) / wall for taken, _, wall in rounds]
+    rates = [rows * len(taken) / wall for taken, _, wall in rounds]
     return {
         "rate_ratio": round(statistics.median(rate / other for rate, other in zip(rates, bare, strict=True)), 3),
         "p95_ms": round(1000 * times[int(0.95 * len(times))], 1),
@@ -97,7 +101,7 @@ def measure(home: Home, run: int, address: str, texts: list[str], clients: int, 
 
 def alone(home: Home, run: int, texts: list[str], seconds: float) -> float:
     """Rows a second of the model without a server, in a process as the server's worker is."""
-    known = local.environment(available_cores()) | {"STUDIO_HOME": str(home.root)}
+    known = local.environment(max(1, available_cores() - 1)) | {"STUDIO_HOME": str(home.root)}
     done = subprocess.run([sys.executable, "-c", BARE], input=json.dumps([run, seconds, texts]), text=True, cwd=ROOT,
                           env=known, check=True, stdout=subprocess.PIPE)  # fmt: skip
     return float(done.stdout)
@@ -133,8 +137,8 @@ async def _status(reader: asyncio.StreamReader) -> int:
     return int(head.split()[1])
 
 
-def _request(host: str, run: int, text: str) -> bytes:
-    body = json.dumps({"inputs": [text]}).encode()
+def _request(host: str, run: int, texts: list[str]) -> bytes:
+    body = json.dumps({"inputs": texts}).encode()
     head = f"POST /api/runs/{run}/predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 

@@ -47,3 +47,11 @@ def test_numbers_that_are_words_are_words(tmp_path):
 def test_a_word_without_a_tag_is_named_by_its_line():
     with pytest.raises(DataError, match="line 3 stands 'York'"):
         conll.table("# text = x\nNew B-LOC\nYork\n")
+
+
+def test_parts_of_speech_alone_are_refused_with_what_would_work():
+    text = "".join(f"{row}\tword\tword\tNOUN\t_\tSpaceAfter=No\n" for row in (1, 2))
+    for lines in (text, "word NN\nis VB\n"):
+        with pytest.raises(DataError, match="No column of the file holds tags") as met:
+            conll.table(lines)
+        assert "B-NOUN" in met.value.cure

@@ -2,12 +2,16 @@
 
 import pytest
 
-from studio.data import heads
+from studio.data import delimited, heads
 
 ROWS = [[f"a text, number {number}", "ab"[number % 2]] for number in range(12)]
 SCORED = [[text, str(number / 10)] for number, (text, _) in enumerate(ROWS, start=1)]
 
 EUROPEAN = [[text, score.replace(".", ",")] for text, score in SCORED]
+
+
+def table(text):
+    return delimited.read(text, "utf-8")
 
 
 def indexed(rows):
@@ -44,3 +48,41 @@ def test_a_table_above_a_table_is_found_by_a_usual_name():
     title = [["Reviews", ""], ["by us", ""]]
     assert heads.find([*title, ["Text", "mood"], *ROWS], None).above == 2
     assert heads.find([*title, ["utterance", "mood"], *ROWS], None).above == 0
+
+
+@pytest.mark.parametrize("second", ["string,category", "Text,LABEL", "object,int64"])
+def test_a_row_that_says_once_more_what_the_columns_are_is_no_data(second):
+    found = table(f"text,label\n{second}\n" + "".join(f"text {row},{'ab'[row % 2]}\n" for row in range(12)))
+    assert len(found.table) == 12
+    assert [(refused.reason, refused.lines) for refused in found.refused] == [(heads.SECOND, (2,))]
+
+
+def test_a_first_row_whose_label_comes_again_is_data():
+    found = table("text,label\nstring,class\n" + "".join(f"text {row},class\n" for row in range(12)))
+    assert len(found.table) == 13
+
+
+def test_types_and_kinds_of_columns_and_what_a_survey_asked_are_no_data():
+    rows = "".join(f"text {row},{'ab'[row % 2]}\n" for row in range(12))
+    asked = '"{""ImportId"":""Q1""}","{""ImportId"":""Q2""}"'
+    for head in ("string,discrete\nmeta,class\n", f"What do you think?,And why?\n{asked}\n"):
+        found = table(f"text,label\n{head}{rows}")
+        assert found.refused[0].lines == (2, 3)
+        assert len(found.table) == 12
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        "| text | label |\n|:-----|------:|\n{}",
+        " text | label\n------+-------\n{}(12 rows)\n",
+        "+------+-------+\n| text | label |\n+------+-------+\n{}+------+-------+\n",
+    ],
+)
+def test_rules_of_a_table_that_is_drawn_with_letters_are_no_rows(drawn):
+    bar = "| " if drawn[0] in "|+" else " "
+    end = " |" if drawn[0] in "|+" else ""
+    rows = "".join(f"{bar}text {row} | {row % 2}{end}\n" for row in range(12))
+    found = table(drawn.format(rows))
+    assert len(found.table) == 12
+    assert heads.RULE in {refused.reason for refused in found.refused}

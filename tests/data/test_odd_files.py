@@ -1,6 +1,7 @@
 """Files as people have them, half broken or oddly written: each is read as it was meant, or told with a cure."""
 
 import datetime
+import gzip
 import io
 import json
 import zipfile
@@ -9,8 +10,10 @@ import openpyxl
 import pytest
 
 from studio.data import excel, sheet_files, text_files, uploads
+from studio.data.cleaning import clean
 from studio.data.columns import guess_columns
 from studio.errors import DataError
+from studio.service import sources
 from tests.data.test_uploads import png
 
 TEXTS = [(f"a text, number {number}, about it", "ab"[number % 2]) for number in range(12)]
@@ -445,3 +448,63 @@ def test_bytes_of_no_kind_are_not_read_as_a_text_and_wide_letters_are(tmp_path):
         uploads.read(file)
     file.write_bytes("text,label\nwo bist du,frage\nich gehe,satz\n".encode("utf-16-le"))
     assert list(uploads.read(file).table.columns) == ["text", "label"]
+
+
+def texts_of_classes(beside=()):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in beside:
+            archive.writestr(name, text)
+        for split in ("train", "test"):
+            for label in ("neg", "pos"):
+                for number in range(6):
+                    archive.writestr(f"corpus/{split}/{label}/{number}.txt", f"Text {number},\n{split} and {label}\n")
+    return file.getvalue()
+
+
+def test_texts_in_folders_of_their_classes_are_rows_with_labels_and_splits(tmp_path):
+    (tmp_path / "a.zip").write_bytes(texts_of_classes([("corpus/train/urls.txt", "https://example.org")]))
+    upload = uploads.read(tmp_path / "a.zip")
+    assert len(upload.table) == 24
+    first = upload.table.iloc[0]
+    assert (first["text"].strip(), first["label"], first["split"]) == ("Text 0,\ntrain and neg", "neg", "train")
+    assert [(each.reason, each.rows) for each in upload.refused] == [
+        ("in no folder of a class", ("corpus/train/urls.txt",))
+    ]
+    rows = clean(upload, guess_columns(upload), "text-classification")
+    assert rows.report.splits == {"train": 12, "test": 12}
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path / "there")
+    (tmp_path / "there" / "words.txt").write_text("of no class")
+    folder = sources.read(tmp_path / "there")
+    assert len(folder.table) == 24
+    assert folder.refused[0].rows == ("corpus/train/urls.txt", "words.txt")
+
+
+def test_texts_in_a_folder_of_texts_without_labels_have_none(tmp_path):
+    (tmp_path / "a.zip").write_bytes(texts_of_classes([("corpus/train/unsup/0.txt", "Who knows?")]))
+    table = uploads.read(tmp_path / "a.zip").table
+    assert table.loc[table["text"].str.startswith("Who"), "label"].tolist() == [""]
+    assert set(table["label"]) == {"", "neg", "pos"}
+
+
+def test_a_text_that_cannot_be_read_is_named_by_its_file(tmp_path):
+    good = " ".join(["Gr\u00fc\u00dfe"] * 40).encode()
+    (tmp_path / "a.zip").write_bytes(texts_of_classes([("corpus/train/neg/broken.txt", good + b"\xff")]))
+    with pytest.raises(DataError, match=r"corpus/train/neg/broken\.txt: Line 1 holds the byte 0xff"):
+        uploads.read(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("name", ["a.xls", "a.csv", "a.xlsx.gz", "a.zip"])
+def test_a_workbook_is_read_whatever_it_is_called_and_packed_too(tmp_path, name):
+    book, file = openpyxl.Workbook(), tmp_path / name
+    for row in [("text", "label"), *((f"text {number}", "ab"[number % 2]) for number in range(12))]:
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    data = (tmp_path / "a.xlsx").read_bytes()
+    if name == "a.zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("inner/table.xlsx", data)
+    else:
+        file.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert len(uploads.read(file).table) == 12

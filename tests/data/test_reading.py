@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.data import apart, delimited, splits, uploads
+from studio.data import apart, delimited, splits, text_files, uploads
 from studio.data.cleaning import clean, inspect
 from studio.data.columns import Columns, guess_columns
 from studio.errors import DataError, LimitError
@@ -398,11 +398,32 @@ def test_json_lines_and_packed_files_are_known_by_what_is_in_them(tmp_path, name
 @pytest.mark.parametrize(
     ("content", "told"),
     [(b"%PDF-1.7 ...", "is a PDF"), (b"<!DOCTYPE html><html>sign in", "is a web page"),
-     (b"SQLite format 3\x00....", "an SQLite database"), (b"\x89PNG....", "is an image")],
+     (b"SQLite format 3\x00....", "an SQLite database"), (b"\x89PNG....", "is an image"),
+     (b"<!-- saved -->\n<table><tr><td>a", "is a web page"), (b'<?xml version="1.0"?>\n<a>x, y</a>', "is XML"),
+     (b'<svg xmlns="a">\n<rect x="1"/>\n</svg>\n', "is XML"),
+     (b"<all>\n<one>a</one>\n<one>b</one>\n</all>\n", "is XML")],
 )  # fmt: skip
 def test_what_is_no_table_is_called_what_it_is(tmp_path, content, told):
     with pytest.raises(DataError, match=told):
         uploads.read(written(tmp_path, content, "rows.csv"))
+
+
+def test_texts_with_tags_are_texts(tmp_path):
+    tagged = "".join(f"<p>text <b>{row}</b></p>\n" for row in range(12)).encode()
+    assert len(uploads.read(written(tmp_path, tagged, "rows.csv")).table) == 12
+
+
+def test_a_text_that_begins_with_many_remarks_is_looked_through_once(tmp_path):
+    """Each of them in two ways would be more ways than there is time for."""
+    lines = [*(f"<!-- remark {row} -->" for row in range(60)), *(f"a text {row}" for row in range(12))]
+    assert len(uploads.read(written(tmp_path, "\n".join(lines).encode(), "rows.txt")).table) >= 71
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_row_that_is_longer_than_a_block_is_read_below_its_header(tmp_path, end):
+    rows = [f"{'word ' * (text_files.BLOCK_BYTES // 5 + 9)},a", *(f"text {row},b" for row in range(12))]
+    found = uploads.read(written(tmp_path, end.join(["text,label", *rows]).encode(), "rows.csv")).table
+    assert (len(found), list(found)) == (13, ["text", "label"])
 
 
 def test_json_with_columns_and_then_rows_keeps_the_names(tmp_path):

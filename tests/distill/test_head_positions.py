@@ -7,6 +7,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from studio import tasks
+from studio.compress.sample import draw
 from studio.distill import objective, teacher_outputs, top_answers
 from studio.distill.learner import Learner
 from studio.distill.spec import FitSpec
@@ -17,6 +18,7 @@ from studio.models.model import Model, Problem
 from studio.models.opening import build
 from studio.models.writing import write
 from studio.pipeline import estimate
+from studio.tasks.positions import PositionLogits
 
 TASK = tasks.get("language-model")
 ROWS = TASK.unlabelled([("What does the cat say to the dog every single day?", answer) for answer in ("Miau", "No")])
@@ -74,6 +76,24 @@ def test_a_step_computes_no_logits_of_a_prompt_and_has_the_same_loss(model, inpu
     terms, _ = result_of(Learner(spec, CPU).step(View(inputs), ALL, 0.0))
     assert heard == [PLACES]
     torch.testing.assert_close(terms.total, wanted)
+
+
+def test_a_teacher_that_answers_live_computes_no_logits_of_a_prompt(model, inputs, heard):
+    spec = SimpleNamespace(live=model)
+    learner = SimpleNamespace(spec=spec, device=CPU)
+    recorded = PositionLogits(torch.zeros(PLACES, 3), inputs.offsets)
+    found = Learner._teacher(learner, View(inputs, recorded, inputs), ALL)
+    assert heard == [PLACES]
+    assert torch.equal(found.logits, recorded.values) and found.hidden[0].shape[1] == int(inputs.lengths.max())
+
+
+def test_what_weights_are_worth_is_learned_without_logits_of_a_prompt(model, inputs, heard):
+    wanted = torch.nn.functional.cross_entropy(plain(model, inputs), inputs.labels)
+    sample = draw(TASK, inputs, ALL, None, seed=0)
+    heard.clear()
+    total = sum(loss.item() for loss in sample.losses(model.network.eval()))
+    assert heard == [PLACES]
+    assert total == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_what_a_run_will_take_is_measured_on_steps_that_compute_no_logits_of_a_prompt(model, inputs, heard):

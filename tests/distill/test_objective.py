@@ -92,6 +92,19 @@ def test_the_total_is_alpha_times_the_weighted_terms_plus_the_labels_share(answe
     assert set(terms.parts) == {"soft_target_loss", "logit_mse_loss", "label_loss"}
 
 
+@pytest.mark.parametrize(("alpha", "corrects"), [(1.0, False), (0.9, True)])
+def test_labels_that_weigh_nothing_are_told_and_cost_no_way_back(answers, alpha, corrects):
+    student, teacher = answers
+    student.logits.requires_grad_()
+    terms = distillation(alpha=alpha)(student, teacher, LABELS)
+    assert terms.parts["label_loss"].requires_grad == corrects
+    assert terms.parts["label_loss"].item() == pytest.approx(label_loss(student.logits, LABELS).item())
+    (found,) = torch.autograd.grad(terms.total, student.logits)
+    wanted = alpha * soft_target_loss(student.logits, teacher.logits, 4.0)
+    wanted = wanted + (1 - alpha) * label_loss(student.logits, LABELS)
+    torch.testing.assert_close(found, *torch.autograd.grad(wanted, student.logits))
+
+
 def test_t_squared_does_not_vanish_when_alpha_is_zero_from_the_part_that_the_curve_shows(answers):
     student, teacher = answers
     shown = distillation(alpha=0.0, temperature=4.0)(student, teacher, LABELS).parts["soft_target_loss"]

@@ -46,6 +46,22 @@ def test_in_parts_values_and_gradients_are_the_same(name, monkeypatch):
     torch.testing.assert_close(whole, parts)
 
 
+def test_what_the_teacher_never_says_does_not_count_and_leaves_gradients_numbers():
+    teacher = TEACHER.clone()
+    teacher[:, :3] = -torch.inf
+    student = STUDENT.clone().requires_grad_()
+    losses.token_soft_target_loss(student, teacher, 1.0).backward()
+    p, q = teacher.softmax(-1)[:, 3:], STUDENT.log_softmax(-1)[:, 3:]
+    value = losses.token_soft_target_loss(STUDENT, teacher, 1.0)
+    torch.testing.assert_close(value, (p * (p.log() - q)).sum(-1).mean())
+    torch.testing.assert_close(student.grad, (STUDENT.softmax(-1) - teacher.softmax(-1)) / len(STUDENT))
+
+
+def test_at_a_temperature_of_1_no_logits_are_copied():
+    assert losses._softened(STUDENT, 1.0) is STUDENT
+    torch.testing.assert_close(losses._softened(STUDENT, torch.ones(40, 1)), STUDENT)
+
+
 def kept(logits, temperature, count):
     values, index, counts, tail = top_answers.keep(logits, temperature, count)
     ends = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
@@ -84,6 +100,21 @@ def test_with_every_token_kept_value_and_gradient_are_those_of_the_whole_kl():
     torch.testing.assert_close(
         ours, gradient(lambda logits: losses.token_soft_target_loss(logits, TEACHER, 1.0)), atol=1e-5, rtol=1e-3
     )
+
+
+@pytest.mark.parametrize("name", ["top_k_soft_target", "top_k_renormalized_top_k"])
+def test_of_many_logits_value_and_gradient_of_the_kept_ones_are_the_same(name, monkeypatch):
+    values, index, tail = kept(TEACHER, 1.0, 7)
+
+    def of(size):
+        monkeypatch.setattr(losses, "AT_ONCE", size)
+        logits = STUDENT.clone().requires_grad_()
+        rest = {"teacher_tail": tail} if name == "top_k_soft_target" else {}
+        value = getattr(losses, f"{name}_loss")(logits, values, index, temperature=1.0, **rest)
+        value.backward()
+        return value.detach(), logits.grad
+
+    torch.testing.assert_close(of(10**6), of(0))
 
 
 def test_renormalized_the_student_is_taught_that_the_others_never_come():

@@ -12,10 +12,12 @@ from studio.data.columns import Columns
 from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError, StoreError
 from studio.files import SUMS
+from studio.home import Home
 from studio.pipeline import distill as trainer
 from studio.pipeline.job import Job
 from studio.service import library
-from tests.conftest import TINY, reviews
+from studio.store.store import Store
+from tests.conftest import TINY, digits, reviews
 
 COLUMNS = Columns("text", "label")
 
@@ -51,10 +53,29 @@ IMAGES = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "epochs
           "allow_weak_teacher": True, "onnx_times": False}  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory):
+    """A teacher of the texts and one of the images, which know their labels."""
+    home = Home(tmp_path_factory.mktemp("teachers") / "home")
+    store, found = Store(home.database), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.final_evaluation, "evaluate", lambda *_: iter(()))
+        for number, (upload, columns, task, settings) in enumerate(
+            (
+                (reviews(), COLUMNS, "text-classification", TINY),
+                (digits(), Columns("image", "label", "split"), "image-classification", IMAGES),
+            )
+        ):
+            saved = library.save(store, home, task, clean(upload, columns, task), columns)
+            run(home, saved, number, **{**settings, "control": False, "epochs": 1})
+            found[task] = {"teacher": f"folder:{home.model(number, 'teacher')}"}
+    return found
+
+
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "text" in method.modality])
-def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(home, saved, name):
+def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(home, saved, teachers, name):
     try:
-        said = run(home, saved, **TINY, **METHODS[name].values)
+        said = run(home, saved, **{**TINY, **teachers["text-classification"]}, **METHODS[name].values)
     except ConfigError as error:
         assert name in ("dkd", "standardized")
         assert "at least 3 classes, the data has 2" in error.message
@@ -67,12 +88,12 @@ def test_every_method_for_texts_reaches_a_verdict_or_is_refused_for_two_classes(
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "image" in method.modality])
-def test_every_method_for_images_reaches_a_verdict(home, saved_digits, name):
-    said = run(home, saved_digits, **IMAGES, **METHODS[name].values)
+def test_every_method_for_images_reaches_a_verdict(home, saved_digits, teachers, name):
+    said = run(home, saved_digits, **{**IMAGES, **teachers["image-classification"]}, **METHODS[name].values)
     assert isinstance(said[-2], events.Verdict)
 
 
-def test_a_hard_stage_follows_the_soft_one_and_the_control_gets_its_steps_and_its_schedule_too(home, saved):
+def test_a_hard_stage_follows_the_soft_one_and_the_control_gets_its_steps_and_its_schedule_too(home, saved, untested):
     said = run(home, saved, **TINY, hard_epochs=3)
     assert phases(said) == ["prepare", "teach", "record", "distill", "harden", "control", "control-2", "evaluate"]
     taken = steps(said)
@@ -95,7 +116,7 @@ def test_two_teachers_teach_together_and_count_as_a_single_role(home, saved):
     assert size["teacher"] == sum(file.stat().st_size for file in files), "all that a folder of the studio holds"
 
 
-def test_an_assistant_learns_from_the_teacher_and_teaches_the_student(home, saved):
+def test_an_assistant_learns_from_the_teacher_and_teaches_the_student(home, saved, untested):
     said = run(home, saved, **TINY, assistants=["builtin/transformer-tiny"])
     assert phases(said) == ["prepare", "teach", "record", "assist", "record-2", "distill", "control", "evaluate"]
     assert home.model(1, "assistant-1").is_dir()
@@ -114,7 +135,7 @@ def test_a_student_born_again_is_as_large_as_its_teacher_and_starts_anew(home, s
     assert first.step == 0
 
 
-def test_a_shrinking_student_loses_layers_step_by_step_and_its_control_gets_all_steps(home, saved):
+def test_a_shrinking_student_loses_layers_step_by_step_and_its_control_gets_all_steps(home, saved, untested):
     said = run(
         home,
         saved,
@@ -130,7 +151,8 @@ def test_a_shrinking_student_loses_layers_step_by_step_and_its_control_gets_all_
 
 
 def test_what_is_chosen_automatically_is_said_with_its_reason_and_costs_as_much_as_the_student_at_most(home, saved):
-    said = run(home, saved, **{**TINY, "epochs": 40}, auto=True)
+    models = {"teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny"}
+    said = run(home, saved, **{**TINY, **models, "epochs": 40}, auto=True)
     assert "tune" in phases(said)
     (choice,) = (event for event in said if isinstance(event, events.Choice))
     assert len(choice.tried) > 9
@@ -139,7 +161,7 @@ def test_what_is_chosen_automatically_is_said_with_its_reason_and_costs_as_much_
     assert taken["tune"] <= taken["distill"]
 
 
-def test_the_pilots_leave_the_students_own_start_as_it_was(home, saved):
+def test_the_pilots_leave_the_students_own_start_as_it_was(home, saved, untested):
     start = []
     for auto, run_id in ((False, 1), (True, 2)):
         said = run(home, saved, run_id, **TINY, auto=auto)
@@ -152,7 +174,7 @@ def test_the_pilots_leave_the_students_own_start_as_it_was(home, saved):
     assert start[0] == start[1]
 
 
-def test_more_texts_make_as_many_views_as_are_asked_for(home, saved):
+def test_more_texts_make_as_many_views_as_are_asked_for(home, saved, untested):
     run(home, saved, **{**TINY, "epochs": 6}, augment="word_dropout, word_replacement", views=3)
     assert len(list(home.teacher_outputs.glob("*/logits.npy"))) == 3
 
@@ -219,7 +241,7 @@ def test_without_any_label_a_teacher_that_knows_them_can_teach_and_there_is_no_c
         run(home, none, 3, **TINY)
 
 
-def test_the_same_seed_gives_the_same_student_with_projectors_views_and_all(home, saved):
+def test_the_same_seed_gives_the_same_student_with_projectors_views_and_all(home, saved, untested):
     names = {**TINY, "student": "builtin/transformer-tiny", "terms": "soft_target, hint", "augment": "word_dropout"}
     for run_id in (1, 2):
         run(home, saved, run_id, **names)

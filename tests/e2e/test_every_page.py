@@ -2,6 +2,7 @@
 any address."""
 
 import contextlib
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,6 +77,30 @@ def scrolls_sideways(page: Page) -> bool:
     return False
 
 
+APART = """() => { const [right] = [...document.querySelectorAll("header a, header button")]
+    .map((one) => one.getBoundingClientRect()).filter((box) => box.width && box.top < 60).map((box) => box.right)
+    .sort((one, other) => other - one);
+    return right < document.querySelector(".ds-languages").getBoundingClientRect().left; }"""
+
+
+def test_the_languages_have_a_place_of_their_own_beside_the_navigation(page: Page, studio: str):
+    for width in (700, 768, 1000, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(f"{studio}/guide")
+        page.wait_for_selector(f"{READY} .ds-languages")
+        page.wait_for_function(APART)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_dialog_is_as_light_or_dark_as_the_page(browser: Browser, studio: str, scheme):
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(f"{studio}/data")
+    page.get_by_role("button", name="Preview").first.click()
+    page.wait_for_selector("[role=dialog] .ds-table")
+    assert page.evaluate("getComputedStyle(document.querySelector('[role=dialog] .ds-table')).colorScheme") == scheme
+    page.close()
+
+
 def hosts_asked(page: Page) -> set[str]:
     """Grows with every host that the page asks for something, or tries to."""
     asked: set[str] = set()
@@ -106,6 +131,16 @@ def test_no_page_has_a_serious_finding_or_anything_beyond_the_screen(
     page.close()
     assert not found
     assert asked == {urlsplit(studio).netloc, ""}, "what a page holds in itself has no host"
+
+
+def test_a_link_to_a_result_is_answered_on_the_first_screen_of_a_phone(browser: Browser, studio: str):
+    page = browser.new_page(viewport={"width": 390, "height": 700})
+    page.goto(f"{studio}/results?run=1")
+    page.wait_for_selector(f"{READY} h1")
+    expect(page.get_by_text("The teacher helped").first).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("heading", level=1)).to_be_in_viewport(ratio=1)
+    expect(page.locator(".phone-numbers b").first).to_be_in_viewport(ratio=1)
+    page.close()
 
 
 def test_an_address_that_leads_nowhere_gets_a_sentence_and_a_way_on(page: Page, studio: str):
@@ -147,17 +182,46 @@ def unseen_focus(page: Page) -> str:
     return str(page.evaluate(RING))
 
 
-def test_by_keyboard_alone_a_run_is_started_and_focus_is_always_seen(page: Page, studio: str):
-    page.goto(f"{studio}/new_run?dataset=1")
-    page.wait_for_selector(".st-key-start")
-    unseen = set()
-    for _ in range(60):
+def tab_to(page: Page, place: str, unseen: set[str]) -> None:
+    """With the Tab key alone; what on the way has the focus and shows it nowhere is put into `unseen`."""
+    for _ in range(120):
         page.keyboard.press("Tab")
         unseen.add(unseen_focus(page))
-        if page.evaluate("() => Boolean(document.activeElement.closest('.st-key-start'))"):
-            break
-    else:
-        pytest.fail("Start was not reached by the Tab key.")
+        if page.evaluate("place => Boolean(document.activeElement.closest(place))", place):
+            return
+    pytest.fail(f"{place} was not reached by the Tab key.")
+
+
+def test_by_keyboard_alone_an_analyst_comes_from_a_file_to_the_verdict_and_sees_the_focus(
+    page: Page, studio: str, tmp_path: Path
+):
+    table, unseen = tmp_path / "my reviews.csv", set[str]()
+    reviews(240).table.to_csv(table, index=False)
+    page.goto(f"{studio}/data")
+    page.wait_for_selector(f"{READY} [data-testid='stFileUploaderDropzone'] button")
+    with page.expect_file_chooser() as chooser:  # asked for first: the browser is told so without an answer
+        tab_to(page, "[data-testid='stFileUploaderDropzone'] button", unseen)
+        page.keyboard.press("Enter")
+    chooser.value.set_files(table)
+    page.wait_for_selector(f"{READY} .st-key-save")
+    tab_to(page, ".st-key-save", unseen)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{READY} .st-key-use-saved")
+    tab_to(page, ".st-key-use-saved", unseen)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{READY} .st-key-start")
+    tab_to(page, ".st-key-fold-models summary", unseen)  # the usual teacher learns for minutes
+    page.keyboard.press("Enter")
+    tab_to(page, "[class*='st-key-teacher-builtin-']", unseen)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")  # the last but one
+    expect(page.locator(".st-key-ready .ds-pair")).to_contain_text("fasttext-small")
+    tab_to(page, ".st-key-start", unseen)
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{studio}/run?run=3")
+    page.wait_for_selector(".st-key-results", timeout=300_000)
+    tab_to(page, ".st-key-results", unseen)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"results\?run=3"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("accuracy")
     assert unseen == {""}

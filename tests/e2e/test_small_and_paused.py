@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from onnxruntime import InferenceSession
 from playwright.sync_api import Page, expect
 
 from studio.data.cleaning import clean
@@ -31,7 +32,7 @@ def studio(tmp_path_factory):
         yield address
 
 
-def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page, studio: str, tmp_path: Path):
+def test_a_plan_is_put_together_refused_mended_started_and_stopped(page: Page, studio: str):
     page.goto(f"{studio}/new_run?dataset=1")
     page.wait_for_selector(READY)
     choose_models(page, "transformer-small", "transformer-tiny")
@@ -57,6 +58,23 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
     page.locator(".st-key-start button").click()
     expect(page).to_have_url(re.compile(r"run\?run=1"), timeout=90_000)
     expect(page.get_by_text("Plan: Distil → Prune 50 % of heads → Quantize to int8")).to_be_visible()
+    page.locator(".st-key-stop button").first.click()  # how such a run ends is walked by the engineer below
+    expect(page.get_by_text("stopped", exact=False).first).to_be_visible()
+
+
+def test_an_engineer_comes_from_a_limit_of_milliseconds_to_an_int8_file(page: Page, studio: str, tmp_path: Path):
+    page.goto(f"{studio}/new_run?dataset=1")
+    page.wait_for_selector(READY)
+    page.get_by_text("Choose the models yourself").click()
+    page.locator("[class*='st-key-teacher-builtin-']").get_by_text("transformer-small", exact=True).click()
+    page.locator(".st-key-goal").get_by_text("Fast enough", exact=True).click()
+    expect(page.get_by_label("Longest time for one row, in milliseconds")).to_have_value("5")
+    expect(page.get_by_text("Nearest to that:")).to_be_visible()
+    page.get_by_text("Store whole numbers (int8)").click()
+    expect(page.locator(".st-key-ready").get_by_text("Quantize to int8")).to_be_visible()
+    train_for(page, epochs=3, teacher_epochs=15)
+    page.locator(".st-key-start button").click()
+    expect(page).to_have_url(re.compile(r"run\?run="))
     expect(page.get_by_text("See the results")).to_be_visible(timeout=180_000)
     page.get_by_text("See the results").click()
     page.get_by_role("tab", name="Step by step").click()
@@ -65,9 +83,12 @@ def test_a_plan_is_put_together_refused_mended_and_seen_step_by_step(page: Page,
     page.locator(".st-key-prepare button").click()
     with page.expect_download(timeout=120_000) as download:
         page.get_by_role("button", name="Download the student").click(timeout=120_000)
+    expect(page.get_by_role("row", name="ONNX in int8")).to_contain_text("ms")
     download.value.save_as(tmp_path / "student.zip")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:
-        assert {"studio_compact.py", "int8/model.onnx", "model.safetensors", "README.md"} <= set(archive.namelist())
+        assert {"model.safetensors", "README.md"} <= set(archive.namelist())
+        file = archive.extract("int8/model.onnx", tmp_path)
+    assert InferenceSession(file).get_outputs()
 
 
 def test_a_run_is_paused_and_goes_on_to_its_verdict(page: Page, studio: str):

@@ -1,5 +1,11 @@
 """Integrated gradients against cases worked out by hand."""
 
+import importlib
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
 import pytest
 import torch
 from scipy import special
@@ -44,6 +50,29 @@ def test_the_shares_are_those_of_a_fine_sum_along_the_way():
     fine = (point - start) * gradients.mean(0)
     found = integrated_gradients(lambda points: network(points)[:, 0], point, start)
     assert found.tolist() == pytest.approx(fine.tolist(), abs=1e-5)
+
+
+@pytest.fixture
+def captum(monkeypatch):
+    """Its integrated gradients alone: the package itself opens what draws pictures."""
+    found = importlib.util.find_spec("captum")
+    if found is None or found.submodule_search_locations is None:
+        pytest.skip("a comparison for developers: make compare")
+    for name in ("captum", "captum.attr"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(Path(found.submodule_search_locations[0], *name.split(".")[1:]))]
+        monkeypatch.setitem(sys.modules, name, package)
+    return importlib.import_module("captum.attr._core.integrated_gradients").IntegratedGradients
+
+
+@pytest.mark.parametrize("steps", [8, 32])
+def test_they_are_those_of_captum(captum, steps):
+    torch.manual_seed(2)
+    network = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+    point, start = torch.randn(6), torch.randn(6)
+    theirs = captum(network).attribute(point[None], start[None], target=2, n_steps=steps, method="gausslegendre")
+    ours = integrated_gradients(lambda points: network(points)[:, 2], point, start, steps)
+    torch.testing.assert_close(ours, theirs[0].to(ours.dtype), rtol=1e-4, atol=1e-5)
 
 
 def test_log_odds_are_those_of_the_softmax_and_not_moved_by_what_all_logits_share():

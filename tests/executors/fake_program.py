@@ -26,5 +26,12 @@ if __name__ == "__main__":
         sys.exit("It cannot.")
     if said == "raise":
         raise ValueError("a bug")
+    if said in ("parent", "another"):
+        print(os.getppid(), os.nice(0), flush=True)
+    if said == "another":
+        from studio.executors import launch
+
+        command = (sys.executable, "-m", "tests.executors.fake_program")
+        print(launch.ask(command, "parent\n", os.environ, 60).output)
     if said == "wait":
         time.sleep(600)

@@ -7,6 +7,7 @@ import sys
 from studio.executors import forkserver
 
 forkserver._open_libraries = lambda: True
+forkserver.LATER = ()
 forkserver._fit_libraries = lambda threads: None
 
 fork, left = os.fork, int(os.environ.get("STUDIO_TEST_FORKS", "1000"))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 
-from studio.executors import launch, local
+from studio.executors import forkserver, launch, local
 
 TELLS = (sys.executable, "-m", "tests.executors.fake_program")
 FORKS = pytest.mark.skipif(not launch._can_fork(), reason="processes are forked on Linux without a GPU only")
@@ -50,6 +51,22 @@ def assert_nobody_writes_any_more(process):
     assert not is_left
 
 
+@FORKS
+def test_who_asks_comes_before_what_other_programs_need(monkeypatch):
+    mine, asking = socket.socketpair(socket.AF_UNIX)
+    opened = []
+
+    def opens(name):
+        opened.append(name)
+        if name == "second":
+            asking.close()  # now there is something to hear
+
+    monkeypatch.setattr(forkserver, "_open", opens)
+    monkeypatch.setattr(forkserver, "LATER", ("first", "second", "third"))
+    assert forkserver._serve(mine) is None
+    assert opened == ["first", "second"]
+
+
 @pytest.mark.usefixtures("either_way")
 def test_a_process_has_its_own_name_group_threads_environment_and_niceness(errors, monkeypatch):
     monkeypatch.setenv("STUDIO_TOLD", "this one")
@@ -84,6 +101,18 @@ def test_a_process_that_takes_too_long_is_ended(errors):
     process.signal_group(signal.SIGKILL)  # nobody is there any more
     process.stdin.close()
     process.stdout.close()
+
+
+@FORKS
+@pytest.mark.usefixtures("server")
+def test_what_a_forked_process_asks_for_is_forked_by_the_same_server_and_is_as_nice(errors):
+    process = launch.Piped(TELLS, local.environment(1), errors, niceness=3)
+    process.stdin.write(b"another\n")
+    process.stdin.close()
+    with process.stdout:
+        first, second = process.stdout.read().decode().split("ready")[1:]
+    assert process.wait(60) == 0
+    assert first.split() == second.split() == [str(launch._server._process.pid), str(min(19, os.nice(0) + 3))]
 
 
 @FORKS

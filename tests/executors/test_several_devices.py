@@ -12,28 +12,35 @@ from safetensors.torch import load_file
 
 from studio import events
 from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.errors import ConfigError
 from studio.executors import local
+from studio.home import Home
 from studio.machine.slots import Slots, available_cores
-from studio.service import runs
+from studio.service import library, runs
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
 from studio.store.queue import GOES_ON
-from tests.conftest import TINY, here
+from studio.store.store import Store
+from tests.conftest import TINY, here, reviews
 
 pytestmark = pytest.mark.skipif(available_cores() < 2, reason="two processes need two cores")
 SAME = {"batch_size": 20, "precision": "float32"}
 
 
-@pytest.fixture
-def still(store, home, saved):
-    """A tiny transformer that knows the labels, and forgets nothing by chance while it learns."""
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    """Tiny transformers that know the labels, and forget nothing by chance while they learn."""
+    home, columns = Home(tmp_path_factory.mktemp("still") / "home"), Columns("text", "label")
+    store = Store(home.database)
+    library.save(store, home, "reviews", clean(reviews(), columns, "text-classification"), columns)
     made = carried(store, home, here, epochs=1, control=False, student="builtin/transformer-tiny")
     for role in ("teacher", "student"):
         file = home.model(made.id, role) / "config.json"
         config = json.loads(file.read_text())
         file.write_text(json.dumps(config | {name: 0.0 for name in config if "dropout" in name}))
-    return made.id
+    return {role: f"folder:{home.model(made.id, role)}" for role in ("teacher", "student")}
 
 
 def submitted(store, key="", **values):
@@ -76,8 +83,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_several_processes_learn_what_one_learns_from_the_same_batches(store, home, saved, still, way):
-    models = {"teacher": f"run:{still}/teacher", "student": f"run:{still}/student"}
-    values = models | {"devices": 2} | WAYS[way]
+    values = still | {"devices": 2} | WAYS[way]
     alone = carried(store, home, here, **(values | {"devices": 1}))
     assert_alike(store, home, alone, carried(store, home, **values))
 
@@ -141,16 +147,18 @@ def test_an_error_that_only_another_process_meets_is_told_as_what_it_was(store, 
 
 
 def broken_processes(home):
-    """A path on which `studio.executors.processes` meets an error where it is a program; all else is as it is."""
+    """A path on which the second process of a run meets an error as it prepares; all else is as it is."""
     folder = home.root / "broken"
     folder.mkdir(parents=True)
     (folder / "sitecustomize.py").write_text(
         "import os\n"
-        "if os.environ.get('RANK') == '1':\n"
-        "    from studio.pipeline import prepare as preparation\n"
-        "    from studio.errors import DataError\n"
-        "    def prepare(*rest): raise DataError('It is broken.', '')\n"
-        "    preparation.prepare = prepare\n"
+        "from studio.errors import DataError\n"
+        "from studio.pipeline import prepare as preparation\n"
+        "real = preparation.prepare\n"
+        "def prepare(*rest):\n"
+        "    if os.environ.get('RANK') == '1': raise DataError('It is broken.', '')\n"
+        "    return real(*rest)\n"
+        "preparation.prepare = prepare\n"
     )
     return os.pathsep.join([str(folder), str(local.PROJECT)])
 

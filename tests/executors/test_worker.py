@@ -146,3 +146,9 @@ def test_the_real_worker_tells_a_persons_error_in_words(job, home):
 def test_a_worker_listens_before_it_opens_torch():
     script = "import sys; import studio.executors.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_what_a_run_does_opens_neither_scikit_learn_nor_scipy_stats():
+    script = "import sys, studio.pipeline.distill; print({'sklearn', 'scipy.stats'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n", "both take seconds, and a person waits for the first point"

@@ -1,9 +1,13 @@
 """Every text is there in every language, and is looked up as it should be."""
 
+import re
+import unicodedata
+
 import pytest
 
 from studio.language import catalog
 from studio.language.catalog import counted, translated
+from studio.language.languages import LANGUAGES, SOURCE
 from tests import catalog as written
 from tests.catalog import Key
 
@@ -71,3 +75,12 @@ def test_a_text_that_no_catalog_knows_is_found(tmp_path, monkeypatch):
         Key("{number} row", "{number} rows"): "pages/page.py",
         **{Key(form, context="engine"): "studio/evaluate/verdict.py" for form in forms},
     }
+
+
+@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != SOURCE])
+def test_no_bold_word_ends_with_a_sign_right_before_a_letter(language):
+    """Markdown shows the asterisks then; where English has a blank, Chinese has none."""
+    texts = [str(one.string) for one in catalog.read(language)]
+    bold = [found for text in texts for found in re.finditer(r"\*\*(?:[^*]+?)([^*])\*\*(.?)", text)]
+    assert bold and not [one[0] for one in bold if unicodedata.category(one[1]).startswith("P") and one[2].isalnum()
+                         and one[1] != "}"]  # fmt: skip

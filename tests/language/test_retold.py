@@ -15,6 +15,8 @@ FORMS = {
     "the {role}": "der {role}",
     "teacher": "Lehrer",
     "student": "Schüler",
+    "Take {what}.": "Nimm {what}.",
+    "Take another one (more rows). so: true goes on.": "Nimm einen anderen.",
 }
 
 
@@ -47,6 +49,10 @@ def test_a_form_of_two_sentences_is_one():
     assert told("de", "Labels differ: 'A', 'a'. They stay apart. It is 2 smaller.") == (
         "Verschieden sind 'A', 'a'. Er ist 2 kleiner."
     )
+
+
+def test_sentences_that_are_known_as_a_whole_are_not_taken_apart():
+    assert told("de", "Take another one (more rows). so: true goes on. Take it.") == "Nimm einen anderen. Nimm it."
 
 
 def test_two_things_in_one_place_are_told_one_by_one():

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from studio.machine import bounds
 from studio.machine.bounds import bounded
 
 GIB = 1024**3
@@ -44,3 +45,26 @@ def test_in_another_thread_only_memory_is_bounded():
     thread.start()
     thread.join()
     assert ended
+
+
+def test_where_more_open_files_are_forbidden_the_server_starts_with_what_it_has(monkeypatch):
+    def refuse(*_):
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    bounds.allow_many_files()
+
+
+def test_a_server_may_open_as_many_files_as_its_user_may_and_no_fewer_than_before(monkeypatch):
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(most, bounds.MANY_FILES) if most != resource.RLIM_INFINITY else bounds.MANY_FILES
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))
+        bounds.allow_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (wanted, most)
+        monkeypatch.setattr(bounds, "MANY_FILES", 300)
+        bounds.allow_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (wanted, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))

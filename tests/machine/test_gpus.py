@@ -93,7 +93,7 @@ def test_a_run_tells_the_memory_of_its_gpus_and_how_busy_they_are(monkeypatch):
     monkeypatch.setattr(torch.cuda, "utilization", busy.__getitem__)
     import os
 
-    use = work._Use([os.getpid()], seconds=0)
+    use = work._Use(lambda: [os.getppid()], seconds=0)
     values = use.read().values
     assert (values["gpu_memory_bytes"], values["gpu_percent"]) == (3_000.0, 60.0)
 

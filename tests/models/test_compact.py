@@ -48,6 +48,35 @@ def test_the_file_stands_alone_so_that_an_export_can_carry_it(tmp_path):
     assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False).returncode == 0
 
 
+WRITTEN = {
+    "weights_int8": (
+        [[1.27, -0.5, 0.0], [0.0, 0.25, -1.0]],
+        {"codes": [[127, -50, 0], [0, 32, -127]], "scales": [[0.01], [1 / 127]]},
+    ),
+    "weights_int4": (
+        [[1.27, -0.5, 0.0], [0.0, 0.25, -1.0]],
+        {"codes": [95, 136, 41, *[136] * 13], "scales": [[0.181396484375]]},
+    ),
+    "codebook": ([[0.5, -0.5, 2.0], [2.0, 0.5, 0.5]], {"codes": [1, 34, 17], "book": [-0.5, 0.5, 2.0]}),
+    "sparse": ([[1.5, -0.5, 0.0], [0.0, 0.25, -1.0]], {"mask": [0b110011], "values": [1.5, -0.5, 0.25, -1.0]}),
+}
+"""Of each form a weight, and how it is written: folders that were saved so must open for ever."""
+
+
+@pytest.mark.parametrize("form", compact.FORMS)
+def test_a_form_writes_and_reads_the_bytes_that_it_always_did(form):
+    weight, parts = WRITTEN[form]
+    weight = compact.rounded(torch.tensor(weight), form) if form in compact.EVEN else torch.tensor(weight)
+    small = compact.packed({"a.weight": weight, "a.bias": weight[0]}, {"a.weight": form})
+    assert set(small) == {"a.bias", "a.weight.shape", *(f"a.weight.{part}" for part in parts)}
+    for part, values in parts.items():
+        saved = small[f"a.weight.{part}"]
+        assert torch.equal(saved, torch.tensor(values, dtype=saved.dtype)), part
+    again = compact.unpacked(small, {"a.weight": form, "twin.weight": form})
+    assert torch.equal(again.pop("a.weight"), weight)
+    assert set(again) == {"a.bias"}
+
+
 def test_a_model_of_few_heads_and_few_bits_keeps_its_shapes_when_it_is_opened_and_saved_again(tmp_path):
     model, sample = make("bert")
     small = quantize_weights(prune(model, Prune(ratio=0.5, units=("heads",)), sample), "weights_int8")

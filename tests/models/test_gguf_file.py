@@ -19,6 +19,7 @@ ROWS = TASK.unlabelled(["Once upon a time there was a cat.", ("2+2=", "It is 4."
 
 @pytest.fixture(scope="module")
 def tiny():
+    torch.manual_seed(0)  # under some seeds two answers are so near that 16 bits choose the other one
     model = build("gpt-tiny", Problem(TASK.name, [], ROWS, 24))
     with torch.no_grad():
         for weight in model.network.parameters():

@@ -74,6 +74,13 @@ def test_a_text_model_answers_alike_in_float32_and_nearly_alike_in_int8(name, te
     check(name, texts, tmp_path)
 
 
+@pytest.mark.parametrize("name", TEXT_MODELS)
+def test_a_model_of_pairs_answers_about_pairs_of_any_length(name, tmp_path):
+    texts = ["so " * length for length in range(1, 9)]
+    rows = Dataset.from_dict({"text": texts, "text_pair": ["it is"] * 8, "label": [1.0, 2.0] * 4})
+    check(name, Problem("regression", ["score"], rows, 16), tmp_path)
+
+
 @pytest.mark.parametrize("name", IMAGE_MODELS)
 def test_an_image_model_answers_alike_in_float32_and_nearly_alike_in_int8(name, images, tmp_path):
     check(name, images, tmp_path)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
@@ -17,27 +18,33 @@ from studio.models.saving import save
 from tests.conftest import reviews
 
 OPEN = """
-import sys
+import os, sys
 from pathlib import Path
 from studio.models.model import Problem
 from studio.models.opening import open_folder
-folder, task, *labels = sys.argv[1:]
-print(open_folder(Path(folder), Problem(task, labels, None, 16)).knows_labels)
+task, labels, *folders = sys.argv[1:]
+for folder in folders:
+    if os.fork() == 0:  # for each a process that has opened none before
+        model = open_folder(Path(folder), Problem(task, labels.split(), None, 16))
+        print(Path(folder).name, model.knows_labels, flush=True)
+        os._exit(0)
+    os.wait()
 """
 
 
-def built(name, tmp_path):
+def built(name, tmp_path, folder="model"):
     rows = clean(reviews(), Columns("text", "label"), "text-classification")
     problem = Problem("text-classification", rows.labels, divide(rows).whole()["train"], 16)
-    return save(opening.build(name, problem), tmp_path / "model").folder, problem
+    return save(opening.build(name, problem), tmp_path / folder).folder, problem
 
 
-@pytest.mark.parametrize("name", ["fasttext-tiny", "transformer-tiny"])
-def test_a_process_that_has_built_no_model_opens_a_built_in_one(name, tmp_path):
-    folder, problem = built(name, tmp_path)
-    command = [sys.executable, "-c", OPEN, str(folder), problem.name, *problem.labels]
+def test_a_process_that_has_built_no_model_opens_a_built_in_one(tmp_path):
+    names = ("fasttext-tiny", "transformer-tiny")
+    folders, problems = zip(*(built(name, tmp_path, name) for name in names), strict=True)
+    words = [problems[0].name, " ".join(problems[0].labels), *map(str, folders)]
+    command = [sys.executable, "-c", OPEN, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
-    assert done.stdout.strip() == "True", done.stderr
+    assert done.stdout == "".join(f"{name} True\n" for name in names), done.stderr
 
 
 def test_a_folder_that_takes_too_long_or_too_much_is_given_up(tmp_path, monkeypatch):
@@ -55,4 +62,16 @@ def test_a_folder_that_takes_too_long_or_too_much_is_given_up(tmp_path, monkeypa
     monkeypatch.setattr(opening, "SPARE_BYTES", 100 * 1024**2)
     monkeypatch.setattr(opening.AutoConfig, "from_pretrained", lambda *_, **__: bytearray(1024**3))
     with pytest.raises(ModelError, match="more memory than a model of its sizes does"):
+        opening.open_folder(folder, problem)
+
+
+def test_a_folder_whose_weights_are_another_network_s_is_no_trained_model(tmp_path):
+    """As `torch.compile` calls them: the library would open the folder, with weights by chance."""
+    folder, problem = built("transformer-tiny", tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    without_head = {name: weight for name, weight in weights.items() if not name.startswith("classifier")}
+    save_file(without_head, folder / "model.safetensors", {"format": "pt"})
+    assert not opening.open_folder(folder, problem).knows_labels
+    save_file({f"_orig_mod.{name}": weight for name, weight in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"weights of the model in .* are not in its files, such as 'bert"):
         opening.open_folder(folder, problem)

@@ -1,5 +1,6 @@
 """Pages without a browser: opened, read, on an empty and on a filled store."""
 
+import functools
 import html
 import re
 from concurrent.futures import Executor, Future
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
+from streamlit.components.v2 import manifest_scanner
+from streamlit.testing.v1 import AppTest, app_test
 
-from pages import _asked
+from pages import _asked, _language
 from studio import events
 from studio.config.reading import parse_config
 from studio.data.uploads import Upload
@@ -19,6 +21,11 @@ from studio.service import questions
 from tests.conftest import TINY
 
 SHELL = str(Path(__file__).parents[2] / "pages" / "_shell.py")
+
+
+app_test.ScriptCache = functools.cache(app_test.ScriptCache)
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+"""A server compiles a page once, and looks once whether other packages bring parts for it; so do all tests together."""
 
 
 def fresh() -> AppTest:
@@ -41,6 +48,20 @@ class AtOnce(Executor):
         except StudioError as error:
             answer.set_exception(error)
         return answer
+
+
+@pytest.fixture(autouse=True)
+def _blanks_for_gaps(monkeypatch):
+    """Tests read a text as one types it, with a blank between a number and its unit."""
+    monkeypatch.setattr(_language, "GAP", " ")
+    _forget_texts()
+    yield
+    _forget_texts()
+
+
+def _forget_texts() -> None:
+    _language.held.cache_clear()
+    _language.told.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +151,16 @@ def scored(rows: int = 80) -> Upload:
         (f"the cat {n} sat", f"a cat {n} sat down", str(round(5 * (n * 7 % 80) / 80 + 0.03, 2))) for n in range(rows)
     ]
     return Upload("table", pd.DataFrame(cells, columns=["sentence1", "sentence2", "score"], dtype=object))
+
+
+SIZES = {"transformer-base": 4_000_000, "transformer-small": 1_000_000, "transformer-tiny": 200_000,
+         "fasttext-large": 190_000, "fasttext-small": 16_000, "fasttext-tiny": 4_000}  # fmt: skip
+TIMES = {name: 9.0 if name == "transformer-small" else 1.25 for name in SIZES}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The built-in models have these sizes and times; counting is another module's test."""
+    monkeypatch.setattr(
+        "studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES, milliseconds=TIMES)
+    )

@@ -97,6 +97,18 @@ def test_on_this_machine_a_page_of_another_port_opens_no_socket_and_changes_noth
     assert status(origin=other) == 200, "browsers keep what is read from other pages"
 
 
+def test_where_another_program_asks_who_comes_a_page_of_another_site_changes_nothing_either(options, monkeypatch):
+    monkeypatch.setenv("STUDIO_LOGIN", "elsewhere")
+    options.update({"server.address": "0.0.0.0", "server.allowedHosts": ["studio.example"]})
+    for kind, method in (("websocket", "GET"), ("http", "POST"), ("http", "PUT")):
+        for origin in ("https://evil.example", "http://127.0.0.1:3000", "null"):
+            assert status(kind=kind, method=method, origin=origin) == 403
+        for host in ("studio.example", "127.0.0.1:8501"):  # some proxies pass on the name, others do not
+            assert status(host=host, kind=kind, method=method, origin="https://studio.example") == 200
+        assert status(kind=kind, method=method, origin="http://127.0.0.1:8501") == 200
+    assert status(origin="https://evil.example") == 200, "a link is followed"
+
+
 def test_a_word_that_means_nothing_does_not_take_the_login_away(options, monkeypatch):
     options["server.address"] = "0.0.0.0"
     monkeypatch.setenv("STUDIO_LOGIN", "off")

@@ -1,9 +1,13 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from pages import _charts as charts
+from pages._curves import curves
+from pages._learned import Course
 from studio import tasks
-from studio.events import Confusion, Evaluation, StageResult
+from studio.events import Confusion, StageResult
 from studio.store.rows import Point
 
 ACCURACY = tasks.Measure("accuracy", "Accuracy", "")
@@ -37,6 +41,11 @@ def test_curves_of_a_measure_show_all_three_and_the_teachers_level_in_per_cent()
     assert figure.layout.yaxis.ticksuffix == " %"
 
 
+def test_a_teacher_that_learns_alone_is_named_once():
+    figure = charts.measure_curves([point for point in points() if point.phase == "teach"], ACCURACY)
+    assert len(figure.layout.annotations) == 1 and not figure.layout.shapes
+
+
 def named(ends):
     """The names on curves that end at these places: phase, step, value."""
     said = [Point(phase, step, "spearman", value * step / last) for phase, last, value in ends
@@ -56,6 +65,20 @@ def test_steps_named_by_a_user_stay_text():
     step = StageResult(title="<b>x</b>", value=0.9, n=9, low=0.8, high=0.95, parameters=9, size_bytes=36,
                        latency_ms=1.0)  # fmt: skip
     assert charts.stage_results([step], ACCURACY).data[0].text == ("&lt;b&gt;x&lt;/b&gt;",)
+
+
+@pytest.mark.parametrize("measure", [ACCURACY, tasks.Measure("loss", "Loss", "", unit="number", lower=True)])
+def test_the_names_of_steps_do_not_lie_on_each_other(measure):
+    told = [StageResult(title=title, value=0.9, n=9, low=0.8, high=0.95, parameters=9, size_bytes=36, latency_ms=1.0)
+            for title in ("Teacher", "Student at first", "Prune", "Distil")]  # fmt: skip
+    notes = charts.stage_results(told, measure).layout.annotations
+    places = sorted(note.yshift for note in notes)
+    assert {note.text for note in notes} == {"Teacher", "Student at first", "Prune", "Distil"}
+    assert min(above - below for below, above in itertools.pairwise(places)) >= 18
+    assert len({note.y for note in notes}) == 1 and notes[0].x == pytest.approx(np.log10(36e-6))
+    far = [told[0], told[2].model_copy(update={"size_bytes": 9})]
+    alone = charts.stage_results(far, measure).layout.annotations
+    assert [note.yshift for note in alone] == [pytest.approx(9)] * 2
 
 
 def test_a_measure_that_is_no_share_keeps_its_numbers():
@@ -81,9 +104,9 @@ def test_a_long_curve_is_cut_to_what_a_screen_can_show_and_keeps_its_ends_and_pe
     assert y.max() == 40
 
 
-def test_the_interval_of_an_accuracy_is_drawn_as_it_is():
-    evaluation = Evaluation(role="student", split="test", metric="accuracy", value=0.8, low=0.7, high=0.85, n=10)
-    bar = charts.measures([evaluation], ACCURACY).data[0].error_x
+def test_the_interval_of_a_step_is_drawn_as_it_is():
+    step = StageResult(title="Distil", value=0.8, n=9, low=0.7, high=0.85, parameters=9, size_bytes=36, latency_ms=1.0)
+    bar = charts.stage_results([step], ACCURACY).data[0].error_y
     assert bar.array[0] == pytest.approx(5)
     assert bar.arrayminus[0] == pytest.approx(10)
 
@@ -93,3 +116,19 @@ def test_the_confusion_matrix_shows_counts_and_shades_shares():
     heat = charts.confusion(matrix).data[0]
     assert heat.z.tolist() == [[0.8, 0.2], [0.0, 1.0]]
     assert heat.text.tolist() == [[8, 2], [0, 5]]
+
+
+def test_a_teacher_that_came_ready_is_a_dashed_line_in_a_document():
+    said = [
+        Point("record", 9, "accuracy", 0.925),
+        Point("distill", 1, "accuracy", 0.2),
+        Point("distill", 9, "accuracy", 0.8),
+    ]
+    drawn = str(curves(said, ACCURACY, Course()))
+    assert "Teacher 92.5 %" in drawn and drawn.count("stroke-dasharray") == 1
+    assert "stroke-dasharray" not in str(curves([*said, Point("teach", 9, "accuracy", 0.9)], ACCURACY, Course()))
+
+
+def test_no_axis_shows_steps_before_the_first_one():
+    figure = charts.measure_curves([Point("distill", 0, "accuracy", 0.2)], ACCURACY)
+    assert figure.layout.xaxis.rangemode == "nonnegative"

@@ -1,8 +1,12 @@
 """Compare: runs side by side."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
-from pages import _compared, _report_compared
+from pages import _charts as charts
+from pages import _compared, _report_compared, _sides
 from pages import _run_pictures as run_pictures
 from studio import events, tasks
 from studio.config.reading import parse_config
@@ -96,6 +100,91 @@ def test_a_tie_is_called_one_and_times_of_two_runtimes_are_not_compared(app, fil
     assert not any("<em>best</em>0." in body for body in drawn) and "0.10 ms in ONNX Runtime" in drawn[1]
 
 
+def test_a_run_of_an_earlier_version_is_marked_and_its_size_is_not_compared(app, two, home):
+    two._db.execute("UPDATE runs SET edition = 0 WHERE id = 1")
+    app = opened(app, "compare.py", runs="1,4")
+    told = words(app).replace("\\", "")
+    assert "“Run 1”: measured by an earlier version" in written(app)
+    assert "counted in two ways" in told and "is smallest" not in told
+    report = _report_compared.report(home, two, [1, 4])
+    assert "“Run 1”: measured by an earlier version" in report and "Run it again" in report
+    assert "counted in two ways" in report and "size on disk →" not in report
+    two._db.execute("UPDATE runs SET edition = 0")
+    assert "earlier version" not in written(opened(app, "compare.py", runs="1,4"))
+
+
+def test_the_smallest_of_equally_good_ones_is_not_called_the_best(two):
+    measure = tasks.get("text-classification").measures[0]
+    one, other = comparison.sides(two, [1, 4])
+    assert "scored best" in run_pictures.finding([one, other], [4], "student_bytes", measure)
+    alike = replace(other, summary=replace(other.summary, student=one.summary.student))
+    assert "is as good as the best" in run_pictures.finding([one, alike], [1], "student_bytes", measure)
+
+
+def valued(side, run_id, value, bytes_=4e6):
+    summary = replace(side.summary, student=value, student_bytes=bytes_)
+    return replace(side, run=replace(side.run, id=run_id, name=f"r{run_id}"), summary=summary)
+
+
+def test_numbers_that_read_alike_are_a_tie_in_the_picture_as_in_the_title(two):
+    measure, side = tasks.get("text-classification").measures[0], comparison.sides(two, [1, 4])[0]
+    compared = [valued(side, 1, 0.9004, 9e6), valued(side, 2, 0.9001, 3e6)]
+    front = run_pictures.worth_having(compared, "student_bytes", measure, None)
+    told = run_pictures.finding(compared, front, "student_bytes", measure)
+    assert (front, told) == ([2], "“r2” is as good as the best, and no other one is smaller")
+    assert run_pictures.worth_having(compared, "student_bytes", measure, True) == [2, 1]
+
+
+def test_the_best_is_marked_only_where_numbers_read_otherwise(two):
+    side = comparison.sides(two, [1, 4])[0]
+    for one, other, best in ((4_600.0, 5_400.0, None), (4_600.0, 5_600.0, 1)):
+        assert _sides._best([valued(side, 1, 0.9, one), valued(side, 2, 0.9, other)], "student_bytes") == best
+    for value, best in ((0.9001, None), (0.89, 1)):
+        assert _sides._best([valued(side, 1, 0.9), valued(side, 2, value)], "student") == best
+    for noise, best in ((1.2, 1), (2.5, None)):
+        ratio = events.Evaluation(
+            role="control", split="", metric="latency_ratio", value=1.1, low=1 / noise, high=noise
+        )
+        slow, fast = (replace(side, evaluations=(*side.evaluations, ratio),
+                              run=replace(side.run, id=number), summary=replace(side.summary, student_ms=ms))
+                      for number, ms in ((4, 2.0), (1, 1.0)))  # fmt: skip
+        assert _sides._best([slow, fast], "student_ms") == best
+    measure = tasks.get("text-classification").measures[0]
+    assert "smallest" not in _compared.headline([valued(side, 1, 0.9, 5.4e3), valued(side, 2, 0.8, 4.6e3)], measure, [])
+
+
+def test_one_run_alone_is_not_called_the_best(two):
+    measure, side = tasks.get("text-classification").measures[0], comparison.sides(two, [1, 4])[0]
+    one, no_size, no_score = valued(side, 1, 0.9), valued(side, 2, 0.8, None), valued(side, 3, None)
+    assert run_pictures.finding([one, no_size], [1], "student_bytes", measure) == "Only “r1” has both numbers"
+    assert _compared.headline([one, no_score], measure, []) == "Only “r1” was measured on test rows: 90.0 %"
+    assert "scored best" in _compared.headline([one, no_size], measure, [])
+
+
+def test_what_may_be_chance_is_said_in_the_picture_as_in_the_title(two):
+    measure, side = tasks.get("text-classification").measures[0], comparison.sides(two, [1, 4])[0]
+    compared = [valued(side, 1, 0.9), valued(side, 2, 0.8)]
+    for clear, said in ((False, "scored best, which may be chance, and"), (True, "scored best, and")):
+        assert said in run_pictures.finding(compared, [1], "student_bytes", measure, clear)
+
+
+def test_sizes_counted_in_two_ways_have_no_axis_beside_the_settings(two):
+    measure, side = tasks.get("text-classification").measures[0], comparison.sides(two, [1, 4])[0]
+    compared = [valued(side, number, 0.9) for number in (1, 2, 3)]
+    for edition, has_size in ((side.run.edition, True), (side.run.edition + 1, False)):
+        compared[0] = replace(compared[0], run=replace(compared[0].run, edition=edition))
+        figure = run_pictures.parallel(compared, {"alpha": [0.1, 0.2, 0.3]}, {"alpha": "Alpha"}, measure)
+        assert ("size, kB" in figure.layout.xaxis.ticktext) is has_size
+
+
+def test_several_runs_of_an_earlier_version_are_all_to_be_run_again(two):
+    side = comparison.sides(two, [1, 4])[0]
+    old = [valued(side, number, 0.9) for number in (1, 2)]
+    new = replace(side, run=replace(side.run, id=3, edition=side.run.edition + 1))
+    assert "“r1” and “r2”: measured" in (told := _compared.of_earlier_versions([*old, new]))
+    assert "Run them again" in told
+
+
 def test_no_difference_and_equal_numbers_are_said_in_words():
     accuracy = tasks.get("text-classification").measures[0]
     assert _compared.told_clear("a", 0, 1) == "“a”: no difference that is more than chance"
@@ -149,7 +238,7 @@ def test_names_in_the_picture_stand_where_there_is_room_for_them(two):
     compared = comparison.sides(two, [1, 4])
     measure = comparison.same_measure(compared)
     figure = run_pictures.price(compared, [1], "student_bytes", measure)
-    assert sorted(mark.textposition for mark in figure.data if mark.text) == ["bottom left", "bottom right"]
+    assert [(note.xanchor, note.yshift) for note in figure.layout.annotations] == [("left", -9), ("right", 9)]
     told = run_pictures.finding([*compared, compared[0]], [1, 4], "student_bytes", measure)
     assert told == "“Run 1” and “A <b>second</b>, bolder one” are worth having; the others are beaten"
 
@@ -168,3 +257,25 @@ def test_runs_of_one_name_stand_beside_each_other_with_their_numbers(app, home, 
     document = _report_compared.report(home, two, [1, 4])
     for told in (page, document):
         assert "tried · run 1" in told and "tried · run 4" in told
+
+
+def test_names_of_curves_that_end_anywhere_stand_apart_in_the_margin_and_lines_lead_to_them():
+    ends = {"short": (10, 0.9), "Search 1, trial 3": (40, 0.9), "long, as names of runs are": (100, 0.89)}
+    found = [[comparison.Curve(1, (0, last), (0.0, 60.0), (0.1, value))] for last, value in ends.values()]
+    figure = run_pictures.curves(found, list(ends), False, 0.0, tasks.Measure("accuracy", "Accuracy", ""))
+    notes = figure.layout.annotations
+    assert {note.xref for note in notes} == {"paper"} and {note.xanchor for note in notes} == {"left"}
+    pixel = 80 / (run_pictures.HEIGHT - charts.AXIS)
+    places = [note.y / pixel + note.yshift for note in notes]
+    assert [above - below for below, above in itertools.pairwise(places)] == pytest.approx([18, 18])
+    assert [line.x0 for line in figure.layout.shapes] == [100, 10, 40]
+    assert {line.x1 for line in figure.layout.shapes} == {100}
+    assert "long,\N{NO-BREAK SPACE}as…runs are" in notes[0].text
+
+
+def test_names_of_points_that_lie_together_do_not_lie_on_each_other(two):
+    measure, side = tasks.get("text-classification").measures[0], comparison.sides(two, [1, 4])[0]
+    compared = [valued(side, run_id, 0.9, 9e6) for run_id in (1, 2, 3)]
+    figure = run_pictures.price(compared, [1], "student_bytes", measure)
+    places = sorted(note.yshift for note in figure.layout.annotations)
+    assert [above - below for below, above in itertools.pairwise(places)] == pytest.approx([18, 18])

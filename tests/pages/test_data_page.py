@@ -215,7 +215,8 @@ def test_without_a_split_column_the_studio_splits(uploaded):
 
 def test_a_required_column_that_is_missing_is_asked_for_and_nothing_can_be_saved(app):
     app = opened(app, "data.py")
-    app.file_uploader(key="upload").set_value(("texts.csv", b"text\none\ntwo\nthree\n", "text/csv")).run()
+    table = b"first,second\none,red\ntwo,blue\nthree,green\n"
+    app.file_uploader(key="upload").set_value(("texts.csv", table, "text/csv")).run()
     assert not app.exception
     assert "Choose a column for: label" in app.info[0].value
     assert not [button for button in app.button if button.label == "Save data set"]

@@ -4,14 +4,16 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from pages import _access, _door, _login
+from pages import _access, _door, _login, _studio
 from pages._door import Door
+from studio.errors import StoreError
 
 SECRET, ADDRESS = "0123456789abcdef0123456789abcdef", "https://studio.example"
 PERSON = {"email": "Ada@Example.org", "email_verified": True, "is_logged_in": True, "origin": ADDRESS}
@@ -31,6 +33,7 @@ def server(monkeypatch):
     for name in ("STUDIO_VIEWERS", "STUDIO_MEMBERS", "STUDIO_ADMINS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STUDIO_MEMBERS", "ada@example.org")
+    monkeypatch.setattr(_login, "_over", set())
     return options
 
 
@@ -51,7 +54,7 @@ class Answer:
         return dict(self.headers).get(name)
 
 
-def ask(path="/", cookie="", kind="http", method="GET", query="", answers=(), noted=None, **headers):
+def ask(path="/", cookie="", kind="http", method="GET", query="", answers=(), noted=None, over=None, **headers):
     """Send a request to the door; behind it stands a studio that answers 200 with the headers `answers`."""
     sent = []
 
@@ -69,7 +72,7 @@ def ask(path="/", cookie="", kind="http", method="GET", query="", answers=(), no
     scope = {"type": kind, "path": path, "method": method, "headers": sent_headers, "query_string": query.encode(),
              "scheme": "https", "server": ("studio.example", 443)}  # fmt: skip
     with ThreadPoolExecutor(1) as thread:  # a browser test leaves a loop in the thread of the tests
-        thread.submit(lambda: asyncio.run(Door(studio, note)(scope, None, send))).result()
+        thread.submit(lambda: asyncio.run(Door(studio, note, over)(scope, None, send))).result()
     return Answer(sent)
 
 
@@ -158,10 +161,16 @@ def test_a_login_of_somebody_on_no_list_is_written_down_as_refused():
 def test_an_account_that_is_not_verified_or_on_no_list_gets_403_everywhere(claims):
     page = ask("/run", signed(**claims))
     assert page.status == 403
-    assert "/auth/logout" in page.text
+    assert "/auth/logout" in page.text and "Distillation Studio" in page.text
     for path in ROUTES:
         assert ask(path, signed(**claims)).status == 403
     assert ask("/_stcore/stream", signed(**claims), kind="websocket").status == 403
+
+
+def test_who_may_not_enter_reads_why_in_their_own_language():
+    page = ask("/run", signed(email="eve@example.org"), **{"accept-language": "zh-CN"})
+    assert page.status == 403
+    assert "eve@example.org 不能使用这个工作室。" in page.text and "may not use" not in page.text
 
 
 @pytest.mark.parametrize(
@@ -220,3 +229,45 @@ def test_a_token_is_looked_at_by_the_interface_and_opens_nothing_else():
     assert ask("/run", **token).status == 401
     assert ask("/_stcore/upload_file/session/file", method="PUT", **token).status == 401
     assert ask("/api/runs", kind="websocket", **token).status == 403
+
+
+def test_who_has_signed_out_is_a_stranger_whoever_kept_the_cookies_and_can_sign_in_again():
+    first, again, noted = signed(iat=1, nonce="a"), signed(iat=2, nonce="b"), []
+    assert ask("/results", first).status == 200
+    assert ask(_login.LOGOUT, first, noted=noted).status == 200
+    ((who, what, about),) = noted
+    assert (who, what) == ("Ada@Example.org", "sign out")
+    for kind in ("http", "websocket"):
+        assert ask("/_stcore/stream", first, kind).status in (401, 403)
+        assert ask("/_stcore/stream", again, kind).status == 200
+    _login._over.clear()  # as in a server that was started again
+    assert ask("/results", first, over=lambda: {about}).status == 401
+
+
+def test_a_sign_out_that_cannot_be_written_down_ends_the_login_all_the_same():
+    told = signed(iat=1, nonce="c")
+
+    def full(*_):
+        raise StoreError("The disk is full.", "Free some space.")
+
+    assert ask(_login.LOGOUT, told, noted=SimpleNamespace(append=full)).status == 200
+    assert ask("/results", told).status == 401
+
+
+def test_where_it_cannot_be_found_out_which_logins_are_over_nobody_enters():
+    def damaged():
+        raise StoreError("The database is damaged.", "Take a copy.")
+
+    assert ask("/results", signed(iat=1), over=damaged).status == 403
+
+
+def test_a_page_that_was_open_when_its_login_ended_shows_nothing_more(monkeypatch):
+    told = PERSON | {"iat": 1}
+    monkeypatch.setattr(_studio, "needs_login", lambda: True)
+    monkeypatch.setattr(_studio.st, "user", SimpleNamespace(get=told.get, to_dict=lambda: told))
+    monkeypatch.setattr(_studio.st, "error", lambda *given, **more: None)
+    monkeypatch.setattr(_studio.st, "stop", lambda: (_ for _ in ()).throw(InterruptedError))
+    assert _studio.get_person().role == "member"
+    _login.end([_login.login_of(told)])
+    with pytest.raises(InterruptedError):
+        _studio.get_person()

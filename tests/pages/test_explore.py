@@ -117,7 +117,7 @@ def test_every_tab_opens_for_every_kind_of_label(app, store, home, kind):
         assert not page.error, tab
     page = opened(fresh(), "results.py", run=str(run.id), tab="rows", row="1")
     assert not page.exception
-    assert "Row 1 of" in words(page)
+    assert "Test row 1 of" in words(page)
     assert "Training rows that the teacher takes for most alike" in words(page)
 
 
@@ -186,7 +186,7 @@ def test_a_temperature_is_offered_where_it_helps_on_validation_rows_whatever_tes
     run, _ = finished(store, home, "text-classification")
     monkeypatch.setattr(trust.Run, "temperature", lambda self, role: found)
     page = opened(app, "results.py", run=str(run.id), tab="confidence")
-    assert ("There is no need for a temperature" in words(page)) != is_offered
+    assert ("Its probabilities need no mending" in words(page)) != is_offered
     assert bool([one for one in page.toggle if one.key == "calibrate"]) == is_offered
 
 
@@ -277,3 +277,11 @@ def test_a_group_without_rows_takes_no_area_and_the_others_take_what_they_have()
     drawn = _explained.mosaic({"both": 90, "teacher": 10, "student": 0, "neither": 0}, "both")
     assert re.findall(r"flex-grow:(\d+)", drawn) == ["100", "90", "10"]
     assert "0" in re.findall(r"<b>(\d+)</b>", drawn)
+
+
+def test_the_picture_of_both_together_has_round_ticks_and_says_what_stands_across():
+    points = [cascade.Point(threshold=1 - share, asked=share, value=0.734 + 0.2 * share) for share in (0.0, 0.5, 1.0)]
+    accuracy = tasks.get("text-classification").measures[0]
+    drawn = _explained.cascade(points, points, points[1], accuracy)
+    assert re.findall(r'class="tick"[^>]*><span>([^<]*)<', drawn) == ["80 %", "90 %"]
+    assert re.findall(r'class="across"[^>]*>([^<]*)<', drawn) == ["0 %", "50 %", "100 %"]

@@ -56,6 +56,15 @@ def test_a_paused_run_waits_to_be_resumed_and_is_not_among_the_results(app, fill
     assert [link for link in links if link.startswith("Results of")] == ["Results of run 1"]
 
 
+def test_a_trial_that_its_search_has_stopped_is_nothing_to_continue(app, filled):
+    trial = parse_config({"dataset": "reviews", **TINY, "evaluate_on": "validation"})
+    run = filled.submit(trial, key="trial", owner="me")
+    filled.request_stop(run.id)
+    filled.stopped(run.id)
+    links = [link.proto.label for link in opened(app, "home.py").get("page_link")]
+    assert "See what went wrong: run 2" in links and f"Open: run {run.id}" not in links
+
+
 def test_a_running_run_has_one_bar_for_the_whole(app, filled):
     app = opened(app, "home.py")
     assert "Running now" in headings(app)
@@ -70,6 +79,7 @@ def test_own_data_can_be_added_after_the_first_run_too(app, filled):
 
 def test_an_empty_studio_tells_its_three_steps_and_has_one_primary_button(app, store):
     app = opened(app, "home.py")
+    assert "For example: ✓ The teacher helped" in " ".join(written(app).split())  # nobody takes it for a result
     assert headings(app) == ["How it works", "1 · Bring data", "2 · Say how small", "3 · Read the verdict"]
     assert [button.key for button in app.button if button.proto.type == "primary"] == ["own-data"]
 

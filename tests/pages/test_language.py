@@ -1,8 +1,15 @@
 """Pages in the language of the person who reads them."""
 
+import re
+
+import pytest
 from starlette.requests import HTTPConnection
 
-from pages._language import CHOSEN, reader_of
+from pages import _language
+from pages._language import CHOSEN, counted, in_language, reader_of, retell
+from pages._language import _ as said
+from pages._scores import milliseconds
+from pages._words import count, duration, percent, size
 from tests.pages.conftest import opened
 
 
@@ -31,3 +38,13 @@ def test_outside_a_page_the_cookie_counts_more_than_what_the_browser_accepts():
     assert asked(**accepts) == "zh"
     assert asked(**accepts, cookie=f"{CHOSEN}=en") == "en"
     assert asked() == "en"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_line_ends_between_a_number_and_its_unit(monkeypatch, language):
+    monkeypatch.setattr(_language, "GAP", "~")
+    with in_language(language):
+        told = [percent(0.5), size(5e6), count(5e6), milliseconds(3), duration(95), said("95 % interval"),
+                retell("It kept 97 % of it."), counted("{number} s", "{number} s", 2)]  # fmt: skip
+    assert not [one for one in told if re.search(r"\d \S*(%|[a-zA-Z]|万|秒|分)", one.replace("95~% interval", ""))]
+    assert {"5.0~MB", "3.0~ms", "2~s", "It kept 97~% of it."} <= set(told)

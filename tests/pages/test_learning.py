@@ -20,7 +20,9 @@ def test_a_click_queues_the_shorter_runs_and_their_progress_is_told(app, store, 
     page.button(key="learning-curve").click().run()
     assert not page.exception
     assert [part.share for part in learning_curves.parts(store, run)] == [0.125, 0.25, 0.5]
-    assert "0 of 3 runs are over" in words(page)
+    assert "0 of 3 runs are over" in words(page) and "The curve appears here" in words(page)
+    links = [link.proto.label.replace("\\", "") for link in page.get("page_link")]
+    assert "12.5 % of the training rows · queued" in links
 
 
 def test_the_best_of_several_seeds_is_no_point_of_the_curve_and_that_is_told(app, store, home):

@@ -14,6 +14,7 @@ from pages import _report_compared
 from pages import _run_pictures as run_pictures
 from pages import _size_and_quality as size_and_quality
 from pages._curves import curves
+from pages._learned import Course
 from pages._results_examined import _of_other
 from pages._scores import Scored, three
 from studio import events, tasks
@@ -57,9 +58,11 @@ def test_what_is_drawn_of_compared_runs_is_what_people_know(spoken):
 def test_beside_the_settings_the_better_one_stands_higher_with_the_number_that_people_know(spoken):
     compared = comparison.sides(spoken, [1, 2, 3])
     figure = run_pictures.parallel(compared, comparison.differing(compared), {"alpha": "Alpha"}, BITS)
-    heights = [line.y[1] for line in figure.data]
+    heights = [line.y[2] for line in figure.data]
     assert heights[0] == 1 and heights[2] == 0 and 0 < heights[1] < 1
-    assert {one.y: one.text for one in figure.layout.annotations if one.x == 1} == {0: "3.5", 1: "2"}
+    assert {one.y: one.text for one in figure.layout.annotations if one.x == 2} == {0: "3.5", 1: "2"}
+    names = {one.y: one.text for one in figure.layout.annotations if one.x == 0}
+    assert [names[line.y[0]] for line in figure.data] == [one.name for one in compared]
 
 
 def test_equal_students_share_one_tick_beside_their_settings(spoken):
@@ -139,7 +142,8 @@ def test_every_tab_of_a_language_model_opens(app, told, tab):
 
 
 def test_a_curve_in_a_report_falls_as_it_is_learned_and_has_round_numbers_beside_it(spoken):
-    drawn = str(curves(spoken.curve(1), BITS))
+    drawn = str(curves(spoken.curve(1), BITS, Course()))
+    assert "On validation rows the student reaches" in drawn
     (line,) = re.findall(r'points="([^"]*)"', drawn)
     first, *_between, last = [float(point.split(",")[1]) for point in line.split()]
     assert first < last  # a picture counts from above

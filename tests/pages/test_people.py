@@ -83,6 +83,18 @@ def test_a_folder_that_is_not_for_members_is_refused_before_it_is_looked_into(ap
         app.button(key="drop-yaml").click().run()
 
 
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_why_a_folder_is_refused_is_said_where_nothing_is_folded(app, filled, as_person, role):
+    as_person("member")
+    opened(app, "new_run.py", dataset="1", **{role: "folder:/secret"})
+    assert f"Choose a {role} to continue." in words(app)
+    said = "Only an admin can open this folder"
+    assert said in words(app)
+    assert not [one for fold in app.expander for one in fold.error if said in one.value]
+    as_person("admin")
+    assert said not in words(app.run())
+
+
 def test_only_an_admin_reads_the_audit_log(app, filled, as_person):
     filled.note("eve@example.org", "refused login", "<b>")
     for role, sees in (("viewer", False), ("member", False), ("admin", True)):
@@ -129,3 +141,11 @@ def test_who_sits_at_this_machine_is_admin_and_has_nothing_to_sign_out_of(app, f
     assert "Audit log" in [tab.label for tab in app.tabs]
     opened(app, "run.py", run="1")
     assert "delete" in keys(app)
+
+
+def test_a_viewer_reads_what_is_set_and_once_that_an_admin_can_change_it(app, as_person):
+    as_person("viewer")
+    app = opened(app, "settings.py")
+    assert words(app).count("an admin can change") == 1
+    assert not app.get("text_input") and not app.get("text_area")
+    assert [one.value for one in app.markdown].count("None") == 3  # folders, webhook, trackers

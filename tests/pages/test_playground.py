@@ -296,3 +296,9 @@ def test_where_a_file_has_not_the_column_of_the_data_one_is_guessed_and_can_be_c
     assert box.value == "message"
     app.button(key="playground-file-ask").click().run()
     assert begun[0][-1] == {"column": "message"}
+
+
+def test_a_run_that_there_is_not_is_told_below_the_title_with_a_way_on(app, saved):
+    app = opened(app, "playground.py", run="999")
+    assert [title.value for title in app.title] == ["Playground"]
+    assert "There is no run 999" in words(app)

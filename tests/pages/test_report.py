@@ -105,7 +105,7 @@ def test_report_and_slides_have_addresses_of_their_own(home, filled):
 
 def test_a_program_of_its_own_writes_it_and_nothing_is_overwritten(home, filled, tmp_path):
     file = service.write(home, filled, 1, tmp_path / "new" / "report.html")
-    assert "Keeps 100 %" in file.read_text(encoding="utf-8")
+    assert "Keeps 100\N{NO-BREAK SPACE}%" in file.read_text(encoding="utf-8")
     with pytest.raises(ExportError, match="there already"):
         service.write(home, filled, 1, file)
 

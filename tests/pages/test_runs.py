@@ -14,6 +14,7 @@ def test_a_failed_run_shows_message_and_cure_and_no_html(app, filled):
     assert "is broken" in error.value
     assert "Choose another" in error.value
     assert "<script>" not in error.value
+    assert "failed" in written(app).split()
 
 
 def test_a_run_that_does_not_exist_is_told_in_words(app, filled):
@@ -61,8 +62,8 @@ def test_a_long_list_is_shown_a_page_at_a_time(app, filled):
     for number in range(40):
         filled.submit(parse_config({"dataset": "reviews", **TINY}), key=f"run {number}")
     app = opened(app, "all_runs.py")
-    assert len(listed(app)) == 20 and "1 to 20 of 43 runs" in words(app)
-    for said, first in (("3", "run?run=3"), ("x", "run?run=43"), ("9" * 20, "run?run=43")):
+    assert len(listed(app)) == 15 and "1 to 15 of 43 runs" in words(app)
+    for said, first in (("3", "run?run=13"), ("x", "run?run=43"), ("9" * 20, "run?run=43")):
         app = fresh().run().switch_page("all_runs.py")
         app.query_params["page"] = said
         assert listed(app.run())[0] == first
@@ -174,7 +175,7 @@ def test_a_run_shows_one_bar_one_time_and_its_own_stages(app, store, saved):
     app = opened(app, "run.py", run=str(running.id))
     (bar,) = [one.proto.body for one in app.get("html") if 'class="ds-bar"' in one.proto.body]
     assert "width:67%" in bar
-    assert "**67 %** about 10 min left" in words(app)
+    assert "**67 %** · about 10 min left" in words(app)
     assert "Prepare 3 s Distil 10 min 0 s Train control now" in " ".join(written(app).split())
 
 
@@ -200,7 +201,7 @@ def test_the_address_opens_a_tab_by_its_key_or_by_what_it_was_called_before(app,
 
 def test_the_address_of_a_tab_is_the_same_in_every_language(app, filled):
     app.session_state["studio-language"] = "zh"
-    assert "各模型的损失还剩最初的多少" in written(opened(app, "run.py", run="1", curves="loss"))
+    assert "学生模型的损失为初始值的 5%" in written(opened(app, "run.py", run="1", curves="loss"))
 
 
 def test_a_teacher_that_came_ready_has_its_line_from_what_was_measured_before_the_student_began(app, filled):
@@ -224,3 +225,31 @@ def test_a_trial_of_a_search_tells_what_it_reached_on_validation_rows(app, store
     store.record(run.id, [events.Verdict(outcome="no_control", sentence=told)])
     store.finish(run.id)
     assert "88\\.2 % in Accuracy on 30 validation rows" in words(opened(app, "all_runs.py"))
+
+
+def test_a_run_that_waits_alone_shows_neither_empty_curves_nor_buttons_that_move_it_nowhere(app, store, saved):
+    alone = store.submit(parse_config({"dataset": "reviews", **TINY}), key="alone")
+    app = opened(app, "run.py", run=str(alone.id))
+    assert "It starts in a moment" in words(app)
+    assert not app.tabs
+    assert [button.key for button in app.button] == ["stop"]
+    store.submit(parse_config({"dataset": "reviews", **TINY}), key="another")
+    assert "front" in [button.key for button in app.run().button]
+
+
+def test_a_run_that_failed_offers_a_change_before_all_else(app, filled):
+    app = opened(app, "run.py", run="2")
+    assert [button.key for button in app.button if button.proto.type == "primary"] == ["start-again"]
+    assert not app.tabs
+
+
+def test_a_command_in_an_error_looks_like_one(app, filled):
+    app = opened(app, "run.py", run="999")
+    assert app.error[0].value.endswith("so does `python -m studio runs`\\.")
+
+
+def test_the_list_says_of_times_no_more_than_the_results_do(app, filled):
+    apart = events.Evaluation(role="control", split="", metric="latency_ratio", value=1.0, low=0.5, high=2.0)
+    slow = events.Evaluation(role="teacher", split="test", metric="latency_ms", value=90.0)
+    filled.record(1, [apart, slow])
+    assert "Faster not measured exactly" in " ".join(written(opened(app, "all_runs.py")).split())

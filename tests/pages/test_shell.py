@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 from streamlit.runtime.fragment import MemoryFragmentStorage
+from streamlit.runtime.state.query_params import QueryParams
+from streamlit.runtime.state.query_params_proxy import QueryParamsProxy
 from streamlit.testing.v1 import AppTest
 
 from pages import _studio, _theme
@@ -32,6 +34,27 @@ PAGES = (
 @pytest.mark.parametrize("page_file", PAGES)
 def test_every_page_opens_on_an_empty_store(app, page_file):
     opened(app, page_file)
+
+
+def test_the_browser_is_told_the_address_that_a_page_was_opened_with(app, filled, monkeypatch):
+    told = []
+    monkeypatch.setattr(QueryParams, "_send_query_param_msg", lambda self: told.append(self.to_dict()))
+    opened(app, "results.py", run="1", tab="curves")
+    assert {"run": "1", "tab": "curves"} in told, "a link to the same page leaves the old address there"
+
+
+def test_no_download_draws_its_page_anew_which_would_take_the_file_away_from_under_it():
+    calls = [
+        node
+        for file in (Path(_studio.__file__).parent).glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "download_button"
+    ]
+    assert len(calls) > 3
+    for call in calls:
+        assert {word.arg: ast.unparse(word.value) for word in call.keywords}["on_click"] == "'ignore'", ast.unparse(
+            call
+        )
 
 
 @pytest.mark.parametrize("page_file", PAGES)
@@ -117,3 +140,15 @@ def test_the_theme_is_kept_for_every_page_that_can_be_opened_in_the_menu_or_not(
         name = ast.unparse(call.args[0]).split("'")[1].removesuffix(".py")
         routes.add("./" if said.get("default") else said.get("url_path", name))
     assert routes == set(_theme.ROUTES) and "run" in routes
+
+
+def test_only_an_address_that_changed_in_this_window_is_shown_anew(app, store, monkeypatch):
+    shown = []
+    monkeypatch.setattr(QueryParamsProxy, "from_dict", lambda self, said: shown.append(dict(said)))
+    opened(app, "compare.py", runs="1,4").run()
+    shown.clear()
+    app.run()
+    assert not shown
+    app.query_params["runs"] = "1,5"
+    app.run()
+    assert shown == [{"runs": ["1,5"]}]

@@ -48,6 +48,7 @@ def test_a_search_shows_its_best_trial_first_and_can_be_paused(app, filled, home
         carried(home, filled, sweep, value)
     app = opened(app, "sweep.py", id="1")
     assert "Best so far: 80.0 %" in app.title[0].value.replace("\\", "")
+    assert "any size and speed" in words(app)
     text = " ".join(written(app).split())
     assert text.index("80.0 %") < text.index("60.0 %")
     app.button(key="pause").click().run()
@@ -62,7 +63,13 @@ def test_the_best_one_is_trained_longer_at_a_click_and_once(app, filled, home):
     for window in (app, fresh()):
         opened(window, "sweep.py", id="1").button(key="longer").click().run()
     longer = [run for run in filled.runs() if run.config.epochs == 3 * winner.config.epochs]
-    assert len(longer) == 1
+    assert [run.name for run in longer] == ["Search 1, winner, trained longer"]
+    assert "trained once more now" in words(opened(fresh(), "sweep.py", id="1"))
+    said = [events.Evaluation(role="student", split="test", metric="accuracy", value=0.75, low=0.7, high=0.8, n=100)]
+    filled.record(winner.id, [*said, events.Verdict(outcome="better", sentence="So it is.")])
+    filled.set_sweep(1, "finished")
+    assert "reaches **75.0 %** on the test rows" in words(opened(fresh(), "sweep.py", id="1"))
+    assert opened(fresh(), "sweep.py", id="1").title[0].value.replace("\\", "").startswith("Best: 80.0")
 
 
 def test_a_search_that_is_not_there_is_told_in_words(app, filled):

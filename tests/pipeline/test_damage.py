@@ -22,7 +22,6 @@ from studio.service import export
 from tests.conftest import TINY
 from tests.distill.test_training import CPU, inputs, model, problem, spec  # noqa: F401  fixtures
 from tests.pipeline.test_resume import learned
-from tests.service.test_export import finished
 
 
 def emptied(file):
@@ -165,8 +164,9 @@ def test_a_teacher_folder_that_changed_since_the_checkpoint_is_refused_with_the_
     until_checkpoint()
 
 
-def test_a_damaged_student_is_not_exported(store, home, saved, tmp_path):
-    run = finished(store, home, control=False)
+def test_a_damaged_student_is_not_exported(model, store, home, saved, tmp_path):  # noqa: F811
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k")
+    saving.save(model, home.model(run.id, "student"))
     bit_flipped(home.model(run.id, "student") / "model.safetensors")
     with pytest.raises(ExportError, match=r"in student, model\.safetensors is not what was written"):
         export.student_zip(home, store, run.id, tmp_path / "student.zip")

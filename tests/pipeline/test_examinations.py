@@ -229,6 +229,7 @@ def test_what_was_found_is_kept_and_a_damaged_file_is_made_anew(job, monkeypatch
 @pytest.mark.parametrize("of", [Layers, Elsewhere])
 def test_a_run_that_is_deleted_while_it_is_examined_leaves_no_folder(job, monkeypatch, of):
     store = Store(job.home.database)
+    store.submit(job.config, key="first", owner="me")  # the job's own number is not given again
     run = store.submit(job.config, key=f"deleted {of}", owner="me")
     store.record(run.id, [Verdict(outcome="better", sentence="So it is.")])
     store.finish(run.id)

@@ -30,6 +30,7 @@ from tests.conftest import BAD, GOOD, TINY
 from tests.distill.test_ways import phases, run
 
 COLUMNS = Columns("text", "label", None, "|")
+FASTTEXT = {**TINY, "teacher": "builtin/fasttext-small", "student": "builtin/fasttext-tiny"}
 
 
 def tagged(rows: int = 160, unlabelled: int = 20) -> Upload:
@@ -128,9 +129,8 @@ def test_a_saved_data_set_is_the_same_after_it_is_opened(home, dataset):
 
 
 def test_the_separator_is_guessed_where_labels_come_again_and_not_in_plain_labels():
-    assert guess_separator(tagged(), "label") == "|"
-    plain = Upload("table", pd.DataFrame({"text": ["a"] * 40, "label": ["Paris, France", "Rome, Italy"] * 20}))
-    assert guess_separator(plain, "label") is None
+    assert guess_separator(tagged().table["label"]) == "|"
+    assert guess_separator(["Paris, France", "Rome, Italy"] * 20) is None
 
 
 def test_a_whole_run_on_texts_with_several_labels_learns_them(home, dataset):
@@ -158,15 +158,24 @@ def test_a_loss_for_exactly_one_class_is_refused_when_the_run_is_asked_for(store
         store.submit(parse_config({"dataset": "tagged", **TINY, "terms": "dist"}), key="a")
 
 
-def test_a_plan_works_on_texts_with_several_labels(home, dataset):
-    plan = [{"do": "prune", "ratio": 0.5, "units": ["heads"], "importance": "taylor"}, "distill", "quantize:int8"]
-    said = run(home, dataset, **{**TINY, "student": "builtin/transformer-tiny", "plan": plan})
+TAYLOR = {"do": "prune", "ratio": 0.5, "units": ["heads"], "importance": "taylor"}
+
+
+@pytest.mark.parametrize(
+    ("models", "plan", "titles"),
+    [
+        (TINY, [TAYLOR, "distill"], ["Prune 50 % of heads", "Distil"]),
+        (FASTTEXT, ["distill", "quantize:int8"], ["Distil", "Quantize to int8"]),
+    ],
+)
+def test_a_plan_works_on_texts_with_several_labels(home, dataset, models, plan, titles):
+    said = run(home, dataset, **{**models, "plan": plan})
     told = [one for one in said if getattr(one, "kind", "") == "milestone"]
-    assert [one.title for one in told][2:] == ["Prune 50 % of heads", "Distil", "Quantize to int8"]
+    assert [one.title for one in told][2:] == titles
 
 
 def test_images_with_several_labels_are_learned_too(home, store):
-    digits = samples.rows_of("images", None)[0].table
+    digits = samples.rows_of("images", None)[0].table.iloc[::2]
 
     def tags(digit: str) -> str:
         return "|".join([("even", "odd")[int(digit) % 2], *(["large"] if int(digit) > 4 else [])]) if digit else ""
@@ -175,16 +184,18 @@ def test_images_with_several_labels_are_learned_too(home, store):
     columns = Columns("image", "label", "split", "|")
     rows = clean(Upload("images", digits.assign(label=multi_label)), columns, "image-classification")
     saved = library.save(store, home, "digits", rows, columns)
-    settings = {"teacher": "builtin/cnn-small", "student": "builtin/cnn-tiny", "teacher_epochs": 30, "epochs": 10}
-    settings |= {"learning_rate": 5e-3, "teacher_learning_rate": 5e-3, "onnx_times": False}
+    settings = {"teacher": "builtin/cnn-tiny", "student": "builtin/cnn-tiny", "teacher_epochs": 6, "epochs": 4,
+                "batch_size": 16, "learning_rate": 1e-2, "teacher_learning_rate": 1e-2, "onnx_times": False,
+                "control": False}  # fmt: skip
     said = run(home, saved, **settings, terms="soft_target, attention_transfer", augment="crop")
     accuracy = next(one for one in said if getattr(one, "kind", "") == "evaluation" and one.role == "student")
     assert accuracy.value > 0.4  # nobody's guess: the most frequent combination makes up 30 %
 
 
 def test_the_model_card_asks_for_all_labels_above_one_half(home, store, dataset, tmp_path):
-    wanted = store.submit(parse_config({"dataset": "tagged", **TINY}), key="a", owner=new_owner())
-    run(home, dataset, wanted.id, **TINY)
+    settings = {**TINY, "teacher": "builtin/fasttext-small", "epochs": 1, "control": False}
+    wanted = store.submit(parse_config({"dataset": "tagged", **settings}), key="a", owner=new_owner())
+    run(home, dataset, wanted.id, **settings)
     written = export.student_zip(home, store, wanted.id, tmp_path / "student.zip")
     import zipfile
 
@@ -206,6 +217,6 @@ def test_a_teacher_that_learned_one_label_a_row_is_taught_anew_for_several(home,
     table = table[~table["label"].str.contains("|", regex=False)].reset_index(drop=True)
     plain = library.save(store, home, "plain", clean(Upload("table", table), one, "text-classification"), one)
     assert plain.labels == dataset.labels
-    run(home, plain, 1, **TINY)
-    assert "teach" in phases(run(home, dataset, 2, **{**TINY, "teacher": "run:1/teacher"}))
-    assert "teach" not in phases(run(home, dataset, 3, **{**TINY, "teacher": "run:2/teacher"}))
+    run(home, plain, 1, **FASTTEXT)
+    assert "teach" in phases(run(home, dataset, 2, **{**FASTTEXT, "teacher": "run:1/teacher"}))
+    assert "teach" not in phases(run(home, dataset, 3, **{**FASTTEXT, "teacher": "run:2/teacher"}))

@@ -13,7 +13,7 @@ from studio.pipeline import distill as pipeline
 from studio.pipeline.timetable import Counts, timetable
 from studio.tasks.positions import PositionLogits
 from tests.conftest import TINY
-from tests.evaluate.test_verdict import CONFIG, HALF, MEASURES, against, measured
+from tests.evaluate.conftest import CONFIG, HALF, MEASURES, against, measured
 
 ROWS = Counts(training=100, labelled=80, validation=10, test=10)
 TASK = tasks.get("text-classification")

@@ -12,7 +12,8 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ModelError
 from studio.pipeline import distill as pipeline
-from studio.pipeline import stage_results
+from studio.pipeline import stage_results, teacher_check
+from studio.pipeline.job import Job
 from studio.pipeline.prepare import RunContext
 from studio.service import library
 from tests.conftest import reviews
@@ -60,6 +61,19 @@ def test_a_teacher_that_has_learned_something_passes_without_a_word(home, saved)
     said = said_by(home, saved, of(saved, **TAUGHT))
     assert not [event for event in said if isinstance(event, events.Log) and event.level == "warning"]
     assert any(isinstance(event, events.Verdict) for event in said)
+
+
+def test_how_good_the_teacher_is_is_told_before_the_baseline_is_fitted(home, saved, monkeypatch):
+    fitted = []
+    plain = teacher_check._of_the_baseline
+    monkeypatch.setattr(teacher_check, "_of_the_baseline", lambda *of_run: fitted.append(1) or plain(*of_run))
+    config = of(saved, **TAUGHT | {"allow_weak_teacher": True})
+    for event in pipeline.distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)):
+        if isinstance(event, events.Metrics) and event.phase == "record":
+            assert event.values["accuracy"] > 0.5 and not fitted
+        elif isinstance(event, events.PhaseStarted) and event.phase == "distill":
+            break
+    assert fitted == [1]
 
 
 @pytest.fixture

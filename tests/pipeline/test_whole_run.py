@@ -54,7 +54,7 @@ def weights_of(home, run_id: int, role: str) -> dict[str, torch.Tensor]:
     return load_file(home.model(run_id, role) / "model.safetensors")
 
 
-def test_the_control_learns_nothing_from_the_teacher(home, saved):
+def test_the_control_learns_nothing_from_the_teacher(home, saved, untested):
     """At alpha 0.7 it has no distillation loss, and it is what the student becomes at alpha 0, where the teacher counts
     nothing."""
     said = run(home, saved, alpha=0.7)
@@ -69,7 +69,7 @@ def test_the_control_learns_nothing_from_the_teacher(home, saved):
     assert not all(torch.equal(control[name], student[name]) for name in control)
 
 
-def test_the_control_is_the_same_whatever_the_teacher_has_learned(home, saved):
+def test_the_control_is_the_same_whatever_the_teacher_has_learned(home, saved, untested):
     """Also where the teacher answers live, names hard labels, and its choices stand in when the student is pruned."""
     way = {"terms": "soft_target, hint", "hard_epochs": 1, "plan": "prune:0.5, distill"}
     found = []
@@ -81,7 +81,7 @@ def test_the_control_is_the_same_whatever_the_teacher_has_learned(home, saved):
     assert not all(torch.equal(first_student[name], second_student[name]) for name in first_student)
 
 
-def test_student_and_control_start_from_the_same_weights_and_take_the_same_number_of_steps(home, saved):
+def test_student_and_control_start_from_the_same_weights_and_take_the_same_number_of_steps(home, saved, untested):
     said = run(home, saved)
     start = {
         event.phase: event.values["accuracy"] for event in said if isinstance(event, events.Metrics) and event.step == 0
@@ -118,7 +118,7 @@ def test_the_test_rows_are_read_once_after_all_training(home, saved, monkeypatch
     assert any(read)
 
 
-def test_the_teachers_answers_cover_the_training_rows_and_no_test_row(home, saved):
+def test_the_teachers_answers_cover_the_training_rows_and_no_test_row(home, saved, untested):
     run(home, saved)
     (file,) = home.teacher_outputs.glob("*/logits.npy")
     assert len(np.load(file)) == saved.splits["train"]
@@ -162,9 +162,9 @@ def test_a_model_that_is_too_large_to_be_written_only_for_its_times_is_timed_in_
     assert "latency_ms" in metrics and "onnx_latency_ms" not in metrics
 
 
-def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(home, saved):
+def test_a_plan_is_measured_after_each_step_and_its_control_goes_the_same_way(home, saved_digits):
     plan = "prune:0.5, distill, factorize:0.2, distill:1, quantize:int8"
-    said = run(home, saved, plan=plan, epochs=2)
+    said = run(home, saved_digits, plan=plan, epochs=2, teacher="builtin/mlp-64", student="builtin/mlp-64")
     phases = [event.phase for event in said if isinstance(event, events.PhaseStarted)]
     assert phases[phases.index("prune") :] == [
         "prune",

@@ -1,6 +1,7 @@
 """One student served alone, from its exported zip."""
 
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from openapi_spec_validator import validate
@@ -46,6 +47,7 @@ class Parrot:
     """A student that needs no model."""
 
     task = "text-classification"
+    predictor = SimpleNamespace(problem=SimpleNamespace(labels=["a", "b"]))
 
     def answer(self, shares, values):
         return [({"label": value}, {}) for value in values]
@@ -62,6 +64,21 @@ def test_on_a_network_it_needs_a_token():
         ({"Authorization": f"Bearer {TOKEN}"}, 200),
     ):
         assert app.post("/predict", json={"inputs": ["a"]}, headers=headers).status_code == status
+
+
+def test_who_has_no_token_hears_that_it_lives_and_nothing_of_its_labels():
+    app = TestClient(student_application(Parrot(), "0.0.0.0", TOKEN))
+    for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": TOKEN}):
+        assert app.get("/health", headers=headers).json() == {"status": "ok"}
+    told = app.get("/health", headers={"Authorization": f"Bearer {TOKEN}"}).json()
+    assert told == {"status": "ok", "task": "text-classification", "labels": ["a", "b"]}
+
+
+def test_a_page_of_another_site_asks_it_nothing():
+    app = TestClient(student_application(Parrot(), "127.0.0.1", None), "http://localhost:8600")
+    for origin, status in (("https://evil.example", 403), ("http://localhost:3000", 403), ("null", 403),
+                           ("http://localhost:8600", 200)):  # fmt: skip
+        assert app.post("/predict", json={"inputs": ["a"]}, headers={"Origin": origin}).status_code == status
 
 
 @pytest.mark.parametrize(

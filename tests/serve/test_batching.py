@@ -121,3 +121,23 @@ def test_more_than_can_wait_is_refused():
 
     with pytest.raises(BusyError, match="10 rows wait"):
         in_a_loop(ask())
+
+
+def test_a_batch_behind_another_one_grows_while_the_model_is_busy_with_that():
+    model = Model(slow=1)
+
+    async def ask():
+        batcher = Batcher(model)
+        first = asyncio.create_task(batcher.ask("a", ["held"]))
+        while not model.batches:
+            await asyncio.sleep(0.001)
+        batcher._took = 60.0  # as if the model took so long
+        more = []
+        for number in range(3):  # one after the other, as they come
+            more.append(asyncio.create_task(batcher.ask("a", [number])))
+            await asyncio.sleep(0.01)
+        model.go_on.set()
+        await asyncio.gather(first, *more)
+
+    in_a_loop(ask())
+    assert model.batches == [("a", ["held"]), ("a", [0, 1, 2])]

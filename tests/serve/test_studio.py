@@ -1,6 +1,8 @@
 """The studio's interface for programs: who may ask, what is refused and how, and that its document is true."""
 
+import asyncio
 import base64
+import contextlib
 import json
 import sqlite3
 import time
@@ -22,6 +24,7 @@ from studio.service import people, tokens
 from studio.service.acts import Acts
 from studio.service.people import Person
 from studio.service.playground import Playground
+from studio.store.store import Store
 from tests.conftest import TINY, digits, in_a_loop
 
 ADA = "ada@example.org"
@@ -280,3 +283,34 @@ def test_inputs_of_every_task_are_read_as_its_models_read_them(name):
     assert set(rows.column_names) >= set(task.inputs.features())
     with pytest.raises((DataError, LimitError)):
         requests.values(requests.parsed(requests.Asking, b'{"inputs": [{"no": "input"}]}'), name)
+
+
+def test_neither_the_database_nor_a_large_request_is_read_on_the_event_loop(local, run, asked, monkeypatch):
+    heard = []
+
+    def watched(owner, name):
+        before = getattr(owner, name)
+
+        def call(*given):
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop()
+                heard.append(name)
+            return before(*given)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for name in ("run", "dataset_by_id", "find_runs", "evaluations"):
+        watched(Store, name)
+    watched(requests, "parsed")
+    watched(requests, "values")
+    assert local.post(f"/runs/{run.id}/predict", json={"inputs": ["a" * 9_000]}).status_code == 200
+    assert local.get(f"/runs/{run.id}").status_code == local.get("/runs").status_code == 200
+    assert heard == []
+
+
+@pytest.mark.parametrize(("task", "on_the_spot"), [("text-classification", True), ("image-classification", False)])
+def test_a_short_request_is_read_on_the_spot_unless_it_brings_an_image(task, on_the_spot, monkeypatch):
+    loops = []
+    monkeypatch.setattr(requests, "values", lambda asked, task: loops.append(asyncio._get_running_loop()) or [])
+    in_a_loop(requests.read(requests.Asking, b'{"inputs": ["a"]}', task))
+    assert (loops[0] is not None) == on_the_spot

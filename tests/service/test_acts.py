@@ -34,6 +34,17 @@ def said(store):
     return [(entry.who.partition("@")[0], entry.what, entry.about) for entry in reversed(store.audit())]
 
 
+def test_the_teacher_of_a_run_that_took_a_ready_one_is_that_ready_one(acts, home, store, saved):
+    ready = {**TINY, "teacher": "folder:/models/large"}
+    acts("admin").start(parse_config({"dataset": "reviews", **ready}), key="first")
+    borrowed = {"dataset": "reviews", **TINY, "teacher": "run:1/teacher"}
+    assert acts("admin").start(parse_config(borrowed), key="second").config.teacher == "folder:/models/large"
+    search = SweepConfig(base=parse_config(borrowed), search={"temperature": (1.0, 2.0)})
+    assert acts("admin").search(search, key="third").config.base.teacher == "folder:/models/large"
+    home.model(1, "teacher").mkdir(parents=True)
+    assert acts("admin").start(parse_config(borrowed), key="fourth").config.teacher == "run:1/teacher"
+
+
 @pytest.mark.parametrize(
     "deed",
     [

@@ -399,6 +399,25 @@ def test_two_do_not_ask_the_same_at_once(home, teacher):
     assert len(teacher.asked) == 7
 
 
+def test_other_questions_are_asked_of_the_same_teacher_meanwhile_and_all_answers_are_kept(home, teacher):
+    file = answer_record.kept_in(home, Endpoint(teacher.address, "large"), 0)
+    first = answering.ask(home, PROMPTS[:3], Endpoint(teacher.address, "large"), Answers(), stop=Hurry())
+    next(first)
+    assert asked(home, teacher, PROMPTS[3:])[1][-1].done == 3
+    list(first)
+    assert len(answer_record.read(file)) == 6
+    assert [one.suffix for one in file.parent.iterdir() if one.suffix != ".lock"] == [".jsonl"]
+
+
+def test_what_a_killed_process_was_asking_can_be_asked(home, teacher):
+    file = answer_record.kept_in(home, Endpoint(teacher.address, "large"), 0)
+    file.parent.mkdir(parents=True)
+    claim = file.with_suffix(f".killed{answer_record.CLAIM}")
+    claim.write_text("\n".join(answering.key(prompt, 0) for prompt in PROMPTS))
+    assert asked(home, teacher)[1][-1].done == 6
+    assert not claim.exists()
+
+
 def test_a_budget_holds_where_the_server_counts_no_tokens(home, teacher):
     teacher.usage = None
     _, told = asked(home, teacher, budget=Budget(tokens=10), at_once=1)
@@ -477,3 +496,19 @@ def test_the_command_asks_before_it_spends_and_json_needs_a_yes(home, teacher, t
     assert done.exception is None
     told = json.loads(done.stdout)
     assert (told["answered"], told["refused"], told["tokens_estimated"], told["over_budget"]) == (11, 0, True, False)
+
+
+def test_the_command_tells_what_it_will_take_how_far_it_is_and_what_was_saved(home, teacher, tmp_path):
+    file = tmp_path / "prompts.csv"
+    file.write_text("prompt\n" + "\n".join(f"What is {number} + 1?" for number in range(40)))
+    command = ["data", "answer", str(file), "--address", teacher.address, "--model", "large", "--price-written", "1"]
+    teacher.says, teacher.usage = "It is so.", None
+    done = CliRunner().invoke(app, command, input="y\n")
+    told = " ".join(done.output.split())
+    assert "40 prompts are to be asked: about 160 tokens to read, at most 10,240 to write" in told
+    assert told.count(" of 40 are answered") == 20 + 2, "at every second answer, at the end, and with what was saved"
+    assert "are estimated from the letters" in told
+    assert "Saved as data set 1, 'prompts':" in told
+    again = CliRunner().invoke(app, [*command, "--shortest", "5"])
+    assert "40 are answered already; 0 prompts are to be asked" in " ".join(again.output.split())
+    assert "Ask?" not in again.output

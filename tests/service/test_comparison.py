@@ -45,6 +45,17 @@ def test_a_run_that_is_worse_at_the_same_price_is_beaten(runs):
     assert comparison.front(runs, "student_ms") == []  # it was not measured
 
 
+def test_sizes_that_two_versions_counted_otherwise_are_not_held_against_each_other(store, runs):
+    assert {side.run.edition for side in runs} == {events.EDITION}
+    assert comparison.of_earlier_versions(runs) == []
+    older = replace(runs[0], run=replace(runs[0].run, edition=0))
+    assert comparison.of_earlier_versions([older, *runs[1:]]) == [older]
+    assert comparison.front([older, *runs[1:]], "student_bytes") == []
+    alike = [replace(side, run=replace(side.run, edition=0)) for side in runs]
+    assert comparison.of_earlier_versions(alike) == []
+    assert comparison.front(alike, "student_bytes") == [1, 3]
+
+
 def test_of_runs_that_learned_different_things_none_is_called_the_better_one(runs):
     other = replace(runs[2], data=replace(runs[2].data, task="image-classification"))
     assert comparison.same_measure(runs) is not None

@@ -1,5 +1,7 @@
-"""What a user takes away opens in a fresh process that knows nothing of the studio."""
+"""What a user takes away opens in a process that knows nothing of the studio."""
 
+import contextlib
+import functools
 import subprocess
 import sys
 import zipfile
@@ -9,111 +11,159 @@ import pytest
 from PIL import Image
 
 from studio import tasks
-from studio.config.reading import parse_config
+from studio.config.reading import parse_config, parse_yaml
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ExportError
 from studio.events import Evaluation
 from studio.files import damage, inside
+from studio.home import Home
 from studio.models.saving import require_undamaged
 from studio.pipeline.convert import convert
 from studio.pipeline.job import Job
 from studio.service import export, library
 from studio.service.runs import carry
 from studio.service.runtime import new_owner
-from tests.conftest import TINY, here, reviews
+from studio.store.store import Store
+from tests.conftest import TINY, digits, here, reviews
+from tests.fresh import Fresh
+
+PICTURES = {"dataset": "digits", "teacher": "builtin/mlp-64", "epochs": 1, "teacher_epochs": 1, "control": False,
+            "allow_weak_teacher": True, "onnx_times": False}  # fmt: skip
+STUDENTS = {
+    "transformer": TINY,
+    "fasttext": {**TINY, "student": "builtin/fasttext-tiny"},
+    "pruned": {**TINY, "plan": [{"do": "prune", "ratio": 0.5, "units": ["heads"]}, "distill"]},
+    "four bits": {**TINY, "student": "builtin/fasttext-tiny", "plan": ["distill", "quantize:weights_int4"]},
+    "int8": {**TINY, "plan": "distill, quantize:int8"},
+    "cnn": {**PICTURES, "student": "builtin/cnn-tiny"},
+    "mlp": {**PICTURES, "student": "builtin/mlp-16"},
+}
+"""Settings of the runs whose students are taken away."""
 
 
-def finished(store, home, **changes):
-    run = store.submit(parse_config({"dataset": "reviews", **TINY, **changes}), key="k", owner=new_owner())
-    list(carry(store, home, run, here))
-    assert store.run(run.id).status == "finished", store.run(run.id).message
-    return run
+class Trained:
+    """A home with a run for each of the students, which learns when it is first asked for."""
+
+    def __init__(self, folder):
+        self.folder, self.home = folder, Home(folder / "home")
+        self.store = Store(self.home.database)
+        for name, task, upload, columns in (
+            ("reviews", "text-classification", reviews(), Columns("text", "label")),
+            ("digits", "image-classification", digits(), Columns("image", "label", "split")),
+        ):
+            library.save(self.store, self.home, name, clean(upload, columns, task), columns)
+
+    @functools.cache  # noqa: B019  it lives as long as the module's tests
+    def run(self, student):
+        config = parse_config({"dataset": "reviews", **STUDENTS[student]})
+        run = self.store.submit(config, key=student, owner=new_owner())
+        list(carry(self.store, self.home, run, here))
+        assert self.store.run(run.id).status == "finished", self.store.run(run.id).message
+        return run
+
+    @functools.cache  # noqa: B019
+    def student(self, student):
+        """The ZIP of one that nothing was converted for."""
+        run = self.run(student)
+        return export.student_zip(self.home, self.store, run.id, self.folder / f"{student}.zip")
+
+    @functools.cache  # noqa: B019
+    def converted(self, student):
+        """The ZIP once more, after its ONNX files were made."""
+        self.student(student)
+        run = self.run(student)
+        data = self.home.dataset(run.dataset_id)
+        convert(Job(run_id=run.id, config=run.config, dataset=data, home=self.home))
+        return export.student_zip(self.home, self.store, run.id, self.folder / f"{student} in ONNX.zip")
 
 
-def run_the_card(folder, number=1):
-    """What the lines of Python in the model card print in a fresh process."""
-    snippet = (folder / "README.md").read_text().split("```python\n")[number].split("```")[0]
-    done = subprocess.run([sys.executable, "-c", snippet], cwd=folder, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return Trained(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """Asks for processes that have opened libraries and nothing of the studio."""
+    with contextlib.closing(Fresh()) as asked:
+        yield asked
+
+
+def unpacked(file, folder):
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(folder / "student")
+    return folder / "student"
+
+
+def lines_of_the_card(folder, number=1):
+    """The lines of Python in the model card."""
+    return (folder / "README.md").read_text().split("```python\n")[number].split("```")[0]
+
+
+def test_the_snippet_of_the_model_card_runs_as_it_stands_in_a_process_that_has_opened_nothing(trained, tmp_path):
+    folder = unpacked(trained.student("transformer"), tmp_path)
+    command = [sys.executable, "-c", lines_of_the_card(folder)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.stdout.split()[0] in ("good", "bad")
 
 
-@pytest.mark.parametrize("student", ["builtin/transformer-tiny", "builtin/fasttext-tiny"])
-def test_the_snippet_of_the_model_card_runs_as_it_stands_in_a_fresh_process(store, home, saved, tmp_path, student):
-    run = finished(store, home, student=student)
-    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
-        archive.extractall(tmp_path / "student")
-    assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
-    assert parse_config_of(tmp_path) == store.run(run.id).config
-    card = (tmp_path / "student" / "README.md").read_text()
+@pytest.mark.parametrize("student", ["transformer", "fasttext"])
+def test_the_model_card_has_lines_that_run_how_texts_were_read_what_to_install_and_how_long_models_take(
+    trained, tmp_path, fresh, student
+):
+    folder = unpacked(trained.student(student), tmp_path)
+    assert fresh.run(lines_of_the_card(folder), folder).split()[0] in ("good", "bad")
+    assert parse_yaml((folder / "config.yaml").read_text()) == trained.store.run(trained.run(student).id).config
+    card = (folder / "README.md").read_text()
     assert "truncation=True, max_length=16," in card  # as the run read them
     assert "`pip install torch==" in card and " transformers==" in card
     assert "| student | all cores | 1 | PyTorch |" in card
     assert "| teacher | one thread | 1 | PyTorch |" in card
 
 
-@pytest.mark.parametrize(
-    ("student", "plan"),
-    [
-        ("builtin/transformer-tiny", [{"do": "prune", "ratio": 0.5, "units": ["heads"]}, "distill"]),
-        ("builtin/fasttext-tiny", ["distill", "quantize:weights_int4"]),
-    ],
-)
-def test_a_student_that_transformers_cannot_open_brings_the_file_that_can(store, home, saved, tmp_path, student, plan):
-    run = finished(store, home, student=student, plan=plan)
-    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
-        archive.extractall(tmp_path / "student")
-    assert (tmp_path / "student" / "studio_compact.py").is_file()
-    assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
-    card = (tmp_path / "student" / "README.md").read_text()
+@pytest.mark.parametrize("student", ["pruned", "four bits"])
+def test_a_student_that_transformers_cannot_open_brings_the_file_that_can(trained, tmp_path, fresh, student):
+    folder = unpacked(trained.student(student), tmp_path)
+    assert (folder / "studio_compact.py").is_file()
+    assert fresh.run(lines_of_the_card(folder), folder).split()[0] in ("good", "bad")
+    card = (folder / "README.md").read_text()
     assert "| Distil |" in card
     assert "validation rows that chose the weights, too: the values are a little too good" in card
 
 
-@pytest.mark.parametrize("student", ["builtin/transformer-tiny", "builtin/fasttext-tiny"])
+@pytest.mark.parametrize("student", ["transformer", "fasttext"])
 def test_an_onnx_file_in_the_zip_comes_with_lines_that_ask_it_and_every_file_with_its_checksum(
-    store, home, saved, tmp_path, student
+    trained, tmp_path, fresh, student
 ):
-    run = finished(store, home, student=student, control=False)
-    convert(Job(run_id=run.id, config=run.config, dataset=home.dataset(saved.id), home=home))
-    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
-        archive.extractall(tmp_path / "student")
-    assert run_the_card(tmp_path / "student", number=2).strip() in ("good", "bad")
-    files = {file.relative_to(tmp_path / "student").as_posix() for file in inside(tmp_path / "student")}
-    sums = (tmp_path / "student" / "SHA256SUMS").read_text().splitlines()
+    folder = unpacked(trained.converted(student), tmp_path)
+    assert fresh.run(lines_of_the_card(folder, 2), folder).strip() in ("good", "bad")
+    files = {file.relative_to(folder).as_posix() for file in inside(folder)}
+    sums = (folder / "SHA256SUMS").read_text().splitlines()
     assert {line.partition("  ")[2] for line in sums} == files - {"SHA256SUMS"} >= {"README.md", "onnx/model.onnx"}
-    assert damage(tmp_path / "student") is None
-    (tmp_path / "student" / "README.md").write_text("mine")
-    require_undamaged(tmp_path / "student")  # who opens the weights does not mind
+    assert damage(folder) is None
+    (folder / "README.md").write_text("mine")
+    require_undamaged(folder)  # who opens the weights does not mind
 
 
-def test_a_zip_without_an_onnx_file_says_how_to_get_one(store, home, saved, tmp_path):
-    run = finished(store, home, control=False)
-    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
-        card = archive.read("README.md").decode()
-    assert f"no ONNX file. `python -m studio export {run.id}` puts one into it" in card
+def test_a_zip_without_an_onnx_file_says_how_to_get_one(trained, tmp_path):
+    card = (unpacked(trained.student("transformer"), tmp_path) / "README.md").read_text()
+    assert f"no ONNX file. `python -m studio export {trained.run('transformer').id}` puts one into it" in card
 
 
-def test_a_student_in_int8_brings_its_file_and_lines_that_ask_it(store, home, saved, tmp_path):
-    run = finished(store, home, plan="distill, quantize:int8")
-    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
-        archive.extractall(tmp_path / "student")
-    assert run_the_card(tmp_path / "student").split()[0] in ("good", "bad")
-    assert run_the_card(tmp_path / "student", number=2).strip() in ("good", "bad")
+def test_a_student_in_int8_brings_its_file_and_lines_that_ask_it(trained, tmp_path, fresh):
+    folder = unpacked(trained.student("int8"), tmp_path)
+    assert fresh.run(lines_of_the_card(folder), folder).split()[0] in ("good", "bad")
+    assert fresh.run(lines_of_the_card(folder, 2), folder).strip() in ("good", "bad")
 
 
-@pytest.mark.parametrize("student", ["builtin/cnn-tiny", "builtin/mlp-16"])
-def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(store, home, saved_digits, tmp_path, student):
-    settings = {"teacher": "builtin/mlp-64", "student": student, "epochs": 1, "teacher_epochs": 1, "control": False}
-    config = parse_config({"dataset": "digits", "allow_weak_teacher": True, **settings})
-    run = store.submit(config, key="k", owner=new_owner())
-    list(carry(store, home, run, here))
-    with zipfile.ZipFile(export.student_zip(home, store, run.id, tmp_path / "student.zip")) as archive:
-        archive.extractall(tmp_path / "student")
-    Image.new("RGB", (20, 30), "white").save(tmp_path / "student" / "image.png")
-    assert run_the_card(tmp_path / "student").split()[0] in set("0123456789")
-    assert " pillow==" in (tmp_path / "student" / "README.md").read_text()
+@pytest.mark.parametrize("student", ["cnn", "mlp"])
+def test_the_snippet_of_an_image_model_names_what_is_in_a_picture(trained, tmp_path, fresh, student):
+    folder = unpacked(trained.student(student), tmp_path)
+    Image.new("RGB", (20, 30), "white").save(folder / "image.png")
+    assert fresh.run(lines_of_the_card(folder), folder).split()[0] in set("0123456789")
+    assert " pillow==" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("form", ["torch", "int8", "onnx"])
@@ -139,12 +189,6 @@ def test_times_on_the_card_say_on_what_with_how_many_threads_in_which_runtime_an
     told = "\n".join(export._speed_lines(timed))
     assert "Medians on Some Processor, all models in turn" in told
     assert "| teacher | all cores | 2 | PyTorch | 6.00 |  | 4.00 (3.50 to 4.60) |" in told
-
-
-def parse_config_of(folder):
-    from studio.config.reading import parse_yaml
-
-    return parse_yaml((folder / "student" / "config.yaml").read_text())
 
 
 def test_a_run_without_a_student_is_refused_and_nothing_is_overwritten(store, home, saved, tmp_path):

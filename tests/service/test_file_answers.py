@@ -77,7 +77,8 @@ def test_one_persons_files_take_no_place_from_anothers(home, store, run, held, m
     his = desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "bob")
     held.set()
     for one in (*hers, his):
-        assert [file.name for file in over(one).folder.iterdir()] == ["answers.csv"], "what was brought is gone"
+        left = sorted(file.name for file in over(one).folder.iterdir())
+        assert left == ["about.json", "answers.csv"], "what was brought is gone"
     last = over(desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "ada"))
     assert len(desk.of(run.id, "ada")) == 2 and last in desk.of(run.id, "ada")
     assert sum(one.folder.exists() for one in hers) == 1
@@ -107,3 +108,32 @@ def test_answers_that_had_their_day_are_not_offered(home, store, run, held):
     one = over(desk.begin(store, run.id, "student", "a.csv", b"text\na\n", "ada"))
     one.answers.unlink()
     assert desk.of(run.id, "ada") == []
+
+
+def test_answers_are_found_again_by_who_brought_the_file_after_the_studio_was_restarted(home, store, run, held):
+    held.set()
+    one = over(FileDesk(home).begin(store, run.id, "student", "films.csv", b"text,note\na,1\n,2\n", "ada"))
+    again = FileDesk(home)
+    (found,) = again.of(run.id, "ada")
+    assert (found.id, found.name, found.role, found.begun) == (one.id, "films.csv", "student", one.begun)
+    assert (found.state, found.scored.rows, found.scored.empty) == ("finished", 2, 1)
+    assert found.answers.read_text().startswith("text,note,label")
+    assert again.of(run.id, "bob") == []
+
+
+def test_of_a_file_that_a_restart_cut_off_the_owner_is_told_to_bring_it_again(home, store, run, held):
+    desk = FileDesk(home)
+    one = desk.begin(store, run.id, "student", "films.csv", b"text\na\n", "ada")
+    (found,) = FileDesk(home).of(run.id, "ada")
+    assert found.is_over and "Bring the file again" in str(found.error.cure)
+    one.stop.set()
+    held.set()
+    over(one)
+
+
+@pytest.mark.parametrize("written", ["", "[]", "{}", '{"scored": 3}'])
+def test_what_nobody_can_read_beside_answers_keeps_no_desk_from_opening(home, written):
+    folder = home.downloads / "x"
+    folder.mkdir(parents=True)
+    (folder / file_answers.ABOUT).write_text(written)
+    assert FileDesk(home).of(1, None) == []

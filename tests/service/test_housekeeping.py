@@ -52,13 +52,30 @@ def test_over_the_quota_those_go_first_that_were_not_read_for_longest(store, hom
     assert [folder.exists() for folder in kept] == [False, True, True]
 
 
-def test_while_a_run_goes_on_no_teacher_outputs_go(store, home, saved):
-    folder = outputs(home, "a", 1000, days_ago=1000)
+def test_while_a_run_goes_on_teacher_outputs_stay_that_were_read_since_it_began(store, home, saved, monkeypatch):
+    monkeypatch.setenv("STUDIO_TEACHER_OUTPUTS_GB", "0")
+    before, since = outputs(home, "a", 1000, days_ago=1), outputs(home, "b", 1000, days_ago=-1)
     store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=new_owner())
-    assert housekeeping.tidy(store, home) == 0
+    assert housekeeping.tidy(store, home) == 1000
+    assert (before.exists(), since.exists()) == (False, True)
     with pytest.raises(StoreError, match="A run goes on"):
-        housekeeping.delete_teacher_outputs(store, home, folder.name)
-    assert folder.exists()
+        housekeeping.delete_teacher_outputs(store, home, since.name)
+
+
+def test_teacher_outputs_that_a_run_begins_to_read_while_others_are_looked_at_stay(store, home, saved, monkeypatch):
+    monkeypatch.setenv("STUDIO_TEACHER_OUTPUTS_GB", "0")
+    old, listed = outputs(home, "a", 1000, days_ago=1), housekeeping.teacher_outputs
+
+    def read_meanwhile(home):
+        found = listed(home)
+        store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner=new_owner())
+        behind = time.time() - 1.9  # as a file system of whole seconds, and a clock of ticks, may stamp it
+        os.utime(old, (behind, behind))
+        return found
+
+    monkeypatch.setattr(housekeeping, "teacher_outputs", read_meanwhile)
+    assert housekeeping.tidy(store, home) == 0
+    assert old.exists()
 
 
 @pytest.mark.parametrize("kind", ["uploads", "downloads"])

@@ -9,7 +9,7 @@ import pytest
 
 from studio.service import notify
 from studio.service.runtime import Runtime
-from tests.service.test_runner import execute_fake, submit, wait_for
+from tests.service.conftest import execute_fake, submit, wait_for
 
 
 @contextlib.contextmanager

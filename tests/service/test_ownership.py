@@ -186,6 +186,7 @@ def test_who_wakes_on_a_machine_that_slept_and_has_lost_its_run_writes_nothing_m
         if end is not None:
             yield end
 
+    store.record(run.id, [events.PhaseStarted(phase="prepare")])
     before = len(store.logs(run.id))
     list(carry(store, home, run, execute))
     assert len(store.logs(run.id)) == before + 1, "that it was taken back, and nothing else"

@@ -136,9 +136,7 @@ def test_a_process_that_ended_is_told_and_the_next_question_starts_another(home,
     with pytest.raises(WorkerError, match=r"process ended.*playground\.log"):
         ending.ask(store, run.id, "good")
     reply = '{"result": {"said": [], "device": "cpu"}}'
-    monkeypatch.setattr(
-        playground, "PROGRAM", (sys.executable, "-c", f"input(); print({reply!r}, flush=True); input()")
-    )
+    ending._process._command = (sys.executable, "-c", f"input(); print({reply!r}, flush=True); input()")
     assert ending.ask(store, run.id, "good").device == "cpu"
     ending.close()
 
@@ -158,9 +156,7 @@ def test_what_is_left_of_an_answer_that_nobody_waits_for_is_not_the_next_ones(ho
 
     with pytest.raises(Left):
         slow.ask(store, run.id, "good", leave)
-    monkeypatch.setattr(
-        playground, "PROGRAM", (sys.executable, "-c", f"input(); print({whole.replace('Ada', 'Bob')!r})")
-    )
+    slow._process._command = (sys.executable, "-c", f"input(); print({whole.replace('Ada', 'Bob')!r})")
     assert slow.ask(store, run.id, "good").device == "Bob"
     slow.close()
 
@@ -169,7 +165,7 @@ def test_a_process_that_hangs_is_ended(home, store, run, monkeypatch):
     hanging = talking(home, monkeypatch, "import time; time.sleep(600)", seconds=0.2)
     with pytest.raises(WorkerError, match=r"no answer within 0\.2 s"):
         hanging.ask(store, run.id, "good")
-    assert hanging._process is None
+    assert hanging._process._process is None
 
 
 def test_an_image_travels_as_its_bytes(home, run):

@@ -5,7 +5,7 @@ import pytest
 from studio import events
 from studio.config.reading import parse_config
 from studio.config.sweep import parse_sweep
-from studio.errors import AccessError, ConfigError
+from studio.errors import AccessError, ConfigError, StoreError
 from studio.service import sweeps
 from studio.service.acts import Acts
 from studio.service.people import Person
@@ -23,6 +23,10 @@ def carried(store, run, value: float, milliseconds: float = 1.0) -> None:
     """The run comes to its end with these figures of its student."""
     claimed = store.claim("me")
     assert claimed.id == run.id
+    end(store, run.id, value, milliseconds)
+
+
+def end(store, run_id: int, value: float, milliseconds: float = 1.0) -> None:
     said: list[events.Event] = [
         events.Metrics(phase="distill", step=step, values={"accuracy": value}) for step in (1, 2)
     ]
@@ -30,8 +34,8 @@ def carried(store, run, value: float, milliseconds: float = 1.0) -> None:
              events.Evaluation(role="student", split="", metric="latency_ms", value=milliseconds),
              events.Evaluation(role="student", split="", metric="size_bytes", value=1e6),
              events.Verdict(outcome="no_control", sentence="A trial.")]  # fmt: skip
-    store.record(run.id, said)
-    store.finish(run.id)
+    store.record(run_id, said)
+    store.finish(run_id)
 
 
 @pytest.fixture
@@ -87,6 +91,34 @@ def test_a_search_goes_on_after_a_kill_at_any_place_without_a_trial_twice(home, 
     assert [trial.params for trial in again.trials(sweep.id)] == [trial.params for trial in decided]
     assert sweeps.step(again, home, sweep).id == run.id  # it waits: nothing else is queued
     assert len(again.runs()) == 1
+
+
+def test_trials_that_an_open_studio_has_taken_are_waited_for(home, store, begun, monkeypatch):
+    sweep, qualities = begun(trials=2), iter((0.6, 0.9, 0.8))
+    first = sweeps.step(store, home, sweep)
+    store.claim("an open studio")
+    taken = [first.id]
+
+    def take_the_next(seconds):
+        end(store, taken[-1], next(qualities))
+        sweeps.advance(store, home)
+        if (following := store.claim("an open studio")) is not None:
+            taken.append(following.id)
+
+    monkeypatch.setattr(sweeps.time, "sleep", take_the_next)
+    assert [run.id for run in sweeps.carried(home, store, sweep.id)] == taken
+    assert (len(taken), store.sweep(sweep.id).winner) == (3, taken[-1])
+
+
+def test_a_run_that_another_process_takes_first_is_left_to_it(store, saved, monkeypatch):
+    run = store.submit(parse_config(BASE), key="k")
+    looked = store.run(run.id)
+    store.claim("another")
+    monkeypatch.setattr(store, "run", lambda number: looked)  # as it was a moment ago
+    with pytest.raises(StoreError):
+        store.resume(run.id, owner="me")
+    monkeypatch.undo()
+    assert store.run(run.id).owner == "another"
 
 
 def test_trials_learn_from_the_teachers_that_the_first_one_trained(home, store, begun):

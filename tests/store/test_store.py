@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -417,3 +418,12 @@ def test_a_home_with_other_things_in_it_keeps_its_mode_and_that_is_told(home):
     home.make()
     assert home.root.stat().st_mode & 0o777 == 0o755
     assert "chmod 700" in home.exposed()
+
+
+def test_the_logins_that_were_ended_are_known_for_as_long_as_their_cookies_are_taken(store, monkeypatch):
+    store.note("ada@example.org", "sign out", "one")
+    store.note("ada@example.org", "login", "two")
+    assert store.logins_over(1) == {"one"}
+    now = time.time()
+    monkeypatch.setattr("studio.store.audit.time.time", lambda: now + 25 * 3600)
+    assert store.logins_over(1) == set()

@@ -11,7 +11,7 @@ import torch
 from studio import tasks
 from studio.config.reading import parse_config
 from studio.data import documents
-from studio.data.cleaning import NO_ANSWER, clean
+from studio.data.cleaning import clean
 from studio.data.columns import Columns, fitting, guess_columns
 from studio.data.folder import divide
 from studio.data.uploads import Upload, read
@@ -21,6 +21,7 @@ from studio.models.model import Problem
 from studio.models.opening import build as build_model
 from studio.pipeline.predict import Writing
 from studio.tasks import encoded_tokens
+from studio.tasks.language import NO_ANSWER, UNREADABLE
 from studio.tasks.positions import PositionLogits
 
 TASK = tasks.get("language-model")
@@ -182,10 +183,26 @@ def test_of_alpaca_files_what_belongs_to_an_instruction_is_read_with_it():
     assert (columns.input, columns.pair, columns.label) == ("instruction + input", "output", None)
 
 
-def test_a_chat_in_which_nobody_answers_is_refused():
+def test_chats_that_nobody_answers_or_nobody_can_read_are_left_out_and_counted_by_line():
+    asked, called = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": None}
+    odd = [[asked], [asked, called], [asked, {"role": "assistant", "content": " "}]]
+    cells = list(map(json.dumps, odd)) + list(chats(30).table["conversations"])
+    upload = Upload("table", pd.DataFrame({"messages": cells}, dtype=object), lines=range(5, 38))
+    rows = clean(upload, Columns("messages", None), TASK.name)
+    assert {refused.reason: refused.lines for refused in rows.refused} == {NO_ANSWER: (5, 7), UNREADABLE: (6,)}
+    assert rows.report.read == 33 == rows.report.rows + 3
+
+
+def test_a_file_whose_chats_all_lack_an_answer_is_refused_with_the_reason():
     table = pd.DataFrame({"messages": [json.dumps([{"role": "user", "content": "Hi"}])] * 20}, dtype=object)
-    with pytest.raises(DataError, match="nobody answers"):
+    with pytest.raises(
+        DataError, match=r"0 rows; at least 10 are needed\. 20 rows left out, lines 1, 2, .*: no answer"
+    ):
         clean(Upload("table", table), Columns("messages", None), TASK.name)
+
+
+def test_a_text_that_is_a_list_of_json_and_no_chat_is_a_text():
+    assert not any(TASK.inputs.unusable(pd.DataFrame({"input": ['[{"to": "me"}]', "[1, 2]", "[", "[]"]}))[UNREADABLE])
 
 
 def test_layers_of_a_writer_are_cut_with_their_weights(model):

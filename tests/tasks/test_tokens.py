@@ -13,8 +13,8 @@ from studio.data.uploads import Upload, read
 from studio.errors import DataError
 from studio.models.model import Problem
 from studio.models.opening import build as build_model
+from studio.tasks.entities import entities, iob2
 from studio.tasks.positions import PositionLogits
-from studio.tasks.tokens import entities, iob2
 
 TASK = tasks.get("token-classification")
 COLUMNS = Columns("words", "tags")
@@ -84,10 +84,12 @@ def test_words_and_tags_in_json_lines_are_read_too(tmp_path):
     assert guess_columns(upload) == Columns("tokens", "ner_tags")
 
 
-def test_a_row_whose_tags_are_fewer_than_its_words_is_refused():
-    table = pd.DataFrame({"words": ["New York City"] * 12, "tags": ["B-LOC I-LOC"] * 12}, dtype=object)
-    with pytest.raises(DataError, match="3 words and 2 tags"):
-        clean(Upload("words", table), COLUMNS, TASK.name)
+def test_a_row_whose_tags_are_fewer_than_its_words_is_left_out_with_its_line():
+    tags = ["B-LOC I-LOC", *["B-LOC I-LOC I-LOC"] * 12]
+    table = pd.DataFrame({"words": ["New York City"] * 13, "tags": tags}, dtype=object)
+    rows = clean(Upload("words", table, lines=range(7, 20)), COLUMNS, TASK.name)
+    assert [(refused.reason, refused.lines) for refused in rows.refused] == [("not as many tags as words", (7,))]
+    assert len(rows.table) == 12
 
 
 def sentences(count: int = 40) -> Upload:

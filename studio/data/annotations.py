@@ -1,0 +1,174 @@
+"""What annotation programs write beside a text, in one column of JSON: entities by their places, which become words and
+tags, or choices, which become labels.
+
+A place is the number of a letter, the end is not included: `[[0, 4, "PER"]]` of Doccano and spaCy, `{"start": 0,
+"end": 4, "label": "PER"}` of Prodigy and many others, the results of Label Studio.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from studio.tasks.tokens import words_in
+
+LOOKED_AT = 200
+WORDS, TAGS, LABEL = "words", "tags", "label"
+_STARTS, _ENDS = ("start", "start_offset", "begin"), ("end", "end_offset", "stop")
+_LABELS = ("label", "labels", "type", "entity", "entity_type", "entity_group", "tag")
+
+
+class Span(NamedTuple):
+    """An entity from the letter `start` to before the letter `end`."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """What was said of one text."""
+
+    spans: tuple[Span, ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+class Annotations:
+    """Changes the tables of a file, one block after the other; the first one tells whether there is anything to change.
+    `notes` say what became of it."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.text, self.column = _columns(table)
+        some = [annotated(cell) for cell in table[self.column].head(LOOKED_AT)] if self.column else []
+        self.has_spans = any(one and one.spans for one in some)
+        self.has_several = any(one and len(one.choices) > 1 for one in some)
+        self.left_out: Counter[str] = Counter()
+
+    def changed(self, table: pd.DataFrame) -> pd.DataFrame:
+        if not self.column:
+            return table
+        said = [annotated(cell) or Annotated() for cell in table[self.column]]
+        if not self.has_spans:
+            labels = [self._label(one.choices) for one in said]
+            return table.drop(columns=self.column).assign(**{LABEL: labels})
+        rows = [self._tagged(text, one.spans) for text, one in zip(table[self.text], said, strict=True)]
+        words, tags = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [])
+        return table.drop(columns=[self.column, self.text]).assign(**{WORDS: words, TAGS: tags})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.column:
+            return ()
+        if not self.has_spans:
+            return (f"The choices in {self.column!r} are the labels.",)
+        notes = [f"The entities in {self.column!r} became a tag for each word of {self.text!r}."]
+        if self.left_out:
+            told = ", ".join(f"{count:,} that {why}" for why, count in sorted(self.left_out.items()))
+            notes.append(f"Entities left out: {told}.")
+        return tuple(notes)
+
+    def _label(self, choices: Sequence[str]) -> str:
+        if self.has_several:
+            return json.dumps(list(choices), ensure_ascii=False)
+        return choices[0] if choices else ""
+
+    def _tagged(self, text: str, spans: Iterable[Span]) -> tuple[str, str]:
+        """The words of a text and their tags, as cells."""
+        kept: list[Span] = []
+        for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+            if not 0 <= span.start < span.end <= len(text):
+                self.left_out["are not within their text"] += 1
+            elif kept and span.start < kept[-1].end:
+                self.left_out["overlap another one"] += 1
+            else:
+                kept.append(span)
+        words, tags = [], []
+        for start, end, label in _pieces(text, kept):
+            found = words_in(text[start:end])
+            words += found
+            tags += [f"{'I' if place else 'B'}-{label}" if label else "O" for place in range(len(found))]
+        said = " ".join(words)  # one that begins as a list does is written as one
+        return json.dumps(words, ensure_ascii=False) if said.startswith("[") else said, " ".join(tags)
+
+
+def annotated(cell: str) -> Annotated | None:
+    """What a cell says of its text; None where it is no list of annotations.
+
+    >>> annotated('[[0, 4, "PER"]]')
+    Annotated(spans=(Span(start=0, end=4, label='PER'),), choices=())
+    >>> annotated('[{"result": [{"value": {"choices": ["good"]}}]}]').choices, annotated("[1, 2]"), annotated("good")
+    (('good',), None, None)
+    """
+    if not cell.startswith("["):
+        return None
+    try:
+        parts = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    parts = _results(parts)
+    spans, choices = [_span(part) for part in parts], [_choices(part) for part in parts]
+    if any(span is None and chosen is None for span, chosen in zip(spans, choices, strict=True)):
+        return None
+    return Annotated(tuple(filter(None, spans)), tuple(choice for chosen in choices for choice in chosen or ()))
+
+
+def _pieces(text: str, spans: Sequence[Span]) -> Iterable[tuple[int, int, str]]:
+    """The whole text in parts, those of entities with their label; a label has no spaces in a tag."""
+    done = 0
+    for span in spans:
+        yield done, span.start, ""
+        yield span.start, span.end, "_".join(span.label.split())
+        done = span.end
+    yield done, len(text), ""
+
+
+def _columns(table: pd.DataFrame) -> tuple[str, str]:
+    """The columns of the texts and of what is said of them; ("", "") where there are none."""
+    some = table.head(LOOKED_AT)
+    for column in some.columns:
+        said = [annotated(str(cell)) for cell in some[column] if str(cell).strip()]
+        others = [str(name) for name in some.columns if name != column and not _is_json(some[name])]
+        if others and None not in said and any(one and (one.spans or one.choices) for one in said):
+            return max(others, key=lambda name: some[name].astype(str).str.len().mean()), str(column)
+    return "", ""
+
+
+def _is_json(column: pd.Series) -> bool:
+    said = [str(cell).lstrip() for cell in column if str(cell).strip()]
+    return bool(said) and all(cell.startswith(("[", "{")) for cell in said)
+
+
+def _results(parts: Any) -> list[Any]:
+    """The annotations in a list; of several people, as Label Studio has them, the first ones."""
+    if not isinstance(parts, list):
+        return [None]
+    of_people = [part["result"] for part in parts if isinstance(part, dict) and isinstance(part.get("result"), list)]
+    if of_people and len(of_people) == len(parts):
+        parts = next(filter(None, of_people), [])
+    return [part["value"] if isinstance(part, dict) and isinstance(part.get("value"), dict) else part for part in parts]
+
+
+def _span(part: Any) -> Span | None:
+    if isinstance(part, list) and len(part) == 3:
+        start, end, label = part
+    elif isinstance(part, dict):
+        start, end, label = (_first(part, names) for names in (_STARTS, _ENDS, _LABELS))
+        label = label[0] if isinstance(label, list) and label else label
+    else:
+        return None
+    if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label.strip():
+        return None
+    return Span(start, end, label)
+
+
+def _choices(part: Any) -> list[str] | None:
+    found = part.get("choices") if isinstance(part, dict) else None
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
+
+
+def _first(part: dict[str, Any], names: Sequence[str]) -> Any:
+    return next((part[name] for name in names if name in part), None)

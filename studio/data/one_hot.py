@@ -1,0 +1,71 @@
+"""Tables with a column of 0 and 1 for each label, as Kaggle's are: their names become one column."""
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+
+from studio.data.heads import LABEL_NAMES
+
+LOOKED_AT = 2_000
+FEWEST = 3
+"""Two columns of yes and no are rather two facts than the labels of a row."""
+
+FEW_SHARE = 5
+"""A column with less than one different value in so many rows may be a label by itself."""
+
+NONE = "none"
+"""The label of a row that has none of them: it was looked at, and is no row without a label."""
+
+_YES, _NO = {"1", "true", "yes", "1.0"}, {"0", "false", "no", "0.0"}
+
+
+class OneHot:
+    """Adds a column to the tables of a file, one block after the other; the first one tells whether there are such
+    columns, and whether a row has one label or several."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        some = table.head(LOOKED_AT)
+        names = [str(name) for name in some.columns]
+        binary = [name for name in names if _is_binary(some[name])]
+        others = [name for name in names if name not in binary]
+        has_label = any(name.strip().lower() in LABEL_NAMES or _has_few(some[name]) for name in others)
+        self.columns: Sequence[str] = [] if has_label or not FEWEST <= len(binary) < len(names) else binary
+        self.is_one = bool(self.columns) and all(len(found) == 1 for found in self._found(some))
+        self.name = "label" if self.is_one else "labels"
+
+    def changed(self, table: pd.DataFrame) -> pd.DataFrame:
+        if not self.columns:
+            return table
+        found = self._found(table)
+        if self.is_one:
+            return table.assign(**{self.name: [", ".join(names) for names in found]})
+        return table.assign(**{self.name: [json.dumps(names or [NONE], ensure_ascii=False) for names in found]})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.columns:
+            return ()
+        told = ", ".join(map(repr, self.columns))
+        note = f"The columns {told} are read as one, {self.name!r}."
+        return (note,) if self.is_one else (note, f"A row that has none of them has the label {NONE!r}.")
+
+    def _found(self, table: pd.DataFrame) -> list[list[str]]:
+        """The labels of each row."""
+        has = [[_said(cell) in _YES for cell in table[name]] for name in self.columns]
+        return [[name for name, one in zip(self.columns, row, strict=True) if one] for row in zip(*has, strict=True)]
+
+
+def _is_binary(cells: pd.Series) -> bool:
+    """Whether a column says yes and no, and nothing else."""
+    said = {_said(cell) for cell in cells}
+    return said <= _YES | _NO and not said.isdisjoint(_YES) and not said.isdisjoint(_NO)
+
+
+def _has_few(cells: pd.Series) -> bool:
+    """Whether its values come again and again, as those of a label do."""
+    return bool(1 < cells.nunique() <= len(cells) / FEW_SHARE)
+
+
+def _said(cell: object) -> str:
+    return str(cell).strip().lower()

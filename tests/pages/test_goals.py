@@ -1,0 +1,151 @@
+"""New run: a goal chooses the student; goal, data and models stand in the address."""
+
+import pytest
+
+from studio.pipeline.answers import Sizes
+from tests.pages.conftest import SIZES, fresh, opened, words, written
+
+TEACHER, STUDENT = "teacher-builtin-text-classification", "student-builtin-text-classification"
+
+
+@pytest.mark.parametrize(
+    ("goal", "student"),
+    [("tenth", "transformer-tiny"), ("accurate", "transformer-small"), ("fast", "transformer-tiny"),
+     ("smallest", "fasttext-tiny"), ("own", "transformer-tiny")],
+)  # fmt: skip
+def test_a_goal_is_the_student_that_comes_nearest_to_it(app, saved, store, counted, goal, student):
+    app = opened(app, "new_run.py")
+    app.button_group(key="goal").set_value(goal).run()
+    app.button(key="start").click().run()
+    assert store.runs()[0].config.student == f"builtin/{student}"
+
+
+def test_a_time_limit_is_typed_stands_in_the_address_and_decides(app, saved, store, counted):
+    app = opened(app, "new_run.py", ms="10")
+    app.button_group(key="goal").set_value("fast").run()
+    assert app.number_input(key="ms").value == 10
+    app.button(key="start").click().run()
+    assert store.runs()[0].config.student == "builtin/transformer-small"
+
+
+def test_a_time_limit_that_nothing_meets_is_told_with_the_fastest(app, saved, counted):
+    app = opened(app, "new_run.py", ms="no number")
+    app.button_group(key="goal").set_value("fast").run()
+    assert app.number_input(key="ms").value == 5
+    app.number_input(key="ms").set_value(0.5).run()
+    assert app.query_params["ms"] == "0.5"
+    assert "The fastest, transformer-tiny, takes 1.2 ms" in words(app).replace("\\", "")
+
+
+def test_what_did_best_on_this_data_is_told_with_the_way_to_it(app, filled, counted):
+    app = opened(app, "new_run.py", dataset="1")
+    assert "Best so far on this data: **transformer-tiny**, 90.0 %, 100.0 % of its teacher." in words(app).replace(
+        "\\", ""
+    )
+
+
+def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved, counted):
+    app = opened(app, "new_run.py")
+    assert "20.0 times smaller than its teacher, 1.2 ms a row on this machine" in words(app)
+    drawn = " ".join(written(app).split())
+    assert "Size about 16.0 MB Parameters 4.0 M Time for one row 1.2 ms" in drawn
+    assert "Size about 800 kB Parameters 200.0 K" in drawn
+
+
+def test_while_models_are_counted_nothing_can_be_started_that_was_not_shown(app, saved, monkeypatch):
+    from concurrent.futures import Future
+
+    from pages import _asked
+
+    monkeypatch.setattr(_asked, "sizes", lambda dataset, teacher: Future())
+    app = opened(app, "new_run.py")
+    assert not [button for button in app.button if button.key == "start"]
+    app.button_group(key="goal").set_value("own").run()
+    assert [button for button in app.button if button.key == "start"]
+
+
+def test_a_student_chosen_by_name_wins_over_the_goals(app, saved, store, monkeypatch):
+    monkeypatch.setattr("studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES))
+    app = opened(app, "new_run.py")
+    app.button_group(key="student-source").set_value("teacher").run()
+    app.button(key="start").click().run()
+    assert store.runs()[0].config.student == "teacher/2-layers"
+
+
+def test_goal_data_and_models_stand_in_the_address(app, saved, pairs, counted):
+    app = opened(app, "new_run.py")
+    app.selectbox(key="dataset").set_value(str(saved.id)).run()
+    app.button_group(key="goal").set_value("fast").run()
+    app.radio(key="teacher-builtin-text-classification").set_value("transformer-small").run()
+    assert {name: app.query_params[name] for name in ("dataset", "goal", "teacher")} == {
+        "dataset": str(saved.id), "goal": "fast", "teacher": "builtin/transformer-small"
+    }  # fmt: skip
+    app.radio(key="student-builtin-text-classification").set_value("fasttext-tiny").run()
+    assert (app.query_params["goal"], app.query_params["student"]) == ("own", "builtin/fasttext-tiny")
+    again = opened(fresh(), "new_run.py", **{name: str(said) for name, said in app.query_params.items()})
+    assert (again.selectbox(key="dataset").value, again.button_group(key="goal").value) == (str(saved.id), "own")
+    assert again.radio(key="student-builtin-text-classification").value == "fasttext-tiny"
+
+
+def test_the_way_back_brings_the_goal_and_the_model_that_stood_in_the_address(app, saved, counted):
+    app = opened(app, "new_run.py", goal="smallest")
+    app.button_group(key="goal").set_value("fast").run()
+    app.radio(key="teacher-builtin-text-classification").set_value("transformer-small").run()
+    app.query_params["goal"] = "smallest"  # as the browser's button does
+    del app.query_params["teacher"]
+    app.run()
+    assert app.button_group(key="goal").value == "smallest"
+    assert app.radio(key="teacher-builtin-text-classification").value == "transformer-base"
+
+
+def test_the_list_of_students_shows_the_one_that_the_goal_takes(app, saved, counted):
+    app = opened(app, "new_run.py", goal="smallest")
+    assert app.radio(key="student-builtin-text-classification").value == "fasttext-tiny"
+    app.button_group(key="goal").set_value("accurate").run()
+    assert app.radio(key="student-builtin-text-classification").value == "transformer-small"
+
+
+def test_a_student_that_nobody_named_is_asked_for_and_not_promised(app, saved):
+    app = opened(app, "new_run.py", goal="own")
+    app.segmented_control(key="student-source").set_value("hub").run()
+    assert "Choose a student to continue." in words(app)
+    assert "once the models are counted" not in words(app)
+
+
+def test_models_that_are_chosen_faster_than_the_address_follows_are_the_last_ones(app, saved, counted):
+    app = opened(app, "new_run.py")
+    before = dict(app.query_params.items())
+    app.radio(key=TEACHER).set_value("fasttext-tiny").run()
+    assert app.query_params["teacher"] == "builtin/fasttext-tiny"
+    late(app, before).radio(key=TEACHER).set_value("fasttext-small").run()
+    assert (app.radio(key=TEACHER).value, app.query_params["teacher"]) == ("fasttext-small", "builtin/fasttext-small")
+    before = dict(app.query_params.items())
+    app.radio(key=TEACHER).set_value("transformer-base").run()
+    late(app, before).button_group(key="goal").set_value("accurate").run()
+    assert app.radio(key=TEACHER).value == "transformer-base"
+    assert app.query_params["goal"] == "accurate"
+
+
+def test_a_goal_that_is_chosen_before_the_window_knows_its_student_stays_the_goal(app, saved, counted):
+    app = opened(app, "new_run.py")
+    shown = app.radio(key=STUDENT).value
+    app.radio(key=TEACHER).set_value("transformer-small").run()
+    assert app.radio(key=STUDENT).value != shown
+    app.radio(key=STUDENT).set_value(shown)  # as a window sends it that is behind
+    app.button_group(key="goal").set_value("fast").run()
+    assert app.button_group(key="goal").value == "fast"
+    assert "student" not in app.query_params
+    app.radio(key=STUDENT).set_value(shown)  # and further behind
+    app.button_group(key="goal").set_value("smallest").run()
+    assert app.button_group(key="goal").value == "smallest"
+    app.run()
+    app.radio(key=STUDENT).set_value(shown).run()
+    assert (app.button_group(key="goal").value, app.query_params["goal"]) == ("own", "own")
+
+
+def late(app, address):
+    """As a window that does not know yet what was written into its address."""
+    app.query_params.clear()
+    for name, said in address.items():
+        app.query_params[name] = said
+    return app
