@@ -48,7 +48,7 @@ class Process:
         self._changing, self._ended = threading.Lock(), threading.Event()
         told = _server.fork(command, environment, streams, niceness)
         if told is None:
-            self._start_anew()
+            self._start_instead()
         else:
             threading.Thread(target=self._hear, args=(told,), daemon=True).start()
 
@@ -98,7 +98,8 @@ class Process:
         self._end(_number(status) if status else -signal.SIGKILL)
 
     def _start_instead(self) -> None:
-        """Where the server has not forked; nobody could hear an error here, so it is the end of the process."""
+        """Where the server does not fork it. What cannot be started ends at once, with the reason among its errors: the
+        server may be gone at any moment, and whoever started it hears it in one way."""
         try:
             self._start_anew()
         except OSError as error:

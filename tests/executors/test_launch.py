@@ -151,19 +151,20 @@ def test_where_no_more_processes_can_be_forked_those_that_run_go_on(server, erro
 
 
 @FORKS
-def test_what_cannot_be_started_at_all_ends_with_the_reason(monkeypatch, errors):
+@pytest.mark.parametrize("command", [TELLS, [sys.executable, "-c", "it is not forked"]])
+def test_what_cannot_be_started_at_all_ends_with_the_reason(monkeypatch, errors, command):
     monkeypatch.setattr(launch, "_server", launch._Server())
     monkeypatch.setattr(launch, "SERVER", (sys.executable, "-c", "import sys; sys.stdin.read()"))
     started = launch.subprocess.Popen
     full = OSError(11, "Resource temporarily unavailable")
 
-    def refuse(command, **options):
-        if command[-1] == TELLS[-1]:
+    def refuse(asked, **options):
+        if asked[-1] == command[-1]:
             raise full
-        return started(command, **options)
+        return started(asked, **options)
 
     monkeypatch.setattr(launch.subprocess, "Popen", refuse)
-    process = launch.Piped(TELLS, local.environment(1), errors)
+    process = launch.Piped(command, local.environment(1), errors)
     assert process.wait(60) == os.EX_OSERR
     errors.seek(0)
     assert b"Resource temporarily unavailable" in errors.read()
