@@ -4,6 +4,7 @@ import base64
 import io
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -154,10 +155,11 @@ def download_refused(refused: "Sequence[Refused]", key: str) -> None:
 
     count = sum(each.count for each in refused)
     if count:
+        told = [replace(each, reason=retell(each.reason)) for each in refused]
         st.download_button(
             counted("{number} row left out: lines and reasons", "{number} rows left out: lines and reasons", count),
-            as_csv(refused),
-            "rows left out.csv",
+            as_csv(told),
+            _("rows left out.csv"),
             "text/csv",
             icon=":material/download:",
             type="tertiary",

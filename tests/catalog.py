@@ -26,13 +26,13 @@ from studio import pictures, tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
-from studio.data import cleaning, dialects, heads, signatures, zipped
+from studio.data import cleaning, dialects, heads, mending, signatures, zipped
 from studio.evaluate import corruptions, written
 from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
 from studio.language.retold import CONTEXT
 from studio.pipeline import timetable
-from studio.service import library
+from studio.service import answering, library
 from studio.tasks import language as writing
 from studio.tasks import tokens
 
@@ -62,7 +62,7 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           "one and the same answer to every row, or guesses ({value})",
           "each token as often as it comes, whatever stands before it ({value})", "Student at first",
           heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, pictures.NO_IMAGE, zipped.OTHER_KIND, zipped.OUTSIDE,
-          cleaning.NO_INPUT, cleaning.NO_LABEL,
+          cleaning.NO_INPUT, cleaning.NO_LABEL, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, *answering.REASONS,
           writing.NO_ANSWER, writing.UNREADABLE, tokens.UNEQUAL, library.LEAKED)  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})

@@ -26,6 +26,8 @@ def mended(rows: Rows, wanted: Iterable[str]) -> Rows:
 
 
 NEAR = "label_near:"
+OTHER_LABELS, REPEATED = "the same input has other labels", "it repeats the input of an earlier row"
+FEW = f"its label has fewer than {FEW_ROWS} rows"
 
 
 def _joined(rows: Rows, rare: set[str]) -> Rows:
@@ -71,21 +73,21 @@ def _no_conflicts(rows: Rows) -> Rows:
     labelled = (rows.table["label"] != "").to_numpy()
     pairs = pd.DataFrame({"group": rows.groups, "label": rows.table["label"].cat.codes.to_numpy()})
     several = pairs[labelled].groupby("group")["label"].nunique()
-    return _without(rows, np.isin(rows.groups, several.index[several > 1]), "the same input has other labels")
+    return _without(rows, np.isin(rows.groups, several.index[several > 1]), OTHER_LABELS)
 
 
 def _no_copies(rows: Rows) -> Rows:
     """The first of rows with the same input in the same split."""
     keys = np.stack([rows.groups, rows.table["split"].astype("category").cat.codes.to_numpy()], axis=1)
     unique = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
-    return _without(rows, ~firsts(grouped(unique)), "it repeats the input of an earlier row")
+    return _without(rows, ~firsts(grouped(unique)), REPEATED)
 
 
 def _no_rare(rows: Rows) -> Rows:
     """Without the labels that have few rows."""
     counts = rows.table["label"].value_counts()
     rare = rows.table["label"].isin([label for label, count in counts.items() if label != "" and count < FEW_ROWS])
-    return _without(rows, rare.to_numpy(), f"its label has fewer than {FEW_ROWS} rows")
+    return _without(rows, rare.to_numpy(), FEW)
 
 
 MENDINGS: dict[str, Callable[[Rows], Rows]] = {

@@ -28,8 +28,9 @@ class Told:
         many = self.count > 1
         if not self.lines:
             return f"{self.count:,} row{'s' if many else ''} left out: {self.reason}."
-        more = f" and {self.count - len(self.lines):,} more" if self.count > len(self.lines) else ""
-        lines = ", ".join(map(str, self.lines)) + more
+        lines, more = ", ".join(map(str, self.lines)), self.count - len(self.lines)
+        if more:
+            return f"{self.count:,} rows left out, lines {lines} and {more:,} more: {self.reason}."
         return f"{self.count:,} row{'s' if many else ''} left out, line{'s' if many else ''} {lines}: {self.reason}."
 
 

@@ -81,8 +81,15 @@ def _sentence(language: str, text: str) -> str | None:
     return None
 
 
+_AND_MORE = re.compile(r"(?P<named>.+) and (?P<number>[\d,]+) more", re.DOTALL)
+"""A list of which not all is named."""
+
+
 def _value(language: str, text: str) -> str:
     """What stands in a place: words of the engine are told, too, and those of a user stay."""
+    some = _AND_MORE.fullmatch(text)
+    if some is not None:
+        return translated(language, "{named} and {number} more", **some.groupdict())
     parts = text.split(" and ")
     if len(parts) == 2 and all(_sentence(language, part) is not None for part in parts):
         first, second = (retold(language, part) for part in parts)

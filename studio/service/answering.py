@@ -40,6 +40,11 @@ PATIENCE = 5.0
 REFUSED_AT_FIRST = 3
 """Where so many are refused and none is answered, no other is asked."""
 
+BY_SERVER, EMPTY, CUT_OFF = "refused by its server", "empty", "cut off by the limit of tokens"
+COPIED, REPEATED, NO_PROMPT = "copied from its prompt", "the same prompt with the same answer", "no prompt"
+REASONS = (BY_SERVER, EMPTY, CUT_OFF, COPIED, REPEATED, NO_PROMPT)
+"""Why answers and prompts are left out where nobody set another rule."""
+
 Prompt = str | list[dict[str, str]]
 
 
@@ -107,18 +112,18 @@ class Rules:
         """
         text = said.text.strip()
         if said.trouble:
-            return "refused by its server"
+            return BY_SERVER
         if len(text) < self.shortest:
-            return "empty" if not text else f"shorter than {self.shortest} letters"
+            return EMPTY if not text else f"shorter than {self.shortest} letters"
         if self.longest is not None and len(text) > self.longest:
             return f"longer than {self.longest} letters"
         if said.is_cut and not self.cut:
-            return "cut off by the limit of tokens"
+            return CUT_OFF
         if self.without and re.search(self.without, text):
             return f"matches {self.without!r}"
         if self.likely is not None and said.log_probability is not None and said.log_probability < self.likely:
             return f"less likely than {self.likely:g} a token, says the teacher"
-        return "copied from its prompt" if not self.copies and is_copied(prompt, text) else ""
+        return COPIED if not self.copies and is_copied(prompt, text) else ""
 
 
 @dataclass(frozen=True)
@@ -269,7 +274,7 @@ def table(prompts: Prompts, answers: Answers, rules: Rules) -> tuple[Upload, tup
         asked, text = written(prompts.asked[number]), said.text.strip()
         why = rules.why_not(asked, said)
         if not why and (asked, text) in seen:
-            why = "the same prompt with the same answer"
+            why = REPEATED
         if why:
             left.setdefault(why, []).append(number)
             continue
@@ -313,7 +318,7 @@ def prompts_of(upload: Upload, column: str | None = None) -> Prompts:
     splits = [_cell(cell) for cell in upload.table[names["split"]]] if "split" in names else []
     return Prompts(
         [asked[number] for number in there], [splits[number] for number in there] if splits else [],
-        [lines[number] for number in there], Refused.of("no prompt", blank, [""] * len(blank)) if blank else None,
+        [lines[number] for number in there], Refused.of(NO_PROMPT, blank, [""] * len(blank)) if blank else None,
     )  # fmt: skip
 
 

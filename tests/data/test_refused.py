@@ -2,13 +2,20 @@
 
 import csv
 import io
+import re
+
+import pytest
 
 from studio import pictures
-from studio.data import uploads
-from studio.data.cleaning import clean
+from studio.data import heads, mending, uploads
+from studio.data.cleaning import NO_INPUT, NO_LABEL, clean
 from studio.data.columns import Columns
 from studio.data.refused import Refused, as_csv
+from studio.data.zipped import OTHER_KIND, OUTSIDE
+from studio.language.retold import retold
+from studio.service import answering
 from studio.service.library import LEAKED, without_leaks
+from studio.tasks import language, tokens
 from tests.data.test_reading import written
 from tests.data.test_uploads import png, zipped
 
@@ -56,3 +63,17 @@ def test_an_image_that_is_none_is_named_by_its_file(tmp_path):
 
 def test_a_row_that_would_be_a_formula_in_a_spreadsheet_is_none():
     assert listed([Refused.of("no input", [2], ["=1+1"])])[1][2] == "'=1+1"
+
+
+REASONS = (
+    NO_INPUT, NO_LABEL, LEAKED, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, heads.ABOVE, heads.AGAIN,
+    heads.SECOND, heads.RULE, OTHER_KIND, OUTSIDE, pictures.NO_IMAGE, language.NO_ANSWER,
+    language.UNREADABLE, tokens.UNEQUAL, "more cells than the 3 columns", *answering.REASONS,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_was_left_out_is_told_in_chinese_with_every_reason(reason):
+    for lines in ([0], [3], [3, 4], range(1, 31)):
+        told = retold("zh", str(Refused.of(reason, lines, ["x"] * len(lines)).told))
+        assert not re.search("[A-Za-z]{2}", told.replace("token", "")), told

@@ -23,7 +23,8 @@ FORMS = {
 @pytest.fixture(autouse=True)
 def forms(tmp_path, monkeypatch):
     entries = "".join(f'msgctxt "engine"\nmsgid "{text}"\nmsgstr "{other}"\n\n' for text, other in FORMS.items())
-    others = 'msgid "{others} and {last}"\nmsgstr "{others} und {last}"\n'
+    lists = {"{others} and {last}": "{others} und {last}", "{named} and {number} more": "{named} und noch {number}"}
+    others = "".join(f'msgid "{text}"\nmsgstr "{other}"\n\n' for text, other in lists.items())
     head = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
     (tmp_path / "de.po").write_text(head + entries + others, encoding="utf-8")
     monkeypatch.setattr(catalog, "FOLDER", tmp_path)
@@ -57,6 +58,11 @@ def test_sentences_that_are_known_as_a_whole_are_not_taken_apart():
 
 def test_two_things_in_one_place_are_told_one_by_one():
     assert told("de", "the teacher and the student were improving.") == "der Lehrer und der Schüler wurden besser."
+
+
+def test_a_list_that_breaks_off_says_how_many_more_there_are():
+    sentence = "Labels differ: 'A', 'the teacher' and 1,200 more. They stay apart."
+    assert told("de", sentence) == "Verschieden sind 'A', 'the teacher' und noch 1,200."
 
 
 def test_words_of_a_user_stay_as_they_are():
