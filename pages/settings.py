@@ -12,12 +12,13 @@ import psutil
 import streamlit as st
 
 from pages import _address as address
+from pages import _audit as audit
 from pages import _pictures as pictures
 from pages import _tokens as tokens
 from pages._language import N_, _, held
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._theme import choose_theme
-from pages._words import ago, commas, escape, moment, per_cent, size
+from pages._words import ago, commas, escape, per_cent, size
 from studio import files
 from studio.data import archives
 from studio.executors import registry, trackers
@@ -34,7 +35,6 @@ SECRETS = {
     "MLFLOW_TRACKING_URI": N_("curves in MLflow: its address"),
 }
 MOST_OUTPUTS, MOST_USERS = 20, 5
-MOST_ENTRIES, FEW_ENTRIES, AUDIT_HEIGHT = 100, 12, 560
 
 acts, home, store = get_acts(), get_home(), get_store()
 is_admin = acts.person.has("admin")
@@ -324,23 +324,11 @@ def machine() -> None:
         table([{_("What"): what, _("Value"): value} for what, value in (limits | versions).items()])
 
 
-def audit() -> None:
-    entries = store.audit(MOST_ENTRIES)
-    st.caption(
-        _("The newest {number} entries; `python -m studio audit` has them all.", number=MOST_ENTRIES)
-        if entries
-        else _("Empty.")
-    )
-    with st.container(height=AUDIT_HEIGHT if len(entries) > FEW_ENTRIES else "content"):
-        table([{_("When"): moment(entry.time), _("Who"): entry.who, _("What"): entry.what, _("About"): entry.about}
-               for entry in entries])  # fmt: skip
-
-
 st.title(_("Settings"), anchor=False)
 named = {"general": _("General"), "programs": _("Programs"), "disk": _("Disk"), "machine": _("Machine")}
 shown = {"general": general, "programs": programs, "disk": disk, "machine": machine}
 if is_admin:
-    named["audit"], shown["audit"] = _("Audit log"), audit
+    named["audit"], shown["audit"] = _("Audit log"), audit.section
 for name, tab in address.tabs("part", named).items():
     with tab:
         if tab.open:

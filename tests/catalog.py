@@ -54,6 +54,15 @@ WHOLE = ("verdict.py", "cautions.py", "next_step.py")
 WORDS = ("teacher", "student", "control", "smoothed", "baseline", "heads", "neurons", "layers",
          "channels", "neurons or channels", "nothing", "train", "validation", "test")  # fmt: skip
 """Single words that the engine puts into its sentences."""
+NOTED = ("run {run}", "search {search}", "data set {id}, {name}", "run {run}: {told}", "name", "note", "tags",
+         "run {run} to place {place} of the queue", "run {run} on data set {id}", "answers of run {run}",
+         "a file, by the {role} of run {run}", "{number} prompts of {host}",
+         "data set {id}, {name} of data set {old}, {before}", "data set {id}, {before} to {name}",
+         "row {row} of the {split} rows of data set {id}", "cascade of run {run}", "layers of run {run}",
+         "robustness of run {run}", "written of run {run}", "embeddings of run {run}", "run {run} to {address}",
+         "token {id}, {name}, {role}, {days} days", "token {id}, {name}",
+         "deleted teacher outputs, asked answers or uploads: {what}", "what had its time")  # fmt: skip
+"""What the audit log says that a deed is about."""
 PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} threads", "{device}, {threads} thread",
           ", {number} labels",
           "Downloading {name} (bytes)", "temperature {temperature}, alpha {alpha}", "view {view} of {views}",
@@ -63,7 +72,7 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           "each token as often as it comes, whatever stands before it ({value})", "Student at first",
           heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, pictures.NO_IMAGE, zipped.OTHER_KIND, zipped.OUTSIDE,
           cleaning.NO_INPUT, cleaning.NO_LABEL, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, *answering.REASONS,
-          writing.NO_ANSWER, writing.UNREADABLE, tokens.UNEQUAL, library.LEAKED)  # fmt: skip
+          *NOTED, writing.NO_ANSWER, writing.UNREADABLE, tokens.UNEQUAL, library.LEAKED)  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})
 

@@ -103,7 +103,7 @@ def test_only_an_admin_reads_the_audit_log(app, filled, as_person):
         opened(app, "settings.py")
         assert f"ada@example.org, {role}" in words(app).replace("\\", "").replace("\u2060", "")
         opened(app, "settings.py", part="audit")
-        assert ("refused login" in written(app)) is sees
+        assert ("refused sign-in" in written(app)) is sees
 
 
 def test_what_a_teacher_was_asked_is_seen_and_deleted_by_an_admin_alone(app, home, as_person):
