@@ -4,13 +4,13 @@ import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import numpy as np
 import plotly.graph_objects as go
 
 from pages import _charts as charts
-from pages._language import _, retell
+from pages._language import N_, _, retell
 from pages._scores import milliseconds, small
 from pages._words import commas, listed, measured, model, size
 from studio import harmless, tasks
@@ -312,16 +312,30 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+CHANGES = {
+    "word_dropout": N_("Without some words"), "word_replacement": N_("Similar words"), "masked_word": N_("Masked words"),
+    "cutmix": N_("Two joined (CutMix)"), "flip": N_("Mirrored"), "crop": N_("Shifted"), "jitter": N_("Colours changed"),
+    "mixup": N_("Two blended (mixup)"),
+}  # fmt: skip
+"""What changed copies of rows are called in a table; `Task.changes` says what is done to them."""
+
+
 def setting_of(name: str, value: Any) -> str:
     """The value of a setting as a person reads it: a task by its title; what was left open the studio chose.
 
     >>> setting_of("epochs", None), setting_of("plan", [{"do": "prune", "ratio": 0.5}, {"do": "distill"}])
     ('automatic', 'Prune 50 % of neurons or channels, Distil')
+    >>> setting_of("augment", ["cutmix", "flip"])
+    'Two joined (CutMix), Mirrored'
     """
     if name == "task" and value in tasks.TASKS:
         return _(tasks.get(value).title)
-    is_open = value is None and RunConfig.model_fields[name].annotation in (int | None, float | None)
-    return _("automatic") if is_open else setting(value)
+    annotation = RunConfig.model_fields[name].annotation
+    if value is None and annotation in (int | None, float | None):
+        return _("automatic")
+    if name in ("augment", "teacher_augment") and value:
+        return commas(_(CHANGES.get(change, change)) for change in value)
+    return _(value) if get_origin(annotation) is Literal else setting(value)
 
 
 def setting(value: Any) -> str:

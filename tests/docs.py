@@ -138,8 +138,11 @@ def builtins() -> str:
 
 
 def changes() -> str:
-    found = {name: text for task in tasks.TASKS.values() for name, text in task.changes.items()}
-    return table(("`augment`", "what it does"), ((f"`{name}`", text) for name, text in found.items()))
+    found: dict[str, dict[str, None]] = {}
+    for task in tasks.TASKS.values():
+        for name, text in task.changes.items():
+            found.setdefault(name, {})[text] = None
+    return table(("`augment`", "what it does"), ((f"`{name}`", "; ".join(texts)) for name, texts in found.items()))
 
 
 def settings() -> str:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from studio import events
+from pages._language import in_language
+from pages._run_pictures import CHANGES, setting_of
+from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
@@ -100,3 +102,11 @@ def test_a_student_that_a_goal_chose_comes_back_by_one_click_too(app, with_next_
     app.button(key="undo-student").click().run()
     assert "Student: transformer" not in words(app)
     assert app.button_group(key="goal").value == "own"
+
+
+def test_changed_copies_and_words_to_choose_from_are_called_by_their_titles():
+    assert set(CHANGES) == {name for task in tasks.TASKS.values() for name in task.changes}
+    with in_language("zh"):
+        assert setting_of("augment", ["cutmix"]) == "两条拼接（CutMix）"
+        assert "confidence" not in setting_of("fusion", "confidence")
+    assert setting_of("augment", []) == "–"
