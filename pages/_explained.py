@@ -184,8 +184,10 @@ def reliability(found: Mapping[str, Sequence[Bin]], shown: str) -> Html:
                 marks += [element("span", kind="range", style=style), _dot(x, y, 7 + 15 * (one.rows / most) ** 0.5)]
         inside.append(element("div", *marks, kind=name))
     told = "; ".join(
-        _(
+        counted(
+            "{sure} sure, {right} right, {rows} row",
             "{sure} sure, {right} right, {rows} rows",
+            one.rows,
             sure=percent(one.confidence),
             right=percent(one.right),
             rows=f"{one.rows:,}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pages._language import _
+from pages._language import _, counted
 from pages._pictures import in_points
 from pages._scores import Scored, by_role, small
 from pages._words import changes, escape, low_and_high, measured
@@ -90,11 +90,14 @@ def _interval(student: Scored, measure: Measure, effect: Comparison | None) -> s
 
 
 def _points(effect: Comparison, measure: Measure) -> str:
-    return _(
+    rows = abs(round(effect.difference * effect.n))
+    return counted(
+        "A point is one per cent of the test rows. **{gain}** of {all} rows are {rows} row.",
         "A point is one per cent of the test rows. **{gain}** of {all} rows are {rows} rows.",
+        rows,
         gain=in_points(effect.difference, measure),
         all=f"{effect.n:,}",
-        rows=f"{abs(round(effect.difference * effect.n)):,}",
+        rows=f"{rows:,}",
     )
 
 

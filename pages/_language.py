@@ -16,6 +16,7 @@ import streamlit as st
 from starlette.requests import HTTPConnection
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from studio.config.run import RunConfig
 from studio.language import catalog
 from studio.language.languages import LANGUAGES, SOURCE, TAGS, accepted, chosen
 from studio.language.retold import retold
@@ -126,8 +127,22 @@ def counted(one: str, many: str, number: int, **values: object) -> str:
 
 
 def retell(text: str) -> str:
-    """A sentence that the engine wrote (a verdict, an error, a log line), in the reader's language."""
-    return held(retold(reader(), text))
+    """A sentence that the engine wrote (a verdict, an error, a log line), in the reader's language; settings by the
+    titles that pages give them.
+
+    >>> retell("With allow_weak_teacher the run goes on all the same.")
+    'With “Allow a weak teacher” the run goes on all the same.'
+    """
+    return _SETTING.sub(lambda found: _("“{name}”", name=_(_titles()[found[0]])), held(retold(reader(), text)))
+
+
+@functools.cache
+def _titles() -> dict[str, str]:
+    """By the name of a setting its title, of those whose name is no usual word."""
+    return {name: field.title for name, field in RunConfig.model_fields.items() if "_" in name and field.title}
+
+
+_SETTING = re.compile(rf"(?<![A-Za-z0-9_`=.])(?:{'|'.join(_titles())})(?![A-Za-z0-9_`=])")
 
 
 def N_(text: str) -> str:

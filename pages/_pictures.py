@@ -179,8 +179,9 @@ def amounts(known: Mapping[str, tuple[float, str]]) -> Html:
     most = max((amount for amount, _ in known.values()), default=0) or 1
     cells: list[Html] = []
     for name, (amount, written) in known.items():
-        bar = element("div", element("i", style=f"width:{100 * amount / most:.1f}%"), kind="bar")
-        cells += [element("div", name, kind="label"), bar, element("div", written, kind="value")]
+        inside = element("i", style=f"width:{100 * amount / most:.1f}%") if amount else ""
+        cells += [element("div", name, kind="label"), element("div", inside, kind="bar"),
+                  element("div", written, kind="value")]  # fmt: skip
     return element("div", *cells, kind="ds-rows")
 
 

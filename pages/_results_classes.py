@@ -114,8 +114,9 @@ def mix_ups(matrices: dict[str, Confusion]) -> None:
     matrix = matrices[chosen or names[0]]
     found = pictures.mix_ups(matrix)
     wrong, rows = sum(number for _true, _guess, number, _rows in found), int(np.sum(matrix.counts))
-    finding = _("{model}: {wrong} of {rows} test rows are taken for another class", model=role(matrix.role),
-                wrong=f"{wrong:,}", rows=f"{rows:,}")  # fmt: skip
+    finding = counted("{model}: {wrong} of {rows} test rows is taken for another class",
+                      "{model}: {wrong} of {rows} test rows are taken for another class", wrong,
+                      model=role(matrix.role), wrong=f"{wrong:,}", rows=f"{rows:,}")  # fmt: skip
     st.html(pictures.titled(finding, _("Each row is a true class, each column what the model says. The diagonal is "
                                        "right.")))  # fmt: skip
     left, right = _beside(matrix)
@@ -140,9 +141,12 @@ def _difference(teacher: Confusion, student: Confusion) -> None:
     """Which mix-ups came and which went."""
     first, second = np.array(teacher.counts), np.array(student.counts)
     apart = second - first
-    wrong = {matrix.role: f"{sum(one[2] for one in pictures.mix_ups(matrix)):,}" for matrix in (teacher, student)}
+    wrong = {matrix.role: sum(one[2] for one in pictures.mix_ups(matrix)) for matrix in (teacher, student)}
+    written = {role: f"{number:,}" for role, number in wrong.items()}
     st.html(pictures.titled(
-        _("The student takes {student} test rows for another class, the teacher {teacher}", **wrong),
+        counted("The student takes {student} test row for another class, the teacher {teacher}",
+                "The student takes {student} test rows for another class, the teacher {teacher}", wrong["student"],
+                **written),
         _("The student’s rows less the teacher’s: each row is a true class, each column what is said.")))  # fmt: skip
     left, right = _beside(teacher)
     if len(teacher.labels) <= LARGEST_MATRIX:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages import _pictures as pictures
-from pages._language import N_, _, retell
+from pages._language import N_, _, counted, retell
 from pages._scores import milliseconds
 from pages._studio import errors_shown, get_acts, get_home
 from pages._words import escape, percent, size
@@ -66,7 +66,9 @@ def _show_forms(conversion: Conversion) -> None:
             told = _("The {form} file is left out.", form=_(FORMS.get(form.name, form.name)))
             st.warning(f"{told} {escape(retell(form.left_out))}", icon=":material/warning:")
     rows, threads = conversion.forms[0].rows, conversion.threads
-    st.caption(_("Compared on {rows} validation rows, timed in turns, {threads} threads.", rows=rows, threads=threads))
+    st.caption(counted("Compared on {rows} validation rows, timed in turns, {threads} thread.",
+                       "Compared on {rows} validation rows, timed in turns, {threads} threads.", threads, rows=rows,
+                       threads=threads))  # fmt: skip
 
 
 def _teacher_of(run: RunRow) -> str:

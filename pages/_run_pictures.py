@@ -313,9 +313,9 @@ def _number(value: float) -> str:
 
 
 CHANGES = {
-    "word_dropout": N_("Without some words"), "word_replacement": N_("Similar words"), "masked_word": N_("Masked words"),
-    "cutmix": N_("Two joined (CutMix)"), "flip": N_("Mirrored"), "crop": N_("Shifted"), "jitter": N_("Colours changed"),
-    "mixup": N_("Two blended (mixup)"),
+    "word_dropout": N_("Without some words"), "word_replacement": N_("Similar words"),
+    "masked_word": N_("Masked words"), "cutmix": N_("Two joined (CutMix)"), "flip": N_("Mirrored"),
+    "crop": N_("Shifted"), "jitter": N_("Colours changed"), "mixup": N_("Two blended (mixup)"),
 }  # fmt: skip
 """What changed copies of rows are called in a table; `Task.changes` says what is done to them."""
 

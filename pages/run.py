@@ -42,6 +42,7 @@ from pages._words import (
     teachers,
 )
 from studio.config import plan
+from studio.config.reading import with_values
 from studio.errors import StudioError
 from studio.machine.identity import is_here
 from studio.pipeline.timetable import Whole
@@ -50,7 +51,7 @@ from studio.service.runs import disk_bytes
 from studio.store.rows import RunRow, Status
 from studio.tasks import Measure
 
-LOG_LINES = 200
+LOG_LINES, ALLOWED = 200, "allow_weak_teacher"
 
 acts, home, store = get_acts(), get_home(), get_store()
 
@@ -226,6 +227,7 @@ def ended(run: RunRow) -> None:
                 go_to("results.py", {"run": str(run.id)})
         if acts.person.has("member"):
             start_again(run)
+            go_on(run)
 
 
 def start_again(run: RunRow) -> None:
@@ -235,6 +237,18 @@ def start_again(run: RunRow) -> None:
         st.page_link("new_run.py", label=label, query_params=query, icon=icon, width="content")
     elif st.button(label, key="start-again", icon=icon, type="primary"):
         go_to("new_run.py", query)
+
+
+def go_on(run: RunRow) -> None:
+    """Where a run ended because its teacher is weak: the same run, which is not ended by that. The same click starts it
+    once."""
+    if run.status != "failed" or run.config.allow_weak_teacher or ALLOWED not in (run.cure or ""):
+        return
+    help_text = _("Starts this run again; the student then learns from this teacher, however weak it is.")
+    if st.button(_("Go on with this teacher"), key="go-on", help=help_text):
+        with errors_shown():
+            same = acts.start(with_values(run.config, **{ALLOWED: True}), key=f"{ALLOWED}-{run.id}")
+            go_to("run.py", {"run": str(same.id)})
 
 
 def timeline(run: RunRow) -> None:

@@ -134,7 +134,8 @@ def _table(sheet: _Sheet, header: bool | None) -> Found:
     )
     told = f"The sheet {sheet.title!r} of an Excel file, {'without' if head.names is None else 'with'} a header."
     merged = [
-        f"Merged cells in the column {names[column]!r}: {count:,} rows have the value of the first one."
+        f"Merged cells in the column {names[column]!r}: {count:,} row{' has' if count == 1 else 's have'} the value "
+        "of the first one."
         for column, count in filled.items()
     ]
     notes = [told, *doubt, *notes, *merged, *_second(body), *sheet.notes]

@@ -161,7 +161,9 @@ def _labels_in_test_only(table: pd.DataFrame) -> list[Finding]:
     if not unknown or not known - {""}:
         return []
     rows, names = sum(unknown.values()), list(unknown)
+    one = f"One validation or test row has a label that no training row has: {_named(names)}."
     message = f"{rows:,} validation or test rows have labels that no training row has: {_named(names)}."
+    message = one if rows == 1 else message
     return [Finding(kind="labels_in_test_only", message=message, count=rows, examples=names[:MOST_NAMED])]
 
 
@@ -197,7 +199,9 @@ def _no_values(classes: dict[str, int]) -> list[Finding]:
         return []
     rows = sum(classes[label] for label in found)
     message = (
-        f"{rows:,} rows have a label that often stands for a missing one: {_named(found)}. They are learned as it."
+        f"One row has a label that often stands for a missing one: {_named(found)}. It is learned as it."
+        if rows == 1
+        else f"{rows:,} rows have a label that often stands for a missing one: {_named(found)}. They are learned as it."
     )
     return [Finding(kind="label_of_nothing", message=message, count=rows, examples=found[:MOST_NAMED])]
 
@@ -254,8 +258,8 @@ def _lost_letters(table: pd.DataFrame) -> list[Finding]:
     if not lost:
         return []
     message = (
-        f"{lost:,} texts or labels hold {LOST}: letters were lost when the file was written, or it is read in another "
-        "encoding than its own."
+        f"{lost:,} text{' or label holds' if lost == 1 else 's or labels hold'} {LOST}: letters were lost when the "
+        "file was written, or it is read in another encoding than its own."
     )
     return [Finding(kind="lost_letters", message=message, count=lost)]
 

@@ -141,7 +141,11 @@ def _objects(value: dict[str, dict[str, Any]]) -> Shape:
         return Shape(rows, (f"JSON, an object for each row; their names are the column {name!r}.",))
     rows = [{name: cells.get(row) for name, cells in value.items()} for row in inner]
     short = sum(any(row not in cells for cells in value.values()) for row in inner)
-    lacking = (f"{short:,} of {len(rows):,} rows lack a cell in some column; it is empty.",) if short else ()
+    lacking = (
+        (f"{short:,} of {len(rows):,} rows lack{'s' if short == 1 else ''} a cell in some column; it is empty.",)
+        if short
+        else ()
+    )
     return Shape(rows, ("JSON, an object for each column.", *lacking))
 
 

@@ -83,12 +83,19 @@ def _told_of(
     notes = []
     if broken:
         named = ", ".join(map(repr, broken[:MOST_NAMED])) + (" …" if len(broken) > MOST_NAMED else "")
-        notes.append(f"{len(broken):,} files were left out, each {pictures.NO_IMAGE}: {named}.")
+        one = f"One file was left out, {pictures.NO_IMAGE}: {named}."
+        many = f"{len(broken):,} files were left out, each {pictures.NO_IMAGE}: {named}."
+        notes.append(one if len(broken) == 1 else many)
     if left[OTHER_KIND]:
         named = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in left[OTHER_KIND]}))
-        notes.append(f"{len(left[OTHER_KIND]):,} images were left out, for {named} is not read: save them as PNG.")
+        one = f"One image was left out, for {named} is not read: save it as PNG."
+        many = f"{len(left[OTHER_KIND]):,} images were left out, for {named} is not read: save them as PNG."
+        notes.append(one if len(left[OTHER_KIND]) == 1 else many)
     others -= len(left[OTHER_KIND]) + sum(_suffix(member) in LABEL_TABLES for member in files)
-    return [*notes, f"{others:,} files in the archive are no images."] if others else notes
+    if others:
+        many = f"{others:,} files in the archive are no images."
+        notes.append("One file in the archive is no image." if others == 1 else many)
+    return notes
 
 
 def _empty_folders(archive: zipfile.ZipFile) -> list[str]:
@@ -255,11 +262,15 @@ def _labels(
     if not any(named):
         return {}, []
     without, unknown = named.count(None), len(found) - len({key for key in named if key})
-    notes = [f"{unknown:,} rows of the table name no image of the archive."] if unknown else []
-    return found, [
-        *notes,
-        f"{without:,} images stand in no row of the table: they have no label.",
-    ] if without else notes
+    notes = []
+    if unknown:
+        one = "One row of the table names no image of the archive."
+        notes.append(one if unknown == 1 else f"{unknown:,} rows of the table name no image of the archive.")
+    if without:
+        one = "One image stands in no row of the table: it has no label."
+        many = f"{without:,} images stand in no row of the table: they have no label."
+        notes.append(one if without == 1 else many)
+    return found, notes
 
 
 def _label_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Labels:

@@ -157,7 +157,7 @@ def _imbalance(found: Measured, outcome: Outcome) -> Caution | None:
     sentence = f"One answer alone is right for {100 * share:.1f} % of the test rows: accuracy says little here."
     if rare is None:
         return Caution(code="imbalance", sentence=sentence, cure="Label more rows with the rare answers.")
-    sentence += f" The rarest class, {rare.label!r}, has {rare.rows} test rows."
+    sentence += f" The rarest class, {rare.label!r}, has {rare.rows} test row{'' if rare.rows == 1 else 's'}."
     return Caution(
         code="imbalance", sentence=sentence, cure=f"Label more rows of {rare.label!r}, for training and test."
     )

@@ -22,7 +22,7 @@ LEAST_GAIN = 0.01
 
 CURE = (
     "Take a pretrained teacher, label more rows, or train it longer (teacher_epochs, training_length). "
-    "allow_weak_teacher: true goes on all the same."
+    "With allow_weak_teacher the run goes on all the same."
 )
 
 

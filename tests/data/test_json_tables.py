@@ -61,7 +61,7 @@ def test_cells_of_columns_belong_to_rows_by_their_names(read):
     assert records_of(found) == [
         {"text": "zero", "label": "a"}, {"text": "one", "label": "b"}, {"text": "", "label": "c"}
     ]  # fmt: skip
-    assert "1 of 3 rows lack a cell in some column; it is empty." in found.notes
+    assert "1 of 3 rows lacks a cell in some column; it is empty." in found.notes
 
 
 @pytest.mark.parametrize("orient", ["list", "dict", "split", "index"])

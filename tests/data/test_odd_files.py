@@ -376,8 +376,8 @@ def test_a_table_of_names_without_endings_gives_the_labels_and_what_it_lacks_is_
     assert labels_of(upload) == {
         "pictures/0.png": "a", "pictures/1.png": "b", "pictures/2.png": "a", "pictures/3.png": ""
     }  # fmt: skip
-    assert {"1 rows of the table name no image of the archive.",
-            "1 images stand in no row of the table: they have no label."} < set(upload.notes)  # fmt: skip
+    assert {"One row of the table names no image of the archive.",
+            "One image stands in no row of the table: it has no label."} < set(upload.notes)  # fmt: skip
 
 
 def test_metadata_in_each_folder_is_read_as_the_datasets_library_writes_it(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pages import _pictures as pictures
 from pages import _studio
 from studio.pipeline.answers import Estimate
 from studio.service import people, questions
@@ -149,3 +150,8 @@ def test_a_viewer_reads_what_is_set_and_once_that_an_admin_can_change_it(app, as
     assert words(app).count("an admin can change") == 1
     assert not app.get("text_input") and not app.get("text_area")
     assert [one.value for one in app.markdown].count("None") == 3  # folders, webhook, trackers
+
+
+def test_what_takes_nothing_has_no_bar():
+    drawn = pictures.amounts({"Data sets": (0, "0 B"), "Runs": (5e6, "5 MB"), "Uploads": (1, "1 B")})
+    assert str(drawn).count("<i") == 2 and "0 B" in str(drawn)

@@ -77,7 +77,13 @@ def test_the_classes_are_sorted_by_what_was_lost_and_the_largest_loss_is_said(ap
     drawn = " ".join(written(app).split())
     assert "Student: 36 of 100 test rows are taken for another class" in drawn
     assert "good bad 30 of 50 bad good 6 of 50" in drawn
-    app = app.segmented_control(key="matrix").set_value("difference").run()
+    one = events.Confusion(role="student", split="test", labels=["bad", "good"], counts=[[50, 0], [1, 49]])
+    store.record(run.id, [one])
+    assert "Student: 1 of 100 test rows is taken for another class" in " ".join(written(app.run()).split())
+    store.record(
+        run.id, [events.Confusion(role="student", split="test", labels=["bad", "good"], counts=counts["student"])]
+    )
+    app = app.run().segmented_control(key="matrix").set_value("difference").run()
     drawn = " ".join(written(app).split())
     assert "The student takes 36 test rows for another class, the teacher 15" in drawn
     assert "good bad 30 10 bad good 6 5" in drawn

@@ -4,6 +4,8 @@ import pytest
 
 from studio import events
 from studio.config.reading import parse_config
+from studio.errors import ModelError
+from studio.pipeline.teacher_check import CURE
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened, words, written
 
@@ -253,3 +255,24 @@ def test_the_list_says_of_times_no_more_than_the_results_do(app, filled):
     slow = events.Evaluation(role="teacher", split="test", metric="latency_ms", value=90.0)
     filled.record(1, [apart, slow])
     assert "Faster not measured exactly" in " ".join(written(opened(app, "all_runs.py")).split())
+
+
+def test_a_run_that_ended_because_its_teacher_is_weak_says_what_to_press_and_goes_on_at_a_click(app, store, saved):
+    config = parse_config({"dataset": "reviews", **TINY, "allow_weak_teacher": False})
+    run = store.submit(config, key="weak", owner="me")
+    store.fail(run.id, ModelError("The teacher gets 50.0 %.", CURE))
+    opened(app, "run.py", run=str(run.id))
+    told = app.error[0].value.replace("\\", "")
+    assert "train it longer (“Teacher epochs”, “Training length”)" in told and "_" not in told
+    app.button(key="go-on").click().run()
+    same = store.run(run.id + 1)
+    assert same.config.allow_weak_teacher and same.config.student == config.student
+    opened(app, "run.py", run=str(run.id))
+    app.button(key="go-on").click().run()
+    assert len(store.runs()) == 2
+
+
+def test_a_run_that_failed_for_another_reason_offers_no_way_past_a_weak_teacher(app, filled):
+    failed = next(run for run in filled.runs() if run.status == "failed")
+    opened(app, "run.py", run=str(failed.id))
+    assert "go-on" not in [button.key for button in app.button]
