@@ -225,7 +225,7 @@ def table(rows: Sequence[Mapping[str, str]]) -> Html:
 def pair(teacher: str, student: str) -> Html:
     """Who teaches whom, in their colours."""
     return element(
-        "p", element("b", teacher, kind="teacher"), element("span", "→", aria_label="teaches"),
+        "p", element("b", teacher, kind="teacher"), element("span", "→", aria_label=_("teaches")),
         element("b", student, kind="student"), kind="ds-pair",
     )  # fmt: skip
 

@@ -134,7 +134,9 @@ def mix_ups(matrices: dict[str, Confusion]) -> None:
 
 def _beside(matrix: Confusion) -> Sequence[DeltaGenerator]:
     """Where a table of classes stands, and what is mixed up most: beside each other where there is room."""
-    return st.columns([3, 2], gap="large") if len(matrix.labels) <= FEW_CLASSES else (st.container(), st.container())
+    is_small = len(matrix.labels) <= FEW_CLASSES
+    left, right = st.columns([3, 2], gap="large") if is_small else (st.container(), st.container())
+    return left, right.container(key="mixed-up")
 
 
 def _difference(teacher: Confusion, student: Confusion) -> None:

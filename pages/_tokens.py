@@ -4,14 +4,14 @@ import time
 
 import streamlit as st
 
-from pages._language import _, counted
+from pages._language import N_, _, counted
 from pages._studio import errors_shown, get_acts
 from pages._words import ago, escape
 from studio.service import tokens
-from studio.service.people import LISTS
 from studio.store.rows import TokenRow
 
 DAYS = (30, 90, 365)
+ROLES = (N_("viewer"), N_("member"), N_("admin"))
 SHOWN = "new-token"
 EXAMPLE = """curl ADDRESS/api/runs/1/predict \\
   -H "Authorization: Bearer TOKEN" \\
@@ -44,7 +44,7 @@ def _new() -> None:
     with st.form("token", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(_("Name"), key="token-name", max_chars=tokens.LONGEST_NAME,
                              placeholder=_("Which program uses it"))  # fmt: skip
-        may = [role for role in LISTS if acts.person.has(role)]
+        may = [role for role in ROLES if acts.person.has(role)]
         role = st.selectbox(_("Role"), may, key="token-role", width=140, format_func=_,
                             help=_("A viewer’s token asks models; a member’s also starts runs."))  # fmt: skip
         days = st.selectbox(_("Works for"), DAYS, index=1, key="token-days", width=140,

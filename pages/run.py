@@ -137,9 +137,9 @@ def quality(run: RunRow, measure: Measure) -> None:
     """How good each model is on validation rows; the finding is the title."""
     held, course = watched(run), learned.course_of(store, run)
     points = [point for point in held.points() if point.name == measure.name]
-    st.html(learned.quality_told(points, measure, course))
-    if points:
-        figure = held.figure("measure", points, partial(charts.measure_curves, measure=measure))
+    figure = held.figure("measure", points, partial(charts.measure_curves, measure=measure)) if points else None
+    st.html(learned.quality_told(points, measure, course))  # after the figure, which takes longer: they come together
+    if figure is not None:
         alt = _("{measure} on validation data", measure=_(measure.title))
         live_chart(figure, alt=f"{alt}: {learned.reached(points, measure, course)}", key=f"measure-{run.id}")
     else:
@@ -158,9 +158,9 @@ def losses(run: RunRow) -> None:
     """What training makes small, each curve against its own start: so they can be compared."""
     held, course = watched(run), learned.course_of(store, run)
     points = [point for point in held.points() if point.name.endswith("loss")]
+    figure = held.figure("loss", points, charts.loss_curves) if points else None
     st.html(learned.losses_told(points, course))
-    if points:
-        figure = held.figure("loss", points, charts.loss_curves)
+    if figure is not None:
         live_chart(figure, alt=learned.loss_left(points, course), key=f"loss-{run.id}")
     else:
         no_point(run, _("The first point appears after the first step."))
@@ -390,12 +390,12 @@ def show_machine(run: RunRow) -> None:
             st.metric(_("GPU memory"), size(latest["gpu_memory_bytes"]), border=True)
     held, (left, right) = watched(run), st.columns(2)
     with left:
-        st.html(pictures.titled(learned.busy(use), _("100 % is one core, or a whole GPU.")))
         figure = held.figure("device", use, charts.device_curves)
+        st.html(pictures.titled(learned.busy(use), _("100 % is one core, or a whole GPU.")))
         live_chart(figure, alt=learned.busy(use), key=f"device-{run.id}")
     with right:
-        st.html(pictures.titled(learned.held(use), _("Memory of all processes of the run, in gigabytes.")))
         figure = held.figure("memory", use, charts.memory_curves)
+        st.html(pictures.titled(learned.held(use), _("Memory of all processes of the run, in gigabytes.")))
         live_chart(figure, alt=learned.held(use), key=f"memory-{run.id}")
 
 

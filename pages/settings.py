@@ -204,7 +204,7 @@ def disk() -> None:
     """By use, as bars; what can go at a click."""
     parts = {
         _("Data sets"): "datasets", _("Runs and their models"): "runs", _("Teacher outputs"): "teacher-outputs",
-        _("Asked answers"): "asked", _("Uploads"): "uploads", _("Downloads"): "downloads",
+        _("Answers of models elsewhere"): "asked", _("Uploads"): "uploads", _("Downloads"): "downloads",
     }  # fmt: skip
     sizes = {what: folder_size(str(home.root / name)) for what, name in parts.items()}
     free = shutil.disk_usage(home.root).free
@@ -212,11 +212,11 @@ def disk() -> None:
     st.html(pictures.amounts({what: (taken, size(taken)) for what, taken in sizes.items()}))
     st.caption(_("Everything is kept in {folder}. STUDIO_HOME names another place.",
                  folder=f"`{str(home.root).replace('`', '')}`"))  # fmt: skip
-    told = _("Clean up deletes uploads, downloads and teacher outputs that had their time. What a teacher said is "
-             "worked out again where a run needs it.")  # fmt: skip
+    told = _("Clean up deletes uploads, downloads and teacher outputs that nobody has used for a while. What a teacher "
+             "said is worked out again where a run needs it.")  # fmt: skip
     st.caption(told)
     with st.container(horizontal=True, vertical_alignment="center"):
-        one_by_one = st.toggle(_("Data sets and runs by size"), key="by-size")
+        one_by_one = st.toggle(_("List data sets and runs by size"), key="by-size")
         if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary"):
             with errors_shown():
                 st.session_state["freed"] = acts.tidy()
@@ -269,7 +269,9 @@ def asked_answers() -> None:
     found = sorted(housekeeping.asked_answers(home), key=lambda one: -one.bytes) if is_admin else []
     if not found:
         return
-    with st.expander(_("Asked answers, by model and address: {number}", number=len(found)), key="fold-asked"):
+    with st.expander(
+        _("Answers of models elsewhere, by model and address: {number}", number=len(found)), key="fold-asked"
+    ):
         for one in found[:MOST_OUTPUTS]:
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
                 told = _("{name} · {size} · asked {ago}", name=escape(one.title), size=size(one.bytes),

@@ -1,17 +1,18 @@
 """A search for settings: what is varied and what the student must keep to; then its trials, the best so far, and which
 setting decided."""
 
+import math
 import uuid
 
 import streamlit as st
 
 from pages import _pictures as pictures
 from pages import _run_pictures as run_pictures
-from pages._language import _, counted
+from pages._language import _, counted, retell
 from pages._markup import element
 from pages._scores import milliseconds, scored, small
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, task_of
-from pages._words import ago, escape, listed, measured, model, percent, size
+from pages._words import ago, escape, listed, measured, model, percent, sentences, size
 from studio.config.reading import bounds
 from studio.config.run import RunConfig
 from studio.config.sweep import MOST_TRIALS, parse_sweep, parse_sweep_yaml
@@ -32,7 +33,8 @@ FIRST = {
     "prune_ratio": "0..0.8",
 }  # what is searched in, before somebody says otherwise
 
-MOST_COMPARED, LONGEST_NUMBER = 8, 18
+MOST_COMPARED, LONGEST_NUMBER, LOOK_AGAIN = 8, 18, "2s"
+OVER = ("finished", "failed")
 
 acts, home, store = get_acts(), get_home(), get_store()
 
@@ -88,8 +90,11 @@ def chosen(runs: list[RunRow]) -> None:
         low, high = bounds(name)
         search[name] = column.text_input(
             _(titles[name]), FIRST[name], key=f"range-{name}",
-            help=_("A range such as {example}, or values with commas. Between {low} and {high}.", example=FIRST[name],
-                   low="−∞" if low is None else f"{low:g}", high="∞" if high is None else f"{high:g}"),
+            help=sentences(
+                _(RunConfig.model_fields[name].description or ""),
+                _("A range such as {example}, or values with commas. Between {low} and {high}.", example=FIRST[name],
+                  low="−∞" if low is None else f"{low:g}", high="∞" if high is None else f"{high:g}"),
+            ),
         )  # fmt: skip
     left, middle, right = st.columns(3)
     trials = left.number_input(_("Trials"), 2, MOST_TRIALS, 20, key="trials")
@@ -116,11 +121,25 @@ def _run_words(run: RunRow) -> str:
 # --- one of them
 
 
+def goes_on(sweep: SweepRow) -> bool:
+    """Whether there is more to come: a trial, or the winner's own run."""
+    return sweep.status == "running" or (sweep.winner is not None and not store.run(sweep.winner).is_over)
+
+
 def one(sweep: SweepRow) -> None:
-    """How far a search is, and what it has found."""
+    """How far a search is, and what it has found: looked at again while it goes on."""
+    moves = goes_on(sweep)
+    st.fragment(_body, run_every=LOOK_AGAIN if moves else None)(sweep.id, moves)
+
+
+@errors_shown()
+def _body(sweep_id: int, moves: bool) -> None:
+    sweep = store.sweep(sweep_id)
+    if moves and not goes_on(sweep):
+        st.rerun()
     found, measure = sweeps.tried(store, sweep), sweeps.measure(store, sweep)
     best = sweeps.best(found, sweep.config)
-    st.title(escape(headline(sweep, best, measure)), anchor=False)
+    st.title(escape(headline(sweep, found, best, measure)), anchor=False)
     over = sum(tried.is_over for tried in found)
     st.markdown(
         escape(
@@ -133,13 +152,42 @@ def one(sweep: SweepRow) -> None:
         st.html(pictures.bar(over / sweep.config.trials))
     else:
         won(store.run(sweep.winner))
+    under_way(found)
     if sweep.message:
-        st.warning(escape(sweep.message), icon=":material/info:")
+        st.warning(escape(retell(sweep.message)), icon=":material/info:")
     actions(sweep, found, best)
     matters(sweep, found)
     if found:
         st.header(_("Trials"), anchor=False)
+        told = _("{measure} on validation rows, the best first. A trial is a run of its own without a control.",
+                 measure=_(measure.title))  # fmt: skip
+        st.caption(sentences(told, chance(sweep, best, measure)))
         st.html(pictures.table([_row(sweep, tried, tried is best, measure) for tried in ordered(found)]))
+
+
+def chance(sweep: SweepRow, best: Tried | None, measure: Measure) -> str:
+    """How far a share on so many validation rows may be off: trials that are closer may be alike."""
+    rows = store.dataset(sweep.config.base.dataset).splits.get("validation", 0)
+    if best is None or best.value is None or measure.interval != "share" or not rows:
+        return ""
+    points = 196 * math.sqrt(max(best.value * (1 - best.value), 1 / rows) / rows)
+    return _("On {rows} rows a value may be off by about {points} points: trials that are closer may be alike.",
+             rows=f"{rows:,}", points=f"{points:.0f}")  # fmt: skip
+
+
+def under_way(found: list[Tried]) -> None:
+    """The trial that is trained now, or waits, and the way to it."""
+    now = next((tried for tried in found if tried.run and not tried.is_over), None)
+    if now is None or now.run is None:
+        return
+    queue, number = store.queue(), now.trial.number + 1
+    ahead = queue.index(now.run.id) if now.run.id in queue else 0
+    ahead += sum(run.status == "running" for run in store.runs()) if now.run.status == "queued" else 0
+    told = counted("Trial {trial} waits: {ahead} other run comes first",
+                   "Trial {trial} waits: {ahead} other runs come first", ahead, trial=number, ahead=ahead)  # fmt: skip
+    if now.run.status == "running" or not ahead:
+        told = _("Trial {trial} is being trained", trial=number)
+    st.page_link("run.py", label=told, query_params={"run": str(now.run.id)}, icon=":material/timeline:")
 
 
 def limits(target: str) -> str:
@@ -164,9 +212,11 @@ def won(run: RunRow) -> None:
                       value=measured(student.value, task_measure)))  # fmt: skip
 
 
-def headline(sweep: SweepRow, best: Tried | None, measure: Measure) -> str:
+def headline(sweep: SweepRow, found: list[Tried], best: Tried | None, measure: Measure) -> str:
     if best is None or best.value is None:
-        return _("Search {number}", number=sweep.id)
+        if any(tried.value is not None for tried in found):
+            return _("No trial keeps to the limits")
+        return _("No trial came to a result") if sweep.status in OVER else _("No trial is over yet")
     told = {"value": measured(best.value, measure), "measure": small(_(measure.title)), "trial": best.trial.number + 1}
     if sweep.status == "finished":
         return _("Best: {value} in {measure} on validation rows, trial {trial}", **told)
@@ -235,8 +285,8 @@ def _row(sweep: SweepRow, tried: Tried, is_best: bool, measure: Measure) -> dict
     }
     return {
         _("Trial"): str(tried.trial.number + 1),
-        **settings,
         _(measure.title): "–" if tried.value is None else measured(tried.value, measure),
+        **settings,
         _("One row"): "–" if tried.milliseconds is None else milliseconds(tried.milliseconds),
         _("Size"): "–" if tried.size_bytes is None else size(tried.size_bytes),
         _("State"): _state(sweep, tried, is_best),
@@ -248,10 +298,12 @@ def _state(sweep: SweepRow, tried: Tried, is_best: bool) -> str:
         return _("best")
     if tried.trial.pruned:
         return _("stopped early: others were better")
-    if tried.run is None or not tried.run.is_over:
-        return _("goes on")
+    if tried.run is None or tried.run.status == "queued":
+        return _("waits")
+    if not tried.run.is_over:
+        return _("is trained now")
     if tried.value is None:
-        return tried.run.message or _("no result")
+        return retell(tried.run.message or "") or _("no result")
     return "" if sweeps.keeps_to(tried, sweep.config) else _("over the limit")
 
 

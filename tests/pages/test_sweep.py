@@ -75,3 +75,32 @@ def test_the_best_one_is_trained_longer_at_a_click_and_once(app, filled, home):
 def test_a_search_that_is_not_there_is_told_in_words(app, filled):
     assert "no search 99" in opened(app, "sweep.py", id="99").error[0].value.replace("\\", "")
     assert "Search settings" in words(opened(fresh(), "sweep.py", id="x" * 30))
+
+
+def test_a_search_that_goes_on_says_which_trial_waits_or_is_trained_and_how_far_chance_reaches(app, filled, home):
+    sweep = begun(home, filled, trials=3)
+    assert opened(app, "sweep.py", id="1").title[0].value == "No trial is over yet"
+    carried(home, filled, sweep, 0.6)
+    run = sweeps.step(filled, home, sweep)
+    app = opened(fresh(), "sweep.py", id="1")
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert links["Trial 2 is being trained"] == f"run={run.id}"
+    rows = filled.dataset("reviews").splits["validation"]
+    assert f"On {rows} rows a value may be off by about" in words(app)
+    assert "waits" in written(app)
+    filled.claim("me")
+    assert "is trained now" in written(app.run())
+
+
+def test_a_trial_behind_another_run_says_that_it_waits(app, filled, home):
+    filled.claim("me")  # the third run of the fixture is carried out
+    sweep = filled.add_sweep(parse_sweep({"base": BASE, "search": {"alpha": "0.1..0.9"}, "trials": 2}), "key")
+    sweeps.step(filled, home, sweep)
+    links = [link.proto.label for link in opened(app, "sweep.py", id="1").get("page_link")]
+    assert "Trial 1 waits: 1 other run comes first" in links
+
+
+def test_a_search_without_a_result_says_so_in_its_title(app, filled, home):
+    begun(home, filled)
+    filled.set_sweep(1, "failed", "3 trials failed one after another. The last one: The disk is full.")
+    assert opened(app, "sweep.py", id="1").title[0].value == "No trial came to a result"
