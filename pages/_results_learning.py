@@ -13,6 +13,7 @@ from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._words import change, escape, measured, per_cent, percent, status_word
 from studio.evaluate import learning_curve, metrics
 from studio.evaluate.learning_curve import ClassCurve
+from studio.evaluate.measured import is_clear
 from studio.kept.answers import Kept
 from studio.service import learning_curves
 from studio.store.rows import RunRow
@@ -76,10 +77,7 @@ def _curve(task: Task, known: Mapping[float, Kept], run: RunRow) -> None:
     measure = task.measures[0]
     shares = sorted(known)
     points = [metrics.first_measure(task, known[share].statistics) for share in shares]
-    before, last = points[-2], points[-1]
-    told = _("{share} of the rows reach {before}, all of them {value}", value=measured(last[0], measure),
-             before=measured(before[0], measure), share=f"{100 * shares[-2]:g}{per_cent()}")  # fmt: skip
-    st.subheader(told, anchor=False)
+    st.subheader(finding(task, known), anchor=False)
     rows = get_store().dataset_by_id(run.dataset_id).splits.get("train", 0) * run.config.training_share
     st.plotly_chart(picture([share * rows for share in shares], points, measure), key="learning",
                     config={"displayModeBar": False})  # fmt: skip
@@ -88,6 +86,17 @@ def _curve(task: Task, known: Mapping[float, Kept], run: RunRow) -> None:
           "last step still rises, more rows are worth having. It was trained once at each number; another seed would "
           "move the points a little.", measure=_(measure.title))
     )  # fmt: skip
+
+
+def finding(task: Task, known: Mapping[float, Kept]) -> str:
+    """Whether the last step, to all rows, brought more than chance explains."""
+    *_others, share, whole = sorted(known)
+    statistics = known[whole].statistics, known[share].statistics
+    last, before = (measured(metrics.first_measure(task, one)[0], task.measures[0]) for one in statistics)
+    told = {"value": last, "before": before, "share": f"{100 * share:g}{per_cent()}"}
+    if is_clear(metrics.compare(task, ("student", "student"), "validation", statistics), 1):
+        return _("More rows helped: {before} with {share} of them, {value} with all", **told)
+    return _("The last step brought no clear gain: {before} with {share} of the rows, {value} with all", **told)
 
 
 def picture(rows: Sequence[float], points: Sequence[tuple[float, float, float]], measure: Measure) -> go.Figure:
@@ -159,4 +168,4 @@ def _line(one: ClassCurve, labels: Sequence[str]) -> dict[str, str]:
     else:
         gain = _("{gain} ({low} to {high})", gain=change(one.gain, "share"), low=change(one.low, "share"),
                  high=change(one.high, "share"))  # fmt: skip
-    return {_("Class"): labels[one.number], _("Rows"): f"{one.rows:,}", **values, _("Last step, points"): gain}
+    return {_("Class"): labels[one.number], _("Last step, points"): gain, _("Rows"): f"{one.rows:,}", **values}

@@ -45,6 +45,7 @@ def test_the_class_that_gained_most_is_named(app, store, home, run):
         store.finish(one.id)
     page = opened(app, "results.py", run=str(run.id), tab="more-rows")
     assert "“good” gained most from the last step" in words(page)
+    assert "More rows helped: 33.3 % with 50 % of them" in words(page)
     assert "Last step, points" in written(page)
 
 
@@ -59,3 +60,12 @@ def test_of_classes_is_spoken_where_there_are_some(app, store, home, name, has):
 def test_who_has_classes_is_asked_of_which(app, store, home, run):
     page = opened(app, "results.py", run=str(run.id), tab="more-rows")
     assert "and of which class?" in words(page)
+
+
+def test_a_last_step_that_chance_may_explain_is_no_gain(store, home, run):
+    from pages import _results_learning as learning  # a page's module: it opens Streamlit
+
+    whole = answers.opened(home, run.id, "student", "validation")
+    assert learning.finding(tasks.get("text-classification"), {0.5: whole, 1.0: whole}).startswith(
+        "The last step brought no clear gain"
+    )
