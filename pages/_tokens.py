@@ -8,10 +8,11 @@ from pages._language import N_, _, counted
 from pages._studio import errors_shown, get_acts
 from pages._words import ago, escape
 from studio.service import tokens
+from studio.service.people import Role
 from studio.store.rows import TokenRow
 
 DAYS = (30, 90, 365)
-ROLES = (N_("viewer"), N_("member"), N_("admin"))
+ROLES: dict[Role, str] = {"viewer": N_("viewer"), "member": N_("member"), "admin": N_("admin")}
 SHOWN = "new-token"
 EXAMPLE = """curl ADDRESS/api/runs/1/predict \\
   -H "Authorization: Bearer TOKEN" \\

@@ -297,7 +297,7 @@ def _state(sweep: SweepRow, tried: Tried, is_best: bool) -> str:
     if is_best:
         return _("best")
     if tried.trial.pruned:
-        return _("stopped early: others were better")
+        return _("stopped early")
     if tried.run is None or tried.run.status == "queued":
         return _("waits")
     if not tried.run.is_over:
