@@ -22,11 +22,12 @@ _LABELS = ("label", "labels", "type", "entity", "entity_type", "entity_group", "
 
 
 class Span(NamedTuple):
-    """An entity from the letter `start` to before the letter `end`."""
+    """An entity from the letter `start` to before the letter `end`; its words, where the program writes them, too."""
 
     start: int
     end: int
     label: str
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Annotations:
     def _tagged(self, text: str, spans: Iterable[Span]) -> tuple[str, str]:
         """The words of a text and their tags, as cells."""
         kept: list[Span] = []
-        for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        for span in sorted(_by_letters(text, spans), key=lambda one: (one.start, -one.end)):
             if not 0 <= span.start < span.end <= len(text):
                 self.left_out["are not within their text"] += 1
             elif kept and span.start < kept[-1].end:
@@ -99,7 +100,7 @@ def annotated(cell: str) -> Annotated | None:
     """What a cell says of its text; None where it is no list of annotations.
 
     >>> annotated('[[0, 4, "PER"]]')
-    Annotated(spans=(Span(start=0, end=4, label='PER'),), choices=())
+    Annotated(spans=(Span(start=0, end=4, label='PER', words=''),), choices=())
     >>> annotated('[{"result": [{"value": {"choices": ["good"]}}]}]').choices, annotated("[1, 2]"), annotated("good")
     (('good',), None, None)
     """
@@ -124,6 +125,27 @@ def _pieces(text: str, spans: Sequence[Span]) -> Iterable[tuple[int, int, str]]:
         yield span.start, span.end, "_".join(span.label.split())
         done = span.end
     yield done, len(text), ""
+
+
+def _by_letters(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Programs in a browser count an emoji as two letters: where only so each entity is where its words are, places are
+    counted as we do.
+
+    >>> _by_letters("🎉 Ada", [Span(3, 6, "PER", "Ada")])
+    [Span(start=2, end=5, label='PER', words='Ada')]
+    """
+    given = list(spans)
+    if not text.isascii() and not _are_there(text, given):
+        halves = text.encode("utf-16-le", "surrogatepass")
+        before = [[halves[: 2 * place] for place in (span.start, span.end)] for span in given]
+        places = [[len(part.decode("utf-16-le", "ignore")) for part in parts] for parts in before]
+        moved = [span._replace(start=start, end=end) for span, (start, end) in zip(given, places, strict=True)]
+        return moved if _are_there(text, moved) else given
+    return given
+
+
+def _are_there(text: str, spans: Iterable[Span]) -> bool:
+    return all(span.words in ("", text[span.start : span.end]) for span in spans)
 
 
 def _columns(table: pd.DataFrame) -> tuple[str, str]:
@@ -153,16 +175,26 @@ def _results(parts: Any) -> list[Any]:
 
 
 def _span(part: Any) -> Span | None:
+    words: Any = ""
     if isinstance(part, list) and len(part) == 3:
         start, end, label = part
     elif isinstance(part, dict):
         start, end, label = (_first(part, names) for names in (_STARTS, _ENDS, _LABELS))
         label = label[0] if isinstance(label, list) and label else label
+        words = part.get("text", "")
     else:
         return None
-    if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label.strip():
+    first, after = _place(start), _place(end)
+    if first is None or after is None or not isinstance(label, str) or not label.strip():
         return None
-    return Span(start, end, label)
+    return Span(first, after, label, words if isinstance(words, str) else "")
+
+
+def _place(said: Any) -> int | None:
+    """The number of a letter, whether it is written as a number or as a text."""
+    if isinstance(said, str) and said.isascii() and said.isdigit() and len(said) < 10:
+        return int(said)
+    return said if type(said) is int else None
 
 
 def _choices(part: Any) -> list[str] | None:

@@ -14,6 +14,9 @@ from studio.errors import DataError, LimitError
 
 MAX_ROWS = 50_000_000
 MAX_COLUMNS = 500
+MAX_READ_COLUMNS = 20_000
+"""So many may a file have, whose columns become one: an image with a column for each of its points."""
+
 MAX_CELL = 10 * 1024**2
 _HALVES = re.compile("[\ud800-\udfff]")
 
@@ -96,14 +99,12 @@ def names_of(first: Sequence[str], width: int) -> tuple[list[str], list[str]]:
     return names, notes
 
 
-def require_few(rows: int, columns: int) -> None:
+def require_few(rows: int, columns: int, most: int = MAX_READ_COLUMNS) -> None:
     """Raise `LimitError` where a table is larger than what is read."""
     if rows > MAX_ROWS:
         raise LimitError(f"The table has {rows:,} rows; at most {MAX_ROWS:,} are read.", "Split it.")
-    if columns > MAX_COLUMNS:
-        raise LimitError(
-            f"The table has {columns:,} columns; at most {MAX_COLUMNS:,} are read.", "Keep the ones you need."
-        )
+    if columns > most:
+        raise LimitError(f"The table has {columns:,} columns; at most {most:,} are read.", "Keep the ones you need.")
 
 
 def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> Found:

@@ -110,25 +110,40 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
-    """{column: names of its classes}, as the `datasets` library writes them beside the numbers."""
+    """{column: names of the classes that stand there, one in a cell or a list of them}, as the `datasets` library
+    writes them beside the numbers."""
     try:
         features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        kinds = {str(name): kind for name, kind in features.items() if isinstance(kind, dict)}
+        kinds = {str(name): _of_its_list(kind) for name, kind in features.items()}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return {}
     return {
         name: list(map(str, kind["names"]))
         for name, kind in kinds.items()
-        if kind.get("_type") == "ClassLabel" and isinstance(kind.get("names"), list)
+        if isinstance(kind, dict) and kind.get("_type") == "ClassLabel" and isinstance(kind.get("names"), list)
     }
+
+
+def _of_its_list(kind: Any) -> Any:
+    """What the cells of a column hold, or what the lists in them do; older versions write a list as one."""
+    if isinstance(kind, list):
+        return kind[0] if kind else None
+    return kind.get("feature", kind) if isinstance(kind, dict) else None
 
 
 def _named(table: pd.DataFrame, classes: dict[str, list[str]]) -> pd.DataFrame:
     """Numbers of classes by their names; -1, which says that there is none, is empty."""
     for column in (name for name in classes if name in table):
         known = {str(number): clean_text(name) for number, name in enumerate(classes[column])} | {"-1": ""}
-        table[column] = [known.get(cell, cell) for cell in table[column]]
+        table[column] = [_by_name(cell, known) for cell in table[column]]
     return table
+
+
+def _by_name(cell: str, known: dict[str, str]) -> str:
+    if not cell.startswith("["):
+        return known.get(cell, cell)
+    names = [known.get(str(number), str(number)) for number in json.loads(cell)]
+    return json.dumps([name for name in names if name], ensure_ascii=False)
 
 
 def arrow(path: Path) -> Blocks:

@@ -136,14 +136,20 @@ def _numbers(upload: Upload, names: Sequence[str], task: str) -> str | None:
 
 
 def are_lists(cells: Iterable[object]) -> bool:
-    """Whether cells are lists of texts, as JSON, Parquet and Python hold them: there can be several.
+    """Whether cells are lists of labels, as JSON, Parquet and Python hold them: there can be several. Lists of one
+    length that hold 0 and 1 alone are no labels: each says of every label whether it is there.
 
     >>> are_lists(['["a", "b"]', "[]", ""]), are_lists(["[a]", "b"]), are_lists(["", "[]"])
     (True, False, False)
+    >>> are_lists(["[3]", "[0, 12]"]), are_lists(["[0, 1, 0]", "[1, 0, 0]"])
+    (True, False)
     """
     said = [str(cell).strip() for cell in cells]
     lists = [listed(cell) for cell in said if cell]
-    return any(lists) and all(listed is not None for listed in lists)
+    if not any(lists) or any(found is None for found in lists):
+        return False
+    widths = {len(found or ()) for found in lists}
+    return widths == {1} or len(widths) > 1 or not {one for found in lists for one in found or ()} <= {"0", "1"}
 
 
 def guess_separator(column: Iterable[object]) -> str | None:
@@ -160,10 +166,10 @@ def guess_separator(column: Iterable[object]) -> str | None:
 
 
 def listed(cell: str) -> list[str] | None:
-    """The texts that a cell holds as a list in JSON, or as Python writes one; None where it is none.
+    """The texts or whole numbers that a cell holds as a list in JSON, or as Python writes one; None where it is none.
 
-    >>> listed('["a", "b"]'), listed("['a', 'b']"), listed("[]"), listed("[1, 2]"), listed("[a]"), listed("a")
-    (['a', 'b'], ['a', 'b'], [], None, None, None)
+    >>> listed('["a", "b"]'), listed("['a', 'b']"), listed("[]"), listed("[1, 2]"), listed("[0.5]"), listed("[a]")
+    (['a', 'b'], ['a', 'b'], [], ['1', '2'], None, None)
     """
     if not (cell.startswith("[") and cell.endswith("]")):
         return None
@@ -171,4 +177,6 @@ def listed(cell: str) -> list[str] | None:
         found = json.loads(cell) if "'" not in cell[:2] else ast.literal_eval(cell)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
+    if not isinstance(found, list) or not all(type(one) in (str, int) for one in found):
+        return None
+    return [str(one) for one in found]

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from studio import tasks
-from studio.data.columns import Columns, guess_separator
+from studio.data.columns import Columns, guess_separator, listed
 from studio.data.near_labels import near_labels, spelling
 from studio.data.on_disk import ROWS_AT_ONCE
 from studio.tasks import language
@@ -27,6 +27,7 @@ MAJORITY = 0.8
 GIVEN_AWAY = 0.99
 SAMPLE = 5_000
 MOST_NAMED = 5
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 NO_VALUES = {"n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "?", "-", "--", "unknown", "missing"}
 
 
@@ -60,11 +61,48 @@ def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[st
 
 
 def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Finding, ...]:
-    """Labels that are several in one cell; other columns of the file that tell the label by themselves."""
-    if columns.label is None or task.kind != "class":
-        return ()
+    """Texts that are none; labels that are several in one cell; other columns that tell the label by themselves."""
     sample = table.head(SAMPLE)
-    return (*_several_labels(sample[columns.label], columns, task), *_giving_away(sample, columns.label, columns))
+    found = _numbers(sample[columns.input], columns.input)
+    if columns.label is None or task.kind not in ("class", "multi_label"):
+        return tuple(found)
+    found += _numbered_tags(sample, columns, columns.label)
+    if task.kind == "class" and not found:
+        found += _several_labels(sample[columns.label], columns, task)
+        found += _giving_away(sample, columns.label, columns)
+    return tuple(found)
+
+
+def _numbers(cells: pd.Series, column: str) -> list[Finding]:
+    """Where what is to be read is a number in every row."""
+    said = [cell for cell in cells if cell]
+    if len(said) < FEW_ROWS or not all(isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()) for cell in said):
+        return []
+    message = (
+        f"The cells of the column {column!r} are numbers, not texts. The studio teaches models that read texts or see "
+        "images; a table of numbers is for models of another kind, such as decision trees."
+    )
+    return [Finding(kind="numbers", message=message)]
+
+
+def _numbered_tags(sample: pd.DataFrame, columns: Columns, column: str) -> list[Finding]:
+    """Where a row has a list of words, and for each of them a number that nobody has named."""
+    rows = zip(sample[columns.input], sample[column], strict=True)
+    if not all(_has_numbers(text, cell) for text, cell in rows):
+        return []
+    message = (
+        f"The column {column!r} has a number for each word of {columns.input!r}, and the file does not say what they "
+        "stand for: each list is read as labels of the whole row. Write the tags themselves, such as O, B-PER and "
+        "I-PER, to teach a model to find them."
+    )
+    return [Finding(kind="numbered_tags", message=message)]
+
+
+def _has_numbers(text: object, cell: object) -> bool:
+    """Whether a text is a list of words, and the cell one of as many numbers."""
+    words = listed(text.strip()) if isinstance(text, str) else None
+    numbers = listed(str(cell).strip()) if words else None
+    return bool(words and numbers and len(words) == len(numbers) and all(map(str.isdigit, numbers)))
 
 
 def _several_labels(cells: pd.Series, columns: Columns, task: Task) -> list[Finding]:

@@ -22,7 +22,8 @@ def of_cells(files: Sequence[Any], others: pd.DataFrame, label: str | None, befo
     names = [str(file.get("path") or "") if isinstance(file, dict) else "" for file in files]
     cells = np.empty(len(data), dtype=object)
     cells[:] = data
-    table = others.assign(image=cells, file=names, label=others[label] if label is not None else "")
+    said = others.pop(label) if label is not None else ""
+    table = others.assign(image=cells, file=names, label=said)
     table = table if "split" in table else table.assign(split="")
     lines = before + 1 + np.flatnonzero(~good)
     refused = (Refused.of(pictures.NO_IMAGE, lines, np.array(names, dtype=object)[~good]),) if len(lines) else ()

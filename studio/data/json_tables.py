@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from studio.data import heads, splits
+from studio.data import heads, passages, splits
 from studio.data.cells import Found, names_of, of_records
 from studio.errors import DataError
 
@@ -93,6 +93,8 @@ def _of(value: dict[str, Any]) -> Shape:
         return _objects(value)
     named = named or _one_list(value)
     if named is not None:
+        if passages.are_articles(value[named]):
+            return Shape(list(passages.rows(value[named])), (passages.NOTE,))
         rows = records(value[named], f"The list {named!r}")
         return Shape(rows, (f"A JSON list, {named!r}.", *_beside(value, (named, "schema"))))
     return Shape([value], ("One JSON object.",))

@@ -19,13 +19,14 @@ from studio.data import (
     excel,
     json_files,
     one_hot,
+    points,
     signatures,
     splits,
     text_files,
     word_rows,
     zipped,
 )
-from studio.data.cells import Found, require_few
+from studio.data.cells import MAX_COLUMNS, Found, require_few
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
 from studio.errors import DataError, LimitError, StudioError
@@ -111,7 +112,7 @@ def blocks(
     def counted(block: Upload) -> Upload:
         nonlocal rows
         rows += len(block.table)
-        require_few(rows, len(block.table.columns))
+        require_few(rows, len(block.table.columns), MAX_COLUMNS)
         return block
 
     try:
@@ -132,7 +133,7 @@ def blocks(
 
 
 def limited(upload: Upload) -> Upload:
-    require_few(*upload.table.shape)
+    require_few(*upload.table.shape, MAX_COLUMNS)
     return upload
 
 
@@ -177,6 +178,10 @@ def _tagged(given: Blocks) -> Blocks:
     blocks = cells.preceded(first, given)
     if first.kind != "table":
         return (yield from blocks)
+    drawn = points.Points(first.table)
+    if drawn.found is not None:
+        notes = yield from cells.changed(blocks, lambda block: _drawn(drawn, block))
+        return (*notes, *drawn.notes)
     rows = word_rows.WordRows(first.table)
     if rows.is_one:
         notes = yield from cells.changed(blocks, lambda block: Upload("words", rows.changed(block.table)))
@@ -187,6 +192,11 @@ def _tagged(given: Blocks) -> Blocks:
         blocks, lambda block: replace(block, table=marked.changed(said.changed(block.table)))
     )
     return (*notes, *said.notes, *marked.notes)
+
+
+def _drawn(drawn: points.Points, block: Upload) -> Upload:
+    table, lines, refused = drawn.changed(block.table, block.lines)
+    return Upload("images", table, block.notes, lines if block.lines else (), (*block.refused, *refused))
 
 
 def _as_written(path: Path, suffix: str, how: _How) -> Blocks:

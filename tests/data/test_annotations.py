@@ -165,3 +165,17 @@ def test_several_labels_in_one_cell_that_are_read_as_one_are_told(tmp_path):
     found = clean(upload, columns, "text-classification").report.findings
     assert {"several_labels", "gives_away"} <= {one.kind for one in found}
     assert "with ';' between them" in next(one.message for one in found if one.kind == "several_labels")
+
+
+def test_places_that_are_written_as_texts_are_places(tmp_path):
+    upload = saved(tmp_path, [{"text": TEXT, "label": [["0", "4", "PER"], ["14", "22", "LOC"]]}] * 3)
+    assert list(upload.table["tags"]) == [TAGS] * 3
+
+
+@pytest.mark.parametrize("counted", [len, lambda text: len(text.encode("utf-16-le")) // 2])
+def test_an_entity_behind_an_emoji_is_where_its_words_are_however_the_program_counts(tmp_path, counted):
+    text = "🎉🎉 Anna is in Rome 🎉"
+    spans = [(counted(text[: text.index(word)]), word, label) for word, label in (("Anna", "PER"), ("Rome", "LOC"))]
+    result = [{"value": {"start": at, "end": at + 4, "text": word, "labels": [label]}} for at, word, label in spans]
+    upload = saved(tmp_path, [{"data": {"text": text}, "annotations": [{"result": result}]}] * 3)
+    assert list(upload.table["tags"]) == ["O O B-PER O O B-LOC O"] * 3

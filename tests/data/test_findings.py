@@ -1,9 +1,13 @@
 """The data check finds what would make a result worthless."""
 
+import json
+
+import pandas as pd
 import pytest
 
 from studio.data.cleaning import Report, _counted, clean, inspect
 from studio.data.columns import Columns, guess_columns
+from studio.data.uploads import Upload
 from tests.data.test_data import table
 
 TEXTS = [f"a text with the number {number} in it" for number in range(300)]
@@ -76,3 +80,18 @@ def test_too_few_rows_for_a_verdict_are_told_before_saving(rows, told):
 def test_copies_near_copies_and_conflicts_are_counted_apart():
     found = kinds(table(["Same text", "same  text", "same text!", *TEXTS[:297]], ["a", "b", "a", *AB[:297]]))
     assert (found["copies"].count, found["near_copies"].count, found["conflicts"].count) == (1, 1, 1)
+
+
+def test_numbers_of_tags_that_nobody_named_are_told_and_tags_are_not():
+    words = [json.dumps(["Anna", "lives", "here"]), json.dumps(["Nobody", "does"])] * 20
+    numbers = Upload("table", pd.DataFrame({"tokens": words, "ner_tags": ["[1, 0, 0]", "[0, 0]"] * 20}, dtype=object))
+    assert "number for each word of 'tokens'" in kinds(numbers, guess_columns(numbers))["numbered_tags"].message
+    several = Upload(
+        "table", pd.DataFrame({"text": ["a b", "c d"] * 20, "label": ["[1, 0]", "[0, 2]"] * 20}, dtype=object)
+    )
+    assert "numbered_tags" not in kinds(several)
+
+
+def test_a_text_that_is_a_number_in_every_row_is_told():
+    assert "numbers, not texts" in kinds(table([str(number / 2) for number in range(300)], AB))["numbers"].message
+    assert "numbers" not in kinds(table(["a few", *map(str, range(299))], AB))

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from studio.data import text_files, uploads
+from studio.data import passages, text_files, uploads
 from studio.errors import DataError
 
 RECORDS = [{"text": f"a text, number {number}", "label": "ab"[number % 2]} for number in range(12)]
@@ -120,3 +120,16 @@ def test_one_object_is_one_row(read):
     assert records_of(read({"text": "a", "label": "b", "meta": {"by": 1}})) == [
         {"text": "a", "label": "b", "meta.by": "1"}
     ]
+
+
+def test_questions_about_passages_are_prompts_with_their_first_answer(read):
+    asked = [
+        {"question": "Who?", "id": "1", "answers": [{"text": "Anna", "answer_start": 0}, {"text": "she"}]},
+        {"question": "When?", "id": "2", "answers": [], "is_impossible": True},
+    ]
+    found = read({"version": "2.0", "data": [{"title": "A", "paragraphs": [{"context": "Anna came.", "qas": asked}]}]})
+    assert records_of(found) == [
+        {"id": "1", "prompt": "Anna came.\n\nWho?", "answer": "Anna"},
+        {"id": "2", "prompt": "Anna came.\n\nWhen?", "answer": ""},
+    ]
+    assert found.notes == (passages.NOTE,)

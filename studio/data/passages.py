@@ -1,0 +1,33 @@
+"""Questions about passages, an article with its paragraphs in each entry, as SQuAD has them (Rajpurkar et al., 2016):
+a prompt and an answer for each question."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+NOTE = "Questions about passages: the passage and the question are the prompt, the first answer is the answer."
+
+
+def are_articles(entries: Sequence[Any]) -> bool:
+    """Whether each entry holds paragraphs, and those that have any questions hold the passage, too."""
+    paragraphs = [one for entry in entries for one in _list(entry, "paragraphs")]
+    return any(_list(one, "qas") for one in paragraphs) and all(
+        isinstance(entry, dict) and isinstance(entry.get("paragraphs"), list) for entry in entries
+    )
+
+
+def rows(articles: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """The questions in their order; those that cannot be answered have an empty answer."""
+    for article in articles:
+        for paragraph in _list(article, "paragraphs"):
+            for asked in _list(paragraph, "qas"):
+                passage, question = (
+                    str(part.get(name, "")) for part, name in ((paragraph, "context"), (asked, "question"))
+                )
+                answer = next((str(one.get("text", "")) for one in _list(asked, "answers")), "")
+                yield {"id": asked.get("id"), "prompt": f"{passage}\n\n{question}".strip(), "answer": answer}
+
+
+def _list(part: Any, name: str) -> list[dict[str, Any]]:
+    """What stands under a name, where it is a list of objects."""
+    found = part.get(name) if isinstance(part, dict) else None
+    return found if isinstance(found, list) and all(isinstance(one, dict) for one in found) else []

@@ -1,0 +1,141 @@
+"""Images that are written as numbers: a column for each point, as the digits and letters of Kaggle are, or one column
+with all points of an image, as the faces of FER2013 are. Grey, square, row by row from the top left."""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from studio.data import image_tables, splits
+from studio.data.refused import Refused, as_line
+
+LOOKED_AT = 200
+SMALLEST, LARGEST = 8, 128
+"""The sides of images that are looked for: fewer columns of numbers are a table of something else."""
+
+WHITE = 255
+NO_POINTS = f"not as many points as the other images, or not numbers from 0 to {WHITE}"
+"""Why such a row is not taken."""
+
+_NAME = re.compile(r"(?:pixel|pix|px|p)?[ _-]?\d+|\d+x\d+", re.IGNORECASE)
+_SAID = re.compile(r"[\[\]\s,;]+")
+_USAGE = {"training": splits.TRAIN, "publictest": splits.VALIDATION, "privatetest": splits.TEST}
+"""What the splits of the competition with these faces are called."""
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Those of the points, and how far white is: 1 where they are shares of it."""
+
+    points: Sequence[str]
+    side: int
+    white: int
+
+
+class Points:
+    """Changes the tables of a file into tables of images, one block after the other; the first one tells whether it is
+    such a file."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        some = table.head(LOOKED_AT)
+        self.found = _of_columns(some) or _in_a_column(some)
+        taken = set(self.found.points) if self.found else set()
+        others = [str(name) for name in table.columns if name not in taken]
+        self.split = next((name for name in others if name.strip().lower() in (*splits.COLUMNS, "usage")), None)
+        left = [name for name in others if name != self.split]
+        self.label = image_tables.label_column(left, left if len(left) == 1 else [])
+
+    def changed(self, table: pd.DataFrame, lines: Sequence[int]) -> tuple[pd.DataFrame, list[int], tuple[Refused, ...]]:
+        """(the images, the lines that they stand in, the rows whose points cannot be read)."""
+        assert self.found is not None
+        values, good = _values(table[list(self.found.points)], self.found)
+        kept = table[good].reset_index(drop=True)
+        said = kept[self.split].map(_split) if self.split is not None else ""
+        label = kept[self.label] if self.label is not None else ""
+        others = kept.drop(columns=[*self.found.points, *filter(None, [self.split, self.label])])
+        cells = np.empty(len(kept), dtype=object)
+        cells[:] = [_file(one, self.found) for one in values[good]]
+        images = others.assign(image=cells, label=label, split=said, file="")
+        numbers = list(lines) if len(lines) == len(table) else list(range(1, len(table) + 1))
+        bad = [
+            (number, as_line(row)) for number, row, ok in zip(numbers, table.to_numpy(), good, strict=True) if not ok
+        ]
+        refused = (Refused.of(NO_POINTS, *zip(*bad, strict=True)),) if bad else ()
+        return images, [number for number, ok in zip(numbers, good, strict=True) if ok], refused
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        assert self.found is not None
+        where = f"{len(self.found.points):,} columns" if len(self.found.points) > 1 else repr(self.found.points[0])
+        size = f"{self.found.side} × {self.found.side}"
+        label = "without labels" if self.label is None else f"with the labels of {self.label!r}"
+        return (f"The numbers in {where} are grey images of {size} points, {label}.",)
+
+
+def _of_columns(some: pd.DataFrame) -> _Columns | None:
+    """A column for each point; of columns without names the first one is the label, or the last one."""
+    names = [str(name) for name in some.columns]
+    points = [name for name in names if _NAME.fullmatch(name.strip())]
+    for chosen in (points, points[1:], points[:-1]):
+        side = _side(len(chosen))
+        if side and len(names) - len(chosen) <= SMALLEST:
+            return _with_white(some[chosen], chosen, side)
+    return None
+
+
+def _in_a_column(some: pd.DataFrame) -> _Columns | None:
+    """All points of an image in a cell, with spaces or commas between them."""
+    for name in map(str, some.columns):
+        counts = {len(_split_up(cell)) for cell in some[name]}
+        side = _side(counts.pop()) if len(counts) == 1 else None
+        if side:
+            return _with_white(some[[name]], [name], side)
+    return None
+
+
+def _with_white(some: pd.DataFrame, points: Sequence[str], side: int) -> _Columns | None:
+    """None where what stands there is not as bright as a point can be; what is never above 1 is a share of white."""
+    for white in (1, WHITE):
+        found = _Columns(points, side, white)
+        if _values(some, found)[1].all():
+            return found
+    return None
+
+
+def _side(count: int) -> int | None:
+    side = int(count**0.5)
+    return side if side * side == count and SMALLEST <= side <= LARGEST else None
+
+
+def _values(table: pd.DataFrame, found: _Columns) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, points) as numbers, and (rows,): which of them are all those of an image."""
+    values = np.full((len(table), found.side**2), np.nan, dtype=np.float32)
+    for place, row in enumerate(table.to_numpy()):
+        cells = row if len(found.points) > 1 else _split_up(row[0])
+        if len(cells) == found.side**2:
+            try:
+                values[place] = np.asarray(cells, dtype=np.float32)
+            except ValueError:
+                continue  # a point that is no number: it stays one that is none
+    return values, ((values >= 0) & (values <= found.white)).all(axis=1)
+
+
+def _split_up(cell: object) -> list[str]:
+    return [part for part in _SAID.split(str(cell)) if part]
+
+
+def _file(values: np.ndarray, found: _Columns) -> bytes:
+    """The image as the bytes of a PNG file."""
+    grey = np.rint(values * (WHITE / found.white)).astype(np.uint8).reshape(found.side, found.side)
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG")
+    return file.getvalue()
+
+
+def _split(name: object) -> str:
+    said = str(name).strip()
+    return _USAGE.get(said.lower(), said)
