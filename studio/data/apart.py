@@ -6,7 +6,9 @@ The rows come back as an Arrow file, so nothing that a reader says is code; thos
 
 import gc
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,11 @@ from studio.machine import cgroups
 
 LEAST_BYTES, MEMORY_SHARE = 2 * 1024**3, 0.5
 SECONDS, SECONDS_PER_MB = 60.0, 1.0
+"""So much processor time may a reader take."""
+
+WAITED_TIMES = 5
+"""Beside other work it takes so many times as long at most."""
+
 LARGE_ROWS, LARGE_BYTES = 200_000, 256 * 1024**2
 """A table of more than this stays on disk."""
 
@@ -58,21 +65,21 @@ def read(
 
     Raises `DataError`, also where the reader took too long, too much memory, or did not survive the file.
     """
+    seconds = math.ceil(SECONDS + SECONDS_PER_MB * (path.stat().st_size / 1e6 if path.is_file() else 0))
     asked = {"path": str(path.absolute()), "name": name or path.name, "header": header, "encoding": encoding,
-             "delimiter": delimiter, "memory": _memory()}  # fmt: skip
-    seconds = SECONDS + SECONDS_PER_MB * (path.stat().st_size / 1e6 if path.is_file() else 0)
+             "delimiter": delimiter, "memory": _memory(), "seconds": seconds}  # fmt: skip
     place = tempfile.TemporaryDirectory(prefix=PASSING)  # it is removed when nobody holds it any more
     folder = Path(place.name)
     command = [sys.executable, "-m", "studio.data.apart", str(folder)]
     try:
         done = subprocess.run(
-            command, input=json.dumps(asked), text=True, capture_output=True, timeout=seconds,
+            command, input=json.dumps(asked), text=True, capture_output=True, timeout=WAITED_TIMES * seconds,
             cwd=Path(__file__).parents[2], env=_environment() | {"TMPDIR": str(folder)}, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise LimitError(f"The file took more than {seconds:.0f} seconds to read.", "Split it.") from error
+        raise _too_long(WAITED_TIMES * seconds) from error
     if not (folder / _ABOUT).is_file():
-        raise _of_a_dead_reader(done)
+        raise _too_long(seconds) if done.returncode == -signal.SIGXCPU else _of_a_dead_reader(done)
     return _received(folder, place)
 
 
@@ -85,6 +92,10 @@ def _environment() -> dict[str, str]:
     """Threads of libraries that a reader has no use for take memory of their own."""
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_IO_THREADS"), "1")
     return {**os.environ, **single, "PYTHONUTF8": "1"}
+
+
+def _too_long(seconds: int) -> LimitError:
+    return LimitError(f"The file took more than {seconds:,} seconds to read.", "Split it.")
 
 
 def _of_a_dead_reader(done: "subprocess.CompletedProcess[str]") -> DataError:
@@ -230,19 +241,21 @@ def _say(folder: Path, about: dict[str, Any]) -> None:
     (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
-def _limit(memory: int) -> None:
+def _limit(memory: int, seconds: int) -> None:
+    """The bytes of memory and the seconds of processor time that this process may take."""
     if sys.platform != "linux":
         return
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> None:
     """The reader: what to read stands on standard input, what was read goes into the folder."""
     folder, asked = Path(sys.argv[1]), json.loads(sys.stdin.read())
-    _limit(asked.pop("memory"))
+    _limit(asked.pop("memory"), asked.pop("seconds"))
     gc.disable()  # rows hold no circles, and to look for some takes a third of the time
     path = Path(asked.pop("path"))
     try:

@@ -1,8 +1,10 @@
 """Uploads are read by a process of its own, with limits of memory and time."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,9 +55,23 @@ def test_a_file_that_takes_more_memory_than_it_may_is_refused(tmp_path, monkeypa
 def test_a_file_that_takes_too_long_is_given_up(tmp_path, monkeypatch):
     path = tmp_path / "rows.csv"
     path.write_text("text,label\n")
-    monkeypatch.setattr(apart, "SECONDS", 0.01)
+    monkeypatch.setattr(apart, "WAITED_TIMES", 1e-4)
     with pytest.raises(LimitError, match="seconds to read"):
         apart.read(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a reader is limited on Linux alone")
+def test_a_reader_that_computes_too_long_ends_and_one_that_waits_for_others_goes_on(tmp_path, monkeypatch):
+    spinning = "from studio.data import apart\napart._limit(2**40, 1)\nwhile True: pass"
+    done = subprocess.run([sys.executable, "-c", spinning], cwd=Path(apart.__file__).parents[2], check=False)
+    assert done.returncode == -signal.SIGXCPU
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n")
+    told = []
+    monkeypatch.setattr(subprocess, "run", lambda *_, **how: told.append(how) or done)
+    with pytest.raises(LimitError, match="more than 61 seconds to read"):
+        apart.read(path)
+    assert json.loads(told[0]["input"])["seconds"] == 61 < told[0]["timeout"]
 
 
 def test_a_file_that_kills_its_reader_is_a_data_error(tmp_path, monkeypatch):
