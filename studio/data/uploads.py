@@ -133,7 +133,7 @@ def blocks(
 
 
 def limited(upload: Upload) -> Upload:
-    require_few(*upload.table.shape, MAX_COLUMNS)
+    require_few(len(upload.table), len(upload.table.columns), MAX_COLUMNS)
     return upload
 
 
