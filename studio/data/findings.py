@@ -11,10 +11,11 @@ import pandas as pd
 from pydantic import BaseModel
 
 from studio import tasks
+from studio.data import joining
 from studio.data.columns import Columns, guess_separator, listed
 from studio.data.near_labels import near_labels, spelling
 from studio.data.on_disk import ROWS_AT_ONCE
-from studio.tasks import language
+from studio.tasks import chats
 from studio.tasks.task import Task
 
 FEW_ROWS = 10
@@ -63,10 +64,11 @@ def of_rows(table: pd.DataFrame, first: np.ndarray, task: Task, classes: dict[st
 def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Finding, ...]:
     """Texts that are none; labels that are several in one cell; other columns that tell the label by themselves."""
     sample = table.head(SAMPLE)
-    found = _numbers(sample[columns.input], columns.input)
+    read = joining.cells(sample, columns.input)
+    found = _numbers(read, columns.input)
     if columns.label is None or task.kind not in ("class", "multi_label"):
         return tuple(found)
-    found += _numbered_tags(sample, columns, columns.label)
+    found += _numbered_tags(read, sample[columns.label], columns)
     if task.kind == "class" and not found:
         found += _several_labels(sample[columns.label], columns, task)
         found += _giving_away(sample, columns.label, columns)
@@ -85,14 +87,13 @@ def _numbers(cells: pd.Series, column: str) -> list[Finding]:
     return [Finding(kind="numbers", message=message)]
 
 
-def _numbered_tags(sample: pd.DataFrame, columns: Columns, column: str) -> list[Finding]:
+def _numbered_tags(texts: pd.Series, cells: pd.Series, columns: Columns) -> list[Finding]:
     """Where a row has a list of words, and for each of them a number that nobody has named."""
-    rows = zip(sample[columns.input], sample[column], strict=True)
-    if not all(_has_numbers(text, cell) for text, cell in rows):
+    if not all(_has_numbers(text, cell) for text, cell in zip(texts, cells, strict=True)):
         return []
     message = (
-        f"The column {column!r} has a number for each word of {columns.input!r}, and the file does not say what they "
-        "stand for: each list is read as labels of the whole row. Write the tags themselves, such as O, B-PER and "
+        f"The column {columns.label!r} has a number for each word of {columns.input!r}, and the file does not say what "
+        "they stand for: each list is read as labels of the whole row. Write the tags themselves, such as O, B-PER and "
         "I-PER, to teach a model to find them."
     )
     return [Finding(kind="numbered_tags", message=message)]
@@ -161,7 +162,7 @@ RUN_WORDS, MOST_RUNS = 13, 5_000_000
 def _to_write(table: pd.DataFrame) -> Iterator[str]:
     """What a model learns to write of each row."""
     for cell, pair in inputs(table):
-        chat = language.messages(cell)
+        chat = chats.messages(cell)
         if chat is not None:
             yield "\n".join(one["content"] for one in chat if one["role"] == "assistant")
         else:

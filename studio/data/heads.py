@@ -17,6 +17,7 @@ SECOND, RULE = "a second header", "a rule of the table"
 _HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
                  "sentiment", "message", "review", "content", "question", "sentence1", "score"}  # fmt: skip
 LABEL_NAMES = (
+    "gold_label",
     "label",
     "labels",
     "class",

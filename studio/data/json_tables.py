@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from studio.data import heads, passages, splits
+from studio.data import grouped, heads, passages, splits
 from studio.data.cells import Found, names_of, of_records
 from studio.errors import DataError
 
@@ -29,7 +29,9 @@ def of_list(rows: list[Any]) -> Found:
     """The table in a list of objects, or of lists, whose first one may name the columns."""
     names = first_names(rows)
     if names is None:
-        return Found(of_records(records(rows, "The list")).table, ("A JSON list.",))
+        objects = records(rows, "The list")
+        groups = grouped.rows(objects) or (objects, "A JSON list.")
+        return Found(of_records(groups[0]).table, (groups[1],))
     shape = _below_names(names, rows[1:])
     told = "A JSON list of lists; the first one names the columns."
     return Found(of_records(shape.records).table, (told, *shape.notes[1:]))
@@ -86,6 +88,9 @@ def _of(value: dict[str, Any]) -> Shape:
     if named is None and value and all(isinstance(cells, list) for cells in value.values()) and not _one_list(value):
         return _columns(value)
     within = next((value[name] for name in ROWS if isinstance(value.get(name), dict)), None)
+    inner = next(iter(value.values()), None)
+    if within is None and len(value) == 1 and isinstance(inner, dict) and _one_list(inner):
+        return _of(inner)
     if within is not None and _is_table(within):
         shape = _of(within)
         return Shape(shape.records, (*shape.notes, *_beside(value, ROWS)))
@@ -96,14 +101,17 @@ def _of(value: dict[str, Any]) -> Shape:
         if passages.are_articles(value[named]):
             return Shape(list(passages.rows(value[named])), (passages.NOTE,))
         rows = records(value[named], f"The list {named!r}")
+        groups = grouped.rows(rows)
+        if groups is not None:
+            return Shape(groups[0], (groups[1],))
         return Shape(rows, (f"A JSON list, {named!r}.", *_beside(value, (named, "schema"))))
     return Shape([value], ("One JSON object.",))
 
 
 def _one_list(value: dict[str, Any]) -> str | None:
     """The one list of objects in it, whatever it is called."""
-    lists = [name for name, part in value.items() if isinstance(part, list)]
-    is_rows = len(lists) == 1 and value[lists[0]] and all(isinstance(row, dict) for row in value[lists[0]])
+    lists = [name for name, part in value.items() if isinstance(part, list) and part]
+    is_rows = len(lists) == 1 and all(isinstance(row, dict) for row in value[lists[0]])
     return lists[0] if is_rows else None
 
 

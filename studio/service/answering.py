@@ -23,7 +23,7 @@ from studio.errors import ConfigError, DataError
 from studio.home import Home
 from studio.service.answer_record import Record
 from studio.service.endpoint import Endpoint, Said
-from studio.tasks import language
+from studio.tasks import chats, language
 
 LEARNED = next(name for name, task in tasks.TASKS.items() if task.kind == "token")
 """The task of the data: what was answered is learned to be written."""
@@ -324,7 +324,7 @@ def prompts_of(upload: Upload, column: str | None = None) -> Prompts:
 
 def _asked(cell: Any) -> Prompt:
     """What a cell asks; empty where that is nothing."""
-    chat = language.messages(cell)
+    chat = chats.messages(cell)
     if chat is None:
         return _cell(cell)
     last = max((place for place, one in enumerate(chat) if one["role"] == "user"), default=-1)

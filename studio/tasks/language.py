@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import DataError
+from studio.tasks import chats
+from studio.tasks.chats import messages
 from studio.tasks.measures import Measure, Reference
 from studio.tasks.task import Column, Features, Kind, Labels, Modality, Task
 
@@ -45,18 +47,12 @@ PAIRS = (
 """What prompts and answers are called in public data sets."""
 
 LABELS = ("label", "labels", "class", "category", "target", "score")
-CONTEXT = "input"
-"""What Alpaca's files call what belongs to an instruction."""
+ASKED = ("instruction", "prompt")
+"""What nothing but a language model is given, whatever else is told of a row."""
 
-ROLES = {
-    "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatbot": "assistant",
-    "developer": "system", "function": "tool", "observation": "tool",
-}  # fmt: skip
-"""Who speaks in ShareGPT's files and others."""
+CONTEXTS = ("input", "context")
+"""What the files of Alpaca and Dolly call what belongs to an instruction."""
 
-_BY = frozenset(("role", "from"))
-
-SPEAKERS = ("system", "user", "assistant", "tool")
 DOCUMENTS = "documents"
 FORMS = ("text", "answer", "chat")
 NO_ANSWER, UNREADABLE = "no answer", "a chat that cannot be read: each message has a role and a text"
@@ -110,28 +106,35 @@ class TextToWrite:
             return None
         names = {str(name).strip().lower(): str(name) for name in table.columns}
         known = (names[name] for name in CHATS if name in names)
-        chat = next((name for name in known if name.lower() not in PREFERRED or _holds_chats(table[name])), None)
+        chat = next(
+            (
+                name
+                for name in known
+                if name.lower() not in PREFERRED or any(messages(cell) is not None for cell in table[name].head(1))
+            ),
+            None,
+        )
         if chat is not None:
             return {"input": chat}
         pair = next(((names[a], names[b]) for a, b in PAIRS if {a, b} <= names.keys()), None)
-        if pair is None or any(name in names for name in LABELS):
+        if pair is None or (pair[0].lower() not in ASKED and any(name in names for name in LABELS)):
             return {}
         prompt, answer = pair
-        context = names.get(CONTEXT) if prompt.lower() == "instruction" else None
+        context = next((names[name] for name in CONTEXTS if name in names), None) if prompt.lower() in ASKED else None
         return {"input": prompt if context is None else f"{prompt} + {context}", "pair": answer}
 
     def unusable(self, table: pd.DataFrame) -> Mapping[str, Sequence[bool]]:
         """Every chat can be read, and somebody answers in it."""
-        said = [_said(cell) for cell in table["input"]]
-        chats = [messages(parts) for parts in said]
+        said = [chats.said(cell) for cell in table["input"]]
+        read = [messages(parts) for parts in said]
         return {
-            UNREADABLE: [_is_chat(parts) and chat is None for parts, chat in zip(said, chats, strict=True)],
-            NO_ANSWER: [chat is not None and not any(map(_is_answer, chat)) for chat in chats],
+            UNREADABLE: [chats.is_chat(parts) and chat is None for parts, chat in zip(said, read, strict=True)],
+            NO_ANSWER: [chat is not None and not any(map(chats.is_answer, chat)) for chat in read],
         }
 
     def related(self, table: pd.DataFrame) -> pd.DataFrame:
         """By the prompt, or by the first thing that was asked in a chat, whatever was answered."""
-        return table.assign(input=table["input"].map(_asked_first), pair="")
+        return table.assign(input=table["input"].map(chats.asked_first), pair="")
 
     def features(self) -> dict[str, Any]:
         from datasets import Value
@@ -179,67 +182,6 @@ class TextToWrite:
             'text = (tokenizer.bos_token or tokenizer.eos_token or "") + "Once upon a time"',
             'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")',
         ]
-
-
-def messages(cell: object) -> list[dict[str, str]] | None:
-    """The messages of a chat as {"role", "content"}, whoever wrote them; None where a cell holds none.
-
-    >>> messages('[{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]')
-    [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
-    >>> messages('[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]'), messages("Once upon a time")
-    ([{'role': 'user', 'content': 'Hi'}], None)
-    """
-    found = [_message(part) for part in _said(cell)]
-    return None if None in found or not found else [message for message in found if message is not None]
-
-
-def _said(cell: object) -> list[Any]:
-    """The list that a cell holds, also as JSON; nothing where it holds none."""
-    if isinstance(cell, str):
-        if not cell.lstrip().startswith("["):
-            return []
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            return []
-    return cell if isinstance(cell, list) else []
-
-
-def _is_chat(parts: list[Any]) -> bool:
-    """Whether somebody says something in each part, whoever and whatever."""
-    return bool(parts) and all(isinstance(part, dict) and not _BY.isdisjoint(part) for part in parts)
-
-
-def _holds_chats(cells: pd.Series) -> bool:
-    return any(messages(cell) is not None for cell in cells.head(1))
-
-
-def _is_answer(message: Mapping[str, str]) -> bool:
-    return message["role"] == "assistant" and bool(message["content"].strip())
-
-
-def _asked_first(cell: object) -> object:
-    found = messages(cell)
-    asked = [message["content"] for message in found or () if message["role"] == "user"]
-    return asked[0] if asked else cell
-
-
-def _message(part: object) -> dict[str, str] | None:
-    if not isinstance(part, dict):
-        return None
-    role, content = part.get("role", part.get("from")), _text_of(part.get("content", part.get("value")))
-    if not isinstance(role, str) or not isinstance(content, str):
-        return None
-    role = ROLES.get(role.lower(), role.lower())
-    return {"role": role, "content": content} if role in SPEAKERS else None
-
-
-def _text_of(content: object) -> object:
-    """What a message says; where it comes in parts, and all of them are texts, those one below the other."""
-    if not isinstance(content, list) or not content:
-        return content
-    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    return "\n".join(map(str, texts)) if all(isinstance(text, str) for text in texts) else content
 
 
 def _cells(part: pd.DataFrame) -> Iterable[tuple[Any, Any]]:

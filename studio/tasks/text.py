@@ -45,6 +45,15 @@ PAIR_NAMES = (
 )
 """What the two columns of a pair are called in public data sets, in lower case."""
 
+PARTS = (
+    ("title", "body"), ("title", "text"), ("title", "content"), ("title", "description"), ("title", "abstract"),
+    ("title", "review"), ("title", "selftext"), ("review_title", "review_body"), ("subject", "body"),
+    ("subject", "description"), ("subject", "message"), ("subject", "content"), ("headline", "body"),
+    ("headline", "short_description"), ("headline", "description"), ("summary", "description"), ("summary", "text"),
+    ("name", "description"),
+)  # fmt: skip
+"""What the parts of one text are called, such as those of a letter, in lower case."""
+
 TEXT = Column("input", "Text", "What the models read.")
 PAIR = Column("pair", "Second text", "The text that is read together with the first one.")
 _SAMPLE = 2_000
@@ -68,10 +77,11 @@ class TextInputs:
             return None
         names = {str(name).strip().lower(): str(name) for name in table.columns}
         pair = next(({"input": names[a], "pair": names[b]} for a, b in PAIR_NAMES if {a, b} <= names.keys()), None)
+        parts = next((f"{names[a]} + {names[b]}" for a, b in PARTS if {a, b} <= names.keys()), None)
         if self.pairs == "never":
-            named = next((names[name] for name in NAMES if name in names), None)
+            named = parts or next((names[name] for name in NAMES if name in names), None)
             return {} if named is None else {"input": named}
-        if pair is None:
+        if pair is None and parts is None:
             texts = _texts(table)
             pair = {"input": texts[0], "pair": texts[1]} if len(texts) == 2 else None
         return pair if pair is not None or self.pairs == "always" else {}

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from studio.data.cleaning import clean
-from studio.data.columns import Columns
+from studio.data.columns import Columns, guess_columns, guess_task
 from studio.data.uploads import Upload
 from studio.errors import DataError
 from studio.service import library
@@ -51,3 +51,39 @@ def test_columns_that_were_joined_are_not_called_unused_and_held_out_files_are_j
     assert found.unused == ()
     held = found.rows.table[found.rows.table["split"] == "test"]
     assert held["input"].tolist()[0] == "film 0\nit was good"
+
+
+@pytest.mark.parametrize("names", [("title", "body"), ("Subject", "Description"), ("headline", "short_description")])
+def test_the_parts_of_a_letter_are_one_text_and_no_pair(names):
+    first, second = names
+    texts = {first: [f"the film {n}" for n in range(40)], second: [f"was rather long, number {n}" for n in range(40)]}
+    upload = Upload("table", pd.DataFrame({**texts, "label": ["a", "b"] * 20}, dtype=object))
+    assert guess_task(upload) == "text-classification"
+    assert guess_columns(upload) == Columns(f"{first} + {second}", "label")
+
+
+def test_two_texts_that_are_no_parts_of_one_are_still_a_pair():
+    texts = {"claim": [f"the film {n}" for n in range(40)], "proof": [f"it was long, number {n}" for n in range(40)]}
+    upload = Upload("table", pd.DataFrame({**texts, "label": ["a", "b"] * 20}, dtype=object))
+    assert guess_task(upload) == "sentence-pair-classification"
+
+
+def test_what_was_asked_and_answered_is_for_a_language_model_whatever_its_category_and_context():
+    rows = {
+        "instruction": [f"Say {n}" for n in range(20)],
+        "context": [""] * 20,
+        "response": [f"It is {n}." for n in range(20)],
+    }
+    upload = Upload("table", pd.DataFrame({**rows, "category": ["open", "closed"] * 10}, dtype=object))
+    assert guess_task(upload) == "language-model"
+    assert guess_columns(upload) == Columns("instruction + context", None, pair="response")
+
+
+def test_the_label_that_annotators_agreed_on_is_taken_before_what_each_said():
+    texts = {
+        "sentence1": [f"a man sleeps {n}" for n in range(40)],
+        "sentence2": [f"he is awake {n}" for n in range(40)],
+    }
+    said = {"annotator_labels": ['["no", "no"]', '["yes"]'] * 20, "gold_label": ["no", "yes"] * 20}
+    upload = Upload("table", pd.DataFrame({**said, **texts}, dtype=object))
+    assert guess_columns(upload) == Columns("sentence1", "gold_label", pair="sentence2")

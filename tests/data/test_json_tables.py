@@ -133,3 +133,19 @@ def test_questions_about_passages_are_prompts_with_their_first_answer(read):
         {"id": "2", "prompt": "Anna came.\n\nWhen?", "answer": ""},
     ]
     assert found.notes == (passages.NOTE,)
+
+
+GROUPS = [{"tag": "greet", "patterns": ["Hi", "Hello"], "responses": ["Hi."]}, {"tag": "bye", "patterns": ["Bye"]}]
+TEXTS = [{"text": "Hi", "label": "greet"}, {"text": "Hello", "label": "greet"}, {"text": "Bye", "label": "bye"}]
+
+
+@pytest.mark.parametrize("value", [{"intents": GROUPS}, GROUPS])
+def test_the_texts_that_a_label_holds_in_a_list_are_rows(read, value):
+    found = read(value)
+    assert records_of(found) == TEXTS
+    assert found.notes == ("Each text in 'patterns' is a row, with 'tag' as its label.",)
+
+
+def test_a_table_within_one_object_within_another_is_read(read):
+    within = {"common_examples": TEXTS, "regex_features": [], "entity_synonyms": []}
+    assert records_of(read({"rasa_nlu_data": within})) == TEXTS

@@ -18,7 +18,7 @@ from studio.data.cleaning import clean, inspect
 from studio.data.columns import Columns, guess_columns
 from studio.errors import DataError, LimitError
 from studio.service import sources
-from studio.tasks.language import messages
+from studio.tasks.chats import messages
 from studio.tasks.tokens import words_of
 from tests.conftest import reviews
 

@@ -21,6 +21,7 @@ from studio.models.model import Problem
 from studio.models.opening import build as build_model
 from studio.pipeline.predict import Writing
 from studio.tasks import encoded_tokens
+from studio.tasks.chats import messages
 from studio.tasks.language import NO_ANSWER, UNREADABLE
 from studio.tasks.positions import PositionLogits
 
@@ -251,3 +252,18 @@ def test_held_out_texts_that_share_a_passage_with_training_texts_are_counted():
     (shared,) = (one for one in found.report.findings if one.kind == "shared_passages")
     assert shared.count == 1
     assert "1 of 3 validation or test texts have 13 words or more in a row" in shared.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n\nHuman: Who?\n\nAssistant: Anna.\nShe came.\n\nHuman: When?\n\nAssistant: Today.",
+     "### Human: Who?### Assistant: Anna.\nShe came.### Human: When?### Assistant: Today."],
+)  # fmt: skip
+def test_a_transcript_is_a_chat(text):
+    said = [("user", "Who?"), ("assistant", "Anna.\nShe came."), ("user", "When?"), ("assistant", "Today.")]
+    assert messages(text) == [{"role": role, "content": content} for role, content in said]
+
+
+@pytest.mark.parametrize("text", ["The Human: a story", "Human: nobody answers", "Assistant: first\nHuman: then", ""])
+def test_a_text_in_which_somebody_is_named_is_no_chat(text):
+    assert messages(text) is None
