@@ -91,5 +91,5 @@ def test_the_process_ends_when_nobody_asks_and_begins_again(talk):
     assert idle.ask("one", nothing) == "said one\n"
     process = idle._process
     assert process is not None
-    process.wait(20)
+    process.wait(60)
     assert idle.ask("two", nothing) == "said two\n"

@@ -97,7 +97,7 @@ def test_a_process_that_takes_too_long_is_ended(errors):
         process.wait(0.01)
     assert process.poll() is None
     process.signal_group(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     process.signal_group(signal.SIGKILL)  # nobody is there any more
     process.stdin.close()
     process.stdout.close()
@@ -120,7 +120,7 @@ def test_a_process_whose_server_is_killed_is_ended_too_and_the_next_one_gets_ano
     process = launch.Piped(TELLS, local.environment(1), errors)
     assert process.stdout.readline() == b"ready\n"
     server._process.kill()
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     assert_nobody_writes_any_more(process)
     assert launch.ask(TELLS, "fail\n", local.environment(1), 60).status == 1
 

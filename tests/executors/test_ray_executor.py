@@ -257,7 +257,7 @@ def points(store, run):
     return {(point.phase, point.step, point.name): point.value for point in store.curve(run.id)}
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

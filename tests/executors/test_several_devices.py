@@ -196,7 +196,7 @@ def waiting(slots, wanted, taken, stop):
 
     thread = threading.Thread(target=take)
     thread.start()
-    assert waits.wait(10)
+    assert waits.wait(60)
     return thread
 
 

@@ -30,7 +30,7 @@ manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.sca
 
 def fresh() -> AppTest:
     """A window of its own."""
-    return AppTest.from_file(SHELL, default_timeout=60)
+    return AppTest.from_file(SHELL, default_timeout=120)
 
 
 @pytest.fixture

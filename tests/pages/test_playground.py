@@ -275,7 +275,7 @@ def test_two_texts_are_judged_without_their_names_and_named_afterwards(app, aske
         if not judge.texts(run, "Once", pair):
             judge.so_far(run, pair)
 
-    app = AppTest.from_function(page, default_timeout=60).run()
+    app = AppTest.from_function(page, default_timeout=120).run()
     drawn = re.sub("<[^>]*>", "|", app.get("html")[0].proto.body)
     left = "control" if judged.is_swapped("Once") else "student"
     assert drawn.index(f"by the {left}") < drawn.index("by the " + ({"control", "student"} - {left}).pop())

@@ -65,7 +65,7 @@ def test_every_page_opens_on_a_filled_store(app, filled, page_file):
 def test_a_database_that_cannot_be_opened_is_told_in_words(home):
     home.database.parent.mkdir(parents=True)
     home.database.write_bytes(b"nonsense" * 200)
-    app = AppTest.from_file(SHELL, default_timeout=60).run()
+    app = AppTest.from_file(SHELL, default_timeout=120).run()
     assert "cannot be opened" in app.error[0].value
     assert not app.exception
 

@@ -21,7 +21,7 @@ class Model:
     def __call__(self, whom, values):
         self.batches.append((whom, list(values)))
         if len(self.batches) <= self.slow:
-            assert self.go_on.wait(10)
+            assert self.go_on.wait(60)
         if "wrong" in values:
             raise DataError("An input is wrong.", "Mend it.")
         if whom == "gone":

@@ -26,7 +26,7 @@ def workers() -> list[psutil.Process]:
     return [process for process in children if "fake_worker" in " ".join(process.cmdline())]
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

@@ -44,7 +44,7 @@ class Teacher:
         if body.get("logprobs") and not self.gives_probabilities:
             return 400, {}, {"error": {"message": "logprobs are not supported"}}
         if prompt in self.held:
-            self.go_on.wait(30)
+            self.go_on.wait(60)
         return None
 
     def answer(self, body):

@@ -23,7 +23,7 @@ def held(monkeypatch):
     may = threading.Event()
 
     def stream(self, store, run_id, role, values):
-        may.wait(20)
+        may.wait(60)
         yield [{"label": "good", "score": 0.5} for _ in values]
 
     monkeypatch.setattr(Playground, "stream", stream)
