@@ -121,8 +121,7 @@ def _values(table: pd.DataFrame, found: _Columns) -> tuple[np.ndarray, np.ndarra
                 values[place] = np.asarray(cells, dtype=np.float32)
             except ValueError:
                 continue  # a point that is no number: it stays one that is none
-    good: np.ndarray = ((values >= 0) & (values <= found.white)).all(axis=1)
-    return values, good
+    return values, np.asarray(((values >= 0) & (values <= found.white)).all(axis=1))
 
 
 def _split_up(cell: object) -> list[str]:
