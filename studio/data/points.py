@@ -70,10 +70,12 @@ class Points:
     @property
     def notes(self) -> tuple[str, ...]:
         assert self.found is not None
-        where = f"{len(self.found.points):,} columns" if len(self.found.points) > 1 else repr(self.found.points[0])
-        size = f"{self.found.side} × {self.found.side}"
-        label = "without labels" if self.label is None else f"with the labels of {self.label!r}"
-        return (f"The numbers in {where} are grey images of {size} points, {label}.",)
+        points, side = self.found.points, self.found.side
+        if len(points) > 1:
+            drawn = f"The numbers in {len(points):,} columns are grey images of {side} × {side} points."
+        else:
+            drawn = f"The numbers in {points[0]!r} are grey images of {side} × {side} points."
+        return (drawn, "They have no labels." if self.label is None else f"Their labels stand in {self.label!r}.")
 
 
 def _of_columns(some: pd.DataFrame) -> _Columns | None:

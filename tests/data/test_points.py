@@ -45,7 +45,8 @@ def test_a_column_for_each_point_is_an_image_a_row(tmp_path, names, header):
     assert guess_task(upload) == "image-classification"
     assert (drawn(upload).reshape(12, -1) == IMAGES).all()
     assert list(upload.table["label"]) == list(map(str, KINDS))
-    assert upload.notes[-1].startswith("The numbers in 64 columns are grey images of 8 × 8 points, with the labels of ")
+    assert upload.notes[-2] == "The numbers in 64 columns are grey images of 8 × 8 points."
+    assert upload.notes[-1].startswith("Their labels stand in ")
 
 
 def test_points_that_are_shares_of_white_are_drawn_as_bright(tmp_path):
@@ -66,7 +67,7 @@ def test_all_points_in_one_cell_are_an_image_and_the_names_of_its_splits_are_kno
 
 def test_images_without_labels_have_none(tmp_path):
     upload = saved(tmp_path, points([f"pixel{number}" for number in range(64)]))
-    assert set(upload.table["label"]) == {""} and "without labels" in upload.notes[-1]
+    assert set(upload.table["label"]) == {""} and upload.notes[-1] == "They have no labels."
 
 
 def test_rows_with_a_point_that_is_none_are_left_out_with_their_lines(tmp_path):
