@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages._language import N_, _, retell
-from pages._words import escape
+from pages._language import N_, _, counted, retell
+from pages._words import escape, sentences
 from studio import tasks
 
 ADDRESS = "mends"
@@ -38,17 +38,21 @@ def done() -> tuple[str, ...]:
 
 def show_problems(report: Any, task: tasks.Task) -> None:
     """What is wrong; what was mended, with the way back."""
-    mended = done()
+    mended, taken = done(), {str(told): told for told in report.refused if told.reason in _reasons().values()}
     for one in mended:
         kind, _colon, label = one.partition(":")
         with st.container(horizontal=True, vertical_alignment="center"):
             told = _(MENDS[kind].done, label=escape(label)) if label else _(MENDS[kind].done)
+            rows = sum(each.count for each in taken.values() if each.reason == _reasons().get(kind))
+            if rows:
+                told = sentences(told, counted("{number} row went.", "{number} rows went.", rows))
             st.markdown(f":material/check_circle: {told}", width="content")
             st.button(_("Take back"), key=f"unmend-{one}", type="tertiary", on_click=mend, args=(one, False))
     if not report.findings and not mended:
         st.caption(_("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels."))
     # labels that are written alike contradict each other less: those come first
-    ordered = sorted(report.findings, key=lambda one: (not one.kind.startswith("label_"), one.kind != "label_spelling"))
+    left = [one for one in report.findings if one.message not in taken]  # what a click took away is said above
+    ordered = sorted(left, key=lambda one: (not one.kind.startswith("label_"), one.kind != "label_spelling"))
     for number, finding in enumerate(ordered):
         with st.container(horizontal=True, vertical_alignment="center", key=f"problem-{number}"):
             icon = "help" if finding.kind == "label_near" else "warning"
@@ -58,6 +62,12 @@ def show_problems(report: Any, task: tasks.Task) -> None:
                 st.button(_(MENDS[finding.kind].words), key=f"mend-{name}", on_click=mend, args=(name, True))
             elif finding.kind == "leaks":
                 st.caption(_("They are removed from the training data; see the split below."), width="content")
+
+
+def _reasons() -> dict[str, str]:
+    from studio.data import mending
+
+    return mending.REASONS
 
 
 def can_mend(kind: str, task: tasks.Task) -> bool:

@@ -21,7 +21,7 @@ from studio import tasks
 from studio.errors import StudioError
 from studio.store.rows import DatasetRow
 
-PREVIEW_ROWS, PREVIEW_IMAGES = 50, 24
+PREVIEW_ROWS, PREVIEW_IMAGES, PREVIEW_WIDTH, LONG_CELL = 50, 24, 300, 40
 JOINED = ("input", "pair")
 NO_COLUMN = {"split": N_("Let the studio split")}  # what it means that a column of this role is not there
 UPLOADS = ("upload", "upload-test", "upload-unlabelled")
@@ -49,9 +49,16 @@ def preview(upload: Any) -> None:
         some = upload.table.iloc[::step].head(PREVIEW_IMAGES)
         st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=64)
         return
-    st.dataframe(upload.table.head(PREVIEW_ROWS), hide_index=True, height=240)
+    some = upload.table.head(PREVIEW_ROWS)
+    widths = {name: st.column_config.Column(width=PREVIEW_WIDTH) for name in some if is_long(some[name])}
+    st.dataframe(some, hide_index=True, height=240, column_config=widths)
     shown = min(PREVIEW_ROWS, len(upload.table))
     st.caption(_("The first {number} of {all} rows.", number=shown, all=f"{len(upload.table):,}"))
+
+
+def is_long(cells: Any) -> bool:
+    """Whether a column would push the others, such as that of the labels, out of sight."""
+    return bool(cells.astype(str).str.len().max() > LONG_CELL)
 
 
 def choose_task(upload: Any, key: str) -> tasks.Task:
@@ -319,6 +326,8 @@ def show_saved(row: DatasetRow) -> None:
         st.header(_("Saved as {name}", name=escape(row.name)), anchor=False)
         task = tasks.get(row.task, row.multi_label)
         st.caption(_("{task}: {parts} rows", task=_(task.title), parts=split_rows(row.splits)))
+        st.caption(_("Models learn from the training rows; the validation rows decide which state of a model is kept; "
+                     "the test rows are read once, for the verdict."))  # fmt: skip
         with st.container(horizontal=True):
             if st.button(_("Use it in a new run"), type="primary", icon=":material/arrow_forward:", key="use-saved"):
                 go_to("new_run.py", {"dataset": str(row.id)})

@@ -270,7 +270,7 @@ def _few_rows(table: pd.DataFrame) -> list[Finding]:
         return []
     points = 196 * math.sqrt(0.25 / rows)
     message = (
-        f"With {'' if given else 'about '}{rows} test rows a share can be off by {points:.0f} points: small "
+        f"With {'' if given else 'about '}{rows} test rows a score can be off by {points:.0f} points: small "
         "differences will not show."
     )
     return [Finding(kind="few_test_rows", message=message, count=rows)]

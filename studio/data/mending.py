@@ -28,6 +28,8 @@ def mended(rows: Rows, wanted: Iterable[str]) -> Rows:
 NEAR = "label_near:"
 OTHER_LABELS, REPEATED = "the same input has other labels", "it repeats the input of an earlier row"
 FEW = f"its label has fewer than {FEW_ROWS} rows"
+REASONS = {"conflicts": OTHER_LABELS, "copies": REPEATED, "rare": FEW}
+"""By the kind of a mending why rows that it takes away are left out."""
 
 
 def _joined(rows: Rows, rare: set[str]) -> Rows:

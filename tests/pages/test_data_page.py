@@ -316,7 +316,8 @@ def test_a_problem_is_mended_with_a_button_and_the_mending_taken_back(app, store
     app.file_uploader(key="upload").set_value(("some.csv", content, "text/csv")).run()
     assert "3 labels" in words(app)
     app.button(key="mend-rare").click().run()
-    assert "Labels with few rows are left out." in words(app)
+    assert "Labels with few rows are left out. 1 row went." in words(app)
+    assert "row left out, line" not in words(app)  # that is no problem of the file, and stands above
     assert "120 rows, 2 labels" in words(app)
     app.button(key="unmend-rare").click().run()
     assert "3 labels" in words(app)
