@@ -2,8 +2,11 @@
 
 import pytest
 
+from pages import _data_card as card
 from pages import _kept_upload
+from pages._language import in_language
 from studio.config.reading import parse_config
+from studio.data.refused import Refused
 from studio.service.people import Person
 from tests.conftest import TINY, reviews
 from tests.pages.conftest import fresh, opened, scored, words, written
@@ -366,3 +369,11 @@ def test_a_large_model_answers_prompts_which_become_a_data_set(app, store, monke
     assert "This server counts no tokens" in words(app)
     (row,) = store.datasets()
     assert (row.name, row.task, sum(row.splits.values())) == ("large", "language-model", 20)
+
+
+def test_the_file_of_what_was_left_out_says_why_in_the_readers_language(monkeypatch):
+    given = []
+    monkeypatch.setattr(card.st, "download_button", lambda *told, **_: given.append(told))
+    with in_language("zh"):
+        card.download_refused([Refused.of("no input", [3], [",a"])], "key")
+    assert "3,没有输入," in given[0][1]

@@ -272,7 +272,10 @@ def test_a_run_that_ended_because_its_teacher_is_weak_says_what_to_press_and_goe
     assert len(store.runs()) == 2
 
 
-def test_a_run_that_failed_for_another_reason_offers_no_way_past_a_weak_teacher(app, filled):
-    failed = next(run for run in filled.runs() if run.status == "failed")
-    opened(app, "run.py", run=str(failed.id))
-    assert "go-on" not in [button.key for button in app.button]
+def test_a_run_that_failed_for_another_reason_offers_no_way_past_a_weak_teacher(app, store, saved):
+    run = store.submit(
+        parse_config({"dataset": "reviews", **TINY, "allow_weak_teacher": False}), key="broken", owner="me"
+    )
+    store.fail(run.id, ModelError("The model is broken.", "Choose another."))
+    opened(app, "run.py", run=str(run.id))
+    assert app.error and "go-on" not in [button.key for button in app.button]
