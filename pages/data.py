@@ -115,10 +115,11 @@ def choose_texts(upload: Any, column: tasks.Column, guess: str | None, key: str)
     """The column of a text, or several that are read as one; None where there is none."""
     from studio.data import joining
 
+    names = list(upload.table.columns)
     picked = st.multiselect(
         _("{name} column", name=_(column.title)),
-        list(upload.table.columns),
-        default=[] if guess is None else [guess],
+        names,
+        default=[] if guess is None else joining.parts(guess, names),
         placeholder=_("None"),
         help=" ".join(filter(None, [_(column.help), _("Several columns are read as one text.")])),
         key=f"{column.role}-{key}",

@@ -147,6 +147,22 @@ def test_several_columns_can_be_read_as_one_text(app, store):
     assert row.columns == {"input": "title + text", "label": "label"}
 
 
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (("Subject", "Description", "label"), {"input": "Subject + Description", "label": "label"}),
+        (("instruction", "input", "output"), {"input": "instruction + input", "pair": "output"}),
+    ],
+)
+def test_columns_that_are_guessed_to_be_one_text_are_both_chosen(app, store, names, columns):
+    app, table = opened(app, "data.py"), reviews(120).table
+    rows = table.assign(more=table["text"].str.upper())[["text", "more", "label"]].set_axis(list(names), axis=1)
+    app.file_uploader(key="upload").set_value(("rows.csv", rows.to_csv(index=False).encode(), "text/csv")).run()
+    assert not app.exception
+    next(button for button in app.button if button.label == "Save data set").click().run()
+    assert [row.columns for row in store.datasets()] == [columns]
+
+
 def test_a_file_is_fetched_from_its_address_and_saved_under_its_name(app, store, monkeypatch):
     from studio.service import web
 
