@@ -12,7 +12,7 @@ if str(ROOT) not in sys.path:
 
 from pages import _address as address  # noqa: E402  the path must be known first
 from pages._language import _, switch  # noqa: E402
-from pages._studio import errors_shown, get_person, set_title, show_trouble  # noqa: E402
+from pages._studio import errors_shown, faults_told, get_person, set_title, show_trouble  # noqa: E402
 
 st.set_page_config(page_title=NAME, page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
@@ -41,5 +41,5 @@ switch()
 set_title(page.title)
 show_trouble()
 address.show()
-with errors_shown():  # of the store, wherever a page asks it
+with faults_told(), errors_shown():  # of the store, wherever a page asks it
     page.run()

@@ -1,6 +1,7 @@
 """The pages' one way into the studio, and how errors look."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
@@ -10,7 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from pages import _login as login
 from pages._access import needs_login
 from pages._language import _, retell
-from pages._words import coded, escape
+from pages._words import coded, escape, moment
 from studio import tasks
 from studio.errors import StoreError, StudioError, of_system
 from studio.home import Home
@@ -111,6 +112,21 @@ def set_title(title: str) -> None:
 def show_error(error: StudioError) -> None:
     """What is wrong, and the cure."""
     st.error(f"**{escape(retell(error.message))}** {coded(retell(error.cure))}", icon=":material/error:")
+
+
+@contextlib.contextmanager
+def faults_told() -> Iterator[None]:
+    """Say in the reader's language where the studio itself fails, and leave the fault to Streamlit, which logs it. Its
+    own box is hidden then."""
+    try:
+        yield
+    except Exception:
+        with st.container(key="fault"):
+            told = _("This page failed before it was complete. What is saved stays saved, and runs go on.")
+            cure = _("Load the page again. If it fails again, the log of the server says why, at {time}.",
+                     time=moment(time.time()))  # fmt: skip
+            st.error(f"**{told}** {cure}", icon=":material/error:")
+        raise
 
 
 @contextlib.contextmanager

@@ -43,6 +43,19 @@ def test_the_browser_is_told_the_address_that_a_page_was_opened_with(app, filled
     assert {"run": "1", "tab": "curves"} in told, "a link to the same page leaves the old address there"
 
 
+def test_a_fault_of_the_studio_is_told_in_its_own_words_and_stays_an_exception_for_the_log():
+    def page():
+        from pages._studio import faults_told
+
+        with faults_told():
+            raise KeyError("secret of the code")
+
+    app = AppTest.from_function(page, default_timeout=120).run()
+    assert app.exception
+    assert "What is saved stays saved" in app.error[0].value
+    assert "secret of the code" not in words(app)
+
+
 def test_no_download_draws_its_page_anew_which_would_take_the_file_away_from_under_it():
     calls = [
         node
