@@ -47,6 +47,11 @@ def is_clear(tests: Sequence[paired.Paired]) -> bool | None:
     return all(pair.comparison and pair.p_value < paired.CHANCE for pair in tests)
 
 
+def on_other_rows(tests: Sequence[paired.Paired]) -> bool:
+    """Whether some of them were tested on other rows than the first one: which is better cannot be told then."""
+    return any(pair.reason == "data" for pair in tests)
+
+
 def _score(side: Side) -> float:
     return (side.summary.student if side.summary else None) or 0.0
 
@@ -61,6 +66,8 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
     if len(known) == 1 < len(compared):
         return _("Only “{best}” was measured on test rows: {value}", **told)
     alike = [side.name for side in known if measured(_score(side), measure) == told["value"]]
+    if on_other_rows(tests):
+        return _("“{best}” scored highest: {value}, but not all were tested on the same rows", **told)
     if len(alike) > 1 and not clear:
         first = _("{names} are equally good: {value}", names=quoted(alike, len(known)), value=told["value"])
     elif clear is None:
@@ -124,13 +131,20 @@ def direction(measure: Measure) -> str:
 
 
 def told_apart(values: Sequence[Any], shown: Sequence[str]) -> list[str]:
-    """What is shown of values that are not alike; the values whole where that would look the same, as of two folders
-    of one name.
+    """What is shown of values that are not alike; where that would look the same, the values whole, as of two folders
+    of one name, or numbers with as many digits as tell them apart.
 
     >>> told_apart(["folder:/a/bert", "folder:/b/bert"], ["bert", "bert"])
     ['folder:/a/bert', 'folder:/b/bert']
+    >>> told_apart([0.9, 0.8996899480900886], ["0.9", "0.9"])
+    ['0.9', '0.8997']
     """
-    return [str(value) for value in values] if len(set(shown)) == 1 else list(shown)
+    if len(set(shown)) > 1:
+        return list(shown)
+    if all(isinstance(value, float) for value in values):
+        written = ([f"{value:.{digits}g}" for value in values] for digits in range(4, 17))
+        return next((told for told in written if len(set(told)) > 1), [str(value) for value in values])
+    return [str(value) for value in values]
 
 
 def of_model(side: Side, one: Scored) -> dict[str, str]:

@@ -37,8 +37,8 @@ def cards(compared: Sequence[Side], measure: Measure | None, is_clear: bool) -> 
             st.html(pictures.badge(outcome.words, outcome.kind) if outcome else state_badge(side.run))
             st.page_link("results.py" if side.run.verdict else "run.py", label=f"**{escape(side.name)}**",
                          query_params={"run": str(side.run.id)})  # fmt: skip
-            st.html(element("div", pictures.pair(teachers(side.run.config), model(side.run.config.student)),
-                            _figures(side, best, is_one_clock)))  # fmt: skip
+            st.html(pictures.pair(teachers(side.run.config), model(side.run.config.student)))
+            st.html(_figures(side, best, is_one_clock))
 
 
 def _best(compared: Sequence[Side], cost: str) -> int | None:

@@ -59,7 +59,7 @@ def _write() -> None:
     st.query_params["runs"] = ",".join(map(str, st.session_state["chosen"]))
 
 
-def price(compared: list[Side], measure: Measure, clear: bool | None) -> None:
+def price(compared: list[Side], measure: Measure, clear: bool | None, same_rows: bool) -> None:
     """Quality against size or time, with those that no other one beats."""
     costs = {"size": "student_bytes", "time": "student_ms", "cost": "student_ms"}
     words = {"size": _("Size"), "time": _("Time"), "cost": _("Cost")}
@@ -77,6 +77,9 @@ def price(compared: list[Side], measure: Measure, clear: bool | None) -> None:
         told = listed([one or _("unknown") for one in runtimes])
         st.caption(_("These students were timed in different runtimes ({runtimes}), which alone makes the same model "
                      "faster or slower: their times cannot be compared.", runtimes=told))  # fmt: skip
+        return
+    if not same_rows:
+        st.caption(_("These students were tested on different rows: which of them is worth its price cannot be told."))
         return
     if cost == "student_bytes" and comparison.of_earlier_versions(compared):
         st.caption(_("The sizes of these students were counted in two ways: they cannot be compared."))
@@ -212,7 +215,7 @@ def show(compared: list[Side]) -> None:
     if measure is not None:
         left, right = st.columns(2)
         with left, st.container(border=True, height="stretch", key="card-price"):
-            price(compared, measure, tables.is_clear(tested))
+            price(compared, measure, tables.is_clear(tested), not tables.on_other_rows(tested))
         with right, st.container(border=True, height="stretch", key="card-curves"):
             curves(compared, measure)
     st.header(_("What differs"), anchor=False)

@@ -279,3 +279,12 @@ def test_names_of_points_that_lie_together_do_not_lie_on_each_other(two):
     figure = run_pictures.price(compared, [1], "student_bytes", measure)
     places = sorted(note.yshift for note in figure.layout.annotations)
     assert [above - below for below, above in itertools.pairwise(places)] == pytest.approx([18, 18])
+
+
+def test_students_that_were_tested_on_different_rows_are_not_called_better_or_worth_their_price(app, two, monkeypatch):
+    monkeypatch.setattr(paired, "_same_test_rows", lambda *_: False)
+    app = opened(app, "compare.py", runs="1,4")
+    told = words(app).replace("\\", "")
+    assert "scored highest: 94.5 %, but not all were tested on the same rows" in told
+    assert "tested on different rows" in told and "Each has its place" not in written(app)
+    assert len(app.get("plotly_chart")) == 1
