@@ -40,7 +40,8 @@ def report(home: Home, store: Store, run_ids: Sequence[int]) -> str:
     measure = comparison.same_measure(compared)
     tested = tables.best_tested(home, compared) if measure else []
     title = tables.headline(compared, measure, tested) if measure else _("These runs learned different things")
-    drawn = picture(compared, measure, tables.is_clear(tested)) if measure else Html("")
+    apart = tables.on_other_rows(tested)
+    drawn = picture(compared, measure, tables.is_clear(tested)) if measure and not apart else Html("")
     told = element("p", tables.direction(measure), kind="ds-sub") if measure and measure.lower else Html("")
     earlier = tables.of_earlier_versions(compared)
     told = joined(told, pictures.strip(_("Measured otherwise:"), earlier)) if earlier else told

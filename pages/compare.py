@@ -59,7 +59,7 @@ def _write() -> None:
     st.query_params["runs"] = ",".join(map(str, st.session_state["chosen"]))
 
 
-def price(compared: list[Side], measure: Measure, clear: bool | None, same_rows: bool) -> None:
+def price(compared: list[Side], measure: Measure, clear: bool | None) -> None:
     """Quality against size or time, with those that no other one beats."""
     costs = {"size": "student_bytes", "time": "student_ms", "cost": "student_ms"}
     words = {"size": _("Size"), "time": _("Time"), "cost": _("Cost")}
@@ -77,9 +77,6 @@ def price(compared: list[Side], measure: Measure, clear: bool | None, same_rows:
         told = listed([one or _("unknown") for one in runtimes])
         st.caption(_("These students were timed in different runtimes ({runtimes}), which alone makes the same model "
                      "faster or slower: their times cannot be compared.", runtimes=told))  # fmt: skip
-        return
-    if not same_rows:
-        st.caption(_("These students were tested on different rows: which of them is worth its price cannot be told."))
         return
     if cost == "student_bytes" and comparison.of_earlier_versions(compared):
         st.caption(_("The sizes of these students were counted in two ways: they cannot be compared."))
@@ -196,7 +193,7 @@ def parallel(compared: list[Side], measure: Measure) -> None:
 
 
 def show(compared: list[Side]) -> None:
-    measure, tested = comparison.same_measure(compared), []
+    measure, tested, apart = comparison.same_measure(compared), [], False
     if measure is None:
         kinds = listed([small(_(title)) for title in dict.fromkeys(side.task.title for side in compared)])
         st.html(pictures.strip(_("Not better or worse:"), _(
@@ -205,17 +202,22 @@ def show(compared: list[Side]) -> None:
     else:
         with st.spinner(_("Testing …")):
             tested = tables.best_tested(home, compared)
-        st.header(escape(tables.headline(compared, measure, tested)), anchor=False)
+        if apart := tables.on_other_rows(tested):
+            st.html(pictures.strip(_("Not better or worse:"), _(
+                "these students were tested on different rows. Their numbers stand side by side and say nothing of "
+                "each other.")))  # fmt: skip
+        else:
+            st.header(escape(tables.headline(compared, measure, tested)), anchor=False)
         if measure.lower:
             st.caption(tables.direction(measure))
     if earlier := tables.of_earlier_versions(compared):
         st.html(pictures.strip(_("Measured otherwise:"), earlier))
     if len(compared) <= cards.MOST_CARDS:
         cards.cards(compared, measure, bool(tables.is_clear(tested)))
-    if measure is not None:
+    if measure is not None and not apart:
         left, right = st.columns(2)
         with left, st.container(border=True, height="stretch", key="card-price"):
-            price(compared, measure, tables.is_clear(tested), not tables.on_other_rows(tested))
+            price(compared, measure, tables.is_clear(tested))
         with right, st.container(border=True, height="stretch", key="card-curves"):
             curves(compared, measure)
     st.header(_("What differs"), anchor=False)
@@ -225,7 +227,7 @@ def show(compared: list[Side]) -> None:
     if measure is not None:
         st.header(_("More than chance?"), anchor=False)
         tests(compared, measure)
-    if measure is not None and len(compared) > 2:
+    if measure is not None and len(compared) > 2 and not apart:
         with st.container(key="only-wide-settings"):
             st.header(_("Settings and what they brought"), anchor=False)
             parallel(compared, measure)
