@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from studio.data import dialects, heads
-from studio.data.cells import MAX_CELL, Blocks, Found, clean_text, gathered, names_of, require_few
+from studio.data.cells import MAX_CELL, MAX_COLUMNS, Blocks, Found, clean_text, gathered, names_of, require_few
 from studio.data.dialects import Dialect
 from studio.data.refused import Refused, as_line
 from studio.errors import DataError
@@ -249,13 +249,25 @@ class _Table:
 
 def _found(rows: list[_Row], names: list[str], refused: tuple[Refused, ...] = ()) -> Found:
     require_few(len(rows), len(names))
+    table = _wide(rows, names) if len(names) > MAX_COLUMNS else _table(rows, names)
+    return Found(table, lines=_numbers([line for line, _ in rows]), refused=refused)
+
+
+def _table(rows: list[_Row], names: list[str]) -> pd.DataFrame:
     known: dict[str, str] = {}
     cells = {
         name: np.array([_one_of(known, clean_text(row[place])) for _, row in rows], dtype=object)
         for place, name in enumerate(names)
     }
-    table = pd.DataFrame(cells, dtype=object, copy=False)
-    return Found(table, lines=_numbers([line for line, _ in rows]), refused=refused)
+    return pd.DataFrame(cells, dtype=object, copy=False)
+
+
+def _wide(rows: list[_Row], names: list[str]) -> pd.DataFrame:
+    """Of so many columns cells are not looked at one by one: they are points of images, which become one cell soon."""
+    cells = np.empty((len(rows), len(names)), dtype=object)
+    for place, (_, row) in enumerate(rows):
+        cells[place] = row if "".join(row).isascii() else list(map(clean_text, row))
+    return pd.DataFrame(cells, columns=names, copy=False)
 
 
 def _numbers(lines: list[int]) -> Sequence[int]:

@@ -76,8 +76,7 @@ def is_rule(row: Sequence[str]) -> bool:
     >>> is_rule(["", ":---", "---:", ""]), is_rule(["----+----"]), is_rule(["(30 rows)"]), is_rule(["--", "no"])
     (True, True, True, False)
     """
-    said = [cell.strip() for cell in row if cell.strip()]
-    return bool(said) and all(map(_RULE.fullmatch, said))
+    return any(cell.strip() for cell in row) and all(_RULE.fullmatch(cell.strip()) for cell in row if cell.strip())
 
 
 def _second(names: Sequence[str], rows: Rows) -> int:
