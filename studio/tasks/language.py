@@ -46,6 +46,18 @@ PAIRS = (
 )
 """What prompts and answers are called in public data sets."""
 
+SUMMARIES = (
+    ("article", "highlights"),
+    ("article", "summary"),
+    ("document", "summary"),
+    ("dialogue", "summary"),
+    ("text", "summary"),
+)
+"""What texts and their summaries are called there."""
+
+TRANSLATION = "translation."
+"""How the columns of a text in two languages begin there."""
+
 LABELS = ("label", "labels", "class", "category", "target", "score")
 ASKED = ("instruction", "prompt")
 """What nothing but a language model is given, whatever else is told of a row."""
@@ -105,6 +117,10 @@ class TextToWrite:
         if kind != "table":
             return None
         names = {str(name).strip().lower(): str(name) for name in table.columns}
+        is_labelled = any(name in names for name in LABELS)
+        twice = _summary(names) or _translation(names)
+        if twice is not None and not is_labelled:
+            return {"input": twice[0], "pair": twice[1]}
         known = (names[name] for name in CHATS if name in names)
         chat = next(
             (
@@ -117,7 +133,7 @@ class TextToWrite:
         if chat is not None:
             return {"input": chat}
         pair = next(((names[a], names[b]) for a, b in PAIRS if {a, b} <= names.keys()), None)
-        if pair is None or (pair[0].lower() not in ASKED and any(name in names for name in LABELS)):
+        if pair is None or (pair[0].lower() not in ASKED and is_labelled):
             return {}
         prompt, answer = pair
         context = next((names[name] for name in CONTEXTS if name in names), None) if prompt.lower() in ASKED else None
@@ -182,6 +198,15 @@ class TextToWrite:
             'text = (tokenizer.bos_token or tokenizer.eos_token or "") + "Once upon a time"',
             'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")',
         ]
+
+
+def _summary(names: Mapping[str, str]) -> tuple[str, str] | None:
+    return next(((names[a], names[b]) for a, b in SUMMARIES if {a, b} <= names.keys()), None)
+
+
+def _translation(names: Mapping[str, str]) -> tuple[str, str] | None:
+    found = [name for lower, name in names.items() if lower.startswith(TRANSLATION)]
+    return (found[0], found[1]) if len(found) == 2 else None
 
 
 def _cells(part: pd.DataFrame) -> Iterable[tuple[Any, Any]]:

@@ -267,3 +267,19 @@ def test_a_transcript_is_a_chat(text):
 @pytest.mark.parametrize("text", ["The Human: a story", "Human: nobody answers", "Assistant: first\nHuman: then", ""])
 def test_a_text_in_which_somebody_is_named_is_no_chat(text):
     assert messages(text) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (("article", "highlights"), Columns("article", None, pair="highlights")),
+        (("dialogue", "summary"), Columns("dialogue", None, pair="summary")),
+        (("translation.en", "translation.de"), Columns("translation.en", None, pair="translation.de")),
+    ],
+)
+def test_summaries_and_translations_are_answers_unless_there_are_labels(names, columns):
+    rows = pd.DataFrame({name: [f"some {name} {number}" for number in range(40)] for name in names}, dtype=object)
+    assert fitting(Upload("table", rows))[0] == "language-model"
+    assert guess_columns(Upload("table", rows), "language-model") == columns
+    labelled = Upload("table", rows.assign(label=["a", "b"] * 20))
+    assert fitting(labelled)[0] != "language-model"
