@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from studio.tasks.encoded import Encoded
     from studio.tasks.positions import PositionLogits
 
-PREFERRED = ("chosen",)
-"""What the better of two answers is called, a text or the whole chat."""
+CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue", "chosen")
+"""What chats are called in public data sets; the last one is the better of two."""
 
-CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue", *PREFERRED)
+LOOKED_AT = 20
 PAIRS = (
     ("prompt", "completion"),
     ("prompt", "response"),
@@ -121,15 +121,7 @@ class TextToWrite:
         twice = _summary(names) or _translation(names)
         if twice is not None and not is_labelled:
             return {"input": twice[0], "pair": twice[1]}
-        known = (names[name] for name in CHATS if name in names)
-        chat = next(
-            (
-                name
-                for name in known
-                if name.lower() not in PREFERRED or any(messages(cell) is not None for cell in table[name].head(1))
-            ),
-            None,
-        )
+        chat = next((names[name] for name in CHATS if name in names and _holds_chats(table[names[name]])), None)
         if chat is not None:
             return {"input": chat}
         pair = next(((names[a], names[b]) for a, b in PAIRS if {a, b} <= names.keys()), None)
@@ -198,6 +190,10 @@ class TextToWrite:
             'text = (tokenizer.bos_token or tokenizer.eos_token or "") + "Once upon a time"',
             'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")',
         ]
+
+
+def _holds_chats(cells: pd.Series) -> bool:
+    return any(chats.is_chat(chats.said(cell)) for cell in cells.head(LOOKED_AT))
 
 
 def _summary(names: Mapping[str, str]) -> tuple[str, str] | None:
