@@ -332,7 +332,8 @@ def _columns_taken(columns: Mapping[str, str], guessed: Sequence[str] = (), unus
 
 def _sizes(row: DatasetRow) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in row.splits.items())
-    return f"{counts} rows, {len(row.labels)} labels" if row.labels else f"{counts} rows"
+    has_classes = len(row.labels) > 1  # a number is one output, which has a name as labels have
+    return f"{counts} rows, {len(row.labels)} labels" if has_classes else f"{counts} rows"
 
 
 def _dataset_facts(row: DatasetRow) -> dict[str, Any]:
