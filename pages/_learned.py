@@ -56,7 +56,7 @@ def course_of(store: Store, run: RunRow) -> Course:
 def quality_told(points: Sequence[Point], measure: Measure, course: Course) -> Html:
     """What stands above the curves of the deciding measure."""
     better = _("Lower is better.") if measure.lower else _("Higher is better.")
-    sub = _("{measure} on rows set aside to choose the best state by (validation).", measure=_(measure.title))
+    sub = _("{measure} on validation rows, which are set aside to choose the best state by.", measure=_(measure.title))
     told = sentences(sub, better, _who_is_control(points), course.of_seeds())
     return pictures.titled(reached(points, measure, course), told)
 
