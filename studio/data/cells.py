@@ -14,7 +14,7 @@ from studio.errors import DataError, LimitError
 
 MAX_ROWS = 50_000_000
 MAX_COLUMNS = 500
-MAX_READ_COLUMNS = 20_000
+MAX_READ_COLUMNS = 5_000
 """So many may a file have, whose columns become one: an image with a column for each of its points."""
 
 MAX_CELL = 10 * 1024**2
@@ -115,7 +115,7 @@ def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> 
         row = dict(_flat(record))
         columns |= dict.fromkeys(row)
         rows.append(row)
-        require_few(len(rows), len(columns))
+        require_few(len(rows), len(columns), MAX_COLUMNS)
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
     if not columns:
