@@ -4,6 +4,7 @@ reader, the studio goes on.
 The rows come back as an Arrow file, so nothing that a reader says is code; those of a large table stay in it.
 """
 
+import errno
 import gc
 import json
 import math
@@ -28,7 +29,7 @@ from studio.data import cells, uploads
 from studio.data.on_disk import ROWS_AT_ONCE, ArrowFile, OnDisk
 from studio.data.refused import Refused
 from studio.data.uploads import Upload
-from studio.errors import DataError, LimitError, StudioError
+from studio.errors import DataError, DeviceError, LimitError, StudioError
 from studio.home import PASSING
 from studio.machine import cgroups
 
@@ -49,6 +50,7 @@ text: measured with `python -m tests.bench.big`."""
 SHORT, MOST_KNOWN = 32, 100_000
 """Cells up to this length are looked up among those that were there, so many of them."""
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 TOO_LARGE = "The file takes more memory to read than it may."
 _LINES, _ABOUT = "lines", "about.json"
 
@@ -78,6 +80,9 @@ def read(
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise _too_long(WAITED_TIMES * seconds) from error
+    if done.returncode == os.EX_IOERR:
+        place = tempfile.gettempdir()
+        raise DeviceError(f"There is no room left in {place}, where files are read.", "Free some, or set TMPDIR.")
     if not (folder / _ABOUT).is_file():
         raise _too_long(seconds) if done.returncode == -signal.SIGXCPU else _of_a_dead_reader(done)
     return _received(folder, place)
@@ -257,7 +262,15 @@ def main() -> None:
     folder, asked = Path(sys.argv[1]), json.loads(sys.stdin.read())
     _limit(asked.pop("memory"), asked.pop("seconds"))
     gc.disable()  # rows hold no circles, and to look for some takes a third of the time
-    path = Path(asked.pop("path"))
+    try:
+        _read_into(folder, Path(asked.pop("path")), asked)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        sys.exit(os.EX_IOERR)  # not even that can be written
+
+
+def _read_into(folder: Path, path: Path, asked: dict[str, Any]) -> None:
     try:
         writer = _Writer(folder)
         writer.finish(cells.each(uploads.blocks(path, **asked), writer.write))

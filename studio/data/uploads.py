@@ -29,7 +29,7 @@ from studio.data import (
 from studio.data.cells import MAX_COLUMNS, Found, require_few
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
-from studio.errors import DataError, LimitError, StudioError
+from studio.errors import DataError, LimitError, StudioError, of_system
 from studio.home import PASSING
 from studio.pictures import is_image
 
@@ -121,15 +121,21 @@ def blocks(
         raise
     except MemoryError as error:
         raise LimitError("The file takes more memory to read than it may.", "Split it.") from error
+    except OSError as error:
+        told = of_system(error)
+        raise told or _unreadable(name, error) from error
     except RecursionError as error:
         raise DataError("The file is nested too deep to be read.", "Write a plain table.") from error
     except Exception as error:
-        told = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-        suffix = _suffix(name) or "text"
-        raise DataError(
-            f"The file cannot be read as {suffix}: {type(error).__name__}: {told}.",
-            "Save it again, or in another format.",
-        ) from error
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> DataError:
+    told = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
+    suffix = _suffix(name) or "text"
+    return DataError(
+        f"The file cannot be read as {suffix}: {type(error).__name__}: {told}.", "Save it again, or in another format."
+    )
 
 
 def limited(upload: Upload) -> Upload:

@@ -1,5 +1,7 @@
 """Uploads are read by a process of its own, with limits of memory and time."""
 
+import errno
+import io
 import json
 import os
 import signal
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from studio.data import apart, uploads
-from studio.errors import DataError, LimitError
+from studio.errors import DataError, DeviceError, LimitError
 from tests.data.test_uploads import png, zipped
 
 
@@ -72,6 +74,26 @@ def test_a_reader_that_computes_too_long_ends_and_one_that_waits_for_others_goes
     with pytest.raises(LimitError, match="more than 61 seconds to read"):
         apart.read(path)
     assert json.loads(told[0]["input"])["seconds"] == 61 < told[0]["timeout"]
+
+
+def test_where_there_is_no_room_for_what_is_read_that_is_said_and_not_that_the_file_is_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\none,a\n")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(apart._Writer, "write", full)
+    monkeypatch.setattr(apart, "_limit", lambda *_: None)
+    monkeypatch.setattr(apart.gc, "disable", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["apart", str(tmp_path)])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"memory": 0, "seconds": 0, "path": str(path)})))
+    with pytest.raises(SystemExit) as ended:
+        apart.main()
+    done = subprocess.CompletedProcess(["reader"], ended.value.code, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(DeviceError, match=r"no room left in .*, where files are read"):
+        apart.read(path)
 
 
 def test_a_file_that_kills_its_reader_is_a_data_error(tmp_path, monkeypatch):
