@@ -18,10 +18,16 @@ SMALLEST, LARGEST = 8, 128
 """The sides of images that are looked for: fewer columns of numbers are a table of something else."""
 
 WHITE = 255
+SCALES = (1, 16, WHITE)
+"""How bright white is: a share, as in the digits of UCI and scikit-learn, or a byte."""
+
 NO_POINTS = f"not as many points as the other images, or not numbers from 0 to {WHITE}"
 """Why such a row is not taken."""
 
-_NAME = re.compile(r"(?:pixel|pix|px|p)?[ _-]?\d+|\d+x\d+", re.IGNORECASE)
+MOST_LETTERS = 8 * LARGEST**2
+"""More are in no cell that holds the points of an image."""
+
+_NAME = re.compile(r"(?:pixel|pix|px|p)?[ _-]?\d+|\d+x\d+|pixel_\d+_\d+", re.IGNORECASE)
 _SAID = re.compile(r"[\[\]\s,;]+")
 _USAGE = {"training": splits.TRAIN, "publictest": splits.VALIDATION, "privatetest": splits.TEST}
 """What the splits of the competition with these faces are called."""
@@ -82,17 +88,24 @@ def _of_columns(some: pd.DataFrame) -> _Columns | None:
     """A column for each point; of columns without names the first one is the label, or the last one."""
     names = [str(name) for name in some.columns]
     points = [name for name in names if _NAME.fullmatch(name.strip())]
-    for chosen in (points, points[1:], points[:-1]):
+    for chosen in (points, _without_label(some, points)):
         side = _side(len(chosen))
         if side and len(names) - len(chosen) <= SMALLEST:
             return _with_white(some[chosen], chosen, side)
     return None
 
 
+def _without_label(some: pd.DataFrame, names: Sequence[str]) -> Sequence[str]:
+    """The columns but for the first or the last one, whichever looks like a label: the one with fewer values, of which
+    there are two at least."""
+    first, last = (some[names[place]].nunique() if names else 0 for place in (0, -1))
+    return names[1:] if first > 1 and (first <= last or last < 2) else names[:-1]
+
+
 def _in_a_column(some: pd.DataFrame) -> _Columns | None:
     """All points of an image in a cell, with spaces or commas between them."""
     for name in map(str, some.columns):
-        counts = {len(_split_up(cell)) for cell in some[name]}
+        counts = {len(_split_up(cell)) if len(cell) <= MOST_LETTERS else 0 for cell in map(str, some[name])}
         side = _side(counts.pop()) if len(counts) == 1 else None
         if side:
             return _with_white(some[[name]], [name], side)
@@ -100,8 +113,8 @@ def _in_a_column(some: pd.DataFrame) -> _Columns | None:
 
 
 def _with_white(some: pd.DataFrame, points: Sequence[str], side: int) -> _Columns | None:
-    """None where what stands there is not as bright as a point can be; what is never above 1 is a share of white."""
-    for white in (1, WHITE):
+    """None where what stands there is not as bright as a point can be. The darkest scale that holds all is taken."""
+    for white in SCALES:
         found = _Columns(points, side, white)
         if _values(some, found)[1].all():
             return found

@@ -36,7 +36,7 @@ from studio.pictures import is_image
 MAX_BYTES = 2 * 1024**3
 CONLL = (".conll", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".annotated")
 TABLES = ("csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "arrow", "feather")
-PLAIN = (".csv", ".tsv", ".txt", ".tab", "")
+PLAIN = (".csv", ".tsv", ".txt", ".tab", ".data", "")
 WORKBOOKS = (".xlsx", ".xlsm", ".xls")
 PROSE = (".txt", "")
 LINES = (".jsonl", ".ndjson")

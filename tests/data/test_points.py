@@ -49,6 +49,22 @@ def test_a_column_for_each_point_is_an_image_a_row(tmp_path, names, header):
     assert upload.notes[-1].startswith("Their labels stand in ")
 
 
+@pytest.mark.parametrize("place", [0, 64])
+def test_of_columns_without_names_the_one_with_the_fewest_values_at_an_end_is_the_label(tmp_path, place):
+    dark = IMAGES.copy()
+    dark[:, 0] = 0  # a corner that is black in every image
+    table = pd.DataFrame(np.insert(dark, place, KINDS, axis=1))
+    upload = saved(tmp_path, table, header=False)
+    assert list(upload.table["label"]) == list(map(str, KINDS))
+    assert (drawn(upload).reshape(12, -1) == dark).all()
+
+
+def test_the_digits_of_scikit_learn_are_as_bright_as_they_are_there(tmp_path):
+    names = [f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE)]
+    upload = saved(tmp_path, points(names, IMAGES % 17, target=KINDS))
+    assert (drawn(upload).reshape(12, -1) == np.rint(IMAGES % 17 * (255 / 16))).all()
+
+
 def test_points_that_are_shares_of_white_are_drawn_as_bright(tmp_path):
     upload = saved(tmp_path, points([f"p{number}" for number in range(64)], IMAGES / 255, label=KINDS))
     assert (drawn(upload).reshape(12, -1) == IMAGES).all()
