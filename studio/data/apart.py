@@ -81,8 +81,8 @@ def read(
     except subprocess.TimeoutExpired as error:
         raise _too_long(WAITED_TIMES * seconds) from error
     if done.returncode == os.EX_IOERR:
-        place = tempfile.gettempdir()
-        raise DeviceError(f"There is no room left in {place}, where files are read.", "Free some, or set TMPDIR.")
+        room = tempfile.gettempdir()
+        raise DeviceError(f"There is no room left in {room}, where files are read.", "Free some, or set TMPDIR.")
     if not (folder / _ABOUT).is_file():
         raise _too_long(seconds) if done.returncode == -signal.SIGXCPU else _of_a_dead_reader(done)
     return _received(folder, place)
