@@ -128,12 +128,21 @@ def counted(one: str, many: str, number: int, **values: object) -> str:
 
 def retell(text: str) -> str:
     """A sentence that the engine wrote (a verdict, an error, a log line), in the reader's language; settings by the
-    titles that pages give them.
+    titles that pages give them, but where somebody has to write their names.
 
+    >>> retell("There is no setting 'epocs_'; did you mean teacher_epochs?")
+    "There is no setting 'epocs_'; did you mean teacher_epochs?"
     >>> retell("With allow_weak_teacher the run goes on all the same.")
     'With “Allow a weak teacher” the run goes on all the same.'
     """
-    return _SETTING.sub(lambda found: _("“{name}”", name=_(_titles()[found[0]])), held(retold(reader(), text)))
+    told = held(retold(reader(), text))
+    if NAMED in text:
+        return told
+    return _SETTING.sub(lambda found: _("“{name}”", name=_(_titles()[found[0]])), told)
+
+
+NAMED = "There is no setting"
+"""How a sentence begins that tells somebody who writes settings what they are called."""
 
 
 @functools.cache

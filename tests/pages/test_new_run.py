@@ -126,7 +126,7 @@ def test_a_preset_sets_the_sliders(app, saved):
 def test_a_wrong_setting_is_told_with_name_range_and_value(app, saved):
     app = opened(app, "new_run.py")
     app.text_input(key="setting-learning_rate").set_value("7").run()
-    assert "learning_rate must be above 0 and at most 1" in app.error[0].value.replace("\\", "")
+    assert "“Learning rate” must be above 0 and at most 1" in app.error[0].value.replace("\\", "")
 
 
 @pytest.mark.parametrize("number", ["999", "1" * 23])
