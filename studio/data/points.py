@@ -66,7 +66,7 @@ class Points:
         cells = np.empty(len(kept), dtype=object)
         cells[:] = [_file(one, self.found) for one in values[good]]
         images = others.assign(image=cells, label=label, split=said, file="")
-        numbers = list(lines) if len(lines) == len(table) else list(range(1, len(table) + 1))
+        numbers = list(lines) if len(lines) == len(table) else [0] * len(table)
         bad = [
             (number, as_line(row)) for number, row, ok in zip(numbers, table.to_numpy(), good, strict=True) if not ok
         ]
