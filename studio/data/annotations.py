@@ -153,8 +153,10 @@ def _columns(table: pd.DataFrame) -> tuple[str, str]:
     some = table.head(LOOKED_AT)
     for column in some.columns:
         said = [annotated(str(cell)) for cell in some[column] if str(cell).strip()]
+        if None in said or not any(one and (one.spans or one.choices) for one in said):
+            continue
         others = [str(name) for name in some.columns if name != column and not _is_json(some[name])]
-        if others and None not in said and any(one and (one.spans or one.choices) for one in said):
+        if others:
             return max(others, key=lambda name: some[name].astype(str).str.len().mean()), str(column)
     return "", ""
 

@@ -77,7 +77,7 @@ class TextInputs:
             return None
         names = {str(name).strip().lower(): str(name) for name in table.columns}
         pair = next(({"input": names[a], "pair": names[b]} for a, b in PAIR_NAMES if {a, b} <= names.keys()), None)
-        parts = next((f"{names[a]} + {names[b]}" for a, b in PARTS if {a, b} <= names.keys()), None)
+        parts = next((f"{names[a]} + {names[b]}" for a, b in PARTS if _say(table, names, a, b)), None)
         if self.pairs == "never":
             named = parts or next((names[name] for name in NAMES if name in names), None)
             return {} if named is None else {"input": named}
@@ -167,6 +167,12 @@ class TextInputs:
             f'known = ("input_ids", "attention_mask"{types})',
             "logits = model(**{name: inputs[name] for name in known if name in inputs}).logits",
         ]
+
+
+def _say(table: pd.DataFrame, names: Mapping[str, str], *columns: str) -> bool:
+    """Whether there are such columns, and none of them says the same in every row."""
+    sample = table.head(_SAMPLE)
+    return all(name in names and sample[names[name]].nunique() > 1 for name in columns)
 
 
 def _texts(table: pd.DataFrame) -> list[str]:
