@@ -87,9 +87,9 @@ def choose_models(
     with right:
         st.markdown(_("**Student**: the small model; choosing one here takes the place of the goal"))
         if student is not None:
-            show_student(student, task, visit)
-        first = student or first_model("student", start)
-        own = by_name("student", task, first, built_in or {}, visit, on_change=partial(choose_own, task, visit))
+            take_by_goal(student)
+        chosen = partial(choose_own, st.session_state.get("student number", 0))
+        own = by_name("student", task, student or first_model("student", start), built_in or {}, visit, chosen)
     if goal == OWN or (student is None and known is not None):
         student = own
     with cards:
@@ -112,7 +112,7 @@ def by_name(
     said, seen, before = st.query_params.get(role, ""), f"{role} in the address", f"{role} {task.name}"
     if visit.setdefault(seen, said) != said and not is_by_goal(role):
         show_model(role, said or visit.get(before) or first, task.name)
-    chosen = choose_model(role, task, said or first, known, on_change)
+    chosen = choose_model(role, task, first if is_by_goal(role) else said or first, known, on_change)
     if is_by_goal(role):
         visit[before] = None
         address.put(role, None)
@@ -127,33 +127,20 @@ def is_by_goal(role: str) -> bool:
     return role == "student" and st.session_state["goal"] != OWN
 
 
-def choose_own(task: tasks.Task, visit: dict[str, Any]) -> None:
-    """Who chooses a student by its name needs no goal. Who chooses something else before the window knows which student
-    the goal takes now sends one that it showed before: nobody has chosen that."""
-    if student_shown(task) in visit.get("students before", []):
-        return
-    st.session_state["goal"] = OWN
-    address.write("goal")
+def take_by_goal(student: str) -> None:
+    """The widgets of the student are new ones wherever the goal takes another one, or takes one again."""
+    if st.session_state.get("student by goal") != student:
+        st.session_state["student number"] = st.session_state.get("student number", 0) + 1
+        st.session_state["student by goal"] = student
 
 
-def show_student(student: str, task: tasks.Task, visit: dict[str, Any]) -> None:
-    """The widgets of the student say the one that the goal takes; what they said before is remembered until the window
-    has sent the new one."""
-    before = student_shown(task)
-    if before == visit.get("student of the goal"):
-        visit["students before"] = []
-    show_model("student", student, task.name)
-    shown = student_shown(task)
-    if shown != before:
-        visit["students before"] = [*visit.get("students before", []), before]
-        visit["student of the goal"] = shown
-
-
-def student_shown(task: tasks.Task) -> tuple[Any, ...]:
-    """What the widgets of the student say."""
-    return tuple(
-        st.session_state.get(f"student-{part}") for part in ("source", f"builtin-{task.name}", "layers", "run")
-    )
+def choose_own(number: int) -> None:
+    """Who chooses a student by its name needs no goal. What a window sends that still shows the widgets of an earlier
+    student was chosen by nobody."""
+    if number == st.session_state.get("student number", 0):
+        st.session_state["student by goal"] = None
+        st.session_state["goal"] = OWN
+        address.write("goal")
 
 
 def choose_goal(start: RunConfig | None) -> str:

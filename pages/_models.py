@@ -31,9 +31,9 @@ def choose_model(
     first = parsed(proposed) or ModelReference("builtin", "")
     options = [source for source in SOURCES if source not in ("teacher", SAME) or role == "student"]
     shown = SAME if first.is_same else first.source
-    st.session_state.setdefault(f"{role}-source", shown)
+    st.session_state.setdefault(key(role, "source"), shown)
     source = st.segmented_control(
-        _("Source"), options, key=f"{role}-source", label_visibility="collapsed", wrap=True, required=True,
+        _("Source"), options, key=key(role, "source"), label_visibility="collapsed", wrap=True, required=True,
         format_func=lambda source: _(SOURCES[source]), on_change=on_change,
     )  # fmt: skip
     name = first.name if source == shown else ""
@@ -47,8 +47,8 @@ def choose_model(
         case "teacher":
             return choose_layers(name, on_change)
         case "hub":
-            st.session_state.setdefault(f"{role}-hub", name)
-            written = st.text_input(_("Model id"), placeholder="google-bert/bert-base-uncased", key=f"{role}-hub",
+            st.session_state.setdefault(key(role, "hub"), name)
+            written = st.text_input(_("Model id"), placeholder="google-bert/bert-base-uncased", key=key(role, "hub"),
                                     on_change=on_change)  # fmt: skip
             st.caption(
                 _(
@@ -59,9 +59,9 @@ def choose_model(
             return f"hub:{written.strip()}" if written.strip() else None
         case "folder":
             there = list(dict.fromkeys([*([name] if name else []), *map(str, found_folders())]))
-            st.session_state.setdefault(f"{role}-folder", name or None)
+            st.session_state.setdefault(key(role, "folder"), name or None)
             picked = st.selectbox(
-                _("Path of a Hugging Face folder"), there, index=None, key=f"{role}-folder",
+                _("Path of a Hugging Face folder"), there, index=None, key=key(role, "folder"),
                 accept_new_options=True, placeholder="/models/my-teacher", on_change=on_change,
             )  # fmt: skip
             return folder((picked or "").strip())
@@ -74,15 +74,22 @@ def show_model(role: str, reference: str, task: str | None) -> None:
     """The widgets of a role say this model."""
     found = parsed(reference) or ModelReference("builtin", "")
     source = SAME if found.is_same else found.source
-    st.session_state[f"{role}-source"] = source
+    st.session_state[key(role, "source")] = source
     if source == "builtin":
-        st.session_state[f"{role}-builtin-{task}"] = found.name or None
+        st.session_state[key(role, f"builtin-{task}")] = found.name or None
     elif source == "teacher":
-        st.session_state["student-layers"] = found.layers
+        st.session_state[key(role, "layers")] = found.layers
     elif source == "run":
-        st.session_state[f"{role}-run"] = reference
+        st.session_state[key(role, "run")] = reference
     elif source != SAME:
-        st.session_state[f"{role}-{source}"] = found.name
+        st.session_state[key(role, source)] = found.name
+
+
+def key(role: str, part: str) -> str:
+    """The key of a widget of this role. Each student that a goal takes has widgets of its own: a window that is behind
+    sends those of the one before, which nobody asks any more."""
+    number = st.session_state.get(f"{role} number", 0)
+    return f"{role}-{part} {number}" if number else f"{role}-{part}"
 
 
 def found_folders() -> list[Path]:
@@ -104,8 +111,8 @@ def _may_be_opened(path: str) -> bool:
 
 def why_refused(role: str) -> str:
     """Why the folder that was chosen for a role is not opened; "" where none is, or it may be."""
-    path = str(st.session_state.get(f"{role}-folder") or "").strip()
-    if st.session_state.get(f"{role}-source") != "folder" or not path or _may_be_opened(path):
+    path = str(st.session_state.get(key(role, "folder")) or "").strip()
+    if st.session_state.get(key(role, "source")) != "folder" or not path or _may_be_opened(path):
         return ""
     return _("Only an admin can open this folder: it is in none of STUDIO_MODEL_FOLDERS.")
 
@@ -115,10 +122,10 @@ def choose_builtin(
 ) -> str:
     """One of the models that the studio builds, each with its size, its speed and what it is good for."""
     usual = 0 if role == "teacher" else min(2, len(task.builtins) - 1)
-    key = f"{role}-builtin-{task.name}"
-    if st.session_state.get(key) not in task.builtins:
-        st.session_state[key] = name if name in task.builtins else task.builtins[usual]
-    picked = st.radio(_("Built-in models"), task.builtins, key=key, on_change=on_change,
+    named = key(role, f"builtin-{task.name}")
+    if st.session_state.get(named) not in task.builtins:
+        st.session_state[named] = name if name in task.builtins else task.builtins[usual]
+    picked = st.radio(_("Built-in models"), task.builtins, key=named, on_change=on_change,
                       captions=[about(f"builtin/{one}", known) for one in task.builtins])  # fmt: skip
     st.caption(_("They start untrained, and so are weaker than a downloaded model."))
     return f"builtin/{picked}"
@@ -135,9 +142,9 @@ def about(reference: str, known: Mapping[str, Sized]) -> str:
 
 
 def choose_layers(name: str, on_change: Callable[[], None]) -> str:
-    kept = st.session_state.setdefault("student-layers", int(name or USUAL_LAYERS))
+    kept = st.session_state.setdefault(key("student", "layers"), int(name or USUAL_LAYERS))
     layers = st.slider(
-        _("Layers to keep"), 1, max(MOST_LAYERS, kept), key="student-layers", on_change=on_change,
+        _("Layers to keep"), 1, max(MOST_LAYERS, kept), key=key("student", "layers"), on_change=on_change,
         help=_("Fewer layers: smaller, faster."),
     )  # fmt: skip
     st.caption(_("Starts from the teacher's own weights. For transformers; must be fewer than the teacher has."))
@@ -156,9 +163,9 @@ def choose_from_runs(role: str, task: tasks.Task, proposed: str, on_change: Call
     if not there:
         st.caption(_("No earlier run on this kind of data has a model yet."))
         return None
-    if st.session_state.get(f"{role}-run") not in there:
-        st.session_state[f"{role}-run"] = proposed if proposed in there else there[0]
-    return st.selectbox(_("Model"), there, format_func=model, key=f"{role}-run", on_change=on_change)
+    if st.session_state.get(key(role, "run")) not in there:
+        st.session_state[key(role, "run")] = proposed if proposed in there else there[0]
+    return st.selectbox(_("Model"), there, format_func=model, key=key(role, "run"), on_change=on_change)
 
 
 def learned_before(student: str | None) -> str | None:

@@ -1,11 +1,23 @@
 """New run: a goal chooses the student; goal, data and models stand in the address."""
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from studio.pipeline.answers import Sizes
 from tests.pages.conftest import SIZES, fresh, opened, words, written
 
 TEACHER, STUDENT = "teacher-builtin-text-classification", "student-builtin-text-classification"
+
+
+def students(app):
+    """The list of built-in students, whichever of its widgets stands there."""
+    (found,) = (radio for radio in app.radio if radio.key and radio.key.startswith(STUDENT))
+    return found
+
+
+def student_source(app):
+    (found,) = (group for group in app.button_group if group.key and group.key.startswith("student-source"))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -67,7 +79,7 @@ def test_while_models_are_counted_nothing_can_be_started_that_was_not_shown(app,
 def test_a_student_chosen_by_name_wins_over_the_goals(app, saved, store, monkeypatch):
     monkeypatch.setattr("studio.service.questions.sizes", lambda home, store, config: Sizes(parameters=SIZES))
     app = opened(app, "new_run.py")
-    app.button_group(key="student-source").set_value("teacher").run()
+    student_source(app).set_value("teacher").run()
     app.button(key="start").click().run()
     assert store.runs()[0].config.student == "teacher/2-layers"
 
@@ -80,11 +92,11 @@ def test_goal_data_and_models_stand_in_the_address(app, saved, pairs, counted):
     assert {name: app.query_params[name] for name in ("dataset", "goal", "teacher")} == {
         "dataset": str(saved.id), "goal": "fast", "teacher": "builtin/transformer-small"
     }  # fmt: skip
-    app.radio(key="student-builtin-text-classification").set_value("fasttext-tiny").run()
+    students(app).set_value("fasttext-tiny").run()
     assert (app.query_params["goal"], app.query_params["student"]) == ("own", "builtin/fasttext-tiny")
     again = opened(fresh(), "new_run.py", **{name: str(said) for name, said in app.query_params.items()})
     assert (again.selectbox(key="dataset").value, again.button_group(key="goal").value) == (str(saved.id), "own")
-    assert again.radio(key="student-builtin-text-classification").value == "fasttext-tiny"
+    assert students(again).value == "fasttext-tiny"
 
 
 def test_the_way_back_brings_the_goal_and_the_model_that_stood_in_the_address(app, saved, counted):
@@ -100,14 +112,14 @@ def test_the_way_back_brings_the_goal_and_the_model_that_stood_in_the_address(ap
 
 def test_the_list_of_students_shows_the_one_that_the_goal_takes(app, saved, counted):
     app = opened(app, "new_run.py", goal="smallest")
-    assert app.radio(key="student-builtin-text-classification").value == "fasttext-tiny"
+    assert students(app).value == "fasttext-tiny"
     app.button_group(key="goal").set_value("accurate").run()
-    assert app.radio(key="student-builtin-text-classification").value == "transformer-small"
+    assert students(app).value == "transformer-small"
 
 
 def test_a_student_that_nobody_named_is_asked_for_and_not_promised(app, saved):
     app = opened(app, "new_run.py", goal="own")
-    app.segmented_control(key="student-source").set_value("hub").run()
+    student_source(app).set_value("hub").run()
     assert "Choose a student to continue." in words(app)
     assert "once the models are counted" not in words(app)
 
@@ -126,21 +138,38 @@ def test_models_that_are_chosen_faster_than_the_address_follows_are_the_last_one
     assert app.query_params["goal"] == "accurate"
 
 
-def test_a_goal_that_is_chosen_before_the_window_knows_its_student_stays_the_goal(app, saved, counted):
+def test_each_student_that_a_goal_takes_has_widgets_of_its_own_which_a_window_that_is_behind_does_not_know(
+    app, saved, counted
+):
     app = opened(app, "new_run.py")
-    shown = app.radio(key=STUDENT).value
-    app.radio(key=TEACHER).set_value("transformer-small").run()
-    assert app.radio(key=STUDENT).value != shown
-    app.radio(key=STUDENT).set_value(shown)  # as a window sends it that is behind
-    app.button_group(key="goal").set_value("fast").run()
-    assert app.button_group(key="goal").value == "fast"
-    assert "student" not in app.query_params
-    app.radio(key=STUDENT).set_value(shown)  # and further behind
+    seen = [students(app).key]
+    for step in (lambda: app.radio(key=TEACHER).set_value("transformer-small"),
+                 lambda: app.button_group(key="goal").set_value("smallest"),
+                 lambda: students(app).set_value("transformer-tiny")):  # fmt: skip
+        step().run()
+        seen.append(students(app).key)
+    assert len(set(seen[:3])) == 3 and seen[3] == seen[2], "who has just chosen goes on in the same list"
+    assert app.button_group(key="goal").value == "own"
     app.button_group(key="goal").set_value("smallest").run()
-    assert app.button_group(key="goal").value == "smallest"
-    app.run()
-    app.radio(key=STUDENT).set_value(shown).run()
-    assert (app.button_group(key="goal").value, app.query_params["goal"]) == ("own", "own")
+    assert students(app).key not in seen
+    assert students(app).value == "fasttext-tiny"
+
+
+def test_what_a_window_that_is_behind_sends_of_an_earlier_student_is_no_choice():
+    def page():
+        import streamlit as st
+
+        from pages._how_small import choose_own
+
+        st.session_state["student number"], st.session_state["goal"] = 2, "fast"
+        choose_own(1)
+        st.write(st.session_state["goal"])
+        choose_own(2)
+        st.write(st.session_state["goal"])
+
+    app = AppTest.from_function(page, default_timeout=120).run()
+    assert not app.exception
+    assert [one.value for one in app.markdown] == ["fast", "own"]
 
 
 def late(app, address):
