@@ -4,9 +4,7 @@
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +12,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, READY, ROOT, served
+from studio.config.reading import with_values
+from studio.home import Home
+from studio.service import samples
+from studio.store.store import Store
+from tests.server import CHROMIUM, CHROMIUM_ARGUMENTS, READY, served
 
 PAGES = ("", "data", "new_run", "runs", "results", "playground", "settings")
 TIMES = 20
@@ -59,23 +61,16 @@ def main(as_json: bool) -> None:
         print(f"{name:10} {one['median']:15.2f} {one['p95']:6.2f} {busy['median']:20.2f} {busy['p95']:6.2f}")
 
 
-def train(home: Path) -> None:
+def train(folder: Path) -> None:
     """Queue a long run of a small transformer on the demo's messages."""
-    script = (
-        "from studio.service import samples; from studio.home import Home; from studio.store.store import Store\n"
-        "home = Home.from_environment(); store = Store(home.database)\n"
-        "data = samples.add(store, home, 'text')\n"
-        "config = samples.config('text', data.name)\n"
-        "store.submit(with_values(config, teacher='builtin/transformer-base', teacher_epochs=500), key='bench')\n"
-    )
-    environment = os.environ | {"STUDIO_HOME": str(home)}
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
+    home = Home(folder)
+    store = Store(home.database)
+    config = samples.config("text", samples.add(store, home, "text").name)
+    store.submit(with_values(config, teacher="builtin/transformer-base", teacher_epochs=500), key="bench")
 
 
 def wait_until_it_trains(home: Path) -> None:
-    from studio.store.store import Store
-
-    store = Store(home / "studio.db")
+    store = Store(Home(home).database)
     while not store.curve(1):
         time.sleep(0.2)
 
