@@ -15,7 +15,7 @@ from studio.errors import DataError, LimitError
 MAX_ROWS = 50_000_000
 MAX_COLUMNS = 500
 MAX_READ_COLUMNS = 5_000
-"""So many may a file have, whose columns become one: an image with a column for each of its points."""
+"""So many may a text file have, whose columns become one: an image with a column for each of its points."""
 
 MAX_CELL = 10 * 1024**2
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -99,7 +99,7 @@ def names_of(first: Sequence[str], width: int) -> tuple[list[str], list[str]]:
     return names, notes
 
 
-def require_few(rows: int, columns: int, most: int = MAX_READ_COLUMNS) -> None:
+def require_few(rows: int, columns: int, most: int = MAX_COLUMNS) -> None:
     """Raise `LimitError` where a table is larger than what is read."""
     if rows > MAX_ROWS:
         raise LimitError(f"The table has {rows:,} rows; at most {MAX_ROWS:,} are read.", "Split it.")
@@ -115,7 +115,7 @@ def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> 
         row = dict(_flat(record))
         columns |= dict.fromkeys(row)
         rows.append(row)
-        require_few(len(rows), len(columns), MAX_COLUMNS)
+        require_few(len(rows), len(columns))
     if not rows:
         raise DataError("The file holds no rows.", "Choose another one.")
     if not columns:

@@ -11,7 +11,17 @@ import numpy as np
 import pandas as pd
 
 from studio.data import dialects, heads
-from studio.data.cells import MAX_CELL, MAX_COLUMNS, Blocks, Found, clean_text, gathered, names_of, require_few
+from studio.data.cells import (
+    MAX_CELL,
+    MAX_COLUMNS,
+    MAX_READ_COLUMNS,
+    Blocks,
+    Found,
+    clean_text,
+    gathered,
+    names_of,
+    require_few,
+)
 from studio.data.dialects import Dialect
 from studio.data.refused import Refused, as_line
 from studio.errors import DataError
@@ -248,7 +258,7 @@ class _Table:
 
 
 def _found(rows: list[_Row], names: list[str], refused: tuple[Refused, ...] = ()) -> Found:
-    require_few(len(rows), len(names))
+    require_few(len(rows), len(names), MAX_READ_COLUMNS)
     table = _wide(rows, names) if len(names) > MAX_COLUMNS else _table(rows, names)
     return Found(table, lines=_numbers([line for line, _ in rows]), refused=refused)
 

@@ -105,9 +105,9 @@ def _without_label(some: pd.DataFrame, names: Sequence[str]) -> Sequence[str]:
 def _in_a_column(some: pd.DataFrame) -> _Columns | None:
     """All points of an image in a cell, with spaces or commas between them."""
     for name in map(str, some.columns):
-        counts = {len(_split_up(cell)) if len(cell) <= MOST_LETTERS else 0 for cell in map(str, some[name])}
-        side = _side(counts.pop()) if len(counts) == 1 else None
-        if side:
+        cells = some[name].astype(str)
+        side = _side(_count(cells.iloc[0])) if len(cells) else None
+        if side and all(_count(cell) == side * side for cell in cells):
             return _with_white(some[[name]], [name], side)
     return None
 
@@ -137,6 +137,10 @@ def _values(table: pd.DataFrame, found: _Columns) -> tuple[np.ndarray, np.ndarra
             except ValueError:
                 continue  # a point that is no number: it stays one that is none
     return values, np.asarray(((values >= 0) & (values <= found.white)).all(axis=1))
+
+
+def _count(cell: str) -> int:
+    return len(_split_up(cell)) if len(cell) <= MOST_LETTERS else 0
 
 
 def _split_up(cell: object) -> list[str]:

@@ -26,7 +26,7 @@ from studio.data import (
     word_rows,
     zipped,
 )
-from studio.data.cells import MAX_COLUMNS, Found, require_few
+from studio.data.cells import Found, require_few
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
 from studio.errors import DataError, LimitError, StudioError, of_system
@@ -112,7 +112,7 @@ def blocks(
     def counted(block: Upload) -> Upload:
         nonlocal rows
         rows += len(block.table)
-        require_few(rows, len(block.table.columns), MAX_COLUMNS)
+        require_few(rows, len(block.table.columns))
         return block
 
     try:
@@ -139,7 +139,7 @@ def _unreadable(name: str, error: Exception) -> DataError:
 
 
 def limited(upload: Upload) -> Upload:
-    require_few(len(upload.table), len(upload.table.columns), MAX_COLUMNS)
+    require_few(len(upload.table), len(upload.table.columns))
     return upload
 
 
@@ -188,6 +188,7 @@ def _tagged(given: Blocks) -> Blocks:
     if drawn.found is not None:
         notes = yield from cells.changed(blocks, lambda block: _drawn(drawn, block))
         return (*notes, *drawn.notes)
+    require_few(0, len(first.table.columns))  # so many are looked at one by one below
     rows = word_rows.WordRows(first.table)
     if rows.is_one:
         notes = yield from cells.changed(blocks, lambda block: Upload("words", rows.changed(block.table)))
