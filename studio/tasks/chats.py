@@ -14,7 +14,7 @@ ROLES = {
 
 SPEAKERS = ("system", "user", "assistant", "tool")
 _BY = frozenset(("role", "from"))
-_TURN = re.compile(r"(?:(?:\A|\n)\s*|###\s*)(Human|Assistant):[ \t]*")
+_TURN = re.compile(r"(?:\A\s*|\n[ \t]*|###[ \t]*)(Human|Assistant):[ \t]*")
 """How turns begin in the transcripts of Anthropic (Bai et al., 2022), and of others with ### before."""
 
 
@@ -61,6 +61,8 @@ def asked_first(cell: object) -> object:
 
 def _transcript(text: str) -> list[dict[str, str]]:
     """The turns of a text that begins with one of a person, and has one of an assistant."""
+    if "Human:" not in text or "Assistant:" not in text:
+        return []
     before, *parts = _TURN.split(text)
     names, turns = parts[::2], parts[1::2]
     if before.strip() or not names or names[0] != "Human" or "Assistant" not in names:
