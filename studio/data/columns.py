@@ -12,7 +12,7 @@ from studio.data.heads import LABEL_NAMES
 from studio.data.uploads import Upload
 
 SEPARATORS = ("|", ";", ",")
-SAMPLE = 2_000
+SAMPLE, LETTERS = 2_000, 10_000
 _TEXT_NAMES = ("text", "content", "document", "body", "story", "article")
 _ID_NAMES = ("id", "index", "idx", "uid", "uuid", "guid", "row", "number", "key")
 
@@ -116,7 +116,8 @@ def _says_split(upload: Upload, names: dict[str, str], name: str) -> bool:
 def _longest(upload: Upload, names: Sequence[str]) -> str:
     """The column with the most letters: a text may be shorter than a price or an address."""
     sample = upload.table.head(SAMPLE // 10)
-    return max(names, key=lambda name: sample[name].astype(str).str.count(r"[^\W\d_]").mean())
+    begun = {name: sample[name].map(lambda cell: str(cell)[:LETTERS]) for name in names}
+    return max(names, key=lambda name: begun[name].str.count(r"[^\W\d_]").mean())
 
 
 def _few_values(upload: Upload, names: Sequence[str]) -> str | None:

@@ -56,7 +56,7 @@ PARTS = (
 
 TEXT = Column("input", "Text", "What the models read.")
 PAIR = Column("pair", "Second text", "The text that is read together with the first one.")
-_SAMPLE = 2_000
+_SAMPLE, _LETTERS = 2_000, 2_000
 
 
 class TextInputs:
@@ -180,7 +180,7 @@ def _texts(table: pd.DataFrame) -> list[str]:
     sample = table.head(_SAMPLE)
     found = []
     for name in table.columns:
-        cells = sample[name].astype(str)
+        cells = sample[name].map(lambda cell: str(cell)[:_LETTERS])
         words = cells.str.contains(" ") & cells.str.contains(r"[^\W\d_]")  # a date and a time are no prose
         if words.mean() > 0.5 and cells.nunique() > len(cells) / 4:
             found.append(str(name))
