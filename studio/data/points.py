@@ -13,7 +13,9 @@ from PIL import Image
 from studio.data import image_tables, splits
 from studio.data.refused import Refused, as_line
 
-LOOKED_AT = 200
+LOOKED_AT, MOST = 200, 0.9
+"""So many rows are looked at first, and so large a share of them must be images; those that are none are left out."""
+
 SMALLEST, LARGEST = 8, 128
 """The sides of images that are looked for: fewer columns of numbers are a table of something else."""
 
@@ -107,18 +109,17 @@ def _in_a_column(some: pd.DataFrame) -> _Columns | None:
     for name in map(str, some.columns):
         cells = some[name].astype(str)
         side = _side(_count(cells.iloc[0])) if len(cells) else None
-        if side and all(_count(cell) == side * side for cell in cells):
+        if side:
             return _with_white(some[[name]], [name], side)
     return None
 
 
 def _with_white(some: pd.DataFrame, points: Sequence[str], side: int) -> _Columns | None:
-    """None where what stands there is not as bright as a point can be. The darkest scale that holds all is taken."""
-    for white in SCALES:
-        found = _Columns(points, side, white)
-        if _values(some, found)[1].all():
-            return found
-    return None
+    """None where most of what stands there is not as bright as a point can be; the darkest scale that holds the rest."""
+    values, good = _values(some, _Columns(points, side, WHITE))
+    if not len(some) or good.mean() < MOST:
+        return None
+    return _Columns(points, side, next(white for white in SCALES if values[good].max() <= white))
 
 
 def _side(count: int) -> int | None:
