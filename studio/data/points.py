@@ -115,7 +115,7 @@ def _in_a_column(some: pd.DataFrame) -> _Columns | None:
 
 
 def _with_white(some: pd.DataFrame, points: Sequence[str], side: int) -> _Columns | None:
-    """None where most of what stands there is not as bright as a point can be; the darkest scale that holds the rest."""
+    """None where most of what stands there is not as bright as points are; the darkest scale that holds the rest."""
     values, good = _values(some, _Columns(points, side, WHITE))
     if not len(some) or good.mean() < MOST:
         return None
