@@ -171,6 +171,10 @@ class OnDisk(ExtensionArray):
     def isna(self) -> np.ndarray:
         return np.zeros(len(self), dtype=bool)
 
+    def map(self, mapper: Any, na_action: Any = None) -> np.ndarray:
+        """What is made of the cells lies in memory, as of any other column."""
+        return as_objects([mapper(cell) for cell in self])
+
     @property
     def nbytes(self) -> int:
         """In memory."""

@@ -180,7 +180,7 @@ def _texts(table: pd.DataFrame) -> list[str]:
     sample = table.head(_SAMPLE)
     found = []
     for name in table.columns:
-        cells = sample[name].map(lambda cell: str(cell)[:_LETTERS])
+        cells = sample[name].astype(str).str[:_LETTERS]
         words = cells.str.contains(" ") & cells.str.contains(r"[^\W\d_]")  # a date and a time are no prose
         if words.mean() > 0.5 and cells.nunique() > len(cells) / 4:
             found.append(str(name))

@@ -181,3 +181,12 @@ def test_what_a_large_table_was_read_into_goes_when_nobody_holds_it(tmp_path, bl
     assert folder.is_dir()
     del read
     assert not folder.exists()
+
+
+def test_what_is_made_of_a_column_on_disk_is_an_ordinary_column(tmp_path, blocks):
+    path = tmp_path / "rows.csv"
+    path.write_text(table())
+    column = brought(path).table["text"]
+    assert str(column.dtype) == "on disk"
+    made = column.map(str.upper)
+    assert made.str.contains("FILM").any()
