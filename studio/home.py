@@ -77,6 +77,11 @@ class Home:
         return self.root / "asked"
 
     @property
+    def graphs(self) -> Path:
+        """How the networks of some architectures are written as ONNX, without weights; made anew where it is gone."""
+        return self.root / "graphs"
+
+    @property
     def checksums(self) -> Path:
         """What is known of model files elsewhere, so that they are not read through at each start."""
         return self.root / "checksums.json"

@@ -59,6 +59,11 @@ class _Logits(nn.Module):
 _graphs = Graphs()
 
 
+def keep_graphs(folder: Path) -> None:
+    """From now on the graphs of architectures are kept there, and those that are there are used."""
+    _graphs.folder = folder
+
+
 def write(model: Model, inputs: Encoded, file: Path) -> None:
     """float32, for any number of rows and, of texts, any length. Raises `ExportError` where an operator has no
     counterpart."""

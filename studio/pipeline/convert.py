@@ -37,6 +37,7 @@ def convert(job: Job) -> Conversion:
     from studio.models.saving import weights_bytes
 
     quiet()
+    onnx.keep_graphs(job.home.graphs)
     dataset = load(job.dataset)
     rows = drawn(dataset.dict["validation"], CHECKED_ROWS)
     problem = Problem(dataset.task, dataset.labels, rows, job.config.max_length, dataset.multi_label)

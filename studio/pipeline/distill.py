@@ -27,7 +27,7 @@ from studio.distill.spec import BestWeights, FitSpec
 from studio.distill.transfer_set import TeacherOutputs
 from studio.events import Event, Log, Metrics, PhaseFinished, PhaseStarted, Progress, TrainedRole
 from studio.machine import devices
-from studio.models import constraints
+from studio.models import constraints, onnx
 from studio.models.model import Model, learning_rate, parameters, quiet
 from studio.pipeline import (
     final_evaluation,
@@ -59,6 +59,7 @@ def distill(job: Job) -> Iterator[Event]:
     `job.home.run(job.run_id)`. Raises a `StudioError` where it cannot go on.
     """
     quiet()
+    onnx.keep_graphs(job.home.graphs)
     opening = prepare.prepare(job.config, job.run_id, job.dataset, job.replay, job.home, job.parts)
     context, opened = yield from _phase("prepare", opening)
     known, checkpoints = job.home.checksums, job.home.checkpoints(job.run_id)

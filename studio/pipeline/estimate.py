@@ -14,7 +14,7 @@ from studio.data.folder import drawn, load
 from studio.distill import objective, optimizers, teacher_outputs
 from studio.events import Progress, result_of
 from studio.machine import devices, memory
-from studio.models import constraints, features, hub
+from studio.models import constraints, features, hub, onnx
 from studio.models.model import Model, Problem, parameters, quiet
 from studio.pipeline import prepare, teacher_check
 from studio.pipeline.answers import Estimate
@@ -44,6 +44,7 @@ class Pace:
 def measure(job: Job) -> Estimate:
     """Open or build the models, time a few steps on rows of the data set, and add up."""
     quiet()
+    onnx.keep_graphs(job.home.graphs)
     config = job.config
     device = devices.pick(config)
     missing = [reference for reference in config.references if _is_to_download(reference)]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from studio.data.folder import load
+from studio.home import Home
 from studio.models import onnx, onnx_graphs
 from studio.models.model import Problem
 from studio.models.onnx_graphs import MOST_GRAPHS, Graphs
@@ -102,3 +103,50 @@ def test_only_the_latest_graphs_are_kept_and_none_holds_weights(images, traced, 
         graphs.keep(network, [str(number)], graph)
     assert [graphs.filled(network, [str(number)]) is None for number in range(4)] == [True, True, False, False]
     assert all(len(kept) < graph.ByteSize() / 4 for kept in graphs._known.values())
+
+
+def other_process(monkeypatch, folder):
+    """What a process that has traced nothing yet knows."""
+    monkeypatch.setattr(onnx, "_graphs", Graphs())
+    onnx.keep_graphs(folder)
+
+
+def test_a_graph_is_kept_for_the_next_process_which_traces_nothing(images, traced, home, tmp_path, monkeypatch):
+    for seed in range(2):
+        other_process(monkeypatch, home.graphs)
+        assert difference("mlp-16", images, seed, tmp_path / "model.onnx") < 1e-4
+    assert len(traced) == 1
+
+
+def test_a_kept_graph_that_was_damaged_is_traced_anew(images, traced, home, tmp_path, monkeypatch):
+    for seed in range(2):
+        other_process(monkeypatch, home.graphs)
+        assert difference("mlp-16", images, seed, tmp_path / "model.onnx") < 1e-4
+        for file in home.graphs.glob("*.graph"):
+            file.write_bytes(file.read_bytes()[:-7])
+    assert len(traced) == 2
+
+
+def test_graphs_of_other_versions_of_the_libraries_are_not_read(images, traced, home, tmp_path, monkeypatch):
+    for version in ("5.0", "5.1"):
+        monkeypatch.setattr(onnx_graphs.transformers, "__version__", version)
+        other_process(monkeypatch, home.graphs)
+        difference("mlp-16", images, 1, tmp_path / "model.onnx")
+    assert len(traced) == 2
+
+
+def test_on_disk_too_only_the_latest_graphs_are_kept(images, traced, home, tmp_path):
+    difference("mlp-16", images, 1, tmp_path / "first.onnx")
+    network, graph = traced[0][0], onnx._graphs.filled(traced[0][0], ["pixel_values"])
+    graphs = Graphs()
+    graphs.folder = home.graphs
+    for number in range(MOST_GRAPHS + 2):
+        graphs.keep(network, [str(number)], graph)
+    assert len(list(home.graphs.iterdir())) == MOST_GRAPHS
+
+
+def test_a_home_that_is_gone_is_not_made_again_for_a_graph(images, traced, tmp_path, monkeypatch):
+    gone = Home(tmp_path / "gone")
+    other_process(monkeypatch, gone.graphs)
+    difference("mlp-16", images, 1, tmp_path / "first.onnx")
+    assert not gone.root.exists()
