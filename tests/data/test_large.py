@@ -183,6 +183,45 @@ def test_what_a_large_table_was_read_into_goes_when_nobody_holds_it(tmp_path, bl
     assert not folder.exists()
 
 
+def of_records(*records) -> str:
+    """JSON lines that go through the records again and again, with a number in each."""
+    return "\n".join(json.dumps(records[n % len(records)]).replace("NO", str(n)) for n in range(60))
+
+
+def rows(header, row) -> str:
+    return "\n".join([*filter(None, [header]), *map(row, range(60))])
+
+
+KINDS = {
+    "instructions.jsonl": of_records(
+        {"instruction": "say NO", "input": "", "output": "NO it is"},
+        {"instruction": "add NO", "input": "one more", "output": "NO and one"},
+    ),
+    "chats.jsonl": of_records(
+        {"messages": [{"role": "user", "content": "NO?"}, {"role": "assistant", "content": "NO."}]}
+    ),
+    "labels.jsonl": of_records(
+        {"text": "glad NO times", "labels": ["joy", "hope"]}, {"text": "sad NO", "labels": ["grief"]}
+    ),
+    "spans.jsonl": of_records({"text": "Ada saw NO of them", "label": [[0, 3, "PER"]]}),
+    "pairs.tsv": rows("sentence1\tsentence2\tscore", lambda n: f"a film {n}\tthe film {n}\t{n % 50 / 10}"),
+    "points.csv": rows("", lambda n: ",".join(str(n * place % 17) for place in range(64)) + f",{n % 10}"),
+    "parts.csv": rows("title,body,label", lambda n: f"News {n},It is {n} o'clock now,{'ab'[n % 2]}"),
+    "classes.csv": rows("comment,toxic,rude", lambda n: f"you are {n} of them,{n % 2},{n % 3 // 2}"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_large_file_is_taken_for_what_a_small_one_is(tmp_path, blocks, monkeypatch, name):
+    path = tmp_path / name
+    path.write_text(KINDS[name])
+    large = brought(path)
+    monkeypatch.undo()
+    first, second = (library.check(library.Files(upload)) for upload in (large, uploads.read(path)))
+    assert (first.columns, first.rows.task) == (second.columns, second.rows.task)
+    assert first.report == second.report
+
+
 def test_what_is_made_of_a_column_on_disk_is_an_ordinary_column(tmp_path, blocks):
     path = tmp_path / "rows.csv"
     path.write_text(table())
