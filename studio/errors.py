@@ -81,6 +81,8 @@ def of_system(error: OSError) -> StudioError | None:
     """What the system says of a disk or a folder; None where it speaks of something else."""
     place = f" {error.filename}" if error.filename else ""
     match error.errno:
+        case errno.ENOSPC | errno.EDQUOT if error.filename:
+            return DeviceError(f"The disk that holds {error.filename} is full.", MORE_SPACE)
         case errno.ENOSPC | errno.EDQUOT:
             return DeviceError("The disk is full.", MORE_SPACE)
         case errno.EROFS:

@@ -79,10 +79,11 @@ def new_file(file: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _full_disk_told(room: Path, file: Path) -> Iterator[None]:
-    """Torch and others end in errors of their own where a write is cut short."""
+    """Torch and others end in errors of their own where a write is cut short, and a write that fails names no file."""
     try:
         yield
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or str(file)
         raise
     except Exception as error:
         if shutil.disk_usage(room).free < NO_BYTES:

@@ -1,5 +1,6 @@
 """Whole or not there: what a reader finds whatever happens to the writer."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from studio import files
+from studio.errors import of_system
 from studio.files import whole, whole_file
 
 
@@ -264,3 +266,10 @@ def test_a_file_that_is_taken_away_while_a_folder_is_weighed_counts_nothing(tmp_
     (tmp_path / "there").write_text("four")
     monkeypatch.setattr(files, "inside", lambda folder: [folder / "there", folder / "gone"])
     assert files.size(tmp_path) == 4
+
+
+def test_a_disk_that_is_full_is_named_by_what_was_to_be_written(tmp_path):
+    """A write that fails says no file of its own."""
+    with pytest.raises(OSError) as error, whole_file(tmp_path / "kept" / "model"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(of_system(error.value)).startswith(f"The disk that holds {tmp_path / 'kept' / 'model'} is full.")

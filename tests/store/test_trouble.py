@@ -127,7 +127,11 @@ def test_a_home_tells_when_its_disk_is_full_or_read_only(store, home, monkeypatc
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.ENOSPC, "The disk is full. Free"), (errno.EROFS, "read-only"), (errno.EACCES, "may not")],
+    [
+        (errno.ENOSPC, "The disk that holds /somewhere is full. Free"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "may not"),
+    ],
 )
 def test_the_terminal_tells_what_the_system_says_of_a_disk_in_a_sentence(monkeypatch, capsys, number, words):
     def broken():
