@@ -84,3 +84,8 @@ def test_no_bold_word_ends_with_a_sign_right_before_a_letter(language):
     bold = [found for text in texts for found in re.finditer(r"\*\*(?:[^*]+?)([^*])\*\*(.?)", text)]
     assert bold and not [one[0] for one in bold if unicodedata.category(one[1]).startswith("P") and one[2].isalnum()
                          and one[1] != "}"]  # fmt: skip
+
+
+def test_chinese_has_one_word_for_the_rows_of_each_split():
+    others = {f"{split}{rows}" for split in ("训练", "验证", "测试") for rows in ("行", "集")}
+    assert not [text for text in written.read("zh").values() if any(word in text for word in others)]
