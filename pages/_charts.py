@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import NamedTuple
@@ -12,7 +11,7 @@ import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
 from pages._language import N_, _, retell
-from pages._words import measured, per_cent
+from pages._words import letters, measured, per_cent
 from studio import harmless, tasks
 from studio.config.methods import LOSSES
 from studio.events import Confusion, StageResult, stage
@@ -130,7 +129,7 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
     ends = sorted(figure.data, key=lambda curve: curve.y[-1])
     last = max((curve.x[-1] for curve in ends), default=0)
     beside = [
-        curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and _letters(_short(curve.name)) <= SHORT_NAME
+        curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and letters(_short(curve.name)) <= SHORT_NAME
     ]
     pixel = _pixel(figure)
     wanted = [curve.y[-1] / pixel for curve in beside]
@@ -143,7 +142,7 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
         is_early = curve.x[-1] < EARLY_END * last  # then there is room beyond its end
         side = {"xanchor": "left", "xshift": 4} if is_early else {"xanchor": "right"}
         _name(figure, curve, x=curve.x[-1], yshift=place - curve.y[-1] / pixel, **side)
-    longest = max((_letters(_short(curve.name)) for curve in beside), default=0)
+    longest = max((letters(_short(curve.name)) for curve in beside), default=0)
     return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
 
 
@@ -158,7 +157,7 @@ def named_in_the_margin(figure: go.Figure) -> go.Figure:
         figure.add_shape(type="line", x0=curve.x[-1], y0=height, x1=last, y1=place * pixel, opacity=0.7,
                          line={"color": curve.line.color, "width": 1, "dash": "dot"})  # fmt: skip
         _name(figure, curve, x=1, xref="paper", xanchor="left", xshift=4, yshift=place - height / pixel)
-    longest = max((_letters(curve.name) for curve in ends), default=0)
+    longest = max((letters(curve.name) for curve in ends), default=0)
     return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
 
 
@@ -176,15 +175,6 @@ def _short(name: str) -> str:
     """
     who, part = f"{name}, ".split(", ")[:2]
     return who if part in ("", _("total")) else part
-
-
-def _letters(name: str) -> int:
-    """How wide a name is in letters; a Chinese character is as wide as two.
-
-    >>> _letters("student"), _letters("学生")
-    (7, 4)
-    """
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def _dot(colour: str) -> str:
@@ -347,7 +337,7 @@ def _near(points: Sequence[Named]) -> Iterator[list[Named]]:
     across = NARROW / ((max(places) - min(places)) or 1)
     spans = []
     for one in points:
-        wide = LETTER * _letters(one.text)
+        wide = LETTER * letters(one.text)
         spans.append((across * one.x - (wide if one.is_left else 0), wide, one))
     near: list[Named] = []
     end = -math.inf

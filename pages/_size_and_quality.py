@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+from pages import _beside as beside
 from pages._language import _, counted
 from pages._markup import Html, element
 from pages._scores import Scored, by_role, levels, times
@@ -14,19 +15,18 @@ HEIGHT = 190
 """Pixels between the lowest and the highest value of the picture of size and quality."""
 LEFT, RIGHT = 10.0, 90.0
 """Per cent of its width where the smallest and the largest model stand."""
-SAME_PLACE, DOT = 6.0, 16
+SAME_PLACE, DOT = 6.0, beside.DOT
 """Models nearer than this, in per cent, stand in one place; pixels of a dot."""
 TOUCHING, BESIDE = 7, 2
 """Pixels from the middle of such a place: where one dot would hide another, and where only the intervals would."""
-NAME_ROW, MOST_TICKS = 21, 4
-"""Pixels of a name above the picture; how many sizes are written below it, on a phone too."""
+NAME_ROW, ABOVE, MOST_TICKS = 21, 14, 4
+"""Pixels of a name; of the room above the highest value; how many sizes are written below, on a phone too."""
 SEED_ROW = 44
 """Pixels of a model in the picture of several seeds."""
 
 
 def sizes(models: Sequence[Scored], measure: Measure) -> Html:
-    """All models of a run by size on disk (across) and the deciding measure (up), each with its name above it: every
-    name has a row of its own, so that none lies on a mark or on another name, however narrow the picture is."""
+    """All models of a run by size on disk (across) and the deciding measure (up), each with its name beside it."""
     placed = sorted((model for model in models if model.size_bytes), key=lambda model: -(model.size_bytes or 1))
     low, high = _range([end for model in models for end in (model.low, model.high)], measure)
     weights = [model.size_bytes or 1 for model in placed]
@@ -36,18 +36,22 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
     ]
     marks: list[Html] = [_tick(words, _up(value, low, high)) for value, words in levels(low, high, measure)]
     marks += [_size_tick(bytes_, weights) for bytes_ in _round_sizes(weights)]
-    for row, (model, place) in enumerate(across):
+    points = []
+    for model, place in across:
         near = [other for other, at in across if abs(at - place) < SAME_PLACE and other.size_bytes]
         aside = _aside(model, near, (low, high)) if model.size_bytes else 0
-        marks.append(_mark(model, (place, aside, HEIGHT + NAME_ROW * row + 11), (low, high), measure))
+        ends = (_up(value, low, high) for value in (model.value, model.low, model.high))
+        written = f"{model.name} {measured(model.value, measure)}"
+        points.append(beside.Point(written, place, aside, *ends, is_dot=bool(model.size_bytes)))
+    named = beside.places(points, HEIGHT + ABOVE)
+    marks += [_mark(*one, measure) for one in zip((model for model, _ in across), points, named, strict=True)]
     rows = max((model.rows for model in models), default=0)
     words = counted("{measure} on {shown} test row, with the 95 % interval",
                     "{measure} on {shown} test rows, with the 95 % interval", rows, measure=_(measure.title),
                     shown=f"{rows:,}")  # fmt: skip
     words = _("{told}. Lower is better, and stands higher", told=words) if measure.lower else words
-    field = element(
-        "div", *marks, kind="ds-field", style=f"height:{HEIGHT}px;margin-top:{NAME_ROW * len(models) + 13}px"
-    )
+    above = max(round(place.height) - HEIGHT for place in named) + ABOVE
+    field = element("div", *marks, kind="ds-field", style=f"height:{HEIGHT}px;margin-top:{max(ABOVE, above)}px")
     return element(
         "figure",
         element("p", finding(models, measure), kind="ds-lead"),
@@ -152,24 +156,27 @@ def _aside(model: Scored, near: Sequence[Scored], ends: tuple[float, float]) -> 
     return round((2 * near.index(model) + 1 - len(near)) * (TOUCHING if hidden else BESIDE))
 
 
-def _mark(model: Scored, place: tuple[float, int, float], ends: tuple[float, float], measure: Measure) -> Html:
-    """One model: its interval, its dot, its name and the line between; of a model without a size, a line across.
-    `place`: per cent of the width, pixels beside that, and pixels of the name above the lowest value."""
-    across, aside, row = place
-    left = f"left:calc({across:.1f}% + {aside}px)"
-    bottom, low, high = (_up(value, *ends) for value in (model.value, model.low, model.high))
-    top = high if model.size_bytes else bottom
-    leader = element("span", kind="leader", style=f"{left};bottom:{top:.0f}px;height:{max(0, row - top):.0f}px")
+def _mark(model: Scored, point: beside.Point, place: beside.Place, measure: Measure) -> Html:
+    """One model: its interval, its dot and its name, with a line between where they are far apart; of a model without a
+    size, a line across."""
+    left = f"left:calc({point.across:.1f}% + {point.aside:.0f}px)"
+    stands = {
+        "right": f"left:calc({point.across:.1f}% + {point.aside + beside.GAP:.0f}px)",
+        "left": f"right:calc({100 - point.across:.1f}% - {point.aside - beside.GAP:.0f}px)",
+        "over": f"left:{point.across:.1f}%;translate:-{point.across:.1f}% 0",
+    }[place.side]
     words = (f"{model.name} ", element("i", measured(model.value, measure)))
-    name = element(
-        "span", *words, kind="name", style=f"left:{across:.1f}%;bottom:{row:.0f}px;translate:-{across:.1f}% 0"
-    )
-    if not model.size_bytes:
-        line = element("span", kind="tick", style=f"bottom:{bottom:.0f}px;border-top:2px dashed var(--own)")
-        return element("div", leader, line, name, kind=model.role)
-    interval = element("span", kind="range", style=f"{left};bottom:{low:.0f}px;height:{max(2, high - low):.0f}px")
-    dot = element("span", kind="dot", style=f"{left};bottom:{bottom:.0f}px")
-    return element("div", leader, interval, name, dot, kind=model.role)
+    name = element("span", *words, kind="name", style=f"{stands};bottom:{place.height:.0f}px")
+    if not point.is_dot:
+        line = element("span", kind="tick", style=f"bottom:{point.height:.0f}px;border-top:2px dashed var(--own)")
+        return element("div", line, name, kind=model.role)
+    marks = [element("span", kind="range", style=f"{left};bottom:{point.low:.0f}px;"
+                                                 f"height:{max(2, point.high - point.low):.0f}px")]  # fmt: skip
+    if place.height > point.high + NAME_ROW:
+        high = place.height - point.high
+        marks.append(element("span", kind="leader", style=f"{left};bottom:{point.high:.0f}px;height:{high:.0f}px"))
+    dot = element("span", kind="dot", style=f"{left};bottom:{point.height:.0f}px")
+    return element("div", *marks, name, dot, kind=model.role)
 
 
 # --- several seeds

@@ -2,6 +2,7 @@
 
 import re
 import time
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -183,6 +184,15 @@ def count(number: float) -> str:
         if number >= size:
             return held(f"{number / size:.1f} {unit}")
     return f"{number:.0f}"
+
+
+def letters(text: str) -> int:
+    """How wide a text is in letters; a Chinese character is as wide as two.
+
+    >>> letters("student"), letters("学生")
+    (7, 4)
+    """
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def size(number: float) -> str:
