@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pages import _shares
 from pages._language import _, counted
 from pages._markup import Html, element, joined
 from pages._scores import levels
@@ -19,16 +20,10 @@ MOST_LABELS = 5
 
 def class_changes(found: Sequence[ClassChange], labels: Sequence[str]) -> Html:
     """Teacher's and student's share of each class as two dots on a line; the difference with its interval."""
-    cells: list[Html] = []
+    start = _shares.start(share for one in found for share in (one.first, one.second))
+    cells: list[Html] = [*_shares.scale(start)]
     for one in found:
-        low, wide = 100 * min(one.first, one.second), 100 * abs(one.difference)
-        line = element(
-            "div",
-            element("i", style=f"left:{low:.1f}%;width:{wide:.1f}%"),
-            element("u", kind="teacher", style=f"left:{100 * one.first:.1f}%"),
-            element("u", kind="student", style=f"left:{100 * one.second:.1f}%"),
-            kind="pair",
-        )
+        line = _shares.pair(one.first, one.second, start)
         both = {"before": f"{100 * one.first:.0f}", "after": f"{100 * one.second:.0f}"}
         if one.low is None or one.high is None:
             told = _("{before} → {after} %, too few rows for an interval", **both)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from pages import _shares
 from pages._language import _, counted
 from pages._markup import Html, element, joined
 from pages._scores import Number, Scored, small
@@ -148,16 +149,10 @@ def lost_and_kept(found: Sequence[tuple[str, float, float, int]]) -> str:
 
 def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
     """Teacher's and student's share of right rows of each class, as two dots on a line."""
-    cells: list[Html] = []
+    start = _shares.start(share for _label, *both, _rows in found for share in both)
+    cells: list[Html] = [*_shares.scale(start)]
     for label, before, after, rows in found:
-        low, wide = 100 * min(before, after), 100 * abs(after - before)
-        line = element(
-            "div",
-            element("i", style=f"left:{low:.1f}%;width:{wide:.1f}%"),
-            element("u", kind="teacher", style=f"left:{100 * before:.1f}%"),
-            element("u", kind="student", style=f"left:{100 * after:.1f}%"),
-            kind="pair",
-        )
+        line = _shares.pair(before, after, start)
         values = {"before": f"{100 * before:.1f}", "after": f"{100 * after:.1f}"}
         told = counted("{before} → {after} %, {number} row", "{before} → {after} %, {number} rows", rows, **values)
         cells += [element("div", label, kind="label", title=label), line, element("div", told, kind="value")]
