@@ -42,6 +42,9 @@ ROLE_OF_STAGE = {
     "control": N_("control"),
     "smooth": N_("smoothed"),
 }
+TICKS = [{"dtickrange": [0.99 * 10**-decimals, 5.01 * 10**-decimals], "value": f".{decimals}f"}
+         for decimals in range(1, 6)]  # fmt: skip
+"""How the numbers of an axis are written by what lies between two of them, so that all have as many decimals."""
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -429,5 +432,5 @@ def _figure(across: str, up: str) -> go.Figure:
         title={"text": across, "font": {"size": 12}, "standoff": 12}, automargin=True, showgrid=False, zeroline=False,
         rangemode="nonnegative",
     )  # fmt: skip
-    figure.update_yaxes(title=up, automargin=True)
+    figure.update_yaxes(title=up, automargin=True, tickformatstops=TICKS)
     return figure

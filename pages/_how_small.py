@@ -15,7 +15,7 @@ from pages._markup import element
 from pages._models import choose_model, show_model
 from pages._recommended import recommend
 from pages._scores import milliseconds, times
-from pages._words import commas, count, escape, model, size
+from pages._words import about_size, commas, count, escape, model
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StudioError
@@ -209,7 +209,7 @@ def show_models(teacher: str | None, student: str | None, known: Mapping[str, Si
     for role, over, reference in (("teacher", _("Teacher"), teacher), ("student", _("Student"), student)):
         one, facts = known.get(reference or ""), {}
         if one is not None:
-            facts[_("Size")] = _("about {size}", size=size(BYTES_OF_A_PARAMETER * one.parameters))
+            facts[_("Size")] = _("about {size}", size=about_size(BYTES_OF_A_PARAMETER * one.parameters))
             facts[_("Parameters")] = count(one.parameters)
             if one.milliseconds is not None:
                 facts[_("Time for one row")] = milliseconds(one.milliseconds)

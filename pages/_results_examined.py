@@ -159,7 +159,7 @@ def picture(curves: Sequence[Curve], measure: Measure) -> go.Figure:
     title = {"text": _(ACROSS[curves[0].corruption]), "font": {"size": 12}, "standoff": 16}
     words = [level_words(kind, level) for level in kind.levels]
     figure.update_xaxes(tickvals=places, ticktext=words, automargin=True, title=title)
-    figure.update_yaxes(automargin=True, ticksuffix=per_cent() if scale == 100 else "")
+    figure.update_yaxes(automargin=True, tickformatstops=charts.TICKS, ticksuffix=per_cent() if scale == 100 else "")
     return figure
 
 

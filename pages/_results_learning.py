@@ -119,7 +119,7 @@ def picture(rows: Sequence[float], points: Sequence[tuple[float, float, float]],
                          paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
     figure.update_xaxes(type="log", tickvals=list(rows), ticktext=[f"{round(one):,}" for one in rows], automargin=True,
                         title={"text": _("training rows"), "font": {"size": 12}, "standoff": 16})  # fmt: skip
-    figure.update_yaxes(automargin=True, ticksuffix=per_cent() if scale == 100 else "")
+    figure.update_yaxes(automargin=True, tickformatstops=charts.TICKS, ticksuffix=per_cent() if scale == 100 else "")
     return figure
 
 

@@ -370,5 +370,5 @@ def _figure(across: str) -> go.Figure:
     figure.update_layout(margin={"l": 0, "r": 8, "t": 8, "b": 0}, height=HEIGHT, hovermode="x unified",
                          paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
     figure.update_xaxes(title={"text": across, "font": {"size": 12}, "standoff": 12}, automargin=True)
-    figure.update_yaxes(automargin=True)
+    figure.update_yaxes(automargin=True, tickformatstops=charts.TICKS)
     return figure

@@ -201,18 +201,22 @@ def milliseconds(value: float) -> str:
 
 
 def levels(low: float, high: float, measure: Measure) -> Iterator[tuple[float, str]]:
-    """A few round values of a measure between two, as an axis has them; a share is at most 1.
+    """A few round values of a measure between two, as an axis has them, with as many decimals each; a share is at most
+    1.
 
     >>> [words for _value, words in levels(0.72, 1.03, Measure("accuracy", "Accuracy", ""))]
     ['80\\xa0%', '90\\xa0%', '100\\xa0%']
+    >>> [words for _value, words in levels(0.27, 0.35, Measure("r", "R", "", unit="number"))]
+    ['0.28', '0.30', '0.32', '0.34']
     """
     step = 10 ** math.floor(math.log10((high - low) / 2))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 5)
     value = math.ceil(low / step) * step
-    is_whole = measure.unit == "share" and step > 0.0099
+    unit, ending = (100, per_cent()) if measure.unit == "share" else (measure.shown(1), "")
+    decimals = max(0, -math.floor(math.log10(step * abs(unit)) + 1e-9))
     while value <= (min(1.0, high) if measure.unit == "share" else high):
         value = round(value, 10)
-        yield value, f"{100 * value:.0f}{per_cent()}" if is_whole else measured(value, measure)
+        yield value, f"{signed(f'{unit * value:.{decimals}f}')}{ending}"
         value += step
 
 

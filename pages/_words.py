@@ -175,15 +175,24 @@ def signed(number: str) -> str:
 
 
 def count(number: float) -> str:
-    """A large number in a few characters.
+    """A large number in few characters.
 
-    >>> count(22_713_986), count(5_442)
-    ('22.7\\xa0M', '5.4\\xa0K')
+    >>> count(22_713_986), count(5_442), count(722_436)
+    ('22.7\\xa0M', '5.4\\xa0K', '722\\xa0K')
     """
     for size, unit in LARGE[reader()]:
         if number >= size:
-            return held(f"{number / size:.1f} {unit}")
+            return held(f"{_few_digits(number / size)} {unit}")
     return f"{number:.0f}"
+
+
+def _few_digits(number: float) -> str:
+    """One decimal where it says something.
+
+    >>> _few_digits(773.04), _few_digits(3.72), _few_digits(4.0)
+    ('773', '3.7', '4')
+    """
+    return f"{number:.0f}" if number >= 100 or number == round(number) else f"{number:.1f}"
 
 
 def letters(text: str) -> int:
@@ -196,11 +205,25 @@ def letters(text: str) -> int:
 
 
 def size(number: float) -> str:
+    """Bytes in few characters.
+
+    >>> size(773_040_000), size(3_720_000), size(72_400)
+    ('773\\xa0MB', '3.7\\xa0MB', '72\\xa0kB')
+    """
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:
-            return held(f"{number:.0f} {unit}" if unit in ("B", "kB") else f"{number:.1f} {unit}")
+            return held(f"{number:.0f} {unit}" if unit in ("B", "kB") else f"{_few_digits(number)} {unit}")
         number /= 1000
-    return held(f"{number:.1f} TB")
+    return held(f"{_few_digits(number)} TB")
+
+
+def about_size(number: float) -> str:
+    """Bytes that are not known exactly, in two digits.
+
+    >>> about_size(15_376_544), about_size(2_889_744)
+    ('15\\xa0MB', '2.9\\xa0MB')
+    """
+    return size(float(f"{number:.1e}"))
 
 
 def duration(seconds: float) -> str:

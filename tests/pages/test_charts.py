@@ -132,3 +132,10 @@ def test_a_teacher_that_came_ready_is_a_dashed_line_in_a_document():
 def test_no_axis_shows_steps_before_the_first_one():
     figure = charts.measure_curves([Point("distill", 0, "accuracy", 0.2)], ACCURACY)
     assert figure.layout.xaxis.rangemode == "nonnegative"
+
+
+def test_the_numbers_of_an_axis_have_as_many_decimals_each_how_near_they_may_be():
+    stops = charts.measure_curves([], tasks.get("regression").measures[0]).layout.yaxis.tickformatstops
+    for apart, form in ((0.02, ".2f"), (0.1, ".1f"), (0.5, ".1f"), (0.001, ".3f")):
+        assert [stop.value for stop in stops if stop.dtickrange[0] <= apart <= stop.dtickrange[1]] == [form]
+    assert not [stop for stop in stops if stop.dtickrange[1] >= 10]

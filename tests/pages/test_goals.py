@@ -60,8 +60,8 @@ def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved,
     app = opened(app, "new_run.py")
     assert "20.0 times smaller than its teacher, 1.2 ms a row on this machine" in words(app)
     drawn = " ".join(written(app).split())
-    assert "Size about 16.0 MB Parameters 4.0 M Time for one row 1.2 ms" in drawn
-    assert "Size about 800 kB Parameters 200.0 K" in drawn
+    assert "Size about 16 MB Parameters 4 M Time for one row 1.2 ms" in drawn
+    assert "Size about 800 kB Parameters 200 K" in drawn
 
 
 def test_while_models_are_counted_nothing_can_be_started_that_was_not_shown(app, saved, monkeypatch):

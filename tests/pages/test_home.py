@@ -33,7 +33,7 @@ def test_the_picture_has_the_figures_of_the_latest_finished_run_and_none_where_t
     (picture,) = [one.proto.body for one in app.get("html") if 'class="ds-shrink"' in one.proto.body]
     assert "--wide:240;" in picture and "--wide:120;" in picture  # a quarter of the area
     assert "--level:90%" in picture and "--level:60%" in picture
-    assert "8.0 MB · 90.0 %" in written(app)
+    assert "8 MB · 90.0 %" in written(app)
     assert "From run 1, reviews." in written(app)
 
 

@@ -132,7 +132,7 @@ def test_data_sets_and_runs_are_listed_by_size_with_what_uses_them_and_the_way_t
     assert not app.exception
     listed = [(link.proto.label, link.proto.query_string) for link in app.get("page_link")]
     assert listed[:2] == [("Run 1", "run=1"), ("reviews", "")]
-    assert "10.0 MB · no run uses it" in words(app)
+    assert "10 MB · no run uses it" in words(app)
     assert "used by run 1, 2, 3" in words(app)
 
 

@@ -61,7 +61,7 @@ def test_every_number_comes_from_the_run(written, filled):
         if one.metric == "accuracy":
             assert f"{100 * one.value:.1f} % ({100 * one.low:.1f} % to {100 * one.high:.1f} %)" in words
     assert "2.5 ms" in words
-    assert "4.0 MB" in words
+    assert "4 MB" in words
     assert filled.dataset("reviews").fingerprint in words
 
 

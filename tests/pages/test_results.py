@@ -32,7 +32,7 @@ def test_the_picture_names_every_model_beside_its_value(app, filled):
 def test_all_numbers_have_their_intervals(app, filled):
     drawn = " ".join(written(opened(app, "results.py", run="1", tab="numbers")).split())
     assert "Accuracy 90.0 % (81.0 % to 94.5 %)" in drawn
-    assert "Size on disk 4.0 MB 4.0 MB 4.0 MB" in drawn
+    assert "Size on disk 4 MB 4 MB 4 MB" in drawn
 
 
 def test_a_baseline_is_a_model_beside_the_others(app, filled):
@@ -143,7 +143,7 @@ def test_the_results_show_what_each_step_cost(app, filled):
     app = opened(app, "results.py", run="1", tab="steps")
     assert "Step by step" in [tab.label for tab in app.tabs]
     drawn = " ".join(written(app).split())
-    assert "Distil 85.0 % (75.0 % to 95.0 %) +35.0 250.0 K 1.0 MB 1.5 ms" in drawn
+    assert "Distil 85.0 % (75.0 % to 95.0 %) +35.0 250 K 1 MB 1.5 ms" in drawn
     assert "on the validation rows that chose its weights, too: the values are a little too good" in words(app)
     assert "On validation rows: 4.0 times smaller, 5.0 points below" in drawn
 
