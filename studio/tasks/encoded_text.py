@@ -24,6 +24,7 @@ ENCODE_AT_ONCE = 1_000
 _SIZES: dict[str, dict[str, Any]] = {
     "transformer-base": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 8},
     "transformer-small": {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "transformer-mini": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2},
     "transformer-tiny": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2},
 }
 

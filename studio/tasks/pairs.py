@@ -10,6 +10,8 @@ TASK = Task(
     when="One label for two texts, such as whether they mean the same or one follows from the other.",
     auto_model_name="AutoModelForSequenceClassification",
     pipeline_tag="text-classification",
-    inputs=TextInputs(pairs="always", builtins=("transformer-base", "transformer-small", "transformer-tiny")),
+    inputs=TextInputs(
+        pairs="always", builtins=("transformer-base", "transformer-small", "transformer-mini", "transformer-tiny")
+    ),
     targets=Classes(),
 )

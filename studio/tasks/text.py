@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BUILTINS = (
     "transformer-base",
     "transformer-small",
+    "transformer-mini",
     "transformer-tiny",
     "fasttext-large",
     "fasttext-small",

@@ -48,7 +48,7 @@ class WordInputs:
 
     modality: Modality = "text"
     columns = (Column("input", "Words", "The words of a text, one after the other."),)
-    builtins = ("transformer-base", "transformer-small", "transformer-tiny")
+    builtins = ("transformer-base", "transformer-small", "transformer-mini", "transformer-tiny")
     units = TextInputs.units
     quantized_form = "int8"
     changes: Mapping[str, str] = {}
