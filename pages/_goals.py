@@ -29,6 +29,8 @@ GOALS = {
 }
 USUAL, OWN = "tenth", "own"
 MOST_MILLISECONDS, TENTH = 5.0, 10.0
+ABOUT = 1.5
+"""A student of so many times the size that it should have, or of so much less, is still what was asked for."""
 FAR = 1.15
 """A model that is less than so many times smaller than the teacher is no choice."""
 
@@ -86,7 +88,7 @@ def student_for(
         case "accurate":
             return next(iter(liked), None)
         case "tenth":
-            apart = {one: abs(math.log(whole.parameters / one.parameters / TENTH)) for one in smaller}
+            apart = {one: from_a_tenth(whole.parameters / one.parameters) for one in smaller}
             return min(apart, key=lambda one: apart[one], default=None)
         case "fast":
             quick = (one for one in liked if one.milliseconds is not None and one.milliseconds < limit)
@@ -94,6 +96,20 @@ def student_for(
         case "smallest":
             return smaller[-1] if smaller else None
     return None
+
+
+def from_a_tenth(ratio: float) -> float:
+    """How far a student is from a tenth of its teacher; twice as large is as far as half as large."""
+    return abs(math.log(ratio / TENTH))
+
+
+def is_about_a_tenth(student: Sized, whole: Sized) -> bool:
+    """Whether it is what a person would call a tenth.
+
+    >>> [is_about_a_tenth(Sized("builtin/b", size), Sized("builtin/a", 1000)) for size in (190, 140, 75, 40)]
+    [False, True, True, False]
+    """
+    return from_a_tenth(whole.parameters / student.parameters) < math.log(ABOUT)
 
 
 def family(reference: str) -> str:

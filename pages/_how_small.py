@@ -9,13 +9,25 @@ import streamlit as st
 from pages import _address as address
 from pages import _asked as asked
 from pages import _pictures as pictures
-from pages._goals import GOALS, MOST_MILLISECONDS, OWN, USUAL, Sized, good_for, sizes_in, student_for, students
+from pages._goals import (
+    GOALS,
+    MOST_MILLISECONDS,
+    OWN,
+    USUAL,
+    Sized,
+    from_a_tenth,
+    good_for,
+    is_about_a_tenth,
+    sizes_in,
+    student_for,
+    students,
+)
 from pages._language import _
 from pages._markup import element
 from pages._models import choose_model, show_model
 from pages._recommended import recommend
 from pages._scores import milliseconds, times
-from pages._words import about_size, commas, count, escape, model
+from pages._words import about_size, commas, count, escape, model, sentences
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StudioError
@@ -23,7 +35,9 @@ from studio.store.rows import DatasetRow
 
 LEAST_LIMIT, LONGEST_LIMIT = 0.01, 10_000.0
 BYTES_OF_A_PARAMETER = 4
-"""As a model is saved; int8 takes about a quarter."""
+"""As a model is saved."""
+INT8 = 4
+"""So many times smaller a model is in int8."""
 
 
 def known_of(dataset: DatasetRow, task: tasks.Task, teacher: str) -> dict[str, Sized] | None:
@@ -168,11 +182,21 @@ def by_goal(goal: str, teacher: str, known: Mapping[str, Sized] | None, dataset:
     told = [_("{ratio} times smaller than its teacher", ratio=times(whole.parameters / found.parameters))]
     if found.milliseconds is not None:
         told.append(_("{time} a row on this machine", time=milliseconds(found.milliseconds)))
-    st.caption(_(
-        "Nearest to that: **{student}**, {numbers}. How accurate it gets, the run will tell.",
-        student=escape(model(found.reference)), numbers=commas(told),
-    ))  # fmt: skip
+    named = {"student": escape(model(found.reference)), "numbers": commas(told)}
+    if goal == "tenth" and not is_about_a_tenth(found, whole):
+        chosen = _("No model here is a tenth of this teacher. The nearest: **{student}**, {numbers}.", **named)
+    else:
+        chosen = _("Nearest to that: **{student}**, {numbers}.", **named)
+    st.caption(sentences(chosen, in_int8(goal, found, whole), _("How accurate it gets, the run will tell.")))
     return found.reference
+
+
+def in_int8(goal: str, student: Sized, whole: Sized) -> str:
+    """How much smaller the student is in whole numbers, where that is nearer to a tenth."""
+    ratio = whole.parameters / student.parameters
+    if goal != "tenth" or from_a_tenth(INT8 * ratio) >= from_a_tenth(ratio):
+        return ""
+    return _("Stored in whole numbers (int8, below) it is about {ratio} times smaller.", ratio=f"{INT8 * ratio:.0f}")
 
 
 def milliseconds_allowed() -> float:

@@ -64,6 +64,20 @@ def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved,
     assert "Size about 800 kB Parameters 200 K" in drawn
 
 
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(400_000, "Nearest to that: **transformer-mini**, 10.0 times smaller"),
+     (700_000, "No model here is a tenth of this teacher. The nearest: **transformer-mini**, 5.7 times smaller"),
+     (1_500_000, "Stored in whole numbers (int8, below) it is about 11 times smaller.")],
+)  # fmt: skip
+def test_a_tenth_is_said_only_where_it_is_about_one(app, saved, counted, monkeypatch, size, said):
+    sizes = {"transformer-base": 4_000_000, "transformer-mini": size}
+    monkeypatch.setattr("studio.service.questions.sizes", lambda *_: Sizes(parameters=sizes, milliseconds={}))
+    shown = words(opened(app, "new_run.py")).replace("\\", "")
+    assert said in shown
+    assert ("int8, below" in shown) is (size > 1_000_000)
+
+
 def test_while_models_are_counted_nothing_can_be_started_that_was_not_shown(app, saved, monkeypatch):
     from concurrent.futures import Future
 

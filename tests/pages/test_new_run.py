@@ -180,7 +180,7 @@ def test_time_memory_and_sizes_are_shown_by_themselves(app, saved, monkeypatch):
     app = opened(app, "new_run.py")
     drawn = " ".join(written(app).split())
     assert "Time about 95 s Memory at least 500 MB" in drawn.replace("  ", " ")
-    assert "1.0 K, 4.0 times smaller" in drawn
+    assert "1 K, 4.0 times smaller" in drawn
     assert "it is trained on them first" in words(app)
 
 
