@@ -101,7 +101,7 @@ def _near(point: Point, highest: float, lift: float) -> Iterator[tuple[Place, fl
     usual: Side = "right" if point.across <= 50 else "left"
     other: Side = "left" if usual == "right" else "right"
     sides: dict[Side, int] = {usual: 0, other: OTHER_SIDE, "over": OVER}
-    heights = [LOWEST + STEP * turn for turn in range(int(highest - LOWEST) // STEP + 1)]
+    heights: list[float] = [LOWEST + STEP * turn for turn in range(int(highest - LOWEST) // STEP + 1)]
     heights += [point.height] if LOWEST <= point.height <= highest else []
     tried = [(Place(side, height), cost + abs(height - point.height - lift))
              for side, cost in sides.items() for height in heights]  # fmt: skip

@@ -40,9 +40,9 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
     for model, place in across:
         near = [other for other, at in across if abs(at - place) < SAME_PLACE and other.size_bytes]
         aside = _aside(model, near, (low, high)) if model.size_bytes else 0
-        ends = (_up(value, low, high) for value in (model.value, model.low, model.high))
+        height, lowest, highest = (_up(value, low, high) for value in (model.value, model.low, model.high))
         written = f"{model.name} {measured(model.value, measure)}"
-        points.append(beside.Point(written, place, aside, *ends, is_dot=bool(model.size_bytes)))
+        points.append(beside.Point(written, place, aside, height, lowest, highest, bool(model.size_bytes)))
     named = beside.places(points, HEIGHT + ABOVE)
     marks += [_mark(*one, measure) for one in zip((model for model, _ in across), points, named, strict=True)]
     rows = max((model.rows for model in models), default=0)
