@@ -212,6 +212,8 @@ def _is_stateful(value: object) -> bool:
 
 def batches(spec: FitSpec, device: Device, skip: int = 0) -> Iterator[tuple[View, Tensor]]:
     """`steps` batches of row numbers but the first `skip`: every epoch in a new order, rows of like length together."""
+    if not len(spec.rows):
+        raise ValueError("no rows to learn")
     generator = torch.Generator().manual_seed(spec.seed)
     left, epoch = spec.steps, 0
     moved: tuple[View, View] | None = None

@@ -10,6 +10,7 @@ from studio.distill.objective import Objective
 from studio.distill.own_texts import OwnTexts
 from studio.distill.spec import FitSpec
 from studio.distill.transfer_set import View
+from studio.errors import DataError
 from studio.models.model import Model, learning_rate
 from studio.pipeline import prepare, recorded
 from studio.pipeline.run_state import RunState, whole
@@ -85,7 +86,13 @@ def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable
         inputs = rows.whole(model, epoch + 1 if stage.views is None else epoch % stage.views, changes)
         return View(inputs, softness(inputs) if softness else None)
 
-    return transfer_set.labelled(rows.whole(model), rows.task), view
+    labelled = transfer_set.labelled(rows.whole(model), rows.task)
+    if not len(labelled):
+        raise DataError(
+            f"No training row holds anything to learn, as this model reads at most {context.config.max_length} tokens.",
+            "Take a larger max_length, or other rows.",
+        )
+    return labelled, view
 
 
 def _own_texts(state: RunState, stage: Stage, model: Model) -> OwnTexts:

@@ -58,8 +58,9 @@ def describe(inputs: Encoded, limit: int) -> Iterator[Log]:
     if rows:
         yield Log(
             level="warning",
-            message=f"{rows:,} of {len(inputs.cut):,} rows are longer than {limit} tokens and are cut: {lost:,} tokens "
-            "are left out. A larger max_length keeps them.",
+            message=f"{rows:,} of {len(inputs.cut):,} rows are longer than {limit} tokens and lose the beginning of "
+            f"what is asked, or the end of a long answer: {lost:,} tokens are left out. A larger max_length keeps "
+            "them.",
         )
 
 

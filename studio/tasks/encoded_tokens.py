@@ -283,13 +283,24 @@ class _Blocks:
         counts = np.repeat([is_counted for _, is_counted, _ in read], [len(tokens) for _, _, tokens in read])
         texts = [text for text, is_counted, _ in read if is_counted and text != self.end]
         size = sum(len(text.encode("utf-8", "replace")) for text in texts)
-        step = self.limit - 1
-        for begin in range(0, max(1, len(numbers) - 1), step) if may_go_on else [0]:
-            self._block(row, numbers[begin : begin + self.limit], counts[begin : begin + self.limit])
-        left = 0 if may_go_on else max(0, len(numbers) - self.limit)
-        told, lost = int(counts.sum()), int(counts[self.limit :].sum()) if left else 0
-        self.sizes.append(round(size * (told - lost) / told) if told else 0)
-        self.cut.append(left)
+        kept = np.arange(len(numbers)) if may_go_on else self._kept(counts)
+        for begin in range(0, max(1, len(kept) - 1), self.limit - 1):
+            block = kept[begin : begin + self.limit]
+            self._block(row, numbers[block], counts[block])
+        told = int(counts.sum())
+        self.sizes.append(round(size * int(counts[kept].sum()) / told) if told else 0)
+        self.cut.append(len(numbers) - len(kept))
+
+    def _kept(self, counts: np.ndarray) -> np.ndarray:
+        """Which tokens of prompts with answers are read, where they are too many: the sign before them, and the last
+        ones, for the answer is what is learned. An answer that is too long by itself loses its end, and leaves a
+        quarter to what was asked."""
+        if len(counts) <= self.limit:
+            return np.arange(len(counts))
+        before = np.flatnonzero(~counts[: np.flatnonzero(counts).max(initial=0)])
+        answer = int(before.max(initial=-1)) + 1
+        begin = max(0, min(len(counts) - self.limit, answer - self.limit // 4))
+        return np.r_[0, begin + 1 : begin + self.limit]
 
     def _block(self, row: int, numbers: np.ndarray, counts: np.ndarray) -> None:
         told = np.flatnonzero(counts[1:])

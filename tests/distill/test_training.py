@@ -122,6 +122,11 @@ def test_every_row_is_seen_once_an_epoch_and_every_epoch_has_a_new_order(model, 
     assert first.tolist() != second.tolist()
 
 
+def test_no_rows_are_an_error_and_no_endless_epoch(model, inputs):
+    with pytest.raises(ValueError, match="no rows to learn"):
+        next(batches(replace(spec(model, inputs, steps=3), rows=torch.arange(0)), CPU))
+
+
 def test_a_batch_is_padded_to_its_longest_text_alone(problem, model):
     rows = Dataset.from_dict({"text": ["good", "a good warm and lovely thing"], "label": [1, 1]})
     encoded = problem.task.encode(rows, model.processor, model.network.config, 16)

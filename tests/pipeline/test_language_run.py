@@ -15,17 +15,17 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
 from studio.distill import fit as fitting
-from studio.distill import own_texts
-from studio.errors import ModelError
+from studio.distill import own_texts, teacher_outputs, transfer_set
+from studio.errors import DataError, ModelError
 from studio.kept import answers
 from studio.pipeline import distill as distilled
-from studio.pipeline import playground, recorded
+from studio.pipeline import keeping, playground, prepare, recorded
 from studio.pipeline.answers import Question
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
 from studio.pipeline.predict import open_exported, open_role
 from studio.service import library
-from studio.tasks import language
+from studio.tasks import encoded_tokens, language
 from tests.conftest import TINY
 
 WORDS = ("cat", "dog", "sun", "sea", "tree")
@@ -92,6 +92,40 @@ def test_from_texts_to_a_model_that_writes(job, home):
         assert all(0 < min(token.own, token.other) <= max(token.own, token.other) <= 1 for token in one.tokens)
     written = playground.reply(question.model_copy(update={"roles": ["student"]}), playground.Opened()).said[0]
     assert (written.answer, written.tokens) == (replies.said[1].answer, [])  # nobody else is there to compare with
+
+
+def test_prompts_that_are_longer_than_what_is_read_keep_their_answers_and_the_run_ends_with_a_verdict(home, store):
+    rows = {"prompt": [f"{'Say it. ' * (row % 3 * 9)}{row}?" for row in range(60)], "answer": ["So be it."] * 60}
+    columns = Columns("prompt", None, pair="answer")
+    table = Upload("table", pd.DataFrame(rows, dtype=object))
+    saved = library.save(store, home, "asked", clean(table, columns, "language-model"), columns)
+    config = parse_config({"dataset": "asked", "task": "language-model", **SETTINGS, "own_texts": 0})
+    said = list(distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
+    assert any(isinstance(one, events.Verdict) for one in said)
+    (told,) = {
+        one.message for one in said if isinstance(one, events.Log) and "beginning of what is asked" in one.message
+    }
+    assert " of 42 rows are longer than 24 tokens" in told
+    assert answers.opened(home, 1, "student").batch.column("labelled").to_pylist() == [True] * 12
+
+
+def test_a_row_of_which_nothing_is_left_to_learn_is_kept_as_the_others_are(job):
+    context, models = events.result_of(prepare.prepare(config_of(job), 1, job.dataset, None, job.home))
+    rows = encoded_tokens.of_tokens([torch.arange(5), torch.arange(4), torch.arange(6)], [2, 4, 1], padding=0)
+    logits = events.result_of(
+        teacher_outputs.logits(
+            models.teachers[0], rows, context.device, lambda done: events.Progress(phase="evaluate", step=done)
+        )
+    )
+    kept = keeping.said(context.problem.task, logits, rows)
+    assert len(kept.right) == len(kept.labelled) == 3
+    assert answers.write(job.home, 1, "teacher", "test", kept) > 0
+
+
+def test_rows_that_hold_nothing_to_learn_end_a_run_with_the_reason(job, monkeypatch):
+    monkeypatch.setattr(transfer_set, "labelled", lambda inputs, task: torch.zeros(0, dtype=torch.long))
+    with pytest.raises(DataError, match="as this model reads at most 24 tokens"):
+        list(distill(job))
 
 
 def test_answers_that_are_not_what_the_teacher_says_now_stop_the_run(job, monkeypatch):

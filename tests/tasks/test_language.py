@@ -45,6 +45,10 @@ def counted(model, found):
     return model.processor.decode(found.labels)
 
 
+def said(model, found):
+    return model.processor.decode(found.tokens)
+
+
 def test_every_token_of_a_text_counts_once_however_many_blocks_it_takes(model):
     text = "abcdefghijklmnopqrstuvwxyz" * 2
     found = encoded(model, [text])
@@ -76,8 +80,27 @@ def test_of_a_prompt_nothing_counts_and_the_end_of_an_answer_does_though_it_is_p
 def test_an_answer_that_is_cut_says_how_much_is_missing_and_is_measured_by_what_is_left(model):
     found = encoded(model, [("ask?", "0123456789ABCDEF")])
     assert found.cut.tolist() == [7]
-    assert counted(model, found) == "0123456789"
-    assert found.size.tolist() == [9]  # of 17 tokens, the end among them, 10 are left
+    assert said(model, found) == "<s>k?\n0123456789AB"  # a quarter is left to what was asked
+    assert counted(model, found) == "0123456789AB"
+    assert found.size.tolist() == [11]  # of 17 tokens, the end among them, 12 are left
+
+
+def test_a_prompt_that_is_too_long_loses_its_beginning_and_its_answer_stays(model):
+    found = encoded(model, [("a long question?", "yes")])
+    assert said(model, found) == "<s> question?\nyes</s>"
+    assert counted(model, found) == "yes</s>"
+    assert (found.size.tolist(), found.cut.tolist()) == ([3], [6])
+
+
+def test_a_chat_that_is_too_long_loses_its_first_turns(model):
+    chat = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yo."},
+        {"role": "user", "content": "Go on"},
+        {"role": "assistant", "content": "No."},
+    ]
+    assert counted(model, encoded(model, [chat], 24)) == "No.</s>"
+    assert counted(model, encoded(model, [[*chat, {"role": "user", "content": "Why" * 20}]], 24)) == "No.</s>"
 
 
 @pytest.mark.parametrize("template", [None, TEMPLATE])
