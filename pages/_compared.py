@@ -7,7 +7,7 @@ from typing import Any
 from pages import _pictures as pictures
 from pages._language import _, counted
 from pages._scores import Scored, milliseconds, on_test
-from pages._words import changes, count, listed, low_and_high, measured, size
+from pages._words import changes, count, listed, low_and_high, measured, run_name, size
 from studio.home import Home
 from studio.service import comparison, paired
 from studio.service.comparison import Side
@@ -25,7 +25,8 @@ def named(compared: Sequence[Side]) -> list[Side]:
     def name(run: RunRow) -> str:
         if not run.name:
             return _("Run {run}", run=run.id)
-        return run.name if taken.count(run.name) == 1 else _("{name} · run {run}", name=run.name, run=run.id)
+        shown = run_name(run.name)
+        return shown if taken.count(run.name) == 1 else _("{name} · run {run}", name=shown, run=run.id)
 
     return [replace(side, run=replace(side.run, name=name(side.run))) for side in compared]
 

@@ -9,7 +9,7 @@ from pages._language import _, retell
 from pages._markup import Html, element
 from pages._scores import scored, three
 from pages._studio import errors_shown, get_acts, get_store
-from pages._words import OUTCOMES, Outcome, about, ago, escape, model, stage_title, status_word, teachers
+from pages._words import OUTCOMES, Outcome, about, ago, escape, model, run_name, stage_title, status_word, teachers
 from studio import tasks
 from studio.service.progress import whole
 from studio.store import run_list
@@ -21,7 +21,7 @@ MOST_OF_A_NOTE = 160
 
 def name_of(run: RunRow) -> str:
     """What a run is called: its own name, else that of its data."""
-    return run.name or run.config.dataset
+    return run_name(run.name) or run.config.dataset
 
 
 def measure_of(run: RunRow, datasets: Mapping[int, DatasetRow]) -> Measure:

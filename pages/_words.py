@@ -23,6 +23,13 @@ from studio.tasks import Measure
 STATUSES = (N_("queued"), N_("running"), N_("finished"), N_("stopped"), N_("failed"), N_("paused"))
 LARGE = {"en": ((1e9, "B"), (1e6, "M"), (1e3, "K")), "zh": ((1e8, "亿"), (1e4, "万"))}
 """By language: the units in which large numbers are written."""
+GIVEN_NAMES = {
+    r"Search (?P<search>\d+), trial (?P<trial>\d+)": N_("Search {search}, trial {trial}"),
+    r"Search (?P<search>\d+), winner": N_("Search {search}, winner"),
+    r"Run (?P<run>\d+) on (?P<share>[\d.]+)% of its rows": N_("Run {run} on {share} % of its rows"),
+    r"(?P<run>Search \d+, winner(?:, trained longer)*), trained longer": N_("{run}, trained longer"),
+}
+"""Names that the studio gives runs, as they are stored, and as they are shown."""
 ROLES = {
     "teacher": N_("Teacher"), "student": N_("Student"), "control": N_("Without teacher"), "smoothed": N_("Soft labels"),
     "baseline": N_("Baseline"), "assistant": N_("Assistant"), "int8": N_("Student in int8"),
@@ -321,6 +328,19 @@ def sentences(*told: str) -> str:
     """
     first, *others = [one for one in told if one] or [""]
     return reduce(lambda before, after: _("{first} {second}", first=before, second=after), others, first)
+
+
+def run_name(name: str) -> str:
+    """The name of a run; one that the studio gave it in the reader's language.
+
+    >>> run_name("Search 3, winner, trained longer"), run_name("the best one")
+    ('Search 3, winner, trained longer', 'the best one')
+    """
+    for form, words in GIVEN_NAMES.items():
+        found = re.fullmatch(form, name)
+        if found is not None:
+            return _(words, **{place: run_name(value) for place, value in found.groupdict().items()})
+    return name
 
 
 def role(name: str) -> str:

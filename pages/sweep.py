@@ -12,7 +12,7 @@ from pages._language import _, counted, retell
 from pages._markup import element
 from pages._scores import milliseconds, scored, small
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, task_of
-from pages._words import ago, escape, listed, measured, model, percent, sentences, size
+from pages._words import ago, escape, listed, measured, model, percent, run_name, sentences, size
 from studio.config.reading import bounds
 from studio.config.run import RunConfig
 from studio.config.sweep import MOST_TRIALS, parse_sweep, parse_sweep_yaml
@@ -114,7 +114,7 @@ def begin(sweep: SweepRow) -> None:
 
 
 def _run_words(run: RunRow) -> str:
-    name = run.name or run.config.dataset
+    name = run_name(run.name) or run.config.dataset
     return _("{name} · {student} · run {run}", name=name, student=model(run.config.student), run=run.id)
 
 
@@ -155,6 +155,7 @@ def _body(sweep_id: int, moves: bool) -> None:
     under_way(found)
     if sweep.message:
         st.warning(escape(retell(sweep.message)), icon=":material/info:")
+    against_before(sweep, best, measure)
     actions(sweep, found, best)
     matters(sweep, found)
     if found:
@@ -165,14 +166,55 @@ def _body(sweep_id: int, moves: bool) -> None:
         st.html(pictures.table([_row(sweep, tried, tried is best, measure) for tried in ordered(found)]))
 
 
-def chance(sweep: SweepRow, best: Tried | None, measure: Measure) -> str:
-    """How far a share on so many validation rows may be off: trials that are closer may be alike."""
+def against_before(sweep: SweepRow, best: Tried | None, measure: Measure) -> None:
+    """Whether the search has found better settings than those it began from, and the way to what the test rows say."""
+    if best is None or best.value is None:
+        return
+    before = sweeps.began_from(store, sweep)
+    if before is None:
+        st.markdown(
+            _("No finished run has the settings that this search began from: whether the best trial beats them, a run "
+              "with them would tell.")
+        )  # fmt: skip
+        return
+    st.markdown(_compared(sweep, best, before, sweeps.value_before(store, before, best, measure.name), measure))
+    if sweep.winner is not None and store.run(sweep.winner).verdict is not None:
+        label = _("Compare the winner with run {run} on the test rows", run=before.id)
+        both = {"runs": f"{before.id},{sweep.winner}"}
+        st.page_link("compare.py", label=label, query_params=both, icon=":material/compare_arrows:")
+
+
+def _compared(sweep: SweepRow, best: Tried, before: RunRow, value: float | None, measure: Measure) -> str:
+    """The best trial beside the run before the search, with both numbers where they are of the same rows."""
+    if value is None or best.value is None:
+        return _("Run {run}, from which it began, has no value on these validation rows: whether the best trial beats "
+                 "it, Compare tells once both have read the test rows.", run=before.id)  # fmt: skip
+    told = {"run": before.id, "before": measured(value, measure), "value": measured(best.value, measure)}
+    if best.value <= value:
+        return _("No trial beats run {run}, from which it began: {before} on the same validation rows, the best trial "
+                 "{value}.", **told)  # fmt: skip
+    if best.value - value <= off_by(sweep, best, measure):
+        return _("Run {run}, from which it began, has {before} on the same validation rows, the best trial {value}: so "
+                 "small a gain may be chance.", **told)  # fmt: skip
+    return _("The best trial beats run {run}, from which it began: {value} on the same validation rows, against "
+             "{before}. The best of many is a little too good there; the test rows decide.", **told)  # fmt: skip
+
+
+def off_by(sweep: SweepRow, best: Tried, measure: Measure) -> float:
+    """How far a share on so many validation rows may be off; 0 where nobody can say."""
     rows = store.dataset(sweep.config.base.dataset).splits.get("validation", 0)
-    if best is None or best.value is None or measure.interval != "share" or not rows:
+    if best.value is None or measure.interval != "share" or not rows:
+        return 0.0
+    return 1.96 * math.sqrt(max(best.value * (1 - best.value), 1 / rows) / rows)
+
+
+def chance(sweep: SweepRow, best: Tried | None, measure: Measure) -> str:
+    """How far a value may be off: trials that are closer may be alike."""
+    if best is None or not (off := off_by(sweep, best, measure)):
         return ""
-    points = 196 * math.sqrt(max(best.value * (1 - best.value), 1 / rows) / rows)
+    rows = store.dataset(sweep.config.base.dataset).splits["validation"]
     return _("On {rows} rows a value may be off by about {points} points: trials that are closer may be alike.",
-             rows=f"{rows:,}", points=f"{points:.0f}")  # fmt: skip
+             rows=f"{rows:,}", points=f"{100 * off:.0f}")  # fmt: skip
 
 
 def under_way(found: list[Tried]) -> None:
@@ -255,7 +297,7 @@ def longer(winner: RunRow) -> None:
     """The winner's settings, for so many times as long; the same click starts it once."""
     run = acts.start(sweeps.longer(winner.config), key=f"longer-than-{winner.id}")
     if not run.name:
-        acts.describe(run.id, name=_("{run}, trained longer", run=winner.name or winner.config.dataset)[:LONGEST_NAME])
+        acts.describe(run.id, name=f"{winner.name or winner.config.dataset}, trained longer"[:LONGEST_NAME])
     go_to("run.py", {"run": str(run.id)})
 
 

@@ -23,6 +23,7 @@ from studio.home import Home
 from studio.machine.identity import new_owner
 from studio.service import runs
 from studio.store.rows import RunRow
+from studio.store.run_list import Wanted
 from studio.store.store import Store
 from studio.store.sweeps import SweepRow, TrialRow
 
@@ -37,6 +38,9 @@ TRIAL = {"control": False, "smoothed_control": "never", "seeds": 1, "onnx_times"
 
 FAILED = 3
 """So many trials may fail one after another before the search does."""
+
+MOST_LOOKED_AT, SAME_VALUE = 500, 1e-6
+"""So many runs are looked through for the one that a search began from; values that are nearer are the same."""
 
 PAUSE_S = 1.0
 """Between two looks at what another process carries out."""
@@ -89,6 +93,27 @@ def measure(store: Store, sweep: SweepRow) -> tasks.Measure:
     """What the search makes as high as it can."""
     data = store.dataset(sweep.config.base.dataset)
     return tasks.get(data.task, data.multi_label).measures[0]
+
+
+def began_from(store: Store, sweep: SweepRow) -> RunRow | None:
+    """The run whose settings the search varies, on the data that its trials learn; None where no run has had them."""
+    data = store.dataset(sweep.config.base.dataset)
+    base = tasks.resolved(sweep.config.base, tasks.get(data.task, data.multi_label), len(data.labels))
+    listed = store.find_runs(Wanted(states=("finished",), dataset_ids=(data.id,), archived=True), MOST_LOOKED_AT)
+    return next((one.run for one in listed if one.run.config == base), None)
+
+
+def value_before(store: Store, before: RunRow, trial: Tried, name: str) -> float | None:
+    """What the student of the run before the search reached on the validation rows of its trials: what its curve was at
+    its best, where a trial's curve tells its value. None where that cannot be known: the run was on other rows, has the
+    mean of several seeds, or went on after its curve."""
+    if trial.run is None or trial.run.dataset_id != before.dataset_id or before.config.seeds != 1:
+        return None
+    best_look = max((value for _step, value in trial.curve), default=None)
+    if best_look is None or trial.value is None or abs(best_look - trial.value) > SAME_VALUE:
+        return None
+    points = store.curve(before.id, name=name)
+    return max((point.value for point in points if point.phase == "distill"), default=None)
 
 
 def keeps_to(one: Tried, config: SweepConfig) -> bool:

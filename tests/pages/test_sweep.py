@@ -1,5 +1,7 @@
 """The page of a search for settings."""
 
+import pytest
+
 from studio import events
 from studio.config.sweep import parse_sweep
 from studio.service import sweeps
@@ -9,16 +11,17 @@ from tests.pages.conftest import fresh, opened, words, written
 BASE = {"dataset": "reviews", **TINY}
 
 
-def begun(home, store, trials: int = 2):
+def begun(home, store, trials: int = 2, **settings):
     store.request_stop(3)  # of the fixture: nothing else waits
     search = {"temperature": "1..8", "alpha": "0.1..0.9"}
-    return store.add_sweep(parse_sweep({"base": BASE, "search": search, "trials": trials}), "key")
+    return store.add_sweep(parse_sweep({"base": BASE | settings, "search": search, "trials": trials}), "key")
 
 
 def carried(home, store, sweep, value: float) -> None:
     run = sweeps.step(store, home, sweep)
     store.claim("me")
-    said = [events.Evaluation(role="student", split="validation", metric="accuracy", value=value)]
+    said = [events.Evaluation(role="student", split="validation", metric="accuracy", value=value),
+            events.Metrics(phase="distill", step=1, values={"accuracy": value})]  # fmt: skip
     store.record(run.id, [*said, events.Verdict(outcome="no_control", sentence="A trial.")])
     store.finish(run.id)
 
@@ -70,6 +73,64 @@ def test_the_best_one_is_trained_longer_at_a_click_and_once(app, filled, home):
     filled.set_sweep(1, "finished")
     assert "reaches **75.0 %** on the test rows" in words(opened(fresh(), "sweep.py", id="1"))
     assert opened(fresh(), "sweep.py", id="1").title[0].value.replace("\\", "").startswith("Best: 80.0")
+
+
+def before(home, store, value: float) -> int:
+    """A finished run with the settings that the search begins from, whose student came so far on validation rows."""
+    store.request_stop(3)
+    run = store.submit(parse_sweep({"base": BASE, "search": {"alpha": "0.1..0.9"}}).base, key="before", owner="me")
+    looks = [
+        events.Metrics(phase="distill", step=step, values={"accuracy": one}) for step, one in ((1, 0.2), (2, value))
+    ]
+    store.record(run.id, [*looks, events.Verdict(outcome="no_control", sentence="So it was.")])
+    store.finish(run.id)
+    return run.id
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.3, "The best trial beats run {run}, from which it began: 80.0 % on the same validation rows, against 30.0 %"),
+     (0.79, "has 79.0 % on the same validation rows, the best trial 80.0 %: so small a gain may be chance"),
+     (0.8, "No trial beats run {run}, from which it began: 80.0 % on the same validation rows")],
+)  # fmt: skip
+def test_a_search_says_whether_it_beats_the_run_it_began_from(app, filled, home, value, said):
+    run = before(home, filled, value)
+    sweep = begun(home, filled)
+    for one in (0.6, 0.8):
+        carried(home, filled, sweep, one)
+    shown = words(opened(app, "sweep.py", id="1")).replace("\\", "").replace("\N{NO-BREAK SPACE}", " ")
+    assert said.format(run=run) in shown
+    winner = sweeps.step(filled, home, sweep)
+    filled.claim("me")
+    filled.record(winner.id, [events.Verdict(outcome="better", sentence="So it is.")])
+    filled.finish(winner.id)
+    links = {link.proto.label: link.proto.query_string for link in opened(fresh(), "sweep.py", id="1").get("page_link")}
+    assert links[f"Compare the winner with run {run} on the test rows"] == f"runs={run}%2C{winner.id}"
+
+
+def test_what_a_search_cannot_compare_it_says_with_what_would_tell(app, filled, home, monkeypatch):
+    carried(home, filled, begun(home, filled, seed=77), 0.6)
+    assert "No finished run has the settings that this search began from" in words(opened(app, "sweep.py", id="1"))
+    run = before(home, filled, 0.5)
+    filled.set_sweep(1, "finished")
+    sweep = filled.add_sweep(parse_sweep({"base": BASE, "search": {"alpha": "0.1..0.9"}, "trials": 2}), "other")
+    carried(home, filled, sweep, 0.6)
+    monkeypatch.setattr(sweeps, "SAME_VALUE", -1.0)  # a trial whose curve does not tell its value
+    shown = words(opened(fresh(), "sweep.py", id=str(sweep.id)))
+    assert f"Run {run}, from which it began, has no value on these validation rows" in shown
+
+
+def test_names_that_the_studio_gave_are_in_the_readers_language_and_those_of_people_stay(app, filled, home):
+    sweep = begun(home, filled)
+    run = sweeps.step(filled, home, sweep)
+    filled.describe_run(1, name="Search of my own, winner")
+    app.context = {"locale": "zh-CN"}
+    app = opened(app, "all_runs.py")
+    links = [link.proto.label for link in app.get("page_link")]
+    assert "**搜索 1，第 1 次试验**" in links and "**Search of my own, winner**" in links
+    page = fresh()
+    page.context = {"locale": "zh-CN"}
+    assert opened(page, "run.py", run=str(run.id)).title[0].value == "搜索 1，第 1 次试验"
 
 
 def test_a_search_that_is_not_there_is_told_in_words(app, filled):
