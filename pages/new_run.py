@@ -13,7 +13,7 @@ from pages import _pictures as pictures
 from pages._changed import MODELS, changes, show_changes
 from pages._cost import cost
 from pages._how_small import choose_models, waits_for_count
-from pages._language import _, counted
+from pages._language import _, counted, retell
 from pages._models import learned_before, models_of_runs, show_model, why_refused
 from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
@@ -252,7 +252,7 @@ def review(config: RunConfig) -> None:
     """What will be done, what it costs, Start."""
     acts.require_models(config)  # before anybody looks into a folder
     st.html(pictures.pair(teachers(config), model(config.student)))
-    st.caption(f"{escape(method(config))} · {escape(' → '.join(title(step) for step in config.steps))}")
+    st.caption(f"{escape(method(config))} · {escape(' → '.join(retell(title(step)) for step in config.steps))}")
     if st.button(_("Start"), type="primary", icon=":material/play_arrow:", width="stretch", key="start"):
         with errors_shown():
             if len(config.steps) > 1:

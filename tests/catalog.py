@@ -69,7 +69,7 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           "{train} train, {validation} validation, {test} test",
           "more cells than the {width} columns",
           "one and the same answer to every row, or guesses ({value})",
-          "each token as often as it comes, whatever stands before it ({value})", "Student at first",
+          "each token as often as it comes, whatever stands before it ({value})", "Student at first", "Distil",
           heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, pictures.NO_IMAGE, points.NO_POINTS, zipped.OTHER_KIND,
           zipped.OUTSIDE,
           cleaning.NO_INPUT, cleaning.NO_LABEL, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, *answering.REASONS,

@@ -241,3 +241,9 @@ def test_a_window_that_misses_a_redraw_still_shows_the_choices_that_count(app, s
     data, (goal,) = app.selectbox(key="dataset"), [one for one in app.get("button_group") if one.key == "goal"]
     assert data.options[data.proto.default] == "reviews" and data.proto.default > 0
     assert [list(GOALS)[number] for number in goal.proto.default] == [USUAL]
+
+
+def test_the_steps_that_will_be_done_are_told_in_the_readers_language(app, saved):
+    app.context = {"locale": "zh-CN"}
+    shown = words(opened(app, "new_run.py", teacher="builtin/transformer-small", student="builtin/transformer-tiny"))
+    assert "软目标 · 蒸馏" in shown
