@@ -20,6 +20,8 @@ from studio.store.rows import Point
 MAX_POINTS = 2_000
 HEIGHT, AXIS = 320, 50
 """Pixels: a figure, its axis with the title."""
+APART = 1.1
+"""Two sizes whose numbers stand apart on an axis."""
 NARROW = 300
 """Pixels between the first and the last point of a figure on a narrow page."""
 NAME_LINE, LETTER, SHORT_NAME, NEAR_END, EARLY_END = 18, 7, 12, 0.1, 0.5
@@ -281,7 +283,7 @@ def pruning(ratios: Sequence[float], values: Sequence[float], measure: tasks.Mea
 def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.Figure:
     """The student from step to step: the deciding measure on validation rows, against its size."""
     figure = _figure(_("size on disk, MB"), "")
-    figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
+    figure.update_xaxes(type="log", **_size_ticks([result.size_bytes / 1e6 for result in results]))
     scale = scaled(figure.update_yaxes, measure)
     if measure.lower:  # heights show quality
         figure.update_yaxes(autorange="reversed")
@@ -309,6 +311,19 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
         for result in results
     ]  # fmt: skip
     return named_beside(figure, named, pixel)
+
+
+def _size_ticks(sizes: Sequence[float]) -> dict[str, object]:
+    """The numbers of an axis of sizes: round ones, and where fewer than two are among the sizes the ends themselves.
+
+    >>> _size_ticks([2.71, 3.68])["tickvals"]
+    [2.71, 3.68]
+    """
+    low, high = min(sizes), max(sizes)
+    round_ones = (factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5))
+    if sum(low <= one <= high for one in round_ones) > 1:
+        return {"dtick": "D2", "tickformat": "~g"}
+    return {"tickvals": [low, high] if high > APART * low else [high], "tickformat": ".2~r"}
 
 
 class Named(NamedTuple):

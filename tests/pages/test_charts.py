@@ -139,3 +139,13 @@ def test_the_numbers_of_an_axis_have_as_many_decimals_each_how_near_they_may_be(
     for apart, form in ((0.02, ".2f"), (0.1, ".1f"), (0.5, ".1f"), (0.001, ".3f")):
         assert [stop.value for stop in stops if stop.dtickrange[0] <= apart <= stop.dtickrange[1]] == [form]
     assert not [stop for stop in stops if stop.dtickrange[1] >= 10]
+
+
+@pytest.mark.parametrize(("sizes", "numbers"), [((2.7e6, 3.7e6), (2.7, 3.7)), ((4e6, 4.1e6), (4.1,))])
+def test_an_axis_of_sizes_that_are_alike_has_their_own_numbers(sizes, numbers):
+    steps = [StageResult(title="t", value=0.5, low=0.4, high=0.6, n=9, size_bytes=size, parameters=1, latency_ms=1)
+             for size in sizes]  # fmt: skip
+    axis = charts.stage_results(steps, ACCURACY).layout.xaxis
+    assert axis.tickvals == numbers
+    far = [steps[0], steps[1].model_copy(update={"size_bytes": 40e6})]
+    assert charts.stage_results(far, ACCURACY).layout.xaxis.dtick == "D2"
