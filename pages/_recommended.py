@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._language import _
 from pages._studio import get_store
-from pages._words import escape, measured, model, percent
+from pages._words import escape, measured, model, per_cent
 from studio import tasks
 from studio.store.rows import DatasetRow
 from studio.store.run_list import Wanted
@@ -24,7 +24,7 @@ def recommend(dataset: DatasetRow, task: tasks.Task, teacher: str | None, is_aga
         told = {"student": escape(model(run.config.student)), "value": measured(best.summary.student, task.measures[0])}
         sentence = _("Best so far on this data: **{student}**, {value}.", **told)
         if found.teacher and task.measures[0].unit == "share":
-            kept = percent(found.student / found.teacher) if found.student is not None else ""
+            kept = f"{100 * best.summary.student / found.teacher:.0f}{per_cent()}"  # as Results has it
             sentence = _("Best so far on this data: **{student}**, {value}, {kept} of its teacher.", kept=kept, **told)
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recommended"):
             st.markdown(f":material/lightbulb: {sentence}", width="content")

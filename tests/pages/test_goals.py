@@ -51,7 +51,7 @@ def test_a_time_limit_that_nothing_meets_is_told_with_the_fastest(app, saved, co
 
 def test_what_did_best_on_this_data_is_told_with_the_way_to_it(app, filled, counted):
     app = opened(app, "new_run.py", dataset="1")
-    assert "Best so far on this data: **transformer-tiny**, 90.0 %, 100.0 % of its teacher." in words(app).replace(
+    assert "Best so far on this data: **transformer-tiny**, 90.0 %, 100 % of its teacher." in words(app).replace(
         "\\", ""
     )
 
