@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages import _asked as asked
 from pages import _pictures as pictures
-from pages._language import _
+from pages._language import _, retell
 from pages._scores import times
 from pages._studio import errors_shown
 from pages._words import about, count, escape, measured, size
@@ -31,7 +31,7 @@ def show_cost(config: RunConfig) -> None:
         if known:
             st.html(pictures.facts(known))
         for note in found.notes:
-            st.caption(escape(note))
+            st.caption(escape(retell(note)))
         if found.teacher is not None:
             show_check(found.teacher, config)
         elif found.teacher_is_taught:

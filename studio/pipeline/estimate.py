@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,12 +16,13 @@ from studio.events import Progress, result_of
 from studio.machine import devices, memory
 from studio.models import constraints, features, hub, onnx
 from studio.models.model import Model, Problem, parameters, quiet
-from studio.pipeline import prepare, teacher_check
+from studio.pipeline import prepare, recorded, teacher_check
 from studio.pipeline.answers import Estimate
 from studio.pipeline.job import Job, respond
 from studio.pipeline.prepare import Models, RunContext
 from studio.pipeline.timetable import Stage, counted, like, timetable
 from studio.tasks import Encoded
+from studio.tasks.encoded_tokens import EncodedTokens
 
 SAMPLE_ROWS = 2_000
 TIMED_ROWS = 512
@@ -78,9 +79,20 @@ def measure(job: Job) -> Estimate:
         teacher=None if is_taught else teacher_check.compared(context, models.teachers, CHECKED_ROWS),
         seconds=seconds,
         memory_bytes=needed,
-        notes=[] if config.devices == 1 else [f"Measured on one of the {config.devices} devices."],
+        notes=list(_notes(context, models.teachers[0])),
         device=device.name,
     )
+
+
+def _notes(context: RunContext, teacher: Model) -> Iterator[str]:
+    """What else a person should know before the run begins."""
+    if context.config.devices > 1:
+        yield f"Measured on one of the {context.config.devices} devices."
+    if context.problem.task.kind == "token":
+        problem, limit = context.problem, context.config.max_length
+        sample = problem.task.encode(problem.rows, teacher.processor, teacher.network.config, limit)
+        assert isinstance(sample, EncodedTokens)
+        yield from recorded.shortened(sample, limit)
 
 
 def _seconds(stages: Sequence[Stage], config: RunConfig, paces: dict[str, Pace]) -> float:

@@ -1,5 +1,6 @@
 """Recorded answers of a teacher: in which form they are kept, and whether they are what it says now."""
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 
 import torch
@@ -54,14 +55,25 @@ def describe(inputs: Encoded, limit: int) -> Iterator[Log]:
     """How many tokens there are to learn, and how many were left out because a row is too long."""
     assert isinstance(inputs, EncodedTokens)
     yield Log(message=f"{len(inputs.labels):,} tokens to learn, in {len(inputs):,} blocks of at most {limit} tokens.")
+    for sentence in shortened(inputs, limit):
+        yield Log(level="warning", message=sentence)
+
+
+def shortened(inputs: EncodedTokens, limit: int) -> Iterator[str]:
+    """That rows are longer than the `limit` that was asked for, or than what the model can read, and what to do."""
     rows, lost = int((inputs.cut > 0).sum()), int(inputs.cut.sum())
-    if rows:
-        yield Log(
-            level="warning",
-            message=f"{rows:,} of {len(inputs.cut):,} rows are longer than {limit} tokens and lose the beginning of "
-            f"what is asked, or the end of a long answer: {lost:,} tokens are left out. A larger max_length keeps "
-            "them.",
-        )
+    if not rows:
+        return
+    most = int(inputs.lengths.max())
+    yield (
+        f"{rows:,} of {len(inputs.cut):,} rows are longer than {most} tokens and lose the beginning of what is asked, "
+        f"or the end of a long answer: {lost:,} tokens are left out."
+    )
+    if most < limit:
+        yield "This model reads no more at once."
+    else:
+        whole = inputs.whole_rows().lengths + inputs.cut
+        yield f"19 of 20 rows are whole with max_length {math.ceil(whole.float().quantile(0.95))}."
 
 
 def compared(config: RunConfig, teacher: Model, student: Model) -> Iterator[Log]:

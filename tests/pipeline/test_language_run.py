@@ -24,7 +24,7 @@ from studio.pipeline.answers import Question
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
 from studio.pipeline.predict import open_exported, open_role
-from studio.service import library
+from studio.service import library, questions
 from studio.tasks import encoded_tokens, language
 from tests.conftest import TINY
 
@@ -94,18 +94,34 @@ def test_from_texts_to_a_model_that_writes(job, home):
     assert (written.answer, written.tokens) == (replies.said[1].answer, [])  # nobody else is there to compare with
 
 
-def test_prompts_that_are_longer_than_what_is_read_keep_their_answers_and_the_run_ends_with_a_verdict(home, store):
+@pytest.fixture
+def asked(home, store):
+    """A data set of prompts, two in three of which are long."""
     rows = {"prompt": [f"{'Say it. ' * (row % 3 * 9)}{row}?" for row in range(60)], "answer": ["So be it."] * 60}
     columns = Columns("prompt", None, pair="answer")
     table = Upload("table", pd.DataFrame(rows, dtype=object))
-    saved = library.save(store, home, "asked", clean(table, columns, "language-model"), columns)
+    return library.save(store, home, "asked", clean(table, columns, "language-model"), columns)
+
+
+def test_the_estimate_tells_of_prompts_that_are_too_long_and_what_length_would_hold_them(home, store, asked):
     config = parse_config({"dataset": "asked", "task": "language-model", **SETTINGS, "own_texts": 0})
-    said = list(distill(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home)))
+    told, cure = questions.estimate(home, store, config).notes
+    assert told.startswith("30 of 42 rows are longer than 24 tokens")
+    assert cure == "19 of 20 rows are whole with max_length 159."
+    assert not questions.estimate(home, store, config.model_copy(update={"max_length": 200})).notes
+
+
+def test_prompts_that_are_longer_than_what_is_read_keep_their_answers_and_the_run_ends_with_a_verdict(home, asked):
+    config = parse_config({"dataset": "asked", "task": "language-model", **SETTINGS, "own_texts": 0})
+    said = list(distill(Job(run_id=1, config=config, dataset=home.dataset(asked.id), home=home)))
     assert any(isinstance(one, events.Verdict) for one in said)
     (told,) = {
         one.message for one in said if isinstance(one, events.Log) and "beginning of what is asked" in one.message
     }
     assert " of 42 rows are longer than 24 tokens" in told
+    assert any(
+        "19 of 20 rows are whole with max_length 1" in one.message for one in said if isinstance(one, events.Log)
+    )
     assert answers.opened(home, 1, "student").batch.column("labelled").to_pylist() == [True] * 12
 
 
