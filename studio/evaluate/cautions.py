@@ -102,8 +102,8 @@ def _cure_of_teacher(found: Measured) -> str:
 
 
 def _compared(found: Measured, role: str, value: float, floor: float) -> str:
-    written = found.lead.written
-    return f"The {role} has {written(value)}, and the most common answer alone, or guesses, {written(floor)}"
+    written, name = found.lead.written, found.lead.title
+    return f"The {role} has {written(value)} ({name}), and the most common answer alone, or guesses, {written(floor)}"
 
 
 def _undertrained(found: Measured, outcome: Outcome) -> Caution | None:
