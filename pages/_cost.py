@@ -34,11 +34,20 @@ def show_cost(config: RunConfig) -> None:
             st.caption(escape(retell(note)))
         if found.teacher is not None:
             show_check(found.teacher, config)
+        elif found.teacher_is_taught and task_of(config).kind == "token":
+            st.caption(_(
+                "The teacher has learned nothing yet: it is trained on this data first, and checked before the student "
+                "begins."
+            ))  # fmt: skip
         elif found.teacher_is_taught:
             st.caption(_(
                 "The teacher does not know these labels yet: it is trained on them first, and checked before the "
                 "student begins."
             ))  # fmt: skip
+
+
+def task_of(config: RunConfig) -> tasks.Task:
+    return tasks.get(config.task or next(iter(tasks.TASKS)))
 
 
 def costs(found: Estimate) -> dict[str, str]:
@@ -59,7 +68,7 @@ def costs(found: Estimate) -> dict[str, str]:
 
 def show_check(teacher: Checked, config: RunConfig) -> None:
     """How good a teacher is that knows the labels, and what that means."""
-    task = tasks.get(config.task or next(iter(tasks.TASKS)))
+    task = task_of(config)
     said = {
         "value": measured(teacher.value, task.measures[0]),
         "constant": measured(teacher.constant, task.measures[0]),

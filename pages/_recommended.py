@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages._language import _
+from pages._scores import small
 from pages._studio import get_store
 from pages._words import escape, measured, model, per_cent
 from studio import tasks
@@ -21,7 +22,9 @@ def recommend(dataset: DatasetRow, task: tasks.Task, teacher: str | None, is_aga
     best = next(iter(get_store().find_runs(wanted, 1)), None)
     if best is not None and best.summary is not None and best.summary.student is not None:
         found, run = best.summary, best.run
-        told = {"student": escape(model(run.config.student)), "value": measured(best.summary.student, task.measures[0])}
+        value, measure = measured(best.summary.student, task.measures[0]), task.measures[0]
+        named = value if measure.unit == "share" else f"{value} ({small(_(measure.title))})"
+        told = {"student": escape(model(run.config.student)), "value": named}
         sentence = _("Best so far on this data: **{student}**, {value}.", **told)
         if found.teacher and task.measures[0].unit == "share":
             kept = f"{100 * best.summary.student / found.teacher:.0f}{per_cent()}"  # as Results has it

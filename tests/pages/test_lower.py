@@ -23,7 +23,7 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
 from studio.kept import answers
-from studio.pipeline.answers import Elsewhere
+from studio.pipeline.answers import Elsewhere, Estimate
 from studio.service import comparison, library, paired
 from tests.pages.conftest import opened, words, written
 
@@ -148,3 +148,12 @@ def test_a_curve_in_a_report_falls_as_it_is_learned_and_has_round_numbers_beside
     first, *_between, last = [float(point.split(",")[1]) for point in line.split()]
     assert first < last  # a picture counts from above
     assert "Lower is better" in drawn and ">2.2<" in drawn and "2.315" not in drawn
+
+
+def test_a_new_run_names_bits_and_speaks_of_no_labels(app, spoken, monkeypatch):
+    estimate = Estimate(teacher_is_taught=True, notes=["This model reads no more at once."])
+    monkeypatch.setattr("studio.service.questions.estimate", lambda *_: estimate)
+    said = words(opened(app, "new_run.py", dataset=str(spoken.run(1).dataset_id))).replace("\\", "")
+    assert "Best so far on this data: **gpt-tiny**, 2.000 (bits per byte)." in said
+    assert "The teacher has learned nothing yet" in said and "does not know these labels" not in said
+    assert "This model reads no more at once." in said
