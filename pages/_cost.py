@@ -32,6 +32,8 @@ def show_cost(config: RunConfig) -> None:
             st.html(pictures.facts(known))
         for note in found.notes:
             st.caption(escape(retell(note)))
+        if found.whole_length is not None:
+            offer_length(found.whole_length)
         if found.teacher is not None:
             show_check(found.teacher, config)
         elif found.teacher_is_taught and task_of(config).kind == "token":
@@ -44,6 +46,16 @@ def show_cost(config: RunConfig) -> None:
                 "The teacher does not know these labels yet: it is trained on them first, and checked before the "
                 "student begins."
             ))  # fmt: skip
+
+
+def offer_length(tokens: int) -> None:
+    """A button that has nearly all rows read whole."""
+
+    def take() -> None:
+        st.session_state["setting-max_length"] = tokens
+
+    if st.button(_("Read them whole: {number} tokens", number=f"{tokens:,}"), key="read-whole", on_click=take):
+        st.rerun()  # all of the page: time and memory change, too
 
 
 def task_of(config: RunConfig) -> tasks.Task:

@@ -19,6 +19,9 @@ Optimizer = Literal["adamw", "adamw_8bit"]
 UNLABELLED = -1
 """The label of a row that has none; such rows teach through the teacher alone."""
 
+MOST_TOKENS = 4096
+"""Of a row that are read, whatever a model can read."""
+
 
 class RunConfig(BaseModel):
     """Everything that decides the result of a run. Frozen: a change makes a new one.
@@ -133,7 +136,7 @@ class RunConfig(BaseModel):
     max_length: int = Field(
         128,
         ge=4,
-        le=4096,
+        le=MOST_TOKENS,
         title="Maximum length",
         description="Longer texts are cut off after this many tokens.",
         json_schema_extra={"unit": "tokens", "expert": True},

@@ -29,7 +29,8 @@ class Checked(BaseModel):
 
 class Estimate(BaseModel):
     """Sizes are exact; time and memory are extrapolated from a few timed steps. `teacher`: how good it is already,
-    where it knows the labels."""
+    where it knows the labels. `whole_length`: the max_length with which 19 of 20 rows are read whole, where they are
+    cut now."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,6 +41,7 @@ class Estimate(BaseModel):
     seconds: float | None = None
     memory_bytes: int | None = None
     device: str = ""
+    whole_length: int | None = None
     notes: list[str] = []
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -72,6 +72,8 @@ def measure(job: Job) -> Estimate:
     needed = memory.peak_bytes() + prepare.data_bytes(context, learner)
     if device.torch_device.type == "cpu":
         memory.require(needed, device.torch_device, "This run", held=memory.held_bytes())
+    on_one = [f"Measured on one of the {config.devices} devices."] if config.devices > 1 else []
+    notes, whole_length = _of_length(context, models.teachers[0])
     return Estimate(
         teacher_parameters=sum(parameters(teacher.network) for teacher in models.teachers),
         student_parameters=parameters(student.network),
@@ -79,20 +81,20 @@ def measure(job: Job) -> Estimate:
         teacher=None if is_taught else teacher_check.compared(context, models.teachers, CHECKED_ROWS),
         seconds=seconds,
         memory_bytes=needed,
-        notes=list(_notes(context, models.teachers[0])),
+        notes=[*notes, *on_one],
+        whole_length=whole_length,
         device=device.name,
     )
 
 
-def _notes(context: RunContext, teacher: Model) -> Iterator[str]:
-    """What else a person should know before the run begins."""
-    if context.config.devices > 1:
-        yield f"Measured on one of the {context.config.devices} devices."
-    if context.problem.task.kind == "token":
-        problem, limit = context.problem, context.config.max_length
-        sample = problem.task.encode(problem.rows, teacher.processor, teacher.network.config, limit)
-        assert isinstance(sample, EncodedTokens)
-        yield from recorded.shortened(sample, limit)
+def _of_length(context: RunContext, teacher: Model) -> tuple[list[str], int | None]:
+    """Of a language model: whether its rows are read whole, in sentences; the max_length that would do that."""
+    if context.problem.task.kind != "token":
+        return [], None
+    problem, limit = context.problem, context.config.max_length
+    sample = problem.task.encode(problem.rows, teacher.processor, teacher.network.config, limit)
+    assert isinstance(sample, EncodedTokens)
+    return list(recorded.shortened(sample, limit)), recorded.whole_length(sample, limit)
 
 
 def _seconds(stages: Sequence[Stage], config: RunConfig, paces: dict[str, Pace]) -> float:

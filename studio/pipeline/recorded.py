@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 import torch
 
 from studio.config.methods import LOSSES
-from studio.config.run import RunConfig
+from studio.config.run import MOST_TOKENS, RunConfig
 from studio.distill import top_answers
 from studio.distill.byte_spans import Likelihoods
 from studio.distill.top_answers import How, Kept, TopAnswers
@@ -21,6 +21,9 @@ from studio.tasks.encoded_tokens import EncodedTokens
 from studio.tasks.positions import PositionLogits
 
 SAMPLE_ROWS = 4
+WHOLE = 0.95
+"""The share of rows that is to be read whole."""
+
 MOST_APART = 0.02
 """Half the sum of |p − q|, mean over the positions: rounding to bfloat16 moves about a tenth of it."""
 
@@ -69,11 +72,19 @@ def shortened(inputs: EncodedTokens, limit: int) -> Iterator[str]:
         f"{rows:,} of {len(inputs.cut):,} rows are longer than {most} tokens and lose the beginning of what is asked, "
         f"or the end of a long answer: {lost:,} tokens are left out."
     )
-    if most < limit:
+    whole = whole_length(inputs, limit)
+    if whole is not None:
+        yield f"19 of 20 rows are whole with max_length {whole}."
+    elif most < limit:
         yield "This model reads no more at once."
-    else:
-        whole = inputs.whole_rows().lengths + inputs.cut
-        yield f"19 of 20 rows are whole with max_length {math.ceil(whole.float().quantile(0.95))}."
+
+
+def whole_length(inputs: EncodedTokens, limit: int) -> int | None:
+    """The max_length with which 19 of 20 rows are whole; None where none is cut, or a larger one would not do."""
+    if not bool((inputs.cut > 0).any()) or int(inputs.lengths.max()) < limit:
+        return None
+    found = math.ceil((inputs.whole_rows().lengths + inputs.cut).float().quantile(WHOLE))
+    return found if limit < found <= MOST_TOKENS else None
 
 
 def compared(config: RunConfig, teacher: Model, student: Model) -> Iterator[Log]:

@@ -151,9 +151,18 @@ def test_a_curve_in_a_report_falls_as_it_is_learned_and_has_round_numbers_beside
 
 
 def test_a_new_run_names_bits_and_speaks_of_no_labels(app, spoken, monkeypatch):
-    estimate = Estimate(teacher_is_taught=True, notes=["This model reads no more at once."])
+    estimate = Estimate(teacher_is_taught=True, whole_length=1_200, notes=["This model reads no more at once."])
     monkeypatch.setattr("studio.service.questions.estimate", lambda *_: estimate)
-    said = words(opened(app, "new_run.py", dataset=str(spoken.run(1).dataset_id))).replace("\\", "")
+    app = opened(app, "new_run.py", dataset=str(spoken.run(1).dataset_id))
+    said = words(app).replace("\\", "")
     assert "Best so far on this data: **gpt-tiny**, 2.000 (bits per byte)." in said
     assert "The teacher has learned nothing yet" in said and "does not know these labels" not in said
     assert "This model reads no more at once." in said
+
+
+def test_one_press_has_the_rows_of_a_language_model_read_whole(app, spoken, monkeypatch):
+    monkeypatch.setattr("studio.service.questions.estimate", lambda *_: Estimate(whole_length=1_200))
+    app = opened(app, "new_run.py", dataset=str(spoken.run(1).dataset_id))
+    assert app.button(key="read-whole").label == "Read them whole: 1,200 tokens"
+    app.button(key="read-whole").click().run()
+    assert app.number_input(key="setting-max_length").value == 1_200

@@ -1,5 +1,6 @@
 """A whole run of a language model: taught, recorded, distilled with own texts, tested, kept, tried, exported."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -105,10 +106,24 @@ def asked(home, store):
 
 def test_the_estimate_tells_of_prompts_that_are_too_long_and_what_length_would_hold_them(home, store, asked):
     config = parse_config({"dataset": "asked", "task": "language-model", **SETTINGS, "own_texts": 0})
-    told, cure = questions.estimate(home, store, config).notes
+    found = questions.estimate(home, store, config)
+    told, cure = found.notes
     assert told.startswith("30 of 42 rows are longer than 24 tokens")
-    assert cure == "19 of 20 rows are whole with max_length 159."
-    assert not questions.estimate(home, store, config.model_copy(update={"max_length": 200})).notes
+    assert (cure, found.whole_length) == ("19 of 20 rows are whole with max_length 159.", 159)
+    whole = questions.estimate(home, store, config.model_copy(update={"max_length": 200}))
+    assert (whole.notes, whole.whole_length) == ([], None)
+
+
+@pytest.mark.parametrize(("lengths", "read", "limit", "whole"), [
+    ((20, 30), 24, 24, 30), ((20, 22), 24, 24, None), ((20, 30), 16, 24, None), ((20, 9_000), 24, 24, None),
+])  # fmt: skip
+def test_no_length_is_named_where_none_would_do(lengths, read, limit, whole):
+    """Where all is read, the model reads no more, or it is more than may be asked for."""
+    texts = [torch.arange(min(length, read)) for length in lengths]
+    rows = encoded_tokens.of_tokens(texts, [1] * len(texts), padding=0)
+    rows = replace(rows, cut=torch.tensor([max(0, length - read) for length in lengths]))
+    found = recorded.whole_length(rows, limit)
+    assert found is None if whole is None else found in (whole, whole - 1)
 
 
 def test_prompts_that_are_longer_than_what_is_read_keep_their_answers_and_the_run_ends_with_a_verdict(home, asked):
