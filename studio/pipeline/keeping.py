@@ -49,10 +49,8 @@ def said(task: Task, logits: PositionLogits, rows: Encoded) -> answers.Answers:
         rows = rows.to(torch.device("cpu")).whole_rows()
         logits = logits._replace(offsets=rows.offsets)
     logits = PositionLogits(logits.values.float().cpu(), logits.offsets.cpu(), logits.one_per_row)
-    labelled = torch.zeros(len(rows), dtype=torch.bool)
+    labelled = torch.full((len(rows),), task.kind == "token")  # there a row is its own label
     labelled[transfer_set.labelled(rows, task)] = True
-    if task.kind == "token":  # a row is its own label
-        labelled[:] = True
     statistics = targets.statistics(logits, rows)
     return answers.Answers(
         answer=targets.as_labels(logits),

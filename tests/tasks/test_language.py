@@ -32,6 +32,14 @@ TEMPLATE = (
 )
 
 
+TURNS = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Yo."},
+    {"role": "user", "content": "Go on"},
+    {"role": "assistant", "content": "No."},
+]
+
+
 @pytest.fixture(scope="module")
 def model():
     return build_model("gpt-tiny", Problem(TASK.name, [], TASK.unlabelled(["Once upon a time."]), 16))
@@ -93,26 +101,14 @@ def test_a_prompt_that_is_too_long_loses_its_beginning_and_its_answer_stays(mode
 
 
 def test_a_chat_that_is_too_long_loses_its_first_turns(model):
-    chat = [
-        {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Yo."},
-        {"role": "user", "content": "Go on"},
-        {"role": "assistant", "content": "No."},
-    ]
-    assert counted(model, encoded(model, [chat], 24)) == "No.</s>"
-    assert counted(model, encoded(model, [[*chat, {"role": "user", "content": "Why" * 20}]], 24)) == "No.</s>"
+    assert counted(model, encoded(model, [TURNS], 24)) == "No.</s>"
+    assert counted(model, encoded(model, [[*TURNS, {"role": "user", "content": "Why" * 20}]], 24)) == "No.</s>"
 
 
 @pytest.mark.parametrize("template", [None, TEMPLATE])
 def test_of_a_chat_what_the_assistant_says_counts(model, monkeypatch, template):
     monkeypatch.setattr(model.processor, "chat_template", template)
-    chat = [
-        {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Yo."},
-        {"role": "user", "content": "Go on"},
-        {"role": "assistant", "content": "No."},
-    ]
-    assert counted(model, encoded(model, [chat], 200)) == "Yo.</s>No.</s>"
+    assert counted(model, encoded(model, [TURNS], 200)) == "Yo.</s>No.</s>"
     assert counted(model, encoded(model, [("Hi", "Yo.")], 200)) == "Yo.</s>"
 
 
