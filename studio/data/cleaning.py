@@ -1,8 +1,9 @@
 """The rows of an upload, cleaned, and what a person should know of them before training."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,7 @@ def inspect(rows: Rows) -> Report:
         unlabelled=int((~labelled).sum()),
         empty=rows.empty,
         classes=rows.learns.targets.counts(list(table["label"][labelled]), rows.labels),
-        words=_word_counts(table) if rows.learns.modality == "text" else {},
+        words=_word_counts(table, groups) if rows.learns.modality == "text" else {},
         duplicates=len(table) - int(first.sum()),
         conflicts=_conflicts(groups[labelled], table["label"].cat.codes.to_numpy()[labelled]),
         leaked=_leaked(table, groups),
@@ -305,11 +306,13 @@ def keys(table: pd.DataFrame, told: Callable[[pd.DataFrame], pd.DataFrame] = lam
 
 
 def _key(value: object, pair: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    text = " ".join(str(value).lower().split())
-    second = " ".join(str(pair).lower().split())
-    return (f"{text}\x1e{second}" if second else text).encode("utf-8", "surrogatepass")
+    return value if isinstance(value, bytes) else _text_key(str(value), str(pair))
+
+
+@lru_cache(maxsize=64)  # a workbook of a few kilobytes can hold one text of 30,000 letters in each of its rows
+def _text_key(text: str, pair: str) -> bytes:
+    first, second = (" ".join(part.lower().split()) for part in (text, pair))
+    return (f"{first}\x1e{second}" if second else first).encode("utf-8", "surrogatepass")
 
 
 def leaks(table: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
@@ -339,14 +342,29 @@ WORD_COUNTS = {"shortest": 0, "median": 0.5, "95 % are shorter than": 0.95, "lon
 """Quantiles of the number of words, by what they are called."""
 
 
-def _word_counts(table: pd.DataFrame) -> dict[str, int]:
-    """Quantiles of the number of words; a CJK character counts as one."""
-    words = (
-        len(str(text).split()) + (0 if str(text).isascii() else sum("\u3040" <= sign <= "\u9fff" for sign in str(text)))
-        for text in table["input"]
-    )
-    counts = pd.Series(np.fromiter(words, np.int32, len(table)))
-    return {name: int(counts.quantile(share)) for name, share in WORD_COUNTS.items()}
+def _word_counts(table: pd.DataFrame, groups: np.ndarray) -> dict[str, int]:
+    """Quantiles of the number of words, which are counted once in each of the `groups` of rows with the same input."""
+    first = firsts(groups)
+    different = findings.inputs(table, some=first)
+    counts = np.empty(int(first.sum()), np.int32)
+    counts[groups[first]] = np.fromiter((_count_words(str(text)) for text, _ in different), np.int32, len(counts))
+    of_rows = pd.Series(counts[groups])
+    return {name: int(of_rows.quantile(share)) for name, share in WORD_COUNTS.items()}
+
+
+def _count_words(text: str) -> int:
+    """A CJK character counts as one.
+
+    >>> _count_words("good film"), _count_words("这部 Netflix 电影")
+    (2, 5)
+    """
+    if text.isascii():
+        return len(text.split())
+    others, characters = _CJK.subn(" ", text)
+    return len(others.split()) + characters
+
+
+_CJK = re.compile("[\u3040-\u9fff]")
 
 
 def _counted(report: Report) -> list[Finding]:

@@ -280,8 +280,8 @@ def _near_copies(table: pd.DataFrame, first: np.ndarray) -> list[Finding]:
     """Texts that are equal but for punctuation."""
     if len(table) and isinstance(table["input"].iloc[0], bytes):
         return []
-    plain = hashed(_words(value, pair) for value, pair in inputs(table))[first]
-    plain = np.sort(plain[plain != _NOTHING])
+    plain = np.sort(hashed(_words(value, pair) for value, pair in inputs(table, some=first)))
+    plain = plain[plain != _NOTHING]
     count = int((plain[1:] == plain[:-1]).sum())
     if not count:
         return []
@@ -304,11 +304,15 @@ def _lost_letters(table: pd.DataFrame) -> list[Finding]:
 
 
 def inputs(
-    table: pd.DataFrame, told: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part
+    table: pd.DataFrame,
+    told: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part,
+    some: np.ndarray | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Input and pair of each row, as `told` says them, read some at a time."""
+    """Input and pair of each row, or of those where `some` (rows,) is true, as `told` says them; a part is read at a
+    time."""
     for start in range(0, len(table), ROWS_AT_ONCE):
-        part = told(table.iloc[start : start + ROWS_AT_ONCE])
+        part = table.iloc[start : start + ROWS_AT_ONCE]
+        part = told(part if some is None else part[some[start : start + ROWS_AT_ONCE]])
         yield from zip(part["input"], part["pair"], strict=True)
 
 

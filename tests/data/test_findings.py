@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from studio.data import cleaning, findings
 from studio.data.cleaning import Report, _counted, clean, inspect
 from studio.data.columns import Columns, guess_columns
 from studio.data.uploads import Upload
@@ -32,6 +33,18 @@ def test_of_one_row_the_findings_speak_as_of_one():
 def test_a_plain_balanced_set_has_few_findings():
     assert set(kinds(table(TEXTS * 4, AB * 4))) <= {"copies"}
     assert not kinds(table([f"{text} {part}" for part in "xyzv" for text in TEXTS], AB * 4))
+
+
+def test_a_text_that_stands_in_many_rows_is_looked_through_once(monkeypatch):
+    looked = []
+    for module, name in ((findings, "_words"), (cleaning, "_count_words")):
+        monkeypatch.setattr(module, name, lambda *values, old=getattr(module, name): looked.append(0) or old(*values))
+    read = cleaning._text_key.cache_info().misses
+    upload = table(["one text", "three words here"] * 150, AB)
+    report = inspect(clean(upload, Columns("text", "label"), "text-classification"))
+    assert report.words == {"shortest": 2, "median": 2, "95 % are shorter than": 3, "longest": 3}
+    assert report.duplicates == 298
+    assert (len(looked), cleaning._text_key.cache_info().misses - read) == (4, 2)
 
 
 def test_labels_that_only_test_rows_have_are_named():
