@@ -85,7 +85,18 @@ def show_check(teacher: Checked, config: RunConfig) -> None:
         "value": measured(teacher.value, task.measures[0]),
         "constant": measured(teacher.constant, task.measures[0]),
     }
-    if teacher.is_weak:
+    if task.measures[0].lower:  # there are no answers to rows: tokens are told
+        if teacher.is_weak:
+            st.warning(_(
+                "The teacher reaches {value} on {rows} validation rows, each token as often as it comes {constant}: it "
+                "has nothing to teach yet. Choose another one, or let it learn your texts.", rows=teacher.rows, **said,
+            ))  # fmt: skip
+        else:
+            st.caption(_(
+                "✓ Teacher checked: {value} on {rows} validation rows; each token as often as it comes reaches "
+                "{constant}.", rows=teacher.rows, **said,
+            ))  # fmt: skip
+    elif teacher.is_weak:
         st.warning(_(
             "The teacher reaches {value} on {rows} validation rows, the same answer for every row {constant}: it has "
             "nothing to teach yet. Choose another one, or let it learn your labels.", rows=teacher.rows, **said,

@@ -18,7 +18,8 @@ ROWS = 2_000
 """At most so many validation rows are read."""
 
 LEAST_GAIN = 0.01
-"""A teacher that is better by less than this, in every measure, than one answer for all rows has learned nothing."""
+"""A teacher that is better by less than this than one answer for all rows has learned nothing: in every measure, or in
+the one that decides where that is no share of rows."""
 
 CURE = (
     "Take a pretrained teacher, label more rows, or train it longer (teacher_epochs, training_length). "
@@ -40,10 +41,12 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log | Met
     if not (found.is_weak or found.is_below_baseline):
         return False
     value, name, rows, one = first.written(found.value), first.title, found.rows, len(teachers) == 1
+    of_tokens = first.lower
     if found.is_weak or found.baseline is None:
         message = (
             f"The {'teacher gets' if one else 'teachers together get'} {value} ({name}, {rows:,} validation rows); "
-            f"the same answer for every row gets {first.written(found.constant)}: "
+            f"{'each token as often as it comes' if of_tokens else 'the same answer for every row'} gets "
+            f"{first.written(found.constant)}: "
             "there is nothing to learn from it yet."
         )
     else:
@@ -95,13 +98,14 @@ def _beside_the_baseline(context: RunContext, answered: _Answered, most: int) ->
     found = task.targets.measure(statistics)
     constant = task.targets.reference(statistics, len(context.problem.labels)).majority
     first = task.measures[0].name
+    deciding = [first] if task.measures[0].lower else list(found)
     linear = _of_the_baseline(context, inputs, most)
     return Checked(
         value=found[first],
         constant=constant[first],
         baseline=None if linear is None else task.targets.measure(linear)[first],
         rows=len(inputs),
-        is_weak=all(found[name] - constant[name] < LEAST_GAIN for name in found),
+        is_weak=all(found[name] - constant[name] < LEAST_GAIN for name in deciding),
         is_below_baseline=linear is not None and _is_below(context, statistics, linear),
     )
 

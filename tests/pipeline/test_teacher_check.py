@@ -7,7 +7,7 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 
-from studio import events
+from studio import events, tasks
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ModelError
@@ -123,6 +123,16 @@ def test_a_teacher_that_may_be_as_good_as_a_linear_model_passes(home, many, unle
     right_in(0.98, monkeypatch)
     said_by(home, many, of(many, **WEAK))
     assert unlearned == ["teach", "distill", "control"]
+
+
+@pytest.mark.parametrize(("nats", "is_weak"), [(40.0, False), (120.0, True)])
+def test_a_language_model_teaches_where_its_bits_are_better_than_those_of_token_frequencies(monkeypatch, nats, is_weak):
+    """Half of its first choices are right in both cases: it is the bits that decide there."""
+    monkeypatch.setattr(teacher_check, "_of_the_baseline", lambda *of_run: None)
+    problem = SimpleNamespace(task=tasks.get("language-model"), labels=[])
+    sums = [nats, 30, 100, 15, 15, 30, 80.0]
+    answered = teacher_check._Answered(range(10), np.tile(np.array(sums), (10, 1)))
+    assert teacher_check._beside_the_baseline(SimpleNamespace(problem=problem), answered, 10).is_weak is is_weak
 
 
 def test_where_a_part_of_the_validation_rows_is_looked_at_it_is_drawn_from_all_classes():
