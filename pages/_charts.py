@@ -24,9 +24,10 @@ APART = 1.1
 """Two sizes whose numbers stand apart on an axis."""
 NARROW = 300
 """Pixels between the first and the last point of a figure on a narrow page."""
-NAME_LINE, LETTER, SHORT_NAME, NEAR_END, EARLY_END = 18, 7, 12, 0.1, 0.5
-"""Pixels between the names of two curves, and of a letter; the letters that fit beside the plot; the share of the width
-from its right end where a curve's name still stands there; the share up to which a curve leaves room for it behind."""
+NAME_LINE, LETTER, MARK, SHORT_NAME, NEAR_END, EARLY_END = 18, 7, 10, 12, 0.1, 0.5
+"""Pixels between the names of two curves, of a letter, and of what stands before a name; the letters that fit beside
+the plot; the share of the width from its right end where a curve's name still stands there; the share up to which a
+curve leaves room for it behind."""
 
 COLOURS = {
     "teacher": "#d97706",
@@ -47,7 +48,10 @@ ROLE_OF_STAGE = {
 TICKS = [{"dtickrange": [0.99 * 10**-decimals, 5.01 * 10**-decimals], "value": f".{decimals}f"}
          for decimals in range(1, 6)]  # fmt: skip
 """How the numbers of an axis are written by what lies between two of them, so that all have as many decimals."""
-DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
+DASHES = {"dash": "– –", "dot": "•••", "dashdot": "– •", "longdash": "——", "longdashdot": "— •"}
+"""How lines of one colour are told apart, and what stands for each before its name."""
+MOST_MARKED = 30
+"""Points of a curve that are seen as points; more of them hide the line."""
 
 
 def loss_curves(points: Sequence[Point]) -> go.Figure:
@@ -90,7 +94,7 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
             line_color=COLOURS["teacher"],
             line_width=1.5,
             annotation={
-                "text": f"{_dot(COLOURS['teacher'])} {_('teacher: {value}', value=measured(level, measure))}",
+                "text": f"{_mark(COLOURS['teacher'], 'dash')} {_('teacher: {value}', value=measured(level, measure))}",
                 "font_size": 13,
             },
             annotation_position="top left",
@@ -148,7 +152,7 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
         side = {"xanchor": "left", "xshift": 4} if is_early else {"xanchor": "right"}
         _name(figure, curve, x=curve.x[-1], yshift=place - curve.y[-1] / pixel, **side)
     longest = max((letters(_short(curve.name)) for curve in beside), default=0)
-    return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
+    return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE + MARK)
 
 
 def named_in_the_margin(figure: go.Figure) -> go.Figure:
@@ -163,7 +167,7 @@ def named_in_the_margin(figure: go.Figure) -> go.Figure:
                          line={"color": curve.line.color, "width": 1, "dash": "dot"})  # fmt: skip
         _name(figure, curve, x=1, xref="paper", xanchor="left", xshift=4, yshift=place - height / pixel)
     longest = max((letters(curve.name) for curve in ends), default=0)
-    return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE)
+    return figure.update_layout(showlegend=False, margin_r=LETTER * longest + NAME_LINE + MARK)
 
 
 def _pixel(figure: go.Figure) -> float:
@@ -182,15 +186,17 @@ def _short(name: str) -> str:
     return who if part in ("", _("total")) else part
 
 
-def _dot(colour: str) -> str:
-    """A dot in the colour of a model; the text beside it has that of text, which can be read on either background."""
-    return f'<span style="color:{colour}">●</span>'
+def _mark(colour: str, dash: str | None = None) -> str:
+    """A dot, or a piece of its line, in the colour of a model; the text beside it has that of text, which can be read
+    on either background."""
+    return f'<span style="color:{colour}">{DASHES.get(dash or "", "●")}</span>'
 
 
 def _name(figure: go.Figure, curve: go.Scatter, **place: object) -> None:
     figure.add_annotation(
-        text=f"{_dot(curve.line.color)} {_short(curve.name)}", y=curve.y[-1], font_size=13, showarrow=False, **place
-    )
+        text=f"{_mark(curve.line.color, curve.line.dash)} {_short(curve.name)}", y=curve.y[-1], font_size=13,
+        showarrow=False, **place,
+    )  # fmt: skip
 
 
 def _apart(wanted: Sequence[float]) -> list[float]:
@@ -428,7 +434,7 @@ def _add_line(
         x=line[0].tolist(),
         y=line[1].tolist(),
         name=name,
-        mode="lines+markers" if markers else "lines",
+        mode="lines+markers" if markers and len(line[0]) <= MOST_MARKED else "lines",
         line={"color": COLOURS[role], "dash": dash, "width": 2},
         marker={"size": 5},
         hovertemplate="%{y:.4f}",

@@ -1,5 +1,6 @@
 """Pictures of single rows and of how far a model's word can be trusted, made of numbers."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from pages import _shares
 from pages._language import _, counted
 from pages._markup import Html, element, joined
 from pages._scores import levels
-from pages._words import change, commas, measured, per_cent, percent, role
+from pages._words import change, commas, measured, per_cent, percent, role, upright
 from studio.evaluate.calibration import Bin
 from studio.evaluate.cascade import Point
 from studio.evaluate.changes import ClassChange
@@ -16,6 +17,8 @@ from studio.kept.groups import Group
 from studio.tasks import Measure
 
 MOST_LABELS = 5
+NAME_ABOVE, ROOM_RIGHT = 14, 75
+"""Pixels from the end of a curve to the middle of its name; the per cent of a field behind which a name has no room."""
 
 
 def class_changes(found: Sequence[ClassChange], labels: Sequence[str]) -> Html:
@@ -52,7 +55,8 @@ def difference(labels: Sequence[str], apart: np.ndarray) -> Html:
             told = f"{value:+,}".replace("-", "−") if value else "·"
             cells.append(element("td", told, kind=kind, style=f"--share:{abs(value) / largest:.2f}"))
         body.append(element("tr", element("th", label, scope="row", title=label), *cells))
-    return element("div", element("table", head, *body), kind="ds-table apart", tabindex="0")
+    kind = f"ds-table apart {upright(labels)}"
+    return element("div", element("table", head, *body), kind=kind, tabindex="0")
 
 
 # --- rows
@@ -164,13 +168,29 @@ def _dot(x: float, y: float, wide: float, kind: str = "dot") -> Html:
     return element("span", kind=kind, style=f"left:{x:.2f}%;bottom:{y:.2f}%;width:{wide:.0f}px;height:{wide:.0f}px")
 
 
+def _named(words: str, x: float, y: float, right: bool = False, pixels: int = 0) -> Html:
+    """A name in the field, beginning at a place, or ending there (`right`), so many pixels above it."""
+    side = f"right:calc({100 - x:.2f}% + 10px)" if right else f"left:calc({x:.2f}% + 10px)"
+    return element("span", words, kind="name", style=f"{side};bottom:calc({y:.2f}% + {pixels}px)")
+
+
+def _alone(points: Sequence[tuple[float, float]], others: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The one of the points that is farthest from all others, where a name hides none of them."""
+    return max(points, key=lambda point: min(math.dist(point, other) for other in others))
+
+
 def reliability(found: Mapping[str, Sequence[Bin]], shown: str) -> Html:
     """How often a model is right where it is so and so sure: on the diagonal its word can be taken. A dot is a range of
-    confidence, its area the rows in it, its line the 95 % interval; those of the other models are small and hollow."""
+    confidence, its area the rows in it, its line the 95 % interval; those of the other models are small and hollow, and
+    named."""
+    large = [(100 * one.confidence, 100 * one.right) for one in found[shown]]
     inside: list[Html] = [element("span", kind="even")]
     for name, ranges in found.items():
         points = [(100 * one.confidence, 100 * one.right) for one in ranges]
-        marks = [_dot(x, y, 9, "dot small") for x, y in points] if name != shown else []
+        marks = []
+        if name != shown and points:
+            x, y = _alone(points, large)
+            marks = [*(_dot(*point, 9, "dot small") for point in points), _named(role(name), x, y, x > ROOM_RIGHT)]
         if name == shown:
             most = max(one.rows for one in ranges)
             for one, (x, y) in zip(ranges, points, strict=True):
@@ -204,9 +224,21 @@ def cascade(points: Sequence[Point], test: Sequence[Point], chosen: Point, measu
     def place(point: Point) -> tuple[float, float]:
         return 100 * point.asked, 100 * (point.value - low) / (high - low)
 
+    above = NAME_ABOVE if points[-1].value >= test[-1].value else -NAME_ABOVE
     inside = [
-        element("div", _line([place(point) for point in points], 0.75, "pale"), kind="control"),
-        element("div", _line([place(point) for point in test], 1.5, ""), _dot(*place(chosen), 16), kind="student"),
+        element(
+            "div",
+            _line([place(point) for point in points], 0.75, "pale"),
+            _named(_("validation rows"), *place(points[-1]), True, above),
+            kind="control",
+        ),
+        element(
+            "div",
+            _line([place(point) for point in test], 1.5, ""),
+            _dot(*place(chosen), 16),
+            _named(_("test rows"), *place(test[-1]), True, -above),
+            kind="student",
+        ),
     ]
     ticks = [((value - low) / (high - low), words) for value, words in levels(low, high, measure)]
     told = _(

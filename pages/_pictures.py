@@ -7,7 +7,7 @@ from pages import _shares
 from pages._language import _, counted
 from pages._markup import Html, element, joined
 from pages._scores import Number, Scored, small
-from pages._words import change, commas, duration, measured, per_cent, role, size
+from pages._words import change, commas, duration, measured, per_cent, role, size, upright
 from studio.events import Confusion, stage
 from studio.tasks import Measure
 
@@ -200,7 +200,8 @@ def confusion(matrix: Confusion) -> Html:
         rows = max(1, sum(counts))
         cells = [element("td", cell or "·", style=f"--share:{cell / rows:.2f}") for cell in counts]
         body.append(element("tr", element("th", label, scope="row", title=label), *cells))
-    return element("div", element("table", head, *body), kind=f"ds-table {matrix.role}", tabindex="0")
+    kind = f"ds-table {matrix.role} {upright(matrix.labels)}"
+    return element("div", element("table", head, *body), kind=kind, tabindex="0")
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> Html:

@@ -8,7 +8,7 @@ from pages import _pictures as pictures
 from pages._language import _
 from pages._scores import Scored, by_role, milliseconds
 from pages._studio import errors_shown, get_acts, get_home
-from pages._words import changes, measured, percent, role
+from pages._words import about_percent, change, changes, measured, sentences
 from studio import tasks
 from studio.evaluate import cascade, metrics
 from studio.evaluate.cascade import Answered, Point
@@ -64,15 +64,16 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
     told = test.at(chosen.threshold, of, measure.name)
     curve = [test.at(point.threshold, of, measure.name) for point in points]
     student_suffices = told.asked == 0 or curve[0].value >= told.value
-    st.subheader(_finding(told, curve, measure), anchor=False)
+    gained = None if student_suffices else _gained(task, test, chosen)
+    st.subheader(_finding(told, curve, measure, gained), anchor=False)
     left, right = st.columns([6, 5], gap="medium")
     with left:
         st.html(_explained.cascade(points, curve, told, measure))
-        st.caption(
-            _("Thick: test rows; thin: validation rows, on which the threshold is chosen. The dot is the choice.")
-        )
+        st.caption(_("The threshold is chosen on validation rows; the dot is that choice on the test rows."))
     with right:
         st.html(_explained.facts(_facts(told, curve, measure, by_role(scored))))
+        if gained is not None:
+            st.caption(_gain(gained, measure))
         st.caption(
             _(
                 "The rule: the student’s answer counts where it is at least this sure (0 to 1); the teacher answers "
@@ -84,25 +85,42 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
             _export(run, chosen, told, measure, len(test.confidence))
 
 
-def _finding(told: Point, curve: list[Point], measure: Measure) -> str:
+def _finding(told: Point, curve: list[Point], measure: Measure, gained: Comparison | None) -> str:
     if told.asked == 0:
         return _("The student alone reaches that: nothing is asked of the teacher")
     if curve[0].value >= told.value:
         return _("The student alone is already as good: {student} (both together {value}, teacher {teacher})",
                  student=measured(curve[0].value, measure), value=measured(told.value, measure),
                  teacher=measured(curve[-1].value, measure))  # fmt: skip
-    return _(
-        "Asking the teacher about {share} of the rows brings {value} (student {student}, teacher {teacher})",
-        share=percent(told.asked),
-        value=measured(told.value, measure),
-        student=measured(curve[0].value, measure),
-        teacher=measured(curve[-1].value, measure),
-    )
+    known = {
+        "share": about_percent(told.asked),
+        "value": measured(told.value, measure),
+        "student": measured(curve[0].value, measure),
+        "teacher": measured(curve[-1].value, measure),
+    }
+    if gained is not None and is_clear(gained, 1):
+        return _("Asking the teacher about {share} of the rows brings {value} (student {student}, teacher {teacher})",
+                 **known)  # fmt: skip
+    return _("Asking the teacher about {share} of the rows brings no clear gain: {value} (student {student}, teacher "
+             "{teacher})", **known)  # fmt: skip
+
+
+def _gained(task: Task, test: Answered, chosen: Point) -> Comparison:
+    """Both together against the student alone, on the test rows."""
+    return _compared(task.name, task.kind == "multi_label", test.together(chosen.threshold), test.student)
+
+
+def _gain(pair: Comparison, measure: Measure) -> str:
+    """By how much both together are better than the student alone, as far as the test rows can tell."""
+    told = {"gain": change(measure.shown(pair.difference), measure.unit)} | changes(pair.low, pair.high, measure)
+    if measure.unit == "share":
+        return _("Against the student alone: {gain} points (95 % interval {low} to {high}).", **told)
+    return _("Against the student alone: {gain} (95 % interval {low} to {high}).", **told)
 
 
 def _facts(told: Point, curve: list[Point], measure: Measure, models: dict[str, Scored]) -> list[tuple[str, str]]:
     facts = [
-        (_("Rows that the teacher answers"), percent(told.asked)),
+        (_("Rows that the teacher answers"), about_percent(told.asked)),
         (_(measure.title), measured(told.value, measure)),
     ]
     times = [models[name].latency_ms for name in ("student", "teacher") if name in models]
@@ -110,7 +128,7 @@ def _facts(told: Point, curve: list[Point], measure: Measure, models: dict[str, 
         both = told.milliseconds(times[0], times[1])
         facts.append((_("Time of a row, on average"), milliseconds(both)))
         facts.append((_("Teacher’s time of a row"), milliseconds(times[1])))
-        facts.append((_("Cost, against the teacher alone"), percent(both / times[1])))
+        facts.append((_("Time, against the teacher alone"), about_percent(both / times[1])))
     return facts
 
 
@@ -142,7 +160,8 @@ def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure
     both = answers.opened(get_home(), run.id, answers.ENSEMBLE)
     if both is None or not len(both.statistics):
         return
-    st.subheader(_("Both at once"), anchor=False)
+    finding, interval = _against_the_better(task, models, both)
+    st.subheader(finding, anchor=False)
     table = []
     for title, kept in (
         (_("Teacher"), models["teacher"]),
@@ -152,22 +171,26 @@ def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure
         values = task.targets.measure(kept.statistics)
         table.append({"": title} | {_(one.title): measured(values[one.name], one) for one in task.measures})
     st.html(pictures.table(table))
-    st.markdown(_against_the_better(task, models, both))
-    st.caption(_("Their scores (logits) are averaged, on the test rows. Every row costs the time of both models."))
+    st.caption(sentences(
+        _("Both at once: their scores (logits) are averaged, on the test rows. Every row costs the time of both."),
+        interval,
+    ))  # fmt: skip
 
 
-def _against_the_better(task: Task, models: dict[str, Kept], both: Kept) -> str:
-    """Whether the mean of both is clearly better than the better one of them alone."""
+def _against_the_better(task: Task, models: dict[str, Kept], both: Kept) -> tuple[str, str]:
+    """Whether the mean of both is clearly better than the better one of them alone; and its interval."""
     lead = task.measures[0]
     values = {name: task.targets.measure(models[name].statistics)[lead.name] for name in ("student", "teacher")}
     better = max(values, key=lambda name: values[name])
     pair = _compared(task.name, task.kind == "multi_label", both.statistics, models[better].statistics)
-    told = {"model": role(better)} | changes(pair.low, pair.high, lead)
+    told = _("95 % interval of the difference: {low} to {high}.", **changes(pair.low, pair.high, lead))
     if is_clear(pair, 1):
-        return _("The mean of both is better than “{model}” alone by more than chance (95 % interval of the "
-                 "difference: {low} to {high}).", **told)  # fmt: skip
-    return _("The mean of both is not clearly better than “{model}” alone (95 % interval of the difference: {low} to "
-             "{high}).", **told)  # fmt: skip
+        words = {"teacher": _("The mean of both is better than the teacher alone, by more than chance"),
+                 "student": _("The mean of both is better than the student alone, by more than chance")}  # fmt: skip
+    else:
+        words = {"teacher": _("The mean of both is not clearly better than the teacher alone"),
+                 "student": _("The mean of both is not clearly better than the student alone")}  # fmt: skip
+    return words[better], told
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

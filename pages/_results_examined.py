@@ -13,7 +13,7 @@ from pages import _pictures as pictures
 from pages._language import N_, _
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import low_and_high, measured, per_cent, role
+from pages._words import low_and_high, measured, per_cent, role, sentences
 from studio.evaluate import corruptions
 from studio.evaluate.corruptions import Corruption
 from studio.kept import examined
@@ -88,31 +88,67 @@ def _curves(found: Robustness, measure: Measure) -> None:
                  "interval; control is the same small model, trained without the teacher. Nothing was trained on such "
                  "rows, and nothing is chosen by them.", rows=f"{found.rows:,}"))  # fmt: skip
     if found.gaps is not None:
-        st.caption(_("Student and teacher are compared at every level on the same rows, and the title says only what "
-                     "is more than chance for all levels together (permutation tests, Holm)."))  # fmt: skip
+        told = _("Student and teacher are compared at every level on the same rows, and the title says only what is "
+                 "more than chance for all levels together (permutation tests, Holm).")  # fmt: skip
+        st.caption(sentences(told, other_way(by_kind, found.gaps, measure)))
     kinds = list(by_kind)
     for start in range(0, len(kinds), 2):
         for place, name in zip(st.columns(2, gap="medium"), kinds[start : start + 2], strict=False):
             with place, st.container(border=True, key=f"card-robust-{name}"):
-                st.markdown(f"**{_(corruptions.ALL[name].title)}**")
+                st.html(pictures.titled(_(corruptions.ALL[name].title), at_worst(by_kind[name], measure)))
                 figure = picture(by_kind[name], measure)
                 st.plotly_chart(figure, key=f"robust-{name}", config={"displayModeBar": False})
 
 
 def finding(by_kind: dict[str, list[Curve]], gaps: Sequence[Gap] | None, measure: Measure) -> str:
-    """Where the student loses most more than its teacher does, of those places where that is more than chance; else
-    that there is none. What was examined before there were tests tells only what it is."""
+    """Where what student and teacher lose is furthest apart, of those places where that is more than chance; else that
+    there is none. What was examined before there were tests tells only what it is."""
     if gaps is None:
         return _("How good each model stays on worse inputs")
-    clear = [gap for gap in gaps if gap.difference > 0 and gap.p_value < CHANCE]
+    clear = furthest(gaps)
     if not clear:
-        return _("Worse inputs hurt the student no more than its teacher, as far as these rows can tell")
-    worst = max(clear, key=lambda gap: gap.difference)
-    kind = corruptions.ALL[worst.corruption]
-    lost = {curve.role: _lost(curve, kind, worst.level) for curve in by_kind[worst.corruption]}
-    return _("{kind} at {level}: the student loses {student}, the teacher {teacher}", kind=_(kind.title),
-             level=level_words(kind, worst.level), student=_amount(lost["student"], measure),
-             teacher=_amount(lost["teacher"], measure))  # fmt: skip
+        return _("No clear difference in what worse inputs cost student and teacher")
+    return _("{kind} at {level}: the student loses {student}, the teacher {teacher}",
+             **_both_lose(by_kind, clear[0], measure))  # fmt: skip
+
+
+def furthest(gaps: Sequence[Gap]) -> list[Gap]:
+    """Of those that are more than chance the largest; behind it the largest where it is the other one that loses more,
+    if there is one."""
+    clear = sorted(
+        (gap for gap in gaps if gap.difference and gap.p_value < CHANCE), key=lambda gap: -abs(gap.difference)
+    )
+    return clear[:1] + [gap for gap in clear if gap.difference * clear[0].difference < 0][:1]
+
+
+def other_way(by_kind: dict[str, list[Curve]], gaps: Sequence[Gap], measure: Measure) -> str:
+    """Where it is the other one of the two that loses more; "" where there is no such place."""
+    if len(clear := furthest(gaps)) < 2:
+        return ""
+    return _("Elsewhere it is the other way round. {kind} at {level}: the student loses {student}, the teacher "
+             "{teacher}.",
+             **_both_lose(by_kind, clear[1], measure))  # fmt: skip
+
+
+def _both_lose(by_kind: dict[str, list[Curve]], gap: Gap, measure: Measure) -> dict[str, str]:
+    kind = corruptions.ALL[gap.corruption]
+    lost = {curve.role: _amount(_lost(curve, kind, gap.level), measure) for curve in by_kind[gap.corruption]}
+    return {"kind": _(kind.title), "level": level_words(kind, gap.level), "student": lost["student"],
+            "teacher": lost["teacher"]}  # fmt: skip
+
+
+def at_worst(curves: Sequence[Curve], measure: Measure) -> str:
+    """What student and teacher come to where the student is worst."""
+    kind, known = corruptions.ALL[curves[0].corruption], {curve.role: curve for curve in curves}
+    student, teacher = known["student"], known["teacher"]
+    worst = int(np.argmin(student.values))
+    if max(_lost(one, kind, level) for one in (student, teacher) for level in one.levels) < HARDLY:
+        return _("Neither student nor teacher loses anything")
+    before, after = ({one.role: measured(one.values[place], measure) for one in (student, teacher)}
+                     for place in (student.levels.index(kind.unchanged), worst))  # fmt: skip
+    return _("At {level}: student {student_before} → {student}, teacher {teacher_before} → {teacher}",
+             level=level_words(kind, student.levels[worst]), student_before=before["student"], student=after["student"],
+             teacher_before=before["teacher"], teacher=after["teacher"])  # fmt: skip
 
 
 def _lost(curve: Curve, kind: Corruption, level: float) -> float:
@@ -228,7 +264,8 @@ def layers(run: RunRow) -> None:
     )  # fmt: skip
     st.caption(
         _("Centred kernel alignment (CKA): 1 where two layers place the rows alike, about 0 where they have nothing in "
-          "common. {rows} validation rows, estimated without bias.", rows=f"{found.rows:,}")
+          "common. {rows} validation rows, estimated without bias; no interval is known, and values that are close may "
+          "be alike.", rows=f"{found.rows:,}")
     )  # fmt: skip
     st.html(alike_table(alike[:LARGEST_TABLE], found))
 

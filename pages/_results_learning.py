@@ -10,7 +10,7 @@ from pages import _charts as charts
 from pages import _pictures as pictures
 from pages._language import _
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import change, escape, measured, per_cent, percent, status_word
+from pages._words import about_percent, change, escape, measured, per_cent, status_word
 from studio.evaluate import learning_curve, metrics
 from studio.evaluate.learning_curve import ClassCurve
 from studio.evaluate.measured import is_clear
@@ -161,7 +161,7 @@ def _classes(task: Task, known: Mapping[float, Kept], labels: Sequence[str]) -> 
 
 
 def _line(one: ClassCurve, labels: Sequence[str]) -> dict[str, str]:
-    values = {f"{100 * share:g}{per_cent()}": percent(value)
+    values = {f"{100 * share:g}{per_cent()}": about_percent(value)
               for share, value in zip(one.shares, one.values, strict=True)}  # fmt: skip
     if one.low is None or one.high is None:
         gain = _("{gain} (too few rows for an interval)", gain=change(one.gain, "share"))

@@ -69,8 +69,17 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
 
 def ratio_words(ratio: Evaluation) -> str:
     if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.2f}"
-    return _("{value} ({low} to {high})", value=f"{ratio.value:.2f}", low=f"{ratio.low:.2f}", high=f"{ratio.high:.2f}")
+        return _factor(ratio.value)
+    return _("{value} ({low} to {high})", value=_factor(ratio.value), low=_factor(ratio.low), high=_factor(ratio.high))
+
+
+def _factor(ratio: float) -> str:
+    """A ratio of two times, in as many digits as such times have; near 1 a hundredth, which tells how exact they are.
+
+    >>> _factor(24.92), _factor(3.21), _factor(0.873)
+    ('25', '3.2', '0.87')
+    """
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 
 def timed_on(evaluations: list[Evaluation]) -> str:

@@ -31,7 +31,7 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
     samples = {one: rows.sample(kept) for one, kept in models.items()}
     mine = samples[name]
     gap = calibration.overconfidence(mine.confidence, mine.right)
-    st.subheader(_finding(name, gap), anchor=False)
+    st.subheader(_finding(name, gap, len(mine.right)), anchor=False)
     left, right = st.columns([6, 5], gap="medium")
     with left:
         shown = {one: calibration.bins(sample.confidence, sample.right) for one, sample in samples.items()
@@ -39,7 +39,7 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
         st.html(_explained.reliability(shown, name))
         st.caption(
             _("Each dot: rows of which it is about equally sure; its area is how many, the line its 95 % interval. "
-              "On the diagonal a probability can be taken at its word. Small and hollow: teacher or student beside it.")
+              "On the diagonal a probability can be taken at its word.")
         )  # fmt: skip
     with right:
         error, brier = (of(mine.confidence, mine.right) for of in (calibration.expected_error, calibration.brier))
@@ -60,12 +60,14 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
     _agreement(rows, models, task)
 
 
-def _finding(name: str, gap: Estimate) -> str:
+def _finding(name: str, gap: Estimate, rows: int) -> str:
+    """Whether a model is surer than it is right, and no more than these rows can tell."""
     points = f"{abs(100 * gap.value):.1f}"
     if gap.low != gap.low:
         return _("{model}: too few rows to tell whether it is surer than right", model=role(name))
     if gap.low <= 0 <= gap.high:
-        return _("{model}: as often right as it says, on average", model=role(name))
+        return _("{model}: neither surer nor less sure than it is right, as far as {rows} rows can tell",
+                 model=role(name), rows=f"{rows:,}")  # fmt: skip
     if gap.value > 0:
         return _("{model}: {points} points surer than it is right", model=role(name), points=points)
     return _("{model}: {points} points more often right than it says", model=role(name), points=points)
@@ -97,16 +99,15 @@ def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:
     helps = round(100 * after, 1) < round(100 * before, 1)
     if helps:
         st.markdown(
-            _("**Its probabilities can be mended:** its scores (logits) divided by {temperature}. On validation rows, "
-              "each half mended by what fits the other half, the calibration error falls from {before} to {after} "
-              "points; on the test rows it is then {error}. The answers stay the same.", **told)
+            _("**Dividing its scores (logits) by {temperature} lowers the calibration error** on validation rows from "
+              "{before} to {after} points, each half mended by what fits the other half; on the test rows it is then "
+              "{error}. The answers stay the same.", **told)
         )  # fmt: skip
     else:
         st.markdown(
-            _("**Its probabilities need no mending.** The best way found, its scores (logits) divided by "
-              "{temperature}, does not lower the calibration error on validation rows: {before} points without, "
-              "{after} with it, each half mended by what fits the other half. On the test rows it would be {error}.",
-              **told)
+            _("**Dividing its scores (logits) by a temperature does not help.** The best one found, {temperature}, "
+              "does not lower the calibration error on validation rows: {before} points without, {after} with it, each "
+              "half mended by what fits the other half. On the test rows it would be {error}.", **told)
         )  # fmt: skip
     known = calibrated.read(get_home(), run.id)
     if name != "student" or not get_acts().may_change(run) or not (helps or known is not None):
@@ -128,14 +129,26 @@ def _agreement(rows: Run, models: dict[str, Kept], task: Task) -> None:
         if task.kind == "number":
             row[_("Correlation with the teacher")] = f"{_correlation(teacher, kept):.3f}"
         else:
-            row[_("Says what the teacher says")] = percent(float(answers.same(teacher, kept).mean()))
+            row[_("Agrees with the teacher")] = percent(float(answers.same(teacher, kept).mean()))
             apart = rows.divergence(teacher, kept)
             row[_("KL divergence from the teacher, nats")] = "–" if apart is None else f"{apart:.3f}"
         table.append(row)
-    st.subheader(_("How near to the teacher"), anchor=False)
+    st.subheader(_nearness(models, task), anchor=False)
     st.html(pictures.table(table))
     if task.kind != "number":
         st.caption(_("KL divergence: how far all its probabilities are from the teacher’s; 0 where they are the same."))
+
+
+def _nearness(models: dict[str, Kept], task: Task) -> str:
+    """How often the student says what its teacher says, and what it would say without one."""
+    known = [models[name] for name in ("student", "control") if name in models]
+    if task.kind == "number" or not known:
+        return _("How near to the teacher")
+    student, *control = (percent(float(answers.same(models["teacher"], kept).mean())) for kept in known)
+    if not control:
+        return _("The student agrees with the teacher on {student} of the test rows", student=student)
+    return _("The student agrees with the teacher on {student} of the test rows, without a teacher on {control}",
+             student=student, control=control[0])  # fmt: skip
 
 
 def _correlation(first: Kept, second: Kept) -> float:

@@ -20,6 +20,8 @@ from studio.pipeline import timetable
 from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import Measure
 
+SHORT_LABEL, MOST_ACROSS = 4, 75
+"""Letters of a class that fit above a column of numbers; so many fit across a table of all classes."""
 STATUSES = (N_("queued"), N_("running"), N_("finished"), N_("stopped"), N_("failed"), N_("paused"))
 LARGE = {"en": ((1e9, "B"), (1e6, "M"), (1e3, "K")), "zh": ((1e8, "亿"), (1e4, "万"))}
 """By language: the units in which large numbers are written."""
@@ -123,6 +125,15 @@ def percent(share: float) -> str:
     return _spaced(signed(f"{100 * share:.1f} %"))
 
 
+def about_percent(share: float) -> str:
+    """A share of few rows, or of times: no decimal that says nothing.
+
+    >>> about_percent(0.465)
+    '46\\xa0%'
+    """
+    return _spaced(signed(f"{100 * share:.0f} %"))
+
+
 def _spaced(number: str) -> str:
     """A number with the room before its per cent that the reader's language leaves."""
     return _("{number} %", number=number.removesuffix(" %")) if number.endswith(" %") else number
@@ -209,6 +220,19 @@ def letters(text: str) -> int:
     (7, 4)
     """
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def upright(labels: Sequence[str]) -> str:
+    """Where the names of a table's columns are written upwards, as a class of its style: nowhere, on a phone,
+    everywhere.
+
+    >>> upright(["0", "1"]), upright(["refund", "other"]), upright(["refund"] * 10)
+    ('', 'long', 'long tall')
+    """
+    wide = [letters(label) for label in labels]
+    if max(wide, default=0) <= SHORT_LABEL:
+        return ""
+    return "long tall" if max(wide) + sum(wide) + 2 * len(wide) > MOST_ACROSS else "long"
 
 
 def size(number: float) -> str:

@@ -41,6 +41,13 @@ def test_curves_of_a_measure_show_all_three_and_the_teachers_level_in_per_cent()
     assert figure.layout.yaxis.ticksuffix == " %"
 
 
+def test_a_curve_is_named_with_a_piece_of_its_line_and_one_of_many_points_is_a_line_alone():
+    marks = {note.text.split("</span> ")[-1]: note.text for note in charts.loss_curves(points()).layout.annotations}
+    assert "•••" in marks["labels"] and "– –" in marks["soft targets"] and "●" in marks["student"]
+    few, many = (charts.measure_curves(points(count=count), ACCURACY).data[0].mode for count in (30, 31))
+    assert (few, many) == ("lines+markers", "lines")
+
+
 def test_a_teacher_that_learns_alone_is_named_once():
     figure = charts.measure_curves([point for point in points() if point.phase == "teach"], ACCURACY)
     assert len(figure.layout.annotations) == 1 and not figure.layout.shapes

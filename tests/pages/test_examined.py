@@ -3,7 +3,7 @@
 import pytest
 
 from pages import _results_written as writing
-from pages._results_examined import finding
+from pages._results_examined import at_worst, finding, other_way
 from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.events import Comparison
@@ -53,14 +53,36 @@ def test_worse_inputs_are_asked_about_at_a_click_and_the_finding_is_said(app, ho
     assert "Typing errors at 20 %: the student loses 38.0 points, the teacher 10.0 points" in words(page)
 
 
-def test_only_where_the_student_loses_more_by_more_than_chance_is_it_a_finding():
+def test_only_where_student_and_teacher_are_apart_by_more_than_chance_is_it_a_finding():
     curves = {"typos": robust().curves}
-    for gaps in ([], [gap(0.2, 0.28, 0.06)], [gap(0.2, -0.1, 0.001)]):
-        assert "no more than its teacher" in finding(curves, gaps, MEASURE)
+    for gaps in ([], [gap(0.2, 0.28, 0.06)], [gap(0.2, -0.1, 0.06)], [gap(0.2, 0.0, 0.001)]):
+        assert "No clear difference" in finding(curves, gaps, MEASURE)
     clear = [gap(0.2, 0.28, 0.06), gap(0.1, 0.13, 0.01), gap(0.05, 0.06, 0.01)]
     assert finding(curves, clear, MEASURE).startswith("Typing errors at 10 %: the student loses 18.0 points")
     better = {"typos": [curve("teacher", [0.9, 0.9, 0.91, 0.9, 0.9]), robust().curves[1]]}
     assert finding(better, [gap(0.05, 0.09, 0.01)], MEASURE).endswith("the teacher nothing")
+
+
+def test_where_the_teacher_loses_more_is_told_too_and_comes_first_where_that_is_more():
+    curves = {"typos": [curve("teacher", [0.9, 0.9, 0.88, 0.5, 0.2]), curve("student", [0.9, 0.9, 0.8, 0.7, 0.5])]}
+    gaps = [gap(0.05, 0.08, 0.01), gap(0.1, -0.2, 0.01), gap(0.2, -0.3, 0.01)]
+    assert (
+        finding(curves, gaps, MEASURE)
+        == "Typing errors at 20 %: the student loses 40.0 points, the teacher 70.0 points"
+    )
+    told = other_way(curves, gaps, MEASURE)
+    assert told.endswith(
+        "other way round. Typing errors at 5 %: the student loses 10.0 points, the teacher 2.0 points."
+    )
+    assert other_way(curves, gaps[1:], MEASURE) == ""
+    gaps[2] = gap(0.2, -0.3, 0.2)
+    assert finding(curves, gaps, MEASURE).startswith("Typing errors at 10 %")
+
+
+def test_each_picture_says_what_student_and_teacher_come_to_where_the_student_is_worst():
+    assert at_worst(robust().curves, MEASURE) == "At 20 %: student 88.0 % → 50.0 %, teacher 90.0 % → 80.0 %"
+    same = [curve(role, [0.9] * 5) for role in ("teacher", "student")]
+    assert at_worst(same, MEASURE) == "Neither student nor teacher loses anything"
 
 
 def test_what_was_examined_before_there_were_tests_claims_nothing():

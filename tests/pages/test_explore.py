@@ -5,17 +5,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
-from pages import _explained, _results_cascade, _results_classes, _results_rows
+from pages import _explained, _results_cascade, _results_classes, _results_rows, _results_trust
 from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
-from studio.evaluate import cascade, changes
+from studio.evaluate import calibration, cascade, changes
 from studio.kept import answers, logits, trust
 from studio.pipeline import keeping
 from studio.service import calibrated, corrections, library, questions
@@ -186,7 +187,7 @@ def test_a_temperature_is_offered_where_it_helps_on_validation_rows_whatever_tes
     run, _ = finished(store, home, "text-classification")
     monkeypatch.setattr(trust.Run, "temperature", lambda self, role: found)
     page = opened(app, "results.py", run=str(run.id), tab="confidence")
-    assert ("Its probabilities need no mending" in words(page)) != is_offered
+    assert ("by a temperature does not help" in words(page)) != is_offered
     assert bool([one for one in page.toggle if one.key == "calibrate"]) == is_offered
 
 
@@ -206,6 +207,30 @@ def test_whether_a_temperature_helps_is_judged_by_rows_to_which_it_was_not_fitte
     for temperature in (2, 3):
         mine = np.array([tuple(one) not in seen[temperature - 1] for one in values])
         assert found.after[mine] == pytest.approx(logits.confidence(values[mine], None, "class", temperature))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (-0.02, 0.03, "neither surer nor less sure than it is right, as far as 287 rows can tell"),
+        (0.01, 0.05, "1.0 points surer than it is right"),
+        (-0.05, -0.01, "1.0 points more often right than it says"),
+        (float("nan"), float("nan"), "too few rows to tell"),
+    ],
+)
+def test_of_how_sure_a_model_is_no_more_is_said_than_the_rows_can_tell(low, high, told):
+    gap = calibration.Estimate(-0.01 if high < 0 else 0.01, low, high)
+    assert told in _results_trust._finding("student", gap, 287)
+
+
+def test_the_student_is_told_beside_the_same_model_without_a_teacher():
+    says = {"teacher": [1, 0, 1, 1], "student": [1, 0, 1, 0], "control": [0, 0, 1, 0]}
+    models = {name: SimpleNamespace(batch=pa.table({"answer": said})) for name, said in says.items()}
+    task = tasks.get("text-classification")
+    told = _results_trust._nearness(models, task)
+    assert "on 75.0 % of the test rows, without a teacher on 50.0 %" in told
+    del models["control"]
+    assert _results_trust._nearness(models, task).endswith("on 75.0 % of the test rows")
 
 
 def test_the_temperature_goes_into_the_download_when_somebody_wants_it(app, store, home, monkeypatch):
@@ -251,7 +276,8 @@ def test_a_student_as_good_as_both_together_is_offered_alone_and_the_mean_of_bot
     home.model(run.id, "student").mkdir(parents=True, exist_ok=True)
     page = opened(app, "results.py", run=str(run.id), tab="together")
     assert [one.key for one in page.button if one.key == "cascade-build"] == ["cascade-build"]
-    assert "The mean of both is not clearly better than “Teacher” alone" in words(page)
+    assert "The mean of both is not clearly better than the teacher alone" in words(page)
+    assert re.search(r"Against the student alone: \+10\.0 points \(95 % interval [−+][\d.]+ to \+[\d.]+\)", words(page))
     monkeypatch.setattr(cascade, "chosen", lambda points, least: points[-1])  # of the test rows the teacher is worse
     monkeypatch.setattr(_results_cascade, "answered", swapped)
     page = opened(fresh(), "results.py", run=str(run.id), tab="together")
@@ -282,6 +308,11 @@ def test_a_group_without_rows_takes_no_area_and_the_others_take_what_they_have()
 def test_the_picture_of_both_together_has_round_ticks_and_says_what_stands_across():
     points = [cascade.Point(threshold=1 - share, asked=share, value=0.734 + 0.2 * share) for share in (0.0, 0.5, 1.0)]
     accuracy = tasks.get("text-classification").measures[0]
+    worse = [cascade.Point(point.threshold, point.asked, point.value - 0.1) for point in points]
+    names = re.findall(
+        r'class="name" style="[^"]*\+ (-?\d+)px\)">([^<]*)<', _explained.cascade(points, worse, worse[1], accuracy)
+    )
+    assert names == [("14", "validation rows"), ("-14", "test rows")]  # none on the other's curve
     drawn = _explained.cascade(points, points, points[1], accuracy)
     assert re.findall(r'class="tick"[^>]*><span>([^<]*)<', drawn) == ["80 %", "90 %"]
     assert re.findall(r'class="across"[^>]*>([^<]*)<', drawn) == ["0 %", "50 %", "100 %"]
