@@ -69,14 +69,33 @@ def write(model: Model, inputs: Encoded, file: Path) -> None:
     counterpart."""
     batch = inputs.batch(torch.arange(2))
     network = _Logits(model.network.cpu().eval(), list(batch))
-    known = _graphs.filled(network, list(batch))
+    known = _graphs.filled(network, _described(batch))
     if known is not None:
         _save(known, file)
         if _answers_as(network, batch, file):
             return
     graph = _traced(network, batch)
-    _graphs.keep(network, list(batch), graph)
+    _graphs.keep(network, _described(batch), graph)
     _save(graph, file)
+
+
+def _free(batch: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The axes of each input that a graph leaves open: the rows and, of texts, the length."""
+    return {name: (0, 1) if name in ("input_ids", "attention_mask", "token_type_ids") else (0,) for name in batch}
+
+
+def _described(batch: dict[str, Tensor]) -> list[str]:
+    """The inputs that a graph is for: name, type, and the sizes that it holds fast, such as those of an image.
+
+    >>> _described({"input_ids": torch.ones(2, 9, dtype=int), "pixel_values": torch.ones(2, 3, 28, 28)})
+    ['input_ids torch.int64 * *', 'pixel_values torch.float32 * 3 28 28']
+    """
+    free = _free(batch)
+    sizes = {
+        name: ["*" if axis in free[name] else str(size) for axis, size in enumerate(values.shape)]
+        for name, values in batch.items()
+    }
+    return [" ".join([name, str(values.dtype), *sizes[name]]) for name, values in batch.items()]
 
 
 def _answers_as(network: _Logits, batch: dict[str, Tensor], file: Path) -> bool:
@@ -87,9 +106,7 @@ def _answers_as(network: _Logits, batch: dict[str, Tensor], file: Path) -> bool:
 
 
 def _traced(network: _Logits, batch: dict[str, Tensor]) -> onnx.ModelProto:
-    free = {name: {0: torch.export.Dim.DYNAMIC} for name in batch}
-    for name in free.keys() & {"input_ids", "attention_mask", "token_type_ids"}:
-        free[name][1] = torch.export.Dim.DYNAMIC
+    free = {name: dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for name, axes in _free(batch).items()}
     try:
         with _quietly():
             program = torch.onnx.export(

@@ -1,5 +1,7 @@
 """A network is traced once; the next of its architecture lends the graph its weights, and answers as itself."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,9 @@ from studio.models import onnx, onnx_graphs
 from studio.models.model import Problem
 from studio.models.onnx_graphs import MOST_GRAPHS, Graphs
 from studio.models.opening import build
+
+
+INPUTS = ["pixel_values torch.float32 * 1 28 28"]
 
 
 @pytest.fixture
@@ -62,13 +67,20 @@ def test_another_architecture_is_traced_for_itself(images, traced, tmp_path):
     assert len(traced) == 2
 
 
+def test_images_of_another_size_have_a_graph_of_their_own(images, traced, tmp_path):
+    difference("cnn-tiny", images, 1, tmp_path / "first.onnx")
+    larger = images.rows.map(lambda row: {"image": row["image"].resize((48, 40))}, load_from_cache_file=False)
+    assert difference("cnn-tiny", replace(images, rows=larger), 2, tmp_path / "second.onnx") < 1e-4
+    assert len(traced) == 2
+
+
 def test_networks_of_one_shape_with_other_activations_are_not_taken_for_one_another(images, traced, tmp_path):
     model, inputs = learned("cnn-tiny", images, 1)
     onnx.write(model, inputs, tmp_path / "first.onnx")
     network, known = traced[0][0], onnx._graphs
-    assert known.filled(network, ["pixel_values"]) is not None
+    assert known.filled(network, INPUTS) is not None
     network.network.config.hidden_act = "gelu"
-    assert known.filled(network, ["pixel_values"]) is None
+    assert known.filled(network, INPUTS) is None
 
 
 def test_a_graph_that_would_answer_otherwise_is_traced_anew(images, traced, tmp_path, monkeypatch):
@@ -84,8 +96,8 @@ def test_a_graph_that_has_folded_a_weight_is_not_kept(images, traced, tmp_path):
     folded = onnx.onnx.load(tmp_path / "first.onnx")
     folded.graph.initializer[0].raw_data = bytes(len(folded.graph.initializer[0].raw_data))
     graphs = Graphs()
-    graphs.keep(network, ["pixel_values"], folded)
-    assert graphs.filled(network, ["pixel_values"]) is None
+    graphs.keep(network, INPUTS, folded)
+    assert graphs.filled(network, INPUTS) is None
 
 
 def test_the_graph_of_a_large_network_is_not_kept(images, traced, tmp_path, monkeypatch):
@@ -97,7 +109,7 @@ def test_the_graph_of_a_large_network_is_not_kept(images, traced, tmp_path, monk
 
 def test_only_the_latest_graphs_are_kept_and_none_holds_weights(images, traced, tmp_path):
     difference("mlp-16", images, 1, tmp_path / "first.onnx")
-    network, graph = traced[0][0], onnx._graphs.filled(traced[0][0], ["pixel_values"])
+    network, graph = traced[0][0], onnx._graphs.filled(traced[0][0], INPUTS)
     graphs = Graphs()
     for number in range(MOST_GRAPHS + 2):
         graphs.keep(network, [str(number)], graph)
@@ -137,7 +149,7 @@ def test_graphs_of_other_versions_of_the_libraries_are_not_read(images, traced, 
 
 def test_on_disk_too_only_the_latest_graphs_are_kept(images, traced, home, tmp_path):
     difference("mlp-16", images, 1, tmp_path / "first.onnx")
-    network, graph = traced[0][0], onnx._graphs.filled(traced[0][0], ["pixel_values"])
+    network, graph = traced[0][0], onnx._graphs.filled(traced[0][0], INPUTS)
     graphs = Graphs()
     graphs.folder = home.graphs
     for number in range(MOST_GRAPHS + 2):
