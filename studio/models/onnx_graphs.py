@@ -31,8 +31,9 @@ WRITTEN = ("architectures", "dtype", "transformers_version", "_name_or_path")
 
 
 class Graphs:
-    """The latest few, by architecture and described inputs, without weights. Graphs must come as they were traced: an optimizer folds
-    weights into each other. `folder`: where they are kept for other processes, too; in memory alone without it."""
+    """The latest few, by architecture and inputs, without weights. Graphs must come as they were traced: an optimizer
+    folds weights into each other. `folder`: where they are kept for other processes, too; in memory alone without it.
+    """
 
     def __init__(self) -> None:
         self.folder: Path | None = None

@@ -12,7 +12,6 @@ from studio.models.model import Problem
 from studio.models.onnx_graphs import MOST_GRAPHS, Graphs
 from studio.models.opening import build
 
-
 INPUTS = ["pixel_values torch.float32 * 1 28 28"]
 
 
