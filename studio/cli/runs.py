@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from studio import tasks
 from studio.cli.place import acts_here, open_home
@@ -58,7 +58,7 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
     if as_json:
         return print_json(found)
     typer.echo(f"Run {run_id}: {found['status']}")
-    table = Table("model", "rows", "measure", "value", "95 % interval")
+    table = Table("model", "rows", Column("measure", overflow="fold"), "value", "95 % interval")
     for result in store.evaluations(run_id):
         interval = shown_safely(result.note)
         if result.low is not None and result.high is not None:

@@ -39,7 +39,7 @@ def _kept(found: Measured) -> str:
     spread, beside = found.of("student").spread, f"teacher {measure.written(teacher)}"
     if spread is not None:
         beside = f"teacher {measure.written(teacher)}; mean of {found.seeds} seeds, ± {measure.difference(spread)}"
-    if found.kept is None:
+    if found.kept is None or found.not_learned or found.teacher_taught_nothing:  # nothing was there to keep
         return f"The student {measure.said(student)} ({beside})."
     return f"The student {measure.said(student)} ({beside}): {100 * found.kept:.0f} % kept."
 

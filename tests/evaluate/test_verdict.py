@@ -129,7 +129,7 @@ def test_a_teacher_at_the_majority_class_does_no_harm_either():
     """Teacher 86.8 %, which is the majority class; student above it, control 98.7 %."""
     said = told(0.868, 0.93, 0.987, pairs=(against("control", 5, 62),), reference=majority(0.868, misleads=False))
     assert said.outcome == "weak_teacher"
-    assert "harm" not in said.sentence
+    assert "harm" not in said.sentence and "kept" not in said.sentence
 
 
 @pytest.mark.parametrize(("student", "floor"), [(0.683, 0.683), (0.188, 0.276), (0.014, 0.013), (0.0, 0.25)])
@@ -137,6 +137,7 @@ def test_a_student_at_or_below_the_majority_class_did_not_learn(student, floor):
     reference = Reference({"accuracy": 0.01}, {"accuracy": floor})
     said = told(0.9, student, student, pairs=(against("control", 0, 0),), reference=reference)
     assert said.outcome == "not_learned"
+    assert "kept" not in said.sentence
     assert "not_learned" in codes(said)
     assert said.next_step.changes == {"learning_rate": 0.00015}
 
