@@ -7,7 +7,7 @@ import numpy as np
 
 from pages import _shares
 from pages._language import _, counted
-from pages._markup import Html, element, joined
+from pages._markup import Html, breaking, element, joined
 from pages._scores import levels
 from pages._words import change, commas, measured, per_cent, percent, role, upright
 from studio.evaluate.calibration import Bin
@@ -36,7 +36,7 @@ def class_changes(found: Sequence[ClassChange], labels: Sequence[str]) -> Html:
         rows = counted("{number} row", "{number} rows", one.rows)
         value = element("b", told) if one.is_clear else told
         label = labels[one.number]
-        cells += [element("div", label, kind="label", title=label), line,
+        cells += [element("div", breaking(label), kind="label", title=label), line,
                   element("div", value, " · ", rows, kind="value")]  # fmt: skip
     return element("div", *cells, kind="ds-rows changes")
 
@@ -54,7 +54,7 @@ def difference(labels: Sequence[str], apart: np.ndarray) -> Html:
             kind = "" if not value else "better" if better else "worse"
             told = f"{value:+,}".replace("-", "−") if value else "·"
             cells.append(element("td", told, kind=kind, style=f"--share:{abs(value) / largest:.2f}"))
-        body.append(element("tr", element("th", label, scope="row", title=label), *cells))
+        body.append(element("tr", element("th", breaking(label), scope="row", title=label), *cells))
     kind = f"ds-table apart {upright(labels)}"
     return element("div", element("table", head, *body), kind=kind, tabindex="0")
 

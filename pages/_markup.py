@@ -26,5 +26,14 @@ def element(tag: str, *content: object, **attributes: object) -> Html:
     return Html(f"<{tag}{written}>{inside}</{tag}>")
 
 
+def breaking(text: str) -> Html:
+    """A text that goes on in a second line behind an underscore, where there is no blank.
+
+    >>> breaking("<card_lost>")
+    '&lt;card_<wbr>lost&gt;'
+    """
+    return Html(html.escape(text).replace("_", "_<wbr>"))
+
+
 def joined(*parts: Html) -> Html:
     return Html("".join(parts))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pages import _shares
 from pages._language import _, counted
-from pages._markup import Html, element, joined
+from pages._markup import Html, breaking, element, joined
 from pages._scores import Number, Scored, small
 from pages._words import change, commas, duration, measured, per_cent, role, size, upright
 from studio.events import Confusion, stage
@@ -155,7 +155,7 @@ def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
         line = _shares.pair(before, after, start)
         values = {"before": f"{100 * before:.1f}", "after": f"{100 * after:.1f}"}
         told = counted("{before} → {after} %, {number} row", "{before} → {after} %, {number} rows", rows, **values)
-        cells += [element("div", label, kind="label", title=label), line, element("div", told, kind="value")]
+        cells += [element("div", breaking(label), kind="label", title=label), line, element("div", told, kind="value")]
     return element("div", *cells, kind="ds-rows")
 
 
@@ -165,7 +165,11 @@ def class_counts(counts: Mapping[str, int]) -> Html:
     cells: list[Html] = []
     for label, rows in counts.items():
         bar = element("div", element("i", style=f"width:{100 * rows / most:.1f}%"), kind="bar")
-        cells += [element("div", label, kind="label", title=label), bar, element("div", f"{rows:,}", kind="value")]
+        cells += [
+            element("div", breaking(label), kind="label", title=label),
+            bar,
+            element("div", f"{rows:,}", kind="value"),
+        ]
     return element("div", *cells, kind="ds-rows")
 
 
@@ -199,7 +203,7 @@ def confusion(matrix: Confusion) -> Html:
     for label, counts in zip(matrix.labels, matrix.counts, strict=True):
         rows = max(1, sum(counts))
         cells = [element("td", cell or "·", style=f"--share:{cell / rows:.2f}") for cell in counts]
-        body.append(element("tr", element("th", label, scope="row", title=label), *cells))
+        body.append(element("tr", element("th", breaking(label), scope="row", title=label), *cells))
     kind = f"ds-table {matrix.role} {upright(matrix.labels)}"
     return element("div", element("table", head, *body), kind=kind, tabindex="0")
 
@@ -209,7 +213,11 @@ def table(rows: Sequence[Mapping[str, str]]) -> Html:
     names = list(rows[0]) if rows else []
     head = element("tr", *(element("th", name, scope="col") for name in names))
     body = [
-        element("tr", element("th", row[names[0]], scope="row"), *(element("td", row[name]) for name in names[1:]))
+        element(
+            "tr",
+            element("th", breaking(row[names[0]]), scope="row"),
+            *(element("td", breaking(row[name])) for name in names[1:]),
+        )
         for row in rows
     ]
     return element("div", element("table", head, *body), kind="ds-table plain", tabindex="0")

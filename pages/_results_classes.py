@@ -49,7 +49,7 @@ def show(run: RunRow, task: Task, models: tuple[Kept, Kept], labels: Sequence[st
     if clear:
         title = _("{number} of {classes} classes lost more than chance explains", number=len(clear), classes=len(found))
     elif any(one.difference < 0 for one in found):
-        title = _("No class lost more than chance explains")
+        title = _("No class lost more than chance explains, as far as these rows can tell")
     else:
         title = _("No class lost anything")
     st.subheader(title, anchor=False)
@@ -58,7 +58,7 @@ def show(run: RunRow, task: Task, models: tuple[Kept, Kept], labels: Sequence[st
         st.markdown(f":material/warning: {unseen}")
     st.caption(
         _("The share of each class that a model gets right: teacher (orange), student (teal). The largest loss first; "
-          "bold where the 95 % interval of the difference is without 0.")
+          "the 95 % intervals are each for itself; bold what is more than chance for all classes together.")
     )  # fmt: skip
     st.html(explained.class_changes(found[:MOST_CLASSES], labels))
     if len(found) > MOST_CLASSES:
@@ -124,7 +124,9 @@ def mix_ups(matrices: dict[str, Confusion]) -> None:
         if len(matrix.labels) <= LARGEST_MATRIX:
             st.html(pictures.confusion(matrix))
         else:
-            st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}", config={"displayModeBar": False})
+            with st.container(key="only-wide-confusion"):  # so many classes are a table on a phone
+                st.plotly_chart(charts.confusion(matrix), key=f"confusion-{matrix.role}",
+                                config={"displayModeBar": False})  # fmt: skip
     if found:
         right.html(pictures.table([
             {_("True class"): true, _("Taken for"): guess, _("Rows"): _("{number} of {all}", number=number, all=rows)}

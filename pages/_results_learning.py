@@ -151,12 +151,13 @@ def _classes(task: Task, known: Mapping[float, Kept], labels: Sequence[str]) -> 
         told = _("“{label}” gained most from the last step: {points} points", label=labels[clear[0].number],
                  points=change(clear[0].gain, "share"))  # fmt: skip
     else:
-        told = _("No class gained more from the last step than chance explains")
+        told = _("No class gained more from the last step than chance explains, as far as these rows can tell")
     st.subheader(escape(told), anchor=False)
     st.html(pictures.table([_line(one, labels) for one in found[:MOST_CLASSES]]))
     st.caption(
         _("The share of each class that the student gets right. A class that still gains is one of which more rows are "
-          "worth having; the 95 % intervals are of a paired difference, each for itself.")
+          "worth having; the 95 % intervals are of a paired difference, each for itself; the title says what is more "
+          "than chance for all classes together.")
     )  # fmt: skip
 
 

@@ -1,18 +1,20 @@
 """What more training rows would bring: how good a student is after learning from a part of them, class by class."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from studio.evaluate.intervals import paired_difference_of_class
+from studio.evaluate.intervals import mcnemar, paired_difference_of_class
+from studio.evaluate.multiple import SIGNIFICANT, holm
 
 
 @dataclass(frozen=True)
 class ClassCurve:
     """One class with its `rows`: what the student gets right of it at each share, the smallest first. `gain`: of the
     last step, with Agresti & Min's 95 % interval of a paired difference, where there
-    are enough rows for one."""
+    are enough rows for one. `is_clear`: whether it gained more than chance explains, all classes together (exact McNemar
+    tests, Holm): more rows of it are worth having."""
 
     number: int
     rows: int
@@ -21,11 +23,7 @@ class ClassCurve:
     gain: float
     low: float | None
     high: float | None
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the class gained more than chance explains: more rows of it are worth having."""
-        return self.low is not None and self.low > 0
+    is_clear: bool
 
 
 def of_classes(classes: np.ndarray, right: Mapping[float, np.ndarray]) -> list[ClassCurve]:
@@ -39,7 +37,7 @@ def of_classes(classes: np.ndarray, right: Mapping[float, np.ndarray]) -> list[C
     shares = sorted(right)
     several = classes.ndim == 2
     count = classes.shape[1] if several else int(classes.max(initial=-1)) + 1
-    found = []
+    found, p_values = [], []
     for number in range(count):
         mine = classes[:, number] == 1 if several else classes == number
         rows = int(mine.sum())
@@ -50,5 +48,8 @@ def of_classes(classes: np.ndarray, right: Mapping[float, np.ndarray]) -> list[C
         gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
         low, high = paired_difference_of_class(rows, gained, lost)
         values = tuple(float(one.mean()) for one in told)
-        found.append(ClassCurve(number, rows, tuple(shares), values, (gained - lost) / rows, low, high))
+        found.append(ClassCurve(number, rows, tuple(shares), values, (gained - lost) / rows, low, high, False))
+        p_values.append(mcnemar(gained, lost))
+    found = [replace(one, is_clear=one.low is not None and one.gain > 0 and p_value < SIGNIFICANT)
+             for one, p_value in zip(found, holm(p_values), strict=True)]  # fmt: skip
     return sorted(found, key=lambda one: (not one.is_clear, -one.gain, -one.rows))

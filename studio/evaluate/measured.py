@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studio.config.run import RunConfig
+from studio.evaluate.multiple import SIGNIFICANT
 from studio.events import Comparison, Evaluation
 from studio.tasks import Measure, Reference
-
-SIGNIFICANT = 0.05
-"""Better and worse need an exact test below this, beside an interval without 0."""
 
 NOISY = 1.15
 """Student and control are one network: the interval of the ratio of their times may reach to this factor."""

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 
 
+SIGNIFICANT = 0.05
+"""Better and worse need an exact test below this, beside an interval without 0."""
+
+
 def holm(p_values: Sequence[float], of: int = 0) -> list[float]:
     """The p-values, each raised so that with all of them together a false finding is as rare as one test promises
     (Holm, 1979). `of`: how many tests they were picked from, where those are more; the others are taken for the least

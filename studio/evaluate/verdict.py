@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from studio.config.references import ModelReference
 from studio.evaluate import cautions
-from studio.evaluate.measured import SIGNIFICANT, Facts, Measured, is_at_floor, is_clear
+from studio.evaluate.measured import Facts, Measured, is_at_floor, is_clear
+from studio.evaluate.multiple import SIGNIFICANT
 from studio.evaluate.next_step import next_step
 from studio.events import Comparison, Evaluation, Outcome, Verdict
 from studio.tasks import Measure

@@ -4,7 +4,8 @@ import numpy as np
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts (classes, classes): row = true class, column = predicted class."""
+    """Counts (classes, classes): row = true class, column = predicted class. Kept answers hold both in few bits."""
+    labels, predicted = labels.astype(np.int64), predicted.astype(np.int64)
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 

@@ -128,6 +128,16 @@ def test_what_classes_gained_and_lost_is_counted_row_by_row():
     assert many.rows == 20 and many.low < -0.5 < many.high and many.is_clear
 
 
+def test_of_many_classes_none_is_clear_for_what_chance_brings_to_one_of_them():
+    lost = np.array([False] * 8 + [True] * 32)  # 8 of 40 rows: p = 0.008 alone, 0.16 beside 19 other classes
+    right = np.ones(40, dtype=bool)
+    (alone,) = changes.of_classes(np.zeros(40, int), right, lost)
+    assert alone.is_clear
+    classes = np.repeat(np.arange(20), 40)
+    found = changes.of_classes(classes, np.tile(right, 20), np.concatenate([lost, np.tile(right, 19)]))
+    assert found[0].high < 0 and not any(one.is_clear for one in found)
+
+
 def test_of_several_labels_each_has_its_own_rows():
     has = np.array([[1, 1], [1, 0], [0, 1]])
     found = {one.number: one for one in changes.of_classes(has, has, np.array([[0, 1], [1, 0], [1, 1]]))}

@@ -36,6 +36,12 @@ def test_confusion_matrix_and_macro_f1_equal_scikit_learns(predictions):
     assert float(scores.f1_macro(counts)) == pytest.approx(f1_score(*predictions, average="macro"))
 
 
+def test_a_confusion_matrix_of_many_classes_is_counted_from_answers_of_few_bits():
+    labels, predicted = np.array([0, 76, 76], dtype=np.int8), np.array([0, 76, 3], dtype=np.int8)
+    counts = scores.confusion_matrix(labels, predicted, classes=77)
+    assert (counts[0, 0], counts[76, 76], counts[76, 3], counts.sum()) == (1, 1, 1, 3)
+
+
 def test_the_interval_of_f1_holds_the_value_and_narrows_with_more_rows(predictions):
     counts = scores.confusion_matrix(*predictions, classes=5)
     low, high = intervals.f1_interval(counts)

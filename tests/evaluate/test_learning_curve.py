@@ -21,6 +21,16 @@ def test_a_class_that_gains_for_certain_comes_first_with_its_paired_interval():
     assert (second.number, second.gain, second.is_clear) == (0, 0.0, False)
 
 
+def test_of_many_classes_none_is_clear_for_what_chance_brings_to_one_of_them():
+    half = np.array([False] * 8 + [True] * 32)  # 8 of 40 rows: p = 0.008 alone, 0.16 beside 19 other classes
+    whole = np.ones(40, bool)
+    (alone,) = of_classes(np.zeros(40, int), {0.5: half, 1.0: whole})
+    assert alone.is_clear
+    both = {0.5: np.concatenate([half, np.tile(whole, 19)]), 1.0: np.tile(whole, 20)}
+    found = of_classes(np.repeat(np.arange(20), 40), both)
+    assert found[0].low > 0 and not any(one.is_clear for one in found)
+
+
 def test_of_several_labels_each_is_found_by_itself():
     has = np.array([[1, 0], [1, 1], [0, 1], [1, 0]])
     found = {one.number: one for one in of_classes(has, {0.5: np.zeros_like(has), 1.0: has})}

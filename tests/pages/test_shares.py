@@ -19,7 +19,7 @@ def dots(drawn: str, role: str) -> list[float]:
 
 
 def change(first: float, second: float) -> ClassChange:
-    return ClassChange(0, 50, first, second, second - first, None, None, 0, 0)
+    return ClassChange(0, 50, first, second, second - first, None, None, 0, 0, False)
 
 
 @pytest.mark.parametrize(
