@@ -7,7 +7,7 @@ from typing import Any
 from pages._language import N_, _
 from pages._markup import Html, element, joined
 from pages._scores import Scored, milliseconds, small
-from pages._words import commas, listed, measured, percent, role, sentences, size
+from pages._words import commas, listed, measured, percent, role, sentences, signed, size
 from studio.pipeline.answers import AskedRole, Said, Token
 from studio.tasks import Measure
 
@@ -32,7 +32,16 @@ def spoken(answer: Mapping[str, Any], words: Sequence[str] = ()) -> str:
     if "entities" in answer:
         found = (f"{' '.join(words[one['start'] : one['end']])} ({one['type']})" for one in answer["entities"])
         return commas(found) or _(NOTHING)
-    return f"{answer['score']:.3g}"
+    return number(answer["score"])
+
+
+def number(value: float) -> str:
+    """A number that a model says, in as many digits as mean something.
+
+    >>> number(2.59775), number(-0.5), number(12345.6)
+    ('2.6', '−0.5', '12,346')
+    """
+    return signed(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
 
 
 def meant(label: Any, words: Sequence[str] = ()) -> str:
@@ -66,7 +75,7 @@ def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
         return _("All say the same: {answer}.", answer=next(iter(by_answer)))
     if all(set(one.answer) == {"score"} for one in said) and len(said) > 1:
         numbers = sorted(one.answer["score"] for one in said)
-        return _("They say {low} to {high}.", low=f"{numbers[0]:.3g}", high=f"{numbers[-1]:.3g}")
+        return _("They say {low} to {high}.", low=number(numbers[0]), high=number(numbers[-1]))
     told = (_("{name}: {answer}.", name=listed(names), answer=answer) for answer, names in by_answer.items())
     each = sentences(*told)
     return _("They differ. {each}", each=each) if len(said) > 1 else each

@@ -157,11 +157,14 @@ def _field(*inside: Html, across: str, up: str, told: str, ticks: Sequence[tuple
 
 
 def _line(points: Sequence[tuple[float, float]], thick: float, kind: str) -> Html:
-    """A curve through points, (right, up) in per cent of the field, that rises more than it falls: a thin shape that is
-    cut out."""
-    upper = [f"calc({x:.2f}% - {thick}px) calc({100 - y:.2f}% - {thick}px)" for x, y in points]
-    lower = [f"calc({x:.2f}% + {thick}px) calc({100 - y:.2f}% + {thick}px)" for x, y in reversed(points)]
-    return element("span", kind=f"line {kind}", style=f"clip-path:polygon({','.join([*upper, *lower])})")
+    """A curve through points, (right, up) in per cent of the field: two thin shapes that are cut out, one for where it
+    rises and one for where it falls."""
+    shapes = []
+    for side in (thick, -thick):
+        upper = [f"calc({x:.2f}% - {side}px) calc({100 - y:.2f}% - {thick}px)" for x, y in points]
+        lower = [f"calc({x:.2f}% + {side}px) calc({100 - y:.2f}% + {thick}px)" for x, y in reversed(points)]
+        shapes.append(element("i", style=f"clip-path:polygon({','.join([*upper, *lower])})"))
+    return element("span", *shapes, kind=f"line {kind}")
 
 
 def _dot(x: float, y: float, wide: float, kind: str = "dot") -> Html:

@@ -74,6 +74,8 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
         st.html(_explained.facts(_facts(told, curve, measure, by_role(scored))))
         if gained is not None:
             st.caption(_gain(gained, measure))
+        if takes_longer(told, by_role(scored)):
+            st.markdown(":material/warning: " + _("Both together take longer for a row than the teacher alone."))
         st.caption(
             _(
                 "The rule: the student’s answer counts where it is at least this sure (0 to 1); the teacher answers "
@@ -130,6 +132,12 @@ def _facts(told: Point, curve: list[Point], measure: Measure, models: dict[str, 
         facts.append((_("Teacher’s time of a row"), milliseconds(times[1])))
         facts.append((_("Time, against the teacher alone"), about_percent(both / times[1])))
     return facts
+
+
+def takes_longer(told: Point, models: dict[str, Scored]) -> bool:
+    """Whether asking both costs more time than asking the teacher about every row."""
+    times = [models[name].latency_ms for name in ("student", "teacher") if name in models]
+    return len(times) == 2 and all(times) and told.milliseconds(times[0] or 0, times[1] or 0) > (times[1] or 0)
 
 
 def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int) -> None:

@@ -69,17 +69,20 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
 
 def ratio_words(ratio: Evaluation) -> str:
     if ratio.low is None or ratio.high is None:
-        return _factor(ratio.value)
-    return _("{value} ({low} to {high})", value=_factor(ratio.value), low=_factor(ratio.low), high=_factor(ratio.high))
+        return _factors(ratio.value)[0]
+    value, low, high = _factors(ratio.value, ratio.low, ratio.high)
+    return _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 
-def _factor(ratio: float) -> str:
-    """A ratio of two times, in as many digits as such times have; near 1 a hundredth, which tells how exact they are.
+def _factors(ratio: float, *ends: float) -> list[str]:
+    """A ratio of two times and its interval, in as many digits as such times have; near 1 a hundredth, which tells how
+    exact they are.
 
-    >>> _factor(24.92), _factor(3.21), _factor(0.873)
-    ('25', '3.2', '0.87')
+    >>> _factors(24.92, 23.4, 26.01), _factors(3.21), _factors(1.72, 1.61, 2.2)
+    (['25', '23', '26'], ['3.2'], ['1.72', '1.61', '2.20'])
     """
-    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
+    decimals = 0 if ratio >= 10 else 1 if ratio >= 2 else 2
+    return [f"{number:.{decimals}f}" for number in (ratio, *ends)]
 
 
 def timed_on(evaluations: list[Evaluation]) -> str:

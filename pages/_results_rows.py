@@ -78,7 +78,8 @@ class Shown:
     def said(self, kept: Kept, row: int) -> str:
         """What a model says of a row; where that has no label, how good the model is on it."""
         if self.has_labels:
-            return self.named(kept.answers([row])[0], row)
+            answer = kept.answers([row])[0]
+            return _answers.number(answer) if isinstance(answer, float) else self.named(answer, row)
         measure = self.task.measures[0]
         value = self.task.targets.measure(kept.statistics[[row]])[measure.name]
         return f"{measured(value, measure)} {small(_(measure.title))}"

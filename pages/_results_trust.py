@@ -142,13 +142,23 @@ def _agreement(rows: Run, models: dict[str, Kept], task: Task) -> None:
 def _nearness(models: dict[str, Kept], task: Task) -> str:
     """How often the student says what its teacher says, and what it would say without one."""
     known = [models[name] for name in ("student", "control") if name in models]
-    if task.kind == "number" or not known:
+    if not known:
         return _("How near to the teacher")
+    if task.kind == "number":
+        student, *control = (f"{_correlation(models['teacher'], kept):.2f}" for kept in known)
+        return _near_in_numbers(student, *control)
     student, *control = (percent(float(answers.same(models["teacher"], kept).mean())) for kept in known)
     if not control:
         return _("The student agrees with the teacher on {student} of the test rows", student=student)
     return _("The student agrees with the teacher on {student} of the test rows, without a teacher on {control}",
              student=student, control=control[0])  # fmt: skip
+
+
+def _near_in_numbers(student: str, control: str = "") -> str:
+    if not control:
+        return _("Correlation of the student’s numbers with the teacher’s: {student}", student=student)
+    return _("Correlation of the student’s numbers with the teacher’s: {student}, without a teacher {control}",
+             student=student, control=control)  # fmt: skip
 
 
 def _correlation(first: Kept, second: Kept) -> float:

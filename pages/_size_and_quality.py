@@ -204,6 +204,14 @@ def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], mea
         f"{model.name} " + commas(measured(value, measure) for value in of_seeds[model.role]) for model in shown
     )
     words = _("{measure} on the test rows: a dot for each seed, a line for their mean", measure=_(measure.title))
+    apart = max(max(of_seeds[model.role]) - min(of_seeds[model.role]) for model in shown)
+    finding = _("Another seed moves the same model by up to {much}", much=size_of(apart, measure))
     field = element("div", *marks, *ends, kind="ds-field", style=f"height:{height}px;margin:0.8rem 3rem 1.6rem 8rem")
-    return element("figure", element("p", words, kind="ds-sub"), field, kind="ds-plot", role="img", style="margin:0",
-                   aria_label=f"{words}: {told}")  # fmt: skip
+    return element("figure", element("p", finding, kind="ds-lead"), element("p", words, kind="ds-sub"), field,
+                   kind="ds-plot", role="img", style="margin:0", aria_label=f"{words}: {told}")  # fmt: skip
+
+
+def size_of(difference: float, measure: Measure) -> str:
+    """How large a difference is, whichever way: of shares in points."""
+    much = abs(measure.shown(difference))
+    return _("{points} points", points=f"{100 * much:.1f}") if measure.unit == "share" else f"{much:.3f}"

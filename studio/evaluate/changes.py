@@ -46,8 +46,18 @@ def of_classes(classes: np.ndarray, first: np.ndarray, second: np.ndarray) -> li
         n, more, less = int(rows[number]), int(gained[number]), int(lost[number])
         low, high = paired_difference_of_class(n, more, less)
         found.append(
-            ClassChange(int(number), n, mine[number] / n, theirs[number] / n, (more - less) / n, low, high, more, less,
-                        low is not None and p_value < SIGNIFICANT)
+            ClassChange(
+                int(number),
+                n,
+                mine[number] / n,
+                theirs[number] / n,
+                (more - less) / n,
+                low,
+                high,
+                more,
+                less,
+                low is not None and p_value < SIGNIFICANT,
+            )
         )
     return sorted(found, key=lambda one: (one.difference, -one.rows))
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pages import _explained, _results_cascade, _results_classes, _results_rows, _results_trust
+from pages._scores import Scored
 from studio import events, tasks
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
@@ -256,6 +257,21 @@ def test_the_models_of_an_older_run_are_asked_with_one_click(app, filled, home, 
     page = opened(app, "results.py", run="1", tab="rows")
     page.button(key="keep").click().run()
     assert asked == [1]
+
+
+def test_a_number_that_a_model_says_has_no_more_digits_than_mean_something(app, store, home):
+    run, _ = finished(store, home, "regression")
+    page = opened(app, "results.py", run=str(run.id), tab="rows")
+    said = re.findall(r"Student +([−\d.]+)", written(page))
+    assert said and all(len(one.strip("−0").replace(".", "").lstrip("0")) <= 3 for one in said)
+
+
+def test_both_models_that_take_longer_than_the_teacher_alone_are_no_gain_and_that_is_told():
+    chosen = cascade.Point(threshold=0.9, asked=0.3, value=0.9)
+    for teacher, longer in ((0.22, True), (9.0, False)):
+        times = {"teacher": teacher, "student": 0.24}
+        models = {role: Scored(role, 0.9, 0.8, 1.0, 9, latency_ms=ms) for role, ms in times.items()}
+        assert _results_cascade.takes_longer(chosen, models) is longer
 
 
 @pytest.mark.parametrize("row", ["0", "999", "x", "9" * 30])

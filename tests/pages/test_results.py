@@ -300,6 +300,7 @@ def test_the_picture_of_the_seeds_has_a_dot_for_each_and_says_their_values():
     drawn = size_and_quality.seeds(models, of_seeds, tasks.get("text-classification").measures[0])
     assert drawn.count('class="dot"') == 4
     assert "Student 80.0 %, 86.0 %; Without teacher 70.0 %, 74.0 %" in drawn
+    assert "Another seed moves the same model by up to 6.0 points" in drawn
 
 
 def test_models_that_share_a_place_stand_beside_each_other_and_one_without_a_size_is_a_line():
