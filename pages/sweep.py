@@ -173,7 +173,7 @@ def against_before(sweep: SweepRow, best: Tried | None, measure: Measure) -> Non
     before = sweeps.began_from(store, sweep)
     if before is None:
         st.markdown(
-            _("No finished run has the settings that this search began from: whether the best trial beats them, a run "
+            _("No finished run has the settings that this search began from: whether the best trial is better, a run "
               "with them would tell.")
         )  # fmt: skip
         return
@@ -187,17 +187,22 @@ def against_before(sweep: SweepRow, best: Tried | None, measure: Measure) -> Non
 def _compared(sweep: SweepRow, best: Tried, before: RunRow, value: float | None, measure: Measure) -> str:
     """The best trial beside the run before the search, with both numbers where they are of the same rows."""
     if value is None or best.value is None:
-        return _("Run {run}, from which it began, has no value on these validation rows: whether the best trial beats "
-                 "it, Compare tells once both have read the test rows.", run=before.id)  # fmt: skip
+        return _("Run {run}, from which it began, has no value on these validation rows: whether the best trial is "
+                 "better, Compare tells once both have read the test rows.", run=before.id)  # fmt: skip
     told = {"run": before.id, "before": measured(value, measure), "value": measured(best.value, measure)}
     if best.value <= value:
-        return _("No trial beats run {run}, from which it began: {before} on the same validation rows, the best trial "
-                 "{value}.", **told)  # fmt: skip
+        return _("No trial did better than run {run}, from which it began: {before} on the same validation rows, the "
+                 "best trial {value}.", **told)  # fmt: skip
+    if measure.interval != "share":
+        return _("Run {run}, from which it began, has {before} on the same validation rows, the best trial {value}. "
+                 "The best of many is a little too good there: another seed would tell whether it holds.",
+                 **told)  # fmt: skip
     if best.value - value <= off_by(sweep, best, measure):
         return _("Run {run}, from which it began, has {before} on the same validation rows, the best trial {value}: so "
                  "small a gain may be chance.", **told)  # fmt: skip
-    return _("The best trial beats run {run}, from which it began: {value} on the same validation rows, against "
-             "{before}. The best of many is a little too good there; the test rows decide.", **told)  # fmt: skip
+    return _("Run {run}, from which it began, has {before} on the same validation rows, the best trial {value}: more "
+             "than such a value may be off by. The best of many is a little too good there; the test rows decide.",
+             **told)  # fmt: skip
 
 
 def off_by(sweep: SweepRow, best: Tried, measure: Measure) -> float:
@@ -260,9 +265,18 @@ def headline(sweep: SweepRow, found: list[Tried], best: Tried | None, measure: M
             return _("No trial keeps to the limits")
         return _("No trial came to a result") if sweep.status in OVER else _("No trial is over yet")
     told = {"value": measured(best.value, measure), "measure": small(_(measure.title)), "trial": best.trial.number + 1}
+    if (alike := len(as_good(found, best, sweep, measure))) > 1:
+        words = _("{number} trials share the best value: {value} in {measure} on validation rows", number=alike, **told)
+        return words if sweep.status == "finished" else _("{finding}, so far", finding=words)
     if sweep.status == "finished":
         return _("Best: {value} in {measure} on validation rows, trial {trial}", **told)
     return _("Best so far: {value} in {measure} on validation rows, trial {trial}", **told)
+
+
+def as_good(found: list[Tried], best: Tried, sweep: SweepRow, measure: Measure) -> list[Tried]:
+    """The trials within the limits whose value reads as that of the best one."""
+    return [one for one in found if one.value is not None and sweeps.keeps_to(one, sweep.config)
+            and measured(one.value, measure) == measured(best.value or 0, measure)]  # fmt: skip
 
 
 def ordered(found: list[Tried]) -> list[Tried]:
@@ -325,13 +339,14 @@ def _row(sweep: SweepRow, tried: Tried, is_best: bool, measure: Measure) -> dict
         _(RunConfig.model_fields[name].title or name): run_pictures.setting_of(name, value)
         for name, value in tried.trial.params.items()
     }
+    state = _state(sweep, tried, is_best)
+    value = "" if tried.value is None else measured(tried.value, measure)
     return {
         _("Trial"): str(tried.trial.number + 1),
-        _(measure.title): "–" if tried.value is None else measured(tried.value, measure),
+        _(measure.title): _("{value} · {state}", value=value, state=state) if value and state else value or state,
         **settings,
         _("One row"): "–" if tried.milliseconds is None else milliseconds(tried.milliseconds),
         _("Size"): "–" if tried.size_bytes is None else size(tried.size_bytes),
-        _("State"): _state(sweep, tried, is_best),
     }
 
 

@@ -12,9 +12,9 @@ from studio.evaluate.multiple import SIGNIFICANT, holm
 @dataclass(frozen=True)
 class ClassCurve:
     """One class with its `rows`: what the student gets right of it at each share, the smallest first. `gain`: of the
-    last step, with Agresti & Min's 95 % interval of a paired difference, where there
-    are enough rows for one. `is_clear`: whether it gained more than chance explains, all classes together (exact McNemar
-    tests, Holm): more rows of it are worth having."""
+    last step, with Agresti & Min's 95 % interval of a paired difference, where there are enough rows for one.
+    `is_clear`: whether it gained more than chance explains, all classes together (exact McNemar tests, Holm): more rows
+    of it are worth having."""
 
     number: int
     rows: int

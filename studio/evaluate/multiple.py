@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-
 SIGNIFICANT = 0.05
 """Better and worse need an exact test below this, beside an interval without 0."""
 

@@ -5,6 +5,7 @@ import pytest
 from studio import events
 from studio.config.sweep import parse_sweep
 from studio.service import sweeps
+from studio.tasks import Measure
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened, words, written
 
@@ -80,7 +81,8 @@ def before(home, store, value: float) -> int:
     store.request_stop(3)
     run = store.submit(parse_sweep({"base": BASE, "search": {"alpha": "0.1..0.9"}}).base, key="before", owner="me")
     looks = [
-        events.Metrics(phase="distill", step=step, values={"accuracy": one}) for step, one in ((1, 0.2), (2, value))
+        events.Metrics(phase="distill", step=step, values={"accuracy": one})
+        for step, one in ((1, value - 0.1), (2, value))
     ]
     store.record(run.id, [*looks, events.Verdict(outcome="no_control", sentence="So it was.")])
     store.finish(run.id)
@@ -89,11 +91,11 @@ def before(home, store, value: float) -> int:
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0.3, "The best trial beats run {run}, from which it began: 80.0 % on the same validation rows, against 30.0 %"),
+    [(0.3, "has 30.0 % on the same validation rows, the best trial 80.0 %: more than such a value may be off by"),
      (0.79, "has 79.0 % on the same validation rows, the best trial 80.0 %: so small a gain may be chance"),
-     (0.8, "No trial beats run {run}, from which it began: 80.0 % on the same validation rows")],
+     (0.8, "No trial did better than run {run}, from which it began: 80.0 % on the same validation rows")],
 )  # fmt: skip
-def test_a_search_says_whether_it_beats_the_run_it_began_from(app, filled, home, value, said):
+def test_a_search_says_whether_it_did_better_than_the_run_it_began_from(app, filled, home, value, said):
     run = before(home, filled, value)
     sweep = begun(home, filled)
     for one in (0.6, 0.8):
@@ -106,6 +108,24 @@ def test_a_search_says_whether_it_beats_the_run_it_began_from(app, filled, home,
     filled.finish(winner.id)
     links = {link.proto.label: link.proto.query_string for link in opened(fresh(), "sweep.py", id="1").get("page_link")}
     assert links[f"Compare the winner with run {run} on the test rows"] == f"runs={run}%2C{winner.id}"
+
+
+def test_of_a_measure_that_is_no_share_two_numbers_do_not_say_that_a_gain_holds(app, filled, home, monkeypatch):
+    loss = Measure("accuracy", "Loss", "", unit="number", interval="bootstrap", lower=True)
+    monkeypatch.setattr(sweeps, "measure", lambda store, sweep: loss)
+    run, sweep = before(home, filled, -2.5), begun(home, filled)
+    carried(home, filled, sweep, -2.0)
+    said = words(opened(app, "sweep.py", id="1")).replace("\\", "")
+    assert f"Run {run}, from which it began, has 2.500 on the same validation rows, the best trial 2.000" in said
+    assert "another seed would tell whether it holds" in said and "off by" not in said
+
+
+def test_trials_that_are_equally_good_are_told_as_such(app, filled, home):
+    sweep = begun(home, filled, trials=3)
+    for value in (0.8, 0.8):
+        carried(home, filled, sweep, value)
+    title = opened(app, "sweep.py", id="1").title[0].value.replace("\\", "")
+    assert title == "2 trials share the best value: 80.0 % in accuracy on validation rows, so far"
 
 
 def test_what_a_search_cannot_compare_it_says_with_what_would_tell(app, filled, home, monkeypatch):
