@@ -7,6 +7,7 @@ from typing import Any, get_origin
 import yaml
 from pydantic import ValidationError
 
+from studio.config import yaml_text
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 
@@ -62,7 +63,7 @@ def parse_yaml(text: str, overrides: Iterable[str] = ()) -> RunConfig:
     7
     """
     try:
-        values = yaml.safe_load(text)
+        values: Any = yaml_text.values(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"The configuration is not valid YAML: {error}.", "Correct it and try again.") from error
     if values is None:
@@ -90,7 +91,7 @@ def _value(name: str, text: str) -> object:
     ([], None)
     """
     try:
-        value = yaml.safe_load(text)
+        value = yaml_text.values(text)
     except yaml.YAMLError:
         return text
     if _holds_a_list(name) and (isinstance(value, list) or not text):

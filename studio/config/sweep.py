@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from studio.config import yaml_text
 from studio.config.reading import parse_config, with_values
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
@@ -96,7 +97,7 @@ def read_values(value: object) -> object:
     if isinstance(value, str):
         found = _RANGE.fullmatch(value)
         if found is None:
-            return tuple(yaml.safe_load(part) for part in value.split(",") if part.strip())
+            return tuple(yaml_text.values(part) for part in value.split(",") if part.strip())
         return Range(low=float(found["low"]), high=float(found["high"]), log=found["log"] is not None)
     if isinstance(value, list | tuple):
         return tuple(value)
@@ -143,7 +144,7 @@ def _sentence(problem: Any) -> str:
 def parse_sweep_yaml(text: str) -> SweepConfig:
     """A search from YAML: base, search, trials, target."""
     try:
-        values = yaml.safe_load(text)
+        values = yaml_text.values(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"The search is not valid YAML: {error}.", "Correct it and try again.") from error
     if not isinstance(values, dict):

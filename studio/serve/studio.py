@@ -134,19 +134,29 @@ class Interface:
 
 
 def _run_id(request: Request) -> int:
-    number = str(request.path_params["run"])
-    if not number.isdecimal() or not 0 < int(number[:30]) <= LARGEST_ID:
-        raise StoreError(f"There is no run {number[:30]!r}.", "GET /api/runs lists them.")
-    return int(number)
+    written = str(request.path_params["run"])
+    number = _counted(written)
+    if number is None:
+        raise StoreError(f"There is no run {written[:30]!r}.", "GET /api/runs lists them.")
+    return number
 
 
 def _number(request: Request, name: str) -> int | None:
     written = request.query_params.get(name)
-    if written is None:
-        return None
-    if not written.isdecimal() or not 0 < int(written[:30]) <= LARGEST_ID:
+    number = None if written is None else _counted(written)
+    if written is not None and number is None:
         raise requests.wrong_number(name, written)
-    return int(written)
+    return number
+
+
+def _counted(written: str) -> int | None:
+    """The number; None where it is none from 1 to `LARGEST_ID`.
+
+    >>> _counted("7"), _counted("0"), _counted("-1"), _counted("9" * 19), _counted("0" * 12 + "9" * 19)
+    (7, None, None, None, None)
+    """
+    number = int(written) if written.isdecimal() and len(written) <= len(str(LARGEST_ID)) else 0
+    return number if 0 < number <= LARGEST_ID else None
 
 
 def interface(home: Home, who: Who) -> Starlette:

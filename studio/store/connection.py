@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from studio.errors import DiskError
+from studio.errors import DiskError, StoreError
 
 SHARED_BYTES = 64 * 1024
 
 
 class Connection(sqlite3.Connection):
-    """Raises `DiskError` where the disk is full, or the folder is read-only or gone; every other error as it is."""
+    """Raises `DiskError` where the disk is full, or the folder is read-only or gone, `StoreError` for a number that is
+    larger than SQLite counts; every other error as it is."""
 
     path: Path
 
@@ -21,6 +22,8 @@ class Connection(sqlite3.Connection):
             return super().execute(sql, parameters)
         except sqlite3.DatabaseError as error:
             raise in_words(error, self.path) or error from error
+        except OverflowError as error:
+            raise StoreError("Nothing has a number as large as that.", "Check the number.") from error
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
         try:

@@ -2,6 +2,7 @@ import pytest
 
 from studio.config.reading import PRESETS, parse_config, parse_yaml
 from studio.config.run import RunConfig
+from studio.config.sweep import parse_sweep_yaml
 from studio.errors import ConfigError
 
 WHOLE = {"dataset": "reviews", "teacher": "builtin/transformer-base", "student": "teacher/2-layers"}
@@ -57,6 +58,21 @@ def test_overrides_win_over_the_file():
 def test_yaml_that_is_no_list_of_settings_is_refused_in_words(text):
     with pytest.raises(ConfigError):
         parse_yaml(text)
+
+
+OF_FEW_LETTERS = "a: &a [x, x]\nb: &b [*a, *a]\nalpha: [*b, *b]"
+BOMBS = {
+    "aliases": OF_FEW_LETTERS, "far too deep": "plan: " + "[" * 2000 + "]" * 2000, "too long": f"dataset: {'x' * 100_001}",
+    "a number without end": "seed: " + "9" * 10_000, "a date that is none": "seed: 2027-13-45",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+@pytest.mark.parametrize("parse", [parse_yaml, parse_sweep_yaml])
+def test_yaml_that_would_take_memory_or_time_is_refused_before_it_does(parse, text):
+    with pytest.raises(ConfigError, match="is not valid YAML") as told:
+        parse(text)
+    assert len(str(told.value)) < 1_000
 
 
 def test_every_preset_is_a_valid_config():

@@ -203,10 +203,12 @@ def test_no_more_of_a_body_is_read_than_may_come():
 
 
 def test_what_is_not_there_is_a_404_in_words(local, run):
-    for path in ("/runs/0", "/runs/99", f"/runs/{'9' * 40}", "/runs/x", "/nothing", "/"):
+    for path in ("/runs/0", "/runs/99", f"/runs/{'9' * 40}", f"/runs/{'0' * 12}{'9' * 19}", f"/runs/0{'1' * 5_000}", "/runs/x", "/nothing", "/"):
         answer = local.get(path)
         assert answer.status_code == 404, path
         assert set(answer.json()) == {"kind", "message", "cure"}
+    for number in ("0" * 12 + "9" * 19, "0" + "1" * 5_000):
+        assert local.get("/runs", params={"skip": number}).status_code == 422
 
 
 def test_errors_of_models_and_of_the_house_are_told_without_their_insides(local, run, monkeypatch):

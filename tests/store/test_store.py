@@ -51,6 +51,8 @@ def test_every_queued_run_is_claimed_by_exactly_one_thread_oldest_first(store, c
 
 
 def test_a_run_on_an_unknown_data_set_is_refused_with_the_names_that_exist(store, config):
+    with pytest.raises(StoreError, match="number as large"):
+        store.run(2**63)
     with pytest.raises(StoreError, match=r"no data set 'else'.*'reviews'"):
         store.submit(with_values(config, dataset="else"), key="k")
 
