@@ -112,7 +112,7 @@ def coded(text: str) -> str:
     return "".join(f"`{part}`" if number % 2 else escape(part) for number, part in enumerate(parts))
 
 
-_ADDRESS = re.compile(r"@(?=\w)|(?i:https?://)(?=\w)|(?i:www)(?=\.)")
+_ADDRESS = re.compile(r"@(?=[-\w])|(?i:https?://)(?=[-.\w])|(?i:www)(?=\.)")
 """Where a mail address, or one of the web, is found to be one."""
 
 

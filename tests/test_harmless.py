@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from pages import _charts as charts
+from pages._words import escape
 from studio import harmless
 from studio.cli import terminal
 from studio.events import Confusion
@@ -35,6 +37,16 @@ def test_labels_are_no_markup_in_model_cards(label):
     written = harmless.in_markdown(label)
     assert label not in written
     assert written.replace("\\", "") == label
+
+
+MADE_A_LINK = r"(https?://|www(?=\.))([-.\w]+)|[-.\w+]+@([-\w]+(\.[-\w]+)+)"
+"""What Streamlit's Markdown takes for an address once backslashes are gone."""
+
+
+@pytest.mark.parametrize("start", ["https://", "HTTP://", "www.", "me@"])
+@pytest.mark.parametrize("host", ["b.example", "-b.example", "_b.example", ".b.example", "--.b.example"])
+def test_no_address_is_a_link_on_a_page(start, host):
+    assert not re.search(MADE_A_LINK, escape(start + host).replace("\\", ""), re.IGNORECASE)
 
 
 def test_a_text_neither_steers_the_terminal_nor_colours_it():

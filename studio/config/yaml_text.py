@@ -2,7 +2,6 @@
 
 import yaml
 
-
 MOST_LETTERS = 100_000
 
 

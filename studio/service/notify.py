@@ -59,7 +59,8 @@ def _posted(parts: SplitResult, host: str, body: bytes) -> int:
     address = host if os.environ.get("STUDIO_WEBHOOK_PRIVATE") == "1" else web.public_address(host, port)
     connection = web.connection(parts.scheme, host, address, port, SECONDS)
     try:
-        connection.request("POST", web.target(parts), body, {"Content-Type": "application/json"})
-        return connection.getresponse().status
+        with web.cut_off(connection, SECONDS):
+            connection.request("POST", web.target(parts), body, {"Content-Type": "application/json"})
+            return connection.getresponse().status
     finally:
         connection.close()

@@ -1,11 +1,13 @@
 """A file by its address: https alone, so many bytes and no more, and never from this machine or its network."""
 
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -21,6 +23,7 @@ HUB = "hub:"
 """Before the name of a data set of the Hugging Face Hub."""
 
 CHUNK = 1024**2
+_ASKED = {"Accept-Encoding": "identity", "User-Agent": "studio"}
 _MOVED = (301, 302, 303, 307, 308)
 _TYPES = {"text/csv": ".csv", "text/tab-separated-values": ".tsv", "application/json": ".json", "text/plain": ".txt",
           "application/x-ndjson": ".jsonl", "application/jsonl": ".jsonl", "application/zip": ".zip",
@@ -54,17 +57,20 @@ def download(address: str, folder: Path, tell: Tell = lambda done, total: None) 
     Raises `DataError` where the address or one that it leads to is not https, names this machine or its network, or
     does not answer with a file; `LimitError` where the file is too large.
     """
+    end = time.monotonic() + SECONDS
     for _ in range(REDIRECTS + 1):
         parts = _checked(address)
         connection = None
         try:
             connection = _connection(parts.hostname or "", parts.port or 443)
-            connection.request("GET", target(parts), headers={"Accept-Encoding": "identity", "User-Agent": "studio"})
-            response = connection.getresponse()
-            if response.status not in _MOVED:
-                return _received(response, parts, folder, tell)
+            with cut_off(connection, end - time.monotonic()):
+                connection.request("GET", target(parts), headers=_ASKED)
+                response = connection.getresponse()
+                if response.status not in _MOVED:
+                    return _received(response, parts, folder, tell, end)
             address = urljoin(address, response.getheader("Location") or "")
         except (OSError, http.client.HTTPException) as error:
+            _require_time(end)
             raise DataError(
                 f"{parts.hostname} does not answer: {error or type(error).__name__}.",
                 "Check the address and the network.",
@@ -124,6 +130,26 @@ def connection(scheme: str, host: str, address: str, port: int, seconds: float) 
     return made
 
 
+@contextlib.contextmanager
+def cut_off(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """The connection ends after so long, whatever comes: a server may go on for ever with headers that mean nothing, or
+    send them letter by letter."""
+
+    def end(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it is over already
+            socket.socket.shutdown(
+                sock, socket.SHUT_RDWR
+            )  # that of the class: TLS would be taken from under the reader
+
+    timer = threading.Timer(max(0.0, seconds), end, [connection.sock])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _opened(address: str, port: int, host: str, seconds: float) -> socket.socket:
     raw = socket.create_connection((address, port), seconds)
     try:
@@ -169,7 +195,7 @@ def is_public(address: str) -> bool:
     return known.is_global and not known.is_multicast
 
 
-def _received(response: http.client.HTTPResponse, parts: SplitResult, folder: Path, tell: Tell) -> Fetched:
+def _received(response: http.client.HTTPResponse, parts: SplitResult, folder: Path, tell: Tell, end: float) -> Fetched:
     if response.status != 200:
         raise DataError(
             f"{parts.hostname} answers with {response.status} {response.reason}.",
@@ -183,18 +209,23 @@ def _received(response: http.client.HTTPResponse, parts: SplitResult, folder: Pa
     told = response.getheader("Content-Length") or ""
     total = int(told) if told.isdecimal() else None
     _require_small(total or 0)
-    file, size, end = folder / "file", 0, time.monotonic() + SECONDS
+    file, size = folder / "file", 0
     with file.open("wb") as opened:
         while chunk := response.read1(CHUNK):
             size += len(chunk)
             _require_small(size)
-            if time.monotonic() > end:
-                raise LimitError(f"The file was not here after {SECONDS / 60:.0f} minutes.", "Fetch it yourself.")
             opened.write(chunk)
             tell(size, total)
+    _require_time(end)
     if total is not None and size != total:
         raise DataError(f"{size:,} of {total:,} bytes came.", "Try again.")
     return Fetched(file, _name(parts, response.getheader("Content-Type") or ""))
+
+
+def _require_time(end: float) -> None:
+    """Raise `LimitError` after the end, when the connection was cut off."""
+    if time.monotonic() > end:
+        raise LimitError(f"The file was not here after {SECONDS / 60:.0f} minutes.", "Fetch it yourself.")
 
 
 def _require_small(size: int) -> None:

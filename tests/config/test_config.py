@@ -62,7 +62,8 @@ def test_yaml_that_is_no_list_of_settings_is_refused_in_words(text):
 
 OF_FEW_LETTERS = "a: &a [x, x]\nb: &b [*a, *a]\nalpha: [*b, *b]"
 BOMBS = {
-    "aliases": OF_FEW_LETTERS, "far too deep": "plan: " + "[" * 2000 + "]" * 2000, "too long": f"dataset: {'x' * 100_001}",
+    "aliases": OF_FEW_LETTERS, "far too deep": "plan: " + "[" * 2000 + "]" * 2000,
+    "too long": f"dataset: {'x' * 100_001}",
     "a number without end": "seed: " + "9" * 10_000, "a date that is none": "seed: 2027-13-45",
 }  # fmt: skip
 

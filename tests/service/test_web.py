@@ -113,6 +113,24 @@ def test_redirects_without_end_come_to_one(internet, tmp_path):
     assert len(asked) == 6
 
 
+@pytest.mark.parametrize("said", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["wait", "a body"])
+def test_a_server_that_never_comes_to_an_end_is_cut_off(internet, tmp_path, monkeypatch, said):
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def go_on():
+        with contextlib.suppress(OSError), listener.accept()[0] as there:
+            while True:
+                there.sendall(said)
+
+    threading.Thread(target=go_on, daemon=True).start()
+    monkeypatch.setattr(web, "_opened", lambda *_: socket.create_connection(listener.getsockname()))
+    monkeypatch.setattr(web, "SECONDS", 0.3)
+    monkeypatch.setattr(web, "_require_small", lambda size: None)
+    with pytest.raises(LimitError, match="not here after"):
+        web.download("https://files.example/a.csv", tmp_path)
+    listener.close()
+
+
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": 10**12}, {"Content-Length": None}])
 def test_a_file_that_is_too_large_is_refused_whatever_is_said_of_its_size(internet, tmp_path, monkeypatch, headers):
     monkeypatch.setattr(uploads, "MAX_BYTES", 1_000)
