@@ -65,7 +65,7 @@ def fit(spec: FitSpec, device: Device, best: BestWeights) -> Generator[Event, No
     best.restore(state.learner.network)
     state.learner.network.eval()
     if spec.recompute:
-        state.learner.network.gradient_checkpointing_disable()
+        state.learner.network.activation_checkpointing_disable()
 
 
 class FitState:

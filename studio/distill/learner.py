@@ -211,7 +211,7 @@ def _projectors(spec: FitSpec) -> nn.Module:
 def _recompute(network: Any) -> None:
     """Gradient checkpointing (Chen et al., 2016). Raises `ModelError` where a network has no layers to do it by."""
     try:
-        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     except (AttributeError, ValueError) as error:
         kind = network.config.model_type
         raise ModelError(f"A {kind} cannot compute its layers again.", "Leave recompute_layers out.") from error
