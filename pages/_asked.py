@@ -1,5 +1,6 @@
 """Questions that take seconds, asked beside the page: it is there at once, and shows the answer when it comes."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ import streamlit as st
 
 from pages._studio import get_home, get_store
 from studio.config.run import RunConfig
+from studio.errors import StoreError
 from studio.pipeline.answers import Estimate, Sizes
 from studio.service import questions
 from studio.store.rows import DatasetRow
@@ -43,10 +45,17 @@ def _asked() -> Asked:
     return Asked(ThreadPoolExecutor(2, thread_name_prefix="asked"))
 
 
+def rows_of(config: RunConfig) -> str:
+    """Which rows the name of the data stands for now: it can be given to other data; "" where it is no data's."""
+    with contextlib.suppress(StoreError):  # it is told in answer to the question itself
+        return get_store().dataset(config.dataset).fingerprint
+    return ""
+
+
 def estimate(config: RunConfig) -> Future[Estimate]:
     """What a run will cost."""
     home, store = get_home(), get_store()
-    about = f"{home.root} {config.model_dump_json()}"
+    about = f"{home.root} {rows_of(config)} {config.model_dump_json()}"
     return _asked().ask("estimate", about, lambda: questions.estimate(home, store, config))
 
 

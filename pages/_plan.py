@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
+from pages import _asked as asked
 from pages import _charts as charts
 from pages import _pictures as pictures
 from pages._language import _, counted, retell
@@ -169,7 +170,8 @@ def _bounds(field: FieldInfo) -> tuple[float, float]:
 
 
 @st.cache_data(show_spinner=False, max_entries=50, ttl=3600)
-def preview(config: RunConfig) -> Any:
+def preview(config: RunConfig, rows: str) -> Any:
+    """`rows`: which ones the name of the data stands for."""
     return questions.preview(get_home(), get_store(), config)
 
 
@@ -180,7 +182,7 @@ def show_preview(config: RunConfig, task: tasks.Task) -> None:
         return
     with errors_shown():
         with st.spinner(_("Pruning by several ratios …")):
-            found = preview(config)
+            found = preview(config, asked.rows_of(config))
         measure = task.measures[0]
         half = min(range(len(found.ratios)), key=lambda place: abs(found.ratios[place] - 0.5))
         st.html(pictures.titled(

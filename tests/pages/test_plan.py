@@ -2,11 +2,15 @@
 
 import pytest
 
+from pages import _asked
 from studio.config.plan import KINDS, Distill, Prune, Quantize
 from studio.config.reading import parse_config
+from studio.data.cleaning import clean
+from studio.data.columns import Columns
 from studio.errors import ModelError
 from studio.pipeline.answers import Estimate, Preview
-from tests.conftest import TINY
+from studio.service import library
+from tests.conftest import TINY, reviews
 from tests.pages.conftest import opened, words, written
 
 
@@ -132,3 +136,14 @@ def test_whole_numbers_are_one_switch(app, saved, store, checked):
     app.toggle(key="whole-numbers-text-classification").set_value(True).run()
     app.button(key="start").click().run()
     assert store.runs()[0].config.steps == (Distill(), Quantize(form="int8"))
+
+
+def test_what_was_found_of_data_is_not_told_of_other_data_that_takes_its_name(app, saved, store, home, checked):
+    config = parse_config({"dataset": "reviews", **TINY})
+    assert _asked.estimate(config) is _asked.estimate(config)
+    store.rename_dataset(saved.id, "old")
+    assert _asked.rows_of(config) == ""
+    columns = Columns("text", "label")
+    library.save(store, home, "reviews", clean(reviews(60), columns, "text-classification"), columns)
+    _asked.estimate(config).result()
+    assert len(checked) == 2
