@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from pages import _asked as asked
 from pages import _charts as charts
 from pages import _pictures as pictures
 from pages._language import _, counted, retell
@@ -175,14 +174,14 @@ def preview(config: RunConfig, rows: str) -> Any:
     return questions.preview(get_home(), get_store(), config)
 
 
-def show_preview(config: RunConfig, task: tasks.Task) -> None:
-    """The deciding measure without any training, against the ratio."""
+def show_preview(config: RunConfig, task: tasks.Task, rows: str) -> None:
+    """The deciding measure without any training, against the ratio; `rows` as in `preview`."""
     told = _("Pruning costs a student that knows your labels some quality; this shows how much, in seconds.")
     if not st.toggle(_("Show the cost of pruning alone"), key="wants-preview", help=told):
         return
     with errors_shown():
         with st.spinner(_("Pruning by several ratios …")):
-            found = preview(config, asked.rows_of(config))
+            found = preview(config, rows)
         measure = task.measures[0]
         half = min(range(len(found.ratios)), key=lambda place: abs(found.ratios[place] - 0.5))
         st.html(pictures.titled(

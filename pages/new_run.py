@@ -241,7 +241,7 @@ def choose_all(
                 config = parse_config(values)
                 with errors_shown():
                     acts.require_models(config)
-                    show_preview(config, task)
+                    show_preview(config, task, asked.rows_of(config))
     return teacher, student, values
 
 
