@@ -1,5 +1,7 @@
 """What a run will cost, measured beside the page: time, memory, sizes, and whether the teacher can teach."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages import _asked as asked
@@ -11,6 +13,8 @@ from pages._words import about, count, escape, measured, size
 from studio import tasks
 from studio.config.run import RunConfig
 from studio.pipeline.answers import Checked, Estimate
+
+SHORTER = "length before rows were read whole"
 
 
 def cost(config: RunConfig) -> None:
@@ -30,10 +34,11 @@ def show_cost(config: RunConfig) -> None:
         known = costs(found)
         if known:
             st.html(pictures.facts(known))
-        for note in found.notes:
-            st.caption(escape(retell(note)))
         if found.whole_length is not None:
-            offer_length(found.whole_length)
+            offer_length(found.notes, found.whole_length, config.max_length)
+        else:
+            notes_told(found.notes)
+            offer_way_back(config.max_length)
         if found.teacher is not None:
             show_check(found.teacher, config)
         elif found.teacher_is_taught and task_of(config).kind == "token":
@@ -48,14 +53,37 @@ def show_cost(config: RunConfig) -> None:
             ))  # fmt: skip
 
 
-def offer_length(tokens: int) -> None:
-    """A button that has nearly all rows read whole."""
+def notes_told(notes: Sequence[str]) -> None:
+    for note in notes:
+        st.caption(escape(retell(note)))
+
+
+def offer_length(notes: Sequence[str], tokens: int, now: int) -> None:
+    """What is cut off, and a button that has nearly all rows read whole."""
 
     def take() -> None:
-        st.session_state["setting-max_length"] = tokens
+        st.session_state["setting-max_length"], st.session_state[SHORTER] = tokens, now
 
-    if st.button(_("Read them whole: {number} tokens", number=f"{tokens:,}"), key="read-whole", on_click=take):
-        st.rerun()  # all of the page: time and memory change, too
+    with st.container(key="too-long", gap="small"):
+        notes_told(notes)
+        label = _("Read nearly all whole: {number} tokens", number=f"{tokens:,}")
+        if st.button(label, key="read-whole", on_click=take):
+            st.rerun()  # all of the page: time and memory change, too
+        st.caption(_("That takes more time and memory; what it takes is told here before you start."))
+
+
+def offer_way_back(now: int) -> None:
+    """Who had rows read whole, and sees what that takes, may have them cut again."""
+    before = st.session_state.get(SHORTER, now)
+    if before >= now:
+        return
+
+    def take() -> None:
+        st.session_state["setting-max_length"] = st.session_state.pop(SHORTER)
+
+    label = _("Back to {before} tokens (now {number})", before=f"{before:,}", number=f"{now:,}")
+    if st.button(label, key="read-shorter", on_click=take, icon=":material/undo:"):
+        st.rerun()
 
 
 def task_of(config: RunConfig) -> tasks.Task:

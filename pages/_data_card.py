@@ -15,7 +15,7 @@ from pages import _versions as versions
 from pages._language import _, counted, retell
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import commas, escape, made, sentences, split_rows
+from pages._words import commas, data_name, escape, made, sentences, split_rows
 from studio import pictures as images
 from studio import tasks
 from studio.data.glimpse import glimpse
@@ -40,7 +40,7 @@ def card(row: DatasetRow, known: list[Version], names: dict[int, str]) -> None:
     task = tasks.get(row.task, row.multi_label)
     users = get_store().users_of_dataset(row)
     with st.container(border=True, height="stretch", key=f"card-data-{row.id}", gap="small"):
-        st.subheader(escape(row.name), anchor=False)
+        st.subheader(escape(data_name(row.name)), anchor=False)
         told = [_(task.title)]
         if task.kind != "number" and row.labels:
             told.append(counted("{number} label", "{number} labels", len(row.labels)))
@@ -137,7 +137,7 @@ def add_rows(row: DatasetRow) -> None:
                 upload = sources.read(source)
                 grown = get_acts().add_rows(row.id, upload, additions.name_for(get_store(), row))
             told = counted("{number} row was added: “{name}”.", "{number} rows were added: “{name}”.", grown.added,
-                           name=escape(grown.row.name))  # fmt: skip
+                           name=escape(data_name(grown.row.name)))  # fmt: skip
             known = counted("{number} was left out: it is there already, or belongs to a row that is tested.",
                             "{number} were left out: they are there already, or belong to rows that are tested.",
                             grown.known)  # fmt: skip

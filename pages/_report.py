@@ -30,6 +30,7 @@ from pages._words import (
     OUTCOMES,
     commas,
     count,
+    data_name,
     effect_of,
     low_and_high,
     measured,
@@ -204,7 +205,7 @@ def _headline(of: Known) -> tuple[Html, ...]:
     run = of.run
     outcome = OUTCOMES.get(run.outcome or "no_control", OUTCOMES["no_control"])
     pair = f"{teachers(run.config)} → {model(run.config.student)}"
-    where = " · ".join(filter(None, [run_name(run.name), run.config.dataset, pair, _date(run)]))
+    where = " · ".join(filter(None, [run_name(run.name), data_name(run.config.dataset), pair, _date(run)]))
     return (
         element("p", where, kind="ds-crumb"),
         pictures.badge(outcome.words, outcome.kind),

@@ -18,7 +18,7 @@ from pages import _run_pictures as run_pictures
 from pages._language import _, in_language
 from pages._markup import Html, element, joined
 from pages._scores import levels, scored
-from pages._words import measured, model, size, teachers
+from pages._words import data_name, measured, model, size, teachers
 from studio.config.run import RunConfig
 from studio.errors import StudioError
 from studio.home import Home
@@ -59,8 +59,8 @@ def report(home: Home, store: Store, run_ids: Sequence[int]) -> str:
 
 def _opening(compared: Sequence[Side], title: str) -> Html:
     lines = [
-        element("li", element("b", side.name), f": {side.run.config.dataset} · {teachers(side.run.config)} → "
-                f"{model(side.run.config.student)}")
+        element("li", element("b", side.name), f": {data_name(side.run.config.dataset)} · "
+                f"{teachers(side.run.config)} → {model(side.run.config.student)}")
         for side in compared
     ]  # fmt: skip
     told = _("A comparison of {count} runs", count=len(compared))

@@ -13,7 +13,7 @@ from pages import _pictures as pictures
 from pages._language import N_, _
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import low_and_high, measured, per_cent, role, sentences
+from pages._words import data_name, low_and_high, measured, per_cent, role, sentences
 from studio.evaluate import corruptions
 from studio.evaluate.corruptions import Corruption
 from studio.kept import examined
@@ -218,7 +218,9 @@ def _other_data(run: RunRow, task: Task) -> None:
     if not left or not acts.person.has("member") or not home.model(run.id, "student").is_dir():
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.selectbox(_("Data set"), left, format_func=lambda row: row.name, key="elsewhere", width=300)
+        chosen = st.selectbox(
+            _("Data set"), left, format_func=lambda row: data_name(row.name), key="elsewhere", width=300
+        )
         if st.button(_("Ask the models about it"), icon=":material/play_arrow:", key="examine-elsewhere"):
             with errors_shown():
                 with st.spinner(_("Asking all models …")):
@@ -236,7 +238,7 @@ def _of_other(found: Elsewhere, measure: Measure) -> dict[str, str]:
         for name, (value, low, high) in found.values.items()
     }  # fmt: skip
     rows = {_("Rows"): f"{found.rows:,}", _("Left out"): f"{found.known:,}"}
-    return {_("Data set"): found.dataset} | rows | told
+    return {_("Data set"): data_name(found.dataset)} | rows | told
 
 
 # --- layers

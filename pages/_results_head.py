@@ -12,7 +12,7 @@ from pages._markup import element
 from pages._picture_file import picture_button
 from pages._scores import Scored, headline, on_test, three
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
-from pages._words import OUTCOMES, ago, commas, day, effect_of, escape, model, teachers
+from pages._words import OUTCOMES, ago, commas, data_name, day, effect_of, escape, model, teachers
 from studio import tasks
 from studio.config.reading import with_values
 from studio.events import Caution, Evaluation
@@ -33,7 +33,7 @@ def crumbs(run: RunRow) -> None:
                      icon=":material/arrow_back:", width="content")  # fmt: skip
         ended = run.finished_at or run.created_at
         facts = [
-            escape(run.config.dataset),
+            escape(data_name(run.config.dataset)),
             f"{escape(teachers(run.config))} → {escape(model(run.config.student))}",
             commas([day(ended), ago(ended)]),
             *([escape(run.made_by)] if run.made_by else []),
@@ -43,7 +43,8 @@ def crumbs(run: RunRow) -> None:
         if others:
             with st.popover(_("Other results"), type="tertiary", width="content"):
                 for other in others:
-                    name = f"{_('Run {run}', run=other.id)} · {other.config.dataset} · {model(other.config.student)}"
+                    data, student = data_name(other.config.dataset), model(other.config.student)
+                    name = f"{_('Run {run}', run=other.id)} · {data} · {student}"
                     st.page_link("results.py", label=escape(name), query_params={"run": str(other.id)})
 
 
@@ -114,7 +115,7 @@ def _actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
         picture_button(
             _("Save as a picture"),
             f"run-{run.id}.png",
-            about=f"{run.config.dataset} · {teachers(run.config)} → {model(run.config.student)}",
+            about=f"{data_name(run.config.dataset)} · {teachers(run.config)} → {model(run.config.student)}",
             title=headline(models, measure, run.outcome),
             numbers=three(models, measure, run.outcome),
             effect=effect_of(run.verdict or ""),

@@ -12,7 +12,7 @@ from pages._language import _, counted, retell
 from pages._scores import ROLES, Scored, milliseconds, on_test
 from pages._studio import get_store
 from pages._watched import watched
-from pages._words import change, count, escape, low_and_high, measured, role, sentences, size
+from pages._words import change, count, data_name, escape, low_and_high, measured, role, sentences, size
 from studio import tasks
 from studio.events import OLD_TEST, Evaluation, StageResult
 from studio.store.rows import RunRow
@@ -113,8 +113,8 @@ def old_and_new(run: RunRow, evaluations: list[Evaluation], measure: tasks.Measu
     st.caption(
         _(
             "The student continued with **{new}** and repeated **{old}** so as not to forget it. {measure} on each:",
-            new=escape(run.config.dataset),
-            old=escape(run.config.replay),
+            new=escape(data_name(run.config.dataset)),
+            old=escape(data_name(run.config.replay or "")),
             measure=_(measure.title),
         )
     )

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from pages import _charts as charts
 from pages._language import N_, _, retell
 from pages._scores import milliseconds, small
-from pages._words import commas, listed, measured, model, size
+from pages._words import commas, data_name, listed, measured, model, size
 from studio import harmless, tasks
 from studio.config import plan
 from studio.config.methods import LOSSES
@@ -328,6 +328,8 @@ def setting_of(name: str, value: Any) -> str:
     >>> setting_of("augment", ["cutmix", "flip"])
     'Two joined (CutMix), Mirrored'
     """
+    if name in ("dataset", "replay") and value:
+        return data_name(value)
     if name == "task" and value in tasks.TASKS:
         return _(tasks.get(value).title)
     annotation = RunConfig.model_fields[name].annotation

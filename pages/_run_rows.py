@@ -9,7 +9,19 @@ from pages._language import _, retell
 from pages._markup import Html, element
 from pages._scores import scored, three
 from pages._studio import errors_shown, get_acts, get_store
-from pages._words import OUTCOMES, Outcome, about, ago, escape, model, run_name, stage_title, status_word, teachers
+from pages._words import (
+    OUTCOMES,
+    Outcome,
+    about,
+    ago,
+    data_name,
+    escape,
+    model,
+    run_name,
+    stage_title,
+    status_word,
+    teachers,
+)
 from studio import tasks
 from studio.service.progress import whole
 from studio.store import run_list
@@ -21,7 +33,7 @@ MOST_OF_A_NOTE = 160
 
 def name_of(run: RunRow) -> str:
     """What a run is called: its own name, else that of its data."""
-    return run_name(run.name) or run.config.dataset
+    return run_name(run.name) or data_name(run.config.dataset)
 
 
 def measure_of(run: RunRow, datasets: Mapping[int, DatasetRow]) -> Measure:
@@ -66,7 +78,7 @@ def _about(run: RunRow, place: str) -> Html:
     """The badge, then what the run is made of, when it was started and by whom; its tags and its note."""
     outcome = outcome_of(run)
     state = pictures.badge(outcome.words, outcome.kind) if outcome else state_badge(run)
-    parts = [run.config.dataset] if run.name else []
+    parts = [data_name(run.config.dataset)] if run.name else []
     parts += [f"{teachers(run.config)} → {model(run.config.student)}", _("run {run}", run=run.id), ago(run.created_at)]
     parts += [_("by {person}", person=run.made_by)] if run.made_by else []
     told = element("span", " · ".join([*parts, place] if place else parts), kind="ds-sub")
@@ -119,7 +131,9 @@ def describe(run_id: int) -> None:
 def _describe(run_id: int) -> None:
     store, acts = get_store(), get_acts()
     run, known = store.run(run_id), list(store.tags())
-    name = st.text_input(_("Name"), run.name, placeholder=run.config.dataset, max_chars=run_list.LONGEST_NAME)
+    name = st.text_input(
+        _("Name"), run.name, placeholder=data_name(run.config.dataset), max_chars=run_list.LONGEST_NAME
+    )
     tags = st.multiselect(_("Tags"), list(dict.fromkeys([*run.tags, *known])), run.tags, accept_new_options=True,
                           placeholder=_("Choose some, or type new ones"))  # fmt: skip
     note = st.text_area(_("Note"), run.note, max_chars=run_list.LONGEST_NOTE,

@@ -9,7 +9,7 @@ from pages._language import _, counted
 from pages._markup import Html, element
 from pages._run_rows import name_of, outcome_of, state_badge
 from pages._scores import milliseconds, on_test
-from pages._words import escape, listed, measured, model, size, teachers
+from pages._words import data_name, escape, listed, measured, model, size, teachers
 from studio.evaluate.measured import timing_noise
 from studio.service import comparison
 from studio.service.comparison import Side
@@ -95,7 +95,7 @@ def offers(runs: Sequence[RunRow]) -> None:
     for column, group in zip(st.columns(MOST_OFFERS), groups, strict=False):
         with column, st.container(border=True, height="stretch", key=f"card-offer-{group[0].dataset_id}"):
             taken = group[:AT_ONCE]
-            st.subheader(escape(taken[0].config.dataset), anchor=False)
+            st.subheader(escape(data_name(taken[0].config.dataset)), anchor=False)
             students = listed([escape(model(one)) for one in dict.fromkeys(run.config.student for run in taken)])
             st.caption(counted("{number} run, the newest: {students}", "{number} runs, the newest: {students}",
                                len(group), students=students))  # fmt: skip

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._language import _, counted
 from pages._studio import errors_shown, get_acts, get_store, go_to
-from pages._words import commas, escape
+from pages._words import commas, data_name, escape
 from studio.config.reading import with_values
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.versions import Version, total, way
@@ -26,7 +26,7 @@ def of_data(row: DatasetRow, known: list[Version], names: dict[int, str]) -> Non
     version = next((one for one in known if one.dataset_id == row.id), Version(row.id, row.id, 1, {}))
     family = [one for one in known if one.family == version.family]
     if version.number > 1:
-        first = names.get(version.family, row.name)
+        first = names.get(version.family, data_name(row.name))
         st.caption(escape(_("Version {number} of “{name}”: {change}.", number=version.number, name=first,
                             change=_made_of(version, family))))  # fmt: skip
     newest = max(family, key=lambda one: one.number, default=version)
@@ -54,7 +54,7 @@ def run_again(run: RunRow) -> None:
     since = [one.change for one in made if one.number > store.version(run.dataset_id).number]
     is_of_it = run.dataset_id in [one.dataset_id for one in made]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"newer-{run.id}"):
-        st.markdown(escape(_("Its data has a newer version, “{name}”: {change}.", name=data.name,
+        st.markdown(escape(_("Its data has a newer version, “{name}”: {change}.", name=data_name(data.name),
                              change=changed(total(*since)) if is_of_it else _made_of(newer, family))),
                     width="content")  # fmt: skip
         if acts.person.has("member") and st.button(_("Run again on the new version"), key=f"again-on-{run.id}",
@@ -74,7 +74,7 @@ def between(rows: list[DatasetRow]) -> list[str]:
         return []
     shared = set.intersection(*({one.dataset_id for one in path} for path in ways))
     steps = {one.dataset_id: one for path in ways for one in path if one.dataset_id not in shared}
-    names = {one.id: one.name for one in store.datasets()}
+    names = {one.id: data_name(one.name) for one in store.datasets()}
     return [
         _("“{name}” is version {number}: {change}.", name=names.get(one.dataset_id, str(one.number)),
           number=one.number, change=_made_of(one, family))

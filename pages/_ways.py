@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages._language import N_, _
 from pages._parameters import parameter
-from pages._words import method_of, model, parsed, signed
+from pages._words import data_name, method_of, model, parsed, signed
 from studio import tasks
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
@@ -177,6 +177,11 @@ def choose_replay(student: str | None, dataset: DatasetRow, rows: list[DatasetRo
     index = options.index(learned) if learned in others else 0
     field = RunConfig.model_fields["replay"]
     picked = st.selectbox(
-        _(field.title or "replay"), options, index=index, key="replay", help=_(field.description or "")
+        _(field.title or "replay"),
+        options,
+        index=index,
+        key="replay",
+        help=_(field.description or ""),
+        format_func=data_name,
     )
     return None if picked == nothing else picked

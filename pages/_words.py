@@ -32,6 +32,12 @@ GIVEN_NAMES = {
     r"(?P<run>Search \d+, winner(?:, trained longer)*), trained longer": N_("{run}, trained longer"),
 }
 """Names that the studio gives runs, as they are stored, and as they are shown."""
+GIVEN_DATA = {
+    r"Demo: support messages(?P<number>(?: \d+)?)": N_("Demo: support messages{number}"),
+    r"Demo: handwritten digits(?P<number>(?: \d+)?)": N_("Demo: handwritten digits{number}"),
+    r"(?P<data>.+), corrected(?P<number>(?: \d+)?)": N_("{data}, corrected{number}"),
+}
+"""The same of data sets."""
 ROLES = {
     "teacher": N_("Teacher"), "student": N_("Student"), "control": N_("Without teacher"), "smoothed": N_("Soft labels"),
     "baseline": N_("Baseline"), "assistant": N_("Assistant"), "int8": N_("Student in int8"),
@@ -360,10 +366,23 @@ def run_name(name: str) -> str:
     >>> run_name("Search 3, winner, trained longer"), run_name("the best one")
     ('Search 3, winner, trained longer', 'the best one')
     """
-    for form, words in GIVEN_NAMES.items():
+    return _given(name, GIVEN_NAMES)
+
+
+def data_name(name: str) -> str:
+    """The name of a data set; one that the studio gave it in the reader's language.
+
+    >>> data_name("Demo: support messages 2, corrected"), data_name("my reviews")
+    ('Demo: support messages 2, corrected', 'my reviews')
+    """
+    return _given(name, GIVEN_DATA)
+
+
+def _given(name: str, forms: Mapping[str, str]) -> str:
+    for form, words in forms.items():
         found = re.fullmatch(form, name)
         if found is not None:
-            return _(words, **{place: run_name(value) for place, value in found.groupdict().items()})
+            return _(words, **{place: _given(value, forms) for place, value in found.groupdict().items()})
     return name
 
 

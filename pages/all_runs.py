@@ -9,6 +9,7 @@ from pages import _pictures as pictures
 from pages import _run_rows as rows
 from pages._language import _, counted
 from pages._studio import get_acts, get_store, go_to
+from pages._words import data_name
 from studio.store.rows import DatasetRow
 from studio.store.run_list import Listed, Wanted
 
@@ -50,7 +51,7 @@ def _filters(datasets: dict[int, DatasetRow]) -> Wanted:
     present = store.states(archived)
     states = several(_("State"), {state: rows.state_word(state) for state in STATES if state in present}, "state")
     tags = several(_("Tag"), {tag: tag for tag in store.tags()}, "tag")
-    names = {str(row.id): row.name for row in datasets.values()}
+    names = {str(row.id): data_name(row.name) for row in datasets.values()}
     data = several(_("Data"), names, "data") if len(names) > 1 else []
     order = st.selectbox(_("Sort"), list(named), format_func=lambda one: named[one], key="sort", width=220,
                          label_visibility="collapsed", on_change=address.write, args=("sort", first))  # fmt: skip

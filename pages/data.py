@@ -16,7 +16,7 @@ from pages._brought import STAYS, remote_box, upload_box
 from pages._kept_upload import forget
 from pages._language import N_, _, counted
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, show_error
-from pages._words import commas, escape, size, split_rows
+from pages._words import commas, data_name, escape, size, split_rows
 from studio import tasks
 from studio.errors import StudioError
 from studio.store.rows import DatasetRow
@@ -324,7 +324,7 @@ def just_saved() -> DatasetRow | None:
 def show_saved(row: DatasetRow) -> None:
     """That it is saved, and the way on."""
     with st.container(border=True, key="just-saved"):
-        st.header(_("Saved as {name}", name=escape(row.name)), anchor=False)
+        st.header(_("Saved as {name}", name=escape(data_name(row.name))), anchor=False)
         task = tasks.get(row.task, row.multi_label)
         st.caption(_("{task}: {parts} rows", task=_(task.title), parts=split_rows(row.splits)))
         st.caption(_("Models learn from the training rows; the validation rows decide which state of a model is kept; "
@@ -346,7 +346,7 @@ def saved_data() -> None:
             pictures.empty(_("No data sets yet"), _("Saved data sets are listed here, ready for any number of runs."))
         )
         return
-    known, names = store.all_versions(), {row.id: row.name for row in rows}
+    known, names = store.all_versions(), {row.id: data_name(row.name) for row in rows}
     for start in range(0, len(rows), 2):
         for column, row in zip(st.columns(2), rows[start : start + 2], strict=False):
             with column:

@@ -19,7 +19,7 @@ from pages._parameters import expert_names, parameter
 from pages._plan import choose_plan, show_preview
 from pages._studio import errors_shown, get_acts, get_store, go_to, run_in_address, show_error
 from pages._ways import choose_augmentation, choose_method, choose_more_teachers, choose_replay
-from pages._words import escape, method, model, split_rows, teachers
+from pages._words import data_name, escape, method, model, split_rows, teachers
 from studio import tasks
 from studio.config.plan import RECIPES, title
 from studio.config.reading import PRESET_HELP, PRESETS, parse_config, parse_yaml, with_values
@@ -85,7 +85,7 @@ def choose_data(start: RunConfig | None) -> DatasetRow | None:
     address.follow("dataset")
     address.one("dataset", list(known), first=again)
     row = known[st.selectbox(_("Data set"), list(known), list(known).index(st.session_state["dataset"]), key="dataset",
-                             format_func=lambda name: known[name].name, label_visibility="collapsed",
+                             format_func=lambda name: data_name(known[name].name), label_visibility="collapsed",
                              on_change=address.write, args=("dataset",))]  # fmt: skip
     task = tasks.get(row.task, row.multi_label)
     told = [_(task.title)]

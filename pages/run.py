@@ -29,6 +29,7 @@ from pages._watched import watched
 from pages._words import (
     about,
     commas,
+    data_name,
     effect_of,
     escape,
     listed,
@@ -77,7 +78,7 @@ def settings(run: RunRow) -> list[str]:
     """What a run was told, in a few words each; temperature and alpha as they were tuned."""
     config, choice = run.config, store.choice(run.id)
     temperature, alpha = (config.temperature, config.alpha) if choice is None else (choice.temperature, choice.alpha)
-    told = [config.dataset] if run.name else []
+    told = [data_name(config.dataset)] if run.name else []
     told += [method(config), f"T = {temperature:.3g}", f"alpha = {alpha:.3g}"]
     if choice is not None:
         told.append(_("tuned automatically: {reason}", reason=retell(choice.reason)))
@@ -410,7 +411,7 @@ try:
     wanted = run_in_address("run")
     if wanted is None:
         go_to("all_runs.py")
-    set_title(_("Run {run}: {dataset}", run=wanted.id, dataset=wanted.config.dataset))
+    set_title(_("Run {run}: {dataset}", run=wanted.id, dataset=data_name(wanted.config.dataset)))
 except StudioError as error:
     no_such_run(error)
 else:

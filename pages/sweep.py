@@ -12,7 +12,7 @@ from pages._language import _, counted, retell
 from pages._markup import element
 from pages._scores import milliseconds, scored, small
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, task_of
-from pages._words import ago, escape, listed, measured, model, percent, run_name, sentences, size
+from pages._words import ago, data_name, escape, listed, measured, model, percent, run_name, sentences, size
 from studio.config.reading import bounds
 from studio.config.run import RunConfig
 from studio.config.sweep import MOST_TRIALS, parse_sweep, parse_sweep_yaml
@@ -114,7 +114,7 @@ def begin(sweep: SweepRow) -> None:
 
 
 def _run_words(run: RunRow) -> str:
-    name = run_name(run.name) or run.config.dataset
+    name = run_name(run.name) or data_name(run.config.dataset)
     return _("{name} · {student} · run {run}", name=name, student=model(run.config.student), run=run.id)
 
 
@@ -144,8 +144,8 @@ def _body(sweep_id: int, moves: bool) -> None:
     st.markdown(
         escape(
             _("Search {number} on {data} · {done} of {all} trials · {limits} · {when}", number=sweep.id,
-              data=sweep.config.base.dataset, done=over, all=sweep.config.trials, limits=limits(sweep.config.target),
-              when=ago(sweep.created_at))
+              data=data_name(sweep.config.base.dataset), done=over, all=sweep.config.trials,
+              limits=limits(sweep.config.target), when=ago(sweep.created_at))
         )
     )  # fmt: skip
     if sweep.winner is None:
@@ -372,7 +372,7 @@ def others(now: int | None) -> None:
     st.header(_("Earlier searches") if now is None else _("Other searches"), anchor=False)
     for row in rows[:20]:
         trials = counted("{number} trial", "{number} trials", row.config.trials)
-        label = f"{_('Search {number}', number=row.id)} · {row.config.base.dataset} · {trials}"
+        label = f"{_('Search {number}', number=row.id)} · {data_name(row.config.base.dataset)} · {trials}"
         st.page_link("sweep.py", label=escape(label), query_params={"id": str(row.id)}, icon=":material/tune:")
 
 

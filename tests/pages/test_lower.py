@@ -19,6 +19,7 @@ from pages._results_examined import _of_other
 from pages._scores import Scored, three
 from studio import events, tasks
 from studio.config.reading import parse_config
+from studio.config.run import RunConfig
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
@@ -161,8 +162,16 @@ def test_a_new_run_names_bits_and_speaks_of_no_labels(app, spoken, monkeypatch):
 
 
 def test_one_press_has_the_rows_of_a_language_model_read_whole(app, spoken, monkeypatch):
-    monkeypatch.setattr("studio.service.questions.estimate", lambda *_: Estimate(whole_length=1_200))
+    def estimate(*asked):
+        config = next(one for one in asked if isinstance(one, RunConfig))
+        return Estimate(whole_length=1_200 if config.max_length < 1_200 else None)
+
+    monkeypatch.setattr("studio.service.questions.estimate", estimate)
     app = opened(app, "new_run.py", dataset=str(spoken.run(1).dataset_id))
-    assert app.button(key="read-whole").label == "Read them whole: 1,200 tokens"
+    before = app.number_input(key="setting-max_length").value
+    assert app.button(key="read-whole").label == "Read nearly all whole: 1,200 tokens"
     app.button(key="read-whole").click().run()
     assert app.number_input(key="setting-max_length").value == 1_200
+    app.button(key="read-shorter").click().run()
+    assert app.number_input(key="setting-max_length").value == before
+    assert app.button(key="read-whole") and "read-shorter" not in [button.key for button in app.button]

@@ -4,7 +4,7 @@ import pytest
 
 from studio import events
 from studio.config.sweep import parse_sweep
-from studio.service import sweeps
+from studio.service import samples, sweeps
 from studio.tasks import Measure
 from tests.conftest import TINY
 from tests.pages.conftest import fresh, opened, words, written
@@ -151,6 +151,21 @@ def test_names_that_the_studio_gave_are_in_the_readers_language_and_those_of_peo
     page = fresh()
     page.context = {"locale": "zh-CN"}
     assert opened(page, "run.py", run=str(run.id)).title[0].value == "搜索 1，第 1 次试验"
+
+
+@pytest.mark.parametrize("demo", samples.NAMES.values())
+def test_the_names_of_the_studios_own_data_are_in_the_readers_language_and_are_stored_as_they_were(
+    app, filled, saved, demo
+):
+    filled.rename_dataset(saved.id, f"{demo} 2")
+    app.context = {"locale": "zh-CN"}
+    shown = words(opened(app, "data.py"))
+    assert "演示：" in shown and demo not in shown
+    page = fresh()
+    page.context = {"locale": "zh-CN"}
+    page = opened(page, "new_run.py")
+    assert [one.startswith("演示：") for one in page.selectbox(key="dataset").options] == [True]
+    assert filled.dataset(f"{demo} 2").id == saved.id
 
 
 def test_a_search_that_is_not_there_is_told_in_words(app, filled):
