@@ -76,8 +76,10 @@ class Door:
         if answer is None:
             if needs_login() and _path(connection) == login.LOGOUT:
                 await run_in_threadpool(self._end, connection)
-            is_callback = scope["type"] == "http" and needs_login() and _path(connection) == login.CALLBACK
-            return await self.app(scope, receive, self._after_login(connection, send) if is_callback else send)
+            if scope["type"] == "http" and needs_login():
+                send = _encrypted(send)
+                send = self._after_login(connection, send) if _path(connection) == login.CALLBACK else send
+            return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008, "reason": ""})
         await answer(scope, receive, send)
@@ -104,8 +106,8 @@ class Door:
                 _log.error("A sign-out could not be written down and ends with this server: %s", error)
 
     def _after_login(self, connection: HTTPConnection, send: Send) -> Send:
-        """What Streamlit answers when a login ends: it leads back to the page that was asked for, its cookies travel
-        encrypted where the server is reached that way, and the log says who has come."""
+        """What Streamlit answers when a login ends: it leads back to the page that was asked for, and the log says who
+        has come."""
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -115,7 +117,6 @@ class Door:
                     wanted = unquote(connection.cookies.get(login.WANTED, ""))
                     headers["location"] = login.safe_address(wanted)
                     await run_in_threadpool(self._write_down, cookies)
-                message["headers"] = [_encrypted(name, value) for name, value in message["headers"]]
                 gone = f"{login.WANTED}=; Max-Age=0; Path={login.base() or '/'}; HttpOnly; SameSite=Lax"
                 MutableHeaders(scope=message).append("set-cookie", gone)
             await send(message)
@@ -131,9 +132,20 @@ class Door:
             self.note(str(told.get("email", "")), "refused login", error.message)
 
 
-def _encrypted(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    is_cookie = name.lower() == b"set-cookie" and b"secure" not in value.lower()
-    return (name, value + b"; Secure") if is_cookie and own_address().startswith("https:") else (name, value)
+def _encrypted(send: Send) -> Send:
+    """Cookies travel encrypted alone where the server is reached that way."""
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start" and own_address().startswith("https:"):
+            message["headers"] = [_with_secure(name, value) for name, value in message["headers"]]
+        await send(message)
+
+    return send_on
+
+
+def _with_secure(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    is_cookie = name.lower() == b"set-cookie" and b"; secure" not in value.lower()
+    return (name, value + b"; Secure") if is_cookie else (name, value)
 
 
 def _path(connection: HTTPConnection) -> str:

@@ -12,6 +12,7 @@ from pages._words import escape, listed, role
 from studio import tasks
 from studio.data import joining
 from studio.errors import StudioError
+from studio.home import PASSING
 from studio.service import file_answers, playground
 from studio.service.file_answers import FileAnswers
 from studio.store.rows import RunRow
@@ -58,7 +59,7 @@ def table_of(_file: Any, file_id: str) -> Any:
     """The file as a table."""
     from studio.data import apart
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as folder:
         path = Path(folder) / f"file{PurePath(_file.name).suffix.lower()}"
         path.write_bytes(_file.getvalue())
         return apart.read(path, name=_file.name)

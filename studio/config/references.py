@@ -55,8 +55,11 @@ class ModelReference:
 
     @property
     def path(self) -> Path:
-        """The folder that it names."""
-        return Path(self.name).expanduser()
+        """The folder that it names; a `~` before the name of nobody who is known here is a letter."""
+        try:
+            return Path(self.name).expanduser()
+        except RuntimeError:
+            return Path(self.name)
 
     @classmethod
     def find(cls, text: str | None) -> "ModelReference | None":
@@ -76,13 +79,13 @@ class ModelReference:
     @classmethod
     def parse(cls, text: str) -> "ModelReference":
         """Read a reference such as `hub:ORG/NAME`; raises `ValueError` with the forms that exist."""
-        if text.startswith("folder:") and len(text) > len("folder:"):
+        if text.startswith("folder:") and len(text) > len("folder:") and text.isprintable():
             return cls("folder", text.removeprefix("folder:"))
         if text.startswith("hub:") and _HUB_NAME.fullmatch(text.removeprefix("hub:")):
             return cls("hub", text.removeprefix("hub:"))
-        if match := re.fullmatch(r"run:(\d+)/(student|(?:teacher|assistant)(?:-[1-9]\d*)?)", text):
+        if match := re.fullmatch(r"run:(\d{1,18})/(student|(?:teacher|assistant)(?:-[1-9]\d*)?)", text):
             return cls.of_run(int(match[1]), match[2])
-        if match := re.fullmatch(r"teacher/([1-9]\d*)-layers?", text):
+        if match := re.fullmatch(r"teacher/([1-9]\d{0,3})-layers?", text):
             return cls.cut(int(match[1]))
         if text == "teacher/same":
             return cls("teacher", "same")

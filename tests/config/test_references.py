@@ -36,9 +36,17 @@ def test_only_a_model_that_is_cut_from_the_teacher_has_layers():
     assert [text for text, reference in parsed.items() if reference.is_same] == ["teacher/same"]
 
 
-@pytest.mark.parametrize("text", [None, "", "hub:", "run:3", "run:3/control", "teacher/0-layers"])
+STRANGE = (f"teacher/{'9' * 30}-layers", f"run:{'9' * 30}/student", "folder:/models/a\0b", "folder:/models/\x1b[2J")
+
+
+@pytest.mark.parametrize("text", [None, "", "hub:", "run:3", "run:3/control", "teacher/0-layers", *STRANGE])
 def test_what_is_no_reference_is_not_found_and_not_an_error(text):
     assert ModelReference.find(text) is None
+
+
+def test_a_folder_of_nobody_who_is_known_here_is_a_folder_that_is_not_there():
+    """Whoever asks shall not learn who has an account on the machine."""
+    assert not ModelReference.parse("folder:~nobody-of-this-name/models").path.exists()
 
 
 def test_a_config_names_every_model_that_its_run_opens():

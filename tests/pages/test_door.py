@@ -126,6 +126,17 @@ def test_the_login_begins_with_a_note_of_the_page_that_was_asked_for():
     assert {"HttpOnly", "Secure", "SameSite=lax"} <= set(cookie.split("; "))
 
 
+def test_every_cookie_travels_encrypted_where_the_server_is_reached_that_way(monkeypatch):
+    cookies = [b"state=a; path=/", b"token=insecure; Path=/", b"other=b; Path=/; Secure"]
+    answers = [(b"set-cookie", cookie) for cookie in cookies]
+    for path in ("/auth/login", "/_stcore/health", "/oauth2callback"):
+        sent = [value for name, value in ask(path, answers=answers).headers if name == "set-cookie"]
+        assert [value.count("; Secure") for value in sent[:3]] == [1, 1, 1]
+    monkeypatch.setattr(_door, "own_address", lambda: "http://localhost:8501")
+    sent = [value for name, value in ask("/auth/login", answers=answers).headers if name == "set-cookie"]
+    assert sent == [cookie.decode() for cookie in cookies]
+
+
 def logged_in(cookie, wanted=""):
     """What the door makes of Streamlit's answer at the end of a login, and what it writes down."""
     noted = []
