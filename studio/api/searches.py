@@ -11,6 +11,7 @@ from studio.api.place import Place
 from studio.api.training import Run, carried
 from studio.config.sweep import parse_sweep
 from studio.errors import StudioError
+from studio.harmless import in_terminal
 from studio.machine.identity import new_owner
 from studio.service import sweeps
 from studio.store.sweeps import SweepRow
@@ -62,7 +63,7 @@ class Search:
         try:
             for run in sweeps.carried(place.home, place.store, self.id):
                 if progress:
-                    print(f"{run.name}: {run.verdict or run.message or run.status}")
+                    print(in_terminal(f"{run.name}: {run.verdict or run.message or run.status}"))
         except KeyboardInterrupt:
             print(f"Search {self.id} was stopped. To go on: search.resume().")
         if self.status == "failed":

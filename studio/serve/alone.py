@@ -21,6 +21,7 @@ from studio.errors import AccessError, ConfigError, ExportError
 from studio.serve import requests
 from studio.serve.answers import UnknownTokenError, application, told
 from studio.serve.batching import Batcher
+from studio.serve.bodies import Bodies
 from studio.serve.openapi import Operation, document
 
 if TYPE_CHECKING:
@@ -88,14 +89,14 @@ def student_application(student: Student, address: str, token: str | None) -> St
         )
     if token is not None and len(token) < LEAST_TOKEN:
         raise ConfigError(f"{TOKEN} has {len(token)} characters.", f"Use at least {LEAST_TOKEN}.")
-    batcher = Batcher(student.answer)
+    batcher, bodies = Batcher(student.answer), Bodies()
 
     async def predict(request: Request) -> Response:
         _require_program(request)
         _require_token(request, token)
-        written = await requests.body(request)
-        asked, values = await requests.read(requests.Inputs, written, student.task)
-        found = await batcher.ask(asked.probabilities, values)
+        async with bodies.read(request) as written:
+            asked, values = await requests.read(requests.Inputs, written, student.task)
+            found = await batcher.ask(asked.probabilities, values)
         return told(requests.Answers(
             model="student", answers=[answer for answer, _ in found],
             probabilities=[shares for _, shares in found] if asked.probabilities else None,

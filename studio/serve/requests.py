@@ -6,14 +6,12 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 
 from studio import tasks
 from studio.errors import DataError, LimitError
 from studio.pipeline.answers import AskedRole
 from studio.service.predict import inputs
 
-MOST_BYTES = 16 * 1024**2
 SHORT = 8 * 1024
 """Bytes of a request about texts that are read on the spot."""
 
@@ -113,24 +111,6 @@ class WholeRun(Run):
     config: dict[str, Any]
     cautions: list[str]
     results: list[Result]
-
-
-async def body(request: Request) -> bytes:
-    """The body of a request; raises `LimitError` as soon as it is too long."""
-    told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told) > MOST_BYTES:
-        raise _too_long()
-    parts, length = [], 0
-    async for part in request.stream():
-        length += len(part)
-        if length > MOST_BYTES:
-            raise _too_long()
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _too_long() -> LimitError:
-    return LimitError(f"A request has at most {MOST_BYTES // 1024**2} MB.", "Send the rows in several requests.")
 
 
 async def read(kind: type[Kind], written: bytes, task: str) -> tuple[Kind, list[Any]]:

@@ -16,6 +16,7 @@ from studio.home import Home
 from studio.serve import requests
 from studio.serve.answers import UnknownTokenError, application, told
 from studio.serve.batching import Batcher
+from studio.serve.bodies import Bodies
 from studio.serve.openapi import Operation, document
 from studio.service import playground, tokens
 from studio.service.people import Person
@@ -49,7 +50,7 @@ class Interface:
     def __init__(self, home: Home, who: Who) -> None:
         self.home, self.who = home, who
         self.store = Store(home.database)
-        self.batcher = Batcher(self._answer)
+        self.batcher, self.bodies = Batcher(self._answer), Bodies()
         self._tasks: dict[int, str] = {}
 
     async def runs(self, request: Request) -> Response:
@@ -69,9 +70,9 @@ class Interface:
         task = self._tasks[run_id] if run_id in self._tasks else await run_in_threadpool(self._task, run_id)
         if tasks.get(task).modality == "image" and not person.has("member"):
             raise AccessError("A viewer brings no images.", "Use a token of a member.")
-        written = await requests.body(request)
-        asked, values = await requests.read(requests.Asking, written, task)
-        found = await self.batcher.ask((run_id, asked.model, asked.probabilities), values)
+        async with self.bodies.read(request) as written:
+            asked, values = await requests.read(requests.Asking, written, task)
+            found = await self.batcher.ask((run_id, asked.model, asked.probabilities), values)
         return told(requests.RunAnswers(
             run=run_id, model=asked.model, answers=[answer for answer, _ in found],
             probabilities=[shares for _, shares in found] if asked.probabilities else None,

@@ -10,7 +10,6 @@ import time
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
-from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from studio import tasks
@@ -188,18 +187,6 @@ def test_what_cannot_be_read_is_refused_in_words_before_a_model_is_asked(local, 
         assert set(answer.json()) == {"kind", "message", "cure"}
         assert answer.json()["cure"]
     assert not asked
-
-
-def test_no_more_of_a_body_is_read_than_may_come():
-    sent = []
-
-    async def receive():
-        sent.append(b" " * 1024**2)
-        return {"type": "http.request", "body": sent[-1], "more_body": True}
-
-    with pytest.raises(LimitError, match="16 MB"):
-        in_a_loop(requests.body(Request({"type": "http", "headers": []}, receive)))
-    assert len(sent) == 17
 
 
 def test_what_is_not_there_is_a_404_in_words(local, run):
