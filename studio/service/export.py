@@ -121,7 +121,7 @@ def model_card(
         "",
         f"# Student of run {run.id}",
         "",
-        run.verdict or f"This run is {run.status}; it has no verdict.",
+        _verdict(run, dataset.labels),
         "",
         *_seed_lines(store, run),
         "## Use it",
@@ -157,6 +157,14 @@ def model_card(
         "Settings: `config.yaml`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _verdict(run: RunRow, labels: Sequence[str]) -> str:
+    """The sentence; labels in it mean nothing to Markdown."""
+    told = run.verdict or f"This run is {run.status}; it has no verdict."
+    for label in labels:
+        told = told.replace(repr(label), harmless.in_markdown(repr(label)))
+    return told
 
 
 def _labels(labels: Sequence[str]) -> str:

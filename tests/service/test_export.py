@@ -15,8 +15,9 @@ from studio.config.reading import parse_config, parse_yaml
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ExportError
-from studio.events import Evaluation
+from studio.events import Evaluation, Verdict
 from studio.files import damage, inside
+from studio.harmless import in_markdown
 from studio.home import Home
 from studio.models.saving import require_undamaged
 from studio.pipeline.convert import convert
@@ -228,3 +229,16 @@ def test_names_in_the_model_card_mean_nothing_to_markdown(store, home, tmp_path)
     card = export.model_card(store, store.run(run.id), limit=16)
     assert r"my \`best\` \<b\>" in card
     assert "\n# good" not in card
+
+
+def test_a_label_that_the_verdict_names_is_no_link_in_the_model_card(store, home):
+    label = "[won](https://b.example)<img src=x>"
+    columns, upload = Columns("text", "label"), reviews(20)
+    upload.table["label"] = upload.table["label"].replace({"good": label})
+    library.save(store, home, "some", clean(upload, columns, "text-classification"), columns)
+    run = store.submit(parse_config({"dataset": "some", **TINY}), key="k", owner="me")
+    told = "It finds 0 of 7 rows of {} (teacher 1)."
+    store.record(run.id, [Verdict(outcome="worse", sentence=told.format(repr(label)))])
+    card = export.model_card(store, store.run(run.id), limit=16)
+    assert label not in card
+    assert told.format(in_markdown(repr(label))) in card
