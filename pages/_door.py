@@ -182,7 +182,10 @@ def _changes(connection: HTTPConnection) -> bool:
 
 
 def _is_of_another_site(connection: HTTPConnection) -> bool:
-    """Whether a page from elsewhere, be it from another port of this host, wants more than to read."""
+    """Whether a page from elsewhere, be it from another port of this host, wants more than to read. To sign
+    somebody out it would only have to lead there; browsers say where they were led from."""
+    if _path(connection) == login.LOGOUT and connection.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return True
     origin = connection.headers.get("origin")
     is_own = origin in (None, own_address()) or _host_of(origin) == connection.headers.get("host")
     return _changes(connection) and not is_own

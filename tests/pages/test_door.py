@@ -255,6 +255,15 @@ def test_who_has_signed_out_is_a_stranger_whoever_kept_the_cookies_and_can_sign_
     assert ask("/results", first, over=lambda: {about}).status == 401
 
 
+def test_a_page_of_another_site_signs_nobody_out():
+    cookie = signed(iat=1)
+    for place in ("cross-site", "same-site"):
+        assert ask(_login.LOGOUT, cookie, **{"sec-fetch-site": place}).status == 403
+        assert ask("/results", cookie, **{"sec-fetch-site": place}).status == 200  # a link in a mail leads to a page
+    assert ask(_login.LOGOUT, cookie, **{"sec-fetch-site": "same-origin"}).status == 200
+    assert ask("/results", cookie).status == 401
+
+
 def test_a_sign_out_that_cannot_be_written_down_ends_the_login_all_the_same():
     told = signed(iat=1, nonce="c")
 
