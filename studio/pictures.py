@@ -10,7 +10,13 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 
 MAX_PIXELS = 50_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-NO_IMAGE = f"not an image that can be read, or one of more than {MAX_PIXELS / 1e6:.0f} million pixels"
+MAX_SHAPE = 200
+"""So many times longer than the other may a side be: models that want the shorter one at some size make the other one
+as many times longer, which of a line of pixels would take more than memory holds."""
+NO_IMAGE = (
+    f"not an image that can be read, one of more than {MAX_PIXELS / 1e6:.0f} million pixels, or one that is more than "
+    f"{MAX_SHAPE} times as long as wide"
+)
 """Why such a row is not taken."""
 
 
@@ -20,10 +26,10 @@ def opened(data: bytes) -> Image.Image:
 
 
 def is_image(data: bytes) -> bool:
-    """Whether the bytes are an image that can be decoded, of a size that is read; the size is checked first."""
+    """Whether the bytes are an image that can be decoded, of a size and shape that are read; they are checked first."""
     try:
         with warnings.catch_warnings(action="ignore"), opened(data) as image:
-            if not 0 < image.width * image.height <= MAX_PIXELS:
+            if not 0 < image.width * image.height <= MAX_PIXELS or max(image.size) > MAX_SHAPE * min(image.size):
                 return False
             image.draft("RGB", (64, 64))  # a JPEG is decoded small: enough to know that it can be
             image.load()

@@ -101,6 +101,15 @@ def test_a_damaged_member_is_told_by_its_name(tmp_path):
         uploads.read(path)
 
 
+@pytest.mark.parametrize(
+    ("size", "is_read"), [((200, 1), True), ((201, 1), False), ((1, 5_000), False), ((2, 400), True)]
+)
+def test_a_line_of_pixels_that_a_model_would_make_larger_than_memory_is_no_image(size, is_read):
+    file = io.BytesIO()
+    Image.new("L", size).save(file, "PNG")
+    assert uploads.is_image(file.getvalue()) is is_read
+
+
 def test_an_image_file_of_a_format_that_starts_other_programs_is_no_image(tmp_path):
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
     assert "EPS" not in pictures.FORMATS
