@@ -21,6 +21,9 @@ BUILTIN_SIZES = (28, 32, 64, 96, 128, 224)
 """Image sides that built-in models are made for; the next one above the data's median side is taken."""
 
 SMALL = 28
+MAX_SIDE = 4096
+"""Pixels of the longer side of an image as a model takes it."""
+
 SAMPLE = 500
 """How many training images tell the size, the channels and the brightness of a data set."""
 
@@ -67,7 +70,13 @@ class EncodedImages(OnePositionPerRow):
 
 
 def load_processor(folder: str) -> Any:
-    return AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, backend="pil")
+    """The processor of a folder, which has made an image ready once. Raises `ValueError` where it makes it larger than
+    models take; what that takes is bounded while a folder is opened."""
+    found = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, backend="pil")
+    side = max(_pixels(pillow.new("RGB", (SMALL, SMALL)), found).shape)
+    if side > MAX_SIDE:
+        raise ValueError(f"its images have a side of {side:,} pixels; at most {MAX_SIDE:,} are taken")
+    return found
 
 
 def builtin(name: str, rows: Dataset, head: dict[str, Any]) -> tuple[Any, Any]:

@@ -1,5 +1,6 @@
 """Models are opened from their folders."""
 
+import json
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from studio.errors import ModelError
 from studio.models import opening
 from studio.models.model import Problem
 from studio.models.saving import save
-from tests.conftest import reviews
+from tests.conftest import digits, reviews
 
 OPEN = """
 import os, sys
@@ -62,6 +63,18 @@ def test_a_folder_that_takes_too_long_or_too_much_is_given_up(tmp_path, monkeypa
     monkeypatch.setattr(opening, "SPARE_BYTES", 100 * 1024**2)
     monkeypatch.setattr(opening.AutoConfig, "from_pretrained", lambda *_, **__: bytearray(1024**3))
     with pytest.raises(ModelError, match="more memory than a model of its sizes does"):
+        opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize(("side", "told"), [(5_000, "a side of 5,000 pixels"), (1_000_000, "memory")])
+def test_a_folder_that_would_make_images_larger_than_memory_is_not_opened(tmp_path, side, told):
+    rows = clean(digits(40), Columns("image", "label", "split"), "image-classification")
+    problem = Problem("image-classification", rows.labels, divide(rows).whole()["train"], 16)
+    folder = save(opening.build("cnn-tiny", problem), tmp_path / "model").folder
+    assert opening.open_folder(folder, problem).knows_labels
+    about = folder / "preprocessor_config.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"size": {"height": side, "width": side}}))
+    with pytest.raises(ModelError, match=told):
         opening.open_folder(folder, problem)
 
 
