@@ -7,6 +7,7 @@ import streamlit as st
 from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._language import _, retell
+from pages._markup import element
 from pages._scores import times
 from pages._studio import errors_shown
 from pages._words import about, count, escape, measured, size
@@ -34,6 +35,8 @@ def show_cost(config: RunConfig) -> None:
         known = costs(found)
         if known:
             st.html(pictures.facts(known))
+        if found.seconds is not None:  # a phone has it beside Start, too
+            st.html(element("p", _("It takes {time}.", time=about(found.seconds)), kind="ds-takes"))
         if found.whole_length is not None:
             offer_length(found.notes, found.whole_length, config.max_length)
         else:

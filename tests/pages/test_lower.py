@@ -161,6 +161,12 @@ def test_a_new_run_names_bits_and_speaks_of_no_labels(app, spoken, monkeypatch):
     assert "This model reads no more at once." in said
 
 
+def test_how_long_a_run_takes_stands_beside_start_too(app, spoken, monkeypatch):
+    monkeypatch.setattr("studio.service.questions.estimate", lambda *_: Estimate(seconds=2_520.0))
+    app = opened(app, "new_run.py", dataset=str(spoken.run(1).dataset_id))
+    assert "It takes about 42 min." in written(app).replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_one_press_has_the_rows_of_a_language_model_read_whole(app, spoken, monkeypatch):
     def estimate(*asked):
         config = next(one for one in asked if isinstance(one, RunConfig))
