@@ -1,11 +1,11 @@
 """How long someone waits who presses a demo on Home: for the first point of the curve, and for the verdict.
 
-`python -m tests.bench.clicks [--json]`: each demo twice, the first time as soon as Home is there, when nothing is warm
-yet. Prints, asserts nothing.
+`python -m tests.bench.clicks [--look SECONDS] [--json]`: each demo twice, after Home was looked at for so many seconds;
+without them the first click comes as soon as Home is there, when nothing is warm yet. Prints, asserts nothing.
 """
 
+import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,10 +19,11 @@ PATIENCE = 300_000
 """Milliseconds."""
 
 
-def waited(page: Page, address: str, demo: str) -> dict[str, object]:
+def waited(page: Page, address: str, demo: str, look: float) -> dict[str, object]:
     page.goto(address)
     page.wait_for_selector(f"{READY} h1")
     page.keyboard.press("Escape")  # the tour
+    time.sleep(look)
     start = time.perf_counter()
     page.locator(f".st-key-demo-{demo} button").first.click(force=True)
     page.wait_for_function("[...document.querySelectorAll('.live-chart')].some(e => Number(e.dataset.points) > 0)")
@@ -31,7 +32,11 @@ def waited(page: Page, address: str, demo: str) -> dict[str, object]:
     return {"demo": demo, "first_point": round(first, 1), "verdict": round(time.perf_counter() - start, 1)}
 
 
-def main(as_json: bool) -> None:
+def main() -> None:
+    wanted = argparse.ArgumentParser(description=__doc__)
+    wanted.add_argument("--json", action="store_true")
+    wanted.add_argument("--look", type=float, default=0.0)
+    options = wanted.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder) / "home") as address,
@@ -40,9 +45,9 @@ def main(as_json: bool) -> None:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGUMENTS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(PATIENCE)
-        found = [waited(page, address, demo) for demo in [*NAMES, *NAMES]]
+        found = [waited(page, address, demo, options.look) for demo in [*NAMES, *NAMES]]
         browser.close()
-    if as_json:
+    if options.json:
         print(json.dumps({"clicks": found}))
         return
     for one in found:
@@ -50,4 +55,4 @@ def main(as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--json" in sys.argv)
+    main()
