@@ -17,6 +17,7 @@ from studio.events import TrainedRole
 from studio.models.model import Model
 from studio.pipeline.answers import Attributed, Part
 from studio.pipeline.predict import Predictor
+from studio.tasks.augment import embedding_layer
 
 LARGEST_HEAT = 56
 """Places across a picture: more says nothing to the eye."""
@@ -70,18 +71,6 @@ def _of_text(
     with torch.no_grad():
         ends = score(torch.stack([point, start])).cpu()
     return Attributed(role=role, parts=list(_words(model.processor, texts, values)), score=ends[0], start=ends[1])
-
-
-def embedding_layer(network: nn.Module) -> nn.Module:
-    """The layer that makes vectors of tokens."""
-    with contextlib.suppress(NotImplementedError, AttributeError):
-        found = network.get_input_embeddings()  # type: ignore[operator]
-        if isinstance(found, nn.Module):
-            return found
-    layers = [module for module in network.modules() if isinstance(module, nn.Embedding)]
-    if not layers:
-        raise ModelError("This model has no layer of embeddings.", "Ask another model.")
-    return layers[0]
 
 
 @contextlib.contextmanager

@@ -72,6 +72,7 @@ class FastTextForSequenceClassification(PreTrainedModel):
 
     config_class = FastTextConfig
     main_input_name = "input_ids"
+    _input_embed_layer = "embeddings"
 
     def __init__(self, config: FastTextConfig) -> None:
         super().__init__(config)
@@ -90,8 +91,9 @@ class FastTextForSequenceClassification(PreTrainedModel):
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> SequenceClassifierOutput:
         """input_ids and attention_mask (batch, length) -> logits (batch, classes)."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        weights = mask.unsqueeze(-1).to(self.embeddings.weight.dtype)
-        mean = (self.embeddings(input_ids) * weights).sum(1) / weights.sum(1).clamp(min=1)
+        vectors = self.embeddings(input_ids)
+        weights = mask.unsqueeze(-1).to(vectors.dtype)
+        mean = (vectors * weights).sum(1) / weights.sum(1).clamp(min=1)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(mean)), hidden_states=(mean,))
 
 

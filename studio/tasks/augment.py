@@ -1,5 +1,6 @@
 """More data from the data: changed copies of texts and images. The teacher answers them anew."""
 
+import contextlib
 import functools
 import random
 from collections.abc import Callable, Sequence
@@ -7,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from studio.errors import ModelError
 
 DROPPED, REPLACED = 0.1, 0.15
 """Shares of a text's words that are left out, and that are replaced."""
@@ -134,11 +137,25 @@ def _mixers(changes: Changes) -> list[Callable[[Tensor], Tensor]]:
     return [known[name]() for name in changes.names if name in known]
 
 
+def embedding_layer(network: nn.Module) -> nn.Module:
+    """The layer that makes vectors of tokens; raises `ModelError` where there is none."""
+    with contextlib.suppress(NotImplementedError, AttributeError):
+        found = network.get_input_embeddings()  # type: ignore[operator]
+        if isinstance(found, nn.Module):
+            return found
+    layers = [module for module in network.modules() if isinstance(module, nn.Embedding)]
+    if not layers:
+        raise ModelError("This model has no layer of embeddings.", "Ask another model.")
+    return layers[0]
+
+
 def neighbours(network: Any, tokenizer: Any) -> Replace:
     """Replaces a word by one of the nearest in the model's input embeddings, by cosine."""
     whole = _whole_words(tokenizer)
     ids = torch.tensor(sorted(whole))
-    table = torch.nn.functional.normalize(network.get_input_embeddings().weight.detach().cpu()[ids].float(), dim=-1)
+    with torch.no_grad():  # asked, not read: of a compressed teacher it is a product of two
+        vectors = embedding_layer(network)(ids.to(network.device))
+    table = torch.nn.functional.normalize(vectors.float().cpu(), dim=-1)
     numbers = {whole[int(token)]: row for row, token in enumerate(ids)}
 
     @functools.cache

@@ -371,7 +371,7 @@ def test_embeddings_keep_frequent_words_best():
     assert error[5:9].mean() < 0.1 < error[9:].mean()
 
 
-@pytest.mark.parametrize("name", ["bert", "vit", "convnext", "mlp"])
+@pytest.mark.parametrize("name", ["bert", "vit", "convnext", "mlp", "fasttext"])
 def test_a_factorized_student_opens_again_with_the_same_answers(name, tmp_path):
     model, sample = make(name)
     smaller = factorize(model, Factorize(rank=0.3), sample)

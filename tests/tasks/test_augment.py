@@ -1,13 +1,17 @@
 """Changed copies of texts and images."""
 
+import random
+
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
+from studio.models import compact
 from studio.models.model import Problem
 from studio.models.opening import build, open_masked
 from studio.models.saving import save
 from studio.tasks import augment, encoded_text
+from studio.tasks.architectures import FastTextConfig, FastTextForSequenceClassification
 from studio.tasks.augment import Changes
 
 TEXTS = [f"the lovely thing number {number} was a great and warm one" for number in range(200)]
@@ -105,8 +109,20 @@ def test_replaced_words_are_the_nearest_in_the_teachers_embeddings(bert, monkeyp
     with torch.no_grad():
         network.get_input_embeddings().weight[warm] = network.get_input_embeddings().weight[great]
     replace = augment.neighbours(network, tokenizer)
-    import random
+    assert replace([["great", "unheard-of"]], [[0, 1]], random.Random(0)) == [["warm", "unheard-of"]]
 
+
+@pytest.mark.parametrize("is_thin", [False, True], ids=["whole", "a product of two"])
+def test_a_bag_of_word_pieces_tells_which_words_are_similar_also_where_it_was_made_thin(bert, monkeypatch, is_thin):
+    tokenizer = bert[1]
+    network = FastTextForSequenceClassification(FastTextConfig(vocab_size=len(tokenizer)))
+    words = compact.split(network, "embeddings", 2)[0] if is_thin else network.embeddings
+    great, warm = (tokenizer.convert_tokens_to_ids(f"Ġ{word}") for word in ("great", "warm"))
+    with torch.no_grad():
+        torch.nn.init.normal_(words.weight, generator=torch.Generator().manual_seed(0))
+        words.weight[warm] = words.weight[great]
+    monkeypatch.setattr(augment, "NEIGHBOURS", 1)
+    replace = augment.neighbours(network, tokenizer)
     assert replace([["great", "unheard-of"]], [[0, 1]], random.Random(0)) == [["warm", "unheard-of"]]
 
 
