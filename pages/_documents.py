@@ -44,7 +44,7 @@ def _document(write: Write, request: Request) -> Response:
             written = write(Store(Home.from_environment().database), int(number))
         except StudioError as error:
             return PlainTextResponse(str(error), 404)
-    name = f"{request.url.path.strip('/').split('/')[-2]}-{number}.html"
+    name = f"{request.url.path.strip('/').split('/')[-2]}-{int(number)}.html"
     return HTMLResponse(written, headers=_kept(name, request))
 
 

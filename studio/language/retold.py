@@ -18,16 +18,38 @@ CONTEXT = "engine"
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?…]) (?=\S)")
-MOST_SENTENCES = 12
-"""A text of more sentences is not taken apart: none of the engine is as long."""
+MOST_SENTENCES, MOST_LETTERS = 12, 5_000
+"""A text of more sentences is not taken apart, one of more letters not looked at: none of the engine is as long."""
+MOST_DEEP = 5
+"""Nor does the engine put sentences deeper into one another."""
 
 
 class Form(NamedTuple):
-    """What sentences of a form look like, the longest of its fixed parts, and the form of the other language."""
+    """What sentences of a form look like: fixed parts with places between them; and the form of the other language."""
 
-    looks: re.Pattern[str]
-    fixed: str
+    parts: tuple[str, ...]
+    places: tuple[str, ...]
     told: str
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """What stands in the places, each as short as can be; None for a text of another form. It is one way through
+        the text: what a user brings may hold the fixed parts a thousand times.
+
+        >>> form = Form(("It has ", " of ", "."), ("few", "all"), "")
+        >>> form.values("It has 3 of 4 of 5."), form.values("It has 3."), form.values("It has  of")
+        ({'few': '3', 'all': '4 of 5'}, None, None)
+        """
+        first, *between, last = self.parts
+        start, end = len(first), len(text) - len(last)
+        if start > end or not text.startswith(first) or not text.endswith(last):
+            return None
+        found = {}
+        for place, part in zip(self.places, between, strict=False):
+            at = text.find(part, start, end)
+            if at < 0:
+                return None
+            found[place], start = text[start:at], at + len(part)
+        return found | {self.places[-1]: text[start:end]}
 
 
 @functools.cache
@@ -38,17 +60,16 @@ def forms(language: str) -> tuple[list[Form], dict[str, str]]:
         parts = _PLACE.split(text)
         if len(parts) == 1:
             whole[text] = told
-            continue
-        pattern = "".join(f"(?P<{part}>.*?)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
-        fixed = parts[::2]
-        with_places.append((sum(map(len, fixed)), Form(re.compile(pattern, re.DOTALL), max(fixed, key=len), told)))
-    return [form for _, form in sorted(with_places, key=lambda found: -found[0])], whole
+        else:
+            with_places.append(Form(tuple(parts[::2]), tuple(parts[1::2]), told))
+    return sorted(with_places, key=lambda form: -sum(map(len, form.parts))), whole
 
 
 @functools.lru_cache(maxsize=4096)
-def retold(language: str, text: str) -> str:
-    """A text of the engine in a language: its sentences one by one, and the words in their places likewise."""
-    if language == SOURCE or not text.strip():
+def retold(language: str, text: str, deep: int = 0) -> str:
+    """A text of the engine in a language: its sentences one by one, and the words in their places likewise. It stands
+    so `deep` in the places of others."""
+    if language == SOURCE or not text.strip() or len(text) > MOST_LETTERS or deep > MOST_DEEP:
         return text
     starts = [0, *(gap.end() for gap in _BETWEEN_SENTENCES.finditer(text)), len(text) + 1]
     if len(starts) > MOST_SENTENCES:
@@ -57,7 +78,7 @@ def retold(language: str, text: str) -> str:
     while start < len(starts) - 1:
         known = (end for end in range(len(starts) - 1, start + 1, -1) if text[starts[start] : starts[end] - 1] in whole)
         for end in (*known, *range(start + 1, len(starts))):
-            found = _sentence(language, text[starts[start] : starts[end] - 1])
+            found = _sentence(language, text[starts[start] : starts[end] - 1], deep)
             if found is not None:
                 break
         else:  # no form: this sentence stays as it is
@@ -68,16 +89,16 @@ def retold(language: str, text: str) -> str:
     return functools.reduce(lambda one, other: translated(language, "{first} {second}", first=one, second=other), told)
 
 
-def _sentence(language: str, text: str) -> str | None:
+def _sentence(language: str, text: str, deep: int) -> str | None:
     """A sentence or a phrase that is known, or has a known form."""
     with_places, whole = forms(language)
     known = whole.get(text) or translated(language, text)
     if known != text:
         return known
-    for looks, fixed, told in with_places:
-        found = looks.fullmatch(text) if fixed in text else None
+    for form in with_places:
+        found = form.values(text)
         if found is not None:
-            return told.format(**{name: _value(language, value) for name, value in found.groupdict().items()})
+            return form.told.format(**{name: _value(language, value, deep + 1) for name, value in found.items()})
     return None
 
 
@@ -85,13 +106,13 @@ _AND_MORE = re.compile(r"(?P<named>.+) and (?P<number>[\d,]+) more", re.DOTALL)
 """A list of which not all is named."""
 
 
-def _value(language: str, text: str) -> str:
+def _value(language: str, text: str, deep: int) -> str:
     """What stands in a place: words of the engine are told, too, and those of a user stay."""
     some = _AND_MORE.fullmatch(text)
     if some is not None:
         return translated(language, "{named} and {number} more", **some.groupdict())
     parts = text.split(" and ")
-    if len(parts) == 2 and all(_sentence(language, part) is not None for part in parts):
-        first, second = (retold(language, part) for part in parts)
+    if len(parts) == 2 and all(_sentence(language, part, deep) is not None for part in parts):
+        first, second = (retold(language, part, deep) for part in parts)
         return translated(language, "{others} and {last}", others=first, last=second)
-    return retold(language, text)
+    return retold(language, text, deep)

@@ -72,3 +72,16 @@ def test_words_of_a_user_stay_as_they_are():
 
 def test_english_stays_english():
     assert told("en", "It is 3 smaller.") == "It is 3 smaller."
+
+
+def test_a_text_that_holds_what_is_fixed_in_forms_a_thousand_times_is_looked_through_once():
+    """As a regular expression such a form would try every way to share the text among its places."""
+    form = retold.Form((" refuses with ", "", "", "."), ("host", "told", "more"), "")
+    assert form.values("b" + " refuses with b" * 200) is None
+    assert form.values("a refuses with b refuses with c.") == {"host": "a", "told": "", "more": "b refuses with c"}
+
+
+def test_a_text_that_is_longer_or_deeper_than_the_engines_own_stays_as_it_is():
+    long, deep = "x" * (retold.MOST_LETTERS + 1), "run " * 500 + "3"
+    assert told("zh", long) == long
+    assert told("zh", deep).endswith("run 3")
