@@ -76,9 +76,10 @@ def test_english_stays_english():
 
 def test_a_text_that_holds_what_is_fixed_in_forms_a_thousand_times_is_looked_through_once():
     """As a regular expression such a form would try every way to share the text among its places."""
-    form = retold.Form((" refuses with ", "", "", "."), ("host", "told", "more"), "")
-    assert form.values("b" + " refuses with b" * 200) is None
-    assert form.values("a refuses with b refuses with c.") == {"host": "a", "told": "", "more": "b refuses with c"}
+    form = retold.Form(("", " refuses with ", "", " at ", "."), ("host", "status", "told", "place"), "")
+    assert form.values("b" + " refuses with b" * 500 + " at c" * 500) is None
+    found = {"host": "a", "status": "", "told": "b refuses with c", "place": "d at e"}
+    assert form.values("a refuses with b refuses with c at d at e.") == found
 
 
 def test_a_text_that_is_longer_or_deeper_than_the_engines_own_stays_as_it_is():
