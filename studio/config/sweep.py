@@ -16,6 +16,7 @@ NOT_SEARCHED = ("dataset", "task", "seeds", "seed", "control", "smoothed_control
 """Other data is another question, and what a trial leaves out is no setting of it."""
 
 MOST_TRIALS = 1_000
+LONGEST_RANGE = 100
 _RANGE = re.compile(r"\s*(?P<low>[-+.\deE]+)\s*\.\.\s*(?P<high>[-+.\deE]+)\s*(?P<log>:\s*log)?\s*")
 _LIMIT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|kB|KB|MB|GB)\b")
 _UNITS = {"ms": 1.0, "s": 1e3, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}
@@ -72,6 +73,8 @@ class SweepConfig(BaseModel):
                 raise ValueError(f"search names {name!r}, which cannot be varied")
             if isinstance(values, tuple) and len(values) < 2:
                 raise ValueError(f"search needs two values or more of {name}, got {len(values)}")
+            if isinstance(values, tuple) and len(values) > MOST_TRIALS:
+                raise ValueError(f"search takes at most {MOST_TRIALS} values of {name}, got {len(values):,}")
             ends = values if isinstance(values, tuple) else (values.low, values.high)
             whole = is_whole(name)
             for end in ends:
@@ -95,7 +98,7 @@ def read_values(value: object) -> object:
     (Range(low=1.0, high=10.0, log=False), True, ('a', 'b'))
     """
     if isinstance(value, str):
-        found = _RANGE.fullmatch(value)
+        found = _RANGE.fullmatch(value) if len(value) <= LONGEST_RANGE else None
         if found is None:
             return tuple(yaml_text.values(part) for part in value.split(",") if part.strip())
         return Range(low=float(found["low"]), high=float(found["high"]), log=found["log"] is not None)

@@ -22,7 +22,7 @@ SCORE = "score"
 FEWEST_VALUES = 20
 """A column with fewer different numbers is rather taken for classes."""
 
-_UNITS = re.compile(r"^([-+]?)\s*[$€£¥₹]\s*|\s*[$€£¥₹%]$")
+_UNITS = re.compile(r"^([-+]?)\s*[$€£¥₹]\s*|[$€£¥₹%]$")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 RANGES = 10
@@ -71,7 +71,7 @@ class Numbers:
         >>> Numbers().read(" -$1,234.50"), Numbers().read("-7 %"), Numbers().read("1,5")
         ('-1234.50', '-7', '1,5')
         """
-        text = _UNITS.sub(r"\1", str(cell).strip())
+        text = _UNITS.sub(r"\1", str(cell).strip()).rstrip()
         return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
 
     def names(self, cells: Sequence[str], column: str | None) -> Labels:

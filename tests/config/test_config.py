@@ -76,6 +76,13 @@ def test_yaml_that_would_take_memory_or_time_is_refused_before_it_does(parse, te
     assert len(str(told.value)) < 1_000
 
 
+@pytest.mark.parametrize("values", ["." * 90_000 + "x", "[" + "1, " * 1_001 + "]"], ids=["a long range", "many values"])
+def test_a_search_whose_values_take_long_to_read_is_refused(values):
+    base = parse_config(WHOLE).to_yaml().replace("\n", "\n  ")
+    with pytest.raises(ConfigError, match="cannot be used"):
+        parse_sweep_yaml(f"base:\n  {base}\nsearch:\n  temperature: {values}")
+
+
 def test_every_preset_is_a_valid_config():
     for values in PRESETS.values():
         parse_config(WHOLE | values)

@@ -15,6 +15,7 @@ from studio.errors import DataError
 from studio.models.model import Problem
 from studio.models.opening import build as build_model
 from studio.tasks.positions import PositionLogits
+from studio.tasks.regression import Numbers
 
 PAIRS, NUMBERS = tasks.get("sentence-pair-classification"), tasks.get("regression")
 
@@ -74,6 +75,13 @@ def test_a_score_that_is_no_number_is_named():
     table.loc[3, "score"] = "high"
     with pytest.raises(DataError, match="must hold numbers, got 'high'"):
         clean(Upload("table", table), Columns("sentence1", "score", pair="sentence2"), NUMBERS.name)
+
+
+def test_a_cell_of_blanks_takes_no_longer_than_to_read_it():
+    """Tried from each blank anew, so many would take hours, in which no page is answered."""
+    cell = "1" + " " * 1_000_000 + "x"
+    assert Numbers().read(cell) == cell
+    assert Numbers().read(f"$ 1{' ' * 1_000_000}%") == "1"
 
 
 def test_splits_hold_low_and_high_scores_alike():
