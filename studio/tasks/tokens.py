@@ -155,7 +155,7 @@ def words_of(cell: object) -> list[str]:
     if text.startswith("["):
         try:
             found = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return text.split()
         if isinstance(found, list) and all(isinstance(word, str | int) for word in found):
             return [str(word) for word in found]

@@ -15,6 +15,7 @@ from studio.models.model import Problem
 from studio.models.opening import build as build_model
 from studio.tasks.entities import entities, iob2
 from studio.tasks.positions import PositionLogits
+from studio.tasks.tokens import words_of
 
 TASK = tasks.get("token-classification")
 COLUMNS = Columns("words", "tags")
@@ -151,3 +152,8 @@ def test_real_tweets_are_read_with_their_six_types(real_data):
     assert [label for label in rows.labels if label.startswith("B-")] == [
         f"B-{kind}" for kind in ("corporation", "creative-work", "group", "location", "person", "product")
     ]
+
+
+@pytest.mark.parametrize("cell", ["[" * 50_000, "[" + "9" * 5_000 + "]"], ids=["deep", "a long number"])
+def test_a_cell_that_only_begins_as_a_list_of_words_is_a_text(cell):
+    assert words_of(cell) == [cell]
