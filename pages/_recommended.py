@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages._language import _
-from pages._scores import small
+from pages._scores import NOTHING_LEARNED, small
 from pages._studio import get_store
 from pages._words import escape, measured, model, per_cent
 from studio import tasks
@@ -13,13 +13,17 @@ from studio.store.run_list import Wanted
 FEW_LABELS = 2_000
 """With fewer labelled rows a model that has read other texts before is clearly ahead of one that starts untrained."""
 
+LOOKED_AT = 20
+"""The best runs on this data, of which the first one that learned something is told."""
+
 
 def recommend(dataset: DatasetRow, task: tasks.Task, teacher: str | None, is_again: bool) -> None:
     """A sentence with its reason, or none."""
     if is_again:
         return
     wanted = Wanted(states=("finished",), dataset_ids=[dataset.id], order="quality")
-    best = next(iter(get_store().find_runs(wanted, 1)), None)
+    learned = (one for one in get_store().find_runs(wanted, LOOKED_AT) if one.run.outcome not in NOTHING_LEARNED)
+    best = next(learned, None)
     if best is not None and best.summary is not None and best.summary.student is not None:
         found, run = best.summary, best.run
         value, measure = measured(best.summary.student, task.measures[0]), task.measures[0]

@@ -3,6 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from studio import events
 from studio.pipeline.answers import Sizes
 from tests.pages.conftest import SIZES, fresh, opened, words, written
 
@@ -54,6 +55,11 @@ def test_what_did_best_on_this_data_is_told_with_the_way_to_it(app, filled, coun
     assert "Best so far on this data: **transformer-tiny**, 90.0 %, 100 % of its teacher." in words(app).replace(
         "\\", ""
     )
+
+
+def test_a_run_that_learned_nothing_is_not_recommended(app, filled, counted):
+    filled.record(1, [events.Verdict(outcome="not_learned", sentence="It did not learn.")])
+    assert "Best so far" not in words(opened(app, "new_run.py", dataset="1"))
 
 
 def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved, counted):
