@@ -266,6 +266,15 @@ def test_a_number_that_a_model_says_has_no_more_digits_than_mean_something(app, 
     assert said and all(len(one.strip("−0").replace(".", "").lstrip("0")) <= 3 for one in said)
 
 
+@pytest.mark.parametrize(("low", "p_value", "is_gain"), [(0.01, 0.01, True), (-0.01, 0.2, False), (0.01, 0.2, False)])
+def test_asking_the_teacher_is_a_gain_only_where_that_is_more_than_chance(low, p_value, is_gain):
+    curve = [cascade.Point(threshold=share, asked=share, value=0.88 + 0.02 * share) for share in (0.0, 0.4, 1.0)]
+    pair = events.Comparison(first="student", second="student", split="test", metric="accuracy", n=287,
+                             difference=0.02, low=low, high=0.04, p_value=p_value)  # fmt: skip
+    told = _results_cascade._finding(curve[1], curve, tasks.get("text-classification").measures[0], pair)
+    assert ("no clear gain" not in told) is is_gain
+
+
 def test_both_models_that_take_longer_than_the_teacher_alone_are_no_gain_and_that_is_told():
     chosen = cascade.Point(threshold=0.9, asked=0.3, value=0.9)
     for teacher, longer in ((0.22, True), (9.0, False)):
