@@ -5,6 +5,9 @@ A message says what is wrong, names the value, and `cure` says what to do about 
 
 import errno
 
+MOST_LETTERS = 2_000
+"""Of a message: what it names may be a cell of megabytes."""
+
 
 class StudioError(Exception):
     """Something a person can understand and mend.
@@ -13,6 +16,7 @@ class StudioError(Exception):
     """
 
     def __init__(self, message: str, cure: str = "") -> None:
+        message = message if len(message) <= MOST_LETTERS else message[: MOST_LETTERS - 1] + "…"
         super().__init__(message, cure)
         self.message = message
         self.cure = cure

@@ -45,6 +45,18 @@ def in_markdown(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&/@^])", r"\\\1", " ".join(str(text).split()))
 
 
+def in_chat(text: str) -> str:
+    """For Slack and programs like it: nothing in it is a link, or calls a channel or a person.
+
+    >>> in_chat("<!here> @all [win](https://x.example)").replace("\u2060", "~")
+    '&lt;!here&gt; @~all [win]~(https:~//x.example)'
+    """
+    shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for sign, parted in (("@", "@\u2060"), ("](", "]\u2060("), ("://", ":\u2060//")):
+        shown = shown.replace(sign, parted)
+    return shown
+
+
 def in_terminal(text: str) -> str:
     """For a terminal: control characters cannot steer it; lines stay lines.
 

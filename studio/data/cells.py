@@ -18,6 +18,9 @@ MAX_READ_COLUMNS = 5_000
 """So many may a text file have, whose columns become one: an image with a column for each of its points."""
 
 MAX_CELL = 10 * 1024**2
+MAX_NAME = 1_000
+"""Letters of a column's name, which pages and reports show again and again."""
+
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -105,6 +108,14 @@ def require_few(rows: int, columns: int, most: int = MAX_COLUMNS) -> None:
         raise LimitError(f"The table has {rows:,} rows; at most {MAX_ROWS:,} are read.", "Split it.")
     if columns > most:
         raise LimitError(f"The table has {columns:,} columns; at most {most:,} are read.", "Keep the ones you need.")
+
+
+def require_short(names: Iterable[str]) -> None:
+    """Raise `LimitError` where a column's name is longer than what is read."""
+    longest = max(map(len, names), default=0)
+    if longest > MAX_NAME:
+        told = f"A column has a name of {longest:,} letters; at most {MAX_NAME:,} are read."
+        raise LimitError(told, "Write a short one, or say that the file has no header.")
 
 
 def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> Found:

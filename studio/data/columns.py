@@ -13,6 +13,9 @@ from studio.data.uploads import Upload
 
 SEPARATORS = ("|", ";", ",")
 SAMPLE, LETTERS = 2_000, 10_000
+MOST_LISTED = 20_000
+"""Letters of a list as Python writes it: to read one of megabytes takes seconds, and a thousand times its memory."""
+
 _TEXT_NAMES = ("text", "content", "document", "body", "story", "article")
 _ID_NAMES = ("id", "index", "idx", "uid", "uuid", "guid", "row", "number", "key")
 
@@ -174,8 +177,11 @@ def listed(cell: str) -> list[str] | None:
     """
     if not (cell.startswith("[") and cell.endswith("]")):
         return None
+    is_json = "'" not in cell[:2]
+    if not is_json and len(cell) > MOST_LISTED:
+        return None
     try:
-        found = json.loads(cell) if "'" not in cell[:2] else ast.literal_eval(cell)
+        found = json.loads(cell) if is_json else ast.literal_eval(cell)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     if not isinstance(found, list) or not all(type(one) in (str, int) for one in found):

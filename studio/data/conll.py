@@ -84,7 +84,7 @@ def _place_of_tags(sentences: list[list[_Line]]) -> int:
     wrong = some[0][-1]
     if not places and width > 1 and not any(_TAG.fullmatch(cells[-1]) for cells in some):
         raise DataError(
-            f"No column of the file holds tags such as B-PER, I-PER and O; the last one begins with {wrong!r}.",
+            f"No column of the file holds tags such as B-PER, I-PER and O; the last one begins with {wrong!r:.200}.",
             "Write one tag for each word in the last column; parts of speech as entities of one word, such as B-NOUN.",
         )
     return places[-1] if places and len({len(cells) for cells in some}) == 1 else -1
@@ -94,7 +94,7 @@ def _pair(number: int, cells: list[str], word: int, tag: int) -> tuple[str, str]
     """The word and the tag of a line."""
     if len(cells) < 2:
         raise DataError(
-            f"In line {number} stands {cells[0]!r} and no tag.",
+            f"In line {number} stands {cells[0]!r:.200} and no tag.",
             "Write a word and its tag in every line, and a blank line after each sentence.",
         )
     return cells[word], cells[tag]

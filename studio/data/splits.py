@@ -57,7 +57,9 @@ def require_known(names: Iterable[str], where: str) -> None:
     """Raise `DataError`, which asks, where one of the names says neither train nor validation nor test."""
     unknown = sorted({name for name in names if of(name) is None})
     if unknown:
-        listed = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        listed = ", ".join(f"{name!r:.200}" for name in unknown[:5]) + (
+            f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        )
         raise DataError(
             f"{where} is called {listed}: is that for training, for validation or for testing?",
             "Rename it to train, validation or test, or leave it out.",

@@ -26,7 +26,7 @@ from studio.data import (
     word_rows,
     zipped,
 )
-from studio.data.cells import Found, require_few
+from studio.data.cells import Found, require_few, require_short
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
 from studio.errors import DataError, LimitError, StudioError, of_system
@@ -113,6 +113,7 @@ def blocks(
         nonlocal rows
         rows += len(block.table)
         require_few(rows, len(block.table.columns))
+        require_short(block.table.columns)
         return block
 
     try:

@@ -9,6 +9,7 @@ import logging
 import os
 from urllib.parse import SplitResult
 
+from studio import harmless
 from studio.errors import DataError
 from studio.service import web
 from studio.store.rows import RunRow
@@ -33,7 +34,7 @@ def run_is_over(run: RunRow) -> None:
         "dataset": run.config.dataset,
         "student": run.config.student,
         "outcome": run.outcome,
-        "text": f"Run {run.id} {run.status}. {run.verdict or run.message or ''}".strip(),
+        "text": harmless.in_chat(f"Run {run.id} {run.status}. {run.verdict or run.message or ''}".strip()),
     }
     try:
         status = _posted(parts, parts.hostname, json.dumps(said).encode())

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 BETWEEN = "\x1f"
 """Stands between the labels of one cell."""
 
-MAX_LABELS = 1_000
+MAX_LABELS, MAX_LABEL = 1_000, 1_000
+"""So many labels are learned, of so many letters: every page about the data names them."""
+
 LINEAR_C = 3.0
 """How freely the baseline fits: the inverse of its regularization."""
 
@@ -52,6 +54,18 @@ def label_order(label: str) -> tuple[int, float, str]:
     except ValueError:
         return (1, 0.0, label)
     return (1, 0.0, label) if math.isnan(number) else (0, number, label)
+
+
+def require_names(labels: Labels, column: str | None) -> None:
+    """Raise `DataError` where there are more labels than are learned, or longer ones."""
+    cure = "Choose the column with the classes."
+    if len(labels) > MAX_LABELS:
+        told = f"Column {column!r} holds {len(labels):,} different labels; at most {MAX_LABELS:,} are learned."
+        raise DataError(told, cure)
+    longest = max(map(len, labels))
+    if longest > MAX_LABEL:
+        told = f"Column {column!r} holds a label of {longest:,} letters; at most {MAX_LABEL:,} are read."
+        raise DataError(told, cure)
 
 
 class Classes:
@@ -84,14 +98,10 @@ class Classes:
             )
         if len(labels) < 2:
             raise DataError(
-                f"Column {column!r} must hold at least two different labels, got only {labels[0]!r}.",
+                f"Column {column!r} must hold at least two different labels, got only {labels[0]!r:.200}.",
                 "Choose another column.",
             )
-        if len(labels) > MAX_LABELS:
-            raise DataError(
-                f"Column {column!r} holds {len(labels):,} different labels; at most {MAX_LABELS:,} are learned.",
-                "Choose the column with the classes.",
-            )
+        require_names(labels, column)
         return labels
 
     def counts(self, cells: Sequence[str], labels: Labels) -> dict[str, int]:

@@ -79,9 +79,11 @@ class Numbers:
         said = {cell for cell in cells if cell}
         wrong = next((cell for cell in sorted(said) if _number(cell) is None), None)
         if wrong is not None:
-            raise DataError(f"Column {column!r} must hold numbers, got {wrong!r}.", "Choose the column with the score.")
+            raise DataError(
+                f"Column {column!r} must hold numbers, got {wrong!r:.200}.", "Choose the column with the score."
+            )
         if len({_number(cell) for cell in said}) < 2:
-            found = f"only {next(iter(said))!r}" if said else "none"
+            found = f"only {next(iter(said))!r:.200}" if said else "none"
             raise DataError(
                 f"Column {column!r} must hold at least two different numbers, got {found}.", "Choose another column."
             )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config.run import UNLABELLED
 from studio.errors import DataError
+from studio.tasks.classes import require_names
 from studio.tasks.entities import OUTSIDE, TAG, entities, iob2
 from studio.tasks.measures import Measure, Reference
 from studio.tasks.task import ONNX_FILES, Column, Features, Kind, Labels, Modality, Task
@@ -212,13 +213,15 @@ class Tags:
         wrong = next((tag for tag in sorted(tags) if not TAG.fullmatch(tag)), None)
         if wrong is not None:
             raise DataError(
-                f"Column {column!r} must hold tags such as B-PER, I-PER and O, got {wrong!r}.",
+                f"Column {column!r} must hold tags such as B-PER, I-PER and O, got {wrong!r:.200}.",
                 "Choose the column with the tags, or write them in IOB2.",
             )
         types = sorted({tag[2:] for tag in tags - {OUTSIDE}})
         if not types:
             raise DataError(f"Column {column!r} holds no entity: every tag is O.", "Choose another column.")
-        return [OUTSIDE, *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
+        labels = [OUTSIDE, *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
+        require_names(labels, column)
+        return labels
 
     def counts(self, cells: Sequence[str], labels: Labels) -> dict[str, int]:
         """How many entities of each type there are."""

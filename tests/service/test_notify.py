@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_nothing_is_posted_to_this_machine_or_its_network_unless_that_is_allowed
         told(store, monkeypatch, address)
     assert not heard
     assert "an address of this machine or its network" in caplog.text
+
+
+def test_a_label_in_a_message_is_no_markup_where_people_chat(store, saved, monkeypatch):
+    monkeypatch.setenv("STUDIO_WEBHOOK_PRIVATE", "1")
+    with listening() as (address, heard):
+        monkeypatch.setenv("STUDIO_WEBHOOK", address)
+        run = submit(store)
+        message = "got '<!channel> <https://x.example|Sign in>'"
+        notify.run_is_over(replace(store.run(run.id), status="failed", message=message))
+    assert "&lt;!channel&gt;" in heard[0]["text"]
+    assert "://" not in heard[0]["text"]
