@@ -51,6 +51,7 @@ PROXIED = (
     "A proxy passes this on, and the studio does not know of one: set server.allowedHosts and a login, as "
     "docs/deploy.md shows."
 )
+UNPRINTABLE = "The address holds signs that cannot be printed."
 OF_ANOTHER_SITE = "A page of another site asks for this."
 READING = ("GET", "HEAD", "OPTIONS")
 NO_PROVIDER = "The studio is open to the network, and no login is set up."
@@ -204,7 +205,7 @@ def _before_login(connection: HTTPConnection) -> Response | None:
     if not has_login():
         return PlainTextResponse(NO_PROVIDER, 403)
     if path in OPEN:
-        return None
+        return None if unquote(connection.url.query).isprintable() else PlainTextResponse(UNPRINTABLE, 400)
     if path.startswith(PROGRAMS) and is_page and "authorization" in connection.headers:
         return None
     if path == login.SIGN_IN and is_page:

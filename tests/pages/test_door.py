@@ -117,6 +117,13 @@ def test_a_stranger_sees_the_login_and_whether_the_server_lives():
     assert ask("/_stcore/health").status == 200
 
 
+@pytest.mark.parametrize("sign", ["%1b[2J", "%C2%9b2J", "%0A", "%E2%80%AE", "%00"])
+def test_what_a_stranger_says_of_a_failed_login_cannot_steer_the_terminal_that_shows_the_log(sign):
+    refused = ask("/oauth2callback", query=f"error=no&error_description={sign}")
+    assert refused.status == 400
+    assert ask("/oauth2callback", query="error=no&error_description=No%20entry+today%2C%20Ren%C3%A9").status == 200
+
+
 def test_the_login_begins_with_a_note_of_the_page_that_was_asked_for():
     answer = ask("/sign-in", query="next=%2Frun%3Frun%3D3")
     assert answer.status == 302
