@@ -123,14 +123,13 @@ def _plan(chance: random.Random) -> list[dict[str, Any]]:
 
 def carried(home: Home, store: Store, given: dict[str, Any]) -> str:
     """What became of a run with these settings, and in what words."""
+    did = "refused"
     try:
         run = store.submit(parse_config(given), key=json.dumps(given), owner=new_owner())
-    except StudioError as error:
-        return f"refused: {error}"
-    try:
+        did = "failed"
         list(runs.carry(store, home, run, here))
     except StudioError as error:
-        return f"failed: {error}"
+        return f"{did}: {error}"
     except Exception:  # noqa: BLE001  finding these is what this is for
         return f"foreign: {traceback.format_exc()}"
     done = store.run(run.id)
