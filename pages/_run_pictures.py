@@ -324,7 +324,7 @@ def setting_of(name: str, value: Any) -> str:
     """The value of a setting as a person reads it: a task by its title; what was left open the studio chose.
 
     >>> setting_of("epochs", None), setting_of("plan", [{"do": "prune", "ratio": 0.5}, {"do": "distill"}])
-    ('automatic', 'Prune 50 % of neurons or channels, Distil')
+    ('automatic', 'Prune 50\\xa0% of neurons or channels, Distil')
     >>> setting_of("augment", ["cutmix", "flip"])
     'Two joined (CutMix), Mirrored'
     """
