@@ -21,6 +21,9 @@ BATCH_ROWS = 1_024
 BLOCK_ROWS, BLOCK_BYTES = 16_384, 64 * 1024**2
 """So many rows are handed on at a time."""
 
+BETWEEN = 2
+"""Bytes between the values of a list as it is written out; the values themselves may take none at all."""
+
 SHARED_ROWS, SHARED_BYTES = 64, 256 * 1024**2
 """So many rows, or as many as may take so many bytes, are read at a time where each may be larger than it looks."""
 
@@ -80,14 +83,15 @@ def _spread_out(column: pa.Array) -> int:
     if pa.types.is_run_end_encoded(kind):
         return len(column) * _longest(column.values)
     if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):  # rows may share what they hold
-        return _sum(pc.list_value_length(column)) * _longest(column.values)
+        return _sum(pc.list_value_length(column)) * (BETWEEN + _longest(column.values))
     if pa.types.is_map(kind):
         within = slice(column.offsets[0].as_py(), column.offsets[-1].as_py())
         return _spread_out(column.keys[within]) + _spread_out(column.items[within])
     if pa.types.is_struct(kind):
         return sum(map(_spread_out, column.flatten()))
     if pa.types.is_nested(kind) and hasattr(column, "flatten"):
-        return _spread_out(column.flatten())
+        inner = column.flatten()
+        return BETWEEN * len(inner) + _spread_out(inner)
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         lengths = np.frombuffer(column.buffers()[1], np.int32)[4 * column.offset :: 4]
         return int(lengths[: len(column)].sum(dtype=np.int64))

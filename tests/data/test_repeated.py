@@ -37,6 +37,10 @@ IN_ARROW = {
     "in a map": lambda: pa.MapArray.from_arrays(list(range(ROWS + 1)), pa.array(["key"] * ROWS), repeated()),
     "runs": lambda: pa.RunEndEncodedArray.from_arrays(pa.array([ROWS], pa.int32()), pa.array([TEXT])),
     "views of a list": list_view,
+    "lists of nothing": lambda: pa.FixedSizeListArray.from_arrays(pa.nulls(ROWS * 10_000), 10_000),
+    "views of nothing": lambda: pa.ListViewArray.from_arrays(
+        pa.array([0] * ROWS, pa.int32()), pa.array([10_000] * ROWS, pa.int32()), pa.nulls(10_000)
+    ),
     "views of a text": string_view,
 }
 
@@ -116,7 +120,7 @@ def test_slices_are_measured_by_their_own_rows():
     kinds = (words, words.cast(pa.string_view()), words.dictionary_encode())
     assert {columnar._spread_out(column.slice(2, 2)) for column in kinds} == {7}
     lists = pa.array([["a"], ["bb", "ccc"], []])
-    assert columnar._spread_out(lists.slice(1)) == 5
+    assert columnar._spread_out(lists.slice(1)) == 5 + 2 * columnar.BETWEEN
     maps = pa.array([[("k", "a")], [("k", "ccc")]], pa.map_(pa.string(), pa.string()))
     assert columnar._spread_out(maps.slice(1)) == 4
     assert columnar._spread_out(pc.run_end_encode(pa.array(["aa", "aa", "b"]))) == 6
