@@ -200,6 +200,13 @@ def pieces(prompt: str, text: str, form: str, processor: Any) -> list[Piece]:
     return [(start(processor), False), *_by_names(messages, processor)]
 
 
+def tried(processor: Any) -> Any:
+    """A tokenizer whose template has written an answer once: what that takes is bounded while a folder is opened."""
+    if processor.chat_template:
+        pieces("Hi", "Hello", ANSWER, processor)
+    return processor
+
+
 def opening(prompt: str, text: str, form: str, processor: Any) -> list[int]:
     """The tokens after which a model is to write: of a text all of it, of a prompt or a chat what stands before the
     answer, or before the last one."""

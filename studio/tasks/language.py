@@ -157,9 +157,9 @@ class TextToWrite:
         return _columns(map(_checked, values))
 
     def load_processor(self, folder: str) -> Any:
-        from studio.tasks import encoded_text
+        from studio.tasks import encoded_text, encoded_tokens
 
-        return encoded_text.load_processor(folder)
+        return encoded_tokens.tried(encoded_text.load_processor(folder))
 
     def builtin(self, name: str, rows: Any, head: dict[str, Any], max_length: int) -> tuple[Any, Any]:
         from studio.tasks import encoded_tokens

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from studio import tasks
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.folder import divide
@@ -74,6 +75,22 @@ def test_a_folder_that_would_make_images_larger_than_memory_is_not_opened(tmp_pa
     assert opening.open_folder(folder, problem).knows_labels
     about = folder / "preprocessor_config.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | {"size": {"height": side, "width": side}}))
+    with pytest.raises(ModelError, match=told):
+        opening.open_folder(folder, problem)
+
+
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(("template", "told"), [("{{ 'a' * 10 ** 11 }}", "memory"), (ENDLESS, "longer than 3 seconds")])
+def test_a_folder_whose_chat_template_takes_memory_or_time_without_end_is_not_opened(
+    tmp_path, monkeypatch, template, told
+):
+    problem = Problem("language-model", [], tasks.get("language-model").unlabelled(["Once upon a time."]), 16)
+    model = opening.build("gpt-tiny", problem)
+    model.processor.chat_template = template
+    folder = save(model, tmp_path / "model").folder
+    monkeypatch.setattr(opening, "SECONDS", 3)
     with pytest.raises(ModelError, match=told):
         opening.open_folder(folder, problem)
 
