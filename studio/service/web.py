@@ -207,7 +207,7 @@ def _received(response: http.client.HTTPResponse, parts: SplitResult, folder: Pa
             f"{parts.hostname} sends the file packed as {packed}, unasked.", "Fetch it yourself, and bring it."
         )
     told = response.getheader("Content-Length") or ""
-    total = int(told) if told.isdecimal() else None
+    total = int(told[:30]) if told.isdecimal() else None  # of more digits Python makes no number
     _require_small(total or 0)
     file, size = folder / "file", 0
     with file.open("wb") as opened:

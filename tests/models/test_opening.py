@@ -95,6 +95,15 @@ def test_a_folder_whose_chat_template_takes_memory_or_time_without_end_is_not_op
         opening.open_folder(folder, problem)
 
 
+@pytest.mark.parametrize("template", ["{{ raise_exception('a system message is needed') }}", "{{ messages[9].role }}"])
+def test_a_folder_whose_chat_template_refuses_an_answer_opens_for_texts(tmp_path, template):
+    problem = Problem("language-model", [], tasks.get("language-model").unlabelled(["Once upon a time."]), 16)
+    model = opening.build("gpt-tiny", problem)
+    model.processor.chat_template = template
+    again = opening.open_folder(save(model, tmp_path / "model").folder, problem)
+    assert again.processor.chat_template == template
+
+
 def test_a_folder_whose_weights_are_another_network_s_is_no_trained_model(tmp_path):
     """As `torch.compile` calls them: the library would open the folder, with weights by chance."""
     folder, problem = built("transformer-tiny", tmp_path)

@@ -131,7 +131,9 @@ def test_a_server_that_never_comes_to_an_end_is_cut_off(internet, tmp_path, monk
     listener.close()
 
 
-@pytest.mark.parametrize("headers", [{}, {"Content-Length": 10**12}, {"Content-Length": None}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Content-Length": 10**12}, {"Content-Length": None}, {"Content-Length": "9" * 5_000}]
+)
 def test_a_file_that_is_too_large_is_refused_whatever_is_said_of_its_size(internet, tmp_path, monkeypatch, headers):
     monkeypatch.setattr(uploads, "MAX_BYTES", 1_000)
     internet[0]["/a.csv"] = (200, headers, b"x" * 5_000)
