@@ -16,6 +16,7 @@ canvas:focus-visible, button:focus-visible { outline: 3px solid var(--st-primary
 button { font: 400 0.875rem/1.6 var(--st-font); color: var(--st-text-color); background: var(--st-background-color);
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius, 0.5rem); padding: 0.25rem 0.75rem;
   min-height: 2.5rem; cursor: pointer; }
+button:empty { visibility: hidden; }  /* until the script has named it */
 button:hover { border-color: var(--st-primary-color); }
 """
 _SCRIPT = """

@@ -13,6 +13,7 @@ _CSS = """
   height: 2.5rem; box-sizing: border-box; white-space: nowrap; cursor: pointer;
   display: inline-flex; align-items: center; gap: 0.5rem; }
 .picture-file i { font: 400 1.25rem/1 "Material Symbols Rounded"; font-feature-settings: "liga"; }
+.picture-file:has(span:empty) { visibility: hidden; }  /* until the script has named it */
 .picture-file:hover { color: var(--st-primary-color); }
 """
 _SCRIPT = """

@@ -91,6 +91,14 @@ def test_the_languages_have_a_place_of_their_own_beside_the_navigation(page: Pag
         page.wait_for_function(APART)
 
 
+def test_a_button_that_its_script_has_not_named_yet_is_not_there(page: Page, studio: str):
+    page.goto(f"{studio}/results?run=1")
+    button = page.get_by_role("button", name="Save as a picture")
+    button.wait_for()
+    page.locator(".picture-file span").evaluate("one => { one.textContent = ''; }")
+    assert page.locator(".picture-file").evaluate("one => getComputedStyle(one).visibility") == "hidden"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_dialog_is_as_light_or_dark_as_the_page(browser: Browser, studio: str, scheme):
     page = browser.new_page(color_scheme=scheme)
