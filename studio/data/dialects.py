@@ -55,7 +55,8 @@ class Dialect:
 def guess(text: str, delimiter: str | None = None) -> Dialect:
     """How the first lines are written; a `delimiter` that is known is taken."""
     lines = [line[:_LOOKED_AT] for line in text[:SNIFF_LETTERS].splitlines() if line.strip()]
-    is_single = _share(_QUOTED["'"], lines) >= 0.5 and _share(_QUOTED['"'], lines) < 1 - EVEN
+    ended = [line + '"' if len(line) == _LOOKED_AT else line for line in lines]  # a quotation that was cut is one, too
+    is_single = _share(_QUOTED["'"], lines) >= 0.5 and _share(_QUOTED['"'], ended) < 1 - EVEN
     quote = "'" if is_single else '"'
     found = Dialect(delimiter or guess_delimiter(text, quote), quote, None, _share(_SPACED, lines) >= 0.5)
     if f"\\{quote}" in text[:SNIFF_LETTERS] and not _reads(found, text):

@@ -438,3 +438,13 @@ def test_what_is_packed_twice_is_refused_whatever_it_is_called(tmp_path, name):
     twice = gzip.compress(gzip.compress(b"text,label\na,b\n"))
     with pytest.raises(DataError, match="archive within an archive"):
         uploads.read(written(tmp_path, twice, name))
+
+
+@pytest.mark.parametrize("words", [20, 3_000])
+def test_lists_as_pandas_writes_them_are_read_however_long_they_are(tmp_path, words):
+    tokens = [[f"w{number}" for number in range(words)] for _ in range(30)]
+    tags = [["B-PER", *["O"] * (words - 1)] for _ in range(30)]
+    table = pd.DataFrame({"tokens": map(str, tokens), "tags": map(str, tags)})
+    upload = uploads.read(written(tmp_path, table.to_csv(index=False), "a.csv"))
+    assert list(upload.table.columns) == ["tokens", "tags"]
+    assert len(upload.table) == 30 and not upload.refused
