@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from studio.data import archives, image_tables
-from studio.data.cells import Blocks, Found, as_text, clean_text, require_few
+from studio.data.cells import MAX_CELL, Blocks, Found, as_text, clean_text, require_few
 from studio.errors import DataError, LimitError
 
 MAX_TABLE_BYTES = 2 * 1024**3
@@ -23,6 +23,12 @@ BLOCK_ROWS, BLOCK_BYTES = 16_384, 64 * 1024**2
 
 BETWEEN = 2
 """Bytes between the values of a list as it is written out; the values themselves may take none at all."""
+
+LEAST_ROW = 32
+"""Bytes that a row takes here at least, be there nothing in it, or the same in all."""
+
+LONGER = 3
+"""So many times as long as its bytes a list of numbers may be as it is written out."""
 
 SHARED_ROWS, SHARED_BYTES = 64, 256 * 1024**2
 """So many rows, or as many as may take so many bytes, are read at a time where each may be larger than it looks."""
@@ -34,7 +40,7 @@ def parquet(path: Path) -> Blocks:
         require_few(about.num_rows, about.num_columns)
         size = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
         _require_small(size)
-        archives.require_proportion(path, size)
+        archives.require_proportion(path, max(size, LEAST_ROW * about.num_rows))
         size = max(size, _repeated(path, file))
         rows = max(1, min(BATCH_ROWS, BLOCK_BYTES * about.num_rows // max(1, size)))
         notes = yield from _arrow(path, file.iter_batches(min(rows, _few_rows(file))), file.schema_arrow)
@@ -71,6 +77,11 @@ def _few_rows(file: pq.ParquetFile) -> int:
     as its whole column says it is."""
     sizes = [chunk.total_uncompressed_size for chunk in _chunks(file) if "DELTA_BYTE_ARRAY" in chunk.encodings]
     return max(SHARED_ROWS, SHARED_BYTES // max(sizes)) if sizes else BATCH_ROWS
+
+
+def _taken(batch: Any) -> int:
+    """The bytes that its rows take when they are written out, or at least so many."""
+    return max(batch.nbytes, sum(map(_spread_out, batch.columns)), LEAST_ROW * batch.num_rows)
 
 
 def _spread_out(column: pa.Array) -> int:
@@ -197,7 +208,8 @@ def _arrow(path: Path, batches: Iterable[Any], schema: pa.Schema) -> Blocks:
     rows, size, read = 0, 0, 0
     waiting: list[Found] = []
     for batch in itertools.chain.from_iterable(_pieces(path, batch) for batch in batches):
-        rows, size = rows + batch.num_rows, size + max(batch.nbytes, sum(map(_spread_out, batch.columns)))
+        rows, taken = rows + batch.num_rows, _taken(batch)
+        size += taken
         require_few(rows, batch.num_columns)
         _require_small(size)
         archives.require_proportion(path, size)
@@ -211,6 +223,8 @@ def _arrow(path: Path, batches: Iterable[Any], schema: pa.Schema) -> Blocks:
         require_few(rows, table.num_columns)
         part = as_text(table.to_pandas(types_mapper=None, integer_object_nulls=True, date_as_object=True))
         part = _named(part, classes)
+        if taken > MAX_CELL // LONGER:
+            _require_short_cells(part)
         if batch.num_rows:
             before = rows - batch.num_rows
             waiting.append(Found(part) if pictures is None else image_tables.of_cells(images, part, label, before))
@@ -228,6 +242,7 @@ def _pieces(path: Path, batch: Any) -> Iterator[Any]:
     """A batch of rows that is sound, some at a time: a file may hold all of its rows in one."""
     archives.require_proportion(path, batch.nbytes)
     batch.validate(full=True)
+    archives.require_proportion(path, _taken(batch))
     waiting = [batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS)]
     while waiting:
         some = waiting.pop(0)
@@ -241,6 +256,12 @@ def _pieces(path: Path, batch: Any) -> Iterator[Any]:
 def _one(parts: list[Found]) -> Found:
     table = pd.concat([part.table for part in parts], ignore_index=True)
     return Found(table, refused=tuple(each for part in parts for each in part.refused))
+
+
+def _require_short_cells(table: pd.DataFrame) -> None:
+    longest = max((len(cell) for _, column in table.items() for cell in column), default=0)
+    if longest > MAX_CELL:
+        raise LimitError(f"A cell has {longest:,} characters; at most {MAX_CELL:,} are read.", "Cut it.")
 
 
 def _require_small(size: int) -> None:

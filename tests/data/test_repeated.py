@@ -77,6 +77,26 @@ def test_few_such_rows_are_read_and_measured_as_they_are(tmp_path, monkeypatch, 
     assert max(counted) >= ROWS * len(TEXT)
 
 
+def test_rows_of_nothing_are_refused_before_the_first_of_them_is_written_out(
+    tmp_path, small_limit, nothing_written_out
+):
+    nothing = pa.nulls(columnar.BATCH_ROWS * 100)
+    pq.write_table(pa.table({"text": nothing, "label": nothing}), tmp_path / "a.parquet")
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as file, pa.ipc.new_file(file, pa.schema({"a": pa.null()})) as to:
+        to.write_table(pa.table({"a": nothing}))
+    for name in ("a.parquet", "a.arrow"):
+        with pytest.raises(LimitError, match=r"rows of more than \d MB"):
+            uploads.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("values", [["x" * 3_100, "b"], [[None] * 1_000, None], [[0.123456789] * 300, None]])
+def test_a_cell_is_no_longer_than_in_a_text_file(tmp_path, monkeypatch, values):
+    monkeypatch.setattr(columnar, "MAX_CELL", 3_000)
+    pq.write_table(pa.table({"text": values, "label": ["a", "b"]}), tmp_path / "a.parquet")
+    with pytest.raises(LimitError, match=r"A cell has \d,\d+ characters; at most 3,000 are read"):
+        uploads.read(tmp_path / "a.parquet")
+
+
 def in_parquet(kind):
     texts = pa.array([TEXT] * ROWS)
     return {
