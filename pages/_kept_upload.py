@@ -2,7 +2,6 @@
 guess; that name stands in the address, and opens the file for the person who brought it alone."""
 
 import re
-import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import streamlit as st
 from pages._language import _
 from pages._studio import get_person
 from studio.home import Home
+from studio.service.passing import OWNER, room
 
 CHUNK, LONGEST_NAME = 1024**2, 200
 _TOKEN = re.compile(r"[\w-]{22}")
@@ -56,17 +56,13 @@ def forget(home: Home, key: str) -> None:
 
 
 def _keep(home: Home, file: Any) -> str:
-    """A copy under a name of our own; the user's name is kept beside it."""
-    home.make()
-    token = secrets.token_urlsafe(16)
-    folder = home.uploads / token
-    folder.mkdir(parents=True)
+    """A copy under a name of our own, returned here; the user's name is kept beside it."""
+    folder = room(home, home.uploads, file.size, _owner())
     with (folder / "file").open("wb") as to:
         file.seek(0)
         shutil.copyfileobj(file, to, CHUNK)
-    (folder / "owner").write_text(_owner(), encoding="utf-8")
     (folder / "name").write_text(file.name[-LONGEST_NAME:], encoding="utf-8", errors="replace")
-    return token
+    return folder.name
 
 
 def _owner() -> str:
@@ -79,6 +75,6 @@ def _find(home: Home, token: str) -> KeptUpload | None:
     folder = home.uploads / token
     if not _TOKEN.fullmatch(token) or not (folder / "name").is_file():
         return None
-    if (folder / "owner").read_text(encoding="utf-8") != _owner():
+    if (folder / OWNER).read_text(encoding="utf-8") != _owner():
         return None
     return KeptUpload(token, folder / "file", (folder / "name").read_text(encoding="utf-8"))

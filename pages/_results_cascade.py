@@ -17,7 +17,7 @@ from studio.events import Comparison
 from studio.kept import answers
 from studio.kept.answers import Kept
 from studio.kept.trust import Run
-from studio.service.new_files import room
+from studio.service.passing import room
 from studio.store.rows import RunRow
 from studio.tasks import Measure, Task
 
@@ -147,7 +147,8 @@ def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int
         return
     if st.button(_("Build both models with the rule"), icon=":material/inventory_2:", key="cascade-build"):
         with errors_shown(), st.spinner(_("Packing …")):
-            target = room(get_home()) / f"cascade-{run.id}.zip"
+            home = get_home()
+            target = room(home, home.downloads, owner=acts.person.address or "") / f"cascade-{run.id}.zip"
             facts: dict[str, float | str] = {
                 "measure": measure.name,
                 "value": told.value,

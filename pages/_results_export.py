@@ -8,7 +8,7 @@ from pages._scores import milliseconds
 from pages._studio import errors_shown, get_acts, get_home
 from pages._words import escape, percent, size
 from studio.pipeline.answers import Conversion, read_conversion
-from studio.service.new_files import room
+from studio.service.passing import room
 from studio.store.rows import RunRow
 
 FORMS = {"torch": "PyTorch", "float32": "ONNX", "int8": N_("ONNX in int8")}
@@ -28,7 +28,7 @@ def show(run: RunRow) -> None:
         with errors_shown(), st.spinner(_("Converting to ONNX and checking it on validation rows …")):
             acts.convert(run.id)
         with errors_shown(), st.spinner(_("Packing …")):
-            target = room(home) / f"student-{run.id}.zip"
+            target = room(home, home.downloads, owner=acts.person.address or "") / f"student-{run.id}.zip"
             st.session_state["packed"] = (run.id, acts.export(run.id, target))
     forms = read_conversion(home.onnx(run.id))
     if forms is not None:

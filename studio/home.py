@@ -8,12 +8,17 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.errors import DiskError
+
 DEFAULT_HOME = "~/.distillation-studio"
 SHARED_HOME = "STUDIO_SHARED_HOME"
 """Set in the processes of a run that keep their files in one home: the first one writes them."""
 
 LEAST_BYTES = 20 * 1024**2
 """With less than this on its disk a home is called full: checkpoints and the database need some room."""
+
+FREE_BYTES, FREE_SHARE = 1e9, 0.05
+"""Nothing new is begun where less than one of them would be left on the disk: what goes on needs it."""
 
 _ROLE = re.compile(r"(student|control|smoothed|teacher)(-[1-9]\d*)?|assistant-[1-9]\d*")
 
@@ -98,6 +103,16 @@ class Home:
                 f"The disk that holds {self.root} is full ({free / 1e6:.0f} MB left): free some space, and runs go on."
             )
         return None
+
+    def require_room(self, coming: int = 0) -> None:
+        """Raise `DiskError` where something new, of `coming` bytes as far as that is known, would take what runs that
+        go on need of the disk."""
+        disk = shutil.disk_usage(self.root)
+        if disk.free - coming < min(FREE_BYTES, FREE_SHARE * disk.total):
+            raise DiskError(
+                f"The disk that holds {self.root} is nearly full ({disk.free / 1e6:,.0f} MB left): nothing new is begun.",
+                "Free some space, for example by deleting runs or data sets.",
+            )
 
     def dataset(self, dataset_id: int) -> Path:
         return self.root / "datasets" / str(int(dataset_id))

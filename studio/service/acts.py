@@ -52,6 +52,7 @@ class Acts:
         """Queue a run; with an `owner` it is claimed at once."""
         config = runs.where_they_lie(self.home, self.store, config)
         self.require_models(config)
+        self.home.require_room()
         run = self.store.submit(config, key=key, owner=owner, made_by=self.person.address)
         self.note("start", f"run {run.id}")
         return run
@@ -89,6 +90,7 @@ class Acts:
         """Begin a search for settings: its trials are queued one after another."""
         config = config.model_copy(update={"base": runs.where_they_lie(self.home, self.store, config.base)})
         self._require_models_of(config)
+        self.home.require_room()
         self.store.dataset(config.base.dataset)
         sweep = self.store.add_sweep(config, key, self.person.address)
         self.note("search", f"search {sweep.id}")
@@ -98,7 +100,7 @@ class Acts:
         """Queue the runs of a run's learning curve: the same student on parts of its rows."""
         from studio.service import learning_curves
 
-        self.require("member")
+        self.require_to_make()
         run = runs.with_verdict(self.store, run_id)
         self.require_models(run.config)
         found = learning_curves.begin(self.store, self.home, run, self.person.address)
@@ -162,7 +164,7 @@ class Acts:
         """Keep what the models of an older run say of every row."""
         from studio.service import questions
 
-        self.require("member")
+        self.require_to_make()
         questions.keep(self.home, self.store, run_id)
         self.note("keep", f"answers of run {run_id}")
 
@@ -170,7 +172,7 @@ class Acts:
         """The student of a run as ONNX files; see `questions.convert`."""
         from studio.service import questions
 
-        self.require("member")
+        self.require_to_make()
         found = questions.convert(self.home, self.store, run_id)
         self.note("convert", f"run {run_id}")
         return found
@@ -181,7 +183,7 @@ class Acts:
         """Have a model of a run answer every row of a file, beside the pages; `columns` as in `FileDesk.begin`."""
         from studio.service import file_answers
 
-        self.require("member")
+        self.require_to_make()
         self.store.run(run_id)
         desk = file_answers.shared(self.home.root)
         begun = desk.begin(self.store, run_id, role, name, data, self.person.address, columns)
@@ -193,7 +195,7 @@ class Acts:
     def save(self, name: str, rows: "Rows", columns: "Columns", **split: Any) -> DatasetRow:
         from studio.service import library
 
-        self.require("member")
+        self.require_to_make()
         saved = library.save(self.store, self.home, name, rows, columns, made_by=self.person.address, **split)
         self.note("save", _named(saved))
         return saved
@@ -201,7 +203,7 @@ class Acts:
     def add(self, files: "Files", **how: Any) -> "Added":
         from studio.service import library
 
-        self.require("member")
+        self.require_to_make()
         added = library.add(self.store, self.home, files, made_by=self.person.address, **how)
         self.note("save", _named(added.row))
         return added
@@ -269,7 +271,7 @@ class Acts:
         """Save a data set anew, with the labels that were marked as the right ones; returns the new one."""
         from studio.service import corrections
 
-        self.require("member")
+        self.require_to_make()
         relabelled = len(self.store.marks(dataset_id))
         row = corrections.save(self.store, self.home, dataset_id, name, self.person.address)
         self.store.add_version(row.id, dataset_id, {"relabelled": relabelled})
@@ -280,7 +282,7 @@ class Acts:
         """Save a data set anew, as its next version, with more training rows; returns what was added."""
         from studio.service import additions
 
-        self.require("member")
+        self.require_to_make()
         grown = additions.add_rows(self.store, self.home, dataset_id, upload, name, self.person.address)
         self.store.add_version(grown.row.id, dataset_id, {"added": grown.added})
         self.note("save", _named(grown.row))
@@ -290,7 +292,7 @@ class Acts:
 
     def export(self, run_id: int, target: Path) -> Path:
         """Write the student as a zip; returns where."""
-        self.require("member")
+        self.require_to_make()
         file = export.student_zip(self.home, self.store, run_id, target)
         self.note("export", f"run {run_id}")
         return file
@@ -299,7 +301,7 @@ class Acts:
         """Write student, teacher and the rule between them as a zip; returns where."""
         from studio.service import cascades
 
-        self.require("member")
+        self.require_to_make()
         file = cascades.write(self.home, self.store, run_id, threshold, told, target)
         self.note("export", f"cascade of run {run_id}")
         return file
@@ -354,6 +356,11 @@ class Acts:
                 f"{self.person.name} is a {self.person.role}: this is for {role}s.",
                 "Ask an admin to do it, or to give you that role.",
             )
+
+    def require_to_make(self) -> None:
+        """What is made is kept: that is for members, and while the disk has room."""
+        self.require("member")
+        self.home.require_room()
 
     def require_models(self, config: RunConfig) -> None:
         """Whoever is no admin opens folders of models only where `STUDIO_MODEL_FOLDERS` says so."""

@@ -20,7 +20,7 @@ from studio.errors import LimitError, StudioError
 from studio.home import Home
 from studio.pipeline.answers import AskedRole
 from studio.service import playground
-from studio.service.new_files import room
+from studio.service.passing import room
 from studio.service.predict import Scored, predict_file
 from studio.store.store import Store
 
@@ -111,7 +111,7 @@ class FileDesk:
             if sum(not one.is_over for one in mine) >= MOST_WAITING:
                 raise LimitError(f"{MOST_WAITING} files are being answered already.", "Wait for one of them.")
             self._forget_old(mine)
-            folder = room(self.home)
+            folder = room(self.home, self.home.downloads, len(data))
             (folder / f"file{PurePath(name).suffix.lower()}").write_bytes(data)
             one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder, dict(columns or {}))
             one.write()

@@ -1,20 +1,11 @@
 """Files that a person asked for, under a name of their own: whole or not there, and never over another one."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from studio import files
 from studio.errors import ExportError
-from studio.home import Home
-
-
-def room(home: Home) -> Path:
-    """A folder for a file that is made to be downloaded; `studio.service.housekeeping` deletes it a day later."""
-    home.make()
-    home.downloads.mkdir(exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=home.downloads))
 
 
 @contextlib.contextmanager

@@ -145,7 +145,7 @@ def test_folders_that_stay_are_made_where_they_are_cleaned_up():
     project = Path(housekeeping.__file__).parents[2]
     code = [file for part in ("studio", "pages") for file in (project / part).rglob("*.py")]
     makers = {file.relative_to(project).as_posix() for file in code if "mkdtemp(" in file.read_text(encoding="utf-8")}
-    assert makers == {"studio/files.py", "studio/service/new_files.py"}
+    assert makers == {"studio/files.py"}
 
 
 def test_temporary_folders_can_be_told_by_their_name_but_those_that_a_server_or_a_cluster_keeps_for_long():
