@@ -19,7 +19,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages import _documents as documents
-from pages._access import content_policy, why_not_to_start
+from pages import _login as login
+from pages._access import base, content_policy, why_not_to_start
 from pages._door import Door, sender
 from pages._lost import Lost
 from studio.home import Home
@@ -89,6 +90,7 @@ def logins_over() -> set[str]:
 
 preferences.apply(Home.from_environment())
 allow_many_files()
+login.keep_client()
 reason = why_not_to_start()
 if reason is not None:
     sys.exit(f"Error: {reason}")
@@ -97,9 +99,9 @@ app = st.App(
     ROOT / "pages" / "_shell.py",
     lifespan=lifespan,
     routes=[
-        Route("/studio-assets/plotly.min.js", plotly_script),
+        Route(f"{base()}/studio-assets/plotly.min.js", plotly_script),
         *documents.routes(),
-        Mount("/api", app=interface(Home.from_environment(), sender)),
+        Mount(f"{base()}/api", app=interface(Home.from_environment(), sender, f"{base()}/api")),
     ],
     middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note, over=logins_over), Middleware(Lost)],
 )

@@ -54,6 +54,12 @@ def is_guarded_elsewhere() -> bool:
     return os.environ.get(LOGIN, "") == ELSEWHERE
 
 
+def base() -> str:
+    """The path below which the server answers: "" or "/studio"."""
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
+
+
 def needs_login() -> bool:
     """Nothing is shown but to who is signed in: on a network, behind a proxy, and wherever a login is set up."""
     return has_login() or (not is_guarded_elsewhere() and (is_open_to_a_network() or is_behind_a_proxy()))

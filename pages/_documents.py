@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from pages import _report as reports
 from pages import _report_compared as comparisons
+from pages._access import base
 from pages._language import _, in_language, reader_of
 from pages._studio import LONGEST_NUMBER
 from studio.errors import StudioError
@@ -22,9 +23,9 @@ Write = Callable[[Store, int], str]
 def routes() -> list[Route]:
     """The addresses; the door asks for a login before them as before every page."""
     return [
-        Route("/report/compare", _comparison),
-        Route("/report/{run}", _answers(reports.report)),
-        Route("/slides/{run}", _answers(reports.slides)),
+        Route(f"{base()}/report/compare", _comparison),
+        Route(f"{base()}/report/{{run}}", _answers(reports.report)),
+        Route(f"{base()}/slides/{{run}}", _answers(reports.slides)),
     ]
 
 
@@ -73,11 +74,11 @@ def _kept(name: str, request: Request) -> dict[str, str]:
 def of_comparison(run_ids: Sequence[int]) -> None:
     """The way to the report of a comparison."""
     runs = ",".join(map(str, run_ids))
-    st.link_button(_("Report of this comparison"), f"/report/compare?runs={runs}", icon=":material/article:",
+    st.link_button(_("Report of this comparison"), f"{base()}/report/compare?runs={runs}", icon=":material/article:",
                    type="tertiary")  # fmt: skip
 
 
 def buttons(run_id: int) -> None:
     """The way to the report and the slides of a run."""
-    st.link_button(_("Report"), f"/report/{run_id}", icon=":material/article:", type="tertiary")
-    st.link_button(_("Present"), f"/slides/{run_id}", icon=":material/slideshow:", type="tertiary")
+    st.link_button(_("Report"), f"{base()}/report/{run_id}", icon=":material/article:", type="tertiary")
+    st.link_button(_("Present"), f"{base()}/slides/{run_id}", icon=":material/slideshow:", type="tertiary")

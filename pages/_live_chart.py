@@ -6,12 +6,12 @@ to `Plotly.react` on the same element; `uirevision` makes Plotly keep what the u
 
 import streamlit as st
 
+from pages._access import base
+
 _HTML = """<div class="live-chart"></div>
 """
 _SCRIPT = """
-const source = new URL("studio-assets/plotly.min.js", window.location.origin + "/").href;
-
-function plotly() {
+function plotly(source) {
   if (window.Plotly) return Promise.resolve(window.Plotly);
   if (!window.studioPlotly) {
     window.studioPlotly = new Promise((resolve, reject) => {
@@ -50,7 +50,7 @@ export default function (component) {
   const figure = JSON.parse(data.figure);
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", data.alt);
-  plotly().then((library) => {
+  plotly(data.source).then((library) => {
     const options = { responsive: true, displayModeBar: false, doubleClick: "reset" };
     library.react(element, figure.data, themed(figure.layout, element), options);
     element.dataset.points = String(Math.max(0, ...figure.data.map((trace) => trace.x.length)));
@@ -63,4 +63,4 @@ _component = st.components.v2.component("studio_live_chart", html=_HTML, js=_SCR
 
 def live_chart(figure: str, *, alt: str, key: str) -> None:
     """Draw a figure, as JSON, that will be drawn again with more points. Nothing is sent while it stays the same."""
-    _component(data={"figure": figure, "alt": alt}, key=key)
+    _component(data={"figure": figure, "alt": alt, "source": f"{base()}/studio-assets/plotly.min.js"}, key=key)

@@ -4,24 +4,26 @@ Streamlit signs the cookie and speaks with the provider; what a person may do is
 page of the studio, and no socket, is opened before that.
 """
 
+import functools
 import hashlib
 import html
 import json
+import time
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-import streamlit as st
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
 from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette import starlette_auth_routes as auth_routes
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from pages._access import own_address
+from pages._access import base, own_address
 from pages._language import reader_of
 from studio.errors import StudioError
 from studio.language.catalog import translated
@@ -35,6 +37,9 @@ WANTED = "studio_wanted"
 """The cookie that remembers, for as long as a login takes, which page was asked for."""
 
 LOGIN_SECONDS, LONGEST_ADDRESS = 600, 2000
+CLIENT_SECONDS = 600
+"""So long what the provider has said of itself counts: its keys may change."""
+
 LOGO = (Path(__file__).parents[1] / "assets" / "logo.svg").read_text(encoding="utf-8")
 
 
@@ -86,12 +91,6 @@ def who(cookies: Mapping[str, str]) -> Person | None:
     return None if told is None else people.person(told)
 
 
-def base() -> str:
-    """The path below which the server answers: "" or "/studio"."""
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{path}" if path else ""
-
-
 def safe_address(address: str) -> str:
     """The address of a page of this server, else that of its first one.
 
@@ -137,6 +136,14 @@ def page_of_words(language: str, words: str, link: str, name: str) -> str:
     about = translated(language, "Make a large model small, and know what it cost")
     told = {"about": about, "words": words, "link": link, "name": name}
     return _PAGE.format(logo=LOGO, tag=TAGS[language], **{what: html.escape(text) for what, text in told.items()})
+
+
+def keep_client() -> None:
+    """One client of the provider for many logins. Streamlit makes one for each, and each asks the provider what it is:
+    a stranger could have it asked without end."""
+    make = auth_routes._create_oauth_client
+    kept = functools.lru_cache(1)(lambda provider, _period: make(provider))
+    auth_routes._create_oauth_client = lambda provider: kept(provider, time.monotonic() // CLIENT_SECONDS)
 
 
 def to_provider(connection: HTTPConnection) -> Response:

@@ -110,7 +110,8 @@ class Home:
         disk = shutil.disk_usage(self.root)
         if disk.free - coming < min(FREE_BYTES, FREE_SHARE * disk.total):
             raise DiskError(
-                f"The disk that holds {self.root} is nearly full ({disk.free / 1e6:,.0f} MB left): nothing new is begun.",
+                f"The disk that holds {self.root} is nearly full ({disk.free / 1e6:,.0f} MB left): "
+                "nothing new is begun.",
                 "Free some space, for example by deleting runs or data sets.",
             )
 

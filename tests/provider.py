@@ -30,6 +30,7 @@ class Provider(ThreadingHTTPServer):
         self.accounts = accounts
         self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
         self.codes: dict[str, dict[str, str]] = {}
+        self.asked: list[str] = []
 
     @property
     def address(self) -> str:
@@ -45,6 +46,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         asked = urlsplit(self.path)
+        self.server.asked.append(asked.path)
         query = dict(parse_qsl(asked.query))
         match asked.path:
             case "/.well-known/openid-configuration":

@@ -17,16 +17,17 @@ READY = "[data-testid='stApp'][data-test-script-state='notRunning']"
 
 
 @contextlib.contextmanager
-def served(home: Path, *options: str, **environment: str) -> Iterator[str]:
-    """The address of a running studio whose STUDIO_HOME is `home`."""
+def served(home: Path, *options: str, below: str = "", **environment: str) -> Iterator[str]:
+    """The address of a running studio whose STUDIO_HOME is `home`, below a path where one is named."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command += ["--server.baseUrlPath", below.strip("/"), *options]
     log = (home.parent / "server.log").open("wb")
     known = os.environ | {"STUDIO_HOME": str(home)} | environment
     server = subprocess.Popen(command, cwd=ROOT, env=known, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}{below}"
     try:
         _wait(address, server)
         yield address

@@ -160,8 +160,8 @@ def _counted(written: str) -> int | None:
     return number if 0 < number <= LARGEST_ID else None
 
 
-def interface(home: Home, who: Who) -> Starlette:
-    """The application to mount at /api. It opens the store with the first request."""
+def interface(home: Home, who: Who, at: str = "/api") -> Starlette:
+    """The application to mount at this path. It opens the store with the first request."""
     opened = functools.cache(lambda: Interface(home, who))
 
     def handler(name: str) -> Callable[[Request], Awaitable[Response]]:
@@ -172,7 +172,7 @@ def interface(home: Home, who: Who) -> Starlette:
         return handle
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(document("Distillation Studio", OPERATIONS, "/api", token=True))
+        return JSONResponse(document("Distillation Studio", OPERATIONS, at, token=True))
 
     methods = ("runs", "run", "predict")
     return application([

@@ -17,8 +17,8 @@ OWNER = "owner"
 
 
 def room(home: Home, place: Path, coming: int = 0, owner: str | None = None) -> Path:
-    """A folder for something of `coming` bytes, as far as that is known, in `home.uploads` or `home.downloads`. What its
-    owner has had there longest goes where it would be too much; what has none stays.
+    """A folder for something of `coming` bytes, as far as that is known, in `home.uploads` or `home.downloads`. What
+    its owner has had there longest goes where it would be too much; what has none stays.
 
     Raises `DiskError` where the disk has no room for it.
     """

@@ -36,6 +36,8 @@ class Studio(NamedTuple):
 
     address: str
     store: Store
+    asked: list[str]
+    """Paths of what the provider was asked for."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def studio(tmp_path_factory):
             f'client_secret = "{SECRET}"\nserver_metadata_url = "{provider.discovery}"\n'
         )
         with served(home.root, "--secrets.files", str(secrets), **LISTS, NO_PROXY="127.0.0.1") as address:
-            yield Studio(address, store)
+            yield Studio(address, store, provider.asked)
 
 
 def finish(store: Store) -> None:
@@ -101,6 +103,13 @@ def test_a_stranger_gets_the_login_and_nothing_else(page: Page, studio: Studio):
     expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     expect(page.locator("body")).not_to_contain_text("97 %")
     assert not sockets
+
+
+def test_a_stranger_cannot_have_the_provider_asked_again_and_again(studio: Studio):
+    for _ in range(5):
+        assert status(f"{studio.address}/sign-in") == 200
+    assert studio.asked.count("/authorize") >= 5
+    assert studio.asked.count("/.well-known/openid-configuration") <= 2  # where a period ends meanwhile
 
 
 def test_an_address_that_is_not_verified_is_refused(page: Page, studio: Studio):

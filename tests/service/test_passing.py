@@ -1,4 +1,4 @@
-"""Nobody fills the disk with what waits: of a person few things stay, and nothing new is begun on a disk nearly full."""
+"""Nobody fills the disk with what waits: of a person few things stay, and nothing new is begun on a full disk."""
 
 import shutil
 from types import SimpleNamespace
