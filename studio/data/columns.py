@@ -10,6 +10,7 @@ from studio import tasks
 from studio.data import joining, splits
 from studio.data.heads import LABEL_NAMES
 from studio.data.uploads import Upload
+from studio.tasks.classes import are_sentences
 
 SEPARATORS = ("|", ";", ",")
 SAMPLE, LETTERS = 2_000, 10_000
@@ -55,16 +56,35 @@ class Columns:
 def fitting(upload: Upload) -> list[str]:
     """The tasks that could read this upload, the one that it looks like first."""
     there = [name for name, task in tasks.TASKS.items() if task.inputs.guess(upload.kind, upload.table) is not None]
-    best = next((name for name in reversed(there) if _looks_like(upload, name)), None) or _without_labels(upload, there)
+    best = next((name for name in reversed(there) if _looks_like(upload, name)), there[0])
+    if best == there[0]:
+        best = _without_labels(upload, there) or best
     return [best, *(name for name in there if name != best)]
 
 
-def _without_labels(upload: Upload, there: Sequence[str]) -> str:
-    """The task for texts alone, where there is a column of texts and none that could be a label."""
+def _without_labels(upload: Upload, there: Sequence[str]) -> str | None:
+    """The task for texts alone, where there are columns of texts and none that could be a label."""
     names = {str(name).strip().lower() for name in upload.table.columns}
     plain = next((name for name in there if tasks.get(name).targets.column is None), None)
     are_texts = len(names) == 1 or not names.isdisjoint(_TEXT_NAMES)
-    return plain if plain and are_texts and guess_columns(upload, there[0]).label is None else there[0]
+    is_plain = are_texts and guess_columns(upload, there[0]).label is None
+    return plain if is_plain or _two_texts(upload) else None
+
+
+def _two_texts(upload: Upload) -> tuple[str, str] | None:
+    """A prompt and its answer, whatever they are called: the only two columns beside numbers of rows and splits, both
+    of texts that hardly ever come again, so that neither is a label."""
+    names = [str(name) for name in upload.table.columns]
+    plain = {name.strip().lower() for name in names}
+    left = [name for name in names if name.strip().lower() not in (*_ID_NAMES, *splits.COLUMNS)]
+    if upload.kind != "table" or len(left) != 2 or not plain.isdisjoint(_TEXT_NAMES):
+        return None
+    read = (task.inputs.guess(upload.kind, upload.table) or {} for task in tasks.TASKS.values())
+    if any(joining.PLUS in roles.get("input", "") for roles in read):
+        return None
+    cells = [[str(cell)[:LETTERS] for cell in upload.table[name].head(SAMPLE)] for name in left]
+    are_texts = all(are_sentences(each) and guess_separator(each) is None for each in cells)
+    return (left[0], left[1]) if are_texts else None
 
 
 def guess_task(upload: Upload) -> str:
@@ -84,6 +104,8 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     if not left:  # the one column that there is holds what is to be read, whatever it is called
         left, split = [str(split)], None
     label = roles.get("label") or next((names[name] for name in LABEL_NAMES if name in names), None)
+    if not roles and tasks.get(task).targets.column is None and (two := _two_texts(upload)):
+        roles = {"input": two[0], "pair": two[1]}
     text = roles.get("input") or _longest(upload, [name for name in left if name != label] or left)
     pair = roles.get("pair")
     if pair is None and any(column.role == "pair" and column.required for column in inputs.columns):

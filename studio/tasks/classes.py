@@ -25,6 +25,9 @@ BETWEEN = "\x1f"
 MAX_LABELS, MAX_LABEL = 1_000, 1_000
 """So many labels are learned, of so many letters: every page about the data names them."""
 
+SENTENCE, FEW = 12, 10
+"""Letters that a cell has where a column holds sentences; in fewer rows classes may hardly come again."""
+
 LINEAR_C = 3.0
 """How freely the baseline fits: the inverse of its regularization."""
 
@@ -45,6 +48,16 @@ EXACT_MATCH = Measure(
     sentence="gets all labels right in {} of the rows",
 )
 F1_OF_LABELS = Measure("f1_macro", "Macro F1", "F1 of each label that a row has, averaged: all labels count the same.")
+
+
+def are_sentences(cells: Sequence[str]) -> bool:
+    """Whether most cells have more letters than a name, and hardly one comes again.
+
+    >>> are_sentences(["What a long day it was.", "We shall meet again."]), are_sentences(["glad", "sad"])
+    (True, False)
+    """
+    letters = sum(map(str.isalpha, "".join(cells)))
+    return len(cells) < 2 * len(set(cells)) and letters >= SENTENCE * len(cells)
 
 
 def label_order(label: str) -> tuple[int, float, str]:
@@ -78,7 +91,7 @@ class Classes:
     problem_type = "single_label_classification"
 
     def fits(self, cells: Sequence[str]) -> bool:
-        return True
+        return len(cells) < FEW or not are_sentences(cells)
 
     def read(self, cell: object) -> str:
         return str(cell).strip()

@@ -302,3 +302,28 @@ def test_summaries_and_translations_are_answers_unless_there_are_labels(names, c
     assert guess_columns(Upload("table", rows), "language-model") == columns
     labelled = Upload("table", rows.assign(label=["a", "b"] * 20))
     assert fitting(labelled)[0] != "language-model"
+
+
+@pytest.mark.parametrize("names", [("source", "target"), ("de", "en"), ("ticket", "reply"), ("id", "src", "tgt")])
+def test_two_columns_of_sentences_that_never_come_again_are_asked_and_answered(names):
+    rows = pd.DataFrame({name: [f"some long sentence of {name}, {n}" for n in range(40)] for name in names[-2:]})
+    if len(names) == 3:
+        rows.insert(0, names[0], [str(number) for number in range(40)])
+    upload = Upload("table", rows.astype(object))
+    assert fitting(upload)[0] == "language-model"
+    assert guess_columns(upload) == Columns(names[-2], None, pair=names[-1])
+
+
+@pytest.mark.parametrize("second", ["a mood that is called {}", "{}"])
+def test_a_second_column_that_comes_again_or_is_short_is_a_label(second):
+    moods = [second.format(["glad", "sad", "tired"][number % 3]) for number in range(40)]
+    rows = pd.DataFrame({"note": [f"some long sentence, number {n}" for n in range(40)], "mood": moods}, dtype=object)
+    assert fitting(Upload("table", rows))[0] == "text-classification"
+    assert guess_columns(Upload("table", rows)).label == "mood"
+
+
+def test_a_subject_and_its_letter_are_one_text_also_without_labels():
+    rows = {"subject": [f"a long sentence about {n}" for n in range(40)]}
+    rows["description"] = [f"what was written of it, {n}" for n in range(40)]
+    upload = Upload("table", pd.DataFrame(rows, dtype=object))
+    assert guess_columns(upload).pair is None
