@@ -86,9 +86,11 @@ def _thumb(data: bytes, label: str) -> Html:
 
 
 def _line(one: dict[str, Any], row: DatasetRow) -> Html:
-    """The first words of a text and its label."""
+    """The first words of a text and its label, or of what is asked and answered."""
     text = one.get("text") or one.get("words") or next((cell for cell in one.values() if isinstance(cell, str)), "")
     text = " ".join((" ".join(map(str, text)) if isinstance(text, list) else str(text)).split())
+    asked = " ".join(str(one.get("prompt") or "").split())
+    text = f"{asked} → {text}" if asked else text
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
     label = _label(one.get("label"), row)
     return element("p", element("span", shown), element("em", label) if label else "")

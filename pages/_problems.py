@@ -49,7 +49,11 @@ def show_problems(report: Any, task: tasks.Task) -> None:
             st.markdown(f":material/check_circle: {told}", width="content")
             st.button(_("Take back"), key=f"unmend-{one}", type="tertiary", on_click=mend, args=(one, False))
     if not report.findings and not mended:
-        st.caption(_("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels."))
+        st.caption(
+            _("✓ Nothing wrong was found: no rows in both training and test data.")
+            if task.targets.column is None
+            else _("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels.")
+        )
     # labels that are written alike contradict each other less: those come first
     left = [one for one in report.findings if one.message not in taken]  # what a click took away is said above
     ordered = sorted(left, key=lambda one: (not one.kind.startswith("label_"), one.kind != "label_spelling"))

@@ -251,7 +251,7 @@ def add_data() -> None:
     columns = map_columns(upload, task, key)
     if columns is None:
         return
-    (test, test_identity), (unlabelled, unlabelled_identity) = more_files()
+    (test, test_identity), (unlabelled, unlabelled_identity) = more_files(task)
     mends = problems.done()
     whole = (identity, test_identity, unlabelled_identity, mends)
     try:
@@ -280,10 +280,14 @@ def save_bar(first: str, key: str, rows: Any, columns: Any, values: dict[str, An
             save(name, rows, columns, values)
 
 
-def more_files() -> tuple[tuple[Any, tuple[Any, ...]], tuple[Any, tuple[Any, ...]]]:
-    """A file of test rows and one of rows without labels, each with its identity, where they are given."""
-    with st.expander(_("More files: test rows, or rows without labels")):
+def more_files(task: tasks.Task) -> tuple[tuple[Any, tuple[Any, ...]], tuple[Any, tuple[Any, ...]]]:
+    """A file of test rows and, where rows have labels, one of rows without; each with its identity, where given."""
+    has_labels = task.targets.column is not None
+    title = _("More files: test rows, or rows without labels") if has_labels else _("One more file: test rows")
+    with st.expander(title):
         test = upload_box(_("Test file"), "upload-test", _("With the same columns."))
+        if not has_labels:
+            return test or (None, ()), (None, ())
         unlabelled = upload_box(
             _("File without labels"),
             "upload-unlabelled",

@@ -11,7 +11,7 @@ from pages import _address as address
 from pages import _asked as asked
 from pages import _pictures as pictures
 from pages._changed import MODELS, changes, show_changes
-from pages._cost import cost
+from pages._cost import SHORTER, cost
 from pages._how_small import choose_models, waits_for_count
 from pages._language import _, counted, retell
 from pages._models import learned_before, models_of_runs, show_model, why_refused
@@ -120,7 +120,8 @@ def first_values(start: RunConfig | None, task: tasks.Task) -> tuple[dict[str, A
 
 
 def keep_shown(preset: str, chosen: dict[str, Any], plain: dict[str, Any], task: tasks.Task) -> None:
-    """Another preset or task sets its widgets anew; what suited another task alone goes back to the studio's own."""
+    """Another preset or task sets its widgets anew; what suited another task alone goes back to the studio's own. Rows
+    that somebody had read whole stay whole."""
     shown = (preset, task.name if task.usual else "")
     before = st.session_state.get("preset-shown", (None, ""))
     if before == shown:
@@ -128,8 +129,10 @@ def keep_shown(preset: str, chosen: dict[str, Any], plain: dict[str, Any], task:
     if before[1] and not task.usual:
         chosen = chosen | {name: plain[name] for name in tasks.get(before[1]).usual if name not in chosen}
     st.session_state["preset-shown"] = shown
+    whole = {"max_length"} if SHORTER in st.session_state else set()
     for name, value in chosen.items():
-        st.session_state[f"setting-{name}"] = 0 if value is None else value
+        if name not in whole:
+            st.session_state[f"setting-{name}"] = 0 if value is None else value
 
 
 def now(name: str, defaults: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from studio.pipeline import budget
 
 WORDS: dict[str, tuple[str, str]] = {
     "prepare": ("Prepare", "opening the data and the models"),
-    "teach": ("Train teacher", "the teacher learns your labels"),
+    "teach": ("Train teacher", "the teacher learns your data"),
     "record": ("Record teacher", "the teacher answers every training row once"),
     "assist": ("Intermediate model", "a model between teacher and student learns"),
     "tune": ("Tune", "short trials with several temperatures and alphas"),
@@ -159,7 +159,7 @@ def help_of(phase: str) -> str:
     """What happens in a stage.
 
     >>> help_of("teach-2"), help_of("")
-    ('the teacher learns your labels', 'opening libraries')
+    ('the teacher learns your data', 'opening libraries')
     """
     name = phase.partition("-")[0]
     return WORDS[name][1] if name in WORDS else "opening libraries"

@@ -178,6 +178,9 @@ def test_one_press_has_the_rows_of_a_language_model_read_whole(app, spoken, monk
     assert app.button(key="read-whole").label == "Read nearly all whole: 1,200 tokens"
     app.button(key="read-whole").click().run()
     assert app.number_input(key="setting-max_length").value == 1_200
+    app.button_group(key="preset").set_value("Fast").run()
+    assert app.number_input(key="setting-max_length").value == 1_200
+    app.button_group(key="preset").set_value("Balanced").run()
     app.button(key="read-shorter").click().run()
     assert app.number_input(key="setting-max_length").value == before
     assert app.button(key="read-whole") and "read-shorter" not in [button.key for button in app.button]
