@@ -74,8 +74,6 @@ def robustness(run: RunRow, task: Task) -> None:
         )  # fmt: skip
         if found is not None:
             _curves(found, task.measures[0])
-    else:
-        st.caption(_("Texts that are themselves what is learned are not made worse."))
     _other_data(run, task)
 
 
@@ -207,7 +205,11 @@ def _other_data(run: RunRow, task: Task) -> None:
     others = [row for row in rows.values() if mine is not None and row.id != mine.id and _alike(row, mine)]
     st.subheader(_("On the test rows of other data"), anchor=False)
     if not others:
-        st.caption(_("To see how the models do on other data, add a data set with the same labels."))
+        st.caption(
+            _("To see how the models do on other data, add another data set of this kind.")
+            if task.targets.column is None
+            else _("To see how the models do on other data, add a data set with the same labels.")
+        )
         return
     known = {row.id: found for row in others if (found := examined.read(home, run.id, Elsewhere, str(row.id)))}
     if known:
