@@ -44,14 +44,16 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"again-{key}"):
             st.markdown(f":material/draft: **{escape(found.name)}**", width="content")
             st.button(_("Remove"), key=f"remove-{key}", type="tertiary", on_click=forget, args=(get_home(), key))
-    how = reading_options(found.name.lower(), key)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"read-{key}"):
+        told = st.container(width="content")
+        how = reading_options(found.name.lower(), key)
     try:
         with st.spinner(_("Reading the file …")):
             upload = read(found, found.token, *how)
     except StudioError as error:
         show_error(error)
         return None
-    st.caption(sentences(*(escape(retell(note)) for note in upload.notes)))
+    told.caption(sentences(*(escape(retell(note)) for note in upload.notes)))
     return upload, (found.token, *how, found.name)
 
 
@@ -60,16 +62,15 @@ def reading_options(name: str, key: str) -> tuple[bool | None, str | None, str |
     if name.endswith(TYPED):
         return None, None, None
     header, encoding, delimiter = None, "", ""
-    with st.expander(_("Reading options")):
-        left, middle, right = st.columns([2, 1, 1])
+    with st.popover(_("Reading options"), type="tertiary"):
         if not name.endswith(NAMED_CELLS):
-            word = left.segmented_control(_("Header"), list(HEADERS), default=AUTO, key=f"{key}-header",
+            word = st.segmented_control(_("Header"), list(HEADERS), default=AUTO, key=f"{key}-header",
                                             format_func=lambda one: _(one))  # fmt: skip
             header = HEADERS[word or AUTO]
         if not name.endswith(SHEETS):
-            encoding = middle.text_input(_("Encoding"), placeholder=_(AUTO), key=f"{key}-encoding", help=_(ENCODING))
+            encoding = st.text_input(_("Encoding"), placeholder=_(AUTO), key=f"{key}-encoding", help=_(ENCODING))
         if not name.endswith((*NAMED_CELLS, *SHEETS)):
-            delimiter = right.text_input(_("Delimiter"), placeholder=_(AUTO), key=f"{key}-delimiter", help=_(DELIMITER))
+            delimiter = st.text_input(_("Delimiter"), placeholder=_(AUTO), key=f"{key}-delimiter", help=_(DELIMITER))
     return header, encoding.strip() or None, delimiter or None
 
 

@@ -88,6 +88,8 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
     named_at_their_ends(figure)
     is_alone = {ROLE_OF_STAGE[stage(phase)] for phase in _starts(points)} == {"teacher"}  # its curve says it
     if level is not None and not is_alone:
+        if not figure.data:
+            _before_the_first_point(figure, measure, level * scale)
         figure.add_hline(
             y=level * scale,
             line_dash="dash",
@@ -100,6 +102,15 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
             annotation_position="top left",
         )
     return figure
+
+
+def _before_the_first_point(figure: go.Figure, measure: tasks.Measure, level: float) -> None:
+    """The teacher alone, which came ready, on the axes on which its student will be."""
+    line = np.zeros(1), np.array([level])
+    _add_line(figure, _("teacher"), "teacher", line, "solid", markers=True)
+    figure.update_xaxes(range=[0, 1], showticklabels=False)
+    if measure.unit == "share":
+        figure.update_yaxes(range=[0, 104])
 
 
 def teacher_level(points: Sequence[Point], measure: tasks.Measure) -> float | None:

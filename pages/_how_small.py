@@ -99,7 +99,7 @@ def choose_models(
         if goal != OWN and teacher is not None and known != {}:
             student = by_goal(goal, teacher, known, dataset)
     with right:
-        st.markdown(_("**Student**: the small model; choosing one here takes the place of the goal"))
+        st.markdown(_("**Student**: the small model, in place of the goal"))
         if student is not None:
             take_by_goal(student)
         chosen = partial(choose_own, st.session_state.get("student number", 0))

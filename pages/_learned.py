@@ -95,6 +95,8 @@ def reached(points: Sequence[Point], measure: Measure, course: Course) -> str:
     if "student" in told:
         return _("On validation rows the student reaches {student}", **told)
     if "teacher" in told and course.student_is_next(looks):
+        if not any(stage(point.phase) == "teach" for point in looks):
+            return _("On validation rows the teacher reaches {teacher}; the student learns next", **told)
         return _("On validation rows the teacher has reached {teacher} so far; the student learns next", **told)
     if "teacher" in told:
         return _("On validation rows the teacher reaches {teacher}", **told)

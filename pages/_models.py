@@ -147,7 +147,7 @@ def choose_layers(name: str, on_change: Callable[[], None]) -> str:
         _("Layers to keep"), 1, max(MOST_LAYERS, kept), key=key("student", "layers"), on_change=on_change,
         help=_("Fewer layers: smaller, faster."),
     )  # fmt: skip
-    st.caption(_("Starts from the teacher's own weights. For transformers; must be fewer than the teacher has."))
+    st.caption(_("Starts from the teacher’s own weights. For transformers; must be fewer than the teacher has."))
     return str(ModelReference.cut(layers))
 
 

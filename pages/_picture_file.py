@@ -12,7 +12,7 @@ _CSS = """
   background: none; border: 0; border-radius: var(--st-button-radius, 0.5rem); padding: 0.25rem 0; margin: 0;
   height: 2.5rem; box-sizing: border-box; white-space: nowrap; cursor: pointer;
   display: inline-flex; align-items: center; gap: 0.5rem; }
-.picture-file i { font: 400 1.25rem/1 "Material Symbols Rounded"; font-feature-settings: "liga"; }
+.picture-file i { font: 400 1.125rem/1 "Material Symbols Rounded"; font-feature-settings: "liga"; }
 .picture-file:has(span:empty) { visibility: hidden; }  /* until the script has named it */
 .picture-file:hover { color: var(--st-primary-color); }
 """

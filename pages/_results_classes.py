@@ -19,7 +19,7 @@ from studio.kept.answers import Kept
 from studio.store.rows import RunRow
 from studio.tasks import Task
 
-MOST_CLASSES, MOST_MIX_UPS, FEW_CLASSES, LARGEST_MATRIX, MOST_NAMED = 8, 8, 10, 20, 5
+MOST_CLASSES, MOST_MIX_UPS, FEWEST_CLASSES, FEW_CLASSES, LARGEST_MATRIX, MOST_NAMED = 8, 8, 5, 10, 20, 5
 DIFFERENCE = "difference"
 
 
@@ -136,8 +136,10 @@ def mix_ups(matrices: dict[str, Confusion]) -> None:
 
 def _beside(matrix: Confusion) -> Sequence[DeltaGenerator]:
     """Where a table of classes stands, and what is mixed up most: beside each other where there is room."""
-    is_small = len(matrix.labels) <= FEW_CLASSES
-    left, right = st.columns([3, 2], gap="large") if is_small else (st.container(), st.container())
+    many = len(matrix.labels)
+    if many > FEW_CLASSES:
+        return st.container(), st.container(key="mixed-up")
+    left, right = st.columns([1, 1] if many <= FEWEST_CLASSES else [3, 2], gap="large")
     return left, right.container(key="mixed-up")
 
 

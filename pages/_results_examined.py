@@ -12,8 +12,9 @@ from pages import _charts as charts
 from pages import _pictures as pictures
 from pages._language import N_, _
 from pages._markup import Html, element
+from pages._scores import small
 from pages._studio import errors_shown, get_acts, get_home, get_store
-from pages._words import data_name, low_and_high, measured, per_cent, role, sentences
+from pages._words import commas, data_name, low_and_high, measured, per_cent, role, sentences
 from studio.evaluate import corruptions
 from studio.evaluate.corruptions import Corruption
 from studio.kept import examined
@@ -38,13 +39,14 @@ LARGEST_TABLE, HARDLY = 24, 0.0005
 """Rows and columns of layers that are shown; a loss that would be written as 0.0 points."""
 
 
-def known(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) -> Found | None:
+def known(run: RunRow, kind: type[Found], title: str, offer: str, why: str, waiting: str) -> Found | None:
     """What is known; a button where nobody has asked yet."""
     home = get_home()
     found = examined.read(home, run.id, kind)
     if found is not None:
         return found
-    st.markdown(why)
+    st.subheader(title, anchor=False)
+    st.caption(why)
     acts = get_acts()
     if not acts.person.has("member"):
         st.info(_("To have it computed, ask a member."), icon=":material/visibility:")
@@ -65,11 +67,12 @@ def known(run: RunRow, kind: type[Found], offer: str, why: str, waiting: str) ->
 
 def robustness(run: RunRow, task: Task) -> None:
     """How good the models stay on worse inputs, as curves; and on the test rows of another data set."""
-    if corruptions.of_task(task):
+    kinds = corruptions.of_task(task)
+    if kinds:
         found = known(
-            run, Robustness, _("Make the inputs worse"),
-            _("How do the models bear typing errors, words left out, blur or noise? All of them are asked about the "
-              "same test rows, made worse step by step. It takes from seconds to some minutes."),
+            run, Robustness, _("How do the models bear worse inputs?"), _("Make the inputs worse"),
+            _("All of them answer the same test rows, made worse step by step: {kinds}. It takes from seconds to some "
+              "minutes.", kinds=commas(small(_(corruptions.ALL[name].title)) for name in kinds)),
             _("Asking all models about worse and worse inputs …"),
         )  # fmt: skip
         if found is not None:
@@ -249,9 +252,8 @@ def _of_other(found: Elsewhere, measure: Measure) -> dict[str, str]:
 def layers(run: RunRow) -> None:
     """Which layer of the student sees the rows as which layer of the teacher does."""
     found = known(
-        run, Layers, _("Compare the layers"),
-        _("Does the student see the data as its teacher does? Each of its layers is compared with each of the "
-          "teacher’s, on validation rows. It takes seconds."),
+        run, Layers, _("Does the student see the data as its teacher does?"), _("Compare the layers"),
+        _("Each of its layers is compared with each of the teacher’s, on validation rows. It takes seconds."),
         _("Asking both models …"),
     )  # fmt: skip
     if found is None:

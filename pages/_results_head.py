@@ -38,7 +38,7 @@ def crumbs(run: RunRow) -> None:
             commas([day(ended), ago(ended)]),
             *([escape(run.made_by)] if run.made_by else []),
         ]
-        st.markdown(f":gray[{' · '.join(facts)}]", width="content")
+        st.caption(" · ".join(facts), width="content")
         others = [other for other in get_store().runs() if other.id != run.id and has_results(other)][:MOST_OTHERS]
         if others:
             with st.popover(_("Other results"), type="tertiary", width="content"):

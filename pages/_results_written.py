@@ -23,9 +23,8 @@ LONGEST = 400
 def show(run: RunRow) -> None:
     """Asked for once, then shown."""
     found = examinations.known(
-        run, Written, _("Let the models write"),
-        _("What do the models write, and does the student write as its teacher does? All of them go on from the same "
-          "test rows. It takes from seconds to some minutes."),
+        run, Written, _("Does the student write as its teacher does?"), _("Let the models write"),
+        _("All models go on from the same test rows. It takes from seconds to some minutes."),
         _("All models are writing …"),
     )  # fmt: skip
     if found is None:

@@ -15,7 +15,7 @@ ROLES = {
     "teacher": N_("the large model"),
     "student": N_("the small model that learned from it"),
     "control": N_("the same small model, trained without the teacher"),
-    "smoothed": N_("the same small model, trained on labels as soft as the teacher's answers"),
+    "smoothed": N_("the same small model, trained on labels as soft as the teacher’s answers"),
     "baseline": N_("a simple method to compare with"),
 }
 PEOPLE = ("Spearman", "Pearson")
@@ -40,6 +40,8 @@ class Scored:
     runtime: str = ""
     is_timed_apart: bool = True
     is_timed_exactly: bool = True
+    times_at_least: float = 1.0
+    """How many times as long as the student it takes at the very least."""
 
     @property
     def name(self) -> str:
@@ -81,10 +83,10 @@ def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
             if (role, name) in found
         }
         low, high = (one.value if end is None else end for end in (one.low, one.high))
-        timed = found.get((role, "latency_ms"))
+        timed, ratio = (found.get((role, name)) for name in ("latency_ms", "latency_ratio"))
         models.append(Scored(role, one.value, low, high, one.n or 0, **costs, runtime=timed.runtime if timed else "",
-                             is_timed_apart=not _holds_one(found.get((role, "latency_ratio")), noise),
-                             is_timed_exactly=noise == 1))  # fmt: skip
+                             is_timed_apart=not _holds_one(ratio, noise), is_timed_exactly=noise == 1,
+                             times_at_least=((ratio and ratio.low) or 0) / noise))  # fmt: skip
     return models
 
 
@@ -124,9 +126,12 @@ def _faster(of: Scored, teacher: float, student: float) -> Number:
         detail = _("{student} against {teacher}, one row at a time", **times)
     if not of.is_timed_apart:
         return Number("1", "×", _("not clearly faster or slower"), detail, _("faster"))
+    if not of.is_timed_exactly and of.times_at_least >= 2:
+        said = f"≥\N{NARROW NO-BREAK SPACE}{times_below(of.times_at_least)}"
+        return Number(said, "×", _("faster at least, not measured exactly"), detail, _("faster"))
     if not of.is_timed_exactly:
         said = _("Faster") if teacher > student else _("Slower")
-        return Number(said, "", _("not measured exactly"), detail, _("not measured exactly"))
+        return Number(said, "", _("not measured exactly"), detail, _("not exact"))
     words = (_("faster"), _("faster")), (_("slower"), _("slower")), _("no faster")
     return _times(teacher, student, words, detail)
 
@@ -185,10 +190,19 @@ def _times(teacher: float, student: float, words: Words, detail: str) -> Number:
 def times(ratio: float) -> str:
     """A ratio in few characters.
 
-    >>> times(47.14), times(3.9), times(812.4)
-    ('47.1', '3.9', '812')
+    >>> times(47.14), times(3.9), times(9.97)
+    ('47', '3.9', '10')
     """
-    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.1f}"
+    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
+
+
+def times_below(ratio: float) -> str:
+    """The same, never above what it is.
+
+    >>> times_below(13.98), times_below(9.97)
+    ('13', '9.9')
+    """
+    return times(math.floor(ratio) if ratio >= 10 else math.floor(10 * ratio) / 10)
 
 
 def milliseconds(value: float) -> str:

@@ -28,7 +28,9 @@ page = st.navigation(
         st.Page(folder / "new_run.py", title=_("New run"), icon=":material/add_circle:"),
         st.Page(folder / "all_runs.py", title=_("Runs"), icon=":material/timeline:", url_path="runs"),
         st.Page(folder / "run.py", title=_("Run"), icon=":material/timeline:", visibility="hidden"),
-        st.Page(folder / "sweep.py", title=_("Search settings"), icon=":material/tune:", visibility="hidden"),
+        st.Page(
+            folder / "sweep.py", title=_("Search for better settings"), icon=":material/tune:", visibility="hidden"
+        ),
         st.Page(folder / "compare.py", title=_("Compare"), icon=":material/compare_arrows:"),
         st.Page(folder / "results.py", title=_("Results"), icon=":material/fact_check:"),
         st.Page(folder / "playground.py", title=_("Playground"), icon=":material/experiment:"),

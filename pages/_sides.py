@@ -9,6 +9,7 @@ from pages._language import _, counted
 from pages._markup import Html, element
 from pages._run_rows import name_of, outcome_of, state_badge
 from pages._scores import milliseconds, on_test
+from pages._studio import go_to
 from pages._words import data_name, escape, listed, measured, model, size, teachers
 from studio.evaluate.measured import timing_noise
 from studio.service import comparison
@@ -112,8 +113,9 @@ def _nothing(is_one: bool) -> None:
     lead = _("One more run, and there is something to compare") if is_one else _("There is nothing to compare yet")
     told = _("Start a run again with another student or another setting, and see here what it brought.")
     st.html(pictures.empty(lead, told))
-    with st.container(horizontal=True, gap="small"):
-        st.page_link("new_run.py", label=_("New run"), icon=":material/add_circle:", width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button(_("New run"), type="primary", icon=":material/add_circle:", key="first-run"):
+            go_to("new_run.py")
         st.page_link("all_runs.py", label=_("All runs"), icon=":material/timeline:", width="content")
 
 

@@ -125,8 +125,8 @@ _ADDRESS = re.compile(r"@(?=[-\w])|(?i:https?://)(?=[-.\w])|(?i:www)(?=\.)")
 def percent(share: float) -> str:
     """A share of 1 in per cent.
 
-    >>> percent(0.537)
-    '53.7\\xa0%'
+    >>> percent(0.537), percent(1.0)
+    ('53.7\\xa0%', '100\\xa0%')
     """
     return _spaced(signed(f"{100 * share:.1f} %"))
 
@@ -141,8 +141,10 @@ def about_percent(share: float) -> str:
 
 
 def _spaced(number: str) -> str:
-    """A number with the room before its per cent that the reader's language leaves."""
-    return _("{number} %", number=number.removesuffix(" %")) if number.endswith(" %") else number
+    """A number with the room before its per cent that the reader's language leaves; nothing and all have no decimal."""
+    found = number.removesuffix(" %")
+    whole = {"0.0": "0", "100.0": "100"}.get(found, found)
+    return _("{number} %", number=whole) if number.endswith(" %") else number
 
 
 def per_cent() -> str:

@@ -52,13 +52,14 @@ def _filters(datasets: dict[int, DatasetRow]) -> Wanted:
     states = several(_("State"), {state: rows.state_word(state) for state in STATES if state in present}, "state")
     tags = several(_("Tag"), {tag: tag for tag in store.tags()}, "tag")
     names = {str(row.id): data_name(row.name) for row in datasets.values()}
+    shown = {row.id: names[str(row.id)] for row in datasets.values() if names[str(row.id)] != row.name}
     data = several(_("Data"), names, "data") if len(names) > 1 else []
     order = st.selectbox(_("Sort"), list(named), format_func=lambda one: named[one], key="sort", width=220,
                          label_visibility="collapsed", on_change=address.write, args=("sort", first))  # fmt: skip
     if store.has_archive():
         st.session_state["archived"] = archived
         st.toggle(_("Show archived runs"), key="archived", on_change=address.write, args=("archived",))
-    return Wanted(search or "", states, tags, [int(one) for one in data], archived, order or first)
+    return Wanted(search or "", states, tags, [int(one) for one in data], archived, order or first, shown)
 
 
 def several(label: str, options: dict[str, str], key: str) -> list[str]:
@@ -129,7 +130,7 @@ def all_runs() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(_("Runs"), anchor=False, width="content")
         if acts.person.has("member") and store.count_runs():
-            st.page_link("sweep.py", label=_("Search settings"), icon=":material/tune:", width="content")
+            st.page_link("sweep.py", label=_("Search for better settings"), icon=":material/tune:", width="content")
     datasets = {row.id: row for row in store.datasets()}
     if not store.count_runs(archived=True):
         told = _("A run takes data and two models and ends with a verdict. All your runs will be listed here.")

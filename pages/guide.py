@@ -45,7 +45,7 @@ WORDS = (
         N_("The numbers"),
         {
             N_("Kept"): N_(
-                "The student's measure as a share of the teacher's. 97 % kept: where the teacher is right 100 times, "
+                "The student’s measure as a share of the teacher’s. 97 % kept: where the teacher is right 100 times, "
                 "the student is right 97 times, not always on the same rows."
             ),
             N_("Accuracy"): N_("The share of test rows whose label the model gets right."),
@@ -81,7 +81,7 @@ WORDS = (
 KNOBS = (
     (
         N_("Temperature"),
-        N_("Softens the teacher's answers: at 1 it names one label, at 4 it also tells which others come near."),
+        N_("Softens the teacher’s answers: at 1 it names one label, at 4 it also tells which others come near."),
         pictures.softened,
         4.0,
     ),

@@ -266,14 +266,14 @@ def review(config: RunConfig) -> None:
             go_to("run.py", {"run": str(run.id)})
     cost(config)
     st.caption(_("Test rows are read once, at the very end."))
-    with st.popover(_("As YAML"), icon=":material/code:", type="tertiary"):
+    with st.popover(_("Copy the settings"), icon=":material/code:", type="tertiary"):
         st.caption(_("The same run from a file: `python -m studio train --config run.yaml`."))
         st.code(config.to_yaml(), language="yaml")
 
 
 def paste() -> None:
     """Settings from somewhere else: pasted, or a file."""
-    with st.popover(_("Use YAML"), icon=":material/content_paste:", type="tertiary"):
+    with st.popover(_("Paste settings"), icon=":material/content_paste:", type="tertiary"):
         text = st.text_area(
             _("Settings as YAML"), key="yaml", height=220, placeholder="dataset: …\nteacher: …\nstudent: …"
         )

@@ -21,6 +21,7 @@ from pages._studio import (
     get_home,
     get_person,
     get_store,
+    go_to,
     run_in_address,
     set_title,
     show_error,
@@ -202,7 +203,8 @@ try:
     elif run_in_address("run") is None:
         st.html(pictures.empty(_("No run has finished yet"), _("When one has, ask its models here about a text or a "
                                "picture of your own, and see who is right and how sure.")))  # fmt: skip
-        st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:")
+        if st.button(_("Try a demo"), type="primary", icon=":material/play_arrow:", key="try-demo"):
+            go_to("home.py")
 except StudioError as error:
     show_error(error)
     st.page_link("all_runs.py", label=_("All runs"), icon=":material/arrow_back:")

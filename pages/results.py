@@ -21,7 +21,17 @@ from pages import _run_pictures as run_pictures
 from pages import _versions as versions
 from pages._language import _
 from pages._scores import Scored, scored
-from pages._studio import errors_shown, get_acts, get_home, get_store, run_in_address, set_title, show_error, task_of
+from pages._studio import (
+    errors_shown,
+    get_acts,
+    get_home,
+    get_store,
+    go_to,
+    run_in_address,
+    set_title,
+    show_error,
+    task_of,
+)
 from pages._words import status_word
 from studio import tasks
 from studio.config.run import RunConfig
@@ -57,7 +67,8 @@ def choose() -> RunRow | None:
         told = _("When one has, its verdict is here: how much the small model kept, how much smaller and faster it is, "
                  "and whether the teacher helped.")  # fmt: skip
         st.html(pictures.empty(_("No run has finished yet"), told))
-        st.page_link("home.py", label=_("Try a demo"), icon=":material/play_arrow:")
+        if st.button(_("Try a demo"), type="primary", icon=":material/play_arrow:", key="try-demo"):
+            go_to("home.py")
         return None
     st.query_params["run"] = str(newest.id)
     return newest
@@ -97,7 +108,7 @@ def settings(run: RunRow) -> None:
     st.html(pictures.titled(_("What this run was told"), _("All other settings are as they are by default.")))
     st.html(pictures.table([{_("Setting"): name, _("Value"): value} for name, value in told(run.config).items()]))
     with st.expander(_("All settings, as YAML"), icon=":material/code:"):
-        st.caption(_("To start the same run again: New run, Use YAML."))
+        st.caption(_("To start the same run again: New run, Paste settings."))
         st.code(run.config.to_yaml(), language="yaml")
     if run.status == "finished":
         st.page_link("sweep.py", label=_("Search for better settings"), query_params={"from": str(run.id)},

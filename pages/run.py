@@ -176,8 +176,9 @@ def status(run: RunRow) -> None:
     elif run.status == "running":
         done, phase = whole(store, run), run.phase or ""
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            told(run, f"**{stage_title(phase)}**: {escape(retell(run.detail) or stage_help(phase))}")
-            far = f"**{_('{number} %', number=f'{100 * done.share:.0f}')}**"
+            doing = escape(retell(run.detail) or stage_help(phase))
+            told(run, _("**{stage}**: {doing}", stage=stage_title(phase), doing=doing))
+            far = f"**{_('{number} %', number=f'{min(99, 100 * done.share):.0f}')}**"
             st.markdown(" · ".join(filter(None, [far, remaining(done)])), width="content")
         st.html(pictures.bar(done.share))
         if run.stop_requested:

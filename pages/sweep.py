@@ -49,7 +49,7 @@ def number_in_address(name: str) -> int | None:
 
 def new() -> None:
     """Ask for a search and begin it."""
-    st.title(_("Search settings"), anchor=False)
+    st.title(_("Search for better settings"), anchor=False)
     st.markdown(
         _(
             "Many short runs with different settings; each is measured on validation rows. The best one is then "

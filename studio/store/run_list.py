@@ -1,8 +1,8 @@
 """The list of the runs: found by what they are and by what people wrote on them, sorted, a page at a time."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from studio.errors import ConfigError
@@ -38,7 +38,7 @@ _TOLD = ("name", "note", "tags", "verdict", "message")
 @dataclass(frozen=True)
 class Wanted:
     """Which runs, and in which order: every word of `search` is somewhere in what is told of a run, its state is one of
-    `states`, it has all `tags`. Empty: any."""
+    `states`, it has all `tags`. Empty: any. `shown`: how the reader knows a data set, where that is another name."""
 
     search: str = ""
     states: Sequence[str] = ()
@@ -46,6 +46,7 @@ class Wanted:
     dataset_ids: Sequence[int] = ()
     archived: bool = False
     order: str = "newest"
+    shown: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,10 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
     columns = [*_TOLD, *(_SETTING.format(setting) for setting in ("dataset", "teacher", "student"))]
     told = " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
     for word in wanted.search.split():
-        parts.append(f"instr(fold('run ' || runs.id || ' ' || {told}), ?)")
-        values.append(word.casefold())
+        known = [dataset for dataset, name in wanted.shown.items() if word.casefold() in name.casefold()]
+        told_of = f"instr(fold('run ' || runs.id || ' ' || {told}), ?)"
+        parts.append(f"({told_of} OR dataset_id IN (SELECT value FROM json_each(?)))")
+        values += [word.casefold(), json.dumps(known)]
     if wanted.states:
         parts.append(f"{STATE} IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(list(wanted.states)))

@@ -48,6 +48,15 @@ def test_a_curve_is_named_with_a_piece_of_its_line_and_one_of_many_points_is_a_l
     assert (few, many) == ("lines+markers", "lines")
 
 
+def test_before_the_student_begins_the_teacher_that_came_ready_is_the_first_point():
+    figure = charts.measure_curves([Point("record", 0, "accuracy", 0.925)], ACCURACY)
+    (teacher,) = figure.data
+    assert (teacher.x, teacher.y, teacher.line.color) == ((0,), (92.5,), charts.COLOURS["teacher"])
+    assert figure.layout.yaxis.range[0] == 0 and figure.layout.yaxis.range[1] > 100
+    begun = [Point("record", 0, "accuracy", 0.925), Point("distill", 0, "accuracy", 0.5)]
+    assert [trace.name for trace in charts.measure_curves(begun, ACCURACY).data] == ["student"]
+
+
 def test_a_teacher_that_learns_alone_is_named_once():
     figure = charts.measure_curves([point for point in points() if point.phase == "teach"], ACCURACY)
     assert len(figure.layout.annotations) == 1 and not figure.layout.shapes

@@ -64,7 +64,7 @@ def test_a_run_that_learned_nothing_is_not_recommended(app, filled, counted):
 
 def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved, counted):
     app = opened(app, "new_run.py")
-    assert "20.0 times smaller than its teacher, 1.2 ms a row on this machine" in words(app)
+    assert "20 times smaller than its teacher, 1.2 ms a row on this machine" in words(app)
     drawn = " ".join(written(app).split())
     assert "Size about 16 MB Parameters 4 M Time for one row 1.2 ms" in drawn
     assert "Size about 800 kB Parameters 200 K" in drawn
@@ -72,7 +72,7 @@ def test_a_goal_tells_its_numbers_and_both_cards_have_size_and_speed(app, saved,
 
 @pytest.mark.parametrize(
     ("size", "said"),
-    [(400_000, "Nearest to that: **transformer-mini**, 10.0 times smaller"),
+    [(400_000, "Nearest to that: **transformer-mini**, 10 times smaller"),
      (700_000, "No model here is a tenth of this teacher. The nearest: **transformer-mini**, 5.7 times smaller"),
      (1_500_000, "Stored in whole numbers (int8, below) it is about 11 times smaller.")],
 )  # fmt: skip

@@ -18,8 +18,9 @@ def test_home_shows_both_demos_and_the_latest_verdict_in_three_numbers(app, fill
     assert "100 % of the teacher’s accuracy kept 1 × no smaller on disk 1 × no faster" in drawn
 
 
-def test_the_picture_has_the_figures_of_the_latest_finished_run_and_none_where_there_is_none(app, store, saved):
-    assert "Area: size on disk" not in written(opened(app, "home.py"))
+def test_the_picture_has_the_figures_of_the_latest_finished_run_and_those_of_the_demo_before(app, store, saved):
+    first = written(opened(app, "home.py"))
+    assert "3.7 MB · 90.6 %" in first and "The demo with messages." in first
     run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
     told = {"teacher": (0.9, 8e6), "student": (0.6, 2e6)}
     store.record(run.id, [
@@ -34,7 +35,7 @@ def test_the_picture_has_the_figures_of_the_latest_finished_run_and_none_where_t
     assert "--wide:240;" in picture and "--wide:120;" in picture  # a quarter of the area
     assert "--level:90%" in picture and "--level:60%" in picture
     assert "8 MB · 90.0 %" in written(app)
-    assert "From run 1, reviews." in written(app)
+    assert "From run 1, reviews." in written(app) and "The demo with messages." not in written(app)
 
 
 def test_a_click_on_a_demo_queues_its_run(app, store):

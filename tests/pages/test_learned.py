@@ -57,6 +57,10 @@ def test_the_student_learns_next_only_where_it_does():
     told = "On validation rows the teacher has reached 90.0 % so far; the student learns next"
     assert reached(looks(teach=0.9), ACCURACY, only) == told
     assert loss_left(losses(teach=(2, 1)), only).endswith("; the student learns next")
+    ready = course("record teacher", "distill student")
+    assert reached(looks(record=0.9), ACCURACY, ready) == (
+        "On validation rows the teacher reaches 90.0 %; the student learns next"
+    )
     for other in (two, Course(only.stages, is_over=True), Course()):
         assert reached(looks(teach=0.9), ACCURACY, other) == "On validation rows the teacher reaches 90.0 %"
         assert loss_left(losses(teach=(2, 1)), other) == "The teacher stands at 50 % of its first loss"

@@ -51,6 +51,15 @@ def test_runs_are_found_by_what_they_are_called_and_by_their_state(app, filled):
     assert "No run fits" in written(app)
 
 
+def test_a_run_is_found_by_the_name_that_its_data_has_in_the_readers_language(app, filled, saved):
+    filled.rename_dataset(saved.id, "Demo: support messages")
+    app.context = {"locale": "zh-CN"}
+    assert len(listed(opened(app, "all_runs.py", q="客服消息"))) == 3
+    again = fresh()
+    again.context = {"locale": "zh-CN"}
+    assert not listed(opened(again, "all_runs.py", q="手写数字"))
+
+
 def test_a_link_opens_the_list_as_it_was(app, filled):
     filled.describe_run(2, name="Second thoughts", tags=["odd"])
     app = opened(app, "all_runs.py", q="second", tag="odd", state="failed", sort="oldest")
@@ -254,7 +263,7 @@ def test_the_list_says_of_times_no_more_than_the_results_do(app, filled):
     apart = events.Evaluation(role="control", split="", metric="latency_ratio", value=1.0, low=0.5, high=2.0)
     slow = events.Evaluation(role="teacher", split="test", metric="latency_ms", value=90.0)
     filled.record(1, [apart, slow])
-    assert "Faster not measured exactly" in " ".join(written(opened(app, "all_runs.py")).split())
+    assert "Faster not exact" in " ".join(written(opened(app, "all_runs.py")).split())
 
 
 def test_a_run_that_ended_because_its_teacher_is_weak_says_what_to_press_and_goes_on_at_a_click(app, store, saved):

@@ -170,7 +170,7 @@ def test_the_names_of_the_studios_own_data_are_in_the_readers_language_and_are_s
 
 def test_a_search_that_is_not_there_is_told_in_words(app, filled):
     assert "no search 99" in opened(app, "sweep.py", id="99").error[0].value.replace("\\", "")
-    assert "Search settings" in words(opened(fresh(), "sweep.py", id="x" * 30))
+    assert "Search for better settings" in words(opened(fresh(), "sweep.py", id="x" * 30))
 
 
 def test_a_search_that_goes_on_says_which_trial_waits_or_is_trained_and_how_far_chance_reaches(app, filled, home):
