@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages import _pictures as pictures
 from pages import _run_pictures as run_pictures
+from pages import _tried
 from pages._language import _, counted, retell
 from pages._markup import element
 from pages._scores import milliseconds, scored, small
@@ -158,6 +159,12 @@ def _body(sweep_id: int, moves: bool) -> None:
     against_before(sweep, best, measure)
     actions(sweep, found, best)
     matters(sweep, found)
+    drawn = _tried.pictures(sweep.config, found, best, measure)
+    if drawn and best is not None:
+        st.header(_tried.since(found, best), anchor=False)
+        st.caption(_("Each dot is a trial, the best one filled. {measure} on validation rows upwards.",
+                     measure=_(measure.title)))  # fmt: skip
+        st.html(drawn)
     if found:
         st.header(_("Trials"), anchor=False)
         told = _("{measure} on validation rows, the best first. A trial is a run of its own without a control.",

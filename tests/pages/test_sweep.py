@@ -2,6 +2,7 @@
 
 import pytest
 
+from pages._run_pictures import setting_of
 from studio import events
 from studio.config.sweep import parse_sweep
 from studio.service import samples, sweeps
@@ -57,6 +58,30 @@ def test_a_search_shows_its_best_trial_first_and_can_be_paused(app, filled, home
     assert text.index("80.0 %") < text.index("60.0 %")
     app.button(key="pause").click().run()
     assert filled.sweep(1).status == "paused"
+
+
+def test_each_setting_that_was_varied_has_a_picture_in_which_the_best_trial_stands_out(app, filled, home):
+    sweep = begun(home, filled, trials=4)
+    carried(home, filled, sweep, 0.6)
+    assert not drawn_in(opened(app, "sweep.py", id="1"))  # one trial is no picture
+    for value in (0.8, 0.7):
+        carried(home, filled, sweep, value)
+    app = opened(fresh(), "sweep.py", id="1")
+    assert "Since trial 2, 1 more did no better" in [one.value for one in app.header]
+    (drawn,) = drawn_in(app)
+    pictures = drawn.split("<figure")[1:]
+    assert [picture.count('class="student"') for picture in pictures] == [1, 1]
+    assert all(f"Trial 2: {words}, 80.0 %" in drawn for words in told_of(filled, 2))
+
+
+def drawn_in(app) -> list[str]:
+    return [one.proto.body for one in app.get("html") if 'class="ds-tried"' in one.proto.body]
+
+
+def told_of(store, number: int) -> list[str]:
+    """The settings of a trial as they are written."""
+    (trial,) = [one for one in store.trials(1) if one.number == number - 1]
+    return [setting_of(name, value) for name, value in trial.params.items()]
 
 
 def test_the_best_one_is_trained_longer_at_a_click_and_once(app, filled, home):
