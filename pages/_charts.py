@@ -83,6 +83,8 @@ def measure_curves(points: Sequence[Point], measure: tasks.Measure, teacher: flo
     for phase, start in _starts(points).items():
         steps, values = _line(points, phase, measure.name, start)
         _add_line(figure, _who(phase), ROLE_OF_STAGE[stage(phase)], (steps, values * scale), "solid", markers=True)
+    if not any(curve.x[-1] for curve in figure.data):
+        figure.update_xaxes(range=[0, 1], showticklabels=False)  # until there is a second point
     found = teacher_level(points, measure)
     level = teacher if found is None else found
     named_at_their_ends(figure)
@@ -108,7 +110,6 @@ def _before_the_first_point(figure: go.Figure, measure: tasks.Measure, level: fl
     """The teacher alone, which came ready, on the axes on which its student will be."""
     line = np.zeros(1), np.array([level])
     _add_line(figure, _("teacher"), "teacher", line, "solid", markers=True)
-    figure.update_xaxes(range=[0, 1], showticklabels=False)
     if measure.unit == "share":
         figure.update_yaxes(range=[0, 104])
 
@@ -149,7 +150,7 @@ def named_at_their_ends(figure: go.Figure) -> go.Figure:
     ends = sorted(figure.data, key=lambda curve: curve.y[-1])
     last = max((curve.x[-1] for curve in ends), default=0)
     beside = [
-        curve for curve in ends if curve.x[-1] > (1 - NEAR_END) * last and letters(_short(curve.name)) <= SHORT_NAME
+        curve for curve in ends if curve.x[-1] >= (1 - NEAR_END) * last and letters(_short(curve.name)) <= SHORT_NAME
     ]
     pixel = _pixel(figure)
     wanted = [curve.y[-1] / pixel for curve in beside]

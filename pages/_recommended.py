@@ -40,6 +40,6 @@ def recommend(dataset: DatasetRow, task: tasks.Task, teacher: str | None, is_aga
         return
     labelled = int(dataset.report.get("labelled", 0))
     if task.modality == "text" and 0 < labelled < FEW_LABELS and (teacher or "").startswith("builtin/"):
-        words = _("With {rows} labelled rows a teacher that has read other texts before usually gets further: choose "
+        words = _("With so few rows ({rows}) a teacher that has read other texts before usually gets further: choose "
                  "one from Hugging Face or a folder.", rows=f"{labelled:,}")  # fmt: skip
         st.markdown(f":material/lightbulb: {words}")

@@ -48,6 +48,14 @@ def test_a_curve_is_named_with_a_piece_of_its_line_and_one_of_many_points_is_a_l
     assert (few, many) == ("lines+markers", "lines")
 
 
+def test_the_first_point_of_a_curve_has_its_name_beside_it_and_no_parts_of_a_step():
+    figure = charts.measure_curves([Point("teach", 0, "accuracy", 0.4)], ACCURACY)
+    (note,) = figure.layout.annotations
+    assert (note.x, note.xref, note.xanchor) == (1, "paper", "left")
+    assert figure.layout.xaxis.showticklabels is False
+    assert charts.measure_curves(points(), ACCURACY).layout.xaxis.showticklabels is None
+
+
 def test_before_the_student_begins_the_teacher_that_came_ready_is_the_first_point():
     figure = charts.measure_curves([Point("record", 0, "accuracy", 0.925)], ACCURACY)
     (teacher,) = figure.data
