@@ -7,7 +7,7 @@ from typing import Any
 from pages import _pictures as pictures
 from pages._language import _, counted
 from pages._scores import Scored, milliseconds, on_test
-from pages._words import changes, count, listed, low_and_high, measured, run_name, size
+from pages._words import changes, count, data_name, listed, low_and_high, measured, run_name, size
 from studio.home import Home
 from studio.service import comparison, paired
 from studio.service.comparison import Side
@@ -19,10 +19,13 @@ MOST_NAMES = 3
 
 def named(compared: Sequence[Side]) -> list[Side]:
     """The same runs by names in the reader's language that tell them apart: with its number where a run has no name of
-    its own, or where another one has the same."""
+    its own, or where another one has the same; with its data where that is not the same of all."""
     taken = [side.run.name for side in compared]
+    is_one_data = len({side.run.dataset_id for side in compared}) == 1
 
     def name(run: RunRow) -> str:
+        if not run.name and not is_one_data:
+            return _("{name} · run {run}", name=data_name(run.config.dataset), run=run.id)
         if not run.name:
             return _("Run {run}", run=run.id)
         shown = run_name(run.name)

@@ -24,7 +24,7 @@ def show(run: RunRow) -> None:
     """Build, look at the forms, download."""
     home, acts = get_home(), get_acts()
     st.caption(_("A Hugging Face folder with a model card and the settings that produced it, plus ONNX files."))
-    if st.button(_("Build download"), icon=":material/inventory_2:", key="prepare"):
+    if st.button(_("Build download"), icon=":material/inventory_2:", key="prepare", type="primary"):
         with errors_shown(), st.spinner(_("Converting to ONNX and checking it on validation rows …")):
             acts.convert(run.id)
         with errors_shown(), st.spinner(_("Packing …")):

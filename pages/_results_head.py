@@ -124,7 +124,7 @@ def _actions(run: RunRow, models: list[Scored], task: tasks.Task) -> None:
 
 
 def _get(run: RunRow) -> None:
-    st.dialog(_("Get the student"), width="large")(export.show)(run)
+    st.dialog(_("Get the student"), width="medium")(export.show)(run)
 
 
 def _look_at(run: RunRow) -> None:

@@ -125,9 +125,13 @@ _ADDRESS = re.compile(r"@(?=[-\w])|(?i:https?://)(?=[-.\w])|(?i:www)(?=\.)")
 def percent(share: float) -> str:
     """A share of 1 in per cent.
 
-    >>> percent(0.537), percent(1.0)
-    ('53.7\\xa0%', '100\\xa0%')
+    >>> percent(0.537), percent(1.0), percent(0.9998)
+    ('53.7\\xa0%', '100\\xa0%', '>\u202f99.9\\xa0%')
     """
+    if 0 < share < 0.0005:
+        return f"<\N{NARROW NO-BREAK SPACE}{_spaced('0.1 %')}"
+    if 0.9995 <= share < 1:
+        return f">\N{NARROW NO-BREAK SPACE}{_spaced('99.9 %')}"
     return _spaced(signed(f"{100 * share:.1f} %"))
 
 

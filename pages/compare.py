@@ -213,7 +213,7 @@ def show(compared: list[Side]) -> None:
     if earlier := tables.of_earlier_versions(compared):
         st.html(pictures.strip(_("Measured otherwise:"), earlier))
     if len(compared) <= cards.MOST_CARDS:
-        cards.cards(compared, measure, bool(tables.is_clear(tested)))
+        cards.cards(compared, None if apart else measure, bool(tables.is_clear(tested)))
     if measure is not None and not apart:
         left, right = st.columns(2)
         with left, st.container(border=True, height="stretch", key="card-price"):

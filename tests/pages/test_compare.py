@@ -291,3 +291,11 @@ def test_students_that_were_tested_on_different_rows_are_not_called_better_or_wo
     sides = _compared.named(comparison.sides(two, [1, 4]))
     tests = _compared.best_tested(Home.from_environment(), sides)
     assert "94.5 %, but not all were tested on the same rows" in _compared.headline(sides, sides[0].measure, tests)
+
+
+def test_unnamed_runs_on_different_data_are_called_by_it(two):
+    one, other = comparison.sides(two, [1, 4])
+    bare = [replace(side, run=replace(side.run, name="")) for side in (one, other)]
+    assert [side.name for side in _compared.named(bare)] == ["Run 1", "Run 4"]
+    bare[1] = replace(bare[1], run=replace(bare[1].run, dataset_id=99))
+    assert [side.name for side in _compared.named(bare)] == ["reviews · run 1", "reviews · run 4"]

@@ -228,7 +228,7 @@ def test_a_download_is_built_where_it_is_cleaned_up_later(app, filled, home, mon
     app = opened(app, "results.py", run=str(stopped.id))
     app.button(key="prepare").click().run()
     assert not app.exception
-    assert [file.name for file in home.downloads.glob("*/*")] == [f"student-{stopped.id}.zip"]
+    assert [file.name for file in home.downloads.glob("*/*.zip")] == [f"student-{stopped.id}.zip"]
 
 
 def test_tabs_of_classes_appear_only_where_a_row_has_one_class(app, filled, store):
