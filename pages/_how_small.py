@@ -187,7 +187,7 @@ def by_goal(goal: str, teacher: str, known: Mapping[str, Sized] | None, dataset:
         chosen = _("No model here is a tenth of this teacher. The nearest: **{student}**, {numbers}.", **named)
     else:
         chosen = _("Nearest to that: **{student}**, {numbers}.", **named)
-    st.caption(sentences(chosen, in_int8(goal, found, whole), _("How accurate it gets, the run will tell.")))
+    st.caption(sentences(chosen, in_int8(goal, found, whole), _("How good it gets, the run will tell.")))
     return found.reference
 
 

@@ -364,6 +364,7 @@ if acts.person.has("member"):
         add_data()
     else:
         show_saved(row)
-    answering.section(upload_box)
+    if row is None and "upload" not in st.query_params:
+        answering.section(upload_box)
 st.header(_("Saved data sets"), anchor=False)
 saved_data()
