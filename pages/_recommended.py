@@ -7,6 +7,7 @@ from pages._scores import NOTHING_LEARNED, small
 from pages._studio import get_store
 from pages._words import escape, measured, model, per_cent
 from studio import tasks
+from studio.evaluate.measured import kept_percent
 from studio.store.rows import DatasetRow
 from studio.store.run_list import Wanted
 
@@ -31,7 +32,7 @@ def recommend(dataset: DatasetRow, task: tasks.Task, teacher: str | None, is_aga
         told = {"student": escape(model(run.config.student)), "value": named}
         sentence = _("Best so far on this data: **{student}**, {value}.", **told)
         if found.teacher and task.measures[0].unit == "share":
-            kept = f"{100 * best.summary.student / found.teacher:.0f}{per_cent()}"  # as Results has it
+            kept = f"{kept_percent(best.summary.student / found.teacher)}{per_cent()}"
             sentence = _("Best so far on this data: **{student}**, {value}, {kept} of its teacher.", kept=kept, **told)
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recommended"):
             st.markdown(f":material/lightbulb: {sentence}", width="content")

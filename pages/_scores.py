@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pages import _words
 from pages._language import N_, _, held
 from pages._words import change, measured, per_cent, signed, size
-from studio.evaluate.measured import NOISY, timing_noise
+from studio.evaluate.measured import NOISY, kept_percent, timing_noise
 from studio.events import Evaluation
 from studio.tasks import Measure
 
@@ -144,8 +144,8 @@ def _kept(teacher: Scored, student: Scored, measure: Measure) -> Number:
         teacher=measured(teacher.value, measure),
     )
     if measure.unit == "share" and teacher.value > 0:
-        share = f"{100 * student.value / teacher.value:.0f}"
-        if int(share) > 100:
+        share = kept_percent(student.value / teacher.value)
+        if float(share) > 100:
             words = _("of the teacher’s {measure} reached", measure=title)
             return Number(share, "%", words, detail, _("reached"))
         return Number(share, "%", _("of the teacher’s {measure} kept", measure=title), detail, _("kept"))
@@ -254,8 +254,8 @@ def headline(models: Sequence[Scored], measure: Measure, outcome: str | None = N
         return _("Results")
     student, teacher, title = known["student"], known["teacher"], small(_(measure.title))
     if measure.unit == "share" and teacher.value > 0 and outcome not in NOTHING_LEARNED:
-        kept = f"{100 * student.value / teacher.value:.0f}"
-        if int(kept) > 100:
+        kept = kept_percent(student.value / teacher.value)
+        if float(kept) > 100:
             first = _(
                 "As good as its teacher in {measure} ({student} against {teacher})",
                 student=measured(student.value, measure),

@@ -206,6 +206,15 @@ def is_clear(comparison: Comparison, sign: int) -> bool:
     return end > 0 and comparison.p_value < SIGNIFICANT
 
 
+def kept_percent(share: float) -> str:
+    """How much of its teacher a student kept, in whole per cent; less than all is not written as all.
+
+    >>> kept_percent(0.874), kept_percent(0.997), kept_percent(1.0)
+    ('87', '99.7', '100')
+    """
+    return f"{100 * share:.1f}" if 0.995 <= share < 0.9995 else f"{100 * share:.0f}"
+
+
 def timing_noise(evaluations: Mapping[tuple[str, str], Evaluation], kind: str = "") -> float:
     """By how much times of one network may differ: the far end of the interval of the ratio of student and control,
     which should be 1; without an interval the ratio itself. 1 where a plan has pruned them into different shapes.

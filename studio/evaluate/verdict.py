@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from studio.config.references import ModelReference
 from studio.evaluate import cautions
-from studio.evaluate.measured import Facts, Measured, is_at_floor, is_clear
+from studio.evaluate.measured import Facts, Measured, is_at_floor, is_clear, kept_percent
 from studio.evaluate.multiple import SIGNIFICANT
 from studio.evaluate.next_step import next_step
 from studio.events import Comparison, Evaluation, Outcome, Verdict
@@ -42,7 +42,7 @@ def _kept(found: Measured) -> str:
         beside = f"teacher {measure.written(teacher)}; mean of {found.seeds} seeds, ± {measure.difference(spread)}"
     if found.kept is None or found.not_learned or found.teacher_taught_nothing:  # nothing was there to keep
         return f"The student {measure.said(student)} ({beside})."
-    return f"The student {measure.said(student)} ({beside}): {100 * found.kept:.0f} % kept."
+    return f"The student {measure.said(student)} ({beside}): {kept_percent(found.kept)} % kept."
 
 
 def _alike(found: Measured) -> str:
