@@ -2,6 +2,8 @@
 
 import html
 
+from studio.harmless import unturned
+
 
 class Html(str):
     """Finished HTML; only `element` makes it."""
@@ -18,11 +20,11 @@ def element(tag: str, *content: object, **attributes: object) -> Html:
     '<p aria-label="&quot;"><b>x</b> &amp; y</p>'
     """
     written = "".join(
-        f' {"class" if name == "kind" else name.replace("_", "-")}="{html.escape(str(value))}"'
+        f' {"class" if name == "kind" else name.replace("_", "-")}="{html.escape(unturned(value))}"'
         for name, value in attributes.items()
         if value is not None
     )
-    inside = "".join(part if isinstance(part, Html) else html.escape(str(part)) for part in content)
+    inside = "".join(part if isinstance(part, Html) else html.escape(unturned(part)) for part in content)
     return Html(f"<{tag}{written}>{inside}</{tag}>")
 
 
@@ -32,7 +34,7 @@ def breaking(text: str) -> Html:
     >>> breaking("<card_lost>")
     '&lt;card_<wbr>lost&gt;'
     """
-    return Html(html.escape(text).replace("_", "_<wbr>"))
+    return Html(html.escape(unturned(text)).replace("_", "_<wbr>"))
 
 
 def joined(*parts: Html) -> Html:

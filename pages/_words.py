@@ -15,6 +15,7 @@ from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.events import stage
+from studio.harmless import unturned
 from studio.language.languages import LOCALES
 from studio.pipeline import timetable
 from studio.store.rows import DatasetRow, RunRow
@@ -104,7 +105,7 @@ def escape(text: object) -> str:
     >>> escape("a*b"), escape("ada@example.org") == "ada@\u2060example\\\\.org"
     ('a\\\\*b', True)
     """
-    apart = _ADDRESS.sub("\\g<0>\N{WORD JOINER}", str(text))
+    apart = _ADDRESS.sub("\\g<0>\N{WORD JOINER}", unturned(text))
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", apart).replace("\n", " ")
 
 

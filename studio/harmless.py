@@ -5,9 +5,21 @@ Pages escape for Streamlit with `pages/_words.py` and `pages/_markup.py`.
 
 import re
 
-_CONTROL = dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+_TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
+"""Signs that turn round the direction of what follows, also of what others wrote behind it in the same line."""
+
+_CONTROL = _TURNING | dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)([eE][+-]?\d+)?%?")
 MOST_IN_CHART = 60
+
+
+def unturned(text: object) -> str:
+    """For a line that goes on behind it: nothing in it turns the line round.
+
+    >>> unturned("a\u202egnp.exe") == "a\N{REPLACEMENT CHARACTER}gnp.exe"
+    True
+    """
+    return str(text).translate(_TURNING)
 
 
 def in_chart(text: object) -> str:
@@ -16,7 +28,7 @@ def in_chart(text: object) -> str:
     >>> in_chart('<a href="https://x.example">win</a> & more')
     '&lt;a href="https://x.example"&gt;win&lt;/a&gt; &amp; more'
     """
-    shown = " ".join(str(text).split())
+    shown = " ".join(unturned(text).split())
     shown = shown if len(shown) <= MOST_IN_CHART else shown[: MOST_IN_CHART - 1] + "…"
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -42,7 +54,7 @@ def in_markdown(text: object) -> str:
     >>> in_markdown("[x](https://y.example) $a$ :skull:")
     '\\\\[x\\\\]\\\\(https\\\\:\\\\/\\\\/y\\\\.example\\\\) \\\\$a\\\\$ \\\\:skull\\\\:'
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&/@^])", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&/@^])", r"\\\1", " ".join(unturned(text).split()))
 
 
 def in_chat(text: str) -> str:
@@ -51,7 +63,7 @@ def in_chat(text: str) -> str:
     >>> in_chat("<!here> @all [win](https://x.example)").replace("\u2060", "~")
     '&lt;!here&gt; @~all [win]~(https:~//x.example)'
     """
-    shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = unturned(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for sign, parted in (("@", "@\u2060"), ("](", "]\u2060("), ("://", ":\u2060//")):
         shown = shown.replace(sign, parted)
     return shown

@@ -1,6 +1,7 @@
 """What users write is shown as they wrote it, and nothing more is read into it."""
 
 import csv
+import functools
 import io
 import re
 
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from pages import _charts as charts
+from pages._markup import breaking, element
 from pages._words import escape
 from studio import harmless
 from studio.cli import terminal
@@ -54,6 +56,15 @@ def test_a_text_neither_steers_the_terminal_nor_colours_it():
     Console(file=shown, force_terminal=True).print(terminal.plain("a\x1b[2J[red]b"), highlight=False)
     assert shown.getvalue() == "a\N{REPLACEMENT CHARACTER}[2J[red]b\n"
     assert terminal.shown_safely("a\x07\nb") == "a\N{REPLACEMENT CHARACTER}\nb"
+
+
+@pytest.mark.parametrize("sign", ["\u202a", "\u202e", "\u2066", "\u2069"])
+def test_nothing_turns_a_line_round(sign):
+    written = (harmless.in_chart, harmless.in_markdown, harmless.in_chat, harmless.in_terminal, escape, breaking,
+               functools.partial(element, "b"), lambda text: element("b", title=text))  # fmt: skip
+    for write in written:
+        assert sign not in write(f"a{sign}b")
+        assert "שלום" in write("שלום")  # what is written from right to left stays
 
 
 def test_cells_that_would_be_formulas_are_texts_in_tables(tmp_path):
