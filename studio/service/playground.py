@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import tasks
+from studio.errors import LimitError
 from studio.events import TrainedRole
 from studio.executors.conversation import Conversation
 from studio.home import Home
@@ -26,8 +27,11 @@ from studio.service.predict import inputs
 from studio.store.store import Store
 
 PROGRAM = (sys.executable, "-m", "studio.pipeline.playground")
-MOST_ROWS = 64
-"""Rows of a file that are asked at a time, so that others may ask in between."""
+MOST_ROWS, MOST_LETTERS = 64, 1_000_000
+"""Rows of a file, and letters (of images bytes) in them, that are asked at a time, so that others may ask in between."""
+
+LONGEST_TEXT = 200_000
+"""Letters of one text: all who ask wait while it is read."""
 
 Tell = Callable[[Partial], None]
 _PARTIAL = '{"kind":"partial"'
@@ -82,6 +86,7 @@ class Playground:
         run = store.run(run_id)
         row = store.dataset_by_id(run.dataset_id)
         (value,) = inputs([value], row.task)  # what is no input is told before a model is asked
+        _require_short([value])
         is_image = isinstance(value, bytes)
         question = Question(
             home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label,
@@ -97,6 +102,7 @@ class Playground:
         run = store.run(run_id)
         row = store.dataset_by_id(run.dataset_id)
         (value,) = inputs([value], row.task)
+        _require_short([value])
         is_image = isinstance(value, bytes)
         why = Why(
             home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label,
@@ -109,6 +115,7 @@ class Playground:
         """What one model of a run says of many values, as `predict.inputs` gives them; raises as `ask` does."""
         run = store.run(run_id)
         row = store.dataset_by_id(run.dataset_id)
+        _require_short(values)
         are_images = tasks.get(row.task).modality == "image"
         batch = Batch(
             home=self.home, run_id=run_id, config=run.config, labels=row.labels, multi_label=row.multi_label, role=role,
@@ -122,8 +129,8 @@ class Playground:
         self, store: Store, run_id: int, role: AskedRole, values: Sequence[Any]
     ) -> Iterator[list[dict[str, Any]]]:
         """The answers to any number of values in their order, some at a time."""
-        for start in range(0, len(values), MOST_ROWS):
-            yield self.batch(store, run_id, role, values[start : start + MOST_ROWS]).answers
+        for some in _some(values):
+            yield self.batch(store, run_id, role, some).answers
 
     def close(self) -> None:
         """End the process; the next question starts another."""
@@ -131,3 +138,28 @@ class Playground:
 
     def _exchange(self, line: str, tell: Tell = lambda part: None) -> str:
         return self._process.ask(line, lambda part: tell(Partial.model_validate_json(part)))
+
+
+def _some(values: Sequence[Any]) -> Iterator[list[Any]]:
+    """The values in their order, at most `MOST_ROWS` and, where it is more than one, `MOST_LETTERS` at a time."""
+    some: list[Any] = []
+    letters = 0
+    for value in values:
+        if some and (len(some) == MOST_ROWS or letters + _letters(value) > MOST_LETTERS):
+            yield some
+            some, letters = [], 0
+        some.append(value)
+        letters += _letters(value)
+    if some:
+        yield some
+
+
+def _letters(value: Any) -> int:
+    """Those of a text, of a pair or of words; the bytes of an image."""
+    return len(value) if isinstance(value, str | bytes) else sum(len(part) for part in value)
+
+
+def _require_short(values: Sequence[Any]) -> None:
+    longest = max((_letters(value) for value in values if not isinstance(value, bytes)), default=0)
+    if longest > LONGEST_TEXT:
+        raise LimitError(f"A text has {longest:,} characters; at most {LONGEST_TEXT:,} are asked.", "Cut it.")

@@ -11,7 +11,7 @@ from studio import files
 from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
-from studio.errors import DataError, ModelError, WorkerError
+from studio.errors import DataError, LimitError, ModelError, WorkerError
 from studio.home import Home
 from studio.pipeline import playground as program
 from studio.pipeline.answers import Question
@@ -219,3 +219,22 @@ def test_a_file_is_answered_by_the_models_that_are_open(here, store, home, run, 
     (answer,) = open_model(store, home, run.id, "student").predict(["a fine thing 69"])
     assert written["label"].iloc[69] == answer["label"]
     assert told[-1] == (scored.rows, scored.rows)
+
+
+def test_nobody_lets_the_others_wait_for_a_text_of_megabytes(here, store, run, monkeypatch):
+    monkeypatch.setattr(Playground, "_exchange", lambda *_: pytest.fail("the models were asked"))
+    long = "good " * 50_000
+    asks = (here.ask, here.why, lambda store, run_id, text: list(here.stream(store, run_id, "student", ["a", text])))
+    for ask in asks:
+        with pytest.raises(LimitError, match="A text has 250,000 characters; at most 200,000 are asked"):
+            ask(store, run.id, long)
+
+
+def test_long_texts_and_large_images_are_asked_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(playground, "MOST_LETTERS", 10)
+    assert list(playground._some(["a" * 6, ["b" * 2, "c"], b"d" * 4, "e" * 20, "f"])) == [
+        ["a" * 6, ["b" * 2, "c"]], [b"d" * 4], ["e" * 20], ["f"],
+    ]  # fmt: skip
+    assert [len(some) for some in playground._some(["a"] * 70)] == 7 * [10]
+    monkeypatch.setattr(playground, "MOST_LETTERS", 1_000)
+    assert [len(some) for some in playground._some(["a"] * 70)] == [64, 6]
