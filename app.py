@@ -23,6 +23,7 @@ from pages import _login as login
 from pages._access import base, content_policy, why_not_to_start
 from pages._door import Door, sender
 from pages._lost import Lost
+from pages._uploads import Uploads
 from studio.home import Home
 from studio.language import catalog
 from studio.machine.bounds import allow_many_files
@@ -103,5 +104,6 @@ app = st.App(
         *documents.routes(),
         Mount(f"{base()}/api", app=interface(Home.from_environment(), sender, f"{base()}/api")),
     ],
-    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note, over=logins_over), Middleware(Lost)],
+    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note, over=logins_over), Middleware(Uploads),
+                Middleware(Lost)],
 )
