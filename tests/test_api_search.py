@@ -41,6 +41,16 @@ def test_a_search_ends_with_the_best_settings_trained_once_more(base, carried, c
     assert repr(found) == "<Search 1: finished, 3 trials>"
 
 
+def test_what_a_trial_says_cannot_steer_the_terminal(base, store, monkeypatch, capsys):
+    def carry(store, home, run):
+        store.fail(run.id, StudioError("No label \x1b[2J is known."))
+        return iter(())
+
+    monkeypatch.setattr(sweeps.runs, "carry", carry)
+    api.search(base, {"temperature": [2.0, 9.0]}, trials=2)
+    assert "No label \N{REPLACEMENT CHARACTER}[2J is known." in capsys.readouterr().out
+
+
 def test_the_best_one_is_trained_three_times_as_long():
     config = parse_config({"dataset": "reviews", **TINY})
     assert sweeps.longer(config).epochs == 3 * TINY["epochs"]

@@ -39,7 +39,8 @@ def run_is_over(run: RunRow) -> None:
     try:
         status = _posted(parts, parts.hostname, json.dumps(said).encode())
     except (OSError, http.client.HTTPException, DataError) as error:
-        _log.warning("%s did not take the news of run %s: %s", parts.hostname, run.id, error)
+        said_back = harmless.in_terminal(" ".join(str(error).split()))
+        _log.warning("%s did not take the news of run %s: %s", parts.hostname, run.id, said_back)
         return
     if status >= 300:  # it is not followed elsewhere
         _log.warning("%s did not take the news of run %s: it answers with %s", parts.hostname, run.id, status)

@@ -99,6 +99,8 @@ def test_report_and_slides_have_addresses_of_their_own(home, filled):
     assert asked.get("/slides/1").text.count('<section class="slide">') >= 4
     assert asked.get("/report/1?download").headers["content-disposition"] == 'attachment; filename="report-1.html"'
     assert '<html lang="zh-Hans">' in asked.get("/report/1", headers={"Accept-Language": "zh-CN"}).text
+    named = asked.get("/report/١?download").headers  # one, as it is written in Arabic
+    assert named["content-disposition"] == 'attachment; filename="report-1.html"'
     for wrong in ("2", "99", "9" * 30, "x", "-1"):
         assert asked.get(f"/report/{wrong}").status_code == 404
 

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import json
+import socketserver
 import threading
 from dataclasses import replace
 
@@ -88,3 +89,47 @@ def test_a_label_in_a_message_is_no_markup_where_people_chat(store, saved, monke
         notify.run_is_over(replace(store.run(run.id), status="failed", message=message))
     assert "&lt;!channel&gt;" in heard[0]["text"]
     assert "://" not in heard[0]["text"]
+
+
+@contextlib.contextmanager
+def answering(pieces):
+    """The address of a server that answers with these bytes, one after another."""
+
+    class Answer(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.rfile.readline()
+            with contextlib.suppress(OSError):  # whom it answers has left
+                for piece in pieces:
+                    self.wfile.write(piece)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+        finally:
+            server.shutdown()
+
+
+def test_an_address_that_answers_letter_by_letter_keeps_nobody_waiting(store, saved, monkeypatch):
+    monkeypatch.setenv("STUDIO_WEBHOOK_PRIVATE", "1")
+    monkeypatch.setattr(notify, "SECONDS", 0.3)
+    over, sent = threading.Event(), []
+
+    def slowly():  # each piece comes in time
+        yield b"HTTP/1.1 200 OK\r\n"
+        while not over.wait(0.1) and len(sent) < 100:
+            sent.append(b"A: b\r\n")
+            yield sent[-1]
+
+    with answering(slowly()) as address:
+        told(store, monkeypatch, address)
+        over.set()
+    assert len(sent) < 100
+
+
+def test_what_an_address_answers_cannot_steer_the_terminal_that_shows_the_log(store, saved, monkeypatch, caplog):
+    monkeypatch.setenv("STUDIO_WEBHOOK_PRIVATE", "1")
+    with answering([b"\x1b[2J all is well\r\n\r\n"]) as address:
+        told(store, monkeypatch, address)
+    assert "all is well" in caplog.text
+    assert "\x1b" not in caplog.text
