@@ -104,6 +104,10 @@ app = st.App(
         *documents.routes(),
         Mount(f"{base()}/api", app=interface(Home.from_environment(), sender, f"{base()}/api")),
     ],
-    middleware=[Middleware(SecurityHeaders), Middleware(Door, note=note, over=logins_over), Middleware(Uploads),
-                Middleware(Lost)],
+    middleware=[
+        Middleware(SecurityHeaders),
+        Middleware(Door, note=note, over=logins_over),
+        Middleware(Uploads),
+        Middleware(Lost),
+    ],
 )

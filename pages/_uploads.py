@@ -1,5 +1,5 @@
-"""Uploads on their way: Streamlit holds them in the server's memory, and on its disk while they come. Together they take
-a part of both, so that nobody's uploads end the server."""
+"""Uploads on their way: Streamlit holds them in the server's memory, and on its disk while they come. Together they
+take a part of both, so that nobody's uploads end the server."""
 
 import shutil
 import tempfile

@@ -28,7 +28,7 @@ from studio.store.store import Store
 
 PROGRAM = (sys.executable, "-m", "studio.pipeline.playground")
 MOST_ROWS, MOST_LETTERS = 64, 1_000_000
-"""Rows of a file, and letters (of images bytes) in them, that are asked at a time, so that others may ask in between."""
+"""Rows of a file, and letters (of images bytes) in them, that are asked at a time, so that others ask in between."""
 
 LONGEST_TEXT = 200_000
 """Letters of one text: all who ask wait while it is read."""
