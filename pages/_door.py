@@ -2,6 +2,7 @@
 login itself."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote, urlsplit
 
@@ -41,6 +42,9 @@ OPEN = ("/_stcore/health", "/auth/login", login.LOGOUT, login.CALLBACK)
 PROGRAMS = "/api/"
 """Below this programs ask, with a token in place of a login; whether a token works, is found out there."""
 
+MOST_WINDOWS = 50
+"""Of one person: each is a program that runs on this machine."""
+
 NO_PAGES = ("/_stcore/", "/media/", "/static/", "/component/", "/studio-assets/", "/app/static/")
 """Below these no person looks for a page: a short answer is enough."""
 
@@ -54,6 +58,7 @@ PROXIED = (
 UNPRINTABLE = "The address holds signs that cannot be printed."
 OF_ANOTHER_SITE = "A page of another site asks for this."
 READING = ("GET", "HEAD", "OPTIONS")
+CLOSE = {"type": "websocket.close", "code": 1008, "reason": ""}
 NO_PROVIDER = "The studio is open to the network, and no login is set up."
 
 
@@ -68,6 +73,7 @@ class Door:
     def __init__(self, app: ASGIApp, note: Note | None = None, over: Over | None = None) -> None:
         self.app, self.note = app, note or (lambda who, what, about: None)
         self._over = over
+        self._windows: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -80,10 +86,23 @@ class Door:
             if scope["type"] == "http" and needs_login():
                 send = _encrypted(send)
                 send = self._after_login(connection, send) if _path(connection) == login.CALLBACK else send
+            elif needs_login():
+                return await self._window(connection, receive, send)
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return await send(CLOSE)
         await answer(scope, receive, send)
+
+    async def _window(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        """A socket of somebody who has not too many of them."""
+        name = str((login.claims(connection.cookies) or {}).get("email", ""))
+        if self._windows[name] >= MOST_WINDOWS:
+            return await send(CLOSE)
+        self._windows[name] += 1
+        try:
+            await self.app(connection.scope, receive, send)
+        finally:
+            self._windows[name] -= 1
 
     async def _before_login(self, connection: HTTPConnection) -> Response | None:
         """None for what may be asked for; the logins that are over are known from the first request on."""

@@ -298,3 +298,30 @@ def test_a_page_that_was_open_when_its_login_ended_shows_nothing_more(monkeypatc
     _login.end([_login.login_of(told)])
     with pytest.raises(InterruptedError):
         _studio.get_person()
+
+
+def test_a_person_has_no_more_windows_than_a_person_needs():
+    inside, closed = [], []
+
+    async def window(scope, receive, send):
+        inside.append(scope)
+        await asyncio.sleep(0)
+
+    async def send(message):
+        closed.append(message)
+
+    def opened(email):
+        headers = [(b"host", b"studio.example"), (b"cookie", signed(email=email).encode())]
+        scope = {"type": "websocket", "path": "/_stcore/stream", "headers": headers, "query_string": b"",
+                 "scheme": "wss", "server": ("studio.example", 443)}  # fmt: skip
+        return door(scope, None, send)
+
+    async def all_at_once(*emails):
+        await asyncio.gather(*map(opened, emails))
+
+    door, ada = Door(window), "ada@example.org"
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(all_at_once(*[ada] * (_door.MOST_WINDOWS + 2), "ADA2@example.org"))).result()
+        assert (len(inside), len(closed)) == (_door.MOST_WINDOWS, 3)  # the last one is on no list
+        thread.submit(lambda: asyncio.run(all_at_once(ada))).result()
+    assert len(inside) == _door.MOST_WINDOWS + 1
