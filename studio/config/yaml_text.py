@@ -13,6 +13,15 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError(f"it has an alias, *{self.peek_event().anchor}; write out what that stands for")
         return super().compose_node(parent, index)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """1:30:00 is a number to the base of 60, which may have more digits than can be written."""
+        found: int = super().construct_yaml_int(node)
+        str(found)  # raises `ValueError`
+        return found
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
 
 def values(text: str) -> object:
     """What the text says; raises `yaml.YAMLError` where it is too long, or cannot be read."""

@@ -20,6 +20,9 @@ MAX_CELLS = 50_000_000
 BLANK_ROWS = 10_000
 """After so many rows without a cell a sheet is over."""
 
+MOST_SHEETS = 200
+"""A few letters name one that is there already, and have it read again."""
+
 MOST_GAPS = 20
 """So many gaps between rows are looked at for a second table."""
 
@@ -71,6 +74,9 @@ def _sheets(path: Path) -> list[_Sheet]:
     with warnings.catch_warnings(action="ignore"), path.open("rb") as file:  # a path must have the right ending
         book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
         try:
+            if len(book.worksheets) > MOST_SHEETS:
+                told = f"The workbook has {len(book.worksheets):,} sheets; at most {MOST_SHEETS} are read."
+                raise LimitError(told, "Keep the one with the table.")
             sheets = [_read(path, sheet) for sheet in book.worksheets]
             return sorted(sheets, key=lambda sheet: sheet.is_hidden)  # what nobody sees is taken where nothing else is
         finally:

@@ -4,8 +4,10 @@ import re
 from typing import IO, NamedTuple
 
 CHUNK, OVERLAP = 1024**2, 16 * 1024
-_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})"')
-_NO_VALUE = re.compile(rb'<c\s(?:(?!\st=")[^>])*>\s*(?:<f\b[^>]*/>|<f\b[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>|</c>)')
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^<>]*?ref="\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})"')
+_NO_VALUE = re.compile(
+    rb'<c\s(?:(?!\st=")[^<>])*>\s*(?:<f\b[^<>]*/>|<f\b[^<>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>|</c>)'
+)
 
 
 class Merged(NamedTuple):

@@ -61,7 +61,7 @@ _MARK = re.compile(r"^\ufeff+", re.MULTILINE)
 _NO_FILE = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"}
 _KANA = "\u3041", "\u30fe"
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
-_UTF7 = re.compile(rb"\+([A-Za-z0-9+/]{3,})(?=-|[^A-Za-z0-9+/=_]|$)")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+[=_]?")
 _HALVES = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 """Half a character, as programs write it that know letters of 16 bits alone."""
 
@@ -359,18 +359,21 @@ def _mixed(data: bytes, encoding: str) -> tuple[str, ...]:
 
 
 def _looks_like_utf7(data: bytes) -> tuple[str, ...]:
-    if data.isascii() and sum(map(_is_utf7, _UTF7.findall(data[:LOOKED_AT]))) > 2:
+    if data.isascii() and sum(map(_is_utf7, _BASE64.findall(data[:LOOKED_AT]))) > 2:
         return ("Some words look like UTF-7; if they are, name the encoding utf-7.",)
     return ()
 
 
-def _is_utf7(letters: bytes) -> bool:
+def _is_utf7(word: bytes) -> bool:
     """Whether what stands behind a plus is whole characters beyond ASCII: telephone numbers and sums are none.
 
-    >>> _is_utf7(b"AOk"), _is_utf7(b"4930123456"), _is_utf7(b"12025550123"), _is_utf7(b"size")
+    >>> _is_utf7(b"Caf+AOk"), _is_utf7(b"+4930123456"), _is_utf7(b"+12025550123"), _is_utf7(b"a+size")
     (True, False, False, False)
+    >>> _is_utf7(b"+AOk="), _is_utf7(b"AOk")
+    (False, False)
     """
-    if letters.isdigit():
+    letters = word.partition(b"+")[2]
+    if len(letters) < 3 or letters.isdigit() or letters.endswith((b"=", b"_")):
         return False
     try:
         text = (b"+" + letters + b"-").decode("utf-7")

@@ -64,7 +64,8 @@ OF_FEW_LETTERS = "a: &a [x, x]\nb: &b [*a, *a]\nalpha: [*b, *b]"
 BOMBS = {
     "aliases": OF_FEW_LETTERS, "far too deep": "plan: " + "[" * 2000 + "]" * 2000,
     "too long": f"dataset: {'x' * 100_001}",
-    "a number without end": "seed: " + "9" * 10_000, "a date that is none": "seed: 2027-13-45",
+    "a number without end": "seed: " + "9" * 10_000, "one to the base of 60": "seed: 1" + ":1" * 3_000,
+    "a date that is none": "seed: 2027-13-45",
 }  # fmt: skip
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from studio.data import apart, uploads
 from studio.errors import DataError, DeviceError, LimitError
+from tests.data.test_odd_files import WANTED, rows_of
+from tests.data.test_odd_workbooks import changed, workbook
 from tests.data.test_uploads import png, zipped
 
 
@@ -121,3 +123,16 @@ def test_what_a_reader_unpacks_goes_with_it_when_it_is_killed(tmp_path, monkeypa
         apart.read(tmp_path / "a.csv")
     assert not seen[0].exists()
     assert not seen[0].parent.exists()
+
+
+@pytest.mark.parametrize("word", ["+" * 2_000_000, "a+a" * 600_000])
+def test_a_word_of_megabytes_is_looked_through_once(tmp_path, word):
+    (tmp_path / "a.csv").write_text(f"text,label\n{word}=,a\nb,c\n")
+    assert len(apart.read(tmp_path / "a.csv").table) == 2  # it ends within the time that a file may take
+
+
+@pytest.mark.parametrize("sign", [b"<c ", b"<mergeCell "])
+def test_a_sheet_of_megabytes_of_signs_is_looked_through_once(tmp_path, sign):
+    path = changed(workbook(tmp_path, Data=WANTED), "xl/worksheets/sheet1.xml",
+                   lambda xml: xml.replace(b"</worksheet>", b"<!--" + sign * 700_000 + b"--></worksheet>"))  # fmt: skip
+    assert rows_of(apart.read(path)) == WANTED

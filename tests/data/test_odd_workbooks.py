@@ -10,6 +10,7 @@ import pytest
 
 from studio.data import excel, sheet_files, uploads
 from studio.data.columns import guess_columns
+from studio.errors import LimitError
 from tests.data.test_odd_files import TEXTS, WANTED, rows_of
 
 
@@ -131,3 +132,22 @@ def test_a_workbook_is_read_whatever_it_is_called_and_packed_too(tmp_path, name)
     else:
         file.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     assert len(uploads.read(file).table) == 12
+
+
+def changed(path, member, change):
+    """The workbook with what `change` makes of one of its files."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, change(content) if name == member else content)
+    return path
+
+
+def test_a_workbook_that_names_its_sheet_again_and_again_is_refused(tmp_path, monkeypatch):
+    again = b'<sheet name="a" sheetId="1" r:id="rId1"/>' * (excel.MOST_SHEETS + 1)
+    path = changed(workbook(tmp_path, Data=WANTED), "xl/workbook.xml",
+                   lambda content: content.replace(b"</sheets>", again + b"</sheets>"))  # fmt: skip
+    monkeypatch.setattr(excel, "_read", lambda *_: pytest.fail("a sheet was read"))
+    with pytest.raises(LimitError, match="The workbook has 202 sheets; at most 200 are read"):
+        uploads.read(path)
