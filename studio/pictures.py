@@ -13,6 +13,9 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 MAX_SHAPE = 200
 """So many times longer than the other may a side be: models that want the shorter one at some size make the other one
 as many times longer, which of a line of pixels would take more than memory holds."""
+SCAN, MOST_SCANS = b"\xff\xda", 200
+"""How a pass over a whole JPEG begins; cameras and programs make ten or so, and each one may take a few bytes."""
+
 NO_IMAGE = (
     f"not an image that can be read, one of more than {MAX_PIXELS / 1e6:.0f} million pixels, or one that is more than "
     f"{MAX_SHAPE} times as long as wide"
@@ -30,6 +33,8 @@ def is_image(data: bytes) -> bool:
     try:
         with warnings.catch_warnings(action="ignore"), opened(data) as image:
             if not 0 < image.width * image.height <= MAX_PIXELS or max(image.size) > MAX_SHAPE * min(image.size):
+                return False
+            if image.format == "JPEG" and data.count(SCAN) > MOST_SCANS:
                 return False
             image.draft("RGB", (64, 64))  # a JPEG is decoded small: enough to know that it can be
             image.load()

@@ -110,6 +110,15 @@ def test_a_line_of_pixels_that_a_model_would_make_larger_than_memory_is_no_image
     assert uploads.is_image(file.getvalue()) is is_read
 
 
+def test_a_jpeg_that_is_passed_over_again_and_again_is_no_image():
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG", progressive=True)
+    usual = file.getvalue()
+    last = usual.rindex(pictures.SCAN)
+    assert uploads.is_image(usual)
+    assert not uploads.is_image(usual[:last] + usual[last:-2] * 1_000 + usual[-2:])
+
+
 def test_an_image_file_of_a_format_that_starts_other_programs_is_no_image(tmp_path):
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
     assert "EPS" not in pictures.FORMATS
