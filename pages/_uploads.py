@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
+from streamlit.runtime.stats import CacheStat
 
 from pages._access import base
 from studio.machine import cgroups
@@ -64,4 +65,4 @@ def room() -> int:
 def _held() -> int:
     """Bytes of all uploads of windows that are open."""
     stats = runtime.get_instance().uploaded_file_mgr.get_stats().values()
-    return sum(one.byte_length for some in stats for one in some)
+    return sum(one.byte_length for some in stats for one in some if isinstance(one, CacheStat))

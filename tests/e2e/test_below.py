@@ -29,7 +29,8 @@ def test_reports_programs_and_the_script_of_the_charts_are_found_below_the_path(
         assert [one["id"] for one in json.loads(asked("/api/runs"))["runs"]] == [run.id]
         assert json.loads(asked("/api/openapi.json"))["servers"] == [{"url": "/studio/api"}]
         assert "plotly.js" in asked("/studio-assets/plotly.min.js")[:200]
-        page.goto(f"{address}/results?run={run.id}")
+        told = page.goto(f"{address}/results?run={run.id}").headers
+        assert {told[f"cross-origin-{what}-policy"] for what in ("opener", "resource")} == {"same-origin"}
         page.wait_for_selector(READY)
         links = [page.get_by_role("link", name=name).first for name in ("Report", "Present")]
         for link, path in zip(links, ("report", "slides"), strict=True):

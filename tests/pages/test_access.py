@@ -197,4 +197,5 @@ def test_uploads_carry_a_token_other_sites_read_nothing_and_errors_show_no_paths
     assert set_up["server"]["enableXsrfProtection"] is True
     assert set_up["server"]["enableCORS"] is True
     assert set_up["client"]["showErrorDetails"] == "none"
+    assert set_up["client"]["allowedOrigins"] == []
     assert set_up["browser"]["gatherUsageStats"] is False
