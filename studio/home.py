@@ -108,7 +108,7 @@ class Home:
         """Raise `DiskError` where something new, of `coming` bytes as far as that is known, would take what runs that
         go on need of the disk."""
         disk = shutil.disk_usage(self.root)
-        if disk.free - coming < min(FREE_BYTES, FREE_SHARE * disk.total):
+        if disk.free - coming < floor(disk.total):
             raise DiskError(
                 f"The disk that holds {self.root} is nearly full ({disk.free / 1e6:,.0f} MB left): "
                 "nothing new is begun.",
@@ -155,6 +155,15 @@ class Home:
 
     def log(self, run_id: int) -> Path:
         return self.run(run_id) / "worker.log"
+
+
+def floor(size: int) -> float:
+    """Bytes that nothing new takes of a disk of this size.
+
+    >>> floor(10**9), floor(10**12)
+    (50000000.0, 1000000000.0)
+    """
+    return min(FREE_BYTES, FREE_SHARE * size)
 
 
 def _too_open(mode: int) -> int:

@@ -1,11 +1,13 @@
 """Download a model from the Hugging Face Hub, with progress; push one to it."""
 
+import contextlib
+import shutil
 import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, get_token, snapshot_download
+from huggingface_hub import HfApi, constants, get_token, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -18,6 +20,7 @@ from tqdm.auto import tqdm
 
 from studio.errors import ExportError, ModelError
 from studio.events import Progress
+from studio.home import floor
 
 WANTED = ["*.json", "*.txt", "*.safetensors", "*.model"]
 """Weights as safetensors, and what tokenizers and image processors are made of. Nothing that holds code or pickles."""
@@ -100,12 +103,34 @@ def _fetch(name: str, done: dict[str, Any]) -> None:
                 done["total"] = int(self.total)
 
     try:
+        _require_room(name)
         done["folder"] = Path(snapshot_download(name, allow_patterns=WANTED, tqdm_class=Counted))
     except Exception as error:  # noqa: BLE001  of whatever kind: it is handed to the caller's thread, which raises it in words
         done["error"] = error
 
 
+def _require_room(name: str) -> None:
+    """Raise `ModelError` where the model would take the last of the disk. Of a hub that does not answer the download
+    itself tells."""
+    coming = 0
+    with contextlib.suppress(OSError, ValueError, HTTPError, OfflineModeIsEnabled):
+        plan = snapshot_download(name, allow_patterns=WANTED, dry_run=True)
+        coming = sum(file.file_size or 0 for file in plan if file.will_download)
+    if not coming:
+        return
+    cache = Path(constants.HF_HUB_CACHE)
+    disk = shutil.disk_usage(next(place for place in (cache, *cache.parents) if place.is_dir()))
+    if disk.free - coming < floor(disk.total):
+        raise ModelError(
+            f"The model {name!r} takes {coming / 1e9:.1f} GB, and the disk that holds {cache} has "
+            f"{disk.free / 1e9:.1f} GB left.",
+            "Choose a smaller one, or free some space.",
+        )
+
+
 def _in_words(name: str, error: Exception) -> ModelError:
+    if isinstance(error, ModelError):
+        return error
     if isinstance(error, GatedRepoError):
         return ModelError(
             f"The model {name!r} is gated on the Hugging Face Hub.",

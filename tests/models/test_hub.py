@@ -18,6 +18,8 @@ SCRIPT = """
 import json, sys
 from studio.models import hub
 from studio.errors import ModelError
+if len(sys.argv) > 2:
+    hub.shutil.disk_usage = lambda place: hub.shutil._ntuple_diskusage(10**9, 0, int(sys.argv[2]))
 steps, progress = hub.download(sys.argv[1]), []
 try:
     while True:
@@ -41,11 +43,11 @@ def model(home, saved, tmp_path):
     return tmp_path / "model"
 
 
-def download(address, name, cache):
+def download(address, name, cache, *free):
     environment = os.environ | {
         "HF_ENDPOINT": address, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1",
     }  # fmt: skip
-    words = [sys.executable, "-c", SCRIPT, name]
+    words = [sys.executable, "-c", SCRIPT, name, *map(str, free)]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=120)
     return json.loads(done.stdout)
 
@@ -133,3 +135,12 @@ def test_a_name_that_cannot_be_one_is_refused(model):
 
 def test_a_hub_that_does_not_answer_is_named(model):
     assert "does not answer" in push("http://127.0.0.1:9", model, "me/mine")["error"]
+
+
+def test_a_model_that_would_take_the_last_of_the_disk_is_not_fetched(model, tmp_path):
+    with serving(model, "someone/tiny") as (address, _):
+        found = download(address, "someone/tiny", tmp_path / "cache", 10**7)
+        assert "takes 0.0 GB, and the disk that holds" in found["error"]
+        assert not list((tmp_path / "cache").rglob("*.safetensors"))
+        assert download(address, "someone/tiny", tmp_path / "cache", 10**8)["here"]
+        assert download(address, "someone/tiny", tmp_path / "cache", 10**7)["here"]  # it is there already
