@@ -2,7 +2,8 @@
 tags, or choices, which become labels.
 
 A place is the number of a letter, the end is not included: `[[0, 4, "PER"]]` of Doccano and spaCy, `{"start": 0,
-"end": 4, "label": "PER"}` of Prodigy and many others, the results of Label Studio.
+"end": 4, "label": "PER"}` of Prodigy and many others, the results of Label Studio, `{"PER": {"Ada": [[0, 2]]}}` of
+CLUENER.
 """
 
 import json
@@ -103,14 +104,16 @@ def annotated(cell: str) -> Annotated | None:
     Annotated(spans=(Span(start=0, end=4, label='PER', words=''),), choices=())
     >>> annotated('[{"result": [{"value": {"choices": ["good"]}}]}]').choices, annotated("[1, 2]"), annotated("good")
     (('good',), None, None)
+    >>> annotated('{"person": {"Ada": [[0, 2]]}}').spans
+    (Span(start=0, end=3, label='person', words='Ada'),)
     """
-    if not cell.startswith("["):
+    if not cell.startswith(("[", "{")):
         return None
     try:
         parts = json.loads(cell)
     except (ValueError, RecursionError):
         return None
-    parts = _results(parts)
+    parts = _by_type(parts) if isinstance(parts, dict) else _results(parts)
     spans, choices = [_span(part) for part in parts], [_choices(part) for part in parts]
     if any(span is None and chosen is None for span, chosen in zip(spans, choices, strict=True)):
         return None
@@ -174,6 +177,19 @@ def _results(parts: Any) -> list[Any]:
     if of_people and len(of_people) == len(parts):
         parts = next(filter(None, of_people), [])
     return [part["value"] if isinstance(part, dict) and isinstance(part.get("value"), dict) else part for part in parts]
+
+
+def _by_type(said: dict[str, Any]) -> list[Any]:
+    """The annotations in a dictionary of types, of words, of places, as CLUENER has them: its places hold their end, so
+    that the words alone tell it."""
+    return [
+        {"start": place[0], "end": place[0] + len(words), "label": label, "text": words}
+        if isinstance(place, list) and len(place) == 2 and type(place[0]) is int
+        else None
+        for label, each in said.items()
+        for words, places in (each.items() if isinstance(each, dict) else [("", [None])])
+        for place in (places if isinstance(places, list) else [None])
+    ]
 
 
 def _span(part: Any) -> Span | None:

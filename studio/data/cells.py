@@ -138,10 +138,23 @@ def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> 
 def _flat(record: dict[str, Any], before: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
     for name, value in record.items():
         path = clean_text(f"{before}{name}")
-        if isinstance(value, dict) and value and depth < 4 and not {"bytes", "path"} <= set(value):
+        if isinstance(value, dict) and value and depth < 4 and not {"bytes", "path"} <= set(value) and not _says(value):
             yield from _flat(value, f"{path}.", depth + 1)
         else:
             yield path, value
+
+
+def _says(value: dict[str, Any]) -> bool:
+    """Whether a dictionary says where in a text what is: by types, by words, places. Its names are no columns.
+
+    >>> _says({"name": {"Ada": [[0, 2]]}}), _says({"en": "a", "de": "b"})
+    (True, False)
+    """
+    words = [places for each in value.values() if isinstance(each, dict) for places in each.values()]
+    return len(words) >= len(value) and all(
+        isinstance(places, list) and places and all(isinstance(place, list) and len(place) == 2 for place in places)
+        for places in words
+    )
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from studio import tasks
 from studio.data import joining, splits
-from studio.data.heads import LABEL_NAMES
+from studio.data.heads import LABEL_NAMES, label_name
 from studio.data.uploads import Upload
 from studio.tasks.classes import are_sentences
 
@@ -104,6 +104,7 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     if not left:  # the one column that there is holds what is to be read, whatever it is called
         left, split = [str(split)], None
     label = roles.get("label") or next((names[name] for name in LABEL_NAMES if name in names), None)
+    label = label or _ends_as_label(upload, [name for name in left if name != roles.get("input")])
     if not roles and tasks.get(task).targets.column is None and (two := _two_texts(upload)):
         roles = {"input": two[0], "pair": two[1]}
     text = roles.get("input") or _longest(upload, [name for name in left if name != label] or left)
@@ -130,12 +131,32 @@ def _looks_like(upload: Upload, name: str) -> bool:
     if task.targets.column is None:
         return "input" in found
     label = guess_columns(upload, name).label
-    return label is not None and task.targets.fits([str(cell) for cell in upload.table[label].head(SAMPLE)])
+    if label is None:
+        return False
+    cells = [str(cell) for cell in upload.table[label].head(SAMPLE)]
+    are_pairs = any(column.role == "pair" and column.required for column in task.inputs.columns)
+    return task.targets.fits(cells) and not (are_pairs and guess_separator(cells))
 
 
 def _says_split(upload: Upload, names: dict[str, str], name: str) -> bool:
     """Whether there is a column of that name, and one of its first cells names a split."""
     return name in names and any(splits.of(str(cell)) for cell in upload.table[names[name]].head(SAMPLE))
+
+
+def _ends_as_label(upload: Upload, names: Sequence[str]) -> str | None:
+    """The column whose name ends as one of labels does, such as `airline_sentiment`, and in which values come again."""
+    known = {name: label_name(name) for name in names if _is_few(upload, name)}
+    return next((name for label in LABEL_NAMES for name, found in known.items() if found == label), None)
+
+
+def _is_few(upload: Upload, name: str) -> bool:
+    cells = upload.table[name].head(SAMPLE)
+    return 1 < cells.nunique() <= most_classes(len(cells))
+
+
+def most_classes(rows: int) -> int:
+    """So many different values in so many rows may be classes."""
+    return max(2, min(200, rows // 2))
 
 
 def _longest(upload: Upload, names: Sequence[str]) -> str:
@@ -149,7 +170,7 @@ def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
     """The column with the fewest different values, if it has few; else the first one in which some come again."""
     sample = upload.table.head(SAMPLE)
     kinds = {name: sample[name].nunique() for name in names}
-    few = [name for name in names if 1 < kinds[name] <= max(2, min(200, len(sample) // 2))]
+    few = [name for name in names if 1 < kinds[name] <= most_classes(len(sample))]
     others = [name for name in names if kinds[name] < len(sample) and name.strip().lower() not in _ID_NAMES]
     return min(few, key=lambda name: kinds[name], default=others[0] if others else None)
 

@@ -74,6 +74,9 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
     said = _SAYS_DELIMITER.match(first)
     if said:  # as Excel writes it, for itself
         first, delimiter = first[said.end() :], delimiter or said.group(1)
+    long = None if delimiter else dialects.long_delimiter(first)
+    if long is not None:
+        return (yield from _cut_at(long, first, texts, encoding, header))
     cut = None if delimiter else _label_first(first)
     if cut is not None:
         yield from _labelled(itertools.chain([first], texts), cut)
@@ -98,6 +101,14 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
             yield table.even(body)
     table.require_sound()
     return (told, *doubled, *dict.fromkeys(notes), *table.notes(), *zeros.notes())
+
+
+def _cut_at(long: str, first: str, texts: Iterable[str], encoding: str, header: bool | None) -> Blocks:
+    """The table between whose columns stand several letters: read as if they were one that no text has."""
+    one = dialects.STANDS_FOR
+    whole = (text.replace(one, " ").replace(long, one) for text in itertools.chain([first], texts))
+    told, *notes = yield from blocks(whole, encoding, header, one)
+    return (told.replace(Dialect(one).between, long), *notes)
 
 
 class _Zeros:

@@ -11,6 +11,10 @@ DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
 SELDOM = {"^": "caret", "~": "tilde", "\x01": "control character 1", "\x1f": "control character 31"}
 """Taken where they cut every line alike, and none of the usual ones does."""
 
+LONG = ("_!_", ":::", "|||", "@@@", "::", "||")
+"""Delimiters of several letters that collections are written with; what stands for one while a table is read."""
+STANDS_FOR = "\x1f"
+
 EVEN = 0.9
 """A delimiter that cuts so many lines alike is one."""
 
@@ -73,6 +77,20 @@ def guess_delimiter(text: str, quote: str = '"') -> str:
     (';', ',', '^')
     """
     return _best(text, Dialect(",", quote))[0]
+
+
+def long_delimiter(text: str) -> str | None:
+    """The delimiter of several letters that all of the first lines have, each as often.
+
+    >>> long_delimiter("1_!_news_!_a, b\\n2_!_news_!_c\\n"), long_delimiter("a::b\\nc, d\\n")
+    ('_!_', None)
+    """
+    lines = [line for line in text[:SNIFF_LETTERS].splitlines()[:SNIFF_ROWS] if line.strip()]
+    for one in LONG:
+        counts = {line[:_LOOKED_AT].count(one) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and counts != {0}:
+            return one
+    return None
 
 
 def cuts_evenly(text: str) -> bool:

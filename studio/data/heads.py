@@ -34,6 +34,7 @@ LABEL_NAMES = (
 )
 """What people call the column of labels, the likeliest name first."""
 
+_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
 _TYPES = {"string", "str", "text", "object", "varchar", "char", "int", "int8", "int32", "int64", "integer", "long",
           "float", "float32", "float64", "double", "number", "numeric", "decimal", "bool", "boolean", "date",
           "datetime", "timestamp", "category", "categorical", "factor", "discrete", "continuous", "nominal", "ordinal",
@@ -192,3 +193,14 @@ def _is_index(names: Sequence[str], cells: Sequence[str]) -> bool:
 def _are_numbers(cells: Sequence[str]) -> bool:
     found = [cell for cell in cells if cell]
     return bool(found) and all(map(_NUMBER.fullmatch, found))
+
+
+def label_name(name: str) -> str | None:
+    """The one of `LABEL_NAMES` that a column is called, or that its name ends with.
+
+    >>> label_name("Label"), label_name("airline_sentiment"), label_name("newsCategory"), label_name("airline")
+    ('label', 'sentiment', 'category', None)
+    """
+    whole = name.strip()
+    end = _WORDS.split(whole)[-1].lower()
+    return next((known for known in LABEL_NAMES if known in (whole.lower(), end)), None)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from studio.data.heads import LABEL_NAMES
+from studio.data.heads import LABEL_NAMES, label_name
 
 LOOKED_AT = 2_000
 FEWEST = 3
@@ -17,6 +17,10 @@ FEW_SHARE = 5
 NONE = "none"
 """The label of a row that has none of them: it was looked at, and is no row without a label."""
 
+SURE = 5
+"""So many of them side by side are labels, though other columns have few values, too."""
+
+_PAIRS = (("0", "1"), ("false", "true"), ("no", "yes"), ("0.0", "1.0"))
 _YES, _NO = {"1", "true", "yes", "1.0"}, {"0", "false", "no", "0.0"}
 
 
@@ -26,11 +30,7 @@ class OneHot:
 
     def __init__(self, table: pd.DataFrame) -> None:
         some = table.head(LOOKED_AT)
-        names = [str(name) for name in some.columns]
-        binary = [name for name in names if _is_binary(some[name])]
-        others = [name for name in names if name not in binary]
-        has_label = any(name.strip().lower() in LABEL_NAMES or _has_few(some[name]) for name in others)
-        self.columns: Sequence[str] = [] if has_label or not FEWEST <= len(binary) < len(names) else binary
+        self.columns: Sequence[str] = _side_by_side(some) or _anywhere(some)
         self.is_one = bool(self.columns) and all(len(found) == 1 for found in self._found(some))
         self.name = "label" if self.is_one else "labels"
 
@@ -54,6 +54,36 @@ class OneHot:
         """The labels of each row."""
         has = [[_said(cell) in _YES for cell in table[name]] for name in self.columns]
         return [[name for name, one in zip(self.columns, row, strict=True) if one] for row in zip(*has, strict=True)]
+
+
+def _side_by_side(some: pd.DataFrame) -> list[str]:
+    """Many such columns in a row, written alike, whatever else the table tells; none where another one is named as a
+    label is."""
+    runs: list[list[str]] = [[]]
+    before = None
+    for name in some.columns:
+        written = _pair(some[name])
+        runs = [*runs, []] if written != before else runs
+        runs[-1] += [str(name)] if written else []
+        before = written
+    best = max(runs, key=len)
+    others = (str(name) for name in some.columns if str(name) not in best)
+    return best if len(best) >= SURE and not any(label_name(name) for name in others) else []
+
+
+def _pair(cells: pd.Series) -> tuple[str, str] | None:
+    """How a column writes no and yes; None where it says anything else."""
+    said = {_said(cell) for cell in cells}
+    return next((pair for pair in _PAIRS if said <= set(pair)), None)
+
+
+def _anywhere(some: pd.DataFrame) -> list[str]:
+    """All such columns, where no other one could be a label."""
+    names = [str(name) for name in some.columns]
+    binary = [name for name in names if _is_binary(some[name])]
+    others = [name for name in names if name not in binary]
+    has_label = any(name.strip().lower() in LABEL_NAMES or _has_few(some[name]) for name in others)
+    return [] if has_label or not FEWEST <= len(binary) < len(names) else binary
 
 
 def _is_binary(cells: pd.Series) -> bool:

@@ -1,7 +1,7 @@
 """What people call the parts of a data set, and what they are."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from studio.errors import DataError
 
@@ -64,3 +64,24 @@ def require_known(names: Iterable[str], where: str) -> None:
             f"{where} is called {listed}: is that for training, for validation or for testing?",
             "Rename it to train, validation or test, or leave it out.",
         )
+
+
+def folders(paths: Iterable[Sequence[str]]) -> dict[str, str]:
+    """{folder: split} of those in the paths of files that are splits: called so and nothing more, or all beside each
+    other, each with a split in its name.
+
+    >>> folders([["news-train", "sport"], ["news-test", "sport"]])
+    {'news-train': 'train', 'news-test': 'test'}
+    >>> folders([["train", "cat"], ["brain test", "dog"], ["trains", "dog"]])
+    {'train': 'train'}
+    """
+    beside: dict[int, dict[str, None]] = {}
+    for path in set(map(tuple, paths)):
+        for depth, folder in enumerate(path):
+            beside.setdefault(depth, {})[folder] = None
+    found: dict[str, str] = {}
+    for names in beside.values():
+        said = {name: of(name) for name in sorted(names, reverse=True)}
+        are_splits = len(set(said.values())) > 1 and None not in said.values()
+        found |= {name: split for name, split in said.items() if split and (are_splits or exactly(name))}
+    return found

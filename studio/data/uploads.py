@@ -36,9 +36,9 @@ from studio.pictures import is_image
 MAX_BYTES = 2 * 1024**3
 CONLL = (".conll", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".annotated")
 TABLES = ("csv", "tsv", "txt", "jsonl", "json", "parquet", "xlsx", "arrow", "feather")
-PLAIN = (".csv", ".tsv", ".txt", ".tab", ".data", "")
+PLAIN = (".csv", ".tsv", ".txt", ".tab", ".data", ".dat", ".psv", ".label", ".text", "")
 WORKBOOKS = (".xlsx", ".xlsm", ".xls")
-PROSE = (".txt", "")
+PROSE = (".txt", ".text", "")
 LINES = (".jsonl", ".ndjson")
 ARROW = (".arrow", ".feather", ".ipc")
 ENDINGS = (*filter(None, PLAIN), *LINES, ".json", ".parquet", ".xlsx", *ARROW, *CONLL, *compressed.OPENERS, ".zip")

@@ -2,13 +2,13 @@
 
 import statistics
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from studio import pictures
-from studio.data import archives, delimited, json_files, splits, text_files
+from studio.data import archives, delimited, file_names, image_lists, json_files, splits, text_files
 from studio.data.cells import MAX_CELL, Blocks, Found, clean_text
 from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
@@ -46,7 +46,10 @@ def images(path: Path) -> Blocks:
         if not members:
             raise DataError("The archive holds no images.", f"Put files ending in {', '.join(IMAGES)} into it.")
         labels, told = _labels(archive, files, members)
-        _check_split_folders([member.filename for member in members], labels)
+        known = _split_folders(members)
+        if not labels:
+            _check_split_folders(members, known)
+            labels, told = file_names.labels({name: _place(name, {}, known) for name in _names(members)})
         rows: list[tuple[bytes, str, str, str]] = []
         broken: list[str] = []
         classes: set[str] = set()
@@ -59,7 +62,7 @@ def images(path: Path) -> Blocks:
             size, held, count = size + len(data), held + len(data), count + 1
             if size > MAX_IMAGES_BYTES:
                 raise LimitError(f"The images take more than {MAX_IMAGES_BYTES >> 30} GiB.", "Make them smaller.")
-            split, label = _place(member.filename, labels)
+            split, label = _place(member.filename, labels, known)
             classes.add(label)
             rows.append((data, label, split, member.filename))
             if held > BLOCK_BYTES:
@@ -121,6 +124,9 @@ def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
         if any(_suffix(member) in IMAGES for member in files):
             return []
         found = [member for member in files if _suffix(member).removeprefix(".") in endings and not _is_about(member)]
+        plain = [member for member in files if not _is_about(member)]
+        if not found and are_texts(plain):
+            return plain
         if not found and any(_suffix(member) in UNREAD for member in files):
             kinds = ", ".join(sorted({_suffix(member) for member in files if _suffix(member) in UNREAD}))
             raise DataError(f"The images in the archive are of a kind that is not read: {kinds}.", "Save them as PNG.")
@@ -138,32 +144,38 @@ def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
 
 def are_texts(members: Sequence[zipfile.ZipInfo]) -> bool:
     """Whether nearly all are plain texts that lie in folders of classes, as many collections come."""
-    if len(members) < LEAST_TEXTS or any(_suffix(member) != ".txt" for member in members):
+    if len(members) < LEAST_TEXTS or not all(_is_plain(member) for member in members):
         return False
-    named = [label for label in _classes(members) if label]
+    named = [label for label in _classes(members, _split_folders(members)) if label]
     return len(named) >= 0.9 * len(members) and len(set(named)) > 1
 
 
-def _classes(members: Sequence[zipfile.ZipInfo]) -> list[str]:
+def _is_plain(member: zipfile.ZipInfo) -> bool:
+    """Whether a name ends as that of a text, or has no ending; a number behind a point is none."""
+    return _suffix(member) in (".txt", "") or _suffix(member)[1:].isdigit()
+
+
+def _classes(members: Sequence[zipfile.ZipInfo], known: Mapping[str, str]) -> list[str]:
     """The class of each text by the folder it lies in; "" where it lies less deep than most of them do."""
-    named = [[folder for folder in _folders(member.filename) if splits.exactly(folder) is None] for member in members]
+    named = [[folder for folder in _folders(name) if folder not in known] for name in _names(members)]
     depth = statistics.mode(map(len, named))
     return [path[-1] if path and len(path) >= depth else "" for path in named]
 
 
 def texts(path: Path, members: Sequence[zipfile.ZipInfo]) -> Blocks:
     """Texts with label, split and file, one a file, some at a time. What lies in no folder of a class is left out."""
-    _check_split_folders([member.filename for member in members], {})
+    known = _split_folders(members)
+    _check_split_folders(members, known)
     rows: list[tuple[str, str, str, str]] = []
     outside: list[str] = []
     held = 0
     with archives.open_zip(path) as archive:
-        for member, label in zip(members, _classes(members), strict=True):
+        for member, label in zip(members, _classes(members, known), strict=True):
             if not label:
                 outside.append(member.filename)
                 continue
-            known = "" if label.lower() in splits.UNLABELLED else label
-            rows.append((_text(archive, member), known, _place(member.filename, {})[0], member.filename))
+            said = "" if label.lower() in splits.UNLABELLED else label
+            rows.append((_text(archive, member), said, _place(member.filename, {}, known)[0], member.filename))
             held += member.file_size
             if held > BLOCK_BYTES:
                 yield Found(_texts_table(rows))
@@ -223,25 +235,32 @@ def _keys(name: str) -> list[str]:
     return [str(path), path.name, path.stem]
 
 
-def _place(name: str, labels: _Labels) -> tuple[str, str]:
-    """(split, label) of an image from the table, and from the folders it lies in."""
+def _names(members: Sequence[zipfile.ZipInfo]) -> list[str]:
+    return [member.filename for member in members]
+
+
+def _split_folders(members: Sequence[zipfile.ZipInfo]) -> dict[str, str]:
+    """{folder: split} of those that are splits."""
+    return splits.folders(map(_folders, _names(members)))
+
+
+def _place(name: str, labels: _Labels, known: Mapping[str, str]) -> tuple[str, str]:
+    """(split, label) of an image from the table, and from the folders it lies in; `known` are those of splits."""
     folders = _folders(name)
-    split = next((found for folder in folders if (found := splits.exactly(folder))), "")
+    split = next((known[folder] for folder in folders if folder in known), "")
     if labels:
         said, label = next((labels[key] for key in _keys(name) if key in labels), ("", ""))
         return said or split, label
-    named = [folder for folder in folders if splits.exactly(folder) is None]
+    named = [folder for folder in folders if folder not in known]
     return split, named[-1] if named else ""
 
 
-def _check_split_folders(names: Sequence[str], labels: _Labels) -> None:
+def _check_split_folders(members: Sequence[zipfile.ZipInfo], known: Mapping[str, str]) -> None:
     """A folder beside train and test that is neither is asked for, never trained on in silence."""
-    if labels:
-        return
-    paths = [_folders(name) for name in names]
-    depths = [next((place for place, folder in enumerate(path) if splits.exactly(folder)), None) for path in paths]
+    paths = [_folders(name) for name in _names(members)]
+    depths = [next((place for place, folder in enumerate(path) if folder in known), None) for path in paths]
     for depth in {depth for depth in depths if depth is not None}:
-        beside = {path[depth] for path in paths if len(path) > depth + 1 and splits.exactly(path[depth]) is None}
+        beside = {path[depth] for path in paths if len(path) > depth + 1 and path[depth] not in known}
         splits.require_known(beside, "A folder beside those of the splits")
 
 
@@ -256,7 +275,7 @@ def _labels(
     found: _Labels = {}
     for member in tables:
         folder = PurePosixPath(member.filename.replace("\\", "/")).parent
-        said = _label_table(archive, member)
+        said = _label_table(archive, member, members)
         found |= {str(folder / name): row for name, row in said.items()} if is_metadata else said
     named = [next((key for key in _keys(member.filename) if key in found), None) for member in members]
     if not any(named):
@@ -273,29 +292,14 @@ def _labels(
     return found, notes
 
 
-def _label_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Labels:
+def _label_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo, images: Sequence[zipfile.ZipInfo]) -> _Labels:
     """{file: (split, label)} from a table in the archive."""
     found = text_files.read(archives.read(archive, member))
     if _suffix(member) == ".jsonl":
         table = json_files.read_lines(found.text, found.encoding).table
     else:
         table = delimited.read(found.text, found.encoding, header=True).table
-    names = {str(name).strip().lower(): name for name in table.columns}
-    wanted = (
-        ("file", "filename", "file_name", "image", "image_id", "path", "id"),
-        ("label", "class", "category", "target"),
-    )
-    known = [next((names[name] for name in group if name in names), None) for group in wanted]
-    left = [name for name in table.columns if name not in known]
-    if sum(name is None for name in known) > len(left):
-        raise DataError(
-            f"The table {member.filename!r} in the archive has {len(table.columns)} columns; it needs file and label.",
-            "Write the columns file, label and, if you like, split.",
-        )
-    file, label = (name if name is not None else left.pop(0) for name in known)
-    split = names.get("split")
-    if split is not None:
-        splits.require_known({cell for cell in table[split] if cell.strip()}, "A split of the table")
-    marked = [splits.of(cell) or "" for cell in table[split]] if split is not None else [""] * len(table)
-    cells = zip(table[file], marked, table[label], strict=True)
-    return {name.strip(): (where, label.strip()) for name, where, label in cells}
+    try:
+        return image_lists.labels(table, {key for image in images for key in _keys(image.filename)})
+    except DataError as error:
+        raise DataError(f"The table {member.filename!r} in the archive: {error.message}", error.cure) from error

@@ -25,6 +25,9 @@ BETWEEN = "\x1f"
 MAX_LABELS, MAX_LABEL = 1_000, 1_000
 """So many labels are learned, of so many letters: every page about the data names them."""
 
+CJK = "\u2e80"
+"""Where the letters of Chinese, Japanese and Korean begin, whose words stand without blanks."""
+
 SENTENCE, FEW = 12, 10
 """Letters that a cell has where a column holds sentences; in fewer rows classes may hardly come again."""
 
@@ -56,7 +59,8 @@ def are_sentences(cells: Sequence[str]) -> bool:
     >>> are_sentences(["What a long day it was.", "We shall meet again."]), are_sentences(["glad", "sad"])
     (True, False)
     """
-    letters = sum(map(str.isalpha, "".join(cells)))
+    said = "".join(cells)
+    letters = sum(map(str.isalpha, said)) + sum(letter >= CJK for letter in said)  # one of those is as good as two
     return len(cells) < 2 * len(set(cells)) and letters >= SENTENCE * len(cells)
 
 

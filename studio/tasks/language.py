@@ -40,6 +40,8 @@ PAIRS = (
     ("instruction", "response"),
     ("question", "answer"),
     ("question", "response"),
+    ("question", "chosen"),
+    ("instruction", "chosen"),
     ("query", "response"),
     ("input", "output"),
     ("user", "assistant"),

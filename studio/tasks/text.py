@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,14 @@ PARTS = (
     ("title", "review"), ("title", "selftext"), ("review_title", "review_body"), ("subject", "body"),
     ("subject", "description"), ("subject", "message"), ("subject", "content"), ("headline", "body"),
     ("headline", "short_description"), ("headline", "description"), ("summary", "description"), ("summary", "text"),
-    ("name", "description"),
+    ("name", "description"), ("title", "plot"), ("title", "overview"), ("titles", "summaries"), ("title", "summary"),
 )  # fmt: skip
 """What the parts of one text are called, such as those of a letter, in lower case."""
 
 TEXT = Column("input", "Text", "What the models read.")
 PAIR = Column("pair", "Second text", "The text that is read together with the first one.")
 _SAMPLE, _LETTERS = 2_000, 2_000
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{6}")
 
 
 class TextInputs:
@@ -177,12 +179,14 @@ def _say(table: pd.DataFrame, names: Mapping[str, str], *columns: str) -> bool:
 
 
 def _texts(table: pd.DataFrame) -> list[str]:
-    """The columns that hold prose: several words a cell, hardly one twice."""
+    """The columns that hold prose: several words a cell, or as many letters of scripts without blanks; hardly one
+    twice."""
     sample = table.head(_SAMPLE)
     found = []
     for name in table.columns:
         cells = sample[name].astype(str).str[:_LETTERS]
         words = cells.str.contains(" ") & cells.str.contains(r"[^\W\d_]")  # a date and a time are no prose
+        words |= cells.str.contains(_UNSPACED)
         if words.mean() > 0.5 and cells.nunique() > len(cells) / 4:
             found.append(str(name))
     return found

@@ -1,0 +1,138 @@
+"""Files as well-known collections come, in small: what they hold is told without a person's help."""
+
+import csv
+import io
+import json
+import zipfile
+
+import pytest
+from PIL import Image
+
+from studio.data import uploads
+from studio.data.columns import Columns, fitting, guess_columns
+
+TEXTS = [f"the film number {number} was long and nobody laughed" for number in range(60)]
+REPLIES = [f"we saw it twice and liked it, said number {number}" for number in range(60)]
+
+
+def opened(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return uploads.read(tmp_path / name)
+
+
+def table(rows, **how):
+    file = io.StringIO()
+    csv.writer(file, **how).writerows(rows)
+    return file.getvalue()
+
+
+def packed(tmp_path, files):
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return uploads.read(tmp_path / "data.zip")
+
+
+def picture(number):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (number % 256, 9, 9)).save(file, "PNG")
+    return file.getvalue()
+
+
+def pictures(names):
+    return {name: picture(number) for number, name in enumerate(names)}
+
+
+def test_a_column_whose_name_ends_as_a_label_is_taken_before_one_with_fewer_values(tmp_path):
+    rows = [["airline_sentiment", "airline", "text"]]
+    rows += [[("good", "bad", "neither")[n % 3], ("one", "two")[n % 2], text] for n, text in enumerate(TEXTS)]
+    assert guess_columns(opened(tmp_path, "a.csv", table(rows))) == Columns("text", "airline_sentiment")
+
+
+@pytest.mark.parametrize("names", [("titles", "summaries"), ("first", "second")])
+def test_several_labels_of_two_texts_are_no_label_of_a_pair(tmp_path, names):
+    terms = [str([["a"], ["a", "b"], ["b", "c"]][number % 3]) for number in range(60)]
+    rows = [[*names, "terms"], *zip(TEXTS, REPLIES, terms, strict=True)]
+    upload = opened(tmp_path, "a.csv", table(rows))
+    assert fitting(upload)[0] == "text-classification"
+    assert guess_columns(upload).label == "terms"
+
+
+def test_two_chinese_texts_without_names_are_a_pair(tmp_path):
+    lines = [f"这部电影真的很好看{number}\t我觉得一点也不好看{number}\t{number % 2}\n" for number in range(60)]
+    upload = opened(tmp_path, "a.txt", "".join(lines))
+    assert fitting(upload)[0] == "sentence-pair-classification"
+    assert guess_columns(upload) == Columns("0", "2", pair="1")
+
+
+def test_the_answer_that_was_chosen_is_learned(tmp_path):
+    rows = [["question", "chosen", "rejected"], *zip(TEXTS, REPLIES, reversed(REPLIES), strict=True)]
+    assert guess_columns(opened(tmp_path, "a.csv", table(rows))) == Columns("question", None, pair="chosen")
+
+
+@pytest.mark.parametrize("between", ["_!_", ":::", "||"])
+def test_several_letters_may_stand_between_columns(tmp_path, between):
+    lines = [between.join([str(n), ("sport", "news")[n % 2], f"{text}, say {n}"]) for n, text in enumerate(TEXTS)]
+    upload = opened(tmp_path, "a.txt", "\n".join(lines))
+    assert list(upload.table.iloc[1]) == ["1", "news", f"{TEXTS[1]}, say 1"]
+    assert f"{between} between columns" in upload.notes[0]
+
+
+def test_two_colons_in_some_of_the_texts_are_no_delimiter(tmp_path):
+    rows = [["text", "label"], *[[f"{text} {'::' * (n % 3)}", "ab"[n % 2]] for n, text in enumerate(TEXTS)]]
+    assert list(opened(tmp_path, "a.csv", table(rows)).table) == ["text", "label"]
+
+
+def test_many_columns_of_0_and_1_side_by_side_are_labels_whatever_else_comes_again(tmp_path):
+    rows = [["text", "rater", "unclear", *"abcde"]]
+    rows += [[text, n % 4, n % 2 > 0, *(int((n + k) % 5 < 2) for k in range(5))] for n, text in enumerate(TEXTS)]
+    upload = opened(tmp_path, "a.csv", table(rows))
+    assert guess_columns(upload).label == "labels"
+    assert [json.loads(cell) for cell in upload.table["labels"][:2]] == [["a", "b"], ["a", "e"]]
+
+
+def test_facts_of_0_and_1_beside_a_column_called_label_are_none(tmp_path):
+    rows = [["text", *"abcde", "news_category"]]
+    rows += [[text, *((n + k) % 2 for k in range(5)), ("x", "y", "z")[n % 3]] for n, text in enumerate(TEXTS)]
+    assert guess_columns(opened(tmp_path, "a.csv", table(rows))).label == "news_category"
+
+
+def test_entities_by_types_and_words_are_tags(tmp_path):
+    said = [
+        {"text": "Ada met Bo in Rome", "label": {"name": {"Ada": [[0, 2]], "Bo": [[8, 9]]}, "city": {"Rome": [[14, 17]]}}},
+        {"text": "nobody came", "label": {}},
+    ]  # fmt: skip
+    upload = opened(tmp_path, "a.json", "".join(json.dumps(one) + "\n" for one in said))
+    assert fitting(upload)[0] == "token-classification"
+    assert list(upload.table["tags"]) == ["B-name O B-name O B-city", "O O"]
+
+
+def test_the_classes_of_images_may_stand_in_the_names_of_their_files(tmp_path):
+    upload = packed(tmp_path, pictures([f"train/{'cat dog'.split()[n % 2]}.{n}.png" for n in range(20)]))
+    assert set(upload.table["label"]) == {"cat", "dog"} and set(upload.table["split"]) == {"train"}
+
+
+@pytest.mark.parametrize("name", ["IMG_{}.png", "{}.png", "image{}/a.png", "cat/dog_{}.png", "only_one {}.png"])
+def test_numbered_files_of_one_name_tell_no_classes(tmp_path, name):
+    upload = packed(tmp_path, pictures([name.format(n) for n in range(20)]))
+    assert not set(upload.table["label"]) & {"IMG", "dog", "only_one"}
+
+
+def test_the_table_beside_images_is_understood_whatever_its_columns_are_called(tmp_path):
+    listed = "lesion,photo,dx,sex\n" + "".join(f"L{n // 2},P{n},{'abc'[n % 3]},{'mf'[n % 2]}\n" for n in range(24))
+    upload = packed(tmp_path, pictures([f"all/P{n}.png" for n in range(24)]) | {"about.csv": listed})
+    assert list(upload.table["label"][:4]) == ["a", "b", "c", "a"]
+
+
+def test_texts_without_an_ending_lie_in_folders_of_classes_and_of_splits(tmp_path):
+    files = {f"news-{split}/{kind}/{n}": TEXTS[n] for split in ("train", "test") for kind in ("space", "cars")
+             for n in range(5)}  # fmt: skip
+    upload = packed(tmp_path, files)
+    assert set(upload.table["label"]) == {"space", "cars"}
+    assert upload.table["split"].value_counts().to_dict() == {"train": 10, "test": 10}
+
+
+@pytest.mark.parametrize("ending", [".label", ".dat", ".text"])
+def test_texts_with_other_endings_are_read_as_texts(tmp_path, ending):
+    lines = "".join(f"{('HUM:ind', 'LOC:city')[n % 2]} {text}\n" for n, text in enumerate(TEXTS))
+    assert set(opened(tmp_path, f"train{ending}", lines).table["label"]) == {"HUM:ind", "LOC:city"}
