@@ -6,12 +6,16 @@ It prints and asserts nothing. With a folder it can be cut off: what is done the
 
 The protocol, written before it was run.
 
-* Text: banking77, questions to a bank of 77 kinds, all with labels; 1,003 of the 10,003 training rows choose weights
-  and rates; the 3,080 official test rows. MiniLM with 6 layers teaches the first of its own layers, two of them.
+* Text: banking77, questions to a bank, of whose 77 kinds the first 20 in the order of letters, all with labels; a tenth
+  of the training rows chooses weights and rates; their official test rows. MiniLM with 6 layers teaches the first of
+  its own layers, two of them.
 * Images: MNIST, of whose 60,000 training images alone all rows are drawn: 500 with a label, 10,000 without, 1,000 that
   choose, 10,000 to test on. The official test images, which earlier versions of this table had seen, take no part.
-* The teacher is trained once, with a seed of its own. The learning rate is chosen once, with that seed: the one of
-  `RATES` at which the student *alone* has the best accuracy on validation rows, for every way alike. Epochs, batch
+* The teacher is trained once, with a seed of its own; that of text at each of `TEACHER_RATES`, and the one with the
+  best accuracy on validation rows teaches. (A first run, on all 77 kinds with one seed, was given up after six ways: its
+  teacher had learned at 5e-5 alone and had 84 % on the test rows, where a linear model has 91 %.)
+* The learning rate is chosen once, with that seed: the one of `RATES` at which the student *alone* has the best
+  accuracy on validation rows, for every way alike. Epochs, batch
   size, alpha 0.9, temperature 4 and every loss's weight are what the studio gives by itself or what stands below;
   nothing else is tried out.
 * Every way is a whole run for each of three seeds. It is held against a control of equal effort with the same seed:
@@ -28,6 +32,7 @@ import os
 import statistics
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +53,14 @@ from tests.conftest import here
 
 SEED_OF_CHOICE = 100
 LABELLED, UNLABELLED_ROWS, VALIDATION_ROWS, TEST_ROWS = 500, 10_000, 1_000, 10_000
-TEXT: dict[str, Any] = {"student": "teacher/2-layers", "epochs": 4, "batch_size": 32, "max_length": 40, "alpha": 0.9}
+TEXT: dict[str, Any] = {"student": "teacher/2-layers", "epochs": 6, "batch_size": 32, "max_length": 40, "alpha": 0.9}
 IMAGES: dict[str, Any] = {"student": "builtin/cnn-tiny", "epochs": 8, "batch_size": 64, "alpha": 0.9}
 TEACHERS: dict[str, dict[str, Any]] = {
     "text": {"teacher_epochs": 6},
     "images": {"teacher": "builtin/cnn-large", "teacher_epochs": 60},
 }
+TEACHER_RATES = (5e-5, 1e-4, 3e-4)
+KINDS = 20
 RATES = {"text": (1e-4, 3e-4, 1e-3), "images": (1e-3, 3e-3, 1e-2)}
 EFFORT = ("epochs", "hard_epochs", "augment", "views")
 """The settings that the control follows, too."""
@@ -134,9 +141,16 @@ def taught(kind: str, settings: dict[str, Any], store: Store, home: Home) -> dic
     """A teacher that knows the labels, trained once; for the images a second one from another seed."""
     minilm = f"folder:{Path(os.environ['STUDIO_TEST_DATA']) / 'models' / 'minilm-l6'}"
     names = {"teacher": minilm} | TEACHERS[kind] | {"control": False, "evaluate_on": "validation", "epochs": 1}
-    for seed in range(SEED_OF_CHOICE, SEED_OF_CHOICE + (1 if kind == "text" else 2)):
-        carry(store, home, {**settings, **names, "seed": seed})
-    return {"teacher": "run:1/teacher"}
+    if kind == "images":
+        for seed in (SEED_OF_CHOICE, SEED_OF_CHOICE + 1):
+            carry(store, home, {**settings, **names, "seed": seed})
+        return {"teacher": "run:1/teacher"}
+    found = {}
+    for rate in TEACHER_RATES:
+        run = carry(store, home, {**settings, **names, "seed": SEED_OF_CHOICE, "teacher_learning_rate": rate})
+        found[run.id] = accuracies(store, run, "validation")["teacher"]
+    print(f"{kind}: teachers on validation rows, by run {found}", file=sys.stderr, flush=True)
+    return {"teacher": f"run:{max(found, key=found.__getitem__)}/teacher"}
 
 
 def chosen(kind: str, settings: dict[str, Any], store: Store, home: Home) -> dict[str, float]:
@@ -171,8 +185,13 @@ def banking(store: Store, home: Home) -> DatasetRow:
     folder = Path(os.environ["STUDIO_TEST_DATA"]) / "text" / "banking77"
     upload, test = (uploads.read(folder / f"{name}.csv") for name in ("train", "test"))
     columns = guess_columns(upload)
+    kinds = sorted(set(upload.table[columns.label]))[:KINDS]
+    upload, test = (
+        replace(each, table=each.table[each.table[columns.label].isin(kinds)].reset_index(drop=True), lines=())
+        for each in (upload, test)
+    )
     rows = clean(upload, columns, "text-classification", test)
-    return library.save(store, home, "banking77", rows, columns, validation_share=1_003 / 10_003)
+    return library.save(store, home, "banking77", rows, columns, validation_share=0.1)
 
 
 def mnist(store: Store, home: Home) -> DatasetRow:
