@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 SNIFF_LETTERS, SNIFF_ROWS = 64 * 1024, 50
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
-SELDOM = {"^": "caret", "~": "tilde", "\x01": "control character 1", "\x1f": "control character 31"}
+SELDOM = {"@": "at sign", "^": "caret", "~": "tilde", "\x01": "control character 1", "\x1f": "control character 31"}
 """Taken where they cut every line alike, and none of the usual ones does."""
 
 LONG = ("_!_", ":::", "|||", "@@@", "::", "||")

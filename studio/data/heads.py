@@ -14,8 +14,10 @@ ABOVE, AGAIN = "above the table", "the header once more"
 SECOND, RULE = "a second header", "a rule of the table"
 """Why such rows are not taken."""
 
+_TEXT_WORDS = {"文本", "内容", "评论", "句子", "本文", "テキスト", "텍스트", "texte", "texto", "текст"}
 _HEADER_WORDS = {"text", "label", "labels", "sentence", "class", "category", "intent", "split", "title", "target",
-                 "sentiment", "message", "review", "content", "question", "sentence1", "score"}  # fmt: skip
+                 "sentiment", "message", "review", "content", "question", "sentence1", "score",
+                 *_TEXT_WORDS}  # fmt: skip
 LABEL_NAMES = (
     "gold_label",
     "label",
@@ -31,8 +33,14 @@ LABEL_NAMES = (
     "score",
     "similarity",
     "rating",
-)
+    "标签", "类别", "分类", "情感", "意图", "ラベル", "カテゴリ", "カテゴリー", "分類", "라벨", "레이블", "카테고리",
+    "kategorie", "klasse", "catégorie", "étiquette", "classe", "categoría", "etiqueta", "clase", "categoria", "метка",
+    "класс", "категория",
+)  # fmt: skip
 """What people call the column of labels, the likeliest name first."""
+
+_UNSPACED = "\u2e80"
+"""Where the letters of Chinese, Japanese and Korean begin, whose words stand without blanks."""
 
 _WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
 _TYPES = {"string", "str", "text", "object", "varchar", "char", "int", "int8", "int32", "int64", "integer", "long",
@@ -200,7 +208,9 @@ def label_name(name: str) -> str | None:
 
     >>> label_name("Label"), label_name("airline_sentiment"), label_name("newsCategory"), label_name("airline")
     ('label', 'sentiment', 'category', None)
+    >>> label_name("情感倾向")
+    '情感'
     """
     whole = name.strip()
-    end = _WORDS.split(whole)[-1].lower()
-    return next((known for known in LABEL_NAMES if known in (whole.lower(), end)), None)
+    ends = (whole.lower(), _WORDS.split(whole)[-1].lower())
+    return next((known for known in LABEL_NAMES if known in ends or (known > _UNSPACED and known in whole)), None)

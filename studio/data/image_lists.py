@@ -14,29 +14,27 @@ ROWS_A_CLASS = 4
 CURE = "Write the columns file, label and, if you like, split."
 
 
-def labels(table: pd.DataFrame, known: Collection[str]) -> dict[str, tuple[str, str]]:
+def labels(name: str, table: pd.DataFrame, known: Collection[str]) -> dict[str, tuple[str, str]]:
     """{file: (split, label)}. `known` are the names under which a table may list the images: the column that holds most
     of them is that of the files, the first one whose values come again and again that of the labels, where no name
     tells.
 
     Raises `DataError` where there are too few columns.
     """
-    if len(table.columns) < 2:
-        raise DataError("It has one column and needs file and label.", CURE)
-    named = {str(name).strip().lower(): str(name) for name in table.columns}
+    named = {str(column).strip().lower(): str(column) for column in table.columns}
     split, label = named.get("split"), _first(named, (*LABELS, *LABEL_NAMES))
-    file = _first(named, FILES) or _of_files(
-        table, [name for name in named.values() if name not in (split, label)], known
-    )
-    left = [name for name in named.values() if name not in (file, split)]
+    file = _first(named, FILES) or _of_files(table, [one for one in named.values() if one not in (split, label)], known)
+    left = [one for one in named.values() if one not in (file, split)]
     if file is None or not left:
-        raise DataError("It has no column of files, or none of labels.", CURE)
-    label = label or next((name for name in left if _are_classes(table[name])), left[0])
+        raise DataError(
+            f"The table {name!r} in the archive has {len(table.columns)} columns; it needs file and label.", CURE
+        )
+    label = label or next((one for one in left if _are_classes(table[one])), left[0])
     if split is not None:
         splits.require_known({cell for cell in table[split] if cell.strip()}, "A split of the table")
     marked = [splits.of(cell) or "" for cell in table[split]] if split is not None else [""] * len(table)
     cells = zip(table[file], marked, table[label], strict=True)
-    return {name.strip(): (where, label.strip()) for name, where, label in cells}
+    return {path.strip(): (where, said.strip()) for path, where, said in cells}
 
 
 def _first(named: Mapping[str, str], wanted: Sequence[str]) -> str | None:
@@ -45,7 +43,7 @@ def _first(named: Mapping[str, str], wanted: Sequence[str]) -> str | None:
 
 def _of_files(table: pd.DataFrame, names: list[str], known: Collection[str]) -> str | None:
     """The column whose cells are names of images; the first one where none has any."""
-    return max(names, key=lambda name: sum(cell.strip() in known for cell in table[name]), default=None)
+    return max(names, key=lambda one: sum(cell.strip() in known for cell in table[one]), default=None)
 
 
 def _are_classes(cells: pd.Series) -> bool:

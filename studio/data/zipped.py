@@ -299,7 +299,4 @@ def _label_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo, images: Sequ
         table = json_files.read_lines(found.text, found.encoding).table
     else:
         table = delimited.read(found.text, found.encoding, header=True).table
-    try:
-        return image_lists.labels(table, {key for image in images for key in _keys(image.filename)})
-    except DataError as error:
-        raise DataError(f"The table {member.filename!r} in the archive: {error.message}", error.cure) from error
+    return image_lists.labels(member.filename, table, {key for image in images for key in _keys(image.filename)})

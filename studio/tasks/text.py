@@ -59,6 +59,7 @@ PARTS = (
 TEXT = Column("input", "Text", "What the models read.")
 PAIR = Column("pair", "Second text", "The text that is read together with the first one.")
 _SAMPLE, _LETTERS = 2_000, 2_000
+_WORDS = re.compile(r"[\W_]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{6}")
 
 
@@ -82,7 +83,8 @@ class TextInputs:
         pair = next(({"input": names[a], "pair": names[b]} for a, b in PAIR_NAMES if {a, b} <= names.keys()), None)
         parts = next((f"{names[a]} + {names[b]}" for a, b in PARTS if _say(table, names, a, b)), None)
         if self.pairs == "never":
-            named = parts or next((names[name] for name in NAMES if name in names), None)
+            named = parts or next((names[name] for name in NAMES[:-1] if name in names), None) or _ends_as_text(table)
+            named = named or names.get(NAMES[-1])
             return {} if named is None else {"input": named}
         if pair is None and parts is None:
             texts = _texts(table)
@@ -176,6 +178,12 @@ def _say(table: pd.DataFrame, names: Mapping[str, str], *columns: str) -> bool:
     """Whether there are such columns, and none of them says the same in every row."""
     sample = table.head(_SAMPLE)
     return all(name in names and sample[names[name]].nunique() > 1 for name in columns)
+
+
+def _ends_as_text(table: pd.DataFrame) -> str | None:
+    """The column of prose whose name ends as one of texts does, such as `review_text`."""
+    ends = {_WORDS.split(name.strip().lower())[-1]: name for name in reversed(_texts(table))}
+    return next((ends[name] for name in NAMES[:-1] if name in ends), None)
 
 
 def _texts(table: pd.DataFrame) -> list[str]:

@@ -12,8 +12,8 @@ The protocol, written before it was run.
 * Images: MNIST, of whose 60,000 training images alone all rows are drawn: 500 with a label, 10,000 without, 1,000 that
   choose, 10,000 to test on. The official test images, which earlier versions of this table had seen, take no part.
 * The teacher is trained once, with a seed of its own; that of text at each of `TEACHER_RATES`, and the one with the
-  best accuracy on validation rows teaches. (A first run, on all 77 kinds with one seed, was given up after six ways: its
-  teacher had learned at 5e-5 alone and had 84 % on the test rows, where a linear model has 91 %.)
+  best accuracy on validation rows teaches. (A first run, on all 77 kinds with one seed, was given up after six ways:
+  its teacher had learned at 5e-5 alone and had 84 % on the test rows, where a linear model has 91 %.)
 * The learning rate is chosen once, with that seed: the one of `RATES` at which the student *alone* has the best
   accuracy on validation rows, for every way alike. Epochs, batch
   size, alpha 0.9, temperature 4 and every loss's weight are what the studio gives by itself or what stands below;

@@ -99,7 +99,8 @@ def test_facts_of_0_and_1_beside_a_column_called_label_are_none(tmp_path):
 
 def test_entities_by_types_and_words_are_tags(tmp_path):
     said = [
-        {"text": "Ada met Bo in Rome", "label": {"name": {"Ada": [[0, 2]], "Bo": [[8, 9]]}, "city": {"Rome": [[14, 17]]}}},
+        {"text": "Ada met Bo in Rome",
+         "label": {"name": {"Ada": [[0, 2]], "Bo": [[8, 9]]}, "city": {"Rome": [[14, 17]]}}},
         {"text": "nobody came", "label": {}},
     ]  # fmt: skip
     upload = opened(tmp_path, "a.json", "".join(json.dumps(one) + "\n" for one in said))
@@ -108,7 +109,7 @@ def test_entities_by_types_and_words_are_tags(tmp_path):
 
 
 def test_the_classes_of_images_may_stand_in_the_names_of_their_files(tmp_path):
-    upload = packed(tmp_path, pictures([f"train/{'cat dog'.split()[n % 2]}.{n}.png" for n in range(20)]))
+    upload = packed(tmp_path, pictures([f"train/{['cat', 'dog'][n % 2]}.{n}.png" for n in range(20)]))
     assert set(upload.table["label"]) == {"cat", "dog"} and set(upload.table["split"]) == {"train"}
 
 
@@ -136,3 +137,25 @@ def test_texts_without_an_ending_lie_in_folders_of_classes_and_of_splits(tmp_pat
 def test_texts_with_other_endings_are_read_as_texts(tmp_path, ending):
     lines = "".join(f"{('HUM:ind', 'LOC:city')[n % 2]} {text}\n" for n, text in enumerate(TEXTS))
     assert set(opened(tmp_path, f"train{ending}", lines).table["label"]) == {"HUM:ind", "LOC:city"}
+
+
+def test_the_text_of_a_review_is_taken_before_its_title(tmp_path):
+    rows = [["Title", "Review Text", "has text", "Rating"]]
+    rows += [[f"a title {n}" if n % 2 else "", text, n % 2, n % 5] for n, text in enumerate(TEXTS)]
+    assert guess_columns(opened(tmp_path, "a.csv", table(rows))) == Columns("Review Text", "Rating")
+
+
+@pytest.mark.parametrize("name", ["标签", "情感倾向", "Kategorie", "catégorie"])
+def test_labels_are_known_by_their_names_in_other_languages(tmp_path, name):
+    rows = [["来源", name, "句子"], *[["ab"[n % 2], "xyz"[n % 3], text] for n, text in enumerate(TEXTS)]]
+    assert guess_columns(opened(tmp_path, "a.csv", table(rows))).label == name
+
+
+def test_a_column_that_is_empty_or_says_one_thing_is_no_label(tmp_path):
+    rows = [["text", "department", "fraud"], *[[text, ["", "Sales"][n % 2], n % 2] for n, text in enumerate(TEXTS)]]
+    assert guess_columns(opened(tmp_path, "a.csv", table(rows))).label == "fraud"
+
+
+def test_an_at_sign_may_stand_before_the_label(tmp_path):
+    lines = [f"{text}, they say .@{['good', 'bad'][n % 2]}" for n, text in enumerate(TEXTS)]
+    assert guess_columns(opened(tmp_path, "a.txt", "\n".join(lines))) == Columns("0", "1")
