@@ -151,7 +151,12 @@ def _ends_as_label(upload: Upload, names: Sequence[str]) -> str | None:
 
 def _is_few(upload: Upload, name: str) -> bool:
     cells = upload.table[name].head(SAMPLE)
-    return 1 < cells.replace("", None).nunique() <= most_classes(len(cells))
+    return 1 < _values(cells) <= most_classes(len(cells))
+
+
+def _values(cells: Iterable[object]) -> int:
+    """How many different ones there are; what is empty is none."""
+    return len({cell for cell in cells if cell != ""})
 
 
 def most_classes(rows: int) -> int:
@@ -169,7 +174,7 @@ def _longest(upload: Upload, names: Sequence[str]) -> str:
 def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
     """The column with the fewest different values, if it has few; else the first one in which some come again."""
     sample = upload.table.head(SAMPLE)
-    kinds = {name: sample[name].replace("", None).nunique() for name in names}  # what is empty is no value
+    kinds = {name: _values(sample[name]) for name in names}
     few = [name for name in names if 1 < kinds[name] <= most_classes(len(sample))]
     others = [name for name in names if kinds[name] < len(sample) and name.strip().lower() not in _ID_NAMES]
     return min(few, key=lambda name: kinds[name], default=others[0] if others else None)
