@@ -27,10 +27,10 @@ from studio.machine import gpus
 SERVER = (sys.executable, "-m", forkserver.NAME)
 OWN = (
     *("STUDIO_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTEST_CURRENT_TEST"),
-    *("MASTER_", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK", "GLOO_SOCKET_IFNAME"),
+    *("MASTER_", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK", "GLOO_SOCKET_IFNAME", "KMP_"),
 )
 """How the variables begin that a process may have otherwise than its server: the libraries do not read them when they
-are opened."""
+are opened, or set them (KMP_: scikit-learn, as the pages open it for a demo)."""
 
 Environment = Mapping[str, str]
 Streams = tuple[int, int, int]

@@ -192,3 +192,18 @@ def test_another_environment_gets_another_server_except_for_what_is_the_studios(
     server.start(local.environment(2) | {"STUDIO_HOME": "c", "HF_HOME": "d"})
     assert server._process is not first
     assert first.wait(60) == 0
+
+
+OPENED = """
+from studio.executors import launch, local
+from studio.service import samples
+before = launch._fixed(local.environment(1))
+samples.rows_of("text", 60)
+after = launch._fixed(local.environment(1))
+print(sorted(name for name in before | after if before.get(name) != after.get(name)))
+"""
+
+
+def test_what_the_pages_open_for_a_demo_makes_the_warm_server_no_other_one():
+    done = subprocess.run([sys.executable, "-c", OPENED], capture_output=True, text=True, check=True, cwd=local.PROJECT)
+    assert done.stdout.strip() == "[]"
