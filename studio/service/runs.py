@@ -132,6 +132,11 @@ def _after_death(store: Store, job: Job, error: WorkerDiedError) -> Job:
     return job.model_copy(update={"parts": parts})
 
 
+def _can_wait(event: events.Event) -> bool:
+    """Points of curves wait for those after them; not the first one of a curve, which somebody looks for."""
+    return isinstance(event, events.Progress) or (isinstance(event, events.Metrics) and event.step > 0)
+
+
 def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]:
     """The events, in batches a fraction of a second long; the last one also when the end is an error."""
     batch: list[events.Event] = []
@@ -139,7 +144,7 @@ def _batches(run_events: Iterator[events.Event]) -> Iterator[list[events.Event]]
     try:
         for event in run_events:
             batch.append(event)
-            if time.monotonic() - flushed > FLUSH_SECONDS or not isinstance(event, events.Metrics | events.Progress):
+            if time.monotonic() - flushed > FLUSH_SECONDS or not _can_wait(event):
                 yield batch
                 batch, flushed = [], time.monotonic()
     except (StudioError, Stopped):

@@ -102,3 +102,10 @@ def test_the_command_line_draws_one_bar_and_names_the_stage(store, run, monkeypa
     assert "50%" in text
     assert "left" in text
     assert text.count("━" * 20) >= 1
+
+
+def test_the_first_point_of_a_curve_is_told_at_once_and_others_together(monkeypatch):
+    monkeypatch.setattr(runs, "FLUSH_SECONDS", 1e9)
+    points = [events.Metrics(phase="record", step=step, values={"accuracy": 0.9}) for step in range(4)]
+    said = [events.PhaseStarted(phase="record"), *points]
+    assert [len(batch) for batch in runs._batches(iter(said))] == [1, 1, 3]
