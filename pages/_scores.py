@@ -128,7 +128,8 @@ def _faster(of: Scored, teacher: float, student: float) -> Number:
         return Number("1", "×", _("not clearly faster or slower"), detail, _("faster"))
     if not of.is_timed_exactly and of.times_at_least >= 2:
         said = f"≥\N{NARROW NO-BREAK SPACE}{times_below(of.times_at_least)}"
-        return Number(said, "×", _("faster at least, not measured exactly"), detail, _("faster"))
+        detail = _("{times}; not measured exactly", times=detail)
+        return Number(said, "×", _("faster at least"), detail, _("faster"))
     if not of.is_timed_exactly:
         said = _("Faster") if teacher > student else _("Slower")
         return Number(said, "", _("not measured exactly"), detail, _("not exact"))

@@ -47,7 +47,7 @@ def pictures(config: SweepConfig, found: Sequence[Tried], best: Tried | None, me
 
 def since(found: Sequence[Tried], best: Tried) -> str:
     """How long nothing better has been found, which tells whether more trials are worth their time."""
-    later = sum(one.value is not None and one.trial.number > best.trial.number for one in found)
+    later = sum(one.trial.number > best.trial.number and (one.value is not None or one.trial.pruned) for one in found)
     number = best.trial.number + 1
     if not later:
         return _("The latest trial is the best one")
