@@ -45,6 +45,7 @@ from pages._words import (
 from studio.config import plan
 from studio.config.reading import with_values
 from studio.errors import StudioError
+from studio.harmless import in_terminal
 from studio.machine.identity import is_here
 from studio.pipeline.timetable import Whole
 from studio.service.progress import whole
@@ -369,7 +370,7 @@ def below(run: RunRow) -> None:
             written = [
                 f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {retell(line.message)}" for line in lines
             ]
-            st.code("\n".join(written) or _("Nothing yet."), language=None, wrap_lines=True)
+            st.code(in_terminal("\n".join(written)) or _("Nothing yet."), language=None, wrap_lines=True)
     machine = st.expander(_("Machine"), on_change="rerun", key=f"machine-{run.id}")
     if machine.open:
         with machine:

@@ -19,6 +19,12 @@ def test_a_failed_run_shows_message_and_cure_and_no_html(app, filled):
     assert "failed" in written(app).split()
 
 
+def test_what_a_label_says_in_the_log_turns_no_line_round_and_whoever_copies_it_brings_no_command(app, filled):
+    filled.record(2, [events.Log(message="label \u202enolla \x1b[2J is rare")])
+    app = opened(app, "run.py", run="2")
+    assert "label \ufffdnolla \ufffd[2J is rare" in app.code[0].value
+
+
 def test_a_run_that_does_not_exist_is_told_in_words(app, filled):
     app = opened(app, "run.py", run="99")
     assert "no run 99" in app.error[0].value.replace("\\", "")
