@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from array import array
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,7 +34,10 @@ from studio.errors import DataError, DeviceError, LimitError, StudioError
 from studio.home import PASSING
 from studio.machine import cgroups
 
-LEAST_BYTES, MEMORY_SHARE = 2 * 1024**3, 0.5
+TURNS = 2
+"""So many files are read at a time; others wait, so that together they take no more memory than there is."""
+
+LEAST_BYTES = 2 * 1024**3
 SECONDS, SECONDS_PER_MB = 60.0, 1.0
 """So much processor time may a reader take."""
 
@@ -67,6 +71,14 @@ def read(
 
     Raises `DataError`, also where the reader took too long, too much memory, or did not survive the file.
     """
+    with _turns:
+        return _read(path, name, header, encoding, delimiter)
+
+
+_turns = threading.BoundedSemaphore(TURNS)
+
+
+def _read(path: Path, name: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Upload:
     seconds = math.ceil(SECONDS + SECONDS_PER_MB * (path.stat().st_size / 1e6 if path.is_file() else 0))
     asked = {"path": str(path.absolute()), "name": name or path.name, "header": header, "encoding": encoding,
              "delimiter": delimiter, "memory": _memory(), "seconds": seconds}  # fmt: skip
@@ -89,8 +101,12 @@ def read(
 
 
 def _memory() -> int:
-    """Bytes that a reader may take."""
-    return max(LEAST_BYTES, int(psutil.virtual_memory().total * MEMORY_SHARE))
+    """Bytes that a reader may take: its part of what is free."""
+    return max(LEAST_BYTES, _free() // TURNS)
+
+
+def _free() -> int:
+    return min([psutil.virtual_memory().available, *cgroups.left()])
 
 
 def _environment() -> dict[str, str]:
@@ -163,7 +179,7 @@ def _on_disk(files: Sequence[Path], names: Sequence[str], place: "tempfile.Tempo
 
 def _require_room(rows: int, needed: int) -> None:
     """Raise `LimitError` before memory runs out."""
-    free = min([psutil.virtual_memory().available, *cgroups.left()])
+    free = _free()
     if needed > free:
         raise LimitError(
             f"The table of {rows:,} rows takes about {needed / 1e9:.1f} GB of memory to be checked and saved, and the "

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,25 @@ def test_a_sheet_of_megabytes_of_signs_is_looked_through_once(tmp_path, sign):
     path = changed(workbook(tmp_path, Data=WANTED), "xl/worksheets/sheet1.xml",
                    lambda xml: xml.replace(b"</worksheet>", b"<!--" + sign * 700_000 + b"--></worksheet>"))  # fmt: skip
     assert rows_of(apart.read(path)) == WANTED
+
+
+def test_few_files_are_read_at_a_time_and_share_the_memory_that_is_free(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("text,label\na,b\nc,d\n")
+    at_once, most, together = [], [], threading.Barrier(apart.TURNS)
+    real = subprocess.run
+
+    def run(*args, **kwargs):
+        at_once.append(json.loads(kwargs["input"])["memory"])
+        most.append(len(at_once))
+        together.wait(60)  # nobody waits here for a turn that another one has
+        done = real(*args, **kwargs)
+        at_once.pop()
+        return done
+
+    monkeypatch.setattr(apart.subprocess, "run", run)
+    monkeypatch.setattr(apart, "_free", lambda: 6 * apart.LEAST_BYTES)
+    with ThreadPoolExecutor(2 * apart.TURNS) as threads:
+        found = list(threads.map(lambda _: apart.read(tmp_path / "a.csv"), range(2 * apart.TURNS)))
+    assert [len(one.table) for one in found] == [2] * 2 * apart.TURNS
+    assert max(most) == apart.TURNS
+    assert apart._memory() == 3 * apart.LEAST_BYTES
