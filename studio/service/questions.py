@@ -33,7 +33,12 @@ ESTIMATE_SECONDS = 120.0
 CONVERT_SECONDS = 600.0
 KEEP_SECONDS = 1800.0
 
+AT_ONCE = 4
+"""So many processes answer at a time: each opens the libraries, and models."""
+
 Found = TypeVar("Found", bound=Examined)
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
 
 _examining = threading.Lock()
 """One examination at a time: who asks for the same one meanwhile reads what the first one found."""
@@ -150,7 +155,8 @@ def _ask(program: str, kind: type[Result], job: Job, seconds: float, cure: str) 
     """Ask `python -m studio.program` one thing. Raises what it met, or `WorkerError` where it gave no answer."""
     try:
         command = (sys.executable, "-m", f"studio.pipeline.{program}")
-        done = launch.ask(command, job.model_dump_json(), local.environment(available_cores()), seconds)
+        with _turns:
+            done = launch.ask(command, job.model_dump_json(), local.environment(available_cores()), seconds)
     except subprocess.TimeoutExpired as error:
         raise WorkerError(f"To {program} took longer than {seconds:g} s.", cure) from error
     if done.status != 0:

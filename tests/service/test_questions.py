@@ -1,12 +1,15 @@
 """What is asked of a run before it starts."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from studio.config.reading import parse_config
-from studio.errors import (
-    ModelError,
-)
+from studio.errors import ModelError, WorkerError
+from studio.executors.launch import Done
 from studio.machine.identity import new_owner
+from studio.service import questions
 from studio.service.questions import estimate
 from studio.service.runs import carry
 from tests.conftest import TINY, here
@@ -27,3 +30,24 @@ def test_an_estimate_of_a_run_that_cannot_work_raises_what_the_run_would(store, 
     config = parse_config({"dataset": "reviews", **TINY, "student": "teacher/9-layers"})
     with pytest.raises(ModelError, match="can keep 1 to 1, got 9"):
         estimate(home, store, config)
+
+
+def test_few_processes_answer_at_a_time(store, home, saved, monkeypatch):
+    now, most, together = [], [], threading.Barrier(questions.AT_ONCE)
+
+    def answered(command, line, environment, seconds):
+        now.append(line)
+        most.append(len(now))
+        together.wait(60)  # nobody waits here for a turn that another one has
+        now.pop()
+        return Done(1, "", "no answer")
+
+    def asked(_):
+        with pytest.raises(WorkerError, match="no answer"):
+            estimate(home, store, config)
+
+    monkeypatch.setattr(questions.launch, "ask", answered)
+    config = parse_config({"dataset": "reviews", **TINY})
+    with ThreadPoolExecutor(2 * questions.AT_ONCE) as threads:
+        list(threads.map(asked, range(2 * questions.AT_ONCE)))
+    assert max(most) == questions.AT_ONCE
