@@ -1,5 +1,6 @@
 """What is asked of a run before it starts."""
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,22 +33,21 @@ def test_an_estimate_of_a_run_that_cannot_work_raises_what_the_run_would(store, 
         estimate(home, store, config)
 
 
-def test_few_processes_answer_at_a_time(store, home, saved, monkeypatch):
-    now, most, together = [], [], threading.Barrier(questions.AT_ONCE)
+def test_who_asks_while_enough_processes_answer_waits_for_a_turn(store, home, saved, monkeypatch):
+    begun = threading.Event()
 
     def answered(command, line, environment, seconds):
-        now.append(line)
-        most.append(len(now))
-        together.wait(60)  # nobody waits here for a turn that another one has
-        now.pop()
+        begun.set()
         return Done(1, "", "no answer")
-
-    def asked(_):
-        with pytest.raises(WorkerError, match="no answer"):
-            estimate(home, store, config)
 
     monkeypatch.setattr(questions.launch, "ask", answered)
     config = parse_config({"dataset": "reviews", **TINY})
-    with ThreadPoolExecutor(2 * questions.AT_ONCE) as threads:
-        list(threads.map(asked, range(2 * questions.AT_ONCE)))
-    assert max(most) == questions.AT_ONCE
+    with ThreadPoolExecutor(1) as other, contextlib.ExitStack() as turns:
+        for _ in range(questions.AT_ONCE):
+            turns.enter_context(questions._turns)
+        waiting = other.submit(estimate, home, store, config)
+        assert not begun.wait(0.5)
+        turns.close()
+        with pytest.raises(WorkerError, match="no answer"):
+            waiting.result()
+    assert begun.is_set()
