@@ -29,7 +29,8 @@ from studio.store.rows import DatasetRow, RunRow
 
 TRAINING = ("epochs", "teacher_epochs", "batch_size")
 INT8 = "int8"
-PASTED = "pasted-yaml"
+PASTED, MOST_BYTES = "pasted-yaml", 1024**2
+"""More of a file is not looked at: settings have fewer letters."""
 DRAFT, VISIT = "draft", "visit"
 
 acts, store = get_acts(), get_store()
@@ -280,7 +281,7 @@ def paste() -> None:
         file = st.file_uploader(_("Or a file"), type=["yaml", "yml"], key="yaml-file", max_upload_size=1)
         if st.button(_("Use these settings"), key="use-yaml", disabled=not (text.strip() or file)):
             with errors_shown():
-                text = file.getvalue().decode("utf-8", errors="replace") if file else text
+                text = file.getvalue()[:MOST_BYTES].decode("utf-8", errors="replace") if file else text
                 parse_yaml(text)
                 st.session_state[PASTED] = text
                 st.rerun()

@@ -30,8 +30,8 @@ PROGRAM = (sys.executable, "-m", "studio.pipeline.playground")
 MOST_ROWS, MOST_LETTERS = 64, 1_000_000
 """Rows of a file, and letters (of images bytes) in them, that are asked at a time, so that others ask in between."""
 
-LONGEST_TEXT = 200_000
-"""Letters of one text: all who ask wait while it is read."""
+LONGEST_TEXT, LARGEST_IMAGE = 200_000, 64 * 1024**2
+"""Letters of one text, and bytes of one image: all who ask wait while it is read."""
 
 Tell = Callable[[Partial], None]
 _PARTIAL = '{"kind":"partial"'
@@ -160,6 +160,10 @@ def _letters(value: Any) -> int:
 
 
 def _require_short(values: Sequence[Any]) -> None:
+    largest = max((len(value) for value in values if isinstance(value, bytes)), default=0)
+    if largest > LARGEST_IMAGE:
+        raise LimitError(f"An image has {largest / 1e6:,.0f} MB; at most {LARGEST_IMAGE / 1e6:.0f} MB are asked.",
+                         "Make it smaller.")  # fmt: skip
     longest = max((_letters(value) for value in values if not isinstance(value, bytes)), default=0)
     if longest > LONGEST_TEXT:
         raise LimitError(f"A text has {longest:,} characters; at most {LONGEST_TEXT:,} are asked.", "Cut it.")

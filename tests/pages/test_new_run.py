@@ -203,6 +203,13 @@ def test_wrong_yaml_is_told_and_the_form_stays(app, saved):
     assert [slider for slider in app.slider if slider.key == "setting-alpha"]
 
 
+def test_of_a_file_of_megabytes_no_more_is_looked_at_than_settings_can_have(app, saved):
+    app = opened(app, "new_run.py")
+    app.file_uploader(key="yaml-file").set_value(("run.yaml", b"dataset: " + b"x" * 3_000_000, "text/yaml")).run()
+    app.button(key="use-yaml").click().run()
+    assert "it has 1,048,576 letters, and at most 100,000 are read" in app.error[0].value.replace("\\", "")
+
+
 def test_the_three_settings_have_pictures_that_follow_them(app, saved):
     app = opened(app, "new_run.py")
     app.slider(key="setting-alpha").set_value(0.25).run()

@@ -230,6 +230,13 @@ def test_nobody_lets_the_others_wait_for_a_text_of_megabytes(here, store, run, m
             ask(store, run.id, long)
 
 
+def test_an_image_is_no_larger_than_others_wait_for(monkeypatch):
+    monkeypatch.setattr(playground, "LARGEST_IMAGE", 1_000_000)
+    playground._require_short([bytes(1_000_000)])
+    with pytest.raises(LimitError, match="An image has 3 MB; at most 1 MB are asked"):
+        playground._require_short([b"x", bytes(3_000_000)])
+
+
 def test_long_texts_and_large_images_are_asked_few_at_a_time(monkeypatch):
     monkeypatch.setattr(playground, "MOST_LETTERS", 10)
     assert list(playground._some(["a" * 6, ["b" * 2, "c"], b"d" * 4, "e" * 20, "f"])) == [
