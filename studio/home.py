@@ -105,15 +105,8 @@ class Home:
         return None
 
     def require_room(self, coming: int = 0) -> None:
-        """Raise `DiskError` where something new, of `coming` bytes as far as that is known, would take what runs that
-        go on need of the disk."""
-        disk = shutil.disk_usage(self.root)
-        if disk.free - coming < floor(disk.total):
-            raise DiskError(
-                f"The disk that holds {self.root} is nearly full ({disk.free / 1e6:,.0f} MB left): "
-                "nothing new is begun.",
-                "Free some space, for example by deleting runs or data sets.",
-            )
+        """As the function of that name, for what is kept here."""
+        require_room(self.root, coming)
 
     def dataset(self, dataset_id: int) -> Path:
         return self.root / "datasets" / str(int(dataset_id))
@@ -155,6 +148,17 @@ class Home:
 
     def log(self, run_id: int) -> Path:
         return self.run(run_id) / "worker.log"
+
+
+def require_room(folder: Path, coming: int = 0) -> None:
+    """Raise `DiskError` where something new, of `coming` bytes as far as that is known, would take what runs that go on
+    need of the disk."""
+    disk = shutil.disk_usage(folder)
+    if disk.free - coming < floor(disk.total):
+        raise DiskError(
+            f"The disk that holds {folder} is nearly full ({disk.free / 1e6:,.0f} MB left): nothing new is begun.",
+            "Free some space, for example by deleting runs or data sets.",
+        )
 
 
 def floor(size: int) -> float:

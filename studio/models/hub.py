@@ -109,6 +109,12 @@ def _fetch(name: str, done: dict[str, Any]) -> None:
         done["error"] = error
 
 
+def cached_in() -> Path:
+    """Where the hub's files are kept, or will be: the first folder on the way there that is there."""
+    cache = Path(constants.HF_HUB_CACHE)
+    return next(place for place in (cache, *cache.parents) if place.is_dir())
+
+
 def _require_room(name: str) -> None:
     """Raise `ModelError` where the model would take the last of the disk. Of a hub that does not answer the download
     itself tells."""
@@ -118,8 +124,8 @@ def _require_room(name: str) -> None:
         coming = sum(file.file_size or 0 for file in plan if file.will_download)
     if not coming:
         return
-    cache = Path(constants.HF_HUB_CACHE)
-    disk = shutil.disk_usage(next(place for place in (cache, *cache.parents) if place.is_dir()))
+    cache = cached_in()
+    disk = shutil.disk_usage(cache)
     if disk.free - coming < floor(disk.total):
         raise ModelError(
             f"The model {name!r} takes {coming / 1e9:.1f} GB, and the disk that holds {cache} has "

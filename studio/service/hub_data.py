@@ -23,6 +23,8 @@ from tqdm.auto import tqdm
 from studio.data import apart, splits, uploads
 from studio.data.uploads import Upload
 from studio.errors import DataError, LimitError
+from studio.home import require_room
+from studio.models import hub
 from studio.service.web import HUB, Tell
 
 TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
@@ -61,6 +63,7 @@ def read(name: str, tell: Tell = lambda done, total: None) -> Upload:
             raise LimitError(
                 f"{name} has {total / 1e9:.1f} GB; at most {uploads.MAX_BYTES / 1e9:.1f} are read.", "Bring a part."
             )
+        require_room(hub.cached_in(), total)
         folder = _fetched(repository, about.sha, found, tell)
     except (OSError, ValueError, HTTPError, OfflineModeIsEnabled) as error:
         raise _in_words(repository, error) from error

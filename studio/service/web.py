@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from studio.data import uploads
 from studio.errors import DataError, LimitError
+from studio.home import require_room
 
 SILENT_SECONDS, SECONDS = 30.0, 1800.0
 """For how long a server may say nothing, and how long a file may take."""
@@ -209,11 +210,13 @@ def _received(response: http.client.HTTPResponse, parts: SplitResult, folder: Pa
     told = response.getheader("Content-Length") or ""
     total = int(told[:30]) if told.isdecimal() else None  # of more digits Python makes no number
     _require_small(total or 0)
+    require_room(folder, total or 0)
     file, size = folder / "file", 0
     with file.open("wb") as opened:
         while chunk := response.read1(CHUNK):
             size += len(chunk)
             _require_small(size)
+            require_room(folder)
             opened.write(chunk)
             tell(size, total)
     _require_time(end)

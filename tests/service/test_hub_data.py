@@ -2,6 +2,8 @@
 
 import functools
 import json
+import shutil
+from types import SimpleNamespace
 
 import huggingface_hub
 import pandas as pd
@@ -10,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from studio.data import uploads
-from studio.errors import DataError, LimitError
+from studio.errors import DataError, DiskError, LimitError
 from studio.pictures import NO_IMAGE
 from studio.service import hub_data, library, sources
 from tests.data.test_uploads import png
@@ -108,6 +110,15 @@ def test_a_data_set_that_is_too_large_is_refused_before_it_is_fetched(hub, monke
     written(folder, "train.parquet")
     monkeypatch.setattr(uploads, "MAX_BYTES", 100)
     with pytest.raises(LimitError, match="at most"):
+        call("someone/films")
+    assert not [path for path in requested if "resolve" in path]
+
+
+def test_a_data_set_that_would_take_the_last_of_the_disk_is_not_fetched(hub, monkeypatch):
+    folder, call, requested = hub
+    written(folder, "train.parquet")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(total=10**12, free=10**9))
+    with pytest.raises(DiskError, match="nothing new is begun"):
         call("someone/films")
     assert not [path for path in requested if "resolve" in path]
 

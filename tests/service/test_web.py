@@ -2,13 +2,16 @@
 
 import contextlib
 import http.server
+import itertools
+import shutil
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from studio.data import uploads
-from studio.errors import DataError, LimitError
+from studio.errors import DataError, DiskError, LimitError
 from studio.service import sources, web
 from tests.conftest import reviews
 
@@ -140,6 +143,16 @@ def test_a_file_that_is_too_large_is_refused_whatever_is_said_of_its_size(intern
     with pytest.raises(LimitError):
         web.download("https://files.example/a.csv", tmp_path)
     assert not (tmp_path / "file").exists() or (tmp_path / "file").stat().st_size <= 1_000
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": None}])
+def test_no_file_takes_the_last_of_the_disk(internet, tmp_path, monkeypatch, headers):
+    left = itertools.chain([10**9 + 6_000], itertools.repeat(10**9 - 1))  # somebody else writes, too
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=10**12, free=next(left)))
+    internet[0]["/a.csv"] = (200, headers, b"x" * 5_000)
+    with pytest.raises(DiskError, match="nothing new is begun"):
+        web.download("https://files.example/a.csv", tmp_path)
+    assert not (tmp_path / "file").stat().st_size
 
 
 @pytest.mark.parametrize(
