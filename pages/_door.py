@@ -23,6 +23,7 @@ from pages._access import (
     own_address,
 )
 from studio.errors import AccessError, StudioError
+from studio.machine.neighbours import is_of_another_user
 from studio.serve.answers import UnknownTokenError, refusal
 from studio.service import people
 from studio.service.people import Person
@@ -36,7 +37,11 @@ Note = Callable[[str, str, str], None]
 Over = Callable[[], Iterable[str]]
 """The logins that had been ended before the server started."""
 
-OPEN = ("/_stcore/health", "/auth/login", login.LOGOUT, login.CALLBACK)
+HEALTH = "/_stcore/health"
+PROGRAM_FILES = ("/static/", "/studio-assets/", "/component/")
+"""What the browser is given to carry out; everybody has the same."""
+
+OPEN = (HEALTH, "/auth/login", login.LOGOUT, login.CALLBACK)
 """What a stranger may ask for: whether the server lives, and the login."""
 
 PROGRAMS = "/api/"
@@ -57,6 +62,9 @@ PROXIED = (
 )
 UNPRINTABLE = "The address holds signs that cannot be printed."
 OF_ANOTHER_SITE = "A page of another site asks for this."
+OF_ANOTHER_USER = (
+    "Another user of this machine asks for this. Set up a login, as docs/deploy.md shows, where several use the studio."
+)
 READING = ("GET", "HEAD", "OPTIONS")
 CLOSE = {"type": "websocket.close", "code": 1008, "reason": ""}
 NO_PROVIDER = "The studio is open to the network, and no login is set up."
@@ -192,8 +200,18 @@ def _foreign(connection: HTTPConnection) -> Response | None:
         return PlainTextResponse(FOREIGN, 403)
     if any(name in connection.headers for name in FORWARDED):
         return PlainTextResponse(PROXIED, 403)
+    if _is_of_another_user(connection):
+        return PlainTextResponse(OF_ANOTHER_USER, 403)
     is_elsewhere = origin is not None and _changes(connection) and _host_of(origin) != connection.headers.get("host")
     return PlainTextResponse(OF_ANOTHER_SITE, 403) if is_elsewhere else None
+
+
+def _is_of_another_user(connection: HTTPConnection) -> bool:
+    """Whether another user of this machine asks for more than whether the server lives, and its program."""
+    if _path(connection) == HEALTH or _path(connection).startswith(PROGRAM_FILES):
+        return False
+    client, server = connection.scope.get("client"), connection.scope.get("server")
+    return client is not None and server is not None and is_of_another_user(tuple(client), tuple(server))
 
 
 def _changes(connection: HTTPConnection) -> bool:

@@ -30,7 +30,8 @@ def status(path="/", host="127.0.0.1:8501", kind="http", method="GET", **headers
 
     sent_with = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
     raw = [(name.encode(), value.encode()) for name, value in sent_with.items()]
-    scope = {"type": kind, "path": path, "method": method, "headers": raw, "query_string": b""}
+    scope = {"type": kind, "path": path, "method": method, "headers": raw, "query_string": b"",
+             "client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 8501)}  # fmt: skip
     try:
         with ThreadPoolExecutor(1) as thread:  # a browser test leaves a loop in the thread of the tests
             thread.submit(lambda: asyncio.run(Door(studio)(scope, None, send))).result()
@@ -44,6 +45,7 @@ def options(monkeypatch):
     """The options of the server, which has no login."""
     values = {"server.address": "127.0.0.1", "server.allowedHosts": [], "secrets.files": []}
     monkeypatch.setattr(_access.st, "get_option", values.get)
+    monkeypatch.setattr(_door, "is_of_another_user", lambda *ends: False)
     _access.has_login.cache_clear()
     yield values
     _access.has_login.cache_clear()
@@ -181,6 +183,18 @@ def test_pages_may_load_and_send_nothing_elsewhere():
     assert policy["connect-src"] == "'self' data: blob: ws://localhost:8501 wss://localhost:8501"
     assert all("*" not in value and "http" not in value for value in policy.values())
     assert "ws://" not in content_policy("a.example; script-src *")
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_without_a_login_another_user_of_this_machine_is_a_stranger(options, monkeypatch, kind):
+    asked = []
+    monkeypatch.setattr(_door, "is_of_another_user", lambda *ends: bool(asked.append(ends)) or True)
+    assert status(kind=kind) == 403
+    assert asked == [(("127.0.0.1", 50_000), ("127.0.0.1", 8501))]
+    assert status("/_stcore/health") == status("/static/js/index.js") == 200
+    assert status("/media/a.png") == status("/api/runs") == status("/report/1") == 403
+    monkeypatch.setenv("STUDIO_LOGIN", "elsewhere")
+    assert status(kind=kind) == 200
 
 
 @pytest.fixture
