@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from studio.data.refused import Refused
 
 TEXTS, IMAGES, THUMB, LONGEST, PREVIEWED = 3, 10, 64, 90, 5
+WHOLE = 20_000
+"""Letters of a text that is shown in whole; a cell may hold megabytes."""
 """Rows on a card, pixels of an image's longer side, characters of a text; rows behind *Preview*."""
 
 MOST_NAMED = 5
@@ -116,7 +118,9 @@ def _rows(row: DatasetRow) -> None:
         if "image" in some:
             st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=96)
             return
-        st.html(pictures.table([{name: str(cell) for name, cell in one.items()} for one in some.to_dict("records")]))
+        st.html(
+            pictures.table([{name: str(cell)[:WHOLE] for name, cell in one.items()} for one in some.to_dict("records")])
+        )
 
 
 def add_rows(row: DatasetRow) -> None:

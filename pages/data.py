@@ -22,6 +22,7 @@ from studio.errors import StudioError
 from studio.store.rows import DatasetRow
 
 PREVIEW_ROWS, PREVIEW_IMAGES, PREVIEW_WIDTH, LONG_CELL = 50, 24, 300, 40
+PREVIEW_LETTERS = 2_000  # of a cell; a file may hold megabytes in each
 JOINED = ("input", "pair")
 NO_COLUMN = {"split": N_("Let the studio split")}  # what it means that a column of this role is not there
 UPLOADS = ("upload", "upload-test", "upload-unlabelled")
@@ -49,7 +50,7 @@ def preview(upload: Any) -> None:
         some = upload.table.iloc[::step].head(PREVIEW_IMAGES)
         st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=64)
         return
-    some = upload.table.head(PREVIEW_ROWS)
+    some = upload.table.head(PREVIEW_ROWS).map(lambda cell: cell[:PREVIEW_LETTERS])
     widths = {name: st.column_config.Column(width=PREVIEW_WIDTH) for name in some if is_long(some[name])}
     st.dataframe(some, hide_index=True, height=240, column_config=widths)
     shown = min(PREVIEW_ROWS, len(upload.table))

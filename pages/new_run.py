@@ -29,8 +29,8 @@ from studio.store.rows import DatasetRow, RunRow
 
 TRAINING = ("epochs", "teacher_epochs", "batch_size")
 INT8 = "int8"
-PASTED, MOST_BYTES = "pasted-yaml", 1024**2
-"""More of a file is not looked at: settings have fewer letters."""
+PASTED = "pasted-yaml"
+MOST_BYTES = 1024**2  # more of a file is not looked at: settings have fewer letters
 DRAFT, VISIT = "draft", "visit"
 
 acts, store = get_acts(), get_store()

@@ -99,6 +99,14 @@ def test_labels_that_are_near_are_a_question_and_joined_by_a_click_alone(app, st
     assert "92 rows, 3 labels" in words(app)
 
 
+def test_of_a_cell_of_megabytes_a_browser_gets_the_beginning(app, store, home):
+    app = opened(app, "data.py")
+    content = "text,label\n" + "".join(f"{number} {'x' * 100_000},{'ab'[number % 2]}\n" for number in range(20))
+    app.file_uploader(key="upload").set_value(("long.csv", content.encode(), "text/csv")).run()
+    assert app.dataframe[0].value["text"].str.len().max() == 2_000
+    assert "20 rows" in words(app)
+
+
 def test_an_upload_is_found_by_the_person_who_brought_it_alone(uploaded, home, monkeypatch):
     token = uploaded.query_params["upload"]
     with monkeypatch.context() as other:
