@@ -1,20 +1,138 @@
-"""Tables beside images that say of each file which class it is of."""
+"""Tables beside images, in the same archive, that say of each file which class it is of, and of which split."""
 
+import json
+import zipfile
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from studio.data import splits
+from studio.data import archives, delimited, json_files, one_hot, splits, text_files
 from studio.data.heads import LABEL_NAMES
 from studio.errors import DataError
+
+TABLES, LISTS = (".csv", ".tsv", ".jsonl"), (".txt", ".json")
+"""What holds a table; what may hold one, or anything else."""
+
+METADATA = "metadata"
+"""What the table in each folder of images is called where there are several, as the `datasets` library has them."""
 
 FILES = ("file", "filename", "file_name", "image", "image_id", "path", "id")
 LABELS = ("label", "class", "category", "target")
 ROWS_A_CLASS = 4
 CURE = "Write the columns file, label and, if you like, split."
+Labels = dict[str, tuple[str, str]]
+"""{file: (split, label)}"""
 
 
-def labels(name: str, table: pd.DataFrame, known: Collection[str]) -> dict[str, tuple[str, str]]:
+class Listed(NamedTuple):
+    """What the tables say; the tables themselves, and notes on what they leave out."""
+
+    labels: Labels
+    tables: tuple[str, ...] = ()
+    notes: list[str] = []
+
+
+def keys(name: str) -> list[str]:
+    """Under which names a table may list a file: its path, the end of it, and that without its ending.
+
+    >>> keys("all/cat.png")
+    ['all/cat.png', 'cat.png', 'cat']
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    return [str(path), path.name, path.stem]
+
+
+def labels(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Sequence[str]) -> Listed:
+    """What the one table says of the images, or the one in each folder or for each split; nothing where it names none
+    of them."""
+    known: dict[str, list[str]] = {}
+    for name in images:
+        for key in dict.fromkeys(keys(name)):
+            known.setdefault(key, []).append(name)
+    tables = [member for member in files if _suffix(member) in TABLES]
+    of_splits = [member for member in tables if splits.of(_stem(member))]
+    is_metadata = all(_stem(member).lower() == METADATA for member in tables)
+    if len(tables) > 1 and not is_metadata:
+        tables = of_splits
+    found: Labels = {}
+    for member in tables or [member for member in files if _suffix(member) in LISTS]:
+        said = _of_table(archive, member, known) if tables else _of_list(archive, member, known)
+        if is_metadata and tables:
+            folder = PurePosixPath(member.filename.replace("\\", "/")).parent
+            said = {str(folder / name): row for name, row in said.items()}
+        split = splits.of(_stem(member)) or ""
+        said = _told_apart(said, known, split)
+        found |= {name: (where or (split if len(tables) > 1 else ""), label) for name, (where, label) in said.items()}
+    named = [next((key for key in keys(name) if key in found), None) for name in images]
+    if not any(named):
+        return Listed({}, tuple(member.filename for member in files if _suffix(member) in TABLES))
+    left_out = len(found) - len({key for key in named if key})
+    return Listed(found, tuple(member.filename for member in files if _suffix(member) in (*TABLES, *LISTS)),
+                  _notes(left_out, named.count(None)))  # fmt: skip
+
+
+def _told_apart(said: Labels, known: Mapping[str, list[str]], split: str) -> Labels:
+    """The same, where several images have one name by their whole paths: a table for one split speaks of those in its
+    folder, and of no others."""
+    found: Labels = {}
+    for name, row in said.items():
+        images = known.get(name, [])
+        if len(images) < 2:
+            found[name] = row
+            continue
+        parts = {image: PurePosixPath(image.replace("\\", "/")).parts[:-1] for image in images}
+        found |= {keys(image)[0]: row for image in images if split and split in map(splits.of, parts[image])}
+    return found
+
+
+def _notes(unknown: int, without: int) -> list[str]:
+    notes = []
+    if unknown:
+        one = "One row of the table names no image of the archive."
+        notes.append(one if unknown == 1 else f"{unknown:,} rows of the table name no image of the archive.")
+    if without:
+        one = "One image stands in no row of the table: it has no label."
+        many = f"{without:,} images stand in no row of the table: they have no label."
+        notes.append(one if without == 1 else many)
+    return notes
+
+
+def _of_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo, known: Collection[str]) -> Labels:
+    found = text_files.read(archives.read(archive, member))
+    if _suffix(member) == ".jsonl":
+        table = json_files.read_lines(found.text, found.encoding).table
+    else:
+        table = delimited.read(found.text, found.encoding, header=True).table
+    return of_rows(member.filename, one_hot.OneHot(table).changed(table), known)
+
+
+def _of_list(archive: zipfile.ZipFile, member: zipfile.ZipInfo, known: Collection[str]) -> Labels:
+    """What a file says that may be no table: {"file": "label", …} or objects in JSON, a file and its label in each
+    line; nothing where most of it names no image."""
+    text = text_files.read(archives.read(archive, member)).text
+    rows = _in_json(text) if _suffix(member) == ".json" else [line.rsplit(None, 1) for line in text.splitlines()]
+    pairs = [(str(row[0]), str(row[1])) for row in rows if len(row) == 2]
+    there = sum(name.strip() in known for name, _ in pairs)
+    return {name.strip(): ("", label.strip()) for name, label in pairs} if 2 * there > len(rows) else {}
+
+
+def _in_json(text: str) -> list[tuple[Any, ...]]:
+    """(file, label) of each entry."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    if isinstance(said, dict):
+        return [(name, label) for name, label in said.items() if isinstance(label, str | int)]
+    objects = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+    return [
+        tuple(next((one[name] for name in names if name in one), "") for names in (FILES, LABELS)) for one in objects
+    ]
+
+
+def of_rows(name: str, table: pd.DataFrame, known: Collection[str]) -> Labels:
     """{file: (split, label)}. `known` are the names under which a table may list the images: the column that holds most
     of them is that of the files, the first one whose values come again and again that of the labels, where no name
     tells.
@@ -48,3 +166,11 @@ def _of_files(table: pd.DataFrame, names: list[str], known: Collection[str]) -> 
 
 def _are_classes(cells: pd.Series) -> bool:
     return 1 < cells.nunique() <= max(2, len(cells) // ROWS_A_CLASS)
+
+
+def _suffix(member: zipfile.ZipInfo) -> str:
+    return PurePosixPath(member.filename.replace("\\", "/")).suffix.lower()
+
+
+def _stem(member: zipfile.ZipInfo) -> str:
+    return PurePosixPath(member.filename.replace("\\", "/")).stem

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from studio import pictures
-from studio.data import archives, delimited, file_names, image_lists, json_files, splits, text_files
+from studio.data import archives, file_names, image_lists, splits, text_files
 from studio.data.cells import MAX_CELL, Blocks, Found, clean_text
 from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
@@ -17,11 +17,7 @@ IMAGES = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".t
 UNREAD = (".heic", ".heif", ".avif", ".svg", ".jp2", ".psd", ".raw", ".cr2", ".nef", ".dng", ".eps", ".ico")
 """Images of other kinds, which are counted."""
 
-LABEL_TABLES = (".csv", ".tsv", ".jsonl")
-METADATA = "metadata"
-"""What the table in each folder of images is called where there are several, as the `datasets` library has them."""
-
-ABOUT = ("readme", "license", "licence", "notice", "citation", "changelog", "credits")
+ABOUT = ("readme", "license", "licence", "notice", "citation", "changelog", "credits", "sample_submission")
 """Files beside the data, which are no table."""
 
 ARCHIVES = (".zip", ".gz", ".tar", ".7z", ".rar", ".zst", ".bz2", ".xz", ".tgz")
@@ -34,8 +30,6 @@ MAX_IMAGES_BYTES = 2 * 1024**3
 MOST_NAMED, MAX_EMPTY = 3, 20
 LEAST_TEXTS = 10
 OTHER_KIND, OUTSIDE = "an image of a kind that is not read", "in no folder of a class"
-_Labels = dict[str, tuple[str, str]]
-"""{file: (split, label)}"""
 
 
 def images(path: Path) -> Blocks:
@@ -45,11 +39,12 @@ def images(path: Path) -> Blocks:
         members = [member for member in files if _suffix(member) in IMAGES]
         if not members:
             raise DataError("The archive holds no images.", f"Put files ending in {', '.join(IMAGES)} into it.")
-        labels, told = _labels(archive, files, members)
+        listed = image_lists.labels(archive, [member for member in files if not _is_about(member)], _names(members))
+        labels, told = listed.labels, listed.notes
         known = _split_folders(members)
         if not labels:
             _check_split_folders(members, known)
-            labels, told = file_names.labels({name: _place(name, {}, known) for name in _names(members)})
+            labels, told = _by_names(_names(members), known)
         rows: list[tuple[bytes, str, str, str]] = []
         broken: list[str] = []
         classes: set[str] = set()
@@ -75,7 +70,9 @@ def images(path: Path) -> Blocks:
     refused = tuple(Refused.of(reason, [0] * len(names), names) for reason, names in left.items() if names)
     if rows or refused:
         yield Found(_table(rows), refused=refused)
-    return (f"{count:,} images in {len(classes - {''}):,} classes.", *_told_of(left, files, members), *told)
+    tables = set(listed.tables)
+    rest = [member for member in files if member.filename not in tables]
+    return (f"{count:,} images in {len(classes - {''}):,} classes.", *_told_of(left, rest, members), *told)
 
 
 def _told_of(
@@ -94,7 +91,7 @@ def _told_of(
         one = f"One image was left out, for {named} is not read: save it as PNG."
         many = f"{len(left[OTHER_KIND]):,} images were left out, for {named} is not read: save them as PNG."
         notes.append(one if len(left[OTHER_KIND]) == 1 else many)
-    others -= len(left[OTHER_KIND]) + sum(_suffix(member) in LABEL_TABLES for member in files)
+    others -= len(left[OTHER_KIND])
     if others:
         many = f"{others:,} files in the archive are no images."
         notes.append("One file in the archive is no image." if others == 1 else many)
@@ -144,15 +141,16 @@ def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
 
 def are_texts(members: Sequence[zipfile.ZipInfo]) -> bool:
     """Whether nearly all are plain texts that lie in folders of classes, as many collections come."""
-    if len(members) < LEAST_TEXTS or not all(_is_plain(member) for member in members):
+    if len(members) < LEAST_TEXTS or not all(map(is_plain, _names(members))):
         return False
     named = [label for label in _classes(members, _split_folders(members)) if label]
     return len(named) >= 0.9 * len(members) and len(set(named)) > 1
 
 
-def _is_plain(member: zipfile.ZipInfo) -> bool:
-    """Whether a name ends as that of a text, or has no ending; a number behind a point is none."""
-    return _suffix(member) in (".txt", "") or _suffix(member)[1:].isdigit()
+def is_plain(name: str) -> bool:
+    """Whether a file's name ends as that of a text, or has no ending; a number behind a point is none."""
+    suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
+    return suffix in (".txt", "") or suffix[1:].isdigit()
 
 
 def _classes(members: Sequence[zipfile.ZipInfo], known: Mapping[str, str]) -> list[str]:
@@ -229,12 +227,6 @@ def _is_about(member: zipfile.ZipInfo) -> bool:
     return PurePosixPath(member.filename.replace("\\", "/")).stem.lower() in ABOUT
 
 
-def _keys(name: str) -> list[str]:
-    """Under which names a table may list a file: its path, the end of it, and that without its ending."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return [str(path), path.name, path.stem]
-
-
 def _names(members: Sequence[zipfile.ZipInfo]) -> list[str]:
     return [member.filename for member in members]
 
@@ -244,15 +236,28 @@ def _split_folders(members: Sequence[zipfile.ZipInfo]) -> dict[str, str]:
     return splits.folders(map(_folders, _names(members)))
 
 
-def _place(name: str, labels: _Labels, known: Mapping[str, str]) -> tuple[str, str]:
+def _place(name: str, labels: image_lists.Labels, known: Mapping[str, str]) -> tuple[str, str]:
     """(split, label) of an image from the table, and from the folders it lies in; `known` are those of splits."""
     folders = _folders(name)
     split = next((known[folder] for folder in folders if folder in known), "")
     if labels:
-        said, label = next((labels[key] for key in _keys(name) if key in labels), ("", ""))
+        said, label = next((labels[key] for key in image_lists.keys(name) if key in labels), ("", ""))
         return said or split, label
     named = [folder for folder in folders if folder not in known]
     return split, named[-1] if named else ""
+
+
+def _by_names(names: Sequence[str], known: Mapping[str, str]) -> tuple[image_lists.Labels, list[str]]:
+    """Where the innermost folders tell no two classes: by the names of the files, else by folders further out."""
+    placed = {name: _place(name, {}, known) for name in names}
+    labels, told = file_names.labels(placed)
+    if labels or len({label for _, label in placed.values()}) > 1:
+        return labels, told
+    paths = {name: [folder for folder in _folders(name) if folder not in known] for name in names}
+    for depth in range(2, min(map(len, paths.values())) + 1):
+        if len({path[-depth] for path in paths.values()}) > 1:
+            return {image_lists.keys(name)[0]: (placed[name][0], path[-depth]) for name, path in paths.items()}, []
+    return {}, []
 
 
 def _check_split_folders(members: Sequence[zipfile.ZipInfo], known: Mapping[str, str]) -> None:
@@ -262,41 +267,3 @@ def _check_split_folders(members: Sequence[zipfile.ZipInfo], known: Mapping[str,
     for depth in {depth for depth in depths if depth is not None}:
         beside = {path[depth] for path in paths if len(path) > depth + 1 and path[depth] not in known}
         splits.require_known(beside, "A folder beside those of the splits")
-
-
-def _labels(
-    archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], members: Sequence[zipfile.ZipInfo]
-) -> tuple[_Labels, list[str]]:
-    """What the one table says of the images, or the table in each folder; nothing where it names none of them."""
-    tables = [member for member in files if _suffix(member) in LABEL_TABLES and not _is_about(member)]
-    is_metadata = all(PurePosixPath(member.filename).stem.lower() == METADATA for member in tables)
-    if not tables or (len(tables) > 1 and not is_metadata):
-        return {}, []
-    found: _Labels = {}
-    for member in tables:
-        folder = PurePosixPath(member.filename.replace("\\", "/")).parent
-        said = _label_table(archive, member, members)
-        found |= {str(folder / name): row for name, row in said.items()} if is_metadata else said
-    named = [next((key for key in _keys(member.filename) if key in found), None) for member in members]
-    if not any(named):
-        return {}, []
-    without, unknown = named.count(None), len(found) - len({key for key in named if key})
-    notes = []
-    if unknown:
-        one = "One row of the table names no image of the archive."
-        notes.append(one if unknown == 1 else f"{unknown:,} rows of the table name no image of the archive.")
-    if without:
-        one = "One image stands in no row of the table: it has no label."
-        many = f"{without:,} images stand in no row of the table: they have no label."
-        notes.append(one if without == 1 else many)
-    return found, notes
-
-
-def _label_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo, images: Sequence[zipfile.ZipInfo]) -> _Labels:
-    """{file: (split, label)} from a table in the archive."""
-    found = text_files.read(archives.read(archive, member))
-    if _suffix(member) == ".jsonl":
-        table = json_files.read_lines(found.text, found.encoding).table
-    else:
-        table = delimited.read(found.text, found.encoding, header=True).table
-    return image_lists.labels(member.filename, table, {key for image in images for key in _keys(image.filename)})

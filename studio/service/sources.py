@@ -14,7 +14,7 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Image, List, load_from_disk
 from PIL import Image as pillow
 
-from studio.data import apart, cells, splits, uploads, zipped
+from studio.data import apart, cells, image_lists, splits, uploads, zipped
 from studio.data.uploads import IMAGES, TABLES, Upload
 from studio.errors import DataError
 from studio.home import PASSING
@@ -172,10 +172,10 @@ def _holds_images(cells: pd.Series) -> bool:
 def _folders(folder: Path) -> Upload:
     """Folders of images, or of texts, read as the ZIP of them is: the same names, the same limits."""
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.is_symlink()]
-    wanted = [file for file in files if file.suffix.lower() in (*IMAGES, *zipped.LABEL_TABLES)]
+    wanted = [file for file in files if file.suffix.lower() in (*IMAGES, *image_lists.TABLES, *image_lists.LISTS)]
     images = any(file.suffix.lower() in IMAGES for file in wanted)
     if not images:
-        wanted = [file for file in files if file.suffix.lower() == ".txt"]
+        wanted = [file for file in files if zipped.is_plain(file.name)]
     if not images and all(file.parent == folder for file in wanted):
         raise DataError(
             f"The folder {folder} holds no data that the studio knows.",

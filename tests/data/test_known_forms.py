@@ -12,6 +12,7 @@ from studio.data import uploads
 from studio.data.columns import Columns, fitting, guess_columns
 
 TEXTS = [f"the film number {number} was long and nobody laughed" for number in range(60)]
+ONE_OF_3 = ("1.0,0.0,0.0", "0.0,1.0,0.0", "0.0,0.0,1.0")
 REPLIES = [f"we saw it twice and liked it, said number {number}" for number in range(60)]
 
 
@@ -159,3 +160,44 @@ def test_a_column_that_is_empty_or_says_one_thing_is_no_label(tmp_path):
 def test_an_at_sign_may_stand_before_the_label(tmp_path):
     lines = [f"{text}, they say .@{['good', 'bad'][n % 2]}" for n, text in enumerate(TEXTS)]
     assert guess_columns(opened(tmp_path, "a.txt", "\n".join(lines))) == Columns("0", "1")
+
+
+def test_a_table_for_each_split_tells_the_classes_of_its_images(tmp_path):
+    tables = {f"{split}.csv": "image,label\n" + "".join(f"{n}.png,{'ab'[n % 2]}\n" for n in range(*rows))
+              for split, rows in {"train": (0, 20), "test": (20, 30)}.items()}  # fmt: skip
+    upload = packed(tmp_path, pictures([f"images/{n}.png" for n in range(30)]) | tables)
+    assert upload.table["split"].value_counts().to_dict() == {"train": 20, "test": 10}
+    assert set(upload.table["label"]) == {"a", "b"}
+
+
+def test_a_table_for_training_says_nothing_of_images_of_the_same_name_for_testing(tmp_path):
+    listed = "id,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(20))
+    files = pictures([f"train/{n}.png" for n in range(20)] + [f"test/{n}.png" for n in range(5)])
+    given = packed(tmp_path, files | {"train.csv": listed, "sample_submission.csv": "id,label\n0,a\n"}).table
+    assert list(given[given["split"] == "test"]["label"]) == [""] * 5
+    assert set(given[given["split"] == "train"]["label"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.txt", "".join(f"im/{n}.png {'ab'[n % 2]}\n" for n in range(20))),
+        ("labels.json", json.dumps({f"{n}.png": "ab"[n % 2] for n in range(20)})),
+        ("labels.json", json.dumps([{"file_name": f"{n}.png", "category": "ab"[n % 2]} for n in range(20)])),
+        ("labels.csv", "image,a,b,c\n" + "".join(f"{n},{ONE_OF_3[n % 3]}\n" for n in range(20))),
+    ],
+)
+def test_lists_of_files_and_their_classes_come_in_many_forms(tmp_path, name, text):
+    upload = packed(tmp_path, pictures([f"im/{n}.png" for n in range(20)]) | {name: text})
+    assert list(upload.table["label"][:2]) == ["a", "b"]
+
+
+def test_a_text_beside_images_that_names_none_of_them_leaves_the_folders_their_say(tmp_path):
+    files = pictures([f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(20)])
+    upload = packed(tmp_path, files | {"notes.txt": "taken by Ada\nin May 2024", "about.json": '{"year": 2024}'})
+    assert set(upload.table["label"]) == {"cat", "dog"}
+
+
+def test_folders_further_out_tell_the_classes_where_the_innermost_are_alike(tmp_path):
+    upload = packed(tmp_path, pictures([f"scans/{'ill' if n % 2 else 'well'}/images/{n}.png" for n in range(20)]))
+    assert set(upload.table["label"]) == {"ill", "well"}
