@@ -121,7 +121,7 @@ class RunConfig(BaseModel):
         le=1,
         title="Learning rate",
         description="How large each update of the student's weights is. Empty: 1e-4 for pretrained weights, "
-        "for an untrained model what suits its kind and width.",
+        "more for those narrower than 768, for an untrained model what suits its kind and width.",
         json_schema_extra={"expert": True},
     )
     teacher_learning_rate: float | None = Field(
@@ -129,8 +129,8 @@ class RunConfig(BaseModel):
         gt=0,
         le=1,
         title="Teacher learning rate",
-        description="The same for the teacher. Empty: 5e-5 for pretrained weights, for an untrained model what "
-        "suits its kind and width.",
+        description="The same for the teacher. Empty: 5e-5 for pretrained weights, more for those narrower than 768, "
+        "for an untrained model what suits its kind and width.",
         json_schema_extra={"expert": True},
     )
     max_length: int = Field(

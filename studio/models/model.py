@@ -78,6 +78,8 @@ SCALES = {"llama": 0.012, "studio-fasttext": 0.08, "studio-mlp": 0.03, "resnet":
 """Learning rate times √width at which an untrained model of a kind learns well; wide models need smaller steps."""
 
 TRANSFORMER_SCALE = 0.006
+USUAL_WIDTH, MOST_HIGHER = 768, 4.0
+"""The width for which the rates of pretrained models are; by how much those of narrower ones are higher at most."""
 
 
 def learning_rate(config: RunConfig, model: Model, role: str) -> float:
@@ -87,9 +89,9 @@ def learning_rate(config: RunConfig, model: Model, role: str) -> float:
         return asked
     if model.pretrained and role != "teacher" and config.lora_rank is not None:
         return 1e-3  # adapters learn well at about ten times the rate of all weights (Schulman et al., 2025)
-    if model.pretrained:
-        return 5e-5 if role == "teacher" else 1e-4
     shape = model.network.config
-    width = max(getattr(shape, "hidden_sizes", None) or [shape.hidden_size])
+    width = max(getattr(shape, "hidden_sizes", None) or [getattr(shape, "hidden_size", USUAL_WIDTH)])
+    if model.pretrained:  # narrow ones learn well at higher rates (Turc et al., 2019)
+        return (5e-5 if role == "teacher" else 1e-4) * min(MOST_HIGHER, max(1.0, USUAL_WIDTH / width))
     rate = SCALES.get(shape.model_type, TRANSFORMER_SCALE) / math.sqrt(width)
     return float(f"{rate:.1e}")

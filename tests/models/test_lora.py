@@ -64,7 +64,7 @@ def test_adapters_learn_faster_and_only_where_there_is_something_to_adapt(model)
     config = parse_config({**NAMES, "lora_rank": 4})
     known = replace(model, pretrained=True)
     assert learning_rate(config, known, "student") == 1e-3
-    assert learning_rate(config, known, "teacher") == 5e-5
+    assert learning_rate(config, known, "teacher") == 2e-4  # it is narrow
     assert tasks.resolved(config, TASK, 0).lora_rank == 4
     for changed, said in ({"student": "builtin/gpt-tiny"}, "knows nothing"), ({"plan": [
         {"do": "distill"}, {"do": "quantize", "form": "weights_int8", "epochs": 1}]}, "rounded"):  # fmt: skip

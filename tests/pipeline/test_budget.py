@@ -1,5 +1,7 @@
 """How long models learn, and at which rate, where nobody says."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -7,7 +9,7 @@ from safetensors.torch import load_file
 from studio.config.reading import parse_config, parse_yaml
 from studio.data.folder import load
 from studio.distill.spec import FitSpec
-from studio.models.model import Problem, learning_rate
+from studio.models.model import Model, Problem, learning_rate
 from studio.models.opening import build
 from studio.pipeline.timetable import Counts, Stage, timetable
 from tests.conftest import TINY
@@ -106,3 +108,20 @@ def test_few_rows_are_not_looked_at_after_every_step(home, saved, specs: dict[st
     said_by(home, saved, of(saved, epochs=300, teacher_epochs=1))
     spec = specs["distill"]
     assert spec.steps // spec.validate_every <= 100 < spec.steps / spec.steps_per_epoch
+
+
+@pytest.mark.parametrize(
+    ("shape", "rates"),
+    [
+        ({"hidden_size": 768}, (5e-5, 1e-4)),
+        ({"hidden_size": 384}, (1e-4, 2e-4)),
+        ({"hidden_size": 64}, (2e-4, 4e-4)),
+        ({"hidden_size": 1024}, (5e-5, 1e-4)),
+        ({"hidden_sizes": [256, 2048]}, (5e-5, 1e-4)),
+        ({}, (5e-5, 1e-4)),
+    ],
+)
+def test_narrow_pretrained_models_learn_at_higher_rates(shape, rates):
+    model = Model(SimpleNamespace(config=SimpleNamespace(**shape)), None, pretrained=True)
+    config = parse_config({"dataset": "d", "teacher": "builtin/gpt-base", "student": "builtin/gpt-tiny"})
+    assert (learning_rate(config, model, "teacher"), learning_rate(config, model, "student")) == rates
