@@ -49,15 +49,12 @@ def gain(name: str, task: tasks.Task) -> str:
     if task.kind != "class" or name not in GAINS.get(task.modality, {}):
         return ""
     points, spread = GAINS[task.modality][name]
-    known = {"data": _(MEASURED_ON[task.modality]), "points": signed(f"{points:+.1f}")}
+    known = {"data": _(MEASURED_ON[task.modality]), "points": signed(f"{points:+.1f}"), "spread": f"{spread:.1f}"}
     if points == 0:
-        return _("In our measurements ({data}): as good as training without a teacher, mean of three seeds; a few "
-                 "tenths may be chance.", **known)  # fmt: skip
-    if spread is None:
-        return _("In our measurements ({data}): {points} points compared with training without a teacher, mean of "
-                 "three seeds; a few tenths may be chance.", **known)  # fmt: skip
+        return _("In our measurements ({data}): as good as training without a teacher, ± {spread} points from seed to "
+                 "seed.", **known)  # fmt: skip
     return _("In our measurements ({data}): {points} points compared with training without a teacher, ± {spread} from "
-             "seed to seed.", **known, spread=f"{spread:.1f}")  # fmt: skip
+             "seed to seed.", **known)  # fmt: skip
 
 
 def fits(name: str, task: tasks.Task, dataset: DatasetRow) -> bool:

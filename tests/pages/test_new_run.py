@@ -234,8 +234,8 @@ def test_epochs_that_the_studio_chooses_are_called_automatic(app, saved):
 
 
 @pytest.mark.parametrize("name, said", [
-    ("soft", "+0.5 points compared with training without a teacher, mean of three seeds; a few tenths may be chance."),
-    ("minilm", "as good as training without a teacher, mean of three seeds; a few tenths may be chance."),
+    ("soft", "−0.6 points compared with training without a teacher, ± 0.3 from seed to seed."),
+    ("minilm", "as good as training without a teacher, ± 0.2 points from seed to seed."),
 ])  # fmt: skip
 def test_what_a_method_brought_is_told_with_how_far_to_trust_it(app, saved, name, said):
     app = opened(app, "new_run.py")
