@@ -10,7 +10,7 @@ import pandas as pd
 
 from studio.data import archives, delimited, json_files, one_hot, splits, text_files
 from studio.data.heads import LABEL_NAMES
-from studio.errors import DataError
+from studio.errors import DataError, LimitError
 
 TABLES, LISTS = (".csv", ".tsv", ".jsonl"), (".txt", ".json")
 """What holds a table; what may hold one, or anything else."""
@@ -57,8 +57,15 @@ def labels(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: S
     if len(tables) > 1 and not is_metadata:
         tables = of_splits
     found: Labels = {}
+    unread: list[str] = []
     for member in tables or [member for member in files if _suffix(member) in LISTS]:
-        said = _of_table(archive, member, known) if tables else _of_list(archive, member, known)
+        try:
+            said = _of_table(archive, member, known) if tables else _of_list(archive, member, known)
+        except DataError as error:
+            if len(tables) < 2 or isinstance(error, LimitError):
+                raise
+            unread.append(f"{member.filename}: {error.message}")
+            continue
         if is_metadata and tables:
             folder = PurePosixPath(member.filename.replace("\\", "/")).parent
             said = {str(folder / name): row for name, row in said.items()}
@@ -67,10 +74,10 @@ def labels(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: S
         found |= {name: (where or (split if len(tables) > 1 else ""), label) for name, (where, label) in said.items()}
     named = [next((key for key in keys(name) if key in found), None) for name in images]
     if not any(named):
-        return Listed({}, tuple(member.filename for member in files if _suffix(member) in TABLES))
+        return Listed({}, tuple(member.filename for member in files if _suffix(member) in TABLES), unread)
     left_out = len(found) - len({key for key in named if key})
     return Listed(found, tuple(member.filename for member in files if _suffix(member) in (*TABLES, *LISTS)),
-                  _notes(left_out, named.count(None)))  # fmt: skip
+                  [*_notes(left_out, named.count(None)), *unread])  # fmt: skip
 
 
 def _told_apart(said: Labels, known: Mapping[str, list[str]], split: str) -> Labels:
@@ -111,7 +118,12 @@ def _of_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo, known: Collecti
 def _of_list(archive: zipfile.ZipFile, member: zipfile.ZipInfo, known: Collection[str]) -> Labels:
     """What a file says that may be no table: {"file": "label", …} or objects in JSON, a file and its label in each
     line; nothing where most of it names no image."""
-    text = text_files.read(archives.read(archive, member)).text
+    try:
+        text = text_files.read(archives.read(archive, member)).text
+    except LimitError:
+        raise
+    except DataError:  # it lies beside the images for another reason
+        return {}
     rows = _in_json(text) if _suffix(member) == ".json" else [line.rsplit(None, 1) for line in text.splitlines()]
     pairs = [(str(row[0]), str(row[1])) for row in rows if len(row) == 2]
     there = sum(name.strip() in known for name, _ in pairs)

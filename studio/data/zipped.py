@@ -44,7 +44,8 @@ def images(path: Path) -> Blocks:
         known = _split_folders(members)
         if not labels:
             _check_split_folders(members, known)
-            labels, told = _by_names(_names(members), known)
+            labels, more = _by_names(_names(members), known)
+            told = [*told, *more]
         rows: list[tuple[bytes, str, str, str]] = []
         broken: list[str] = []
         classes: set[str] = set()

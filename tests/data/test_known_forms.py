@@ -201,3 +201,12 @@ def test_a_text_beside_images_that_names_none_of_them_leaves_the_folders_their_s
 def test_folders_further_out_tell_the_classes_where_the_innermost_are_alike(tmp_path):
     upload = packed(tmp_path, pictures([f"scans/{'ill' if n % 2 else 'well'}/images/{n}.png" for n in range(20)]))
     assert set(upload.table["label"]) == {"ill", "well"}
+
+
+@pytest.mark.parametrize("files", [
+    {"a.txt": bytes(range(256)) * 40}, {"a.json": b"\xff\xfe\x00\xd8" * 9}, {"a.json": b"[" * 100_000},
+    {"train.csv": b"", "test.csv": b""}, {"train.csv": b"a\n1\n", "b.csv": b"b\n2\n", "test.csv": b"b\n2\n"},
+])  # fmt: skip
+def test_what_lies_beside_images_and_is_no_list_of_them_does_no_harm(tmp_path, files):
+    images = pictures([f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(20)])
+    assert set(packed(tmp_path, images | files).table["label"]) == {"cat", "dog"}
