@@ -12,9 +12,10 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 from pages._language import N_, _, retell
 from pages._words import letters, measured, per_cent
-from studio import harmless, tasks
+from studio import tasks
 from studio.config.methods import LOSSES
 from studio.events import Confusion, StageResult, stage
+from studio.language import escaping
 from studio.store.rows import Point
 
 MAX_POINTS = 2_000
@@ -315,7 +316,7 @@ def stage_results(results: Sequence[StageResult], measure: tasks.Measure) -> go.
                 "width": 0,
             },
             name=_(role.capitalize()),
-            text=harmless.in_charts([retell(result.title) for result in shown]),
+            text=escaping.in_charts([retell(result.title) for result in shown]),
             mode="lines+markers",
             marker={"size": 10},
             line={"color": COLOURS[role], "dash": "dot"},
@@ -387,7 +388,7 @@ def _near(points: Sequence[Named]) -> Iterator[list[Named]]:
 
 
 def _step(result: StageResult) -> str:
-    return harmless.in_chart(retell(result.title))
+    return escaping.in_chart(retell(result.title))
 
 
 def confusion(matrix: Confusion) -> go.Figure:
@@ -398,8 +399,8 @@ def confusion(matrix: Confusion) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=shares,
-            x=harmless.in_charts(matrix.labels),
-            y=harmless.in_charts(matrix.labels),
+            x=escaping.in_charts(matrix.labels),
+            y=escaping.in_charts(matrix.labels),
             customdata=counts,
             text=None if many else counts,
             texttemplate=None if many else "%{text}",

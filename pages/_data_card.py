@@ -16,12 +16,12 @@ from pages._language import _, counted, retell
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_acts, get_home, get_store
 from pages._words import commas, data_name, escape, made, sentences, split_rows
-from studio import pictures as images
 from studio import tasks
 from studio.data.glimpse import glimpse
 from studio.home import PASSING
 from studio.store.rows import DatasetRow
 from studio.store.versions import Version
+from studio.tasks import image_files as images
 
 if TYPE_CHECKING:
     from studio.data.refused import Refused

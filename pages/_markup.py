@@ -2,7 +2,7 @@
 
 import html
 
-from studio.harmless import unturned
+from studio.language.escaping import unturned
 
 
 class Html(str):

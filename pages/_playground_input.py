@@ -10,9 +10,9 @@ from PIL import Image
 from pages._canvas import canvas
 from pages._language import _
 from pages._studio import get_home, get_person
-from studio import pictures, tasks
+from studio import tasks
 from studio.store.rows import DatasetRow
-from studio.tasks import language
+from studio.tasks import image_files, language
 
 TEST_ROWS = 50
 PICTURES = ["png", "jpg", "jpeg", "bmp", "webp"]
@@ -111,7 +111,7 @@ def _picture(rows: Sequence[dict[str, Any]]) -> bytes | None:
 def are_drawings(rows: Sequence[dict[str, Any]]) -> bool:
     """Whether the pictures of the data are as small as what people draw with a pen, such as digits: without colours."""
     files = [row["image"] for row in rows[:LOOKED_AT] if isinstance(row.get("image"), bytes)]
-    found = [pictures.opened(file) for file in files]
+    found = [image_files.opened(file) for file in files]
     return bool(found) and all(max(one.size) <= LARGEST_DRAWING and one.mode in ("1", "L") for one in found)
 
 
@@ -123,13 +123,13 @@ def is_dark(rows: Sequence[dict[str, Any]]) -> bool:
 
 def _greys(rows: Sequence[dict[str, Any]]) -> list[Image.Image]:
     files = [row["image"] for row in rows[:LOOKED_AT] if isinstance(row.get("image"), bytes)]
-    return [pictures.opened(file).convert("L") for file in files]
+    return [image_files.opened(file).convert("L") for file in files]
 
 
 def as_in_the_data(drawn: bytes, rows: Sequence[dict[str, Any]], dark: bool) -> bytes | None:
     """The drawing in the middle, as large in its picture as the drawings of the data are in theirs; None where nothing
     is drawn."""
-    picture = pictures.opened(drawn).convert("L")
+    picture = image_files.opened(drawn).convert("L")
     box = _box(picture, dark)
     if box is None:
         return None

@@ -46,8 +46,8 @@ from studio import tasks
 from studio.config.run import RunConfig
 from studio.errors import StoreError, StudioError
 from studio.events import Comparison, Confusion, Evaluation
-from studio.harmless import in_terminal
 from studio.home import Home
+from studio.language.escaping import in_terminal
 from studio.language.languages import LANGUAGES, SOURCE, TAGS
 from studio.store.rows import DatasetRow, RunRow
 from studio.store.store import Store

@@ -18,12 +18,13 @@ from pages._markup import Html, joined
 from pages._scores import small
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
 from pages._words import commas, escape, measured, percent
-from studio import harmless, tasks
+from studio import tasks
 from studio.kept import answers, embeddings, groups, logits
 from studio.kept import rows as stored
 from studio.kept.answers import Kept
 from studio.kept.groups import GROUPS, ORDERS, Explored, Group, Order, Wanted
 from studio.kept.rows import Rows
+from studio.language import escaping
 from studio.pipeline.answers import Embedded
 from studio.store.rows import DatasetRow, RunRow
 from studio.tasks import language
@@ -256,7 +257,7 @@ def as_csv(shown: Shown, numbers: np.ndarray) -> bytes:
     table.writerow(["row", *shown.rows.inputs, "label", *(f"{name} {what}" for name in names
                     for what in ("answer", "confidence", "loss", "right"))])  # fmt: skip
     for line in _cells(shown, numbers, names):
-        table.writerow([harmless.in_table(cell) for cell in line])
+        table.writerow([escaping.in_table(cell) for cell in line])
     return written.getvalue().encode("utf-8-sig")
 
 

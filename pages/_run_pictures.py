@@ -13,10 +13,11 @@ from pages import _charts as charts
 from pages._language import N_, _, retell
 from pages._scores import milliseconds, small
 from pages._words import commas, data_name, listed, measured, model, size
-from studio import harmless, tasks
+from studio import tasks
 from studio.config import plan
 from studio.config.methods import LOSSES
 from studio.config.run import RunConfig
+from studio.language import escaping
 from studio.service import comparison
 from studio.service.comparison import Curve, Side, smoothed
 from studio.tasks import Measure
@@ -62,7 +63,7 @@ def _label(name: str) -> str:
     """
     half = LONGEST_LABEL // 2
     shown = name if len(name) <= LONGEST_LABEL else f"{name[:half].rstrip()}…{name[-half + 1 :].lstrip()}"
-    return harmless.in_chart(shown).replace(", ", ",\N{NO-BREAK SPACE}")
+    return escaping.in_chart(shown).replace(", ", ",\N{NO-BREAK SPACE}")
 
 
 def _line(curve: Curve, by_time: bool, weight: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +117,7 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
             marker={"size": 12, "color": charts.COLOURS["student" if on_front else "control"],
                     "symbol": "circle" if on_front else "circle-open", "line": {"width": 2}},
             error_y=_error(side, scale),
-            hovertemplate=f"{harmless.in_chart(side.name)}: {measured(value, measure)}, {told}<extra></extra>",
+            hovertemplate=f"{escaping.in_chart(side.name)}: {measured(value, measure)}, {told}<extra></extra>",
         )  # fmt: skip
         is_left = place > middle  # there the name has room left
         named.append(charts.Named(place, scale * value, value, _label(side.name), is_left, is_below=not is_left))
@@ -239,7 +240,7 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
             x=list(range(len(axes))), y=heights, mode="lines+markers", marker={"size": 7},
             line={"color": charts.COLOURS["student"] if good == 1 else charts.COLOURS["control"],
                   "width": 1.5 + 2 * good},
-            opacity=0.35 + 0.65 * good, hovertemplate=f"{harmless.in_chart(name)}: {told}<extra></extra>",
+            opacity=0.35 + 0.65 * good, hovertemplate=f"{escaping.in_chart(name)}: {told}<extra></extra>",
         )  # fmt: skip
     for place, axis in enumerate(axes):
         _draw(figure, place, axis)
@@ -294,13 +295,13 @@ def _axis(title: str, values: Sequence[Any]) -> _Axis:
         low, high = float(min(values)), float(max(values))
         heights = [(float(value) - low) / (high - low) if high > low else 0.5 for value in values]
         ends = [(0.0, _number(low)), (1.0, _number(high))] if high > low else [(0.5, _number(low))]
-        return _Axis(harmless.in_chart(title), heights, ends)
+        return _Axis(escaping.in_chart(title), heights, ends)
     told = [setting(value) for value in values]
     kinds = list(dict.fromkeys(told))
     step = 1 / max(1, len(kinds) - 1)
-    names = harmless.in_charts(kinds)
+    names = escaping.in_charts(kinds)
     ticks = [(number * step, name) for number, name in enumerate(names)]
-    return _Axis(harmless.in_chart(title), [kinds.index(one) * step for one in told], ticks)
+    return _Axis(escaping.in_chart(title), [kinds.index(one) * step for one in told], ticks)
 
 
 def _number(value: float) -> str:

@@ -15,7 +15,7 @@ from studio.config.methods import LOSSES, METHODS, Term
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.events import stage
-from studio.harmless import unturned
+from studio.language.escaping import unturned
 from studio.language.languages import LOCALES
 from studio.pipeline import timetable
 from studio.store.rows import DatasetRow, RunRow

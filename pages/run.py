@@ -45,7 +45,7 @@ from pages._words import (
 from studio.config import plan
 from studio.config.reading import with_values
 from studio.errors import StudioError
-from studio.harmless import in_terminal
+from studio.language.escaping import in_terminal
 from studio.machine.identity import is_here
 from studio.pipeline.timetable import Whole
 from studio.service.progress import whole

@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po, write_po
 from pydantic.fields import FieldInfo
 
 from studio import errors as studio_errors
-from studio import pictures, tasks
+from studio import tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
@@ -33,8 +33,8 @@ from studio.language.languages import LANGUAGES, SOURCE
 from studio.language.retold import CONTEXT
 from studio.pipeline import timetable
 from studio.service import answering, library
+from studio.tasks import image_files, tokens
 from studio.tasks import language as writing
-from studio.tasks import tokens
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "studio" / "language"
@@ -70,7 +70,7 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           "more cells than the {width} columns",
           "one and the same answer to every row, or guesses ({value})",
           "each token as often as it comes, whatever stands before it ({value})", "Student at first", "Distil",
-          heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, pictures.NO_IMAGE, points.NO_POINTS, zipped.OTHER_KIND,
+          heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, image_files.NO_IMAGE, points.NO_POINTS, zipped.OTHER_KIND,
           zipped.OUTSIDE,
           cleaning.NO_INPUT, cleaning.NO_LABEL, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, *answering.REASONS,
           *NOTED, writing.NO_ANSWER, writing.UNREADABLE, tokens.UNEQUAL, library.LEAKED)  # fmt: skip

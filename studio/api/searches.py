@@ -11,7 +11,7 @@ from studio.api.place import Place
 from studio.api.training import Run, carried
 from studio.config.sweep import parse_sweep
 from studio.errors import StudioError
-from studio.harmless import in_terminal
+from studio.language.escaping import in_terminal
 from studio.machine.identity import new_owner
 from studio.service import sweeps
 from studio.store.sweeps import SweepRow

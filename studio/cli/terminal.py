@@ -16,8 +16,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from studio import harmless, tasks
+from studio import tasks
 from studio.config import plan
+from studio.language import escaping
 from studio.store.rows import RunRow
 
 console = Console(stderr=True)
@@ -143,7 +144,7 @@ def setting(value: Any) -> str:
 
 def shown_safely(text: str) -> str:
     """A user's text whose control characters cannot steer the terminal."""
-    return harmless.in_terminal(text)
+    return escaping.in_terminal(text)
 
 
 def command() -> str:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from studio import pictures
 from studio.data.cells import Found
 from studio.data.refused import Refused
+from studio.tasks import image_files
 
 LABELS = ("label", "labels", "fine_label", "class", "category", "target")
 """What the column of the classes is called, the likeliest first."""
@@ -18,7 +18,7 @@ def of_cells(files: Sequence[Any], others: pd.DataFrame, label: str | None, befo
     """Rows with the columns image, label, split and file, and the others as they are; those whose image cannot be
     read are left out. `before` them come so many rows."""
     data = [file["bytes"] if isinstance(file, dict) else None for file in files]
-    good = np.array([isinstance(each, bytes) and pictures.is_image(each) for each in data], dtype=bool)
+    good = np.array([isinstance(each, bytes) and image_files.is_image(each) for each in data], dtype=bool)
     names = [str(file.get("path") or "") if isinstance(file, dict) else "" for file in files]
     cells = np.empty(len(data), dtype=object)
     cells[:] = data
@@ -26,7 +26,7 @@ def of_cells(files: Sequence[Any], others: pd.DataFrame, label: str | None, befo
     table = others.assign(image=cells, file=names, label=said)
     table = table if "split" in table else table.assign(split="")
     lines = before + 1 + np.flatnonzero(~good)
-    refused = (Refused.of(pictures.NO_IMAGE, lines, np.array(names, dtype=object)[~good]),) if len(lines) else ()
+    refused = (Refused.of(image_files.NO_IMAGE, lines, np.array(names, dtype=object)[~good]),) if len(lines) else ()
     return Found(table[good].reset_index(drop=True), refused=refused)
 
 

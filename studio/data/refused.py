@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from studio import harmless
+from studio.language import escaping
 
 MOST_LINES = 20
 """So many line numbers are told of a kind of refused rows; all of them stand in the file of these rows."""
@@ -77,5 +77,5 @@ def as_csv(refused: Iterable[Refused]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([line or "", reason, harmless.in_table(row)] for line, reason, row in sorted(found))
+    writer.writerows([line or "", reason, escaping.in_table(row)] for line, reason, row in sorted(found))
     return file.getvalue()

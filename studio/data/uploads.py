@@ -31,7 +31,7 @@ from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
 from studio.errors import DataError, LimitError, StudioError, of_system
 from studio.home import PASSING
-from studio.pictures import is_image
+from studio.tasks.image_files import is_image
 
 MAX_BYTES = 2 * 1024**3
 CONLL = (".conll", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".annotated")

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from studio import pictures
 from studio.data import archives, file_names, image_lists, splits, text_files
 from studio.data.cells import MAX_CELL, Blocks, Found, clean_text
 from studio.data.refused import Refused
 from studio.errors import DataError, LimitError
+from studio.tasks import image_files
 
 IMAGES = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 UNREAD = (".heic", ".heif", ".avif", ".svg", ".jp2", ".psd", ".raw", ".cr2", ".nef", ".dng", ".eps", ".ico")
@@ -67,7 +67,8 @@ def images(path: Path) -> Blocks:
         told += _empty_folders(archive)
     if not count:
         raise DataError(f"None of the {len(members):,} images in the archive can be read.", "Save them as PNG or JPEG.")
-    left = {pictures.NO_IMAGE: broken, OTHER_KIND: [member.filename for member in files if _suffix(member) in UNREAD]}
+    unread = [member.filename for member in files if _suffix(member) in UNREAD]
+    left = {image_files.NO_IMAGE: broken, OTHER_KIND: unread}
     refused = tuple(Refused.of(reason, [0] * len(names), names) for reason, names in left.items() if names)
     if rows or refused:
         yield Found(_table(rows), refused=refused)
@@ -80,12 +81,12 @@ def _told_of(
     left: dict[str, list[str]], files: Sequence[zipfile.ZipInfo], members: Sequence[zipfile.ZipInfo]
 ) -> list[str]:
     """What is said of the files that are no images."""
-    broken, others = left[pictures.NO_IMAGE], len(files) - len(members)
+    broken, others = left[image_files.NO_IMAGE], len(files) - len(members)
     notes = []
     if broken:
         named = ", ".join(map(repr, broken[:MOST_NAMED])) + (" …" if len(broken) > MOST_NAMED else "")
-        one = f"One file was left out, {pictures.NO_IMAGE}: {named}."
-        many = f"{len(broken):,} files were left out, each {pictures.NO_IMAGE}: {named}."
+        one = f"One file was left out, {image_files.NO_IMAGE}: {named}."
+        many = f"{len(broken):,} files were left out, each {image_files.NO_IMAGE}: {named}."
         notes.append(one if len(broken) == 1 else many)
     if left[OTHER_KIND]:
         named = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in left[OTHER_KIND]}))
@@ -213,7 +214,7 @@ def _readable(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | None
         raise
     except DataError:
         return None
-    return data if pictures.is_image(data) else None
+    return data if image_files.is_image(data) else None
 
 
 def _suffix(member: zipfile.ZipInfo) -> str:

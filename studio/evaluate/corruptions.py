@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from studio import pictures
+from studio.tasks import image_files
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -162,8 +162,8 @@ _CHANGES: Mapping[str, Callable[..., Any]] = {
 
 def _picture(data: bytes, change: Callable[..., Image.Image], level: float, draws: Draws) -> bytes:
     """The file with its picture changed, as PNG, which loses nothing more."""
-    with pictures.opened(data) as opened:
-        upright = pictures.upright(opened)
+    with image_files.opened(data) as opened:
+        upright = image_files.upright(opened)
         image = upright if upright.mode in ("L", "RGB") else upright.convert("RGB")
         file = io.BytesIO()
         change(image, level, draws).save(file, "PNG")

@@ -10,10 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from studio import files, harmless, tasks
+from studio import files, tasks
 from studio.errors import ExportError
 from studio.events import Evaluation, StageResult
 from studio.home import PASSING, Home
+from studio.language import escaping
 from studio.pipeline.answers import Conversion, read_conversion
 from studio.service import calibrated
 from studio.service.new_files import written
@@ -138,7 +139,7 @@ def model_card(
         *(_no_onnx_lines(run) if not conversion and not int8 else []),
         "## Data",
         "",
-        f"{harmless.in_markdown(dataset.name)}: "
+        f"{escaping.in_markdown(dataset.name)}: "
         + ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
         + f" rows{_labels(dataset.labels)}.",
         "",
@@ -163,7 +164,7 @@ def _verdict(run: RunRow, labels: Sequence[str]) -> str:
     """The sentence; labels in it mean nothing to Markdown."""
     told = run.verdict or f"This run is {run.status}; it has no verdict."
     for label in labels:
-        told = told.replace(repr(label), harmless.in_markdown(repr(label)))
+        told = told.replace(repr(label), escaping.in_markdown(repr(label)))
     return told
 
 
@@ -171,7 +172,7 @@ def _labels(labels: Sequence[str]) -> str:
     """The names of the labels, where there are some."""
     if not labels:
         return ""
-    named = ", ".join(map(harmless.in_markdown, labels[:MOST_LABELS]))
+    named = ", ".join(map(escaping.in_markdown, labels[:MOST_LABELS]))
     return f"; labels: {named}{' …' if len(labels) > MOST_LABELS else ''}"
 
 
@@ -272,7 +273,7 @@ def _speed_lines(evaluations: Sequence[Evaluation]) -> list[str]:
     return [
         "## Speed",
         "",
-        f"Medians on {', '.join(map(harmless.in_markdown, devices)) or 'the machine of the run'}, all models in turn, "
+        f"Medians on {', '.join(map(escaping.in_markdown, devices)) or 'the machine of the run'}, all models in turn, "
         "in each runtime for itself; a model is compared with the student in the same one. "
         "The control is the same network as the student: how far its ratio is from 1 tells how exact these times are.",
         "",
@@ -307,7 +308,7 @@ def _onnx_lines(task: Task, limit: int, conversion: Conversion) -> list[str]:
         "## As ONNX and GGUF" if gguf else "## As ONNX",
         "",
         f"In `onnx/`{' and `gguf/`' if gguf else ''}, checked on {conversion.forms[0].rows} validation rows; one row "
-        f"at a time on {harmless.in_markdown(conversion.device) or 'the machine of the export'}, "
+        f"at a time on {escaping.in_markdown(conversion.device) or 'the machine of the export'}, "
         f"{conversion.threads} threads, torch in PyTorch, the other forms in ONNX Runtime.",
         "",
         "| form | file | MB | ms | same choice as torch | largest difference of a logit |",

@@ -9,8 +9,8 @@ import logging
 import os
 from urllib.parse import SplitResult
 
-from studio import harmless
 from studio.errors import DataError
+from studio.language import escaping
 from studio.service import web
 from studio.store.rows import RunRow
 
@@ -34,12 +34,12 @@ def run_is_over(run: RunRow) -> None:
         "dataset": run.config.dataset,
         "student": run.config.student,
         "outcome": run.outcome,
-        "text": harmless.in_chat(f"Run {run.id} {run.status}. {run.verdict or run.message or ''}".strip()),
+        "text": escaping.in_chat(f"Run {run.id} {run.status}. {run.verdict or run.message or ''}".strip()),
     }
     try:
         status = _posted(parts, parts.hostname, json.dumps(said).encode())
     except (OSError, http.client.HTTPException, DataError) as error:
-        said_back = harmless.in_terminal(" ".join(str(error).split()))
+        said_back = escaping.in_terminal(" ".join(str(error).split()))
         _log.warning("%s did not take the news of run %s: %s", parts.hostname, run.id, said_back)
         return
     if status >= 300:  # it is not followed elsewhere

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from studio import harmless, tasks
+from studio import tasks
 from studio.data import joining
 from studio.errors import DataError, ExportError, ModelError
 from studio.events import TrainedRole
 from studio.home import Home
-from studio.pictures import is_image
+from studio.language import escaping
 from studio.service.new_files import written
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
+from studio.tasks.image_files import is_image
 
 if TYPE_CHECKING:
     from studio.data.uploads import Upload
@@ -197,8 +198,8 @@ def _writer(file: TextIO, to: Path, columns: list[str], separator: str) -> Calla
     if to.suffix.lower() in LINES:
         return lambda row: print(json.dumps(row, ensure_ascii=False), file=file)
     table = csv.writer(file, delimiter=DELIMITERS[to.suffix.lower()], lineterminator="\n")
-    table.writerow([harmless.in_table(name) for name in columns])
-    return lambda row: table.writerow([harmless.in_table(_cell(row.get(name, ""), separator)) for name in columns])
+    table.writerow([escaping.in_table(name) for name in columns])
+    return lambda row: table.writerow([escaping.in_table(_cell(row.get(name, ""), separator)) for name in columns])
 
 
 def _cell(value: Any, separator: str) -> Any:

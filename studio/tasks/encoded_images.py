@@ -11,9 +11,8 @@ from PIL import ImageStat
 from torch import Tensor
 from transformers import AutoImageProcessor, ResNetConfig, ViTImageProcessorPil
 
-from studio import pictures
 from studio.config.run import UNLABELLED
-from studio.tasks import augment
+from studio.tasks import augment, image_files
 from studio.tasks.architectures import MlpConfig
 from studio.tasks.positions import OnePositionPerRow
 
@@ -123,8 +122,8 @@ def small(rows: Dataset) -> np.ndarray:
 
 
 def _decode(data: bytes, mode: str) -> pillow.Image:
-    with pictures.opened(data) as image:
-        return pictures.upright(image).convert(mode)
+    with image_files.opened(data) as image:
+        return image_files.upright(image).convert(mode)
 
 
 def _pixels(image: pillow.Image, processor: Any) -> np.ndarray:
@@ -146,7 +145,7 @@ def _look_at(rows: Dataset) -> tuple[int, int, list[float], list[float]]:
     encoded = rows.select(range(0, len(rows), step)).cast_column("image", Image(decode=False))["image"]
     sides, gray, statistics = [], True, []
     for cell in encoded:
-        with pictures.opened(cell["bytes"]) as image:
+        with image_files.opened(cell["bytes"]) as image:
             gray = gray and image.mode in ("1", "L", "I;16")
             sides.append(max(image.size))
             statistics.append(ImageStat.Stat(image.convert("RGB")))

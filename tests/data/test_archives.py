@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from studio import pictures
 from studio.data import archives, compressed, uploads
 from studio.data import zipped as in_zips
 from studio.errors import DataError, LimitError
+from studio.tasks import image_files
 from tests.data.test_uploads import png, zipped
 
 LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
@@ -114,14 +114,14 @@ def test_a_jpeg_that_is_passed_over_again_and_again_is_no_image():
     file = io.BytesIO()
     Image.new("RGB", (16, 16)).save(file, "JPEG", progressive=True)
     usual = file.getvalue()
-    last = usual.rindex(pictures.SCAN)
+    last = usual.rindex(image_files.SCAN)
     assert uploads.is_image(usual)
     assert not uploads.is_image(usual[:last] + usual[last:-2] * 1_000 + usual[-2:])
 
 
 def test_an_image_file_of_a_format_that_starts_other_programs_is_no_image(tmp_path):
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    assert "EPS" not in pictures.FORMATS
+    assert "EPS" not in image_files.FORMATS
     assert not uploads.is_image(eps)
     upload = uploads.read(zipped(tmp_path / "a.zip", {"cat/1.png": eps, "cat/2.png": png(1), "dog/3.png": png(2)}))
     assert set(upload.table["file"]) == {"cat/2.png", "dog/3.png"}
@@ -129,10 +129,10 @@ def test_an_image_file_of_a_format_that_starts_other_programs_is_no_image(tmp_pa
 
 
 def test_images_of_users_are_opened_in_one_place():
-    project = Path(pictures.__file__).parents[1]
+    project = Path(image_files.__file__).parents[2]
     code = [file for part in ("studio", "pages") for file in (project / part).rglob("*.py")]
     openers = {file.name for file in code if re.search(r"^[^'\"]*Image\.open\(", file.read_text("utf-8"), re.MULTILINE)}
-    assert openers == {"pictures.py", "corruptions.py"}, "the latter opens what it has just written"
+    assert openers == {"image_files.py", "corruptions.py"}, "the latter opens what it has just written"
 
 
 def photo(orientation: int) -> bytes:

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from studio import pictures
 from studio.data import heads, mending, uploads
 from studio.data.cleaning import NO_INPUT, NO_LABEL, clean
 from studio.data.columns import Columns
@@ -15,7 +14,7 @@ from studio.data.zipped import OTHER_KIND, OUTSIDE
 from studio.language.retold import retold
 from studio.service import answering
 from studio.service.library import LEAKED, without_leaks
-from studio.tasks import language, tokens
+from studio.tasks import image_files, language, tokens
 from tests.data.test_reading import written
 from tests.data.test_uploads import png, zipped
 
@@ -58,7 +57,7 @@ def test_all_lines_stand_in_the_file_and_the_first_ones_in_the_report():
 def test_an_image_that_is_none_is_named_by_its_file(tmp_path):
     files = {f"{kind}/{shade}.png": png(shade) for kind in ("cat", "dog") for shade in range(3)}
     upload = uploads.read(zipped(tmp_path / "images.zip", files | {"cat/no.png": b"no image"}))
-    assert listed(upload.refused)[1:] == [["", pictures.NO_IMAGE, "cat/no.png"]]
+    assert listed(upload.refused)[1:] == [["", image_files.NO_IMAGE, "cat/no.png"]]
 
 
 def test_a_row_that_would_be_a_formula_in_a_spreadsheet_is_none():
@@ -67,7 +66,7 @@ def test_a_row_that_would_be_a_formula_in_a_spreadsheet_is_none():
 
 REASONS = (
     NO_INPUT, NO_LABEL, LEAKED, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, heads.ABOVE, heads.AGAIN,
-    heads.SECOND, heads.RULE, OTHER_KIND, OUTSIDE, pictures.NO_IMAGE, language.NO_ANSWER,
+    heads.SECOND, heads.RULE, OTHER_KIND, OUTSIDE, image_files.NO_IMAGE, language.NO_ANSWER,
     language.UNREADABLE, tokens.UNEQUAL, "more cells than the 3 columns", *answering.REASONS,
 )  # fmt: skip
 

@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 
 from pages import _answers, _playground_input, _why
 from studio.errors import ModelError
-from studio.pictures import FORMATS
 from studio.pipeline.answers import Attributed, Attributions, Part, Replies, Said, Token
 from studio.service import file_answers, questions
 from studio.service.acts import Acts
@@ -20,6 +19,7 @@ from studio.service.file_answers import FileAnswers
 from studio.service.people import local
 from studio.service.playground import Playground
 from studio.service.predict import Scored
+from studio.tasks.image_files import FORMATS
 from tests.pages.conftest import opened, words, written
 
 

@@ -17,8 +17,8 @@ from studio.data.columns import Columns
 from studio.errors import ExportError
 from studio.events import Evaluation, Verdict
 from studio.files import damage, inside
-from studio.harmless import in_markdown
 from studio.home import Home
+from studio.language.escaping import in_markdown
 from studio.models.saving import require_undamaged
 from studio.pipeline.convert import convert
 from studio.pipeline.job import Job

@@ -13,8 +13,8 @@ import pytest
 
 from studio.data import uploads
 from studio.errors import DataError, DiskError, LimitError
-from studio.pictures import NO_IMAGE
 from studio.service import hub_data, library, sources
+from studio.tasks.image_files import NO_IMAGE
 from tests.data.test_uploads import png
 from tests.fake_hub import serving
 

@@ -11,9 +11,9 @@ from rich.console import Console
 from pages import _charts as charts
 from pages._markup import breaking, element
 from pages._words import escape
-from studio import harmless
 from studio.cli import terminal
 from studio.events import Confusion
+from studio.language import escaping
 from studio.service import predict
 
 LINK = '<a href="https://x.example">win</a>'
@@ -36,7 +36,7 @@ def test_long_labels_stay_classes_of_their_own():
     "label", ["[a](https://b.example)", "$x$", ":skull:", "<b>", "https://b.example", "www.b.example"]
 )
 def test_labels_are_no_markup_in_model_cards(label):
-    written = harmless.in_markdown(label)
+    written = escaping.in_markdown(label)
     assert label not in written
     assert written.replace("\\", "") == label
 
@@ -60,7 +60,7 @@ def test_a_text_neither_steers_the_terminal_nor_colours_it():
 
 @pytest.mark.parametrize("sign", ["\u202a", "\u202e", "\u2066", "\u2069"])
 def test_nothing_turns_a_line_round(sign):
-    written = (harmless.in_chart, harmless.in_markdown, harmless.in_chat, harmless.in_terminal, escape, breaking,
+    written = (escaping.in_chart, escaping.in_markdown, escaping.in_chat, escaping.in_terminal, escape, breaking,
                functools.partial(element, "b"), lambda text: element("b", title=text))  # fmt: skip
     for write in written:
         assert sign not in write(f"a{sign}b")
