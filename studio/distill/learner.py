@@ -125,7 +125,7 @@ class Learner:
         if isinstance(found, OfRows):
             return Outputs(found.log_p, spans=found.span)
         if isinstance(found, Kept):
-            recorded = Outputs(found.values, index=found.tokens, tail=found.tail)
+            recorded = Outputs(found.values, index=found.tokens, ends=found.ends, tail=found.tail)
         else:
             recorded = Outputs(found)
         if self.spec.live is None or view.teacher_inputs is None:
@@ -133,7 +133,7 @@ class Learner:
         network = self.spec.live.network
         with torch.no_grad(), self.device.autocast():
             answers = features.read(network, features.asked(network, view.teacher_inputs, rows), deep=True)
-        return replace(answers, logits=recorded.logits, index=recorded.index, tail=recorded.tail)
+        return replace(answers, logits=recorded.logits, index=recorded.index, ends=recorded.ends, tail=recorded.tail)
 
     def _correct(self, terms: Terms) -> float:
         """One correction of the weights; returns the learning rate that it was made with."""

@@ -4,9 +4,10 @@ What a loss reads it says by the names of its parameters; `studio.distill.object
 
 * `student_logits`, `teacher_logits` (positions, classes), where a position is a row, a word or the like, as the task
   says; `labels` (positions,), `UNLABELLED` for none; `temperature`, a number or one a position (positions, 1).
-* `teacher_index`, `teacher_tail`: where of each answer only the likeliest tokens were kept, `teacher_logits`
-  (positions, kept) are their log-probabilities at the temperature of the run, -inf where fewer were kept;
-  `teacher_index` (positions, kept) says which they are, `teacher_tail` (positions,) is the log of the others' mass.
+* `teacher_index`, `teacher_ends`, `teacher_tail`: where of each answer only the likeliest tokens were kept,
+  `teacher_logits` (kept,) are their log-probabilities at the temperature of the run, one position after the other;
+  `teacher_index` (kept,) says which tokens they are; position p has those from `teacher_ends[p]` to
+  `teacher_ends[p + 1]`; `teacher_tail` (positions,) is the log of the others' mass.
 * `teacher_spans` (positions,): the span of bytes in which the label of a position lies, -1 in none; `teacher_logits`
   (spans,) are then the teacher's log-likelihoods of each (`studio.distill.byte_spans`).
 * `student_features`, `teacher_features`: one pair of layers, (batch, length, width) of a transformer, with `mask`
@@ -27,6 +28,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from studio.config.run import UNLABELLED
+from studio.tasks.positions import sum_of_rows
 
 Temperature = float | Tensor
 
@@ -132,6 +134,7 @@ def top_k_soft_target_loss(
     student_logits: Tensor,
     teacher_logits: Tensor,
     teacher_index: Tensor,
+    teacher_ends: Tensor,
     teacher_tail: Tensor,
     temperature: Temperature,
 ) -> Tensor:
@@ -141,10 +144,10 @@ def top_k_soft_target_loss(
     Never above the KL over all tokens, and its gradient at the kept ones is the same; without the last outcome it would
     be no divergence, and teach that the others never come (Anshumann et al., 2025).
     """
-    mine = _kept(_softened(student_logits, temperature), teacher_index)
-    rest = (1 - mine.exp().masked_fill(teacher_logits.isinf(), 0.0).sum(-1)).clamp(min=1e-6).log()
-    kept = _weighed(teacher_logits, mine) + teacher_tail.exp() * (teacher_tail - rest)
-    return (kept * _square(temperature)).mean()
+    mine = _kept(_softened(student_logits, temperature), teacher_index, teacher_ends)
+    rest = (1 - sum_of_rows(mine.exp(), teacher_ends)).clamp(min=1e-6).log()
+    kept = sum_of_rows(teacher_logits.exp() * (teacher_logits - mine), teacher_ends)
+    return ((kept + teacher_tail.exp() * (teacher_tail - rest)) * _square(temperature)).mean()
 
 
 def renormalized_top_k_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Temperature) -> Tensor:
@@ -154,12 +157,15 @@ def renormalized_top_k_loss(student_logits: Tensor, teacher_logits: Tensor, temp
 
 
 def top_k_renormalized_top_k_loss(
-    student_logits: Tensor, teacher_logits: Tensor, teacher_index: Tensor, temperature: Temperature
-) -> Tensor:
+    student_logits: Tensor, teacher_logits: Tensor, teacher_index: Tensor, teacher_ends: Tensor,
+    temperature: Temperature,
+) -> Tensor:  # fmt: skip
     """KL(renormalized teacher || student), times T². Shapes as above -> scalar. It sharpens: the student unlearns what
     was not kept."""
-    mine = _kept(_softened(student_logits, temperature), teacher_index)
-    return (_weighed(teacher_logits.log_softmax(-1), mine) * _square(temperature)).mean()
+    mine = _kept(_softened(student_logits, temperature), teacher_index, teacher_ends)
+    whole = sum_of_rows(teacher_logits.exp(), teacher_ends).log()  # all are shares of 1: no sum is too large
+    theirs = teacher_logits - whole.repeat_interleave(teacher_ends.diff(), output_size=len(teacher_logits))
+    return (sum_of_rows(theirs.exp() * (theirs - mine), teacher_ends) * _square(temperature)).mean()
 
 
 def byte_spans_loss(
@@ -402,14 +408,11 @@ def _else(log_p: Tensor) -> Tensor:
     return (-torch.expm1(log_p.clamp(max=-1e-6))).log()
 
 
-def _kept(logits: Tensor, index: Tensor) -> Tensor:
-    """(p, k): the log-probabilities of these classes. Where there are many logits they are not held once more, which
+def _kept(logits: Tensor, index: Tensor, ends: Tensor) -> Tensor:
+    """(kept,): the log-probabilities of these classes. Where there are many logits they are not held once more, which
     takes longer."""
+    position = torch.repeat_interleave(ends.diff(), output_size=len(index))
+    places = position * logits.shape[-1] + index
     if logits.numel() <= AT_ONCE:
-        return logits.log_softmax(-1).gather(-1, index)
-    return logits.gather(-1, index) - logits.logsumexp(-1, keepdim=True)
-
-
-def _weighed(teacher: Tensor, student: Tensor) -> Tensor:
-    """(p,): the sum of p · (log p − log q) over what was kept."""
-    return (teacher.exp() * (teacher.clamp(min=NEVER) - student)).sum(-1)
+        return logits.log_softmax(-1).flatten().gather(0, places)
+    return logits.flatten().gather(0, places) - logits.logsumexp(-1)[position]

@@ -21,8 +21,8 @@ from studio.tasks import Task
 RELATED = 128
 """How many examples of a batch are related to each other: triplets grow with the third power."""
 
-_SHALLOW = {"student_logits", "teacher_logits", "teacher_index", "teacher_tail", "teacher_spans", "labels",
-            "temperature"}  # fmt: skip
+_SHALLOW = {"student_logits", "teacher_logits", "teacher_index", "teacher_ends", "teacher_tail", "teacher_spans",
+            "labels", "temperature"}  # fmt: skip
 
 
 class Terms(NamedTuple):
@@ -75,7 +75,10 @@ def hard_labels(task: Task) -> Objective:
         if teacher is None:
             raise ValueError("hard labels need the teacher's logits")
         student, teacher, _ = seen_by_both(student, teacher, labels)
-        chosen = task.choices(teacher.logits) if teacher.index is None else teacher.index[:, 0]
+        if teacher.index is None or teacher.ends is None:
+            chosen = task.choices(teacher.logits)
+        else:
+            chosen = teacher.index[teacher.ends[:-1]]  # of each position the likeliest is the first
         label = task.label_loss(student.logits, chosen)
         return Terms(label, {"label_loss": label})
 
@@ -103,9 +106,10 @@ def of_one_width(student: Outputs, teacher: Outputs) -> tuple[Outputs, Outputs]:
     if teacher.index is None and mine != theirs:
         width = min(mine, theirs)
         return replace(student, logits=student.logits[:, :width]), replace(teacher, logits=teacher.logits[:, :width])
-    if teacher.index is not None and bool((beyond := teacher.index >= mine).any()):
-        logits = teacher.logits.masked_fill(beyond, -torch.inf)
-        return student, replace(teacher, logits=logits, index=teacher.index.masked_fill(beyond, 0))
+    if teacher.index is not None and teacher.ends is not None and not bool((both := teacher.index < mine).all()):
+        before = torch.cat([teacher.ends.new_zeros(1), both.cumsum(0)])
+        kept = replace(teacher, logits=teacher.logits[both], index=teacher.index[both], ends=before[teacher.ends])
+        return student, kept
     return student, teacher
 
 
@@ -183,6 +187,9 @@ class Distillation(nn.Module):
             case "teacher_index":
                 assert teacher.index is not None
                 return teacher.index
+            case "teacher_ends":
+                assert teacher.ends is not None
+                return teacher.ends
             case "teacher_tail":
                 assert teacher.tail is not None
                 return teacher.tail

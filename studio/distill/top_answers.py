@@ -5,6 +5,7 @@ token numbers, and the log of the mass left out, row after row, memory-mapped: w
 sure the teacher is of it.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from studio.machine.devices import Device
 from studio.models import features
 from studio.models.model import Model
 from studio.tasks import Encoded
-from studio.tasks.positions import places_of
+from studio.tasks.positions import places_of, sum_of_rows
 
 MASS = 0.999
 """The share of an answer that is kept where nobody says how many tokens."""
@@ -48,11 +49,13 @@ class How(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """The answers at some positions: `values` (p, k) log-probabilities, the likeliest first, -inf where fewer were
-    kept; `tokens` (p, k) their numbers; `tail` (p,) log of the mass of all others."""
+    """The answers at some positions, one after the other: `values` (n,) log-probabilities, at each position the
+    likeliest first; `tokens` (n,) their numbers; position p has the entries ends[p] to ends[p + 1]; `tail` (p,) log of
+    the mass of all others."""
 
     values: Tensor
     tokens: Tensor
+    ends: Tensor
     tail: Tensor
 
 
@@ -72,17 +75,11 @@ class TopAnswers:
 
     def of(self, rows: Tensor) -> Kept:
         """The answers at the positions of these rows, in their order, each made to add up to 1 again."""
-        here = self.values.device
-        places = places_of(rows.to(self.offsets.device), self.offsets)
-        first, counts = self.ends[places], self.ends[places + 1] - self.ends[places]
-        slots = torch.arange(int(counts.max()) if len(counts) else 0, device=here)
-        beyond = slots >= counts.unsqueeze(1)
-        entries = (first.unsqueeze(1) + slots).clamp_(max=len(self.values) - 1)
-        values = self.values[entries].float().masked_fill_(beyond, -torch.inf)
-        index = self.index[entries].long().masked_fill_(beyond, 0)
-        tail = self.tail[places].float()
-        whole = (values.exp().sum(-1) + tail.exp()).log()  # all are shares of 1: no sum is too large
-        return Kept(values - whole.unsqueeze(-1), index, tail - whole)
+        some = self.select(rows.to(self.offsets.device))
+        values, tail = some.values.float(), some.tail.float()
+        whole = (sum_of_rows(values.exp(), some.ends) + tail.exp()).log()  # all are shares of 1: no sum is too large
+        each = whole.repeat_interleave(some.ends.diff(), output_size=len(values))
+        return Kept(values - each, some.index.long(), some.ends, tail - whole)
 
     def to(self, device: torch.device) -> "TopAnswers":
         names = ("values", "index", "tail", "ends", "offsets")
@@ -233,8 +230,9 @@ def _mapped(file: Path, kind: str) -> np.ndarray:
 def mean_difference(first: Kept, second: Kept) -> float:
     """Half the sum of |p − q|, mean over the positions; a token that one has not kept counts as 0 there.
 
-    >>> one = Kept(torch.tensor([[0.5, 0.4]]).log(), torch.tensor([[3, 7]]), torch.tensor([0.1]).log())
-    >>> other = one._replace(tokens=torch.tensor([[7, 3]]))
+    >>> tail, ends = torch.tensor([0.1]).log(), torch.tensor([0, 2])
+    >>> one = Kept(torch.tensor([0.5, 0.4]).log(), torch.tensor([3, 7]), ends, tail)
+    >>> other = one._replace(tokens=torch.tensor([7, 3]))
     >>> mean_difference(one, one), round(mean_difference(one, other), 3)
     (0.0, 0.1)
     """
@@ -244,9 +242,9 @@ def mean_difference(first: Kept, second: Kept) -> float:
 
 def _rows(kept: Kept) -> Iterator[dict[int, float]]:
     """Each position as {token: share}; -1 stands for all others."""
-    for values, index, tail in zip(kept.values.cpu(), kept.tokens.cpu(), kept.tail.cpu(), strict=True):
-        there = values.isfinite()
-        yield dict(zip(index[there].tolist(), values[there].exp().tolist(), strict=True)) | {-1: float(tail.exp())}
+    shares, tokens, rest = kept.values.exp().tolist(), kept.tokens.tolist(), kept.tail.exp().tolist()
+    for (first, last), tail in zip(itertools.pairwise(kept.ends.tolist()), rest, strict=True):
+        yield dict(zip(tokens[first:last], shares[first:last], strict=True)) | {-1: tail}
 
 
 def _apart(first: dict[int, float], second: dict[int, float]) -> float:

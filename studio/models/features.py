@@ -27,8 +27,9 @@ class Outputs:
     length, length) and `values` (batch, heads, length, width of a head) are those of the last layer, None where there
     is no attention. `mask` (batch, length) is 1 where there is a token.
 
-    `index` and `tail`: of recorded answers of which the likeliest alone were kept, which those are and the log of the
-    mass of all others; `logits` are then their log-probabilities (`studio.distill.top_answers`). `spans`: of answers of
+    `index`, `ends` and `tail`: of recorded answers of which the likeliest alone were kept, which those are, where those
+    of each position end, and the log of the mass of all others; `logits` are then their log-probabilities, one position
+    after the other (`studio.distill.top_answers`). `spans`: of answers of
     a teacher that cuts texts otherwise, in which span of bytes each position of the student lies; `logits` are then the
     log-likelihoods of the spans (`studio.distill.byte_spans`).
     """
@@ -40,6 +41,7 @@ class Outputs:
     heads: int = 1
     seen: Tensor | None = None
     index: Tensor | None = None
+    ends: Tensor | None = None
     tail: Tensor | None = None
     spans: Tensor | None = None
 

@@ -109,8 +109,10 @@ def sum_of_rows(values: Tensor, offsets: Tensor) -> Tensor:
     tensor([3., 0., 4.])
     """
     counts = offsets.diff()
-    row = torch.repeat_interleave(torch.arange(len(counts)), counts)
-    return torch.zeros(len(counts), dtype=values.dtype).index_add_(0, row, values)
+    if values.device.type != "mps":  # added up in the same order each time
+        return torch.segment_reduce(values, "sum", lengths=counts, unsafe=True)
+    row = torch.repeat_interleave(counts, output_size=len(values))
+    return values.new_zeros(len(counts)).index_add(0, row, values)
 
 
 def mean_of_rows(values: Tensor, offsets: Tensor) -> Tensor:
