@@ -19,6 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages import _documents as documents
+from pages import _downloads as downloads
 from pages import _login as login
 from pages._access import base, content_policy, why_not_to_start
 from pages._door import Door, sender
@@ -27,6 +28,7 @@ from pages._uploads import Uploads
 from studio.home import Home
 from studio.language import catalog
 from studio.machine.bounds import allow_many_files
+from studio.machine.few_lines import keep_short
 from studio.serve.studio import interface
 from studio.service import preferences
 from studio.service.runtime import Runtime
@@ -34,6 +36,9 @@ from studio.store.store import Store
 
 ROOT = Path(__file__).parent
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+HEARD = ("streamlit.web.server.starlette.starlette_auth_routes", "uvicorn.error")
+"""Where a line of the log is written for what a stranger asks: a login that fails, and what is no request at all."""
+
 COOKIE_DAYS = 32.0
 """After this no cookie of a login is taken."""
 
@@ -93,6 +98,7 @@ def logins_over() -> set[str]:
 
 preferences.apply(Home.from_environment())
 allow_many_files()
+keep_short(*HEARD)
 login.keep_client()
 reason = why_not_to_start()
 if reason is not None:
@@ -104,6 +110,7 @@ app = st.App(
     routes=[
         Route(f"{base()}/studio-assets/plotly.min.js", plotly_script),
         *documents.routes(),
+        *downloads.routes(),
         Mount(f"{base()}/api", app=interface(Home.from_environment(), sender, f"{base()}/api")),
     ],
     middleware=[

@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from pages import _downloads as downloads
 from pages import _explained
 from pages import _pictures as pictures
 from pages._language import _
@@ -159,9 +160,7 @@ def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int
                                            acts.export_cascade(run.id, chosen.threshold, facts, target))  # fmt: skip
     packed = st.session_state.get("cascade")
     if packed and packed[:2] == (run.id, chosen.threshold) and packed[2].exists():
-        st.download_button(_("Download the cascade"), packed[2].read_bytes, file_name=packed[2].name,
-                           mime="application/zip", type="primary", icon=":material/download:",
-                           key="cascade-download", on_click="ignore")  # fmt: skip
+        downloads.button(_("Download the cascade"), packed[2], primary=True)
 
 
 def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure) -> None:

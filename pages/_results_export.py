@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages import _downloads as downloads
 from pages import _pictures as pictures
 from pages._language import N_, _, counted, retell
 from pages._scores import milliseconds
@@ -35,9 +36,7 @@ def show(run: RunRow) -> None:
         _show_forms(forms)
     packed = st.session_state.get("packed")
     if packed and packed[0] == run.id and packed[1].exists():
-        st.download_button(_("Download the student"), packed[1].read_bytes, file_name=packed[1].name,
-                           mime="application/zip", type="primary", icon=":material/download:", key="student-download",
-                           on_click="ignore")  # fmt: skip
+        downloads.button(_("Download the student"), packed[1], primary=True)
     if acts.may_change(run):
         _push(run)
     st.page_link(

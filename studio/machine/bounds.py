@@ -4,11 +4,14 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 MANY_FILES = 65_536
+SOON = 1e-3
+"""Seconds after which an outer bound ends whose time was over meanwhile."""
 
 
 def allow_many_files() -> None:
@@ -28,8 +31,9 @@ def allow_many_files() -> None:
 @contextlib.contextmanager
 def bounded(size: int, seconds: float) -> Iterator[None]:
     """Whoever takes more than `size` bytes beyond what the process holds gets a `MemoryError`, or what a library makes
-    of it; whoever takes longer than `seconds` a `TimeoutError`. Memory is bounded on Linux alone, time in the main
-    thread alone and between two steps of Python: what looks after the process ends one that hangs elsewhere."""
+    of it; whoever takes longer than `seconds` a `TimeoutError`. Within another bound that one holds, too. Memory is
+    bounded on Linux alone, time in the main thread alone and between two steps of Python: what looks after the process
+    ends one that hangs elsewhere."""
     with _little_memory(size), _little_time(seconds):
         yield
 
@@ -43,7 +47,7 @@ def _little_memory(size: int) -> Iterator[None]:
 
     before, most = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = _held() + size
-    if most == resource.RLIM_INFINITY or wanted < most:
+    if all(limit == resource.RLIM_INFINITY or wanted < limit for limit in (before, most)):
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
     try:
         yield
@@ -62,6 +66,10 @@ def _little_time(seconds: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
+    left, begun = signal.getitimer(signal.ITIMER_REAL)[0], time.monotonic()
+    if 0 < left <= seconds:  # an outer bound ends sooner
+        yield
+        return
 
     def over(_: int, __: FrameType | None) -> None:
         raise TimeoutError(f"it took longer than {seconds:g} seconds")
@@ -73,3 +81,5 @@ def _little_time(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(SOON, left - (time.monotonic() - begun)))

@@ -18,10 +18,10 @@ from studio.events import Progress
 from studio.home import Home
 from studio.machine import memory
 from studio.machine.bounds import bounded
-from studio.models import compact, folders, hub, precision
+from studio.models import compact, folders, hub, precision, templates
 from studio.models.model import Model, Problem
 from studio.models.saving import require_undamaged, weights_bytes, without_packing
-from studio.tasks import architectures  # noqa: F401  transformers then knows the built-in ones
+from studio.tasks import Task, architectures  # noqa: F401  transformers then knows the built-in ones
 
 SECONDS = 600.0
 """Nobody waits longer for a model to be opened."""
@@ -96,7 +96,7 @@ def open_folder(folder: Path, problem: Problem, held: Precision = precision.FULL
             network, loading = _open_network(folder, task.auto_model, labels, how)
             _require_weights(folder, network, loading["missing_keys"])
             network = precision.ready(network, held)
-            processor = task.load_processor(str(folder))
+            processor = templates.bound(task.load_processor(str(folder)))
         fresh_head = bool(loading["missing_keys"]) or bool(loading["mismatched_keys"])
         if fresh_head and held != precision.FULL:
             return open_folder(folder, problem)
@@ -109,6 +109,13 @@ def open_folder(folder: Path, problem: Problem, held: Precision = precision.FULL
         for key, value in problem.head.items():
             setattr(network.config, key, value)
     return Model(network, processor, knows_labels=knows, pretrained=True, folder=folder, notes=notes, precision=held)
+
+
+def open_processor(folder: Path, task: Task) -> Any:
+    """The tokenizer or image processor of a model whose weights are opened otherwise. Raises `OSError`, `ValueError` or
+    `MemoryError` where it takes too long or too much, or is damaged."""
+    with bounded(SPARE_BYTES, SECONDS):
+        return templates.bound(task.load_processor(str(folder)))
 
 
 def in_full(model: Model, problem: Problem) -> Model:

@@ -364,8 +364,8 @@ def _onnx_model(file: Path, folder: Path, problem: Problem) -> Model:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         network = OnnxNetwork(file, SimpleNamespace(config=config))
-        processor = problem.task.load_processor(str(folder))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        processor = opening.open_processor(folder, problem.task)
+    except (OSError, ValueError, KeyError, RuntimeError, MemoryError) as error:
         raise ModelError(f"The int8 model in {file.parent} cannot be opened: {error}.", "Train it again.") from error
     return Model(network, processor, knows_labels=True, pretrained=True, folder=file.parent)
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from studio.config.reading import parse_yaml
 from studio.config.run import RunConfig
 from studio.errors import AccessError, ConfigError, ExportError
+from studio.machine.few_lines import keep_short
 from studio.serve import requests
 from studio.serve.answers import UnknownTokenError, application, told
 from studio.serve.batching import Batcher
@@ -140,4 +141,5 @@ def serve(student: Student, port: int, address: str) -> None:
     import uvicorn
 
     app = student_application(student, address, os.environ.get(TOKEN) or None)
+    keep_short("uvicorn.error")
     uvicorn.run(app, host=address, port=port, log_level="warning")

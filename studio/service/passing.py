@@ -33,6 +33,14 @@ def room(home: Home, place: Path, coming: int = 0, owner: str | None = None) -> 
     return folder
 
 
+def owner_of(folder: Path) -> str | None:
+    """Whose thing this is; None where there is none, or nobody's."""
+    try:
+        return (folder / OWNER).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _leave_some(place: Path, owner: str, coming: int) -> None:
     taken = coming
     for number, (_, folder) in enumerate(sorted(_of(place, owner), reverse=True), start=1):

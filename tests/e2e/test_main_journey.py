@@ -125,7 +125,7 @@ def test_upload_map_start_watch_reload_and_read_the_verdict(page: Page, studio: 
     page.get_by_role("button", name="Get the student").click()
     page.get_by_role("button", name="Build download").click()
     with page.expect_download(timeout=150_000) as taken:
-        page.get_by_role("button", name="Download the student").click(timeout=120_000)
+        page.get_by_role("link", name="Download the student").click(timeout=120_000)
     taken.value.save_as(tmp_path / "student.zip")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:
         assert {"config.json", "model.safetensors", "README.md", "config.yaml"} <= set(archive.namelist())

@@ -82,7 +82,7 @@ def test_an_engineer_comes_from_a_limit_of_milliseconds_to_an_int8_file(page: Pa
     page.get_by_role("button", name="Get the student").click()
     page.locator(".st-key-prepare button").click()
     with page.expect_download(timeout=120_000) as download:
-        page.get_by_role("button", name="Download the student").click(timeout=120_000)
+        page.get_by_role("link", name="Download the student").click(timeout=120_000)
     expect(page.get_by_role("row", name="ONNX in int8")).to_contain_text("ms")
     download.value.save_as(tmp_path / "student.zip")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:

@@ -33,6 +33,24 @@ def test_whoever_takes_longer_gets_an_error_and_no_clock_goes_on():
     assert signal.getsignal(signal.SIGALRM) is before
 
 
+def test_a_bound_within_another_one_ends_at_the_sooner_of_both_and_the_outer_one_goes_on():
+    with pytest.raises(TimeoutError, match=r"longer than 0\.05 seconds"), bounded(GIB, 0.05), bounded(GIB, 60):
+        while True:
+            time.sleep(0.01)
+    with bounded(GIB, 60):
+        with pytest.raises(TimeoutError, match=r"longer than 0\.05 seconds"), bounded(GIB, 0.05):
+            while True:
+                time.sleep(0.01)
+        assert 50 < signal.getitimer(signal.ITIMER_REAL)[0] < 60
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux alone")
+def test_a_larger_bound_of_memory_within_a_smaller_one_gives_no_more():
+    with bounded(GIB // 4, 60), pytest.raises(MemoryError), bounded(4 * GIB, 60):
+        bytearray(GIB)
+
+
 def test_in_another_thread_only_memory_is_bounded():
     ended = []
 

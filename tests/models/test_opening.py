@@ -1,6 +1,8 @@
 """Models are opened from their folders."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import time
@@ -14,9 +16,10 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.folder import divide
 from studio.errors import ModelError
-from studio.models import opening
+from studio.models import opening, templates
 from studio.models.model import Problem
 from studio.models.saving import save
+from studio.tasks import encoded_tokens
 from tests.conftest import digits, reviews
 
 OPEN = """
@@ -114,3 +117,44 @@ def test_a_folder_whose_weights_are_another_network_s_is_no_trained_model(tmp_pa
     save_file({f"_orig_mod.{name}": weight for name, weight in weights.items()}, folder / "model.safetensors")
     with pytest.raises(ModelError, match=r"weights of the model in .* are not in its files, such as 'bert"):
         opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{% if messages|length > 3 %}{{ 'a' * 10 ** 11 }}{% endif %}", "takes too much memory for one chat"),
+        ("{% if messages|length > 3 %}" + ENDLESS + "{% endif %}", "takes longer than 0.5 seconds for one chat"),
+        ("{% if messages|length > 3 %}{{ 'a' * 10 ** 6 }}{% endif %}", "makes 1,000,000 letters of a chat of 16"),
+    ],
+)
+@pytest.mark.parametrize("how", ["whole", "tokenizer alone"])
+def test_a_chat_template_that_was_harmless_when_its_folder_was_opened_is_bounded_when_a_chat_is_read(
+    tmp_path, monkeypatch, template, told, how
+):
+    task = tasks.get("language-model")
+    problem = Problem("language-model", [], task.unlabelled(["Once upon a time."]), 16)
+    model = opening.build("gpt-tiny", problem)
+    model.processor.chat_template = template
+    folder = save(model, tmp_path / "model").folder
+    monkeypatch.setattr(templates, "SECONDS", 0.5)
+    processor = (
+        opening.open_folder(folder, problem).processor if how == "whole" else opening.open_processor(folder, task)
+    )
+    chat = [{"role": role, "content": "What"} for role in ("user", "assistant", "user", "assistant")]
+    with pytest.raises(ModelError, match=told):
+        encoded_tokens.pieces("", json.dumps(chat), encoded_tokens.CHAT, processor)
+    again = pickle.loads(pickle.dumps(copy.deepcopy(processor)))
+    with pytest.raises(ModelError, match=told):
+        again.apply_chat_template(chat, tokenize=False)
+
+
+def test_a_usual_chat_template_writes_as_before(tmp_path):
+    problem = Problem("language-model", [], tasks.get("language-model").unlabelled(["Once upon a time."]), 16)
+    model = opening.build("gpt-tiny", problem)
+    model.processor.chat_template = "{% for one in messages %}<|{{ one.role }}|>{{ one.content }}{% endfor %}"
+    folder = save(model, tmp_path / "model").folder
+    chat = [{"role": "user", "content": "Hi " * 50_000}, {"role": "assistant", "content": "Hello"}]
+    opened = opening.open_folder(folder, problem).processor
+    assert opened.apply_chat_template(chat, tokenize=False) == model.processor.apply_chat_template(chat, tokenize=False)
+    saved = save(opening.open_folder(folder, problem), tmp_path / "again").folder
+    assert opening.open_folder(saved, problem).processor.chat_template == model.processor.chat_template
