@@ -19,6 +19,7 @@ from studio.config.reading import parse_yaml
 from studio.config.run import RunConfig
 from studio.errors import AccessError, ConfigError, ExportError
 from studio.machine.few_lines import keep_short
+from studio.machine.neighbours import is_of_another_user
 from studio.serve import requests
 from studio.serve.answers import UnknownTokenError, application, told
 from studio.serve.batching import Batcher
@@ -94,7 +95,7 @@ def student_application(student: Student, address: str, token: str | None) -> St
 
     async def predict(request: Request) -> Response:
         _require_program(request)
-        _require_token(request, token)
+        _require_asker(request, token)
         async with bodies.read(request) as written:
             asked, values = await requests.read(requests.Inputs, written, student.task)
             found = await batcher.ask(asked.probabilities, values)
@@ -107,7 +108,7 @@ def student_application(student: Student, address: str, token: str | None) -> St
         return JSONResponse(document("A distilled student", [PREDICT], "/", token=token is not None))
 
     async def health(request: Request) -> Response:
-        if not _has_token(request, token):
+        if not _may_ask(request, token):
             return JSONResponse({"status": "ok"})  # its labels may tell whose it is
         return JSONResponse({"status": "ok", "task": student.task, "labels": student.predictor.problem.labels})
 
@@ -125,15 +126,22 @@ def _require_program(request: Request) -> None:
         raise AccessError("A page of another site asks for this.", "Ask from a program.")
 
 
-def _has_token(request: Request, token: str | None) -> bool:
+def _may_ask(request: Request, token: str | None) -> bool:
+    """Whether the token comes along; where there is none, whether it is no other user of this machine."""
+    if token is None:
+        client, server = request.scope.get("client"), request.scope.get("server")
+        return not (client and server and is_of_another_user(tuple(client), tuple(server)))
     scheme, _, written = request.headers.get("authorization", "").partition(" ")
-    is_right = secrets.compare_digest(written.strip().encode(), (token or "").encode())
-    return token is None or (scheme.lower() == "bearer" and is_right)
+    return scheme.lower() == "bearer" and secrets.compare_digest(written.strip().encode(), token.encode())
 
 
-def _require_token(request: Request, token: str | None) -> None:
-    if not _has_token(request, token):
-        raise UnknownTokenError("The token is missing or does not work.", "Send Authorization: Bearer TOKEN.")
+def _require_asker(request: Request, token: str | None) -> None:
+    """Raise `UnknownTokenError`, or `AccessError` where no token is set, for who may not ask."""
+    if _may_ask(request, token):
+        return
+    if token is None:
+        raise AccessError("Another user of this machine asks for this.", f"Serve it with a token in {TOKEN}.")
+    raise UnknownTokenError("The token is missing or does not work.", "Send Authorization: Bearer TOKEN.")
 
 
 def serve(student: Student, port: int, address: str) -> None:

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from studio.config.reading import parse_config
 from studio.errors import ConfigError, ExportError
+from studio.serve import alone
 from studio.serve.alone import Student, student_application, unpack
 from studio.service import export
 from studio.service.predict import open_model
@@ -72,6 +73,17 @@ def test_who_has_no_token_hears_that_it_lives_and_nothing_of_its_labels():
         assert app.get("/health", headers=headers).json() == {"status": "ok"}
     told = app.get("/health", headers={"Authorization": f"Bearer {TOKEN}"}).json()
     assert told == {"status": "ok", "task": "text-classification", "labels": ["a", "b"]}
+
+
+def test_another_user_of_this_machine_needs_a_token(monkeypatch):
+    monkeypatch.setattr(alone, "is_of_another_user", lambda client, server: True)
+    app = TestClient(student_application(Parrot(), "127.0.0.1", None), "http://localhost")
+    refused = app.post("/predict", json={"inputs": ["a"]})
+    assert (refused.status_code, refused.json()["message"]) == (403, "Another user of this machine asks for this.")
+    assert app.get("/health").json() == {"status": "ok"}
+    app = TestClient(student_application(Parrot(), "127.0.0.1", TOKEN), "http://localhost")
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert app.post("/predict", json={"inputs": ["a"]}, headers=headers).status_code == 200
 
 
 def test_a_page_of_another_site_asks_it_nothing():
