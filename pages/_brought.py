@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages._kept_upload import KeptUpload, forget, kept
 from pages._language import N_, _, retell
-from pages._studio import errors_shown, get_home, show_error
+from pages._studio import errors_shown, get_home, get_person, show_error
 from pages._words import escape, sentences, size
 from studio.errors import DataError, StudioError
 
@@ -28,7 +28,8 @@ ASKS = N_("This machine asks that address, or huggingface.co; nothing of yours i
 def read(_kept: KeptUpload, token: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Any:
     from studio.data import apart
 
-    return apart.read(_kept.path, name=_kept.name, header=header, encoding=encoding, delimiter=delimiter)
+    with apart.one_at_a_time(get_person().address):
+        return apart.read(_kept.path, name=_kept.name, header=header, encoding=encoding, delimiter=delimiter)
 
 
 def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ...]] | None:
@@ -93,6 +94,7 @@ def remote_box() -> tuple[Any, tuple[Any, ...]] | None:
 
 def fetch(said: str) -> Any:
     """What stands there; the last one is kept for this session."""
+    from studio.data import apart
     from studio.service import sources, web
 
     def tell(done: int, total: int | None) -> None:
@@ -106,7 +108,8 @@ def fetch(said: str) -> Any:
         raise DataError(f"{said!r} is neither an address nor a name on the hub.", f"Write {REMOTE}.")
     bar = st.progress(0.0, _("Fetching …"))
     try:
-        upload = sources.bring(said, tell=tell)
+        with apart.one_at_a_time(get_person().address):
+            upload = sources.bring(said, tell=tell)
     finally:
         bar.empty()
     st.session_state["fetched"] = said, upload

@@ -135,12 +135,14 @@ def add_rows(row: DatasetRow) -> None:
             return
         assert file is not None
         with errors_shown():
+            from studio.data import apart
             from studio.service import additions, sources
 
             with tempfile.TemporaryDirectory(prefix=PASSING) as place, st.spinner(_("Reading the file …")):
                 source = Path(place) / f"rows{PurePath(file.name).suffix.lower()}"
                 source.write_bytes(file.getvalue())
-                upload = sources.read(source)
+                with apart.one_at_a_time(get_acts().person.address):
+                    upload = sources.read(source)
                 grown = get_acts().add_rows(row.id, upload, additions.name_for(get_store(), row))
             told = counted("{number} row was added: “{name}”.", "{number} rows were added: “{name}”.", grown.added,
                            name=escape(data_name(grown.row.name)))  # fmt: skip

@@ -13,6 +13,7 @@ from studio import tasks
 from studio.data import joining
 from studio.errors import StudioError
 from studio.home import PASSING
+from studio.language.escaping import unturned
 from studio.service import file_answers, playground
 from studio.service.file_answers import FileAnswers
 from studio.store.rows import RunRow
@@ -62,7 +63,8 @@ def table_of(_file: Any, file_id: str) -> Any:
     with tempfile.TemporaryDirectory(prefix=PASSING) as folder:
         path = Path(folder) / f"file{PurePath(_file.name).suffix.lower()}"
         path.write_bytes(_file.getvalue())
-        return apart.read(path, name=_file.name)
+        with apart.one_at_a_time(get_person().address):
+            return apart.read(path, name=_file.name)
 
 
 def choose_columns(run: RunRow, file: Any) -> dict[str, str] | None:
@@ -89,6 +91,7 @@ def choose_columns(run: RunRow, file: Any) -> dict[str, str] | None:
     for place, of in zip(st.columns(len(wanted)), wanted, strict=True):
         first = there.index(guess[of]) if guess.get(of) in there else None
         picked[of] = place.selectbox(_("{name} column", name=titles.get(of, of)), there, index=first,
+                                     format_func=unturned,
                                      key=f"playground-column-{of}-{file.file_id}")  # fmt: skip
     named = {ROLES[of]: name for of, name in picked.items() if name is not None}
     return named if len(named) == len(wanted) else None

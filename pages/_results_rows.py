@@ -178,7 +178,7 @@ def _wanted(shown: Shown) -> tuple[Wanted, Order]:
         if labels:
             address.one("class", ["", *labels])
             label = st.selectbox(_("Class"), ["", *labels], key="class", on_change=address.write, args=("class",),
-                                 format_func=lambda one: one or _("All"), width=200)  # fmt: skip
+                                 format_func=lambda one: escaping.unturned(one) or _("All"), width=200)  # fmt: skip
         address.text("q")
         words = ""
         if shown.rows.is_text:
@@ -450,9 +450,9 @@ def _right_label(shown: Shown, row: int, label: Any) -> Any:
             return None
         return [labels.index(tag) for tag in found]
     if isinstance(label, list):
-        chosen = st.multiselect(_("It should be"), labels, key="right-labels")
+        chosen = st.multiselect(_("It should be"), labels, key="right-labels", format_func=escaping.unturned)
         return sorted(labels.index(name) for name in chosen) or None
-    name = st.selectbox(_("It should be"), labels, index=None, key="right-label")
+    name = st.selectbox(_("It should be"), labels, index=None, key="right-label", format_func=escaping.unturned)
     return None if name is None else labels.index(name)
 
 

@@ -11,6 +11,7 @@ from pages._language import _
 from studio.config.reading import bounds
 from studio.kept import logits, pulls
 from studio.kept.answers import Kept
+from studio.language.escaping import unturned
 from studio.store.rows import RunRow
 from studio.tasks import Task
 
@@ -35,7 +36,9 @@ def of_own(run: RunRow, teacher: Mapping[str, float], student: Mapping[str, floa
         return
     with st.expander(_("What if: temperature and alpha on this input"), icon=":material/tune:", key="fold-hears"):
         start = labels.index(label) if label in labels else 0
-        chosen = st.selectbox(_("Its label, as you say"), labels, index=start, key="what-if-label", width=260)
+        chosen = st.selectbox(
+            _("Its label, as you say"), labels, index=start, key="what-if-label", width=260, format_func=unturned
+        )
         # logits are known but for what they have in common, which moves neither loss
         theirs, mine = (np.log(np.maximum([shares[name] for name in labels], LEAST)) for shares in (teacher, student))
         _sliders(run, mine, theirs, labels.index(chosen or labels[0]), labels)

@@ -14,6 +14,7 @@ from pages._language import _
 from pages._markup import Html, element
 from pages._studio import errors_shown, get_home, get_store
 from pages._words import escape, listed, role
+from studio.language.escaping import unturned
 from studio.pipeline.answers import Attributed, Attributions
 from studio.service import playground
 from studio.store.rows import RunRow
@@ -35,7 +36,7 @@ def section(run: RunRow, task: Task, value: Any, labels: Sequence[str]) -> None:
             label = ""
             if task.kind != "number":
                 chosen = st.selectbox(_("Label"), ["", *labels], key="why-label", width=260,
-                                      format_func=lambda one: one or _("the teacher’s answer"))  # fmt: skip
+                                      format_func=lambda one: unturned(one) or _("the teacher’s answer"))  # fmt: skip
                 label = chosen or ""
             asked = st.button(_("Ask both models why"), icon=":material/lightbulb:", key="why-ask")
         about = (run.id, repr(value)[:10_000], label)

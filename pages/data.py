@@ -19,6 +19,7 @@ from pages._studio import errors_shown, get_acts, get_home, get_store, go_to, sh
 from pages._words import commas, data_name, escape, size, split_rows
 from studio import tasks
 from studio.errors import StudioError
+from studio.language.escaping import unturned
 from studio.store.rows import DatasetRow
 
 PREVIEW_ROWS, PREVIEW_IMAGES, PREVIEW_WIDTH, LONG_CELL = 50, 24, 300, 40
@@ -50,9 +51,12 @@ def preview(upload: Any) -> None:
         some = upload.table.iloc[::step].head(PREVIEW_IMAGES)
         st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=64)
         return
-    some = upload.table.head(PREVIEW_ROWS).map(lambda cell: cell[:PREVIEW_LETTERS])
-    widths = {name: st.column_config.Column(width=PREVIEW_WIDTH) for name in some if is_long(some[name])}
-    st.dataframe(some, hide_index=True, height=240, column_config=widths)
+    some = upload.table.head(PREVIEW_ROWS).map(lambda cell: unturned(cell[:PREVIEW_LETTERS]))
+    heads = {
+        name: st.column_config.Column(unturned(name), width=PREVIEW_WIDTH if is_long(some[name]) else None)
+        for name in some
+    }
+    st.dataframe(some, hide_index=True, height=240, column_config=heads)
     shown = min(PREVIEW_ROWS, len(upload.table))
     st.caption(_("The first {number} of {all} rows.", number=shown, all=f"{len(upload.table):,}"))
 
@@ -106,7 +110,7 @@ def choose_column(upload: Any, column: tasks.Column, guess: str | None, key: str
         _("{name} column", name=_(column.title)),
         names,
         index=names.index(guess) if guess in names else None,
-        format_func=lambda name: _(NO_COLUMN.get(column.role, "None")) if name is None else str(name),
+        format_func=lambda name: _(NO_COLUMN.get(column.role, "None")) if name is None else unturned(name),
         help=_(column.help) if column.help else None,
         key=f"{column.role}-{key}",
     )
@@ -121,6 +125,7 @@ def choose_texts(upload: Any, column: tasks.Column, guess: str | None, key: str)
         _("{name} column", name=_(column.title)),
         names,
         default=[] if guess is None else joining.parts(guess, names),
+        format_func=unturned,
         placeholder=_("None"),
         help=" ".join(filter(None, [_(column.help), _("Several columns are read as one text.")])),
         key=f"{column.role}-{key}",

@@ -4,6 +4,7 @@ reader, the studio goes on.
 The rows come back as an Arrow file, so nothing that a reader says is code; those of a large table stay in it.
 """
 
+import contextlib
 import errno
 import gc
 import json
@@ -15,7 +16,8 @@ import sys
 import tempfile
 import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -71,11 +73,29 @@ def read(
 
     Raises `DataError`, also where the reader took too long, too much memory, or did not survive the file.
     """
-    with _turns:
+    with _own_turn(), _turns:
         return _read(path, name, header, encoding, delimiter)
 
 
 _turns = threading.BoundedSemaphore(TURNS)
+_whose: ContextVar[str | None] = ContextVar("whose", default=None)
+_own_turns: dict[str, threading.Lock] = {}
+
+
+@contextlib.contextmanager
+def one_at_a_time(person: str | None) -> Iterator[None]:
+    """Of the files that this person has read within such blocks one is read at a time: whoever brings many, or slow
+    ones, leaves a turn to others. None stands for who is alone with the studio."""
+    before = _whose.set(person)
+    try:
+        yield
+    finally:
+        _whose.reset(before)
+
+
+def _own_turn() -> contextlib.AbstractContextManager[Any]:
+    person = _whose.get()
+    return contextlib.nullcontext() if person is None else _own_turns.setdefault(person, threading.Lock())
 
 
 def _read(path: Path, name: str, header: bool | None, encoding: str | None, delimiter: str | None) -> Upload:

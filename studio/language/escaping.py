@@ -10,6 +10,9 @@ _TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{R
 
 _CONTROL = _TURNING | dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)([eE][+-]?\d+)?%?")
+_BEGIN_FORMULAS = (*"=+-@", *"\uff1d\uff0b\uff0d\uff20", "\t", "\r", "\n")
+"""Also as wide letters, which spreadsheets in China and Japan take for the others."""
+
 MOST_IN_CHART = 60
 
 
@@ -83,7 +86,9 @@ def in_table(cell: object) -> object:
 
     >>> in_table("=1+1"), in_table("-5.2"), in_table("@SUM(A1)"), in_table("- well"), in_table(3)
     ("'=1+1", '-5.2', "'@SUM(A1)", "'- well", 3)
+    >>> in_table("\\n=1+1"), in_table("\uff1d1+1")
+    ("'\\n=1+1", "'\uff1d1+1")
     """
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.fullmatch(cell):
+    if isinstance(cell, str) and cell[:1] in _BEGIN_FORMULAS and not _NUMBER.fullmatch(cell):
         return "'" + cell
     return cell

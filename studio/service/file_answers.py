@@ -132,6 +132,8 @@ class FileDesk:
             if one.stop.is_set():
                 raise _Stopped
 
+        from studio.data import apart  # it opens libraries
+
         source = one.folder / f"file{PurePath(one.name).suffix.lower()}"
         with self._working:
             try:
@@ -139,11 +141,12 @@ class FileDesk:
                     raise _Stopped
                 one.state = "working"
                 asked = playground.shared(self.home.root)
-                one.scored = predict_file(
-                    store, self.home, one.run_id, source, one.answers, tell=tell,
-                    ask=lambda values: asked.stream(store, one.run_id, one.role, values),
-                    column=one.columns.get("column"), pair=one.columns.get("pair"),
-                )  # fmt: skip
+                with apart.one_at_a_time(one.made_by):
+                    one.scored = predict_file(
+                        store, self.home, one.run_id, source, one.answers, tell=tell,
+                        ask=lambda values: asked.stream(store, one.run_id, one.role, values),
+                        column=one.columns.get("column"), pair=one.columns.get("pair"),
+                    )  # fmt: skip
                 one.write()
                 one.state = "finished"
             except _Stopped:

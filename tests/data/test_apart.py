@@ -140,6 +140,34 @@ def test_a_sheet_of_megabytes_of_signs_is_looked_through_once(tmp_path, sign):
     assert rows_of(apart.read(path)) == WANTED
 
 
+def test_who_brings_many_files_leaves_a_turn_to_others(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("text,label\na,b\nc,d\n")
+    reading, most, others = [], [], threading.Event()
+    real = subprocess.run
+
+    def run(*args, **kwargs):
+        who = apart._whose.get()
+        reading.append(who)
+        most.append(reading.count("mia"))
+        if who == "mia":
+            assert others.wait(60)  # mia's files are slow, and max is answered nevertheless
+        done = real(*args, **kwargs)
+        reading.remove(who)
+        return done
+
+    def bring(who):
+        with apart.one_at_a_time(who):
+            return apart.read(tmp_path / "a.csv")
+
+    monkeypatch.setattr(apart.subprocess, "run", run)
+    with ThreadPoolExecutor(4) as threads:
+        many = [threads.submit(bring, "mia") for _ in range(3)]
+        assert len(threads.submit(bring, "max").result(60).table) == 2
+        others.set()
+        assert [len(one.result(60).table) for one in many] == [2, 2, 2]
+    assert max(most) == 1
+
+
 def test_few_files_are_read_at_a_time_and_share_the_memory_that_is_free(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("text,label\na,b\nc,d\n")
     at_once, most, together = [], [], threading.Barrier(apart.TURNS)

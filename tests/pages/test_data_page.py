@@ -31,6 +31,23 @@ def test_columns_are_guessed_and_the_checked_table_is_saved_under_a_name_from_th
     assert sum(row.splits.values()) == 120
 
 
+def test_signs_that_turn_a_line_round_turn_none_in_the_grid_and_in_lists_of_columns(app):
+    app = opened(app, "data.py")
+    table = reviews(60).table.set_axis(["te\u202ext", "topic\u2066"], axis=1)
+    table.iloc[0, 0] += " \u202egnp.exe"
+    content = table.to_csv(index=False).encode()
+    app.file_uploader(key="upload").set_value(("some.csv", content, "text/csv")).run()
+    assert not app.exception
+    shown = [*app.multiselect[0].options, *next(one for one in app.selectbox if one.label == "Label column").options]
+    assert {"te\ufffdxt", "topic\ufffd"} <= set(shown)
+    grid = app.dataframe[0]
+    assert grid.value.iloc[0, 0].endswith("\ufffdgnp.exe")
+    heads = grid.proto.columns.encode().decode("unicode_escape")
+    assert "te\ufffdxt" in heads and "topic\ufffd" in heads
+    next(button for button in app.button if button.label == "Save data set").click().run()
+    assert not app.exception
+
+
 def test_rows_that_are_not_added_are_counted_and_can_be_downloaded(app, saved):
     app = opened(app, "data.py")
     content = b"text,label\na new one,good\n,bad\n  ,good\nanother one,bad\n"
