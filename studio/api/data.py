@@ -73,7 +73,7 @@ class Dataset:
     def __repr__(self) -> str:
         counts = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
         labels = ", ".join(self.labels[:5]) + (" …" if len(self.labels) > 5 else "")
-        return f"<Dataset {self.id} {self.name!r}: {self.task}, {counts} rows; labels {labels}>"
+        return f"<Dataset {self.id} {self.name!r}: {self.task}, {counts} rows{labels and f'; labels {labels}'}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Dataset) and (self.id, self._place) == (other.id, other._place)

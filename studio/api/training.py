@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from studio import errors, events
+from studio import errors, events, tasks
 from studio.api.data import Dataset, load_dataset
 from studio.api.place import Place
 from studio.config.reading import parse_config
@@ -169,7 +169,7 @@ class Run:
         columns = ["role", "split", "metric", "value", "low", "high", "n", "seed", "spread"]
         store = self._place.store
         found = [*store.evaluations(self.id), *store.evaluations_of_seeds(self.id)]
-        rows = [event.model_dump(include=set(columns)) for event in found]
+        rows = [tasks.reported(event).model_dump(include=set(columns)) for event in found]
         return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
 
     @property
@@ -177,7 +177,8 @@ class Run:
         """The points of all curves: phase, step, name, value."""
         import pandas as pd
 
-        rows = [(point.phase, point.step, point.name, point.value) for point in self._place.store.curve(self.id)]
+        points = self._place.store.curve(self.id)
+        rows = [(point.phase, point.step, point.name, tasks.known_as(point.name, point.value)) for point in points]
         return pd.DataFrame(rows, columns=["phase", "step", "name", "value"])
 
     @property

@@ -13,7 +13,7 @@ from studio import tasks
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, amount, command, plain, print_json, say, shown_safely, tell_verdict
 from studio.store import run_list
-from studio.store.rows import RunRow, Summary
+from studio.store.rows import Summary
 from studio.store.run_list import Listed, Wanted
 
 commands = typer.Typer()
@@ -36,11 +36,11 @@ def runs(
     _, store = open_home()
     wanted = Wanted(search, states=state or (), tags=tag or (), archived=archived, order=sort)
     found = store.find_runs(wanted, None if all_of_them else limit)
+    measures = {row.id: tasks.get(row.task, row.multi_label).measures[0].name for row in store.datasets()}
     if as_json:
-        print_json([_run_facts(listed.run, listed.summary) for listed in found])
+        print_json([_run_facts(listed, measures.get(listed.run.dataset_id)) for listed in found])
     else:
         table = Table("id", "status", "run", "teacher", "student", "reached", "verdict")
-        measures = {row.id: tasks.get(row.task, row.multi_label).measures[0].name for row in store.datasets()}
         for listed in found:
             run, cells = listed.run, _summary(listed, measures.get(listed.run.dataset_id))
             table.add_row(str(run.id), run.status, *map(plain, cells))
@@ -140,11 +140,21 @@ def tag(
     typer.echo(shown_safely(f"Tags of run {run.id}: {', '.join(run.tags) or 'none'}."))
 
 
-def _run_facts(run: RunRow, summary: Summary | None) -> dict[str, Any]:
-    config = run.config
+def _run_facts(listed: Listed, measure: str | None) -> dict[str, Any]:
+    run, config = listed.run, listed.run.config
     return {"id": run.id, "status": run.status, "name": run.name, "note": run.note, "tags": list(run.tags),
             "dataset": config.dataset, "teacher": config.teacher, "student": config.student, "verdict": run.verdict,
-            "summary": dataclasses.asdict(summary) if summary else None}  # fmt: skip
+            "measure": measure, "summary": listed.summary and _as_known(listed.summary, measure)}  # fmt: skip
+
+
+def _as_known(summary: Summary, measure: str | None) -> dict[str, Any]:
+    """What the models reached as people know it, the smaller end of the interval first."""
+    known = dataclasses.asdict(summary)
+    if measure is not None and tasks.known_as(measure, 1.0) < 0:
+        known |= {"low": known["high"], "high": known["low"]}
+        reached = ("teacher", "student", "control", "low", "high")
+        known |= {name: -known[name] for name in reached if known[name] is not None}
+    return known
 
 
 def _summary(listed: Listed, measure: str | None) -> tuple[str, str, str, str, str]:

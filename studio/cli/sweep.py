@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from studio import tasks
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, command, ended_like_ctrl_c, plain, print_json, say, shown_safely
 from studio.cli.training import text
@@ -94,8 +93,7 @@ def _show(found: dict[str, Any]) -> None:
     names = list(found["trials"][0]["params"]) if found["trials"] else []
     table = Table("trial", "run", *names, found["measure"], "ms a row", "bytes", "")
     for trial in found["trials"]:
-        reached = None if trial["value"] is None else tasks.known_as(found["measure"], trial["value"])
-        numbers = [reached, trial["latency_ms"], trial["size_bytes"]]
+        numbers = [trial["value"], trial["latency_ms"], trial["size_bytes"]]
         shown = ["" if number is None else f"{number:,.4g}" for number in numbers]
         params = [
             plain(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in trial["params"].values()

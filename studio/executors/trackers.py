@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from studio import events, files
+from studio import events, files, tasks
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 from studio.home import Home
@@ -123,12 +123,13 @@ def _point(event: events.Event) -> tuple[int | None, dict[str, float]]:
     """(step, values by phase/name) of what is a number; results have no step."""
     match event:
         case events.Metrics():
-            return event.step, {f"{event.phase}/{name}": value for name, value in event.values.items()}
+            values = {name: tasks.known_as(name, value) for name, value in event.values.items()}
+            return event.step, {f"{event.phase}/{name}": value for name, value in values.items()}
         case events.DeviceUse():
             return event.seconds, {f"machine/{name}": value for name, value in event.values.items()}
         case events.Evaluation():
             split = f"{event.split}/" if event.split else ""
-            return None, {f"result/{split}{event.role}/{event.metric}": event.value}
+            return None, {f"result/{split}{event.role}/{event.metric}": tasks.known_as(event.metric, event.value)}
     return None, {}
 
 

@@ -126,7 +126,7 @@ class Interface:
         results = [
             requests.Result(model=one.role, split=one.split, measure=one.metric, value=one.value, low=one.low,
                             high=one.high, rows=one.n)
-            for one in self.store.evaluations(run_id)
+            for one in map(tasks.reported, self.store.evaluations(run_id))
         ]  # fmt: skip
         return requests.WholeRun(
             **self._facts(run), labels=self.store.dataset_by_id(run.dataset_id).labels,

@@ -168,13 +168,13 @@ def facts(store: Store, compared: Sequence[Side]) -> dict[str, Any]:
         "settings": differing(compared),
         "groups": [[side.run.id for side in group] for group in groups(compared)],
         "front": {cost: front(compared, cost) for cost in ("student_bytes", "student_ms")},
-        "curves": {str(side.run.id): _points(curve(store, side)) for side in compared},
+        "curves": {str(side.run.id): _points(curve(store, side), side.measure) for side in compared},
     }
 
 
-def _points(found: Curve) -> list[Mapping[str, float]]:
+def _points(found: Curve, measure: Measure) -> list[Mapping[str, float]]:
     looks = zip(found.steps, found.seconds, found.values, strict=True)
-    return [{"step": step, "seconds": seconds, "value": value} for step, seconds, value in looks]
+    return [{"step": step, "seconds": seconds, "value": measure.shown(value)} for step, seconds, value in looks]
 
 
 def _facts_of(side: Side) -> dict[str, Any]:
@@ -188,5 +188,5 @@ def _facts_of(side: Side) -> dict[str, Any]:
         "dataset": {"id": run.dataset_id, "name": run.config.dataset,
                     "fingerprint": side.data.fingerprint if side.data else None},
         "measure": side.measure.name,
-        "evaluations": [one.model_dump(exclude={"kind"}) for one in side.evaluations],
+        "evaluations": [tasks.reported(found).model_dump(exclude={"kind"}) for found in side.evaluations],
     }  # fmt: skip

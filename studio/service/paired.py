@@ -113,6 +113,6 @@ def _of_test_rows(home: Home, dataset_id: int, fingerprint: str) -> str | None:
 def facts(home: Home, store: Store, compared: Sequence[Side]) -> dict[str, Any]:
     """A comparison as plain values, with the first student tested against each other one."""
     found = against(home, compared[0], compared[1:])
-    tests = [dataclasses.asdict(pair) | {"comparison": pair.comparison and pair.comparison.model_dump(exclude={"kind"})}
-             for pair in found]  # fmt: skip
+    shown = [pair.comparison and tasks.reported(pair.comparison).model_dump(exclude={"kind"}) for pair in found]
+    tests = [dataclasses.asdict(pair) | {"comparison": known} for pair, known in zip(found, shown, strict=True)]
     return comparison.facts(store, compared) | {"tests": tests}

@@ -402,16 +402,17 @@ def should_stop(config: SweepConfig, run_id: int, found: Sequence[Tried]) -> boo
 def facts(store: Store, sweep: SweepRow) -> dict[str, Any]:
     """A search as plain values: what `python -m studio sweep --json` prints."""
     found = tried(store, sweep)
-    chosen = best(found, sweep.config)
+    chosen, decides = best(found, sweep.config), measure(store, sweep)
     return {
         "sweep": sweep.id,
         "status": sweep.status,
         "message": sweep.message,
         "target": sweep.config.target,
-        "measure": measure(store, sweep).name,
+        "measure": decides.name,
         "trials": [
             {
-                "number": one.trial.number, "run": one.trial.run_id, "params": one.trial.params, "value": one.value,
+                "number": one.trial.number, "run": one.trial.run_id, "params": one.trial.params,
+                "value": None if one.value is None else decides.shown(one.value),
                 "latency_ms": one.milliseconds, "size_bytes": one.size_bytes, "pruned": one.trial.pruned,
                 "keeps_to_target": keeps_to(one, sweep.config),
             }

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from studio import events
+from studio import events, tasks
 from studio.store.rows import Cursor, LogRow, PhaseRow, Point
 from studio.store.runs import Runs
 from studio.store.speeds import speed
@@ -115,11 +115,11 @@ class Results(Runs):
             "phases": [
                 {"name": phase.name, "seconds": phase.seconds, "steps": phase.steps} for phase in self.phases(run_id)
             ],
-            "evaluations": [result.model_dump(exclude={"kind"}) for result in self.evaluations(run_id)],
-            "comparisons": [result.model_dump(exclude={"kind"}) for result in self.comparisons(run_id)],
+            "evaluations": [_shown(result) for result in self.evaluations(run_id)],
+            "comparisons": [_shown(result) for result in self.comparisons(run_id)],
             "speed": speed(self.evaluations(run_id)),
             "seeds": [self._show_seed(run_id, one) for one in self.seeds(run_id)],
-            "stage_results": [result.model_dump(exclude={"kind"}) for result in self.stage_results(run_id)],
+            "stage_results": [_shown(result) for result in self.stage_results(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "outcome": run.outcome,
             "verdict": run.verdict,
@@ -140,12 +140,9 @@ class Results(Runs):
         return [event for event in self._results(run_id, "comparison") if isinstance(event, events.Comparison)]
 
     def _show_seed(self, run_id: int, one: events.SeedResult) -> dict[str, Any]:
-        measured = (self._evaluations(run_id), self._comparisons(run_id))
-        evaluations, comparisons = ([found for found in kind if found.seed == one.seed] for kind in measured)
-        return one.model_dump(exclude={"kind"}) | {
-            "evaluations": [found.model_dump(exclude={"kind"}) for found in evaluations],
-            "comparisons": [found.model_dump(exclude={"kind"}) for found in comparisons],
-        }
+        evaluations = [_shown(found) for found in self._evaluations(run_id) if found.seed == one.seed]
+        comparisons = [_shown(found) for found in self._comparisons(run_id) if found.seed == one.seed]
+        return _shown(one) | {"evaluations": evaluations, "comparisons": comparisons}
 
     def _record_one(self, run_id: int, event: events.Event) -> None:
         run = self._db.conn.execute
@@ -201,6 +198,10 @@ class Results(Runs):
             "INSERT INTO metrics (run_id, phase, step, name, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [(run_id, phase, step, name, value) for name, value in values.items() if math.isfinite(value)],
         )
+
+
+def _shown(result: tasks.Result) -> dict[str, Any]:
+    return tasks.reported(result).model_dump(exclude={"kind"})
 
 
 _LATER = """
