@@ -31,6 +31,12 @@ _NO_COUNTS = re.compile(r"size|theta|seed|scale|token|eps|ratio|norm|range|type|
 _BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
           "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}  # fmt: skip
 
+_LEADING = {"checkpoint_path", "cache_dir", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
+"""What timm, which some configs have a network made by, takes for weights of its own."""
+
+_PREPARING, _FETCHED = "preprocessor_config.json", ("repo_path", "class_info_file")
+"""Names of files that some image processors fetch."""
+
 OTHER = "Choose another folder, or save the model again with `save_pretrained`."
 
 
@@ -49,6 +55,7 @@ def check(folder: Path) -> None:
     config = read_json(folder / "config.json", MAX_CONFIG_BYTES)
     _check_config(config, folder)
     _check_tokenizer(folder)
+    _check_preparing(folder)
     for file in weight_files(folder, compact=bool(config.get("compact"))):
         _check_weights(file)
 
@@ -121,6 +128,9 @@ def _check_config(config: dict[str, Any], folder: Path) -> None:
             )
         if isinstance(value, int) and not isinstance(value, bool):
             _check_size(key, value, folder)
+    made_by, given = str(config.get("architecture", "")), config.get("model_args")
+    if not made_by.isascii() or set(made_by) & set(":/\\") or (isinstance(given, dict) and _LEADING & set(given)):
+        raise ModelError(f"The config in {folder} takes its weights from elsewhere.", "Choose another model.")
     for key, value in config.items():
         if isinstance(value, list) and _counts(key):
             _check_size(key, sum(each for each in value if isinstance(each, int)), folder)
@@ -163,6 +173,14 @@ def _check_tokenizer(folder: Path) -> None:
         named = isinstance(value, str) and key.endswith("_file") and Path(value).name != value
         if named and len(value) < 4096 and "\0" not in value and (folder / value).exists():
             raise ModelError(f"The tokenizer in {folder} reads a file outside of it: {key} is {value!r}.", OTHER)
+
+
+def _check_preparing(folder: Path) -> None:
+    """The settings of an image processor may name files of the hub, which it would fetch."""
+    file = folder / _PREPARING
+    named = [key for key in _FETCHED if file.is_file() and read_json(file, MAX_CONFIG_BYTES).get(key) is not None]
+    if named:
+        raise ModelError(f"The image processor in {folder} reads a file outside of it ({named[0]}).", OTHER)
 
 
 def _check_weights(file: Path) -> None:

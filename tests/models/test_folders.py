@@ -108,6 +108,32 @@ def test_a_config_that_asks_for_a_kernel_from_elsewhere_is_refused(folder, probl
         opening.open_folder(folder, problem)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"architecture": "hf-hub:evil/model"},
+        {"architecture": "local-dir:/somewhere"},
+        {"architecture": "resnet18", "model_args": {"checkpoint_path": "/somewhere/weights.bin"}},
+        {"model_args": {"pretrained_cfg": {"url": "https://evil.example/weights.bin"}}},
+    ],
+)
+def test_a_config_by_which_another_library_takes_weights_from_elsewhere_is_refused(folder, problem, config):
+    change(folder, "config.json", architecture="resnet18", model_args={"embed_dim": 16})
+    folders.check(folder)
+    change(folder, "config.json", **config)
+    with pytest.raises(ModelError, match="takes its weights from elsewhere"):
+        opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize("name", ["repo_path", "class_info_file"])
+def test_an_image_processor_that_fetches_a_file_is_refused(folder, problem, name):
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_processor_type": "ViTImageProcessor"}))
+    folders.check(folder)
+    change(folder, "preprocessor_config.json", **{name: "evil/data"})
+    with pytest.raises(ModelError, match=f"reads a file outside of it \\({name}\\)"):
+        opening.open_folder(folder, problem)
+
+
 def test_a_tokenizer_that_reads_a_file_outside_its_folder_is_refused(folder, problem):
     change(folder, "tokenizer_config.json", vocab_file="/etc/hostname")
     with pytest.raises(ModelError, match="outside"):
