@@ -170,7 +170,7 @@ class Run:
         store = self._place.store
         found = [*store.evaluations(self.id), *store.evaluations_of_seeds(self.id)]
         rows = [tasks.reported(event).model_dump(include=set(columns)) for event in found]
-        return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
+        return pd.DataFrame(rows, columns=columns).astype({"n": "Int64", "seed": "Int64"})
 
     @property
     def curves(self) -> pd.DataFrame:

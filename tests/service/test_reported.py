@@ -55,6 +55,7 @@ def test_the_python_interface_gives_them_without_a_minus(home, runs):
     found = of_student(run.evaluations.to_dict("records"))
     assert {name: found[name] for name in TRUE} == TRUE
     assert run.evaluations.set_index("metric")["value"]["size_bytes"] == 1e6
+    assert (found["n"], str(run.evaluations["n"].dtype)) == (8, "Int64")
     assert run.curves.set_index("name")["value"].to_dict() == {"bits_per_byte": 2.5, "loss": 3.0}
 
 
