@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from studio import tasks
-from studio.data import joining, splits
-from studio.data.heads import LABEL_NAMES, label_name
+from studio.data import joining, label_columns, splits
+from studio.data.label_columns import ID_NAMES
 from studio.data.uploads import Upload
 from studio.tasks.classes import are_sentences
 
@@ -18,7 +18,6 @@ MOST_LISTED = 20_000
 """Letters of a list as Python writes it: to read one of megabytes takes seconds, and a thousand times its memory."""
 
 _TEXT_NAMES = ("text", "content", "document", "body", "story", "article")
-_ID_NAMES = ("id", "index", "idx", "uid", "uuid", "guid", "row", "number", "key")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def _two_texts(upload: Upload) -> tuple[str, str] | None:
     of texts that hardly ever come again, so that neither is a label."""
     names = [str(name) for name in upload.table.columns]
     plain = {name.strip().lower() for name in names}
-    left = [name for name in names if name.strip().lower() not in (*_ID_NAMES, *splits.COLUMNS)]
+    left = [name for name in names if name.strip().lower() not in (*ID_NAMES, *splits.COLUMNS)]
     if upload.kind != "table" or len(left) != 2 or not plain.isdisjoint(_TEXT_NAMES):
         return None
     read = (task.inputs.guess(upload.kind, upload.table) or {} for task in tasks.TASKS.values())
@@ -103,8 +102,9 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
     left = [str(name) for name in upload.table.columns if str(name) != split]
     if not left:  # the one column that there is holds what is to be read, whatever it is called
         left, split = [str(split)], None
-    label = roles.get("label") or next((names[name] for name in LABEL_NAMES if name in names), None)
-    label = label or _ends_as_label(upload, [name for name in left if name != roles.get("input")])
+    label = roles.get("label") or label_columns.by_name(
+        upload.table, [name for name in left if name != roles.get("input")]
+    )
     if not roles and tasks.get(task).targets.column is None and (two := _two_texts(upload)):
         roles = {"input": two[0], "pair": two[1]}
     text = roles.get("input") or _longest(upload, [name for name in left if name != label] or left)
@@ -116,7 +116,9 @@ def guess_columns(upload: Upload, task: str | None = None) -> Columns:
         label = None
     elif label is None:
         others = [name for name in left if name not in (text, pair)]
-        label = _few_values(upload, others) or _numbers(upload, others, task)
+        label = label_columns.by_values(upload.table, others) or _numbers(upload, others, task)
+    if label is not None and "label" not in roles and tasks.get(task).kind == "class":
+        label = label_columns.spelled_out(upload.table, label)
     several = label is not None and tasks.get(task).multi_label_targets is not None
     are_several = several and are_lists(upload.table[label].head(SAMPLE))
     return Columns(text, label, split, pair=pair, separator=SEPARATORS[0] if are_several else None)
@@ -143,27 +145,6 @@ def _says_split(upload: Upload, names: dict[str, str], name: str) -> bool:
     return name in names and any(splits.of(str(cell)) for cell in upload.table[names[name]].head(SAMPLE))
 
 
-def _ends_as_label(upload: Upload, names: Sequence[str]) -> str | None:
-    """The column whose name ends as one of labels does, such as `airline_sentiment`, and in which values come again."""
-    known = {name: label_name(name) for name in names if _is_few(upload, name)}
-    return next((name for label in LABEL_NAMES for name, found in known.items() if found == label), None)
-
-
-def _is_few(upload: Upload, name: str) -> bool:
-    cells = upload.table[name].head(SAMPLE)
-    return 1 < _values(cells) <= most_classes(len(cells))
-
-
-def _values(cells: Iterable[object]) -> int:
-    """How many different ones there are; what is empty is none."""
-    return len({cell for cell in cells if cell != ""})
-
-
-def most_classes(rows: int) -> int:
-    """So many different values in so many rows may be classes."""
-    return max(2, min(200, rows // 2))
-
-
 def _longest(upload: Upload, names: Sequence[str]) -> str:
     """The column with the most letters: a text may be shorter than a price or an address."""
     sample = upload.table.head(SAMPLE // 10)
@@ -171,19 +152,10 @@ def _longest(upload: Upload, names: Sequence[str]) -> str:
     return max(names, key=lambda name: begun[name].str.count(r"[^\W\d_]").mean())
 
 
-def _few_values(upload: Upload, names: Sequence[str]) -> str | None:
-    """The column with the fewest different values, if it has few; else the first one in which some come again."""
-    sample = upload.table.head(SAMPLE)
-    kinds = {name: _values(sample[name]) for name in names}
-    few = [name for name in names if 1 < kinds[name] <= most_classes(len(sample))]
-    others = [name for name in names if kinds[name] < len(sample) and name.strip().lower() not in _ID_NAMES]
-    return min(few, key=lambda name: kinds[name], default=others[0] if others else None)
-
-
 def _numbers(upload: Upload, names: Sequence[str], task: str) -> str | None:
     """The first column of numbers for a task that learns numbers, though none of them may come again."""
     targets, sample = tasks.get(task).targets, upload.table.head(SAMPLE)
-    fitting = (name for name in names if targets.kind == "number" and name.strip().lower() not in _ID_NAMES)
+    fitting = (name for name in names if targets.kind == "number" and name.strip().lower() not in ID_NAMES)
     return next((name for name in fitting if targets.fits([str(cell) for cell in sample[name]])), None)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from studio import tasks
-from studio.data import joining
+from studio.data import joining, label_columns
 from studio.data.columns import Columns, guess_separator, listed
 from studio.data.near_labels import near_labels, spelling
 from studio.data.on_disk import ROWS_AT_ONCE
@@ -71,6 +71,7 @@ def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Findi
     found += _numbered_tags(read, sample[columns.label], columns)
     if task.kind == "class" and not found:
         found += _several_labels(sample[columns.label], columns, task)
+        found += _other_labels(sample, columns.label, columns)
         found += _giving_away(sample, columns.label, columns)
     return tuple(found)
 
@@ -116,6 +117,18 @@ def _several_labels(cells: pd.Series, columns: Columns, task: Task) -> list[Find
         "are read as one label each: name the separator if a row can have several."
     )
     return [Finding(kind="several_labels", message=message)]
+
+
+def _other_labels(sample: pd.DataFrame, column: str, columns: Columns) -> list[Finding]:
+    """Columns that might as well be that of the labels."""
+    names = label_columns.others(sample, column, {"image", "file", *columns.taken(sample.columns)})
+    if not names:
+        return []
+    message = (
+        f"The label is read from the column {column!r}. Other columns could be it, too: {_named(names)}. Choose the "
+        "one that the models are to tell."
+    )
+    return [Finding(kind="other_labels", message=message, count=len(names), examples=names[:MOST_NAMED])]
 
 
 def _giving_away(sample: pd.DataFrame, column: str, columns: Columns) -> list[Finding]:

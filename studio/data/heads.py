@@ -56,7 +56,8 @@ _RULE = re.compile(r":?[-=+]{2,}:?|\(\d+ rows?\)")
 _MISSING = {"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown"}
 """What stands in place of a number, and is no name."""
 
-LONG_NAME = 40
+LONG_NAME, FEWEST_ROWS = 40, 10
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
 _NUMBER, _YEAR = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?"), re.compile(r"(19|20)\d\d")
 Rows = Sequence[list[str]]
 
@@ -186,7 +187,9 @@ def looks_like_header(rows: Rows) -> bool:
         return False
     if any(map(_NUMBER.fullmatch, names)):
         return _number_columns(names) and not all(map(_NUMBER.fullmatch, columns[0] + columns[-1]))
-    if any(_are_numbers(cells) and name.lower() not in _MISSING for name, cells in zip(names, columns, strict=True)):
+    if any(_tell_of_names(name, cells) for name, cells in zip(names, columns, strict=True)):
+        return True
+    if len(below) >= FEWEST_ROWS and sum(map(_come_again, columns)) > 1 and all(names):
         return True
     if not all(names) or len(set(names)) < len(names):
         return False
@@ -196,6 +199,29 @@ def looks_like_header(rows: Rows) -> bool:
 def _is_index(names: Sequence[str], cells: Sequence[str]) -> bool:
     """Whether the first column has no name, others have one, and it counts the rows."""
     return not names[0] and any(names) and len(set(cells)) == len(cells) > 1 and all(map(str.isdigit, cells))
+
+
+def _tell_of_names(name: str, cells: Sequence[str]) -> bool:
+    """Whether below a word stand numbers alone, or dates."""
+    are_dates_below = are_dates(cells) and not _DATE.fullmatch(name)
+    return name.lower() not in _MISSING and (_are_numbers(cells) or are_dates_below)
+
+
+def _come_again(cells: Sequence[str]) -> bool:
+    """Whether every cell of a column stands there more than once, and not all are alike: a word above them that never
+    comes again is its name."""
+    counts = Counter(cell for cell in cells if cell)
+    return len(counts) > 1 and min(counts.values()) > 1
+
+
+def are_dates(cells: Iterable[object]) -> bool:
+    """Whether all of the cells that hold something are dates, or days with their hours.
+
+    >>> are_dates(["2024-05-01", "", "1/31/2024 10:00:00"]), are_dates(["1.5"]), are_dates([""])
+    (True, False, False)
+    """
+    found = [str(cell).strip() for cell in cells if str(cell).strip()]
+    return bool(found) and all(map(_DATE.fullmatch, found))
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:

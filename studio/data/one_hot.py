@@ -1,6 +1,7 @@
 """Tables with a column of 0 and 1 for each label, as Kaggle's are: their names become one column."""
 
 import json
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -20,6 +21,10 @@ NONE = "none"
 SURE = 5
 """So many of them side by side are labels, though other columns have few values, too."""
 
+FACTS = {"has", "have", "contains", "includes", "with"}
+"""Words with which the names of facts about a text begin; of labels either all do so, or none."""
+
+_WORDS = re.compile(r"[\W_]+")
 _PAIRS = (("0", "1"), ("false", "true"), ("no", "yes"), ("0.0", "1.0"))
 _YES, _NO = {"1", "true", "yes", "1.0"}, {"0", "false", "no", "0.0"}
 
@@ -47,8 +52,12 @@ class OneHot:
         if not self.columns:
             return ()
         told = ", ".join(map(repr, self.columns))
-        note = f"The columns {told} are read as one, {self.name!r}."
-        return (note,) if self.is_one else (note, f"A row that has none of them has the label {NONE!r}.")
+        notes = [f"The columns {told} are read as one, {self.name!r}."]
+        if not self.is_one:
+            notes.append(f"A row that has none of them has the label {NONE!r}.")
+            if len(self.columns) < SURE:
+                notes.append("If one of them alone is the label, choose it.")
+        return tuple(notes)
 
     def _found(self, table: pd.DataFrame) -> list[list[str]]:
         """The labels of each row."""
@@ -66,7 +75,7 @@ def _side_by_side(some: pd.DataFrame) -> list[str]:
         runs = [*runs, []] if written != before else runs
         runs[-1] += [str(name)] if written else []
         before = written
-    best = max(runs, key=len)
+    best = _without_facts(max(runs, key=len))
     others = (str(name) for name in some.columns if str(name) not in best)
     return best if len(best) >= SURE and not any(label_name(name) for name in others) else []
 
@@ -81,9 +90,18 @@ def _anywhere(some: pd.DataFrame) -> list[str]:
     """All such columns, where no other one could be a label."""
     names = [str(name) for name in some.columns]
     binary = [name for name in names if _is_binary(some[name])]
-    others = [name for name in names if name not in binary]
+    others, binary = [name for name in names if name not in binary], _without_facts(binary)
     has_label = any(name.strip().lower() in LABEL_NAMES or _has_few(some[name]) for name in others)
     return [] if has_label or not FEWEST <= len(binary) < len(names) else binary
+
+
+def _without_facts(names: list[str]) -> list[str]:
+    """Those that may be labels: `has_link` is none beside `toxic`.
+
+    >>> _without_facts(["has_link", "toxic"]), _without_facts(["has_cat", "has_dog"])
+    (['toxic'], ['has_cat', 'has_dog'])
+    """
+    return [name for name in names if _WORDS.split(name.strip().lower())[0] not in FACTS] or names
 
 
 def _is_binary(cells: pd.Series) -> bool:

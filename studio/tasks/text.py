@@ -60,6 +60,7 @@ TEXT = Column("input", "Text", "What the models read.")
 PAIR = Column("pair", "Second text", "The text that is read together with the first one.")
 _SAMPLE, _LETTERS = 2_000, 2_000
 _WORDS = re.compile(r"[\W_]+")
+_SEVERAL_WORDS = re.compile(r"\S\s+\S+\s+\S")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{6}")
 
 
@@ -187,13 +188,13 @@ def _ends_as_text(table: pd.DataFrame) -> str | None:
 
 
 def _texts(table: pd.DataFrame) -> list[str]:
-    """The columns that hold prose: several words a cell, or as many letters of scripts without blanks; hardly one
-    twice."""
+    """The columns that hold prose: more words a cell than a person's name has, or as many letters of scripts without
+    blanks; hardly one twice."""
     sample = table.head(_SAMPLE)
     found = []
     for name in table.columns:
         cells = sample[name].astype(str).str[:_LETTERS]
-        words = cells.str.contains(" ") & cells.str.contains(r"[^\W\d_]")  # a date and a time are no prose
+        words = cells.str.contains(_SEVERAL_WORDS) & cells.str.contains(r"[^\W\d_]")  # dates and times are no prose
         words |= cells.str.contains(_UNSPACED)
         if words.mean() > 0.5 and cells.nunique() > len(cells) / 4:
             found.append(str(name))
