@@ -2,13 +2,13 @@
 
 import json
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from studio.data import archives, delimited, json_files, one_hot, splits, text_files
+from studio.data import archives, boxes, delimited, json_files, one_hot, splits, text_files
 from studio.data.heads import LABEL_NAMES
 from studio.errors import DataError, LimitError
 
@@ -74,7 +74,10 @@ def labels(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: S
         found |= {name: (where or (split if len(tables) > 1 else ""), label) for name, (where, label) in said.items()}
     named = [next((key for key in keys(name) if key in found), None) for name in images]
     if not any(named):
-        return Listed({}, tuple(member.filename for member in files if _suffix(member) in TABLES), unread)
+        marked = boxes.read(archive, files, images)
+        said = {str(PurePosixPath(name.replace("\\", "/"))): ("", label) for name, label in marked.labels.items()}
+        read = tuple(member.filename for member in files if _suffix(member) in TABLES)
+        return Listed(said, (*read, *marked.files), [*unread, *marked.notes])
     left_out = len(found) - len({key for key in named if key})
     return Listed(found, tuple(member.filename for member in files if _suffix(member) in (*TABLES, *LISTS)),
                   [*_notes(left_out, named.count(None)), *unread])  # fmt: skip
@@ -164,7 +167,35 @@ def of_rows(name: str, table: pd.DataFrame, known: Collection[str]) -> Labels:
         splits.require_known({cell for cell in table[split] if cell.strip()}, "A split of the table")
     marked = [splits.of(cell) or "" for cell in table[split]] if split is not None else [""] * len(table)
     cells = zip(table[file], marked, table[label], strict=True)
-    return {path.strip(): (where, said.strip()) for path, where, said in cells}
+    return together((path.strip(), where, said.strip()) for path, where, said in cells)
+
+
+def together(rows: Iterable[tuple[str, str, str]]) -> Labels:
+    """{file: (split, label)} of rows of a file, a split and a label; where one stands in several rows with several
+    labels, the labels are lists in JSON.
+
+    >>> together([("1.png", "", "cat"), ("1.png", "", "cat"), ("2.png", "", "dog")])
+    {'1.png': ('', 'cat'), '2.png': ('', 'dog')}
+    >>> together([("1.png", "", "cat"), ("1.png", "", "dog"), ("2.png", "", "dog")])
+    {'1.png': ('', '["cat", "dog"]'), '2.png': ('', '["dog"]')}
+    """
+    found: dict[str, tuple[str, dict[str, None]]] = {}
+    for file, split, label in rows:
+        found.setdefault(file, (split, {}))[1][label] = None
+    if all(len(said) == 1 for _, said in found.values()):
+        return {file: (split, next(iter(said))) for file, (split, said) in found.items()}
+    return {file: (split, json.dumps(list(filter(None, said)), ensure_ascii=False))
+            for file, (split, said) in found.items()}  # fmt: skip
+
+
+def classes(label: str) -> list[str]:
+    """The classes that a label names: itself, or those in a list."""
+    if not label.startswith('["'):
+        return [label] if label else []
+    try:
+        return list(map(str, json.loads(label)))
+    except (ValueError, RecursionError):
+        return [label]
 
 
 def _first(named: Mapping[str, str], wanted: Sequence[str]) -> str | None:

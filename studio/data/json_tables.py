@@ -20,9 +20,31 @@ class Shape(NamedTuple):
 
 
 def found(value: dict[str, Any]) -> Found:
-    """The table in an object. Raises `DataError` where it cannot be told what are rows and what are columns."""
+    """The table in an object. Raises `DataError` where it cannot be told what are rows and what are columns, or where
+    it lists images that lie elsewhere."""
+    if lists_images(value):
+        raise DataError(
+            f"The file says what is in {len(value['images']):,} images, and holds none of them.",
+            "Bring a ZIP of the images with this file beside them.",
+        )
     records, notes = _splits(value) if _has_splits(value) else _of(value)
     return Found(of_records(records).table, notes)
+
+
+def lists_images(value: Any) -> bool:
+    """Whether an object lists images and what is marked in them, as COCO has it, each by its number."""
+    if not isinstance(value, dict) or not objects(value, "images") or "annotations" not in value:
+        return False
+    named = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id",)}
+    numbers = [one.get(name) for part, names in named.items() for one in objects(value, part) for name in names]
+    named_files = all("file_name" in one for one in objects(value, "images"))
+    return named_files and all(isinstance(number, str | int | None) for number in numbers)
+
+
+def objects(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in the list of that name; none where there is no such list."""
+    found = value.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def of_list(rows: list[Any]) -> Found:

@@ -59,7 +59,7 @@ def images(path: Path) -> Blocks:
             if size > MAX_IMAGES_BYTES:
                 raise LimitError(f"The images take more than {MAX_IMAGES_BYTES >> 30} GiB.", "Make them smaller.")
             split, label = _place(member.filename, labels, known)
-            classes.add(label)
+            classes.update(image_lists.classes(label))
             rows.append((data, label, split, member.filename))
             if held > BLOCK_BYTES:
                 yield Found(_table(rows))
@@ -74,7 +74,7 @@ def images(path: Path) -> Blocks:
         yield Found(_table(rows), refused=refused)
     tables = set(listed.tables)
     rest = [member for member in files if member.filename not in tables]
-    return (f"{count:,} images in {len(classes - {''}):,} classes.", *_told_of(left, rest, members), *told)
+    return (f"{count:,} images in {len(classes):,} classes.", *_told_of(left, rest, members), *told)
 
 
 def _told_of(

@@ -14,7 +14,7 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Image, List, load_from_disk
 from PIL import Image as pillow
 
-from studio.data import apart, cells, image_lists, splits, uploads, zipped
+from studio.data import apart, boxes, cells, image_lists, splits, uploads, zipped
 from studio.data.uploads import IMAGES, TABLES, Upload
 from studio.errors import DataError
 from studio.home import PASSING
@@ -172,7 +172,8 @@ def _holds_images(cells: pd.Series) -> bool:
 def _folders(folder: Path) -> Upload:
     """Folders of images, or of texts, read as the ZIP of them is: the same names, the same limits."""
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.is_symlink()]
-    wanted = [file for file in files if file.suffix.lower() in (*IMAGES, *image_lists.TABLES, *image_lists.LISTS)]
+    beside = (*image_lists.TABLES, *image_lists.LISTS, *boxes.ENDINGS)
+    wanted = [file for file in files if file.suffix.lower() in (*IMAGES, *beside)]
     images = any(file.suffix.lower() in IMAGES for file in wanted)
     if not images:
         wanted = [file for file in files if zipped.is_plain(file.name)]
