@@ -26,7 +26,7 @@ from studio import tasks
 from studio.config import plan, reading
 from studio.config.methods import GAINS, LOSSES, MEASURED_ON, METHODS
 from studio.config.run import RunConfig
-from studio.data import cleaning, dialects, heads, mending, points, signatures, zipped
+from studio.data import cleaning, dialects, heads, mending, points, signatures, verdicts, zipped
 from studio.evaluate import corruptions, written
 from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
@@ -70,7 +70,8 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           "more cells than the {width} columns",
           "one and the same answer to every row, or guesses ({value})",
           "each token as often as it comes, whatever stands before it ({value})", "Student at first", "Distil",
-          heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, image_files.NO_IMAGE, points.NO_POINTS, zipped.OTHER_KIND,
+          heads.ABOVE, heads.AGAIN, heads.SECOND, heads.RULE, heads.AMONG, heads.TOTAL, verdicts.REJECTED,
+          verdicts.IGNORED, image_files.NO_IMAGE, points.NO_POINTS, zipped.OTHER_KIND,
           zipped.OUTSIDE,
           cleaning.NO_INPUT, cleaning.NO_LABEL, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, *answering.REASONS,
           *NOTED, writing.NO_ANSWER, writing.UNREADABLE, tokens.UNEQUAL, library.LEAKED)  # fmt: skip

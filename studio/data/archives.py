@@ -54,7 +54,7 @@ def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             "Save images as PNG or JPEG, and tables as CSV.",
         )
     for member in files:
-        _check(member)
+        require_sound(member)
     _check_overlap(archive)
     return [member for member in files if not _is_clutter(member.filename)]
 
@@ -124,7 +124,8 @@ def _check_overlap(archive: zipfile.ZipFile) -> None:
         before = member.filename
 
 
-def _check(member: zipfile.ZipInfo) -> None:
+def require_sound(member: zipfile.ZipInfo) -> None:
+    """Raise `DataError` or `LimitError` over what a member says of itself: its name, its kind, its sizes."""
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.split("/")[0]:
         raise DataError(f"The archive holds a file whose name climbs out of it: {name!r}.", "Pack it again without it.")

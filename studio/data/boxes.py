@@ -57,7 +57,9 @@ def read(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Seq
         text = _text(archive, member)
         if _suffix(member) == ".txt" and PurePosixPath(member.filename).stem in by_stem and _is_yolo(text):
             names = _names(archive, files) if names is None else names
-            said = {member.filename: [_named(line, names) for line in text.splitlines() if line.strip()]}
+            said: Mapping[str, Sequence[str]] = {
+                member.filename: [_named(line, names) for line in text.splitlines() if line.strip()]
+            }
         else:
             said, describes = _said(member, text)
             captions += [member.filename] if describes else []

@@ -206,15 +206,21 @@ class _Table:
 
     def even(self, body: list[_Row], head: Mapping[str, Sequence[_Row]] = _NONE) -> Found:
         """Rows of the table's width: what is missing at the end is empty, a row with more cells is left out; so are
-        those of the table's `head`, a header that comes once more, and rules."""
+        those of the table's `head`, a header that comes once more, rules, comments and totals."""
         width = len(self.names)
-        kept, long, again, rules = [], [], [], []
+        kept, long, again, rules, comments, totals = [], [], [], [], [], []
         for line, row in body:
             if row == self.header:
                 again.append((line, row))
                 continue
             if width > 1 and heads.is_rule(row):
                 rules.append((line, row))
+                continue
+            if width > 1 and heads.is_comment(row):
+                comments.append((line, row))
+                continue
+            if heads.is_total(row):
+                totals.append((line, row))
                 continue
             if len(row) > width and not any(cell.strip() for cell in row[width:]):
                 del row[width:]
@@ -231,7 +237,8 @@ class _Table:
         self.rows += len(body)
         self.long_count += len(long)
         self.long = self.long or long[:1]
-        reasons = {**head, heads.AGAIN: again, heads.RULE: rules, f"more cells than the {width} columns": long}
+        known = {heads.AGAIN: again, heads.RULE: rules, heads.AMONG: comments, heads.TOTAL: totals}
+        reasons = {**head, **known, f"more cells than the {width} columns": long}
         told = tuple(
             Refused.of(reason, [line for line, _ in rows], [as_line(row) for _, row in rows])
             for reason, rows in reasons.items()

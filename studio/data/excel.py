@@ -119,10 +119,15 @@ def _table(sheet: _Sheet, header: bool | None) -> Found:
     """The rows below the header; a title above it and a header that comes again are left out, and told."""
     head, doubt = _head(sheet.rows, header)
     rows = list(zip(sheet.numbers, sheet.rows, strict=True))
-    body = [(number, row) for number, row in rows[head.first :] if row != head.names and not heads.is_rule(row)]
+    width = max(map(len, sheet.rows[head.above :]), default=0)
+    totals = [number for number, row in rows[head.first :] if heads.is_total(row + [""] * (width - len(row)))]
+    body = [
+        (number, row)
+        for number, row in rows[head.first :]
+        if row != head.names and not heads.is_rule(row) and number not in totals
+    ]
     if not body:
         raise DataError("The Excel file holds no rows below its header.", "Add rows.")
-    width = max(map(len, sheet.rows[head.above :]))
     names, notes = names_of(head.names or [], width)
     numbers = [number for number, _ in body]
     cells = [row + [""] * (width - len(row)) for _, row in body]
@@ -132,6 +137,7 @@ def _table(sheet: _Sheet, header: bool | None) -> Found:
         heads.SECOND: rows[head.above + (head.names is not None) : head.first],
         heads.AGAIN: [(number, row) for number, row in rows[head.first :] if row == head.names],
         heads.RULE: [(number, row) for number, row in rows[head.first :] if heads.is_rule(row)],
+        heads.TOTAL: [(number, row) for number, row in rows[head.first :] if number in totals],
     }
     refused = tuple(
         Refused.of(reason, [number for number, _ in left], [as_line(row) for _, row in left])

@@ -17,7 +17,7 @@ _Labels = dict[str, tuple[str, str]]
 
 def labels(placed: Mapping[str, tuple[str, str]]) -> tuple[_Labels, list[str]]:
     """({file: (split, class)}, notes) by the beginnings of the files' names; nothing where the names tell none, or the
-    folders two. `placed` is {file: (split, class)} by the folders.
+    folders two. `placed` is {file: (split, class)} by the folders. Files for testing need no such names beside others.
 
     >>> names = ["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"]
     >>> labels(dict.fromkeys(names, ("", "pets")))[0]["dog.1.jpg"]
@@ -26,8 +26,9 @@ def labels(placed: Mapping[str, tuple[str, str]]) -> tuple[_Labels, list[str]]:
     if len({label for _, label in placed.values() if label}) > 1:
         return {}, []
     begun = {name: begins(name) for name in placed}
-    classes = {label for label in begun.values() if label and splits.exactly(label) is None}
-    share = sum(label in classes for label in begun.values()) / len(begun)
+    told = {name: label for name, label in begun.items() if placed[name][0] != splits.TEST} or begun
+    classes = {label for label in told.values() if label and splits.exactly(label) is None}
+    share = sum(label in classes for label in told.values()) / len(told)
     if not 1 < len(classes) <= min(MOST, len(placed) // FEWEST) or share < NAMED:
         return {}, []
     found = {_path(name): (placed[name][0], label if label in classes else "") for name, label in begun.items()}

@@ -12,6 +12,7 @@ MOST_ABOVE = 20
 COMMENT, QUOTES = "#", "\"'"
 ABOVE, AGAIN = "above the table", "the header once more"
 SECOND, RULE = "a second header", "a rule of the table"
+AMONG, TOTAL = "a comment", "totals of the rows"
 """Why such rows are not taken."""
 
 _TEXT_WORDS = {"文本", "内容", "评论", "句子", "本文", "テキスト", "텍스트", "texte", "texto", "текст"}
@@ -56,6 +57,8 @@ _RULE = re.compile(r":?[-=+]{2,}:?|\(\d+ rows?\)")
 _MISSING = {"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown"}
 """What stands in place of a number, and is no name."""
 
+_TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "summe", "gesamt", "gesamtsumme",
+           "total général", "totale", "suma", "итого", "всего", "合计", "总计", "小计", "合計", "総計"}  # fmt: skip
 LONG_NAME, FEWEST_ROWS = 40, 10
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
 _NUMBER, _YEAR = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?"), re.compile(r"(19|20)\d\d")
@@ -87,6 +90,25 @@ def is_rule(row: Sequence[str]) -> bool:
     (True, True, True, False)
     """
     return any(cell.strip() for cell in row) and all(_RULE.fullmatch(cell.strip()) for cell in row if cell.strip())
+
+
+def is_comment(row: Sequence[str]) -> bool:
+    """Whether a line of a table of several columns is a comment: one cell that begins with # and a blank."""
+    return len(row) == 1 and row[0].lstrip().startswith(f"{COMMENT} ")
+
+
+def is_total(row: Sequence[str]) -> bool:
+    """Whether a row says how much the others are together: a word for that, numbers, and cells that are empty.
+
+    >>> is_total(["Total:", "", "1,250.5"]), is_total(["", "Summe", "7"]), is_total(["total", "good", "1"])
+    (True, True, False)
+    """
+    if len(row) < 3 or all(row):
+        return False
+    said = [cell.strip().casefold().rstrip(":") for cell in row]
+    filled = [cell for cell in said if cell]
+    words = [cell for cell in filled if not _NUMBER.fullmatch(cell)]
+    return len(said) > len(filled) > 1 and len(words) == 1 and words[0] in _TOTALS
 
 
 def _second(names: Sequence[str], rows: Rows) -> int:

@@ -15,6 +15,9 @@ from studio.errors import DataError, LimitError
 TABLES, LISTS = (".csv", ".tsv", ".jsonl"), (".txt", ".json")
 """What holds a table; what may hold one, or anything else."""
 
+BESIDE, SHORT = (".cls", ".txt"), 100
+"""What a file with the class of one image ends in, and how long it is at most."""
+
 METADATA = "metadata"
 """What the table in each folder of images is called where there are several, as the `datasets` library has them."""
 
@@ -74,6 +77,9 @@ def labels(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: S
         found |= {name: (where or (split if len(tables) > 1 else ""), label) for name, (where, label) in said.items()}
     named = [next((key for key in keys(name) if key in found), None) for name in images]
     if not any(named):
+        beside = _of_files_beside(archive, files, images)
+        if beside:
+            return Listed(beside, tuple(member.filename for member in files if _suffix(member) in BESIDE), unread)
         marked = boxes.read(archive, files, images)
         said = {str(PurePosixPath(name.replace("\\", "/"))): ("", label) for name, label in marked.labels.items()}
         read = tuple(member.filename for member in files if _suffix(member) in TABLES)
@@ -116,6 +122,20 @@ def _of_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo, known: Collecti
     else:
         table = delimited.read(found.text, found.encoding, header=True).table
     return of_rows(member.filename, one_hot.OneHot(table).changed(table), known)
+
+
+def _of_files_beside(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Collection[str]) -> Labels:
+    """The classes of images that stand in a file of its own beside each, as WebDataset has it; nothing where most have
+    none, or hardly one comes again."""
+    paths = {str(PurePosixPath(name.replace("\\", "/")).with_suffix("")): keys(name)[0] for name in images}
+    found: Labels = {}
+    for member in files:
+        image = paths.get(str(PurePosixPath(member.filename.replace("\\", "/")).with_suffix("")))
+        if image is not None and _suffix(member) in BESIDE and member.file_size <= SHORT:
+            label = text_files.read(archives.read(archive, member)).text.strip()
+            found |= {image: ("", label)} if label and "\n" not in label else {}
+    kinds = len({label for _, label in found.values()})
+    return found if 2 * len(found) > len(images) and kinds * ROWS_A_CLASS <= len(found) else {}
 
 
 def _of_list(archive: zipfile.ZipFile, member: zipfile.ZipInfo, known: Collection[str]) -> Labels:

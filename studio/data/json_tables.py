@@ -11,6 +11,9 @@ CURE = 'Write [{"text": …, "label": …}, …], or one such object in every li
 ROWS = ("data", "rows", "examples")
 """What the list of rows is called where an object holds other things, too."""
 
+FEWEST_PAIRS = 10
+"""So many names with a value each are rather rows than the columns of one."""
+
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -103,6 +106,12 @@ def _splits(value: dict[str, Any]) -> Shape:
 
 
 def _of(value: dict[str, Any]) -> Shape:
+    served = _served(value)
+    if served is not None:
+        return served
+    if _are_pairs(value):
+        rows = [{"key": key, "value": cell} for key, cell in value.items()]
+        return Shape(rows, ("A JSON object of texts by their names; they are the columns 'key' and 'value'.",))
     names, inner = value.get("columns"), value.get("data")
     if isinstance(names, list) and isinstance(inner, list) and all(isinstance(row, list) for row in inner):
         return _below_names(names, inner)
@@ -128,6 +137,35 @@ def _of(value: dict[str, Any]) -> Shape:
             return Shape(groups[0], (groups[1],))
         return Shape(rows, (f"A JSON list, {named!r}.", *_beside(value, (named, "schema"))))
     return Shape([value], ("One JSON object.",))
+
+
+def _served(value: dict[str, Any]) -> Shape | None:
+    """What the server of the Hugging Face Hub answers: rows with a number each, and what is in their columns."""
+    about, rows = objects(value, "features"), objects(value, "rows")
+    if not about or not rows or not all(isinstance(row.get("row"), dict) for row in rows):
+        return None
+    kinds = {str(one.get("name")): one["type"] for one in about if isinstance(one.get("type"), dict)}
+    names = {name: kind["names"] for name, kind in kinds.items() if isinstance(kind.get("names"), list)}
+    found = [{name: _class(cell, names.get(name, [])) for name, cell in row["row"].items()} for row in rows]
+    total = value.get("num_rows_total")
+    left = total - len(rows) if type(total) is int else 0
+    more = (f"{left:,} more rows of the data set are not in the file.",) if left > 0 else ()
+    return Shape(found, ("JSON, rows that the Hugging Face Hub serves.", *more))
+
+
+def _class(cell: Any, names: list[Any]) -> Any:
+    """The name of the class of that number, where it is one."""
+    return names[cell] if type(cell) is int and 0 <= cell < len(names) else cell
+
+
+def _are_pairs(value: dict[str, Any]) -> bool:
+    """Whether an object holds a text or a number by each of many names, rather than the cells of one row."""
+    cells = list(value.values())
+    return (
+        len(cells) >= FEWEST_PAIRS
+        and all(isinstance(cell, str | int | float) for cell in cells)
+        and not (heads.has_usual_name(value))
+    )
 
 
 def _one_list(value: dict[str, Any]) -> str | None:
@@ -156,6 +194,9 @@ def _below_names(names: list[Any], rows: list[list[Any]]) -> Shape:
 
 def _columns(columns: dict[str, list[Any]]) -> Shape:
     lengths = {len(cells) for cells in columns.values()}
+    if len(lengths) > 1 and all(isinstance(cell, str) for cells in columns.values() for cell in cells):
+        rows = [{"text": cell, "label": name} for name, cells in columns.items() for cell in cells]
+        return Shape(rows, ("JSON, a list of texts for each label.",))
     if len(lengths) > 1:
         raise DataError(f"The lists of the JSON file have {min(lengths)} to {max(lengths)} entries.", CURE)
     rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]

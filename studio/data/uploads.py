@@ -18,11 +18,16 @@ from studio.data import (
     documents,
     excel,
     json_files,
+    numbered_tags,
     one_hot,
+    passages,
     points,
     signatures,
     splits,
+    tars,
     text_files,
+    triplets,
+    verdicts,
     word_rows,
     zipped,
 )
@@ -41,7 +46,8 @@ WORKBOOKS = (".xlsx", ".xlsm", ".xls")
 PROSE = (".txt", ".text", "")
 LINES = (".jsonl", ".ndjson")
 ARROW = (".arrow", ".feather", ".ipc")
-ENDINGS = (*filter(None, PLAIN), *LINES, ".json", ".parquet", ".xlsx", *ARROW, *CONLL, *compressed.OPENERS, ".zip")
+PACKED = (*compressed.OPENERS, ".zip", ".tar", *tars.PACKED)
+ENDINGS = (*filter(None, PLAIN), *LINES, ".json", ".parquet", ".xlsx", *ARROW, *CONLL, *PACKED)
 """All that can be read, as their names end."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".npy", ".npz", ".joblib", ".ckpt")
 
@@ -168,6 +174,10 @@ def _blocks(path: Path, name: str, how: _How) -> Blocks:
         suffix = signatures.ending(path) or ".csv"  # many programs call a table of text so
     if suffix == ".zip":
         return (yield from _zip(path, how))
+    if suffix == ".tar":
+        return (yield from _tar(path, how))
+    if suffix in tars.PACKED:
+        name, suffix = f"{name}.tar{tars.PACKED[suffix]}", tars.PACKED[suffix]
     if suffix in compressed.OPENERS:
         return (yield from _unpacked(path, name, suffix, how))
     return (yield from _table(path, suffix, how))
@@ -195,11 +205,22 @@ def _tagged(given: Blocks) -> Blocks:
         notes = yield from cells.changed(blocks, lambda block: Upload("words", rows.changed(block.table)))
         yield Upload("words", rows.rest())
         return (*notes, *rows.notes)
-    said, marked = annotations.Annotations(first.table), one_hot.OneHot(first.table)
-    notes = yield from cells.changed(
-        blocks, lambda block: replace(block, table=marked.changed(said.changed(block.table)))
-    )
-    return (*notes, *said.notes, *marked.notes)
+    steps = [made(first.table) for made in _STEPS]
+    answered, pairs = verdicts.Verdicts(first.table), triplets.Triplets(first.table)
+
+    def changed(block: Upload) -> Upload:
+        table, lines, refused = answered.changed(block.table, block.lines)
+        for step in steps:
+            table = step.changed(table)
+        table, lines = pairs.changed(table, lines)
+        return Upload(block.kind, table, block.notes, lines, (*block.refused, *refused))
+
+    notes = yield from cells.changed(blocks, changed)
+    return (*notes, *answered.notes, *(note for step in steps for note in step.notes), *pairs.notes)
+
+
+_STEPS = (passages.Flat, numbered_tags.NumberedTags, annotations.Annotations, one_hot.OneHot)
+"""What else than a column of labels may tell them; each looks at the first rows of a file."""
 
 
 def _drawn(drawn: points.Points, block: Upload) -> Upload:
@@ -253,12 +274,13 @@ def _single(found: Found) -> cells.Blocks:
 
 def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Blocks:
     inner = PurePosixPath(name.replace("\\", "/")).name.removesuffix(suffix)
-    if _suffix(inner) in (".tar", ".zip", *compressed.OPENERS):
+    if _suffix(inner) in (".zip", *compressed.OPENERS):
         raise _nested(name)
     with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         file = Path(place) / "file"
         compressed.unpack(path, suffix, file)
-        _require_plain(file, name)
+        if _suffix(inner) != ".tar":
+            _require_plain(file, name)
         return (yield from _blocks(file, inner, how))
 
 
@@ -283,6 +305,13 @@ def _zip(path: Path, how: _How) -> Blocks:
             notes = yield from _marked(_blocks(file, name, how), name)
             told += [f"{name}: {note}" for note in notes]
     return tuple(told)
+
+
+def _tar(path: Path, how: _How) -> Blocks:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
+        archive = Path(place) / "archive.zip"
+        tars.as_zip(path, archive)
+        return (yield from _zip(archive, how))
 
 
 def _require_plain(file: Path, name: str) -> None:
