@@ -32,9 +32,9 @@ DataName = Annotated[str, typer.Argument(metavar="DATA", help="The name of the d
 DataPath = Annotated[
     str,
     typer.Argument(
-        help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip, tar), a ZIP of images or texts, a "
-        "folder with a file a split, the https address of a file, or hub:ORG/NAME for a data set of the Hugging Face "
-        "Hub."
+        help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip, tar), an archive of images or "
+        "texts, a folder with a file a split, the https address of a file, or hub:ORG/NAME for a data set of the Hugging "
+        "Face Hub."
     ),
 ]
 

@@ -40,9 +40,10 @@ SHORT, MOST_KNOWN = 32, 100_000
 
 _SAYS_DELIMITER = re.compile(r"\"?sep=([^\r\n\"])\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
-_WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_BEFORE, _BEHIND = r"(?:[$€£¥₹]\s*)?[+-]?", r"(?:\s*[$€£¥₹%])?"
+_DECIMAL_COMMA = re.compile(rf"{_BEFORE}(?:\d+|\d{{1,3}}(?:\.\d{{3}})+),\d+{_BEHIND}")
+_WHOLE = re.compile(rf"{_BEFORE}(?:\d+|\d{{1,3}}(?:\.\d{{3}})+){_BEHIND}")
+_THOUSANDS = re.compile(rf"{_BEFORE}[1-9]\d{{0,2}},\d{{3}}{_BEHIND}")
 _TWO_SHORT = re.compile(r"\d{1,2},\d{1,2}")
 _OF_LABELS = {"label", "labels", "class", "classes", "category", "categories", "tag", "tags", "topic", "topics",
               "intent", "intents"}  # fmt: skip

@@ -24,6 +24,7 @@ from studio.data import (
     points,
     signatures,
     splits,
+    standoff,
     tars,
     text_files,
     triplets,
@@ -285,12 +286,17 @@ def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Blocks:
 
 
 def _zip(path: Path, how: _How) -> Blocks:
-    """Images, texts in folders of classes, one table, or a table for each split."""
+    """Images, texts in folders of classes or in a file for each, annotated texts, one table, or one for each split."""
     tables = zipped.tables(path, TABLES)
     if not tables:
         return (yield from _as("images", zipped.images(path)))
+    annotated = standoff.pairs(path)
+    if annotated:
+        return (yield from _tagged(_as("table", standoff.blocks(path, annotated))))
     if zipped.are_texts(tables):
         return (yield from _as("table", zipped.texts(path, tables)))
+    if zipped.are_lines(tables):
+        return (yield from _as("table", zipped.lines(path, tables)))
     names = [PurePosixPath(member.filename).name for member in tables]
     if len(tables) > 1:
         require_splits(names)

@@ -28,7 +28,7 @@ MAX_IMAGES_BYTES = 2 * 1024**3
 """Of all images together, as they are kept."""
 
 MOST_NAMED, MAX_EMPTY = 3, 20
-LEAST_TEXTS = 10
+LEAST_TEXTS, MOST_FILES = 10, 50
 OTHER_KIND, OUTSIDE = "an image of a kind that is not read", "in no folder of a class"
 
 
@@ -147,6 +147,26 @@ def are_texts(members: Sequence[zipfile.ZipInfo]) -> bool:
         return False
     named = [label for label in _classes(members, _split_folders(members)) if label]
     return len(named) >= 0.9 * len(members) and len(set(named)) > 1
+
+
+def are_lines(members: Sequence[zipfile.ZipInfo]) -> bool:
+    """Whether they are a file of texts for each class, such as `positive.txt` and `negative.txt` beside each other: a
+    name with a number or a point in it is rather one of a document, and one of a split is none of a class."""
+    paths = [PurePosixPath(name.replace("\\", "/")) for name in _names(members)]
+    plain = all(path.suffix.lower() == ".txt" and path.stem.replace("_", "").isalpha() for path in paths)
+    alone = len({path.parent for path in paths}) == 1 and not any(splits.of(path.stem) for path in paths)
+    return plain and alone and 1 < len(paths) <= MOST_FILES
+
+
+def lines(path: Path, members: Sequence[zipfile.ZipInfo]) -> Blocks:
+    """The lines of files of classes with label, split and file."""
+    with archives.open_zip(path) as archive:
+        for member in members:
+            said = _text(archive, member).splitlines()
+            label = PurePosixPath(member.filename.replace("\\", "/")).stem
+            yield Found(_texts_table([(line.strip(), label, "", member.filename) for line in said if line.strip()]))
+    named = ", ".join(repr(name) for name in _names(members))
+    return (f"Each line is a text, and the name of its file the label: {named}.",)
 
 
 def is_plain(name: str) -> bool:

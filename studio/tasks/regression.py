@@ -56,13 +56,13 @@ class Numbers:
     problem_type = "regression"
 
     def fits(self, cells: Sequence[str]) -> bool:
-        """Numbers, many different ones, not all of them whole."""
+        """Numbers, many different ones, not all of them whole, or with a sign of money or commas between thousands."""
         said = [cell for cell in map(self.read, cells) if cell]
         values = [value for value in map(_number, said) if value is not None]
         return (
             len(values) == len(said)
             and len(set(values)) > FEWEST_VALUES
-            and any(not value.is_integer() for value in values)
+            and (any(not value.is_integer() for value in values) or said != [cell.strip() for cell in cells if cell])
         )
 
     def read(self, cell: object) -> str:

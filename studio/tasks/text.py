@@ -53,6 +53,7 @@ PARTS = (
     ("subject", "description"), ("subject", "message"), ("subject", "content"), ("headline", "body"),
     ("headline", "short_description"), ("headline", "description"), ("summary", "description"), ("summary", "text"),
     ("name", "description"), ("title", "plot"), ("title", "overview"), ("titles", "summaries"), ("title", "summary"),
+    ("summary", "reviewtext"), ("summary", "review"), ("review_title", "review_text"),
 )  # fmt: skip
 """What the parts of one text are called, such as those of a letter, in lower case."""
 
