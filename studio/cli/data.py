@@ -33,8 +33,8 @@ DataPath = Annotated[
     str,
     typer.Argument(
         help="CSV, TSV, JSON, Parquet, Arrow, Excel, also packed (gz, bz2, xz, zst, zip, tar), an archive of images or "
-        "texts, a folder with a file a split, the https address of a file, or hub:ORG/NAME for a data set of the Hugging "
-        "Face Hub."
+        "texts, a folder with a file a split, the https address of a file, or hub:ORG/NAME for a data set of the "
+        "Hugging Face Hub."
     ),
 ]
 

@@ -18,9 +18,18 @@ def rows(groups: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str] |
     label = next((name for name in LABELS if all(isinstance(group.get(name), str) for group in groups)), None)
     if not groups or texts is None or label is None:
         return None
-    found = [{"text": text, "label": group[label]} for group in groups for text in group[texts]]
+    found = [{"text": _said(text), "label": group[label]} for group in groups for text in group[texts]]
     return found, f"Each text in {texts!r} is a row, with {label!r} as its label."
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return isinstance(value, list) and all(isinstance(_said(text), str) for text in value)
+
+
+def _said(text: Any) -> Any:
+    """A text, by itself or in an object that holds nothing else.
+
+    >>> _said("Hi"), _said({"text": "Hi"}), _said({"text": "Hi", "label": "a"})
+    ('Hi', 'Hi', {'text': 'Hi', 'label': 'a'})
+    """
+    return text["text"] if isinstance(text, dict) and set(text) == {"text"} else text

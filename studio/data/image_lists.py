@@ -1,18 +1,20 @@
 """Tables beside images, in the same archive, that say of each file which class it is of, and of which split."""
 
 import json
+import tempfile
 import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from studio.data import archives, boxes, delimited, json_files, one_hot, splits, text_files
+from studio.data import archives, boxes, delimited, excel, json_files, one_hot, splits, text_files
 from studio.data.heads import LABEL_NAMES
 from studio.errors import DataError, LimitError
+from studio.home import PASSING
 
-TABLES, LISTS = (".csv", ".tsv", ".jsonl"), (".txt", ".json")
+TABLES, LISTS = (".csv", ".tsv", ".jsonl", ".xlsx"), (".txt", ".json")
 """What holds a table; what may hold one, or anything else."""
 
 BESIDE, SHORT = (".cls", ".txt"), 100
@@ -116,12 +118,43 @@ def _notes(unknown: int, without: int) -> list[str]:
 
 
 def _of_table(archive: zipfile.ZipFile, member: zipfile.ZipInfo, known: Collection[str]) -> Labels:
-    found = text_files.read(archives.read(archive, member))
+    data = archives.read(archive, member)
+    if _suffix(member) == ".xlsx":
+        return of_rows(member.filename, one_hot.OneHot(table := _of_workbook(data)).changed(table), known)
+    found = text_files.read(data)
     if _suffix(member) == ".jsonl":
         table = json_files.read_lines(found.text, found.encoding).table
     else:
         table = delimited.read(found.text, found.encoding, header=True).table
     return of_rows(member.filename, one_hot.OneHot(table).changed(table), known)
+
+
+def _of_workbook(data: bytes) -> pd.DataFrame:
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
+        file = Path(place) / "table.xlsx"
+        file.write_bytes(data)
+        return excel.read(file, header=True).table
+
+
+def of_splits(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Sequence[str]) -> dict[str, str]:
+    """{image: split} by lists of files that are called as splits are, such as `train.txt`, with nothing but a file in
+    each line; its folders and its ending may be left out."""
+    ends: dict[str, str] = {}
+    for name in images:
+        parts = PurePosixPath(name.replace("\\", "/")).with_suffix("").parts
+        ends |= {"/".join(parts[place:]): name for place in range(len(parts))}
+    found: dict[str, str] = {}
+    for member in (member for member in files if _suffix(member) == ".txt" and splits.of(_stem(member))):
+        try:
+            lines = text_files.read(archives.read(archive, member)).text.split()
+        except LimitError:
+            raise
+        except DataError:  # it lies beside the images for another reason
+            continue
+        named = [ends.get(str(PurePosixPath(line.replace("\\", "/")).with_suffix(""))) for line in lines]
+        if 2 * len(list(filter(None, named))) > len(lines):
+            found |= {name: splits.of(_stem(member)) or "" for name in named if name}
+    return found
 
 
 def _of_files_beside(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Collection[str]) -> Labels:

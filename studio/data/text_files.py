@@ -59,6 +59,8 @@ _MARKS = (
 )
 _MARK = re.compile(r"^\ufeff+", re.MULTILINE)
 _NO_FILE = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"}
+HEBREW, FEWEST_LETTERS = "cp1255", 100
+_ALEF, _TAV = 0xE0, 0xFA
 _KANA = "\u3041", "\u30fe"
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+[=_]?")
@@ -293,6 +295,8 @@ def _candidates(data: bytes) -> list[str]:
         names = [*(_latin(sample) or [WESTERN]), *names]
     elif not names or _is_latin(sample.decode(names[0], "replace")):
         names = [*_latin(sample), *names]
+    if _is_hebrew(sample):
+        names = [HEBREW, *names]
     japanese = [name for name in ("euc_jp", "cp932") if _holds_kana(sample, name)]
     return list(dict.fromkeys(WIDER.get(name, name) for name in [*japanese, *names, *_EAST_ASIAN]))
 
@@ -311,6 +315,14 @@ def _stand_alone(sample: bytes) -> bool:
     ones: in most other scripts whole words are of such bytes."""
     runs = [len(run) for run in _BEYOND_ASCII.findall(sample)]
     return runs.count(1) > 0.8 * sum(runs)
+
+
+def _is_hebrew(sample: bytes) -> bool:
+    """Whether nearly all bytes beyond ASCII are those of Hebrew letters, which are lower case ones in Cyrillic, and
+    none is one of those behind them, which texts in Cyrillic and Greek have in each line."""
+    beyond = b"".join(_BEYOND_ASCII.findall(sample))
+    letters = sum(_ALEF <= byte <= _TAV for byte in beyond)
+    return len(beyond) > FEWEST_LETTERS and letters > 0.98 * len(beyond) and not any(byte > _TAV for byte in beyond)
 
 
 def _is_unusual(text: str) -> bool:

@@ -18,6 +18,7 @@ from studio.data import (
     documents,
     excel,
     json_files,
+    literals,
     numbered_tags,
     one_hot,
     passages,
@@ -220,7 +221,7 @@ def _tagged(given: Blocks) -> Blocks:
     return (*notes, *answered.notes, *(note for step in steps for note in step.notes), *pairs.notes)
 
 
-_STEPS = (passages.Flat, numbered_tags.NumberedTags, annotations.Annotations, one_hot.OneHot)
+_STEPS = (literals.Literals, passages.Flat, numbered_tags.NumberedTags, annotations.Annotations, one_hot.OneHot)
 """What else than a column of labels may tell them; each looks at the first rows of a file."""
 
 

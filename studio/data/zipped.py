@@ -28,7 +28,7 @@ MAX_IMAGES_BYTES = 2 * 1024**3
 """Of all images together, as they are kept."""
 
 MOST_NAMED, MAX_EMPTY = 3, 20
-LEAST_TEXTS, MOST_FILES = 10, 50
+LEAST_TEXTS, MOST_FILES, LOOKED_AT = 10, 50, 5
 OTHER_KIND, OUTSIDE = "an image of a kind that is not read", "in no folder of a class"
 
 
@@ -36,12 +36,13 @@ def images(path: Path) -> Blocks:
     """Images with label, split and file, some at a time. What cannot be decoded is left out and counted."""
     with archives.open_zip(path) as archive:
         files = archives.members(archive)
-        members = [member for member in files if _suffix(member) in IMAGES]
+        members = _images(archive, files)
         if not members:
             raise DataError("The archive holds no images.", f"Put files ending in {', '.join(IMAGES)} into it.")
         listed = image_lists.labels(archive, [member for member in files if not _is_about(member)], _names(members))
         labels, told = listed.labels, listed.notes
-        known = _split_folders(members)
+        known, in_lists = _split_folders(members), image_lists.of_splits(archive, files, _names(members))
+        told = [*told, *(["The splits are those of the lists of files beside the images."] if in_lists else [])]
         if not labels:
             _check_split_folders(members, known)
             labels, more = _by_names(_names(members), known)
@@ -59,6 +60,7 @@ def images(path: Path) -> Blocks:
             if size > MAX_IMAGES_BYTES:
                 raise LimitError(f"The images take more than {MAX_IMAGES_BYTES >> 30} GiB.", "Make them smaller.")
             split, label = _place(member.filename, labels, known)
+            split = split or in_lists.get(member.filename, "")
             classes.update(image_lists.classes(label))
             rows.append((data, label, split, member.filename))
             if held > BLOCK_BYTES:
@@ -120,7 +122,7 @@ def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
     """
     with archives.open_zip(path) as archive:
         files = archives.members(archive)
-        if any(_suffix(member) in IMAGES for member in files):
+        if _images(archive, files):
             return []
         found = [member for member in files if _suffix(member).removeprefix(".") in endings and not _is_about(member)]
         plain = [member for member in files if not _is_about(member)]
@@ -139,6 +141,14 @@ def tables(path: Path, endings: Sequence[str]) -> list[zipfile.ZipInfo]:
                 f"Put images ({', '.join(IMAGES)}) or tables ({', '.join(endings)}) into it.",
             )
         return found
+
+
+def _images(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """The images by the endings of their names; where most have none and the first ones are images, all of these."""
+    without = [member for member in files if not _suffix(member) and not _is_about(member)]
+    some = without[:LOOKED_AT] if 2 * len(without) > len(files) else []
+    are_images = bool(some) and all(_readable(archive, member) is not None for member in some)
+    return [member for member in files if _suffix(member) in IMAGES or (are_images and not _suffix(member))]
 
 
 def are_texts(members: Sequence[zipfile.ZipInfo]) -> bool:

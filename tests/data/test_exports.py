@@ -127,3 +127,17 @@ def test_images_for_testing_need_no_class_in_their_names(tmp_path):
     given = packed(tmp_path, files).table
     assert set(given[given["split"] == "train"]["label"]) == {"cat", "dog"}
     assert list(given[given["split"] == "test"]["label"]) == [""] * 9
+
+
+def test_the_texts_of_an_intent_may_be_objects(tmp_path):
+    said = {"intents": [{"intent": "ab"[n], "examples": [{"text": text} for text in TEXTS[n::2]]} for n in range(2)]}
+    upload = opened(tmp_path, "a.json", json.dumps(said))
+    assert list(upload.table.iloc[0]) == [TEXTS[0], "a"] and len(upload.table) == 60
+
+
+def test_bytes_as_python_writes_them_are_read_as_their_text(tmp_path):
+    said = [repr(f"{text} caf\u00e9 it's {n}".encode()) for n, text in enumerate(TEXTS)]
+    rows = [["text", "label", "part"], *[[cell, "ab"[n % 2], "b'x'" if n else "y"] for n, cell in enumerate(said)]]
+    upload = opened(tmp_path, "a.csv", table(rows))
+    assert upload.table["text"][0] == f"{TEXTS[0]} caf\u00e9 it's 0" and upload.table["part"][1] == "b'x'"
+    assert upload.notes[-1] == "The cells of 'text' are bytes as Python writes them; the text in them is read."

@@ -122,3 +122,17 @@ def test_a_label_that_is_no_number_has_one_place_among_numbers():
         ("2", "10", "NaN", "a", "nan")
     }
     assert text_files.LEAST_MIXED == 2
+
+
+HEBREW = "המוצר טוב מאוד אבל הגיע מאוחר"
+CYRILLIC = ("Продукт дуже гарний, але прийшов пізно", "Продуктът е много добър, но дойде късно",
+            "Производ је добар, али касни", "Все хорошо, но поздно")  # fmt: skip
+
+
+def test_hebrew_is_told_from_cyrillic(tmp_path):
+    lines = "text,label\n"
+    hebrew = lines + "".join(f"{HEBREW} {number},{'ab'[number % 2]}\n" for number in range(20))
+    assert uploads.read(written(tmp_path, hebrew.encode("cp1255"))).table["text"][0] == f"{HEBREW} 0"
+    for text in CYRILLIC:
+        rows = lines + "".join(f'"{text} {number}",{"ab"[number % 2]}\n' for number in range(20))
+        assert uploads.read(written(tmp_path, rows.encode("cp1251"))).table["text"][0] == f"{text} 0"
