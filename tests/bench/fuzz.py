@@ -18,6 +18,7 @@ import os
 import random
 import resource
 import shutil
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -60,12 +61,25 @@ def seeds() -> dict[str, bytes]:
         file = io.BytesIO()
         write(file)
         files[name] = file.getvalue()
+    files["t.jsonl"] = answered(texts)
+    with io.BytesIO() as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for name in ("train.csv", "test.csv"):
+                about = tarfile.TarInfo(name)
+                about.size = len(plain)
+                archive.addfile(about, io.BytesIO(plain))
+        files["u.tar"], files["v.tgz"] = file.getvalue(), gzip.compress(file.getvalue())
     files["m.csv.zst"] = pa.compress(plain, codec="zstd", asbytes=True)
     for name, members in (
         ("n.zip", {f"{part}/{kind}/{shade}.png": png(shade) for part in ("train", "test") for kind in "ab"
                    for shade in range(3)}),
         ("o.zip", {"a.png": png(1), "b.png": png(2), "labels.csv": b"file,label\na.png,x\nb.png,y\n"}),
         ("p.zip", {"train.csv": plain, "test.csv": plain}),
+        ("q.zip", {f"{shade}.png": png(shade) for shade in range(4)} | {"a.json": _marked(4)}),
+        ("r.zip", {f"{shade}.png": png(shade) for shade in range(4)}
+                  | {f"{shade}.txt": b"0 0.5 0.5 0.1 0.1\n" for shade in range(4)} | {"data.yaml": b"names: [a, b]"}),
+        ("s.zip", {f"{n}.{end}": data for n in range(3) for end, data in
+                   (("txt", b"Ada met Bo"), ("ann", b"T1\tPER 0 3\tAda\n"), ("xml", b"<object><name>a</name>"))}),
     ):  # fmt: skip
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -73,6 +87,21 @@ def seeds() -> dict[str, bytes]:
                 archive.writestr(member, data)
         files[name] = file.getvalue()
     return files
+
+
+def answered(texts: list[str]) -> bytes:
+    """What people said of labels that a program proposed, with the options that they had."""
+    rows = [{"text": text, "label": "a", "answer": ("accept", "reject", "ignore")[place % 3], "accept": ["a"],
+             "options": [{"id": "a", "text": "A"}]} for place, text in enumerate(texts)]  # fmt: skip
+    return "\n".join(map(json.dumps, rows)).encode()
+
+
+def _marked(count: int) -> bytes:
+    """Which objects are marked in so many images."""
+    images = [{"id": number, "file_name": f"{number}.png"} for number in range(count)]
+    marks = [{"image_id": number, "category_id": kind} for number in range(count) for kind in range(number % 3)]
+    kinds = [{"id": kind, "name": "abc"[kind]} for kind in range(3)]
+    return json.dumps({"images": images, "annotations": marks, "categories": kinds}).encode()
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:

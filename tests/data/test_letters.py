@@ -130,9 +130,9 @@ CYRILLIC = ("Продукт дуже гарний, але прийшов піз�
 
 
 def test_hebrew_is_told_from_cyrillic(tmp_path):
-    lines = "text,label\n"
-    hebrew = lines + "".join(f"{HEBREW} {number},{'ab'[number % 2]}\n" for number in range(20))
-    assert uploads.read(written(tmp_path, hebrew.encode("cp1255"))).table["text"][0] == f"{HEBREW} 0"
+    rows = "".join(f"{HEBREW} {number},{('חיובי', 'שלילי')[number % 2]}\n" for number in range(60))
+    table = uploads.read(written(tmp_path, f"טקסט,תווית\n{rows}".encode("cp1255"))).table
+    assert (list(table), table.iloc[0, 0]) == (["טקסט", "תווית"], f"{HEBREW} 0")
     for text in CYRILLIC:
-        rows = lines + "".join(f'"{text} {number}",{"ab"[number % 2]}\n' for number in range(20))
+        rows = "text,label\n" + "".join(f'"{text} {number}",{"ab"[number % 2]}\n' for number in range(20))
         assert uploads.read(written(tmp_path, rows.encode("cp1251"))).table["text"][0] == f"{text} 0"
