@@ -49,7 +49,7 @@ def preview(upload: Any) -> None:
     if upload.kind == "images":
         step = max(1, len(upload.table) // PREVIEW_IMAGES)
         some = upload.table.iloc[::step].head(PREVIEW_IMAGES)
-        st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=64)
+        st.image(some["image"].tolist(), caption=[escape(shown_label(label)) for label in some["label"]], width=64)
         return
     some = upload.table.head(PREVIEW_ROWS).map(lambda cell: unturned(cell[:PREVIEW_LETTERS]))
     heads = {
@@ -59,6 +59,14 @@ def preview(upload: Any) -> None:
     st.dataframe(some, hide_index=True, height=240, column_config=heads)
     shown = min(PREVIEW_ROWS, len(upload.table))
     st.caption(_("The first {number} of {all} rows.", number=shown, all=f"{len(upload.table):,}"))
+
+
+def shown_label(label: str) -> str:
+    """A label; several of them one after the other."""
+    from studio.data.columns import listed
+
+    several = listed(label)
+    return label if several is None else ", ".join(several)
 
 
 def is_long(cells: Any) -> bool:

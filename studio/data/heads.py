@@ -57,7 +57,7 @@ _RULE = re.compile(r":?[-=+]{2,}:?|\(\d+ rows?\)")
 _MISSING = {"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown"}
 """What stands in place of a number, and is no name."""
 
-_TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "summe", "gesamt", "gesamtsumme",
+_TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtsumme",
            "total général", "totale", "suma", "итого", "всего", "合计", "总计", "小计", "合計", "総計"}  # fmt: skip
 LONG_NAME, FEWEST_ROWS = 40, 10
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}.*)?")

@@ -229,3 +229,42 @@ def test_what_is_made_of_a_column_on_disk_is_an_ordinary_column(tmp_path, blocks
     assert str(column.dtype) == "on disk"
     made = column.map(str.upper)
     assert made.str.contains("FILM").any()
+
+
+SAID = [f"the film number {number} was long and nobody laughed" for number in range(120)]
+WAYS = {
+    "verdicts.jsonl": [{"text": text, "label": "RUDE", "answer": ("accept", "reject", "ignore")[n % 3]}
+                       for n, text in enumerate(SAID)],
+    "passages.jsonl": [{"context": text, "question": f"When was {n}?", "answers": {"text": [f"in {n}"]}}
+                       for n, text in enumerate(SAID)],
+    "tags.jsonl": [{"tokens": text.split(), "tags": [n % 3 and k % 3 for k in range(9)]}
+                   for n, text in enumerate(SAID)],
+    "triplets.jsonl": [{"anchor": text, "positive": f"{text}, yes", "negative": f"not so, {n}"}
+                       for n, text in enumerate(SAID)],
+    "names.jsonl": [{"text": text, "kind_id": n % 3, "kind_name": "abc"[n % 3], "shop": "xy"[n % 2]}
+                    for n, text in enumerate(SAID)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_other_forms_of_labels_are_read_in_blocks_as_they_are_whole(tmp_path, blocks, monkeypatch, name):
+    path = tmp_path / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in WAYS[name]))
+    read = brought(path)
+    assert all(isinstance(read.table[column].array, OnDisk) for column in read.table)
+    checked = library.check(library.Files(read))
+    monkeypatch.undo()
+    whole = uploads.read(path)
+    assert read.table.astype(object).equals(whole.table.astype(object))
+    assert (list(read.lines), read.refused, read.notes) == (list(whole.lines), whole.refused, whole.notes)
+    again = library.check(library.Files(whole))
+    assert (checked.columns, checked.report) == (again.columns, again.report)
+
+
+def test_totals_and_comments_are_left_out_of_every_block(tmp_path, blocks):
+    rows = "".join(f"{text},{'ab'[n % 2]},{n}\n" + "# a part\nTotal,,7\n" * (n % 9 == 0) for n, text in enumerate(SAID))
+    (tmp_path / "rows.csv").write_text(f"text,label,n\n{rows}")
+    read = brought(tmp_path / "rows.csv")
+    assert len(read.table) == 120 and {each.reason: each.count for each in read.refused} == {
+        "a comment": 14, "totals of the rows": 14
+    }  # fmt: skip

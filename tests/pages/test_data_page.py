@@ -1,5 +1,8 @@
 """Data: an upload is read, its columns are mapped, it is checked and saved."""
 
+import io
+import zipfile
+
 import pytest
 
 from pages import _data_card as card
@@ -9,6 +12,7 @@ from studio.config.reading import parse_config
 from studio.data.refused import Refused
 from studio.service.people import Person
 from tests.conftest import TINY, reviews
+from tests.data.test_known_forms import pictures
 from tests.pages.conftest import fresh, opened, scored, words, written
 
 
@@ -376,6 +380,19 @@ def test_words_with_tags_are_uploaded_as_a_conll_file(app):
     app.file_uploader(key="upload").set_value(("people.conll", "\n".join(sentences).encode(), "")).run()
     assert not app.exception
     assert "Token classification: 60 rows" in words(app)
+
+
+def test_several_labels_of_an_image_are_shown_one_after_the_other(app):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in pictures([f"{number}.png" for number in range(20)]).items():
+            archive.writestr(name, data)
+        rows = "".join(f"{number}.png,cat\n" for number in range(20))
+        archive.writestr("a.csv", f"file,label\n0.png,cat\n0.png,dog\n{rows}")
+    app = opened(app, "data.py")
+    app.file_uploader(key="upload").set_value(("a.zip", file.getvalue(), "")).run()
+    assert not app.exception
+    assert [image.caption for image in app.get("image")[0].proto.imgs][:2] == ["cat, dog", "cat"]
 
 
 def test_the_page_takes_every_file_and_says_itself_what_it_cannot_read(app):
