@@ -28,8 +28,9 @@ MAX_LABELS, MAX_LABEL = 1_000, 1_000
 CJK = "\u2e80"
 """Where the letters of Chinese, Japanese and Korean begin, whose words stand without blanks."""
 
-SENTENCE, FEW = 12, 10
-"""Letters that a cell has where a column holds sentences; in fewer rows classes may hardly come again."""
+SENTENCE, FEW, LETTERS = 12, 10, 1_000
+"""Letters that a cell has where a column holds sentences; in fewer rows classes may hardly come again;
+so much is looked at of each."""
 
 LINEAR_C = 3.0
 """How freely the baseline fits: the inverse of its regularization."""
@@ -58,10 +59,14 @@ def are_sentences(cells: Sequence[str]) -> bool:
 
     >>> are_sentences(["What a long day it was.", "We shall meet again."]), are_sentences(["glad", "sad"])
     (True, False)
+    >>> are_sentences([f"{number}" * LETTERS + "What a long day it was." for number in range(9)])
+    False
     """
-    said = "".join(cells)
+    if len(cells) >= 2 * len(set(cells)):
+        return False
+    said = "".join(cell[:LETTERS] for cell in cells)
     letters = sum(map(str.isalpha, said)) + sum(letter >= CJK for letter in said)  # one of those is as good as two
-    return len(cells) < 2 * len(set(cells)) and letters >= SENTENCE * len(cells)
+    return letters >= SENTENCE * len(cells)
 
 
 def label_order(label: str) -> tuple[int, float, str]:

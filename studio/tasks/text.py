@@ -195,7 +195,9 @@ def _texts(table: pd.DataFrame) -> list[str]:
     found = []
     for name in table.columns:
         cells = sample[name].astype(str).str[:_LETTERS]
-        words = cells.str.contains(_SEVERAL_WORDS) & cells.str.contains(r"[^\W\d_]")  # dates and times are no prose
+        words = cells.str.contains(" ", regex=False)
+        words[words] = cells[words].str.contains(_SEVERAL_WORDS)
+        words &= cells.str.contains(r"[^\W\d_]")  # dates and times are no prose
         words |= cells.str.contains(_UNSPACED)
         if words.mean() > 0.5 and cells.nunique() > len(cells) / 4:
             found.append(str(name))
