@@ -295,7 +295,7 @@ def _candidates(data: bytes) -> list[str]:
         names = [*(_latin(sample) or [WESTERN]), *names]
     elif not names or _is_latin(sample.decode(names[0], "replace")):
         names = [*_latin(sample), *names]
-    if _is_hebrew(sample):
+    if _is_hebrew(sample) and not _stand_alone(sample):
         names = [HEBREW, *names]
     japanese = [name for name in ("euc_jp", "cp932") if _holds_kana(sample, name)]
     return list(dict.fromkeys(WIDER.get(name, name) for name in [*japanese, *names, *_EAST_ASIAN]))
