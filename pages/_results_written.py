@@ -6,6 +6,7 @@ from pages import _answers as answers
 from pages import _pictures as pictures
 from pages import _results_examined as examinations
 from pages._language import _
+from pages._studio import errors_shown, get_acts, get_home
 from pages._words import changes, low_and_high, measured, role
 from studio.evaluate import written
 from studio.evaluate.measured import is_clear
@@ -15,6 +16,9 @@ from studio.store.rows import RunRow
 
 SHOWN = 3
 """Texts that are shown before somebody asks for more."""
+
+EXAMPLE, LONGEST_RULE = "#### *(.+)", 200
+"""A rule for answers as they are in GSM8K, and how many letters one may have."""
 
 LONGEST = 400
 """So many characters of an opening, and of what the data says, are shown."""
@@ -35,6 +39,7 @@ def show(run: RunRow) -> None:
           "chosen by it. In brackets 95 % intervals.", rows=f"{found.rows:,}", most=found.most)
     )  # fmt: skip
     st.html(pictures.table(numbers(found)))
+    _rule(run, found)
     with st.expander(_("What these numbers mean")):
         known = {name for one in found.by for name in one.values}
         st.html(pictures.words({_(one.title): _(one.help) for one in written.MEASURES if one.name in known}))
@@ -45,6 +50,26 @@ def show(run: RunRow) -> None:
         with st.expander(_("More texts")):
             for number in range(SHOWN, len(found.given)):
                 _text(found, number)
+
+
+def _rule(run: RunRow, found: Written) -> None:
+    """Where the data has answers: a pattern by which they are compared, too."""
+    has_answers = any(written.EXACT.name in one.values for one in found.by)
+    if not has_answers or not get_acts().person.has("member") or not get_home().model(run.id, "student").is_dir():
+        return
+    with st.form("written-rule", border=False):
+        left, right = st.columns([3, 1], vertical_alignment="bottom")
+        rule = left.text_input(
+            _("Rule for answers"), found.rule, max_chars=LONGEST_RULE, placeholder=EXAMPLE,
+            help=_("A pattern (a regular expression): what it finds last in an answer, its first group, is compared "
+                   "with what it finds in the answer in the data. {example} finds what stands behind ####.",
+                   example=f"`{EXAMPLE}`"),
+        )  # fmt: skip
+        if right.form_submit_button(_("Compare by it"), width="stretch") and rule.strip() not in ("", found.rule):
+            with errors_shown():
+                with st.spinner(_("All models are writing …")):
+                    get_acts().examine_written(run.id, rule.strip())
+                st.rerun()
 
 
 def finding(found: Written) -> str:

@@ -10,6 +10,7 @@ from studio.config.reading import parse_config
 from studio.events import Comparison, Verdict
 from studio.kept import examined
 from studio.pipeline.answers import Curve, Elsewhere, Layers, Robustness, Written, WrittenBy
+from studio.service import questions
 from tests.conftest import TINY
 
 ELSEWHERE = Elsewhere(dataset="reviews", rows=24, known=6, values={"student": (0.5, 0.4, 0.6)})
@@ -66,3 +67,26 @@ def test_python_gets_tables(run):
         "corruption": "typos", "role": "student", "level": 0.2, "value": 0.6, "low": 0.6, "high": 0.6,
     }  # fmt: skip
     assert known.layers().loc["1", "1"] == 0.25
+
+
+def test_what_was_compared_by_another_rule_is_made_again_and_is_read_without_one(home, run, monkeypatch):
+    asked = []
+
+    def answered(program, kind, job, *_):
+        asked.append(job.rule)
+        return kind(rows=9, most=20, given=["Say"], expected=["7"], by=[], against=[], rule=job.rule)
+
+    monkeypatch.setattr(questions, "_ask", answered)
+    for rule in ("", "", r"\d+", r"\d+", "x", ""):
+        api.run(run.id).written(rule)
+    said("1", "written", "--rule", "x")
+    assert asked == ["", r"\d+", "x"]
+
+
+def test_a_rule_that_is_no_pattern_or_for_something_else_is_refused(run):
+    for words, told in (
+        (("1", "written", "--rule", "("), "no pattern"),
+        (("1", "layers", "--rule", "x"), "--rule is for"),
+    ):
+        done = CliRunner().invoke(cli.app, ["examine", *words])
+        assert (done.exit_code, told in str(done.exception)) == (1, True), done.exception

@@ -258,19 +258,19 @@ class Run:
         ]
         return pd.DataFrame(rows)
 
-    def written(self) -> pd.DataFrame:
+    def written(self, rule: str = "") -> pd.DataFrame:
         """What the language models of the run write after the same openings: measure, role, value, low, high; and the
         student's difference from each other role with its interval. Values as people know them, such as bits that are
         better the lower they are. Computed once, in a process of its own, and kept.
 
+        With a `rule`, a pattern such as `"#### *(.+)"`, answers are also compared by what that finds last in them.
         Raises `DataError` for a task whose models do not write, `ModelError` where a model is gone.
         """
         import pandas as pd
 
         from studio.evaluate.written import MEASURES
-        from studio.pipeline.answers import Written
 
-        found = self._place.acts.examine(self.id, Written)
+        found = self._place.acts.examine_written(self.id, rule)
         against = {(one.metric, one.second): (one.difference, one.low, one.high) for one in found.against}
         rows = []
         for measure in MEASURES:

@@ -10,6 +10,7 @@ from rich.table import Table
 from studio import tasks
 from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, busy, plain, print_json
+from studio.errors import ConfigError
 from studio.evaluate import corruptions, written
 from studio.pipeline.answers import Elsewhere, Examined, Layers, Robustness, Written
 from studio.tasks import Measure
@@ -35,14 +36,26 @@ def examine(
         What, typer.Argument(help="Worse and worse inputs, whose layers are alike, or what language models write.")
     ] = What.robustness,
     on: Annotated[str | None, typer.Option(metavar="DATA", help="Ask about the test rows of this one.")] = None,
+    rule: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN",
+            help="With written: what this finds last in an answer, its first group, is compared with what it finds in "
+            "the answer in the data. Such as '#### *(.+)'.",
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Ask the models of a finished run about worse inputs or other data, or compare their layers."""
+    if rule and (what is not What.written or on is not None):
+        raise ConfigError("--rule is for what language models write.", "Say: examine RUN written --rule PATTERN")
     home, store = open_home()
     acts = acts_here(home, store)
     with busy("Asking the models"):
         if on is not None:
             found: Elsewhere | Examined = acts.examine_elsewhere(run_id, store.dataset(on).id)
+        elif what is What.written:
+            found = acts.examine_written(run_id, rule)
         else:
             found = acts.examine(run_id, KINDS[what])
     if as_json:

@@ -1,5 +1,5 @@
 """How good what a language model writes is, text by text: against the answers in the data, in the eyes of the teacher,
-and against itself."""
+and against itself; and how far what it would say of each token of the data lies from what its teacher would."""
 
 import itertools
 import math
@@ -38,9 +38,23 @@ DISTINCT = Measure(
     "Of all pairs of neighbouring words in a text, how many are different ones (Li et al., 2016): a model that repeats "
     "itself has few.",
 )
-MEASURES = (EXACT, ROUGE_L, FOR_THE_TEACHER, DISTINCT)
-OF_ANSWERS = (EXACT, ROUGE_L)
-"""Those that need an answer in the data."""
+BY_RULE = Measure(
+    "by_rule",
+    "Right by your rule",
+    "How often what your pattern finds last in the model's answer is what it finds last in the answer in the data.",
+    interval="share",
+)
+FROM_THE_TEACHER = Measure(
+    "teacher_kl",
+    "KL to the teacher",
+    "How far what the model says of the next token lies from what the teacher says, at every token of these rows: the "
+    "Kullback–Leibler divergence in nats, whole answers at temperature 1. The lower, the closer; 0 is the same.",
+    unit="number",
+    lower=True,
+)
+MEASURES = (EXACT, BY_RULE, ROUGE_L, FROM_THE_TEACHER, FOR_THE_TEACHER, DISTINCT)
+OF_ROWS = {EXACT.name: 0, BY_RULE.name: 5}
+"""Those that are right or wrong in each row, with their columns."""
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 
@@ -89,6 +103,16 @@ def _longest_common(first: Sequence[str], second: Sequence[str]) -> int:
     return len(first) - row.bit_count()
 
 
+def found_by(rule: re.Pattern[str], text: str) -> str | None:
+    """What a pattern finds last in a text, of its first group where it has one; None where it finds nothing.
+
+    >>> found_by(re.compile(r"#### *(\\S+)"), "2 + 2 = 4\\n#### 4"), found_by(re.compile(r"\\d+"), "none")
+    ('4', None)
+    """
+    found = [one[1] if rule.groups else one[0] for one in rule.finditer(text)]
+    return (found[-1] or "").strip() or None if found else None
+
+
 def distinct_2(text: str) -> float:
     """The share of different ones among the pairs of neighbouring words; NaN where there is no pair.
 
@@ -101,20 +125,27 @@ def distinct_2(text: str) -> float:
 
 
 def measure(statistics: np.ndarray) -> dict[str, float]:
-    """`statistics` (rows, 5): exact (0 or 1), ROUGE-L, nats of the teacher, bytes, distinct word pairs; NaN where a row
-    has none -> the value of each measure over these rows."""
-    exact, rouge, nats, size, distinct = statistics.T
+    """`statistics` (rows, 8): exact (0 or 1), ROUGE-L, nats of the teacher, bytes, distinct word pairs, right by a rule
+    (0 or 1), KL to the teacher in nats, its tokens; NaN where a row has none -> the value of each measure over these
+    rows."""
+    exact, rouge, nats, size, distinct, ruled, apart, tokens = statistics.T
     return {
         EXACT.name: _mean(exact),
+        BY_RULE.name: _mean(ruled),
         ROUGE_L.name: _mean(rouge),
+        FROM_THE_TEACHER.name: 0.0 - float(apart.sum()) / max(float(tokens.sum()), 1.0),
         FOR_THE_TEACHER.name: -float(nats.sum()) / math.log(2) / max(float(size.sum()), 1.0),
         DISTINCT.name: _mean(distinct),
     }
 
 
 def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
+    known = _known(values)
     return float(known.mean()) if len(known) else math.nan
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    return values[~np.isnan(values)]
 
 
 def measures_of(statistics: np.ndarray) -> tuple[Measure, ...]:
@@ -125,10 +156,12 @@ def measures_of(statistics: np.ndarray) -> tuple[Measure, ...]:
 
 def with_intervals(statistics: np.ndarray) -> dict[str, tuple[float, float, float]]:
     """(value, low, high) of each measure: Wilson's 95 % interval of a share of texts, else the bootstrap's."""
-    values, drawn, rows = measure(statistics), intervals.bootstrap(statistics, measure), len(statistics)
-    ends = {EXACT.name: intervals.accuracy_interval(round(values[EXACT.name] * rows), rows)} \
-        if not math.isnan(values[EXACT.name]) else {}  # fmt: skip
-    return {one.name: (values[one.name], *(drawn | ends)[one.name]) for one in measures_of(statistics)}
+    values, ends = measure(statistics), intervals.bootstrap(statistics, measure)
+    for name, column in OF_ROWS.items():
+        known = _known(statistics[:, column])
+        if len(known):
+            ends[name] = intervals.accuracy_interval(int(known.sum()), len(known))
+    return {one.name: (values[one.name], *ends[one.name]) for one in measures_of(statistics)}
 
 
 def compare(roles: tuple[Role, Role], first: np.ndarray, second: np.ndarray) -> list[Comparison]:
@@ -141,12 +174,12 @@ def _compared(roles: tuple[Role, Role], one: Measure, first: np.ndarray, second:
     difference = measure(first)[one.name] - measure(second)[one.name]
     told = {"first": roles[0], "second": roles[1], "split": "test", "metric": one.name, "n": len(first),
             "difference": difference}  # fmt: skip
-    if one is EXACT:
-        mine, theirs = first[:, 0] > 0, second[:, 0] > 0
+    if one.name in OF_ROWS:
+        mine, theirs = (_known(statistics[:, OF_ROWS[one.name]]) > 0 for statistics in (first, second))
         gained, lost = int((mine & ~theirs).sum()), int((~mine & theirs).sum())
-        low, high = intervals.paired_difference(len(first), gained, lost)
+        low, high = intervals.paired_difference(len(mine), gained, lost)
         p_value = intervals.mcnemar(gained, lost)
-        return Comparison(**told, low=low, high=high, p_value=p_value, gained=gained, lost=lost)
+        return Comparison(**told | {"n": len(mine)}, low=low, high=high, p_value=p_value, gained=gained, lost=lost)
     low, high = intervals.paired_bootstrap(first, second, measure, one.name)
     p_value = intervals.permutation_test(first, second, measure, one.name)
     return Comparison(**told, low=low, high=high, p_value=p_value)

@@ -171,7 +171,8 @@ class WrittenBy(BaseModel):
 
 class Written(Examined):
     """What the models wrote after the same `rows` openings, at most `most` tokens each; how the student differs from
-    the others; and some of what they were `given`, with what the data says there."""
+    the others; and some of what they were `given`, with what the data says there. `rule`: the pattern by which answers
+    were compared, too."""
 
     program = "written"
 
@@ -181,6 +182,7 @@ class Written(Examined):
     expected: list[str]
     by: list[WrittenBy]
     against: list[Comparison]
+    rule: str = ""
 
 
 class Elsewhere(BaseModel):

@@ -19,7 +19,7 @@ class Job(BaseModel):
     """What a worker needs to know: the config, and where things are on disk.
 
     `other`: other data, on which the models of a finished run are examined; `earlier`: what those from which they were
-    made had learned from.
+    made had learned from; `rule`: a pattern that finds in an answer what is compared.
     Of a run that goes on also which points of its curves were heard already, {phase/name: step}, for how many
     seconds it has been watched, and into how many parts its batches are cut since memory ran out.
     """
@@ -32,6 +32,7 @@ class Job(BaseModel):
     replay: Path | None = None
     other: Path | None = None
     earlier: tuple[Path, ...] = ()
+    rule: str = ""
     home: Home
     heard: dict[str, int] = {}
     seconds: int = 0

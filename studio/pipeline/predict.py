@@ -202,6 +202,12 @@ class Predictor(_Answering):
         """How one text goes on; `tell` hears the text so far after each token."""
         return next(self._writings(self.problem.task.unlabelled([value]), tell))
 
+    def read(self, rows: Dataset) -> Any:
+        """Rows of a saved data set as the first model reads them, on its device."""
+        model = self.models[0]
+        found = self.problem.task.encode(rows, model.processor, model.network.config, self.config.max_length)
+        return found.to(self.device.torch_device)
+
     def likelihoods(self, writing: "Writing") -> list[float]:
         """The log-probability of each written token, whoever wrote it, in nats."""
         whole = torch.tensor([[*writing.given, *writing.tokens]], device=self.device.torch_device)

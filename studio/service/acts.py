@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from studio.data.cleaning import Rows
     from studio.data.columns import Columns
     from studio.data.uploads import Upload
-    from studio.pipeline.answers import AskedRole, Conversion, Elsewhere
+    from studio.pipeline.answers import AskedRole, Conversion, Elsewhere, Written
     from studio.service.additions import Grown
     from studio.service.answering import Answers, Asked, Prompt
     from studio.service.endpoint import Endpoint
@@ -149,6 +149,15 @@ class Acts:
         self.require("member")
         found = questions.examine(self.home, self.store, run_id, kind)
         self.note("examine", f"{kind.program} of run {run_id}")
+        return found
+
+    def examine_written(self, run_id: int, rule: str = "") -> "Written":
+        """What the language models of a finished run write; see `questions.written`."""
+        from studio.service import questions
+
+        self.require("member")
+        found = questions.written(self.home, self.store, run_id, rule)
+        self.note("examine", f"written of run {run_id}")
         return found
 
     def examine_elsewhere(self, run_id: int, dataset_id: int) -> "Elsewhere":

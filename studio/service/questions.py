@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from studio import files
@@ -23,9 +23,11 @@ from studio.pipeline.answers import (
     KeptLater,
     Preview,
     Sizes,
+    Written,
     read_conversion,
 )
 from studio.pipeline.job import Answer, Job, Result
+from studio.service import answering
 from studio.service.runs import before, job_of, with_verdict
 from studio.store.store import Store
 
@@ -106,6 +108,17 @@ def _not_deleted(home: Home, store: Store, run_id: int) -> Iterator[None]:
             store.run(run_id)
 
 
+def written(home: Home, store: Store, run_id: int, rule: str = "") -> Written:
+    """What the language models of a finished run write, made once; with a `rule` answers are also compared by what that
+    pattern finds in them, and it is made again where another one was asked for before. Raises as `examine` does, and
+    `ConfigError` where the rule is no pattern.
+    """
+    answering.checked_pattern(rule)
+    run = with_verdict(store, run_id)
+    job = job_of(store, home, run.config, run.dataset_id, run_id).model_copy(update={"rule": rule})
+    return _once(home, store, job, Written, lambda known: rule in ("", known.rule))
+
+
 def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:
     """What an examination of a finished run finds, made once in a process of its own.
 
@@ -113,13 +126,17 @@ def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:
     of the run cannot be opened, and what the examination itself raises.
     """
     run = with_verdict(store, run_id)
-    job = job_of(store, home, run.config, run.dataset_id, run_id)
+    return _once(home, store, job_of(store, home, run.config, run.dataset_id, run_id), kind, lambda known: True)
+
+
+def _once(home: Home, store: Store, job: Job, kind: type[Found], is_it: Callable[[Found], bool]) -> Found:
+    """What is kept, where that is it; else what is found now."""
     with _examining:
-        known = examined.read(home, run_id, kind)
-        if known is None:
+        known = examined.read(home, job.run_id, kind)
+        if known is None or not is_it(known):
             known = _ask(kind.program, kind, job, KEEP_SECONDS, "Try again, or look at the other tabs.")
-            store.run(run_id)  # it may have been deleted meanwhile, and its folder stays so
-            examined.write(home, run_id, known)
+            store.run(job.run_id)  # it may have been deleted meanwhile, and its folder stays so
+            examined.write(home, job.run_id, known)
     return known
 
 

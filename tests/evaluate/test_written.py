@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_texts_without_a_word_are_alike_where_they_are_the_same():
     assert [written.rouge_l(*pair) for pair in (("!", "!"), ("!", "?"), ("", "?"), ("", ""))] == [1, 0, 0, 1]
 
 
-STATISTICS = np.array([[1, 0.8, 4.0, 8, 0.5], [0, 0.4, 2.0, 4, math.nan]])
+STATISTICS = np.array([[1, 0.8, 4.0, 8, 0.5, 1, 3.0, 4], [0, 0.4, 2.0, 4, math.nan, math.nan, 5.0, 12]])
 
 
 def test_the_teacher_s_bits_are_over_all_bytes_and_a_text_without_a_pair_of_words_does_not_count():
@@ -56,13 +57,41 @@ def test_the_teacher_s_bits_are_over_all_bytes_and_a_text_without_a_pair_of_word
     assert found["distinct_2"] == 0.5
 
 
+def test_how_far_a_model_is_from_the_teacher_is_over_all_tokens_and_the_teacher_itself_is_not():
+    assert written.measure(STATISTICS)["teacher_kl"] == -0.5
+    itself = STATISTICS * np.array([1, 1, 1, 1, 1, 1, 0, 1])
+    assert str(written.measure(itself)["teacher_kl"]) == "0.0"
+
+
+def test_a_row_in_whose_answer_the_rule_finds_nothing_does_not_count_for_it():
+    rows = np.repeat(STATISTICS, 30, 0)
+    assert written.measure(rows)["by_rule"] == 1
+    assert written.with_intervals(rows)["by_rule"] == pytest.approx((1, *written.intervals.accuracy_interval(30, 30)))
+    wrong = rows.copy()
+    wrong[:6, 5] = 0
+    ruled = next(one for one in written.compare(("student", "control"), wrong, rows) if one.metric == "by_rule")
+    assert (ruled.n, ruled.gained, ruled.lost, ruled.difference) == (30, 0, 6, pytest.approx(-0.2))
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "found"),
+    [
+        (r"\d+", "2 and 3", "3"),
+        (r"#### *(.+)", "so\n#### 1,000 \nend", "1,000"),
+        (r"x*", "abc", None),
+        ("(a)|b", "b", None),
+    ],
+)
+def test_a_rule_finds_the_last_of_its_first_group(rule, text, found):
+    assert written.found_by(re.compile(rule), text) == found
+
+
 def test_plain_texts_have_no_answers_to_be_compared_with():
     texts = STATISTICS.copy()
-    texts[:, :2] = math.nan
-    assert set(written.with_intervals(texts)) == {"teacher_bits_per_byte", "distinct_2"}
-    assert {one.metric for one in written.compare(("student", "control"), texts, texts)} == {
-        "teacher_bits_per_byte", "distinct_2",
-    }  # fmt: skip
+    texts[:, [0, 1, 5]] = math.nan
+    left = {"teacher_kl", "teacher_bits_per_byte", "distinct_2"}
+    assert set(written.with_intervals(texts)) == left
+    assert {one.metric for one in written.compare(("student", "control"), texts, texts)} == left
 
 
 def test_exact_answers_are_compared_row_by_row():
@@ -76,8 +105,9 @@ def test_exact_answers_are_compared_row_by_row():
 
 def test_a_model_that_the_teacher_finds_likelier_is_the_better_one():
     draws = np.random.default_rng(0).normal(10, 1, 50)
-    first = np.stack([np.full(50, math.nan), np.full(50, math.nan), draws, np.full(50, 9.0), np.full(50, 0.9)], 1)
-    second = first + np.array([0, 0, 2.0, 0, 0])
+    none, whole = np.full(50, math.nan), np.full(50, 9.0)
+    first = np.stack([none, none, draws, whole, np.full(50, 0.9), none, none, whole], 1)
+    second = first + np.array([0, 0, 2.0, 0, 0, 0, 0, 0])
     (bits,) = (one for one in written.compare(("student", "control"), first, second) if "bits" in one.metric)
     assert bits.difference == pytest.approx(2 / math.log(2) / 9)
     assert 0 < bits.low <= bits.high

@@ -10,6 +10,7 @@ from studio.events import Comparison
 from studio.kept import examined
 from studio.pipeline.answers import Curve, Elsewhere, Gap, Layers, Robustness, Written, WrittenBy
 from studio.service import questions
+from studio.service.acts import Acts
 from tests.conftest import TINY, reviews
 from tests.pages.conftest import opened, words, written
 from tests.pages.test_explore import finished
@@ -138,7 +139,7 @@ def wrote(p_value: float) -> Written:
     return Written(rows=9, most=20, given=["Say *it*"], expected=["So"], by=by, against=pairs)
 
 
-def test_what_models_wrote_is_told_in_numbers_and_to_be_read(app, home, store):
+def test_what_models_wrote_is_told_in_numbers_and_to_be_read_and_compared_by_a_rule(app, home, store, monkeypatch):
     row = store.add_dataset(name="tales", task="language-model", labels=[], splits={"train": 80, "test": 20},
                             fingerprint="f", columns={"input": "text"}, report={})  # fmt: skip
     store.dataset_ready(row.id)
@@ -151,6 +152,7 @@ def test_what_models_wrote_is_told_in_numbers_and_to_be_read(app, home, store):
     ])  # fmt: skip
     store.finish(run.id)
     examined.write(home, run.id, wrote(0.01))
+    home.model(run.id, "student").mkdir(parents=True)
     page = opened(app, "results.py", run=str(run.id), tab="written")
     assert "The teacher finds what the student writes likelier than what the control writes" in words(page)
     shown = written(page)
@@ -158,6 +160,11 @@ def test_what_models_wrote_is_told_in_numbers_and_to_be_read(app, home, store):
     assert "−0.600 to −0.400" in shown
     assert "Say *it*" in shown
     assert "So says <b>student</b>" in shown
+    asked = []
+    monkeypatch.setattr(Acts, "examine_written", lambda self, number, rule: asked.append((number, rule)))
+    page.text_input[0].set_value(r" #### (\d+) ")
+    next(button for button in page.button if button.label == "Compare by it").click().run()
+    assert asked == [(run.id, r"#### (\d+)")]
 
 
 def test_a_difference_that_the_test_does_not_bear_is_no_finding():

@@ -1,5 +1,7 @@
 """What the language models of a run write, several texts at a time."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,6 +91,7 @@ def test_answers_are_measured_by_those_in_the_data_and_every_text_by_the_teacher
     assert (exact.difference, exact.lost) == (-1, found.rows)
     assert known["student"].texts[0] == "no idea"
     assert found.expected[0].isdecimal()
+    assert "by_rule" not in known["student"].values
     nats = -np.sum(models["teacher"].likelihoods(writings(models["student"], TASK.unlabelled([("1+1=", "")]))[0]))
     assert known["student"].values["teacher_bits_per_byte"][0] == pytest.approx(-nats / np.log(2) / 7, rel=0.2)
 
@@ -97,3 +100,46 @@ def test_models_that_choose_labels_do_not_write(home, saved):
     config = parse_config({"dataset": "reviews", "task": "text-classification", **TINY})
     with pytest.raises(DataError, match="do not write"):
         written.examine(Job(run_id=1, config=config, dataset=home.dataset(saved.id), home=home))
+
+
+def test_a_rule_compares_what_it_finds_in_both_answers_and_one_that_finds_nothing_is_told(job, monkeypatch):
+    models = {"teacher": predictor(0), "student": predictor(0)}
+    monkeypatch.setattr(predict, "open_roles", lambda job, dataset: models.items())
+    tokenizer = models["teacher"].models[0].processor
+
+    def writings(self, rows, temperature=0.8):
+        answers = [int(prompt.split()[-1].split("+")[0]) + 1 for prompt in rows["prompt"]]
+        said = "It is {}" if self is models["student"] else "{}"
+        return [Writing(self._given(row), tokenizer(said.format(one))["input_ids"], tokenizer)
+                for row, one in zip(rows, answers, strict=True)]  # fmt: skip
+
+    monkeypatch.setattr(Predictor, "writings", writings)
+    found = written.examine(job.model_copy(update={"rule": r"\d+"}))
+    student = next(one for one in found.by if one.role == "student").values
+    assert (student["exact_match"][0], student["by_rule"][0], found.rule) == (0, 1, r"\d+")
+    with pytest.raises(DataError, match="'x' finds nothing in the answers of 8 test rows"):
+        written.examine(job.model_copy(update={"rule": "x"}))
+
+
+def test_a_pattern_that_never_ends_is_told():
+    with pytest.raises(DataError, match="takes longer than"):
+        written._found(re.compile("(a+)+b"), "a" * 40)
+
+
+def test_models_are_as_far_from_the_teacher_as_their_answers_lie_apart():
+    teacher, student, rows = predictor(0), predictor(1), TASK.unlabelled(PROMPTS)
+    found = written._apart(teacher, student, rows)
+    row = teacher.read(rows.select([2]))
+    logits = [
+        one.models[0].network(input_ids=row.tokens[None]).logits[0, row.places].double() for one in (teacher, student)
+    ]
+    first, second = (one.log_softmax(-1) for one in logits)
+    assert found[2, 0] == pytest.approx(float((first.exp() * (first - second)).sum()), rel=1e-4)
+    assert found[:, 1].tolist() == [2] * 5, "a digit, and the sign that ends an answer"
+    assert np.all(written._apart(teacher, teacher, rows)[:, 0] == 0)
+
+
+def test_models_with_other_tokens_are_not_compared_token_by_token():
+    teacher, student, rows = predictor(0), predictor(1), TASK.unlabelled(PROMPTS)
+    student.models[0].processor.add_tokens(["please"])
+    assert np.isnan(written._apart(teacher, student, rows)).all()
