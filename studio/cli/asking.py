@@ -119,8 +119,10 @@ def data_answer(
         before = partial(_before, found.asked, answers, teacher, price)
         last = _followed(asking, before, yes, _nothing if as_json else say)
     table, out = answering.table(found, answers, rules)
+    like = name or library.name_like(path)
+    own = name if name not in (row.name for row in acts.store.datasets()) else None  # else that of fewer answers
     with busy("Saving"):
-        saved = acts.add(library.Files(table), name=name, like=library.name_like(path), task=answering.LEARNED).row
+        saved = acts.add(library.Files(table), name=own, like=like, task=answering.LEARNED).row
     if refused:
         library.write_refused(out, refused)
     if as_json:

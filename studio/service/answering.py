@@ -208,11 +208,12 @@ def ask(
     record = Record(home, teacher, seed, keys)
     for place in (place for place, one in enumerate(keys) if one in record.known):
         answers.add(place, _counted_tokens(record.known[keys[place]], teacher, prompts[place]), is_known=True)
+    not_taken: set[str] = set()
     waiting = [place for place in reversed(range(len(prompts))) if place not in answers.said]
 
     def one(number: int) -> Said | None:
         """In a thread of its own: what comes is kept even where nobody waits for it any more."""
-        said = teacher.ask(prompts[number], seed + number, stop)
+        said = teacher.ask(prompts[number], seed + number, stop, not_taken)
         if said is None or said.trouble:
             return said
         said = _counted_tokens(said, teacher, prompts[number])

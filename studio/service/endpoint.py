@@ -8,6 +8,7 @@ import http.client
 import json
 import math
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,33 +64,41 @@ class Endpoint:
     temperature: float = 1.0
     system: str = ""
 
-    def ask(self, prompt: str | Sequence[Mapping[str, str]], seed: int, stop: threading.Event) -> Said | None:
-        """One question, asked again where the server is busy; None where `stop` is set before it is answered. Raises
-        `DataError` where it does not answer at all, or refuses to."""
+    def ask(
+        self, prompt: str | Sequence[Mapping[str, str]], seed: int, stop: threading.Event, refused: set[str]
+    ) -> Said | None:
+        """One question, asked again where the server is busy; None where `stop` is set before it is answered. `refused`
+        fills with the names of what this server takes in no question, and is not sent again. Raises `DataError` where
+        it does not answer at all, or refuses to."""
         asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
         begun = [{"role": "system", "content": self.system}] if self.system else []
         body = {"model": self.model, "messages": [*begun, *asked], "max_tokens": self.most_tokens,
                 "temperature": self.temperature, "seed": seed, "logprobs": True}  # fmt: skip
-        wait, last = 0.0, ""
-        for _ in range(TRIES):
+        for name in refused:
+            _leave_out(body, name)
+        wait, last, tries = 0.0, "", 0
+        while tries < TRIES:
             if stop.wait(wait):
                 return None
             try:
                 status, headers, raw = self._posted(body)
             except (OSError, http.client.HTTPException) as error:
                 last, wait = f"it does not answer: {error or type(error).__name__}", _longer(wait)
+                tries += 1
                 continue
             if status == 200:
                 return self._said(raw)
-            if status in (400, 422) and "logprobs" in body:
-                del body["logprobs"]  # not every server gives them
+            odd = _not_taken(body, self._message(raw)) if status in (400, 422) else ""
+            if odd:
+                _leave_out(body, odd)
+                refused.update({odd} if odd in self._message(raw) else ())
                 wait = 0.0
                 continue
             if status in OF_THE_QUESTION:
                 return Said("", 0, 0, trouble=self._message(raw) or f"{status}")
             if status not in BUSY:
                 raise self._refused(status, raw)
-            last = f"it answers with {status}"
+            last, tries = f"it answers with {status}", tries + 1
             wait = _asked_to_wait(headers) or _longer(wait)
         raise DataError(f"{self.host} was asked {TRIES} times: {last}.", _LATER)
 
@@ -141,7 +150,10 @@ class Endpoint:
             target = web.target(parts._replace(path=parts.path.rstrip("/") + "/chat/completions"))
             connection.request("POST", target, json.dumps(body).encode(), headers)
             response = connection.getresponse()
-            return response.status, dict(response.getheaders()), response.read(MOST_BYTES)
+            raw = response.read(MOST_BYTES)
+            if response.length and len(raw) < MOST_BYTES:  # it ended in the middle
+                raise http.client.IncompleteRead(raw, response.length)
+            return response.status, dict(response.getheaders()), raw
         finally:
             connection.close()
 
@@ -174,6 +186,33 @@ class Endpoint:
 _LATER = "What was answered is kept. Ask again later, or with fewer questions at a time."
 _ADDRESS = "Write one such as https://HOST/v1."
 _CURE = f"to ask a server of this machine or its network, set {PRIVATE}=1."
+
+
+_UNKNOWN = re.compile(r"support|unrecogni[sz]ed|unknown|not (allowed|permitted)|extra", re.IGNORECASE)
+"""How servers say that they do not know what they are given."""
+
+NEWER = "max_completion_tokens"
+"""What OpenAI calls the limit of tokens where a model thinks before it answers."""
+
+
+def _not_taken(body: Mapping[str, Any], told: str) -> str:
+    """What of a question a server does not take, by what it says is wrong; "" where it is the question itself.
+
+    >>> _not_taken({"max_tokens": 9, "seed": 1}, "'max_tokens' is not supported: use 'max_completion_tokens' instead.")
+    'max_tokens'
+    >>> _not_taken({"seed": 1, "logprobs": True}, "bad request"), _not_taken({"seed": 1}, "The prompt is too long.")
+    ('logprobs', '')
+    """
+    named = (name for name in ("logprobs", "max_tokens", "temperature", "seed") if name in body and name in told)
+    found = next(named, "") if _UNKNOWN.search(told) else ""
+    return found or ("logprobs" if "logprobs" in body else "")  # not every server gives them, or says why
+
+
+def _leave_out(body: dict[str, Any], name: str) -> None:
+    """Change a question so that it does not say this; a limit of tokens has another name then."""
+    value = body.pop(name, None)
+    if name == "max_tokens" and value is not None:
+        body[NEWER] = value
 
 
 def _is_private_allowed() -> bool:

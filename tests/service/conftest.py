@@ -50,7 +50,7 @@ class AddressedTeacher:
         self.asked, self.keys, self.paths, self.troubles = [], [], [], []
         self.held, self.busy, self.missing, self.refused, self.says = set(), set(), set(), set(), None
         self.usage = {"prompt_tokens": 10, "completion_tokens": 5}
-        self.gives_probabilities = True
+        self.gives_probabilities, self.takes_not = True, {}
         self.lock, self.go_on = threading.Lock(), threading.Event()
 
     def trouble(self, body):
@@ -63,6 +63,8 @@ class AddressedTeacher:
             return 404, {}, {}
         if prompt in self.refused:
             return 400, {}, {"error": {"message": "too long"}}
+        for name in self.takes_not.keys() & body.keys():
+            return 400, {}, {"error": {"message": self.takes_not[name]}}
         if body.get("logprobs") and not self.gives_probabilities:
             return 400, {}, {"error": {"message": "logprobs are not supported"}}
         if prompt in self.held:

@@ -88,6 +88,24 @@ def test_a_server_without_log_probabilities_is_asked_without(home, teacher):
     assert answers.said[0].log_probability is None
 
 
+def test_what_a_server_does_not_take_is_left_out_of_the_questions_after(home, teacher):
+    teacher.takes_not = {
+        "max_tokens": "Unsupported parameter: 'max_tokens' is not supported, use 'max_completion_tokens' instead.",
+        "temperature": "Unsupported value: 'temperature' does not support 0.7 with this model.",
+    }
+    teacher.gives_probabilities = False
+    answers, _ = asked(home, teacher, at_once=1)
+    assert len(answers.said) == 6 and not answers.refused
+    assert len(teacher.asked) == 6 + 3
+    assert set(teacher.asked[-1]) == {"model", "messages", "seed", "max_completion_tokens"}
+
+
+def test_an_answer_that_breaks_off_in_the_middle_is_asked_for_again(home, teacher):
+    teacher.troubles = [(200, {"Content-Length": "999", "Connection": "close"}, {})]
+    answers, _ = asked(home, teacher, PROMPTS[:1])
+    assert (len(teacher.asked), answers.said[0].text) == (2, f"It is so:\u2028{PROMPTS[0]}")
+
+
 def test_the_key_is_sent_and_stands_nowhere(home, teacher, monkeypatch):
     monkeypatch.setenv("MY_API_KEY", "s3cret-key")
     asked(home, teacher, key="MY_API_KEY")
@@ -427,6 +445,18 @@ def test_the_command_asks_before_it_spends_and_json_needs_a_yes(home, teacher, t
     assert done.exception is None
     told = json.loads(done.stdout)
     assert (told["answered"], told["refused"], told["tokens_estimated"], told["over_budget"]) == (11, 0, True, False)
+
+
+def test_after_a_spent_budget_the_same_command_goes_on_to_its_end(home, store, teacher, tmp_path):
+    file = tmp_path / "prompts.csv"
+    file.write_text("prompt\n" + "\n".join(f"What is {number} + 1?" for number in range(30)))
+    command = ["data", "answer", str(file), "--address", teacher.address, "--model", "large", "--name", "sums",
+               "--at-once", "1", "--yes", "--json"]  # fmt: skip
+    teacher.says = "It is so."
+    for budget in (["--budget-tokens", "200"], [], []):
+        done = CliRunner().invoke(app, [*command, *budget])
+        assert done.exception is None
+    assert {row.name: sum(row.splits.values()) for row in store.datasets()} == {"sums": 14, "sums 2": 30}
 
 
 def test_the_command_tells_what_it_will_take_how_far_it_is_and_what_was_saved(home, teacher, tmp_path):
