@@ -11,6 +11,7 @@ from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts
 from pages._words import escape
 from studio.service import answering, library
+from studio.service.answer_record import Teacher
 from studio.service.answering import Answers, Asked, Budget, Price, Prompts, Rules
 from studio.service.endpoint import Endpoint
 
@@ -18,10 +19,17 @@ UploadBox = Callable[[str, str, str], tuple[Any, tuple[Any, ...]] | None]
 MOST_TOKENS, MOST_IN_ALL = 256, 1_000_000
 EXAMPLE = "https://HOST/v1"
 WHAT = N_(
-    "A model behind an OpenAI-compatible address answers each prompt once; prompts and answers become a data set from "
-    "which a small model learns. The prompts leave this machine for that address; the key stays in a variable of the "
-    "environment."
+    "A large model answers each prompt once; prompts and answers become a data set from which a small model learns to "
+    "write."
 )
+ELSEWHERE, HERE = N_("At an address"), N_("On this machine")
+WHERE = {
+    ELSEWHERE: N_(
+        "A service, vLLM, llama.cpp or Ollama, behind an OpenAI-compatible address. The prompts leave this machine for "
+        "that address; the key stays in a variable of the environment."
+    ),
+    HERE: N_("A model of the Hugging Face Hub, a folder or an earlier run. Nothing leaves this machine."),
+}
 
 
 def section(upload_box: UploadBox) -> None:
@@ -31,28 +39,52 @@ def section(upload_box: UploadBox) -> None:
     with st.expander(_("Let a large model answer your prompts"), icon=":material/forum:", key="fold-answering"):
         st.caption(_(WHAT))
         found = upload_box(_("Prompts"), "answering-file", _("A table with a column of prompts, or of chats."))
-        left, right = st.columns(2)
-        address = left.text_input(_("Address of the model"), placeholder=EXAMPLE, key="answering-address")
-        model = right.text_input(_("Name of the model there"), key="answering-model")
-        key = left.text_input(_("Variable that holds the key"), placeholder="OPENAI_API_KEY", key="answering-key",
-                              help=_("It must end in _API_KEY. Empty: no key is sent."))  # fmt: skip
-        most = right.number_input(_("Tokens of an answer, at most"), 1, 100_000, MOST_TOKENS, key="answering-most")
-        read = left.number_input(_("Price of a million tokens read"), 0.0, key="answering-read")
-        price = Price(read, right.number_input(_("Price of a million tokens written"), 0.0, key="answering-written"))
-        tokens = left.number_input(_("Tokens in all, at most"), 1, 10**10, MOST_IN_ALL, key="answering-tokens")
-        money = right.number_input(_("Money in all, at most"), 0.0, value=None, key="answering-money",
-                                   placeholder=_("no limit"))  # fmt: skip
-        if found is None or not address.strip() or not model.strip():
+        where = st.segmented_control(
+            _("Where the model is"), list(WHERE), default=ELSEWHERE, format_func=_, key="answering-where", required=True
+        )
+        st.caption(_(WHERE[where]))
+        teacher, price, limit = _of_here() if where == HERE else _elsewhere()
+        is_cut = st.checkbox(_("Take answers that the limit of tokens cut off, too"), key="answering-cut")
+        if found is None or teacher is None:
             return
-        teacher = Endpoint(address.strip().rstrip("/"), model.strip(), key.strip(), int(most))
         with errors_shown():
             prompts = answering.prompts_of(found[0])
             before(prompts, teacher, price)
             if st.button(_("Have them answered"), type="primary", icon=":material/play_arrow:", key="answering-ask"):
-                ask(prompts, teacher, price, Budget(int(tokens), money))
+                ask(prompts, teacher, price, limit, Rules(cut=is_cut))
 
 
-def before(prompts: Prompts, teacher: Endpoint, price: Price) -> None:
+def _elsewhere() -> tuple[Teacher | None, Price, Budget]:
+    """Who is asked behind an address, None where that is not said yet; what it costs and may cost."""
+    left, right = st.columns(2)
+    address = left.text_input(_("Address of the model"), placeholder=EXAMPLE, key="answering-address")
+    model = right.text_input(_("Name of the model there"), key="answering-model")
+    key = left.text_input(_("Variable that holds the key"), placeholder="OPENAI_API_KEY", key="answering-key",
+                          help=_("It must end in _API_KEY. Empty: no key is sent."))  # fmt: skip
+    most = right.number_input(_("Tokens of an answer, at most"), 1, 100_000, MOST_TOKENS, key="answering-most")
+    read = left.number_input(_("Price of a million tokens read"), 0.0, key="answering-read")
+    price = Price(read, right.number_input(_("Price of a million tokens written"), 0.0, key="answering-written"))
+    tokens = left.number_input(_("Tokens in all, at most"), 1, 10**10, MOST_IN_ALL, key="answering-tokens")
+    money = right.number_input(_("Money in all, at most"), 0.0, value=None, key="answering-money",
+                               placeholder=_("no limit"))  # fmt: skip
+    is_said = address.strip() and model.strip()
+    teacher = Endpoint(address.strip().rstrip("/"), model.strip(), key.strip(), int(most)) if is_said else None
+    return teacher, price, Budget(int(tokens), money)
+
+
+def _of_here() -> tuple[Teacher | None, Price, Budget]:
+    """Which model of this machine is asked; it costs nothing."""
+    left, right = st.columns(2)
+    reference = left.text_input(_("Model"), placeholder="hub:ORG/NAME", key="answering-here",
+                                help=_("hub:ORG/NAME, folder:PATH or run:ID/teacher."))  # fmt: skip
+    most = right.number_input(_("Tokens of an answer, at most"), 1, 100_000, MOST_TOKENS, key="answering-most-here")
+    with errors_shown():
+        known = get_acts().model_here(reference.strip(), most_tokens=int(most)) if reference.strip() else None
+        return known, Price(), Budget()
+    return None, Price(), Budget()
+
+
+def before(prompts: Prompts, teacher: Teacher, price: Price) -> None:
     """What it will take, told before anything is asked."""
     read, written = answering.expected(prompts.asked, teacher)
     told = counted("{number} prompt: about {read} tokens to read, at most {written} to write.",
@@ -66,15 +98,16 @@ def before(prompts: Prompts, teacher: Endpoint, price: Price) -> None:
     st.caption(f"{told} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else told)
 
 
-def ask(prompts: Prompts, teacher: Endpoint, price: Price, budget: Budget) -> None:
+def ask(prompts: Prompts, teacher: Teacher, price: Price, budget: Budget, rules: Rules) -> None:
     """Ask, tell how far it is, save what the rules leave."""
     acts, answers = get_acts(), Answers()
     bar, last = st.progress(0.0), Asked(0, len(prompts.asked), 0)
     with closing(acts.have_answered(prompts.asked, teacher, answers, price=price, budget=budget)) as progress:
         for last in progress:
             bar.progress(last.share, text=so_far(last))
-    found, refused = answering.table(replace(prompts, blank=None), answers, Rules())
-    added = acts.add(library.Files(found), name=None, like=teacher.model[: library.MAX_NAME], task=answering.LEARNED)
+    found, refused = answering.table(replace(prompts, blank=None), answers, rules)
+    like = teacher.model.rpartition("/")[2][: library.MAX_NAME]
+    added = acts.add(library.Files(found), name=None, like=like, task=answering.LEARNED)
     for one in refused:
         why = escape(retell(one.reason))
         st.caption(counted("{number} answer is left out: {why}.", "{number} answers are left out: {why}.", one.count,

@@ -11,10 +11,10 @@ Runs are kept where the pages and the command line keep theirs: in the folder `S
 that is wrong is raised as a `StudioError`, which says what is wrong and what to do about it.
 """
 
-from studio.api.data import Dataset, datasets, load_dataset
+from studio.api.data import Dataset, answer_prompts, datasets, load_dataset
 from studio.api.searches import Search, search
 from studio.api.training import Model, Run, compare, distill, run, runs
 from studio.errors import StudioError
 
-__all__ = ["Dataset", "Model", "Run", "Search", "StudioError", "compare", "datasets", "distill", "load_dataset", "run",
-           "runs", "search"]  # fmt: skip
+__all__ = ["Dataset", "Model", "Run", "Search", "StudioError", "answer_prompts", "compare", "datasets", "distill",
+           "load_dataset", "run", "runs", "search"]  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.api.place import Place
-from studio.errors import DataError, StoreError
+from studio.errors import ConfigError, DataError, StoreError
 from studio.store.rows import DatasetRow
 
 if TYPE_CHECKING:
@@ -150,6 +150,84 @@ def load_dataset(
     if refused is not None:
         library.write_refused(added.refused, Path(refused))
     return Dataset(place, added.row)
+
+
+def answer_prompts(
+    prompts: str | Path | pd.DataFrame | Sequence[str],
+    *,
+    teacher: str = "",
+    address: str = "",
+    model: str = "",
+    key: str = "",
+    column: str | None = None,
+    name: str | None = None,
+    system: str = "",
+    samples: int = 1,
+    most_tokens: int = 256,
+    temperature: float = 1.0,
+    at_once: int | None = None,
+    price_read: float = 0.0,
+    price_written: float = 0.0,
+    budget_tokens: int | None = None,
+    budget: float | None = None,
+    shortest: int = 1,
+    longest: int | None = None,
+    without: str = "",
+    likely: float | None = None,
+    cut: bool = False,
+    seed: int = 0,
+    home: str | Path | None = None,
+) -> Dataset:
+    """Have a large model answer prompts, once each; prompts and answers become a data set from which a student learns
+    to write. What was answered before is not asked again, so that it goes on where it was stopped.
+
+    Args:
+        prompts: texts, or a file or table with a column of them, or of chats.
+        teacher: a model of this machine, such as `folder:PATH` or `hub:ORG/NAME`; or, in its place,
+        address, model, key: an OpenAI-compatible address that ends before /chat/completions, the model's name there,
+            and the variable of the environment that holds the key.
+        column: the column of prompts; guessed when left out.
+        name: what the data set is called.
+        system: what the model is told before each prompt. samples: so many answers to each.
+        most_tokens, temperature, seed: how answers are drawn. at_once: so many questions at a time.
+        price_read, price_written, budget_tokens, budget: what a million tokens cost; what all of it may take, about.
+        shortest, longest, without, likely, cut: which answers are taken: letters; a pattern that none may hold; the
+            least mean log-probability of its tokens; whether also those that the limit cut off.
+        home: where it is kept; the folder `STUDIO_HOME` when left out.
+
+    Raises:
+        DataError: nobody answers, or no answer is left. ModelError: the model cannot be opened.
+    """
+    from studio.service import answering, library
+    from studio.service.answering import Answers, Budget, Price, Rules
+    from studio.service.endpoint import Endpoint
+
+    if bool(teacher) == bool(address and model):
+        raise ConfigError("Prompts are answered by a teacher, or by the model at an address.", "Name one of them.")
+    rules = Rules(shortest, longest, answering.checked_pattern(without), likely, cut=cut)
+    place = Place.at(home)
+    drawn: dict[str, Any] = {"most_tokens": most_tokens, "temperature": temperature, "system": system}
+    asked = place.acts.model_here(teacher, **drawn) if teacher else Endpoint(address.rstrip("/"), model, key, **drawn)
+    found = answering.prompts_of(_of_prompts(prompts), column).times(samples)
+    answers, together = Answers(), given({"at_once": at_once})
+    for _ in place.acts.have_answered(
+        found.asked, asked, answers, price=Price(price_read, price_written), budget=Budget(budget_tokens, budget),
+        seed=seed, **together,
+    ):  # fmt: skip
+        pass
+    table, _ = answering.table(found, answers, rules)
+    like = name or (library.name_like(_origin(prompts)) if isinstance(prompts, str | Path) else "answered prompts")
+    taken = {row.name for row in place.store.datasets()}
+    own = None if name in taken else name  # it may be that of fewer answers
+    return Dataset(place, place.acts.add(library.Files(table), name=own, like=like, task=answering.LEARNED).row)
+
+
+def _of_prompts(prompts: Any) -> Any:
+    import pandas as pd
+
+    if isinstance(prompts, list | tuple):
+        return _upload(pd.DataFrame({"prompt": list(prompts)}, dtype=object), {})
+    return _upload(prompts, {})
 
 
 def datasets(*, home: str | Path | None = None) -> list[Dataset]:

@@ -1,10 +1,10 @@
-"""`data answer`: prompts go to a teacher behind an address, its answers become a data set."""
+"""`data answer`: prompts go to a teacher, behind an address or of this machine; its answers become a data set."""
 
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,15 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from studio.data.refused import Refused
+    from studio.service.answer_record import Teacher
     from studio.service.answering import Answers, Asked, Price, Prompt
-    from studio.service.endpoint import Endpoint
     from studio.store.rows import DatasetRow
 
 TELLS = 20
 """So many times it is told how far asking is."""
 
 
-Address = Annotated[str, typer.Option(help="Where the teacher is asked, such as https://HOST/v1.")]
+Address = Annotated[str, typer.Option(help="Where a teacher elsewhere is asked, such as https://HOST/v1.")]
+
+ModelOfHere = Annotated[
+    str,
+    typer.Option(
+        "--teacher", help="A model of this machine in place of an address: folder:PATH, hub:ORG/NAME or run:ID/teacher."
+    ),
+]
 
 ModelName = Annotated[str, typer.Option(help="Its name there.")]
 
@@ -43,7 +50,9 @@ MostTokens = Annotated[int, typer.Option(min=1, help="Tokens of an answer, at mo
 
 Temperature = Annotated[float, typer.Option(min=0, max=2, help="0: the likeliest answer.")]
 
-AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Questions at a time.")]
+AtOnce = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Questions at a time: 4, of a model of this machine 16.")
+]
 
 PriceRead = Annotated[float, typer.Option(min=0, help="What a million tokens cost that it reads.")]
 
@@ -73,8 +82,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Begin without asking; --json n
 @commands.command("answer")
 def data_answer(
     path: DataPath,
-    address: Address,
-    model: ModelName,
+    address: Address = "",
+    model: ModelName = "",
+    teacher: ModelOfHere = "",
     name: NewName = None,
     key: Key = "",
     prompts: PromptColumn = None,
@@ -82,7 +92,7 @@ def data_answer(
     samples: Samples = 1,
     most_tokens: MostTokens = 256,
     temperature: Temperature = 1.0,
-    at_once: AtOnce = 4,
+    at_once: AtOnce = None,
     price_read: PriceRead = 0.0,
     price_written: PriceWritten = 0.0,
     budget_tokens: BudgetTokens = None,
@@ -97,7 +107,8 @@ def data_answer(
     refused: RefusedFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a model behind an OpenAI-compatible address answer prompts; save prompts and answers as a data set.
+    """Have a large model answer prompts, one behind an OpenAI-compatible address or one of this machine; save prompts
+    and answers as a data set.
 
     Every answer is kept at once: where it was stopped, or its budget is spent, the same command goes on. Read the rows
     with `data show` before training on them.
@@ -108,19 +119,24 @@ def data_answer(
 
     if as_json and not yes:
         raise ConfigError("With --json nobody is asked whether to begin, and asking may cost money.", "Add --yes.")
+    if bool(teacher) == bool(address and model):
+        raise ConfigError("Prompts are answered by --teacher, or by the --model at an --address.", "Name one of them.")
     acts = acts_here(*open_home())
-    teacher = Endpoint(address.rstrip("/"), model, key, most_tokens, temperature, system)
+    drawn: dict[str, Any] = {"most_tokens": most_tokens, "temperature": temperature, "system": system}
+    asked = acts.model_here(teacher, **drawn) if teacher else Endpoint(address.rstrip("/"), model, key, **drawn)
     rules = Rules(shortest, longest, answering.checked_pattern(without), likely, cut=cut)
     with busy(f"Reading {Path(path).name}"):
         found = answering.prompts_of(sources.bring(path, tell=coming()), prompts).times(samples)
     answers, price, limit = Answers(), Price(price_read, price_written), Budget(budget_tokens, budget)
-    asking = acts.have_answered(found.asked, teacher, answers, at_once=at_once, price=price, budget=limit, seed=seed)
+    together = {} if at_once is None else {"at_once": at_once}
+    asking = acts.have_answered(found.asked, asked, answers, price=price, budget=limit, seed=seed, **together)
     with closing(asking):
-        before = partial(_before, found.asked, answers, teacher, price)
+        before = partial(_before, found.asked, answers, asked, price)
         last = _followed(asking, before, yes, _nothing if as_json else say)
     table, out = answering.table(found, answers, rules)
     like = name or library.name_like(path)
-    own = name if name not in (row.name for row in acts.store.datasets()) else None  # else that of fewer answers
+    taken = {row.name for row in acts.store.datasets()}
+    own = None if name in taken else name  # it may be that of fewer answers
     with busy("Saving"):
         saved = acts.add(library.Files(table), name=own, like=like, task=answering.LEARNED).row
     if refused:
@@ -134,9 +150,7 @@ def _nothing(note: str) -> None:
     """Programs read no remarks."""
 
 
-def _before(
-    prompts: "Sequence[Prompt]", answers: "Answers", teacher: "Endpoint", price: "Price", first: "Asked"
-) -> str:
+def _before(prompts: "Sequence[Prompt]", answers: "Answers", teacher: "Teacher", price: "Price", first: "Asked") -> str:
     """What is left to ask, and what it will take."""
     from studio.service import answering
 

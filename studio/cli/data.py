@@ -215,7 +215,8 @@ def data_show(
     classes = found.report.get("classes", {})
     listed = [f"{label} ({classes[label]:,})" if label in classes else label for label in found.labels]
     more = f" and {len(listed) - MOST_LABELS} more" if len(listed) > MOST_LABELS else ""
-    typer.echo(shown_safely(f"Labels: {', '.join(listed[:MOST_LABELS])}{more}."))
+    if listed:
+        typer.echo(shown_safely(f"Labels: {', '.join(listed[:MOST_LABELS])}{more}."))
     for warning in found.report.get("warnings", ()):
         typer.echo(shown_safely(warning))
     table = Table(*map(plain, some.columns))

@@ -66,6 +66,8 @@ def of_columns(table: pd.DataFrame, columns: Columns, task: Task) -> tuple[Findi
     sample = table.head(SAMPLE)
     read = joining.cells(sample, columns.input)
     found = _numbers(read, columns.input)
+    if task.kind == "token" and columns.pair is None:
+        found += _prompts_alone(read, columns.input)
     if columns.label is None or task.kind not in ("class", "multi_label"):
         return tuple(found)
     found += _numbered_tags(read, sample[columns.label], columns)
@@ -86,6 +88,20 @@ def _numbers(cells: pd.Series, column: str) -> list[Finding]:
         "images; a table of numbers is for models of another kind, such as decision trees."
     )
     return [Finding(kind="numbers", message=message)]
+
+
+PROMPTS = {"prompt", "prompts", "instruction", "instructions", "question", "questions", "query", "queries"}
+
+
+def _prompts_alone(cells: pd.Series, column: str) -> list[Finding]:
+    """Where what a language model is to learn seems to be what it will be asked."""
+    if column.strip().lower() not in PROMPTS or any(chats.is_chat(chats.said(cell)) for cell in cells.head(FEW_ROWS)):
+        return []
+    message = (
+        f"The column {column!r} seems to hold prompts, and no column answers: models learn to write such prompts. To "
+        "teach them to answer, have a large model answer the prompts first: on the page Data, or with data answer."
+    )
+    return [Finding(kind="prompts_alone", message=message)]
 
 
 def _numbered_tags(texts: pd.Series, cells: pd.Series, columns: Columns) -> list[Finding]:

@@ -20,6 +20,8 @@ from studio.tasks.classes import BETWEEN
 
 VALIDATION_SHARE = 0.1
 TEST_SHARE = 0.2
+MANY_COPIES = 10
+"""So many rows of one input may go into a split that is made here, however few rows there are."""
 _FILE = "dataset.json"
 ROWS_AT_ONCE = 10_000
 SPLITS = ("train", "validation", "test")
@@ -111,16 +113,20 @@ def _strata(rows: Rows) -> pd.Categorical:
 
 def _cut(groups: np.ndarray, strata: pd.Categorical, able: np.ndarray, share: float, seed: int) -> np.ndarray:
     """(rows,): which of the rows that are `able` to go make up a share of their inputs, of every stratum alike; copies
-    go together."""
+    go together. Copies that are half of such a share by themselves stay, where there are others."""
     generator = np.random.default_rng(seed)
     numbers = np.flatnonzero(able)
     numbers = numbers[firsts(groups[numbers])]
     chosen = np.zeros(int(groups.max(initial=-1)) + 1, dtype=bool)
+    sizes = np.bincount(groups[able], minlength=len(chosen))
     codes = strata.codes[numbers]
     for code in range(len(strata.categories)):
         group = groups[numbers[codes == code]]
         if len(group):
-            count = min(max(1, round(len(group) * share)), len(group) - 1)
+            most = max(MANY_COPIES, share * sizes[group].sum() / 2)
+            small = group[sizes[group] <= most]
+            others, group = len(group) - 1, small if len(small) else group
+            count = min(max(1, round(len(group) * share)), others)
             chosen[generator.permutation(group)[:count]] = True
     return able & chosen[groups]
 

@@ -35,7 +35,7 @@ def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
     share = correct / n
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, middle - half) if correct else 0.0, min(1.0, middle + half) if correct < n else 1.0
 
 
 def f1_interval(counts: np.ndarray, seed: int = 0) -> tuple[float, float]:

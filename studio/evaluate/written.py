@@ -133,7 +133,7 @@ def measure(statistics: np.ndarray) -> dict[str, float]:
         EXACT.name: _mean(exact),
         BY_RULE.name: _mean(ruled),
         ROUGE_L.name: _mean(rouge),
-        FROM_THE_TEACHER.name: 0.0 - float(apart.sum()) / max(float(tokens.sum()), 1.0),
+        FROM_THE_TEACHER.name: -float(apart.sum()) / max(float(tokens.sum()), 1.0),
         FOR_THE_TEACHER.name: -float(nats.sum()) / math.log(2) / max(float(size.sum()), 1.0),
         DISTINCT.name: _mean(distinct),
     }

@@ -185,6 +185,39 @@ class Written(Examined):
     rule: str = ""
 
 
+class Prompts(BaseModel):
+    """What a model of this machine is asked: texts, or messages of chats. `config`: the run whose teacher it would be,
+    resolved; the tokens of an answer, at most, and how they are drawn."""
+
+    model_config = ConfigDict(frozen=True)
+
+    config: RunConfig
+    home: Home
+    prompts: list[str | list[dict[str, str]]]
+    most_tokens: int
+    temperature: float
+    seed: int
+
+
+class Spoken(BaseModel):
+    """An answer, the tokens of question and answer, the mean log-probability of the latter as it was drawn at
+    temperature 1, and whether the limit cut it off."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    read: int
+    written: int
+    log_probability: float | None
+    is_cut: bool
+
+
+class AllSpoken(BaseModel):
+    """The answers to all prompts, in their order."""
+
+    said: list[Spoken]
+
+
 class Elsewhere(BaseModel):
     """How good each model is on `rows` test rows of another data set, by the deciding measure: (value, low, high).
     `known` test rows more are left out: the models learned from them, or were chosen by them."""

@@ -266,6 +266,13 @@ def _record(state: RunState, stage: Stage) -> Steps[RunState]:
         yield from recorded.shared(outputs, rows, models[0], _follower(state, stage))
         _put_aside(models, context.device.torch_device)
         return replace(state, transfer=rows, outputs=outputs)
+    if context.problem.task.kind == "token" and prepare.learns_texts_alone(config):
+        follower = _follower(state, stage)
+        if not transfer_set.same_reading(rows.whole(models[0]), rows.whole(follower)):
+            yield Log(
+                message="Teacher and student cut texts into different tokens: the student learns the texts alone."
+            )
+            return replace(state, transfer=rows, outputs=TeacherOutputs(()))
     how = recorded.how(config, context.problem.task)
     if context.problem.task.kind == "token":
         yield from recorded.compared(config, models[0], state.opened.line[-1] or models[0])
@@ -338,7 +345,7 @@ def _compress(state: RunState, stage: Stage, step: Any) -> Steps[Model]:
     if isinstance(step, Quantize) and not context.device.group.is_first:
         return model  # it comes last: the other processes have nothing to learn any more
     inputs = state.answered.whole(model)
-    has_answers = stage.rows == "recorded"
+    has_answers = stage.rows == "recorded" and bool(state.answers.logits)
     rows = torch.arange(len(inputs)) if has_answers else transfer_set.labelled(inputs, context.problem.task)
     answers = state.answers.logits[0] if has_answers else None
     logits = answers if isinstance(answers, PositionLogits) else None  # of tokens each has its own label

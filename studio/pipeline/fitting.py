@@ -57,6 +57,8 @@ def _adapted(state: RunState, stage: Stage) -> Model:
 
 def _objective(state: RunState, stage: Stage, model: Model) -> Objective:
     match stage.objective:
+        case "distillation" if not state.answers.logits:
+            return objective.labels_only(state.context.problem.task)
         case "distillation" | "smoothed labels":
             config = state.context.config
             config = config.model_copy(update={"seed": config.seed + stage.seed})
@@ -75,6 +77,8 @@ def _rows(state: RunState, stage: Stage, model: Model) -> tuple[Tensor, Callable
             rounds = _own_texts(state, stage, model)
             return torch.arange(rounds.rows), rounds.view
         every = torch.arange(len(transfer.whole(model)))
+        if not outputs.logits:  # of a teacher that reads otherwise nothing was recorded
+            return every, lambda epoch: View(transfer.whole(model))
         return every, lambda epoch: outputs.view(transfer, model, epoch % views)
     own = stage.kind == "teach"  # a teacher has changes of its own
     rows = context.transfer(context.changes(context.config.teacher_augment, model), 1) if own else state.answered

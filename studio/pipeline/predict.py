@@ -163,30 +163,33 @@ class Predictor(_Answering):
         config = self.models[0].network.config
         return getattr(config, "max_position_embeddings", None) or self.config.max_length
 
-    def _given(self, row: Any) -> list[int]:
+    def _given(self, row: Any, most: int | None = None) -> list[int]:
         """The tokens after which the model is to write: the last ones, where all would leave no room."""
         given = encoded_tokens.opening(row["prompt"], row["text"], row["form"], self.models[0].processor)
-        return given[-max(1, self._longest - WRITTEN) :]
+        return given[-max(1, self._longest - (WRITTEN if most is None else most)) :]
 
-    def writings(self, rows: Dataset, temperature: float = TEMPERATURE) -> list["Writing"]:
+    def writings(
+        self, rows: Dataset, temperature: float = TEMPERATURE, most: int | None = None, seed: int = SEED
+    ) -> list["Writing"]:
         """How each text goes on, each prompt is answered, several at a time: drawn under one seed, or the likeliest
-        tokens at temperature 0."""
-        given = [self._given(row) for row in rows]
+        tokens at temperature 0. `most` tokens are written, `WRITTEN` where nobody says how many."""
+        given = [self._given(row, most) for row in rows]
         by_length = sorted(range(len(given)), key=lambda number: len(given[number]))
         found: dict[int, Writing] = {}
         for begin in range(0, len(given), WRITTEN_AT_ONCE):
             part = by_length[begin : begin + WRITTEN_AT_ONCE]
-            found |= zip(part, self._together([given[number] for number in part], temperature), strict=True)
+            texts = self._together([given[number] for number in part], temperature, most or WRITTEN, seed)
+            found |= zip(part, texts, strict=True)
         return [found[number] for number in range(len(given))]
 
-    def _together(self, given: Sequence[list[int]], temperature: float) -> Iterator["Writing"]:
+    def _together(self, given: Sequence[list[int]], temperature: float, limit: int, seed: int) -> Iterator["Writing"]:
         model, width = self.models[0], max(map(len, given))
         processor, device = model.processor, self.device.torch_device
         end = processor.eos_token_id
         start = torch.tensor([[processor.pad_token_id or 0] * (width - len(one)) + one for one in given], device=device)
         mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in given], device=device)
-        most = min(WRITTEN, max(1, self._longest - width))
-        written = write(model.network, start, most, seed=SEED, temperature=temperature, end=end, mask=mask)
+        most = min(limit, max(1, self._longest - width))
+        written = write(model.network, start, most, seed=seed, temperature=temperature, end=end, mask=mask)
         for one, tokens in zip(given, written[:, width:].tolist(), strict=True):
             yield Writing(one, tokens[: tokens.index(end) + 1] if end in tokens else tokens, processor)
 

@@ -329,7 +329,7 @@ def _check_reading(context: RunContext, models: Models) -> None:
         theirs, mine = few.whole(teacher), few.whole(model)
         if any(term.loss == "byte_spans" for term in context.config.terms):
             _check_spans(theirs, mine, teacher, model)
-        elif not same_reading(theirs, mine):
+        elif not same_reading(theirs, mine) and not learns_texts_alone(context.config):
             raise ModelError(
                 "Teacher and student cut texts into different tokens, so what the one says of the next token cannot be "
                 "compared with what the other says.",
@@ -337,6 +337,12 @@ def _check_reading(context: RunContext, models: Models) -> None:
                 "tokenizer, such as `teacher/2-layers`; or let the teacher answer prompts, and have the student learn "
                 "its texts: `data answer`, then `alpha: 0`.",
             )
+
+
+def learns_texts_alone(config: RunConfig) -> bool:
+    """Whether a language model learns what its data says, and nothing of its teacher, which may cut texts otherwise."""
+    is_off = config.alpha == 0 and config.alpha_schedule == "constant" and not config.auto
+    return is_off and not config.own_texts and not config.hard_epochs and not is_deep(config.terms)
 
 
 def _check_spans(theirs: Encoded, mine: Encoded, teacher: Model, student: Model) -> None:

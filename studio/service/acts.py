@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from studio.data.uploads import Upload
     from studio.pipeline.answers import AskedRole, Conversion, Elsewhere, Written
     from studio.service.additions import Grown
+    from studio.service.answer_record import Teacher
     from studio.service.answering import Answers, Asked, Prompt
-    from studio.service.endpoint import Endpoint
     from studio.service.file_answers import FileAnswers
+    from studio.service.here import ModelHere
     from studio.service.judged import Choice
     from studio.service.library import Added, Files
     from studio.service.questions import Found
@@ -217,15 +218,32 @@ class Acts:
         self.note("save", _named(added.row))
         return added
 
-    def have_answered(self, prompts: "Sequence[Prompt]", teacher: "Endpoint", answers: "Answers",
+    def have_answered(self, prompts: "Sequence[Prompt]", teacher: "Teacher", answers: "Answers",
                       **how: Any) -> "Generator[Asked]":  # fmt: skip
-        """A teacher behind an address answers prompts: what this machine reaches, and the keys that it holds, are an
-        admin's."""
+        """A teacher answers prompts. Behind an address: what this machine reaches, and the keys that it holds, are an
+        admin's; a model of this machine is whose who may open it."""
         from studio.service import answering
+        from studio.service.here import ModelHere
 
-        self.require("admin")
-        self.note("ask", f"{len(prompts)} prompts of {teacher.host}")
-        yield from answering.ask(self.home, prompts, teacher, answers, **how)
+        if isinstance(teacher, ModelHere):
+            self.require_models(teacher.config)
+            self.note("ask", f"{len(prompts)} prompts of {teacher.model}")
+            yield from answering.ask_here(self.home, prompts, teacher, answers, **how)
+        else:
+            self.require("admin")
+            self.note("ask", f"{len(prompts)} prompts of {teacher.host}")
+            yield from answering.ask(self.home, prompts, teacher, answers, **how)
+
+    def model_here(self, reference: str, **how: Any) -> "ModelHere":
+        """A model of this machine that answers prompts, by its reference. Raises `ConfigError` where it is none."""
+        from studio.config.reading import parse_config
+        from studio.service import answering, here
+
+        config = parse_config({"dataset": "prompts", "task": answering.LEARNED, "teacher": reference,
+                               "student": "teacher/same"})  # fmt: skip
+        config = runs.where_they_lie(self.home, self.store, config)
+        self.require_models(config)
+        return here.ModelHere(config, here.stamp(self.home, config.teacher), **how)
 
     def call_version(self, row: DatasetRow, of: str | int) -> Version:
         """Say that a data set is the newest version of another one. Raises `DataError` where it is of another task, or

@@ -21,7 +21,9 @@ from studio.errors import DataError
 from studio.home import Home
 from studio.service import journal
 from studio.service.endpoint import Endpoint, Said
+from studio.service.here import ModelHere
 
+Teacher = Endpoint | ModelHere
 CLAIM = ".asking"
 TURN_SECONDS = 20.0
 
@@ -30,7 +32,7 @@ class Record:
     """The answers of a teacher, open to add those to some questions, `keys`. Raises `DataError` where somebody else is
     asking one of them."""
 
-    def __init__(self, home: Home, teacher: Endpoint, seed: int, keys: Sequence[str]) -> None:
+    def __init__(self, home: Home, teacher: Teacher, seed: int, keys: Sequence[str]) -> None:
         file = kept_in(home, teacher, seed)
         file.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
@@ -73,9 +75,9 @@ class About:
     host: str
 
 
-def kept_in(home: Home, teacher: Endpoint, seed: int) -> Path:
-    """The file of a teacher's answers: by what decides them, which the key is not."""
-    told = {name: value for name, value in asdict(teacher).items() if name != "key"} | {"seed": seed}
+def kept_in(home: Home, teacher: Teacher, seed: int) -> Path:
+    """The file of a teacher's answers: by what decides them."""
+    told = teacher.decides | {"seed": seed}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
     return home.asked / f"{digest}.jsonl"
 

@@ -21,8 +21,9 @@ from studio.data.refused import Refused
 from studio.data.uploads import Upload
 from studio.errors import ConfigError, DataError
 from studio.home import Home
-from studio.service.answer_record import Record
+from studio.service.answer_record import Record, Teacher
 from studio.service.endpoint import Endpoint, Said
+from studio.service.here import ModelHere
 from studio.tasks import chats, language
 
 LEARNED = next(name for name, task in tasks.TASKS.items() if task.kind == "token")
@@ -183,13 +184,41 @@ class Answers:
                      is_over_budget=is_over and len(self.said) < total)  # fmt: skip
 
 
-def expected(prompts: Sequence[Prompt], teacher: Endpoint) -> tuple[int, int]:
+def expected(prompts: Sequence[Prompt], teacher: Teacher) -> tuple[int, int]:
     """(tokens read, tokens written at most), told before anything is asked.
 
     >>> expected(["How are you today?"], Endpoint("https://h/v1", "m", most_tokens=100))
     (5, 100)
     """
     return sum(_tokens(teacher.system + written(prompt)) for prompt in prompts), teacher.most_tokens * len(prompts)
+
+
+def ask_here(
+    home: Home, prompts: Sequence[Prompt], teacher: ModelHere, answers: Answers, *, at_once: int = 16,
+    price: Price | None = None, budget: Budget | None = None, seed: int = 0, stop: threading.Event | None = None,
+) -> Generator[Asked]:  # fmt: skip
+    """As `ask`, of a model of this machine: some prompts are answered together, and kept when all of them are.
+
+    Raises `ModelError` where it cannot be opened, `DataError` where it is being asked the same by another one.
+    """
+    price, budget, stop = price or Price(), budget or Budget(), stop or threading.Event()
+    keys = [key(prompt, copy) for prompt, copy in _counted(prompts)]
+    record = Record(home, teacher, seed, keys)
+    for place in (place for place, one in enumerate(keys) if one in record.known):
+        answers.add(place, record.known[keys[place]], is_known=True)
+    waiting = [place for place in range(len(prompts)) if place not in answers.said]
+    try:
+        yield answers.state(len(prompts), price)
+        with teacher.opened(home) as model:
+            while waiting and not stop.is_set() and not budget.is_spent(*answers.taken(price)):
+                some, waiting = waiting[:at_once], waiting[at_once:]
+                for place, said in zip(some, model.ask([prompts[one] for one in some], seed + some[0]), strict=True):
+                    record.keep(keys[place], said)
+                    answers.add(place, said)
+                yield answers.state(len(prompts), price)
+    finally:
+        record.close_after(())
+    yield answers.state(len(prompts), price, is_over=budget.is_spent(*answers.taken(price)))
 
 
 def ask(

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -101,6 +101,11 @@ class Endpoint:
             last, tries = f"it answers with {status}", tries + 1
             wait = _asked_to_wait(headers) or _longer(wait)
         raise DataError(f"{self.host} was asked {TRIES} times: {last}.", _LATER)
+
+    @property
+    def decides(self) -> dict[str, object]:
+        """What decides its answers, which the key is not."""
+        return {name: value for name, value in asdict(self).items() if name != "key"}
 
     @property
     def host(self) -> str:

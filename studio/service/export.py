@@ -21,7 +21,7 @@ from studio.service.new_files import written
 from studio.store.rows import RunRow
 from studio.store.speeds import speed
 from studio.store.store import Store
-from studio.tasks import Task
+from studio.tasks import Task, language
 
 MOST_LABELS = 20
 _PACKAGE = Path(__file__).parents[1]
@@ -78,7 +78,7 @@ def _contents(folder: Path, home: Home, store: Store, run: RunRow) -> dict[str, 
     for file in sorted(int8.iterdir()) if int8.is_dir() else ():
         found[f"int8/{file.name}"] = file
     limit = min(run.config.max_length, _config(folder).get("max_position_embeddings", run.config.max_length))
-    card = model_card(store, run, limit, loaders, conversion, int8.is_dir())
+    card = model_card(store, run, limit, loaders, conversion, int8.is_dir(), _opening(home, store, run, folder))
     found |= {"README.md": card + calibrated.lines(home, run.id), "config.yaml": run.config.to_yaml()}
     if calibrated.read(home, run.id) is not None:
         found[calibrated.FILE] = home.run(run.id) / calibrated.FILE
@@ -108,9 +108,11 @@ def model_card(
     loaders: Sequence[str] = (),
     conversion: Conversion | None = None,
     int8: bool = False,
+    opening: str = "text",
 ) -> str:
     """What the model is, how good it is, and lines of Python that use it. Texts are cut to `limit` tokens, as they were
-    in the run; `loaders` are files beside it that open it."""
+    in the run; `loaders` are files beside it that open it. `opening`: how a language model is given a text to go on,
+    see `studio.tasks.language.OPENINGS`."""
     dataset = store.dataset_by_id(run.dataset_id)
     task = tasks.get(dataset.task, dataset.multi_label)
     lines = [
@@ -131,11 +133,11 @@ def model_card(
         "",
         "```python",
         *[f"import {name}  # the file beside this one" for name in loaders],
-        *_use(task, limit, "studio_compact" in loaders),
+        *_use(task, limit, "studio_compact" in loaders, opening),
         "```",
         "",
         *(_int8_lines(task, limit) if int8 else []),
-        *(_onnx_lines(task, limit, conversion) if conversion else []),
+        *(_onnx_lines(task, limit, conversion, opening) if conversion else []),
         *(_no_onnx_lines(run) if not conversion and not int8 else []),
         "## Data",
         "",
@@ -200,12 +202,30 @@ def _install(task: Task, *packages: str) -> str:
     return "pip install " + " ".join(f"{name}=={version(name).partition('+')[0]}" for name in names)
 
 
-def _use(task: Task, limit: int, compact: bool) -> list[str]:
+def _opening(home: Home, store: Store, run: RunRow, folder: Path) -> str:
+    """How a language model is given a text: as the rows were that it learned."""
+    row = store.dataset_by_id(run.dataset_id)
+    if tasks.get(row.task, row.multi_label).kind != "token" or not home.dataset(row.id).is_dir():
+        return "text"
+    from studio.data.folder import load
+
+    form = str(load(home.dataset(row.id)).dict["train"][0]["form"])
+    told = folder / "tokenizer_config.json"
+    has_template = (folder / "chat_template.jinja").is_file() or (
+        told.is_file() and "chat_template" in told.read_text()
+    )
+    return "template" if has_template and form != "text" else form
+
+
+def _use(task: Task, limit: int, compact: bool, opening: str) -> list[str]:
     """The lines that open the model and ask it."""
+    usage = (
+        language.opened_as(opening, task.usage("torch", limit)) if task.kind == "token" else task.usage("torch", limit)
+    )
     if not compact:
-        return task.usage("torch", limit)
+        return usage
     opened = re.compile(r"(AutoModelFor\w+)\.from_pretrained\(\"\.\", use_safetensors=True\)")
-    return [opened.sub(r'studio_compact.load(".", \1)', line) for line in task.usage("torch", limit)]
+    return [opened.sub(r'studio_compact.load(".", \1)', line) for line in usage]
 
 
 def _int8_lines(task: Task, limit: int) -> list[str]:
@@ -295,7 +315,7 @@ def _no_onnx_lines(run: RunRow) -> list[str]:
     ]
 
 
-def _onnx_lines(task: Task, limit: int, conversion: Conversion) -> list[str]:
+def _onnx_lines(task: Task, limit: int, conversion: Conversion, opening: str) -> list[str]:
     """The forms of the student, side by side, and how to ask the first file."""
     rows = [
         f"| {form.name} | {form.file or '-'} | {form.size_bytes / 1e6:.2f} | "
@@ -317,18 +337,26 @@ def _onnx_lines(task: Task, limit: int, conversion: Conversion) -> list[str]:
         *[f"\nThe {form.name} file is left out. {form.left_out}" for form in conversion.forms if form.left_out],
         "",
         *(_code(task, limit, "onnx") if task.kind != "token" else []),
-        *(_gguf_lines(gguf[0]) if gguf else []),
+        *(_gguf_lines(gguf[0], opening) if gguf else []),
     ]
 
 
-def _gguf_lines(file: str) -> list[str]:
+_GGUF_ASKED = {
+    "text": '-no-cnv -p "Once upon a time"',
+    "answer": "-no-cnv -p $'Tell me a story.\\n'",
+    "chat": "-no-cnv -p $'User: Tell me a story.\\nAssistant: '",
+    "template": '-cnv --jinja -st -p "Tell me a story."',
+}
+
+
+def _gguf_lines(file: str, opening: str) -> list[str]:
     """How other programs open the file."""
     return [
         "A GGUF file was checked by reading its weights back into torch; how another program computes with them was",
         "not tried. With llama.cpp, and with Ollama:",
         "",
         "```sh",
-        f'llama-cli -m gguf/{file} -no-cnv -p "Once upon a time"',
+        f"llama-cli -m gguf/{file} {_GGUF_ASKED[opening]}",
         f"echo FROM ./gguf/{file} > Modelfile && ollama create student -f Modelfile && ollama run student",
         "```",
         "",

@@ -189,9 +189,33 @@ class TextToWrite:
             "",
             f'model = {auto_model}.from_pretrained(".", use_safetensors=True)',
             'tokenizer = AutoTokenizer.from_pretrained(".")',
-            'text = (tokenizer.bos_token or tokenizer.eos_token or "") + "Once upon a time"',
+            *OPENINGS["text"],
             'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")',
         ]
+
+
+OPENINGS = {
+    "text": ['text = (tokenizer.bos_token or tokenizer.eos_token or "") + "Once upon a time"'],
+    "answer": [
+        'prompt = "Tell me a story."  # an answer is written after a line',
+        'text = (tokenizer.bos_token or tokenizer.eos_token or "") + prompt + "\\n"',
+    ],
+    "chat": [
+        'prompt = "Tell me a story."',
+        'text = (tokenizer.bos_token or tokenizer.eos_token or "") + f"User: {prompt}\\nAssistant: "',
+    ],
+    "template": [
+        'messages = [{"role": "user", "content": "Tell me a story."}]',
+        "text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)",
+    ],
+}
+"""Lines of Python that open a text as rows of a form are written for a model, see `encoded_tokens.pieces`; `template`:
+prompts and chats where the tokenizer has a chat template."""
+
+
+def opened_as(opening: str, usage: Sequence[str]) -> list[str]:
+    """The lines of `usage`, in which a text is opened so."""
+    return [changed for line in usage for changed in (OPENINGS[opening] if [line] == OPENINGS["text"] else [line])]
 
 
 def _holds_chats(cells: pd.Series) -> bool:

@@ -37,7 +37,7 @@ class Measure:
 
     def shown(self, value: float) -> float:
         """The value, or a difference of two, as people know it."""
-        return -value if self.lower else value
+        return 0.0 - value if self.lower else value  # nothing has no sign
 
     def as_known(self, value: float, low: float, high: float) -> tuple[float, float, float]:
         """A value, or a difference of two, and the ends of its interval as people know them, the smaller end first.

@@ -24,6 +24,25 @@ def table(texts: list[str], labels: list[str]) -> Upload:
     return Upload("table", pd.DataFrame({"text": texts, "label": labels}, dtype=object))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_prompt_that_most_rows_begin_with_stays_in_training_and_splits_keep_their_shares(seed):
+    prompts = ["Tell me a story."] * 120 + ["Go on."] * 60 + [f"What is {number} + 1?" for number in range(220)]
+    rows = {"prompt": prompts, "answer": [f"So it is, {number} times." for number in range(400)]}
+    columns = Columns("prompt", None, pair="answer")
+    divided = divide(clean(Upload("table", pd.DataFrame(rows, dtype=object)), columns, "language-model"), seed=seed)
+    sizes = {name: len(part) for name, part in divided.parts.items()}
+    assert 36 <= sizes["test"] <= 80 and 20 <= sizes["validation"] <= 40, sizes
+
+
+def test_copies_of_one_input_alone_are_divided_all_the_same():
+    table = pd.DataFrame(
+        {"prompt": ["so"] * 40 + ["no"] * 40 + ["well"] * 40, "answer": [str(number) for number in range(120)]},
+        dtype=object,
+    )
+    divided = divide(clean(Upload("table", table), Columns("prompt", None, pair="answer"), "language-model"))
+    assert all(len(part) == 40 for part in divided.parts.values())
+
+
 def test_splits_are_stratified_seeded_and_share_no_row():
     first, again = divide(cleaned(reviews(200))), divide(cleaned(reviews(200)))
     other = divide(cleaned(reviews(200)), seed=1).whole()

@@ -16,8 +16,11 @@ TEXTS = [f"a text with the number {number} in it" for number in range(300)]
 AB = ["a", "b"] * 150
 
 
-def kinds(upload, columns=None, test=None):
-    rows = clean(upload, columns or Columns("text", "label"), "text-classification", test)
+LANGUAGE = "language-model"
+
+
+def kinds(upload, columns=None, test=None, task="text-classification"):
+    rows = clean(upload, columns or Columns("text", "label"), task, test)
     return {finding.kind: finding for finding in inspect(rows).findings}
 
 
@@ -109,3 +112,20 @@ def test_numbers_of_tags_that_nobody_named_are_told_and_tags_are_not():
 def test_a_text_that_is_a_number_in_every_row_is_told():
     assert "numbers, not texts" in kinds(table([str(number / 2) for number in range(300)], AB))["numbers"].message
     assert "numbers" not in kinds(table(["a few", *map(str, range(299))], AB))
+
+
+def test_prompts_without_answers_are_told_with_the_way_to_have_some():
+    prompts = [f"Tell me of number {number}." for number in range(20)]
+    alone = Upload("table", pd.DataFrame({"prompt": prompts}, dtype=object))
+    assert (
+        "have a large model answer the prompts"
+        in kinds(alone, Columns("prompt", None), task=LANGUAGE)["prompts_alone"].message
+    )
+    answered = Upload("table", pd.DataFrame({"prompt": prompts, "answer": prompts}, dtype=object))
+    assert "prompts_alone" not in kinds(answered, Columns("prompt", None, pair="answer"), task=LANGUAGE)
+    chats = [json.dumps([{"role": "user", "content": one}, {"role": "assistant", "content": one}]) for one in prompts]
+    assert "prompts_alone" not in kinds(
+        Upload("table", pd.DataFrame({"prompt": chats}, dtype=object)), Columns("prompt", None), task=LANGUAGE
+    )
+    texts = Upload("table", pd.DataFrame({"text": prompts}, dtype=object))
+    assert "prompts_alone" not in kinds(texts, Columns("text", None), task=LANGUAGE)

@@ -429,6 +429,32 @@ def test_a_large_model_answers_prompts_which_become_a_data_set(app, store, monke
     assert (row.name, row.task, sum(row.splits.values())) == ("large", "language-model", 20)
 
 
+def test_a_model_of_this_machine_answers_prompts_on_the_page_also_those_that_are_cut_off(app, store, monkeypatch):
+    from studio.service import answering
+    from studio.service.answering import Asked
+    from studio.service.endpoint import Said
+
+    def ask(home, prompts, teacher, answers, **how):
+        assert (teacher.model, teacher.most_tokens, how["budget"].tokens) == ("hub:someone/large", 256, None)
+        answers.said = {number: Said(f"Answer {number}", 5, 5, is_cut=True) for number in range(len(prompts))}
+        yield Asked(len(prompts), len(prompts), 0, tokens=200)
+
+    monkeypatch.setattr(answering, "ask_here", ask)
+    app = opened(app, "data.py")
+    content = "prompt\n" + "\n".join(f"What is {number}?" for number in range(21))
+    app.file_uploader(key="answering-file").set_value(("prompts.csv", content.encode(), "text/csv")).run()
+    app.segmented_control(key="answering-where").set_value("On this machine").run()
+    assert not [one for one in app.text_input if one.key == "answering-address"]
+    app.text_input(key="answering-here").set_value("someone/large").run()
+    assert app.error and not [one for one in app.button if one.key == "answering-ask"], "it is no reference"
+    app.text_input(key="answering-here").set_value("hub:someone/large").run()
+    app.checkbox(key="answering-cut").check().run()
+    app.button(key="answering-ask").click().run()
+    assert not app.exception and not app.error
+    (row,) = store.datasets()
+    assert (row.name, row.task, sum(row.splits.values())) == ("large", "language-model", 21)
+
+
 def test_the_file_of_what_was_left_out_says_why_in_the_readers_language(monkeypatch):
     given = []
     monkeypatch.setattr(card.st, "download_button", lambda *told, **_: given.append(told))

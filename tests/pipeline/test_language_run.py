@@ -1,5 +1,6 @@
 """A whole run of a language model: taught, recorded, distilled with own texts, tested, kept, tried, exported."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -184,6 +185,13 @@ def test_models_that_cut_texts_otherwise_are_refused(job, home, tmp_path):
     config = job.config.model_copy(update={"student": f"folder:{tmp_path / 'other'}"})
     with pytest.raises(ModelError, match="different tokens"):
         list(distill(job.model_copy(update={"config": config})))
+    alone = parse_config(config.model_dump() | {"own_texts": 0.0, "alpha": 0.0, "plan": "prune:0.5, distill"})
+    said = list(distill(job.model_copy(update={"config": alone, "run_id": 3})))
+    assert any("learns the texts alone" in one.message for one in said if isinstance(one, events.Log)), "as it was told"
+    found = {
+        one.role: one.value for one in said if isinstance(one, events.Evaluation) and one.metric == "bits_per_byte"
+    }
+    assert found["student"] == found["control"]
     spans = {"terms": read_terms("byte_spans"), "own_texts": 0.0}
     config = parse_config(config.model_dump() | spans)
     said = list(distill(job.model_copy(update={"config": config})))
@@ -204,18 +212,36 @@ def test_models_that_cut_texts_otherwise_are_refused(job, home, tmp_path):
     assert any("are on disk" in one.message for one in again if isinstance(one, events.Log))
 
 
-def test_the_snippet_of_the_card_runs(job, home, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("more", [{"alpha": 0.1}, {"alpha_schedule": "linear"}, {"own_texts": 0.5}, {"auto": True},
+                                  {"hard_epochs": 1}, {"terms": read_terms("hint")}])  # fmt: skip
+def test_a_student_that_learns_anything_of_its_teacher_must_read_as_it_does(more):
+    config = parse_config({"dataset": "d", **SETTINGS, "own_texts": 0.0, "alpha": 0.0})
+    assert prepare.learns_texts_alone(config)
+    assert not prepare.learns_texts_alone(parse_config(config.model_dump() | more))
+
+
+@pytest.mark.parametrize("opening", language.OPENINGS)
+def test_the_snippet_of_the_card_runs_and_opens_as_the_rows_that_were_learned(opening, tmp_path, monkeypatch, capsys):
     from studio.models import saving
     from studio.models.model import Problem
     from studio.models.opening import build
 
     task = language.TASK
-    saving.save(
-        build("gpt-tiny", Problem(task.name, [], task.unlabelled(["Once upon a time"]), 24)), tmp_path / "model"
-    )
+    model = build("gpt-tiny", Problem(task.name, [], task.unlabelled(["Once upon a time"]), 24))
+    if opening == "template":
+        model.processor.chat_template = (
+            "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+            "{% if add_generation_prompt %}<assistant>{% endif %}"
+        )
+    saving.save(model, tmp_path / "model")
     monkeypatch.chdir(tmp_path / "model")
-    exec(compile("\n".join(task.usage("torch", 24)), "snippet", "exec"), {})
-    assert capsys.readouterr().out.startswith("Once upon a time")
+    found: dict[str, str] = {}
+    exec(compile("\n".join(language.opened_as(opening, task.usage("torch", 24))), "snippet", "exec"), found)
+    form, prompt = ("chat" if opening in ("chat", "template") else opening), "Tell me a story."
+    text = {"text": "Once upon a time", "answer": "", "chat": json.dumps([{"role": "user", "content": prompt}])}[form]
+    wanted = encoded_tokens.opening(prompt, text, form, model.processor)
+    assert model.processor(found["text"], add_special_tokens=False)["input_ids"] == wanted
+    assert capsys.readouterr().out
 
 
 def test_a_run_with_own_texts_that_was_stopped_goes_on_as_if_nothing_had_happened(job, home, monkeypatch):

@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from studio import api
 from studio.cli import app
 from studio.data.uploads import Upload
 from studio.errors import AccessError, ConfigError, DataError, StoreError
-from studio.service import answer_record, answering, endpoint, housekeeping, library
+from studio.pipeline.answers import AllSpoken, Prompts, Spoken
+from studio.pipeline.job import Answer
+from studio.service import answer_record, answering, endpoint, here, housekeeping, library
 from studio.service.acts import Acts
-from studio.service.answering import Answers, Budget, Price, Prompts, Rules
+from studio.service.answering import Answers, Budget, Price, Rules
 from studio.service.endpoint import Endpoint, Said
 from studio.service.people import Person
 
@@ -208,7 +211,7 @@ def test_a_prompt_that_is_refused_is_left_out_and_others_are_asked(home, teacher
     teacher.troubles = [refusal, refusal]  # the second time without log-probabilities
     answers, told = asked(home, teacher, at_once=1)
     assert (told[-1].done, told[-1].refused, told[-1].share, told[-1].is_over_budget) == (5, 1, 1.0, False)
-    _, (refused,) = answering.table(Prompts(PROMPTS), answers, Rules(copies=True))
+    _, (refused,) = answering.table(answering.Prompts(PROMPTS), answers, Rules(copies=True))
     assert (refused.reason, refused.lines, refused.rows) == ("refused by its server", (2,), ("too long",))
     assert asked(home, teacher)[1][0].known == 5  # it is asked again
     teacher.troubles = [refusal] * 9
@@ -280,12 +283,12 @@ def test_answers_become_data_but_for_those_that_the_rules_leave_out():
         0: Said("A good answer.", 1, 1), 1: Said("  ", 1, 1), 2: Said("As an AI model I cannot.", 1, 1),
         3: Said("What is 3 + 1?", 1, 1), 4: Said("cut", 1, 1, is_cut=True), 5: Said("unlikely", 1, 1, -5.0),
     })  # fmt: skip
-    found, refused = answering.table(Prompts(PROMPTS), answers, Rules(without="As an AI", likely=-3.0))
+    found, refused = answering.table(answering.Prompts(PROMPTS), answers, Rules(without="As an AI", likely=-3.0))
     assert found.table.to_dict("records") == [{"prompt": PROMPTS[0], "answer": "A good answer."}]
     assert {one.reason.partition(" ")[0]: one.lines for one in refused} == {
         "empty": (2,), "matches": (3,), "copied": (4,), "cut": (5,), "less": (6,)}  # fmt: skip
     with pytest.raises(DataError, match="No answer is left"):
-        answering.table(Prompts(PROMPTS), answers, Rules(longest=2))
+        answering.table(answering.Prompts(PROMPTS), answers, Rules(longest=2))
 
 
 def test_a_chat_is_asked_up_to_the_last_question_and_splits_stay(store, home, teacher):
@@ -379,7 +382,7 @@ def test_half_a_letter_in_an_answer_is_kept_and_saved(home, store, teacher):
     teacher.says = "a smile: \ud83d"
     answers, _ = asked(home, teacher, PROMPTS * 4)
     assert asked(home, teacher, PROMPTS * 4)[1][0].known == 24
-    table, _ = answering.table(Prompts(PROMPTS * 4), answers, Rules())
+    table, _ = answering.table(answering.Prompts(PROMPTS * 4), answers, Rules())
     assert set(table.table["answer"]) == {"a smile: \ufffd"}
 
 
@@ -400,7 +403,7 @@ def test_what_the_server_refused_is_not_counted_as_answered(home, teacher):
     teacher.refused = {*PROMPTS[1::2]}
     answers, told = asked(home, teacher, at_once=1)
     assert (told[-1].done, told[-1].refused) == (3, 3)
-    table, _ = answering.table(Prompts(PROMPTS), answers, Rules(copies=True))
+    table, _ = answering.table(answering.Prompts(PROMPTS), answers, Rules(copies=True))
     assert table.notes == ("3 prompts were answered by a teacher.",)
 
 
@@ -445,6 +448,87 @@ def test_the_command_asks_before_it_spends_and_json_needs_a_yes(home, teacher, t
     assert done.exception is None
     told = json.loads(done.stdout)
     assert (told["answered"], told["refused"], told["tokens_estimated"], told["over_budget"]) == (11, 0, True, False)
+
+
+class Talk:
+    """A process that answers, played: notes what it was asked, and says how long each prompt is."""
+
+    asked: list = []
+
+    def __init__(self, *_):
+        self.closed = False
+
+    def ask(self, line, hear):
+        asked = Prompts.model_validate_json(line)
+        Talk.asked.append(asked)
+        said = [Spoken(text=f"It has {len(one)} letters.", read=4, written=6, log_probability=-1.0, is_cut=False)
+                for one in asked.prompts]  # fmt: skip
+        return Answer[AllSpoken](result=AllSpoken(said=said)).model_dump_json()
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def at_home(home, store, monkeypatch, tmp_path):
+    """Acts of one who may have a model of this machine answer, and its reference."""
+    monkeypatch.setattr(here, "Conversation", Talk)
+    Talk.asked = []
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "model.safetensors").write_bytes(b"weights")
+    return Acts(Person("eve", "admin"), home, store), f"folder:{tmp_path / 'large'}"
+
+
+def test_a_model_of_this_machine_answers_some_prompts_at_a_time_and_none_twice(at_home):
+    acts, reference = at_home
+    teacher, answers = acts.model_here(reference, most_tokens=9), Answers()
+    told = list(acts.have_answered(PROMPTS, teacher, answers, at_once=2, budget=Budget(tokens=30)))
+    assert [len(asked.prompts) for asked in Talk.asked] == [2, 2]
+    assert (told[-1].done, told[-1].tokens, told[-1].is_over_budget) == (4, 40, True)
+    assert (answers.said[3].text, Talk.asked[0].most_tokens) == ("It has 14 letters.", 9)
+    told = list(acts.have_answered(PROMPTS, acts.model_here(reference, most_tokens=9), Answers(), at_once=2))
+    assert (told[0].known, told[-1].done, Talk.asked[-1].prompts) == (4, 6, PROMPTS[4:])
+    assert housekeeping.kept(acts.store, acts.home)[0].title == f"{reference} · this machine"
+
+
+def test_another_model_in_the_same_folder_is_asked_anew(at_home, tmp_path):
+    acts, reference = at_home
+    list(acts.have_answered(PROMPTS, acts.model_here(reference), Answers()))
+    (tmp_path / "large" / "model.safetensors").write_bytes(b"other weights")
+    told = list(acts.have_answered(PROMPTS, acts.model_here(reference), Answers()))
+    assert told[0].known == 0
+
+
+def test_what_the_model_is_told_before_stands_before_texts_and_chats(at_home):
+    acts, reference = at_home
+    chat = [{"role": "user", "content": "Hi"}]
+    list(acts.have_answered(["Hi", chat], acts.model_here(reference, system="Be kind."), Answers()))
+    assert Talk.asked[0].prompts == [[{"role": "system", "content": "Be kind."}, *chat]] * 2
+    list(acts.have_answered(["Hi", chat], acts.model_here(reference), Answers()))
+    assert Talk.asked[1].prompts == ["Hi", chat]
+
+
+def test_whose_folder_it_is_not_has_no_model_of_it_answer(at_home, home, store):
+    _, reference = at_home
+    with pytest.raises(AccessError):
+        Acts(Person("ada", "member"), home, store).model_here(reference)
+    with pytest.raises(ConfigError):
+        Acts(Person("eve", "admin"), home, store).model_here("nothing")
+
+
+def test_the_command_and_python_have_a_model_of_this_machine_answer(at_home, home, store, tmp_path):
+    _, reference = at_home
+    file = tmp_path / "prompts.csv"
+    file.write_text("prompt\n" + "\n".join(f"WHAT IS {number} + 1 AND WHY?" for number in range(11)))
+    done = CliRunner().invoke(app, ["data", "answer", str(file), "--teacher", reference, "--yes"])
+    assert done.exception is None, done.exception
+    assert "11 prompts are to be asked" in " ".join(done.output.split())
+    prompts = [f"SAY {number} OR MORE" for number in range(12)]
+    data = api.answer_prompts(prompts, teacher=reference, most_tokens=5, name="said", home=home.root)
+    assert (data.name, sum(data.splits.values()), data.task) == ("said", 12, "language-model")
+    for wrong in ({}, {"teacher": reference, "address": "https://h/v1", "model": "m"}, {"address": "https://h/v1"}):
+        with pytest.raises(ConfigError):
+            api.answer_prompts(prompts, home=home.root, **wrong)
 
 
 def test_after_a_spent_budget_the_same_command_goes_on_to_its_end(home, store, teacher, tmp_path):

@@ -2,11 +2,13 @@
 
 import contextlib
 import functools
+import json
 import subprocess
 import sys
 import zipfile
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -14,6 +16,7 @@ from studio import tasks
 from studio.config.reading import parse_config, parse_yaml
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
+from studio.data.uploads import Upload
 from studio.errors import ExportError
 from studio.events import Evaluation, Verdict
 from studio.files import damage, inside
@@ -242,3 +245,24 @@ def test_a_label_that_the_verdict_names_is_no_link_in_the_model_card(store, home
     card = export.model_card(store, store.run(run.id), limit=16)
     assert label not in card
     assert told.format(in_markdown(repr(label))) in card
+
+
+@pytest.mark.parametrize(("columns", "form", "templated"), [
+    (Columns("text", None), "text", "text"),
+    (Columns("text", None, pair="answer"), "answer", "template"),
+    (Columns("chat", None), "chat", "template"),
+])  # fmt: skip
+def test_a_card_of_a_model_that_writes_opens_texts_as_it_learned_them(store, home, tmp_path, columns, form, templated):
+    said = [
+        [{"role": "user", "content": f"{number}?"}, {"role": "assistant", "content": "Yes."}] for number in range(40)
+    ]
+    rows = {"text": [f"text {number}" for number in range(40)], "answer": ["Yes."] * 40, "chat": map(json.dumps, said)}
+    upload = Upload("table", pd.DataFrame(rows, dtype=object))
+    saved = library.save(store, home, "tales", clean(upload, columns, "language-model"), columns)
+    run = SimpleNamespace(dataset_id=saved.id)
+    assert export._opening(home, store, run, tmp_path) == form
+    (tmp_path / "chat_template.jinja").touch()
+    assert export._opening(home, store, run, tmp_path) == templated
+    assert templated == "text" or "-cnv --jinja" in " ".join(export._gguf_lines("model.gguf", templated))
+    usage = export._use(tasks.get("language-model"), 24, False, templated)
+    assert ("apply_chat_template" in " ".join(usage)) == (templated == "template")
