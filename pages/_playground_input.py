@@ -79,6 +79,8 @@ def own_input(task: tasks.Task, rows: Sequence[dict[str, Any]], is_answered: boo
         return None
     if is_answered:
         return [left, ""]
+    if task.targets.column is None and rows:
+        return language.asked_as(left, rows[0])
     return left if pair is None else [left, second]
 
 

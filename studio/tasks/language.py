@@ -289,6 +289,24 @@ def asked(row: Mapping[str, Any]) -> tuple[Any, str, str]:
     return text[:half], text[:half], text[half:]
 
 
+def asked_as(text: str, row: Mapping[str, Any]) -> Any:
+    """What somebody writes, as the rows that are like this one ask it: of a chat after what its system was told.
+
+    >>> asked_as("2+2=", {"prompt": "1+1=", "text": "2", "form": "answer"})
+    ['2+2=', '']
+    >>> asked_as("Hi", {"text": '[{"role": "system", "content": "Be kind."}, {"role": "user", "content": "So"}]',
+    ...                 "form": "chat"})
+    [{'role': 'system', 'content': 'Be kind.'}, {'role': 'user', 'content': 'Hi'}]
+    """
+    form = row.get("form")
+    if form == "answer":
+        return [text, ""]
+    chat = messages(row["text"]) if form == "chat" else None
+    if chat is None:
+        return text
+    return [*(one for one in chat[:1] if one["role"] == "system"), {"role": "user", "content": text}]
+
+
 def shown(row: Mapping[str, Any]) -> list[str]:
     """A row of a saved data set as a person reads it: its text, prompt and answer, or who says what.
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import json
 import re
 
 import numpy as np
@@ -240,6 +241,26 @@ def test_who_has_seen_the_names_judges_blind_another_input_only(app, asked, monk
     assert not app.exception
     assert judged.counts(home, 1, ("student", "control")).inputs == 1
     assert "You have seen" not in words(app)
+
+
+def test_what_somebody_writes_to_models_of_chats_is_said_in_a_chat():
+    def page():
+        import json
+
+        import streamlit as st
+
+        from pages._playground_input import own_input
+        from studio import tasks
+
+        said = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "So"},
+                {"role": "assistant", "content": "Yes."}]  # fmt: skip
+        st.json(own_input(tasks.get("language-model"), [{"prompt": "", "text": json.dumps(said), "form": "chat"}]))
+
+    app = AppTest.from_function(page, default_timeout=120).run()
+    app.text_area(key="playground-text").set_value("Hi there").run()
+    assert json.loads(app.json[0].value) == [
+        {"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi there"},
+    ]  # fmt: skip
 
 
 def test_a_judgement_that_cannot_be_kept_is_told(monkeypatch, home, store):
