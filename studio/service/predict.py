@@ -18,6 +18,7 @@ from studio.language import escaping
 from studio.service.new_files import written
 from studio.store.rows import DatasetRow
 from studio.store.store import Store
+from studio.tasks import language
 from studio.tasks.image_files import is_image
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def predict_file(
     without_names = header is None and dataset.columns.get("input", "").isdecimal()
     upload = sources.read(source, header=False if without_names else header)
     values = _values(upload.table, _input_columns(upload, source, dataset, column, pair), dataset.task)
+    if tasks.get(dataset.task).kind == "token":
+        values = _as_asked(home, dataset, values)
     known = [value for value in values if value is not None]
     if not known:
         raise DataError(f"No row of {source.name} has an input.", "Name the column of the inputs.")
@@ -129,11 +132,22 @@ def _input_columns(
         named = ["image"]
     elif len(there) == len(named) == 1 and column is None:
         return there
+    if pair is None and len(named) == 2 and tasks.get(dataset.task).kind == "token":
+        named = [named[0], *(name for name in named[1:] if joining.parts(name, there))]  # what the model is to write
     missing = next((name for name in named if not joining.parts(name, there)), None)
     if missing is not None:
         told = f"{source.name} has no column {missing!r}; it has {', '.join(map(repr, there))}."
         raise DataError(told, "Name the one to read: --input COLUMN, and --pair COLUMN for a second text.")
     return named
+
+
+def _as_asked(home: Home, dataset: DatasetRow, values: Sequence[Any]) -> list[Any]:
+    """Of a language model: texts asked as the rows that it learned were: as prompts, in a chat, or to go on."""
+    from studio.service import library
+
+    like = library.head(home, dataset, 1).iloc[0].to_dict()
+    return [language.asked_as(value[1], like) if value is not None and value[2] == language.FORMS[0] else value
+            for value in values]  # fmt: skip
 
 
 def _values(table: pd.DataFrame, columns: Sequence[str], task: str) -> list[Any]:
