@@ -7,6 +7,7 @@ but the error it met.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,10 +20,12 @@ from studio.errors import StudioError, WorkerError
 from studio.executors import launch, work
 from studio.home import SHARED_HOME
 from studio.machine import gpus
+from studio.machine.processes import MEETING
 from studio.machine.slots import available_cores
 from studio.pipeline.job import Job
 
 GRACE_SECONDS = 2.0
+HERE = "127.0.0.1"
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 
 
@@ -83,12 +86,14 @@ class Processes:
 
 
 def _meeting_place(size: int) -> dict[str, str]:
-    """The environment that `torchrun` would set for the first of `size` processes on this machine."""
-    from accelerate.utils.other import get_free_port
-
+    """The environment that `torchrun` would set for the first of `size` processes on this machine, and the socket at
+    which it awaits the others: torch's own would be open to the network."""
+    listening = socket.create_server((HERE, 0))
+    port = listening.getsockname()[1]
     return {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(get_free_port()),
+        "MASTER_ADDR": HERE,
+        "MASTER_PORT": str(port),
+        MEETING: str(listening.detach()),
         "WORLD_SIZE": str(size),
         "LOCAL_WORLD_SIZE": str(size),
         "RANK": "0",

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from studio.errors import WorkerError
 from studio.home import SHARED_HOME
 
 CPU = torch.device("cpu")
+MEETING = "STUDIO_MEETING"
+"""The variable with the descriptor of the socket at which the first of the processes of a machine awaits the others."""
+
 PATIENCE = timedelta(hours=1)
 """How long processes wait for each other: the first one does some things alone."""
 
@@ -106,13 +110,25 @@ class ProcessGroup:
 ALONE = ProcessGroup()
 
 
+def _met() -> dict[str, Any]:
+    """By what the processes find each other that were started on one machine, without a port that a network reaches;
+    nothing where others have started them, or they have met."""
+    if MEETING not in os.environ or torch.distributed.is_initialized():
+        return {}
+    size, rank = int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
+    socket = int(os.environ[MEETING]) if rank == 0 else None
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = torch.distributed.TCPStore(host, port, size, rank == 0, PATIENCE, master_listen_fd=socket)
+    return {"store": store, "rank": rank, "world_size": size}
+
+
 def joined(on_cpu: bool) -> ProcessGroup:
     """The group that this process was started in; `ALONE` where it was started by itself."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     from accelerate import PartialState  # only for runs on several devices
 
-    state = PartialState(cpu=on_cpu, timeout=PATIENCE)
+    state = PartialState(cpu=on_cpu, timeout=PATIENCE, **_met())
     if state.num_processes != int(os.environ["WORLD_SIZE"]):
         raise WorkerError(
             f"The {os.environ['WORLD_SIZE']} processes of this run did not find each other.", "Run it on one device."

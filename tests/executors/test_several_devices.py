@@ -16,7 +16,9 @@ from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import ConfigError
 from studio.executors import local
+from studio.executors.processes import _meeting_place
 from studio.home import Home
+from studio.machine.processes import _met
 from studio.machine.slots import Slots, available_cores
 from studio.service import library, runs
 from studio.service.runs import carry
@@ -41,6 +43,17 @@ def still(tmp_path_factory):
         config = json.loads(file.read_text())
         file.write_text(json.dumps(config | {name: 0.0 for name in config if "dropout" in name}))
     return {role: f"folder:{home.model(made.id, role)}" for role in ("teacher", "student")}
+
+
+def test_the_processes_of_a_run_meet_where_no_network_reaches_them(monkeypatch):
+    for name, value in _meeting_place(1).items():
+        monkeypatch.setenv(name, value)
+    found = _met()
+    found["store"].set("who", "is there")
+    port = int(os.environ["MASTER_PORT"])
+    assert found["store"].port == port
+    listening = [one.laddr for one in psutil.Process().net_connections() if one.status == psutil.CONN_LISTEN]
+    assert [(one.ip, one.port) for one in listening] == [("127.0.0.1", port)]
 
 
 def submitted(store, key="", **values):
