@@ -81,9 +81,9 @@ def own_address() -> str:
 
 def why_not_to_start() -> StudioError | None:
     """What must be set before the server may listen; None where all is well."""
-    told = os.environ.get(LOGIN, "")
-    if told not in ("", ELSEWHERE):
-        return ConfigError(f"{LOGIN} can only be {ELSEWHERE!r}, got {told!r}.", "Correct it or leave it out.")
+    login = os.environ.get(LOGIN, "")
+    if login not in ("", ELSEWHERE):
+        return ConfigError(f"{LOGIN} can only be {ELSEWHERE!r}, got {login!r}.", "Correct it or leave it out.")
     if not needs_login():
         return None
     if not has_login():

@@ -87,15 +87,15 @@ def _of_here() -> tuple[Teacher | None, Price, Budget]:
 def before(prompts: Prompts, teacher: Teacher, price: Price) -> None:
     """What it will take, told before anything is asked."""
     read, written = answering.expected(prompts.asked, teacher)
-    told = counted("{number} prompt: about {read} tokens to read, at most {written} to write.",
+    text = counted("{number} prompt: about {read} tokens to read, at most {written} to write.",
                    "{number} prompts: about {read} tokens to read, at most {written} to write.", len(prompts.asked),
                    read=f"{read:,}", written=f"{written:,}")  # fmt: skip
     if prompts.blank:
         blank = counted("{number} row without a prompt is left out.", "{number} rows without a prompt are left out.",
                         prompts.blank.count)  # fmt: skip
-        told = f"{told} {blank}"
+        text = f"{text} {blank}"
     cost = price.of(read, written)
-    st.caption(f"{told} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else told)
+    st.caption(f"{text} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else text)
 
 
 def ask(prompts: Prompts, teacher: Teacher, price: Price, budget: Budget, rules: Rules) -> None:
@@ -108,9 +108,9 @@ def ask(prompts: Prompts, teacher: Teacher, price: Price, budget: Budget, rules:
     found, refused = answering.table(replace(prompts, blank=None), answers, rules)
     like = teacher.model.rpartition("/")[2][: library.MAX_NAME]
     added = acts.add(library.Files(found), name=None, like=like, task=answering.LEARNED)
-    for one in refused:
-        why = escape(retell(one.reason))
-        st.caption(counted("{number} answer is left out: {why}.", "{number} answers are left out: {why}.", one.count,
+    for group in refused:
+        why = escape(retell(group.reason))
+        st.caption(counted("{number} answer is left out: {why}.", "{number} answers are left out: {why}.", group.count,
                            why=why))  # fmt: skip
     if last.is_estimated:
         st.caption(_("This server counts no tokens: they are estimated from the letters."))
@@ -122,6 +122,6 @@ def ask(prompts: Prompts, teacher: Teacher, price: Price, budget: Budget, rules:
 
 def so_far(asked: Asked) -> str:
     """How far asking is, and what it has taken now."""
-    told = _("{done} of {total} are answered, {tokens} tokens now.", done=f"{asked.done:,}", total=f"{asked.total:,}",
+    text = _("{done} of {total} are answered, {tokens} tokens now.", done=f"{asked.done:,}", total=f"{asked.total:,}",
              tokens=f"{asked.tokens:,}")  # fmt: skip
-    return f"{told} {_('{money} in money.', money=f'{asked.money:,.2f}')}" if asked.money else told
+    return f"{text} {_('{money} in money.', money=f'{asked.money:,.2f}')}" if asked.money else text

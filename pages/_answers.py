@@ -30,7 +30,9 @@ def spoken(answer: Mapping[str, Any], words: Sequence[str] = ()) -> str:
     if "labels" in answer:
         return commas(part["label"] for part in answer["labels"]) or _(NOTHING)
     if "entities" in answer:
-        found = (f"{' '.join(words[one['start'] : one['end']])} ({one['type']})" for one in answer["entities"])
+        found = (
+            f"{' '.join(words[entity['start'] : entity['end']])} ({entity['type']})" for entity in answer["entities"]
+        )
         return commas(found) or _(NOTHING)
     return number(answer["score"])
 
@@ -60,24 +62,24 @@ def meant(label: Any, words: Sequence[str] = ()) -> str:
 def agreement(said: Sequence[Said], words: Sequence[str] = ()) -> str:
     """Whether the models say the same, in a sentence.
 
-    >>> one = lambda role, label: Said(role=role, answer={"label": label}, shares={}, milliseconds=1)
-    >>> agreement([one("teacher", "good"), one("student", "good")])
+    >>> reply = lambda role, label: Said(role=role, answer={"label": label}, shares={}, milliseconds=1)
+    >>> agreement([reply("teacher", "good"), reply("student", "good")])
     'All say the same: good.'
-    >>> agreement([one("teacher", "good"), one("student", "bad")])
+    >>> agreement([reply("teacher", "good"), reply("student", "bad")])
     'They differ. Teacher: good. Student: bad.'
-    >>> agreement([one("teacher", "good"), one("student", "bad"), one("control", "bad")])
+    >>> agreement([reply("teacher", "good"), reply("student", "bad"), reply("control", "bad")])
     'They differ. Teacher: good. Student and Without teacher: bad.'
     """
     by_answer: dict[str, list[str]] = {}
-    for one in said:
-        by_answer.setdefault(spoken(one.answer, words), []).append(role(one.role))
+    for reply in said:
+        by_answer.setdefault(spoken(reply.answer, words), []).append(role(reply.role))
     if len(by_answer) == 1 and len(said) > 1:
         return _("All say the same: {answer}.", answer=next(iter(by_answer)))
-    if all(set(one.answer) == {"score"} for one in said) and len(said) > 1:
-        numbers = sorted(one.answer["score"] for one in said)
+    if all(set(reply.answer) == {"score"} for reply in said) and len(said) > 1:
+        numbers = sorted(reply.answer["score"] for reply in said)
         return _("They say {low} to {high}.", low=number(numbers[0]), high=number(numbers[-1]))
-    told = (_("{name}: {answer}.", name=listed(names), answer=answer) for answer, names in by_answer.items())
-    each = sentences(*told)
+    lines = (_("{name}: {answer}.", name=listed(names), answer=answer) for answer, names in by_answer.items())
+    each = sentences(*lines)
     return _("They differ. {each}", each=each) if len(said) > 1 else each
 
 
@@ -85,13 +87,13 @@ def nothing_yet(models: Mapping[str, Scored | None], measure: Measure) -> Html:
     """Where the answers will be: the models that will be asked, with their size and how good they are."""
     waiting = []
     for name, known in models.items():
-        told = [size(known.size_bytes)] if known and known.size_bytes else []
-        told += [f"{measured(known.value, measure)} {small(_(measure.title))}"] if known else []
+        facts = [size(known.size_bytes)] if known and known.size_bytes else []
+        facts += [f"{measured(known.value, measure)} {small(_(measure.title))}"] if known else []
         kind = f"ds-model waits {'student' if name == 'int8' else name}"
         blank = element("div", *(element("i", style=f"width:{width}%") for width in (70, 25, 12)), kind="blank")
         waiting.append(
             element(
-                "div", element("small", role(name)), element("p", " · ".join(told), kind="ds-sub"), blank, kind=kind
+                "div", element("small", role(name)), element("p", " · ".join(facts), kind="ds-sub"), blank, kind=kind
             )
         )
     lead = element("p", _("The answers will be here, side by side."), kind="ds-sub")
@@ -110,8 +112,8 @@ def texts(written: Mapping[AskedRole, str]) -> Html:
 
 def cards(said: Sequence[Said], words: Sequence[str] = ()) -> Html:
     """All models, a card each."""
-    teacher = next((one for one in said if one.role == "teacher"), None)
-    return element("div", *(card(one, words, teacher) for one in said), kind="ds-answers")
+    teacher = next((reply for reply in said if reply.role == "teacher"), None)
+    return element("div", *(card(reply, words, teacher) for reply in said), kind="ds-answers")
 
 
 def card(said: Said, words: Sequence[str] = (), teacher: Said | None = None) -> Html:
@@ -143,9 +145,9 @@ def colour(token: Token) -> Html:
     if not token.text:
         return joined()
     gap = min(1.0, math.log10(max(token.own, 1e-9) / max(token.other, 1e-9)))
-    told = _("{own} here, {other} in the other model", own=percent(token.own), other=percent(token.other))
+    title = _("{own} here, {other} in the other model", own=percent(token.own), other=percent(token.other))
     marked = {"kind": "ds-gap", "style": f"--gap:{100 * gap:.0f}%"} if gap >= LEAST_GAP else {}
-    return element("span", token.text, **marked, title=told)
+    return element("span", token.text, **marked, title=title)
 
 
 LEAST_GAP = 0.1
@@ -162,7 +164,7 @@ def writing(said: Said) -> Html:
 def tokens(said: Sequence[Said], words: Sequence[str]) -> Html:
     """What each model takes each word for: a line a model below the words; a cell that differs from the teacher's is
     framed."""
-    lines = {one.role: _types(one.answer, len(words)) for one in said}
+    lines = {reply.role: _types(reply.answer, len(words)) for reply in said}
     first = lines.get("teacher", next(iter(lines.values())))
     head = element("tr", element("th", ""), *(element("th", word, scope="col") for word in words))
     rows = []
@@ -185,8 +187,8 @@ def _types(answer: Mapping[str, Any], length: int) -> list[str]:
     ['', 'place', 'place', '']
     """
     found = [""] * length
-    for one in answer.get("entities", []):
-        found[one["start"] : one["end"]] = [one["type"]] * (one["end"] - one["start"])
+    for entity in answer.get("entities", []):
+        found[entity["start"] : entity["end"]] = [entity["type"]] * (entity["end"] - entity["start"])
     return found
 
 

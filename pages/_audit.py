@@ -25,10 +25,10 @@ DEEDS = {
 
 def section() -> None:
     entries = get_store().audit(MOST)
-    told = _("All that was done here, the newest first.") if entries else _("Empty.")
+    caption = _("All that was done here, the newest first.") if entries else _("Empty.")
     if len(entries) == MOST:
-        told = _("The newest {number} entries; `python -m studio audit` has them all.", number=MOST)
-    st.caption(told)
+        caption = _("The newest {number} entries; `python -m studio audit` has them all.", number=MOST)
+    st.caption(caption)
     with st.container(height=HEIGHT if len(entries) > FEW else "content"):
         rows = [
             {_("When"): moment(entry.time), _("Who"): entry.who, _("What"): _(DEEDS.get(entry.what, entry.what)),

@@ -56,7 +56,7 @@ class _Box(NamedTuple):
         return apart + self.left < other.right and other.left < apart + self.right
 
     def meets(self, other: "_Box") -> bool:
-        return self.low < other.high and other.low < self.high and any(self.is_beside(other, one) for one in WIDTHS)
+        return self.low < other.high and other.low < self.high and any(self.is_beside(other, width) for width in WIDTHS)
 
 
 def places(points: Sequence[Point], highest: float) -> list[Place]:
@@ -75,13 +75,16 @@ def places(points: Sequence[Point], highest: float) -> list[Place]:
 def _from_above(points: Sequence[Point], highest: float, lift: float) -> list[Place]:
     """A place for each name, those of high points first, as near as can be to a height above their points; above
     `highest`, a row each, where there is none."""
-    dots = [_Box(one.across, one.aside - DOT / 2, one.aside + DOT / 2, one.height - DOT / 2, one.height + DOT / 2)
-            for one in points if one.is_dot]  # fmt: skip
-    lines = [_Box(one.across, one.aside - 1, one.aside + 1, one.low, one.high) if one.is_dot
-             else _Box(0, 0, WIDTHS[-1], one.height - 1, one.height + 1) for one in points]  # fmt: skip
+    dots = [
+        _Box(point.across, point.aside - DOT / 2, point.aside + DOT / 2, point.height - DOT / 2, point.height + DOT / 2)
+        for point in points
+        if point.is_dot
+    ]
+    lines = [_Box(point.across, point.aside - 1, point.aside + 1, point.low, point.high) if point.is_dot
+             else _Box(0, 0, WIDTHS[-1], point.height - 1, point.height + 1) for point in points]  # fmt: skip
     taken: list[_Box] = []
     found: dict[int, Place] = {}
-    for number in sorted(range(len(points)), key=lambda one: -points[one].height):
+    for number in sorted(range(len(points)), key=lambda number: -points[number].height):
         point = points[number]
         row = highest + NAME_HIGH * (1 + sum(box.low > highest for box in taken))
         found[number], least = Place("over", row), float("inf")
@@ -105,7 +108,7 @@ def _near(point: Point, highest: float, lift: float) -> Iterator[tuple[Place, fl
     heights += [point.height] if LOWEST <= point.height <= highest else []
     tried = [(Place(side, height), cost + abs(height - point.height - lift))
              for side, cost in sides.items() for height in heights]  # fmt: skip
-    yield from sorted(tried, key=lambda one: one[1])
+    yield from sorted(tried, key=lambda pair: pair[1])
 
 
 def _box(point: Point, place: Place) -> _Box:

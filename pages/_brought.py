@@ -46,7 +46,7 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
             st.markdown(f":material/draft: **{escape(found.name)}**", width="content")
             st.button(_("Remove"), key=f"remove-{key}", type="tertiary", on_click=forget, args=(get_home(), key))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"read-{key}"):
-        told = st.container(width="content")
+        notes = st.container(width="content")
         how = reading_options(found.name.lower(), key)
     try:
         with st.spinner(_("Reading the file …")):
@@ -54,7 +54,7 @@ def upload_box(label: str, key: str, help_text: str) -> tuple[Any, tuple[Any, ..
     except StudioError as error:
         show_error(error)
         return None
-    told.caption(sentences(*(escape(retell(note)) for note in upload.notes)))
+    notes.caption(sentences(*(escape(retell(note)) for note in upload.notes)))
     return upload, (found.token, *how, found.name)
 
 
@@ -66,7 +66,7 @@ def reading_options(name: str, key: str) -> tuple[bool | None, str | None, str |
     with st.popover(_("Reading options"), type="tertiary"):
         if not name.endswith(NAMED_CELLS):
             word = st.segmented_control(_("Header"), list(HEADERS), default=AUTO, key=f"{key}-header",
-                                            format_func=lambda one: _(one))  # fmt: skip
+                                            format_func=lambda option: _(option))  # fmt: skip
             header = HEADERS[word or AUTO]
         if not name.endswith(SHEETS):
             encoding = st.text_input(_("Encoding"), placeholder=_(AUTO), key=f"{key}-encoding", help=_(ENCODING))
@@ -98,8 +98,8 @@ def fetch(said: str) -> Any:
     from studio.service import sources, web
 
     def tell(done: int, total: int | None) -> None:
-        told = _("{done} of {total}", done=size(done), total=size(total)) if total else size(done)
-        bar.progress(min(1.0, done / total) if total else 0.0, _("Fetching … {size}", size=told))
+        progress = _("{done} of {total}", done=size(done), total=size(total)) if total else size(done)
+        bar.progress(min(1.0, done / total) if total else 0.0, _("Fetching … {size}", size=progress))
 
     name, upload = st.session_state.get("fetched", ("", None))
     if name == said:

@@ -27,7 +27,7 @@ def changes(before: RunConfig, now: RunConfig) -> dict[str, tuple[str, str]]:
     """
     plain, found = before.model_dump(mode="json"), {}
     for name, value in now.model_dump(mode="json").items():
-        old, new = (setting_of(name, one) for one in (plain[name], value))
+        old, new = (setting_of(name, setting) for setting in (plain[name], value))
         if value != plain[name] and name not in NOT_CHOSEN:
             found[name] = (old, new) if old != new else (str(plain[name]), str(value))
     return found
@@ -43,8 +43,8 @@ def show_changes(run_id: int, before: RunConfig, now: RunConfig) -> None:
         for name, (old, new) in found.items():
             title = _(RunConfig.model_fields[name].title or name)
             with st.container(horizontal=True, vertical_alignment="center", key=f"changed-{name}", gap="small"):
-                told = _("{setting}: {old} → {new}", setting=escape(title), old=escape(old), new=f"**{escape(new)}**")
-                st.markdown(told, width="content")
+                change = _("{setting}: {old} → {new}", setting=escape(title), old=escape(old), new=f"**{escape(new)}**")
+                st.markdown(change, width="content")
                 if name in MODELS or f"setting-{name}" in st.session_state or _known_data(name, before) is not None:
                     st.button(_("Undo"), key=f"undo-{name}", type="tertiary", icon=":material/undo:",
                               help=_("{setting} as in run {run}", setting=title, run=run_id), on_click=_undo,

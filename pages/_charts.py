@@ -340,7 +340,7 @@ def _size_ticks(sizes: Sequence[float]) -> dict[str, object]:
     """
     low, high = min(sizes), max(sizes)
     round_ones = (factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5))
-    if sum(low <= one <= high for one in round_ones) > 1:
+    if sum(low <= tick <= high for tick in round_ones) > 1:
         return {"dtick": "D2", "tickformat": "~g"}
     return {"tickvals": [low, high] if high > APART * low else [high], "tickformat": ".2~r"}
 
@@ -360,31 +360,31 @@ class Named(NamedTuple):
 def named_beside(figure: go.Figure, points: Sequence[Named], pixel: float) -> go.Figure:
     """Each point's name beside it and its interval, none on another."""
     for near in _near(points):
-        wanted = [one.height / pixel + (-1 if one.is_below else 1) * NAME_LINE / 2 for one in near]
-        for one, place in zip(near, _apart(wanted), strict=True):
-            side = {"xanchor": "right", "xshift": -9} if one.is_left else {"xanchor": "left", "xshift": 9}
-            shift = place - one.height / pixel
-            figure.add_annotation(x=one.x, y=one.y, text=one.text, yshift=shift, showarrow=False, **side)
+        wanted = [point.height / pixel + (-1 if point.is_below else 1) * NAME_LINE / 2 for point in near]
+        for point, place in zip(near, _apart(wanted), strict=True):
+            side = {"xanchor": "right", "xshift": -9} if point.is_left else {"xanchor": "left", "xshift": 9}
+            shift = place - point.height / pixel
+            figure.add_annotation(x=point.x, y=point.y, text=point.text, yshift=shift, showarrow=False, **side)
     return figure.update_layout(showlegend=False)
 
 
 def _near(points: Sequence[Named]) -> Iterator[list[Named]]:
     """Points whose names would stand above or below each other on a narrow page, each time from low to high."""
-    places = [one.x for one in points]
+    places = [point.x for point in points]
     across = NARROW / ((max(places) - min(places)) or 1)
     spans = []
-    for one in points:
-        wide = LETTER * letters(one.text)
-        spans.append((across * one.x - (wide if one.is_left else 0), wide, one))
+    for point in points:
+        wide = LETTER * letters(point.text)
+        spans.append((across * point.x - (wide if point.is_left else 0), wide, point))
     near: list[Named] = []
     end = -math.inf
-    for start, wide, one in sorted(spans, key=lambda span: span[0]):
+    for start, wide, point in sorted(spans, key=lambda span: span[0]):
         if start > end and near:
-            yield sorted(near, key=lambda one: one.height)
+            yield sorted(near, key=lambda named: named.height)
             near = []
-        near.append(one)
+        near.append(point)
         end = max(end, start + wide)
-    yield sorted(near, key=lambda one: one.height)
+    yield sorted(near, key=lambda named: named.height)
 
 
 def _step(result: StageResult) -> str:

@@ -66,20 +66,20 @@ def headline(compared: Sequence[Side], measure: Measure, tests: Sequence[paired.
     if not known:
         return _("None of these runs has a result yet")
     best, clear = max(known, key=_score), is_clear(tests)
-    told = {"best": best.name, "value": measured(_score(best), measure)}
+    facts = {"best": best.name, "value": measured(_score(best), measure)}
     if len(known) == 1 < len(compared):
-        return _("Only “{best}” was measured on test rows: {value}", **told)
-    alike = [side.name for side in known if measured(_score(side), measure) == told["value"]]
+        return _("Only “{best}” was measured on test rows: {value}", **facts)
+    alike = [side.name for side in known if measured(_score(side), measure) == facts["value"]]
     if on_other_rows(tests):
-        return _("“{best}” scored highest: {value}, but not all were tested on the same rows", **told)
+        return _("“{best}” scored highest: {value}, but not all were tested on the same rows", **facts)
     if len(alike) > 1 and not clear:
-        first = _("{names} are equally good: {value}", names=quoted(alike, len(known)), value=told["value"])
+        first = _("{names} are equally good: {value}", names=quoted(alike, len(known)), value=facts["value"])
     elif clear is None:
-        first = _("“{best}” scored best: {value}", **told)
+        first = _("“{best}” scored best: {value}", **facts)
     elif clear:
-        first = _("“{best}” scored best: {value}, by more than chance", **told)
+        first = _("“{best}” scored best: {value}, by more than chance", **facts)
     else:
-        first = _("“{best}” scored best: {value}, which may be chance", **told)
+        first = _("“{best}” scored best: {value}, which may be chance", **facts)
     if comparison.of_earlier_versions(compared):
         return first
     bytes_ = {side.name: side.summary.student_bytes for side in known if side.summary and side.summary.student_bytes}
@@ -147,37 +147,37 @@ def told_apart(values: Sequence[Any], shown: Sequence[str]) -> list[str]:
         return list(shown)
     if all(isinstance(value, float) for value in values):
         written = ([f"{value:.{digits}g}" for value in values] for digits in range(4, 17))
-        return next((told for told in written if len(set(told)) > 1), [str(value) for value in values])
+        return next((texts for texts in written if len(set(texts)) > 1), [str(value) for value in values])
     return [str(value) for value in values]
 
 
-def of_model(side: Side, one: Scored) -> dict[str, str]:
+def of_model(side: Side, model: Scored) -> dict[str, str]:
     """A model of a run: how good, how large, how fast."""
     found = on_test(side.evaluations)
-    ends = low_and_high(one.low, one.high, side.measure)
+    ends = low_and_high(model.low, model.high, side.measure)
     return {
         _("Run"): side.name,
-        _("Model"): one.name,
-        _(side.measure.title): measured(one.value, side.measure),
-        _("95 % interval"): f"{ends['low']} – {ends['high']}" if one.low != one.high else "–",
-        _("Size"): size(one.size_bytes) if one.size_bytes else "–",
-        _("Parameters"): count(one.parameters) if one.parameters else "–",
-        _("One row"): milliseconds(one.latency_ms) if one.latency_ms else "–",
-        _("Rows"): f"{found[one.role, side.measure.name].n or 0:,}",
+        _("Model"): model.name,
+        _(side.measure.title): measured(model.value, side.measure),
+        _("95 % interval"): f"{ends['low']} – {ends['high']}" if model.low != model.high else "–",
+        _("Size"): size(model.size_bytes) if model.size_bytes else "–",
+        _("Parameters"): count(model.parameters) if model.parameters else "–",
+        _("One row"): milliseconds(model.latency_ms) if model.latency_ms else "–",
+        _("Rows"): f"{found[model.role, side.measure.name].n or 0:,}",
     }
 
 
 def of_pair(known: dict[int, Side], pair: paired.Paired, measure: Measure) -> dict[str, str]:
     """A paired test, or why there is none."""
-    one = pair.comparison
+    result = pair.comparison
     row = {_("Against"): known[pair.second].name}
-    if one is None:
+    if result is None:
         return row | {_("Difference"): why(pair), _("95 % interval"): "", _("Only it is right"): "",
                       _("Only the other is right"): "", _("p-value"): ""}  # fmt: skip
-    gained, lost = ("–" if rows is None else f"{rows:,}" for rows in (one.gained, one.lost))
+    gained, lost = ("–" if rows is None else f"{rows:,}" for rows in (result.gained, result.lost))
     return row | {
-        _("Difference"): pictures.in_points(one.difference, measure),
-        _("95 % interval"): _("{low} to {high}", **changes(one.low, one.high, measure)),
+        _("Difference"): pictures.in_points(result.difference, measure),
+        _("95 % interval"): _("{low} to {high}", **changes(result.low, result.high, measure)),
         _("Only it is right"): gained,
         _("Only the other is right"): lost,
         _("p-value"): f"{pair.p_value:.3f}" if pair.p_value >= 0.001 else "< 0.001",

@@ -40,22 +40,22 @@ def curves(points: Sequence[Point], measure: Measure, course: Course) -> Html:
 
     drawn = [_level(up(value), words) for value, words in levels(low, high, measure)]
     places: list[float] = []
-    for name, line in sorted(lines, key=lambda one: measure.shown(one[1][-1][1])):
+    for name, line in sorted(lines, key=lambda pair: measure.shown(pair[1][-1][1])):
         path = " ".join(f"{across(step):.1f},{up(value):.1f}" for step, value in line)
         drawn.append(element("polyline", points=path, fill="none", stroke=f"var(--{name})", stroke_width="2.5",
                              stroke_dasharray="6 5" if name == "teacher" and ready is not None else None))  # fmt: skip
         place = up(line[-1][1])
         place = min(place, places[-1] - NAME_LINE) if places else place
         places.append(place)
-        told = f"{role(name)} {measured(line[-1][1], measure)}"
-        drawn.append(element("text", told, x=across(line[-1][0]) + 8, y=f"{place + 4:.1f}", fill=f"var(--{name}-text)"))
+        text = f"{role(name)} {measured(line[-1][1], measure)}"
+        drawn.append(element("text", text, x=across(line[-1][0]) + 8, y=f"{place + 4:.1f}", fill=f"var(--{name}-text)"))
     drawn.append(element("text", _("step {number}", number=f"{last:,}"), x=across(last), y=HIGH - 8, text_anchor="end"))
     words = _("{measure} on validation rows, by step", measure=_(measure.title))
     words = _("{told}. Lower is better", told=words) if measure.lower else words
     picture = element("svg", *drawn, viewBox=f"0 0 {WIDE} {HIGH}", kind="curves", role="img", aria_label=words)
     lead = element("p", reached(points, measure, course), kind="ds-lead")
-    told = sentences(f"{words}.", course.of_seeds()) if course.of_seeds() else words
-    return element("figure", lead, element("p", told, kind="ds-sub"), picture, kind="ds-plot", style="margin:0")
+    text = sentences(f"{words}.", course.of_seeds()) if course.of_seeds() else words
+    return element("figure", lead, element("p", text, kind="ds-sub"), picture, kind="ds-plot", style="margin:0")
 
 
 def _level(height: float, words: str) -> Html:

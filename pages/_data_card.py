@@ -43,11 +43,11 @@ def card(row: DatasetRow, known: list[Version], names: dict[int, str]) -> None:
     users = get_store().users_of_dataset(row)
     with st.container(border=True, height="stretch", key=f"card-data-{row.id}", gap="small"):
         st.subheader(escape(data_name(row.name)), anchor=False)
-        told = [_(task.title)]
+        facts = [_(task.title)]
         if task.kind != "number" and row.labels:
-            told.append(counted("{number} label", "{number} labels", len(row.labels)))
+            facts.append(counted("{number} label", "{number} labels", len(row.labels)))
         parts = split_rows(row.splits)
-        st.caption(" · ".join([*told, _("{parts} rows", parts=parts), made(row)]))
+        st.caption(" · ".join([*facts, _("{parts} rows", parts=parts), made(row)]))
         st.caption(
             counted("Used by {number} run.", "Used by {number} runs.", len(users)) if users else _("Not used yet.")
         )
@@ -71,8 +71,10 @@ def preview(folder: str, row: DatasetRow) -> Html:
     """Some rows, each with its label."""
     found = glimpse(Path(folder), IMAGES if tasks.get(row.task, row.multi_label).modality == "image" else TEXTS)
     if found and isinstance(found[0].get("image"), bytes):
-        return element("div", *(_thumb(one["image"], _label(one.get("label"), row)) for one in found), kind="ds-thumbs")
-    return element("div", *(_line(one, row) for one in found), kind="ds-glimpse")
+        return element(
+            "div", *(_thumb(example["image"], _label(example.get("label"), row)) for example in found), kind="ds-thumbs"
+        )
+    return element("div", *(_line(example, row) for example in found), kind="ds-glimpse")
 
 
 def _thumb(data: bytes, label: str) -> Html:
@@ -87,14 +89,18 @@ def _thumb(data: bytes, label: str) -> Html:
     return element("img", src=source, alt=label, title=label, kind="tiny" if is_tiny else None)
 
 
-def _line(one: dict[str, Any], row: DatasetRow) -> Html:
+def _line(example: dict[str, Any], row: DatasetRow) -> Html:
     """The first words of a text and its label, or of what is asked and answered."""
-    text = one.get("text") or one.get("words") or next((cell for cell in one.values() if isinstance(cell, str)), "")
+    text = (
+        example.get("text")
+        or example.get("words")
+        or next((cell for cell in example.values() if isinstance(cell, str)), "")
+    )
     text = " ".join((" ".join(map(str, text)) if isinstance(text, list) else str(text)).split())
-    asked = " ".join(str(one.get("prompt") or "").split())
+    asked = " ".join(str(example.get("prompt") or "").split())
     text = f"{asked} → {text}" if asked else text
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
-    label = _label(one.get("label"), row)
+    label = _label(example.get("label"), row)
     return element("p", element("span", shown), element("em", label) if label else "")
 
 
@@ -119,7 +125,9 @@ def _rows(row: DatasetRow) -> None:
             st.image(some["image"].tolist(), caption=[escape(label) for label in some["label"]], width=96)
             return
         st.html(
-            pictures.table([{name: str(cell)[:WHOLE] for name, cell in one.items()} for one in some.to_dict("records")])
+            pictures.table(
+                [{name: str(cell)[:WHOLE] for name, cell in record.items()} for record in some.to_dict("records")]
+            )
         )
 
 
@@ -144,12 +152,12 @@ def add_rows(row: DatasetRow) -> None:
                 with apart.one_at_a_time(get_acts().person.address):
                     upload = sources.read(source)
                 grown = get_acts().add_rows(row.id, upload, additions.name_for(get_store(), row))
-            told = counted("{number} row was added: “{name}”.", "{number} rows were added: “{name}”.", grown.added,
+            text = counted("{number} row was added: “{name}”.", "{number} rows were added: “{name}”.", grown.added,
                            name=escape(data_name(grown.row.name)))  # fmt: skip
             known = counted("{number} was left out: it is there already, or belongs to a row that is tested.",
                             "{number} were left out: they are there already, or belong to rows that are tested.",
                             grown.known)  # fmt: skip
-            st.success(f"{told} {known}" if grown.known else told, icon=":material/check:")
+            st.success(f"{text} {known}" if grown.known else text, icon=":material/check:")
             why = [str(each.told) for each in grown.refused]
             st.caption(sentences(*(escape(retell(note)) for note in (*upload.notes, *why))))
             download_refused(grown.refused, f"more-{row.id}")
@@ -163,10 +171,10 @@ def download_refused(refused: "Sequence[Refused]", key: str) -> None:
 
     count = sum(each.count for each in refused)
     if count:
-        told = [replace(each, reason=retell(each.reason)) for each in refused]
+        translated = [replace(each, reason=retell(each.reason)) for each in refused]
         st.download_button(
             counted("{number} row left out: lines and reasons", "{number} rows left out: lines and reasons", count),
-            as_csv(told),
+            as_csv(translated),
             _("rows left out.csv"),
             "text/csv",
             icon=":material/download:",

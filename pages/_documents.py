@@ -57,7 +57,7 @@ def _compared(request: Request) -> Response:
     """The report of a comparison: /report/compare?runs=1,4."""
     with in_language(reader_of(request)):
         said = request.query_params.get("runs", "").split(",")
-        numbers = [int(one) for one in said if one.isdecimal() and len(one) <= LONGEST_NUMBER]
+        numbers = [int(run_id) for run_id in said if run_id.isdecimal() and len(run_id) <= LONGEST_NUMBER]
         home = Home.from_environment()
         try:
             written = comparisons.report(home, Store(home.database), numbers)

@@ -124,12 +124,12 @@ class Door:
 
     def _end(self, connection: HTTPConnection) -> None:
         """Sign out: not in this browser alone, for its cookies may have been copied."""
-        told = login.claims(connection.cookies)
-        name = login.login_of(told) if told else None
-        if told and name:
+        claims = login.claims(connection.cookies)
+        name = login.login_of(claims) if claims else None
+        if claims and name:
             login.end([name])
             try:
-                self.note(str(told.get("email", "")), SIGNED_OUT, name)
+                self.note(str(claims.get("email", "")), SIGNED_OUT, name)
             except StudioError as error:  # the browser still loses its cookies
                 _log.error("A sign-out could not be written down and ends with this server: %s", error)
 
@@ -152,12 +152,12 @@ class Door:
         return send_on
 
     def _write_down(self, cookies: dict[str, str]) -> None:
-        told = login.claims(cookies) or {}
+        claims = login.claims(cookies) or {}
         try:
             person = login.who(cookies)
             self.note(person.name if person else "", "login", person.role if person else "")
         except AccessError as error:
-            self.note(str(told.get("email", "")), "refused login", error.message)
+            self.note(str(claims.get("email", "")), "refused login", error.message)
 
 
 def _encrypted(send: Send) -> Send:

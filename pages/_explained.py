@@ -23,19 +23,19 @@ NAME_ABOVE, ROOM_RIGHT = 14, 75
 
 def class_changes(found: Sequence[ClassChange], labels: Sequence[str]) -> Html:
     """Teacher's and student's share of each class as two dots on a line; the difference with its interval."""
-    start = _shares.start(share for one in found for share in (one.first, one.second))
+    start = _shares.start(share for class_change in found for share in (class_change.first, class_change.second))
     cells: list[Html] = [*_shares.scale(start)]
-    for one in found:
-        line = _shares.pair(one.first, one.second, start)
-        both = {"before": f"{100 * one.first:.0f}", "after": f"{100 * one.second:.0f}"}
-        if one.low is None or one.high is None:
-            told = _("{before} → {after} %, too few rows for an interval", **both)
+    for class_change in found:
+        line = _shares.pair(class_change.first, class_change.second, start)
+        both = {"before": f"{100 * class_change.first:.0f}", "after": f"{100 * class_change.second:.0f}"}
+        if class_change.low is None or class_change.high is None:
+            text = _("{before} → {after} %, too few rows for an interval", **both)
         else:
-            told = _("{before} → {after} %, {low} to {high} points", low=change(one.low, "share"),
-                     high=change(one.high, "share"), **both)  # fmt: skip
-        rows = counted("{number} row", "{number} rows", one.rows)
-        value = element("b", told) if one.is_clear else told
-        label = labels[one.number]
+            text = _("{before} → {after} %, {low} to {high} points", low=change(class_change.low, "share"),
+                     high=change(class_change.high, "share"), **both)  # fmt: skip
+        rows = counted("{number} row", "{number} rows", class_change.rows)
+        value = element("b", text) if class_change.is_clear else text
+        label = labels[class_change.number]
         cells += [element("div", breaking(label), kind="label", title=label), line,
                   element("div", value, " · ", rows, kind="value")]  # fmt: skip
     return element("div", *cells, kind="ds-rows changes")
@@ -52,8 +52,8 @@ def difference(labels: Sequence[str], apart: np.ndarray) -> Html:
         for column, value in enumerate(apart[number].tolist()):
             better = value > 0 if column == number else value < 0
             kind = "" if not value else "better" if better else "worse"
-            told = f"{value:+,}".replace("-", "−") if value else "·"
-            cells.append(element("td", told, kind=kind, style=f"--share:{abs(value) / largest:.2f}"))
+            text = f"{value:+,}".replace("-", "−") if value else "·"
+            cells.append(element("td", text, kind=kind, style=f"--share:{abs(value) / largest:.2f}"))
         body.append(element("tr", element("th", breaking(label), scope="row", title=label), *cells))
     kind = f"ds-table apart {upright(labels)}"
     return element("div", element("table", head, *body), kind=kind, tabindex="0")
@@ -83,13 +83,13 @@ def mosaic(counts: Mapping[Group, int], chosen: str, is_number: bool = False) ->
         if cells:
             width = sum(counts[group] for group in groups)
             columns.append(element("div", *cells, kind="column", style=f"flex-grow:{width}"))
-    told = commas(f"{group_title(group, is_number)} {number:,}" for group, number in counts.items())
+    description = commas(f"{group_title(group, is_number)} {number:,}" for group, number in counts.items())
     names = [
         element("div", element("i", kind=f"cell {group}"), element("b", f"{number:,}"),
                 element("span", group_title(group, is_number)), kind="name chosen" if group == chosen else "name")
         for group, number in counts.items()
     ]  # fmt: skip
-    picture = element("div", *columns, kind="areas", role="img", aria_label=told)
+    picture = element("div", *columns, kind="areas", role="img", aria_label=description)
     return element("div", picture, element("div", *names, kind="names"), kind="ds-mosaic")
 
 
@@ -109,7 +109,7 @@ def row_line(text: str, true: str, said: Mapping[str, tuple[str, float, bool]]) 
 
 def bars(shares: Mapping[str, float], name: str, true: Sequence[str] = ()) -> Html:
     """The likeliest labels of one model, a bar each; the true one is marked."""
-    shown = dict(sorted(shares.items(), key=lambda one: -one[1])[:MOST_LABELS])
+    shown = dict(sorted(shares.items(), key=lambda pair: -pair[1])[:MOST_LABELS])
     shown |= {label: shares[label] for label in true if label in shares}
     lines: list[Html] = []
     for label, share in shown.items():
@@ -137,7 +137,9 @@ def opinion(name: str, said: str, note: str, inside: Html) -> Html:
 # --- curves
 
 
-def _field(*inside: Html, across: str, up: str, told: str, ticks: Sequence[tuple[float, str]], kind: str = "") -> Html:
+def _field(
+    *inside: Html, across: str, up: str, description: str, ticks: Sequence[tuple[float, str]], kind: str = ""
+) -> Html:
     """Axes around what is drawn, across from 0 to 100 %; `ticks`: height from 0 to 1, and words."""
     lines = [
         element("div", element("span", words), kind="tick", style=f"bottom:{100 * place:.1f}%")
@@ -151,7 +153,7 @@ def _field(*inside: Html, across: str, up: str, told: str, ticks: Sequence[tuple
         element("p", across, kind="ds-axis"),
         kind="ds-plot",
         role="img",
-        aria_label=told,
+        aria_label=description,
         style="margin:0",
     )
 
@@ -186,34 +188,36 @@ def reliability(found: Mapping[str, Sequence[Bin]], shown: str) -> Html:
     """How often a model is right where it is so and so sure: on the diagonal its word can be taken. A dot is a range of
     confidence, its area the rows in it, its line the 95 % interval; those of the other models are small and hollow, and
     named."""
-    large = [(100 * one.confidence, 100 * one.right) for one in found[shown]]
+    large = [(100 * bin_.confidence, 100 * bin_.right) for bin_ in found[shown]]
     inside: list[Html] = [element("span", kind="even")]
     for name, ranges in found.items():
-        points = [(100 * one.confidence, 100 * one.right) for one in ranges]
+        points = [(100 * bin_.confidence, 100 * bin_.right) for bin_ in ranges]
         marks = []
         if name != shown and points:
             x, y = _alone(points, large)
             marks = [*(_dot(*point, 9, "dot small") for point in points), _named(role(name), x, y, x > ROOM_RIGHT)]
         if name == shown:
-            most = max(one.rows for one in ranges)
-            for one, (x, y) in zip(ranges, points, strict=True):
-                high = 100 * (one.right_high - one.right_low)
-                style = f"left:{x:.2f}%;bottom:{100 * one.right_low:.2f}%;height:{high:.2f}%"
-                marks += [element("span", kind="range", style=style), _dot(x, y, 7 + 15 * (one.rows / most) ** 0.5)]
+            most = max(bin_.rows for bin_ in ranges)
+            for bin_, (x, y) in zip(ranges, points, strict=True):
+                high = 100 * (bin_.right_high - bin_.right_low)
+                style = f"left:{x:.2f}%;bottom:{100 * bin_.right_low:.2f}%;height:{high:.2f}%"
+                marks += [element("span", kind="range", style=style), _dot(x, y, 7 + 15 * (bin_.rows / most) ** 0.5)]
         inside.append(element("div", *marks, kind=name))
-    told = "; ".join(
+    description = "; ".join(
         counted(
             "{sure} sure, {right} right, {rows} row",
             "{sure} sure, {right} right, {rows} rows",
-            one.rows,
-            sure=percent(one.confidence),
-            right=percent(one.right),
-            rows=f"{one.rows:,}",
+            bin_.rows,
+            sure=percent(bin_.confidence),
+            right=percent(bin_.right),
+            rows=f"{bin_.rows:,}",
         )
-        for one in found[shown]
+        for bin_ in found[shown]
     )
     ticks = [(place / 4, f"{25 * place}{per_cent()}") for place in range(5)]
-    return _field(*inside, across=_("how sure it is →"), up=_("how often it is right"), told=told, ticks=ticks)
+    return _field(
+        *inside, across=_("how sure it is →"), up=_("how often it is right"), description=description, ticks=ticks
+    )
 
 
 def cascade(points: Sequence[Point], test: Sequence[Point], chosen: Point, measure: Measure) -> Html:
@@ -244,7 +248,7 @@ def cascade(points: Sequence[Point], test: Sequence[Point], chosen: Point, measu
         ),
     ]
     ticks = [((value - low) / (high - low), words) for value, words in levels(low, high, measure)]
-    told = _(
+    description = _(
         "From {low} with the student alone to {high} with the teacher alone",
         low=measured(test[0].value, measure),
         high=measured(test[-1].value, measure),
@@ -253,7 +257,7 @@ def cascade(points: Sequence[Point], test: Sequence[Point], chosen: Point, measu
         *inside,
         across=_("share of rows that the teacher is asked about →"),
         up=_(measure.title),
-        told=told,
+        description=description,
         ticks=ticks,
         kind="wide",
     )

@@ -55,20 +55,20 @@ def _measure(measure: Measure, student: Scored) -> str:
 
 
 def _control(known: dict[str, Scored], measure: Measure, effect: Comparison | None) -> str:
-    told = _(
+    text = _(
         "The same small model on the same rows, trained for as many steps, but **without the teacher**. It shows what "
         "the student would have learned alone: {control}; with the teacher it is {student}.",
         control=measured(known["control"].value, measure),
         student=measured(known["student"].value, measure),
     )
     if effect is None:
-        return told
+        return text
     gain = in_points(effect.difference, measure)
-    return _("{told} The difference, **{gain}**, is what the teacher brought.", told=told, gain=gain)
+    return _("{told} The difference, **{gain}**, is what the teacher brought.", told=text, gain=gain)
 
 
 def _interval(student: Scored, measure: Measure, effect: Comparison | None) -> str:
-    told = _(
+    text = _(
         "With other test rows a number would come out a little differently. A 95 % interval says how far: the "
         "student’s {value}, measured on {rows} rows, may just as well be **{low} to {high}**. More test rows make it "
         "narrower.",
@@ -77,16 +77,16 @@ def _interval(student: Scored, measure: Measure, effect: Comparison | None) -> s
         **low_and_high(student.low, student.high, measure),
     )
     if effect is None:
-        return told
+        return text
     ends = changes(effect.low, effect.high, measure)
     if effect.low <= 0 <= effect.high:
         return _(
             "{told} That of the difference from the control, {low} to {high}, holds 0, so the teacher may have brought "
             "nothing.",
-            told=told,
+            told=text,
             **ends,
         )
-    return _("{told} That of the difference from the control, {low} to {high}, does not hold 0.", told=told, **ends)
+    return _("{told} That of the difference from the control, {low} to {high}, does not hold 0.", told=text, **ends)
 
 
 def _points(effect: Comparison, measure: Measure) -> str:

@@ -58,15 +58,15 @@ def students(teacher: str | None, known: Mapping[str, Sized]) -> list[Sized]:
     A teacher that has read a lot is cut rather than replaced: its own layers come alone where it can be cut.
 
     >>> known = {name: Sized(name, size) for name, size in (("builtin/a", 900), ("builtin/b", 9), ("builtin/c", 890))}
-    >>> [one.reference for one in students("builtin/a", known)]
+    >>> [model.reference for model in students("builtin/a", known)]
     ['builtin/b']
     """
     whole = known.get(teacher or "")
     if whole is None:
         return []
-    smaller = [one for one in known.values() if whole.parameters > FAR * one.parameters > 0]
-    cut = [one for one in smaller if one.reference.startswith("teacher/")]
-    return sorted(cut or smaller, key=lambda one: -one.parameters)
+    smaller = [model for model in known.values() if whole.parameters > FAR * model.parameters > 0]
+    cut = [model for model in smaller if model.reference.startswith("teacher/")]
+    return sorted(cut or smaller, key=lambda model: -model.parameters)
 
 
 def student_for(
@@ -82,16 +82,16 @@ def student_for(
     >>> student_for("fast", "builtin/cnn-large", smaller, whole, limit=1.0).reference
     'builtin/mlp-800'
     """
-    alike = [one for one in smaller if family(one.reference) == family(teacher)]
-    liked = [*alike, *(one for one in smaller if one not in alike)]
+    alike = [model for model in smaller if family(model.reference) == family(teacher)]
+    liked = [*alike, *(model for model in smaller if model not in alike)]
     match goal:
         case "accurate":
             return next(iter(liked), None)
         case "tenth":
-            apart = {one: from_a_tenth(whole.parameters / one.parameters) for one in smaller}
-            return min(apart, key=lambda one: apart[one], default=None)
+            apart = {model: from_a_tenth(whole.parameters / model.parameters) for model in smaller}
+            return min(apart, key=lambda model: apart[model], default=None)
         case "fast":
-            quick = (one for one in liked if one.milliseconds is not None and one.milliseconds < limit)
+            quick = (model for model in liked if model.milliseconds is not None and model.milliseconds < limit)
             return next(quick, None)
         case "smallest":
             return smaller[-1] if smaller else None

@@ -49,8 +49,8 @@ def known_of(dataset: DatasetRow, task: tasks.Task, teacher: str) -> dict[str, S
     try:
         found = asked.sizes(dataset, teacher).result()
     except StudioError as error:
-        told = _("How large the models are could not be found out: {message}", message=escape(error.message))
-        st.caption(told)
+        caption = _("How large the models are could not be found out: {message}", message=escape(error.message))
+        st.caption(caption)
         return {}
     return sizes_in(task, found.parameters, found.milliseconds)
 
@@ -62,7 +62,7 @@ def is_counted(dataset: DatasetRow, task: tasks.Task, teacher: str) -> bool:
 def waits_for_count(dataset: DatasetRow, task: tasks.Task, teacher: str) -> bool:
     """Whether the goal finds its student once the models are counted; nobody has to choose one."""
     return st.session_state["goal"] != OWN and not all(
-        is_counted(dataset, task, one) for one in (usual_of(task), teacher)
+        is_counted(dataset, task, reference) for reference in (usual_of(task), teacher)
     )
 
 
@@ -179,10 +179,10 @@ def by_goal(goal: str, teacher: str, known: Mapping[str, Sized] | None, dataset:
     if found is None or whole is None:
         st.caption(no_student(limit, smaller))
         return None
-    told = [_("{ratio} times smaller than its teacher", ratio=times(whole.parameters / found.parameters))]
+    numbers = [_("{ratio} times smaller than its teacher", ratio=times(whole.parameters / found.parameters))]
     if found.milliseconds is not None:
-        told.append(_("{time} a row on this machine", time=milliseconds(found.milliseconds)))
-    named = {"student": escape(model(found.reference)), "numbers": commas(told)}
+        numbers.append(_("{time} a row on this machine", time=milliseconds(found.milliseconds)))
+    named = {"student": escape(model(found.reference)), "numbers": commas(numbers)}
     if goal == "tenth" and not is_about_a_tenth(found, whole):
         chosen = _("No model here is a tenth of this teacher. The nearest: **{student}**, {numbers}.", **named)
     else:
@@ -214,12 +214,12 @@ def milliseconds_allowed() -> float:
 
 def no_student(limit: float, smaller: Sequence[Sized]) -> str:
     """Why there is none, with the nearest one."""
-    timed = [one for one in smaller if one.milliseconds is not None]
+    timed = [student for student in smaller if student.milliseconds is not None]
     if not smaller:
         return _("No smaller model is known for this teacher yet: choose one below.")
     if not timed:
         return _("None of the students was timed here: choose one below.")
-    fastest = min(timed, key=lambda one: one.milliseconds or 0.0)
+    fastest = min(timed, key=lambda student: student.milliseconds or 0.0)
     return _(
         "No student answers in under {limit} here. The fastest, {student}, takes {time}: allow more, or choose below.",
         limit=milliseconds(limit), student=escape(model(fastest.reference)),
@@ -231,12 +231,12 @@ def show_models(teacher: str | None, student: str | None, known: Mapping[str, Si
     """Both models as cards: size, speed, what they start from, what they are good for."""
     cards = []
     for role, over, reference in (("teacher", _("Teacher"), teacher), ("student", _("Student"), student)):
-        one, facts = known.get(reference or ""), {}
-        if one is not None:
-            facts[_("Size")] = _("about {size}", size=about_size(BYTES_OF_A_PARAMETER * one.parameters))
-            facts[_("Parameters")] = count(one.parameters)
-            if one.milliseconds is not None:
-                facts[_("Time for one row")] = milliseconds(one.milliseconds)
+        sized, facts = known.get(reference or ""), {}
+        if sized is not None:
+            facts[_("Size")] = _("about {size}", size=about_size(BYTES_OF_A_PARAMETER * sized.parameters))
+            facts[_("Parameters")] = count(sized.parameters)
+            if sized.milliseconds is not None:
+                facts[_("Time for one row")] = milliseconds(sized.milliseconds)
         if reference:
             is_new = reference.startswith("builtin/")
             facts[_("Starts")] = _("untrained") if is_new else _("with what it knows")

@@ -22,7 +22,7 @@ Pair = tuple[TrainedRole, TrainedRole]
 
 def pair_of(said: Sequence[Said]) -> tuple[Said, Said] | None:
     """Whom to compare: the student with its control, or with its teacher where there is none."""
-    by_role = {one.role: one for one in said}
+    by_role = {reply.role: reply for reply in said}
     other = by_role.get("control") or by_role.get("teacher")
     return None if "student" not in by_role or other is None else (by_role["student"], other)
 
@@ -49,8 +49,8 @@ def texts(run: RunRow, asked: Any, pair: tuple[Said, Said]) -> bool:
     st.subheader(_("Which one goes on better?"), anchor=False)
     drawn = [
         element("div", element("div", element("small", name), kind="head"),
-                element("p", one.answer["text"], kind="ds-written"), kind="ds-model")
-        for name, one in (("A", left), ("B", right))
+                element("p", reply.answer["text"], kind="ds-written"), kind="ds-model")
+        for name, reply in (("A", left), ("B", right))
     ]  # fmt: skip
     st.html(element("div", *drawn, kind="ds-answers"))
     roles = (pair[0].role, pair[1].role)
@@ -77,7 +77,7 @@ def so_far(run: RunRow, pair: tuple[Said, Said]) -> None:
     found = judged.counts(get_home(), run.id, roles)
     if not found.inputs:
         return
-    told = _(
+    sentence = _(
         "Inputs judged blind: {inputs} (judgements: {judgements}). {first} better {won}, {second} better {lost}, "
         "alike {same}.",
         inputs=found.inputs, judgements=found.judgements, first=role(roles[0]), won=found.first, second=role(roles[1]),
@@ -85,5 +85,5 @@ def so_far(run: RunRow, pair: tuple[Said, Said]) -> None:
     )  # fmt: skip
     if found.p_value is not None and found.first + found.second >= FEWEST:
         chance = _("Were both as good, so clear a result would come by chance with p = {p}.", p=f"{found.p_value:.2g}")
-        told = f"{told} {chance}"
-    st.caption(told)
+        sentence = f"{sentence} {chance}"
+    st.caption(sentence)

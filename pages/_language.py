@@ -135,10 +135,10 @@ def retell(text: str) -> str:
     >>> retell("With allow_weak_teacher the run goes on all the same.")
     'With “Allow a weak teacher” the run goes on all the same.'
     """
-    told = held(retold(reader(), text))
+    sentence = held(retold(reader(), text))
     if NAMED in text:
-        return told
-    return _SETTING.sub(lambda found: _("“{name}”", name=_(_titles()[found[0]])), told)
+        return sentence
+    return _SETTING.sub(lambda found: _("“{name}”", name=_(_titles()[found[0]])), sentence)
 
 
 NAMED = "There is no setting"

@@ -29,19 +29,21 @@ class Course:
         """The phases of a role's last training that has points, in the first seed: what it learned before is no more,
         but for hard labels, which go on from the best weights of the learning before them."""
         there = {point.phase: stage(point.phase) for point in points}
-        phases = [one.phase for one in self.stages if one.role == role] or self.begun or list(there)
+        phases = [planned.phase for planned in self.stages if planned.role == role] or self.begun or list(there)
         learned = [phase for phase in phases if phase in there and ROLE_OF_STAGE.get(there[phase]) == role]
         return learned[-2 if "harden" in there.values() else -1 :]
 
     def student_is_next(self, points: Sequence[Point]) -> bool:
         """Whether the student learns as soon as those have learned who do by now."""
         there = {point.phase for point in points}
-        waiting = [one for one in self.stages if stage(one.phase) in ROLE_OF_STAGE and one.phase not in there]
+        waiting = [
+            planned for planned in self.stages if stage(planned.phase) in ROLE_OF_STAGE and planned.phase not in there
+        ]
         return not self.is_over and bool(waiting) and waiting[0].role == "student"
 
     def of_seeds(self) -> str:
         """Whose numbers stand in a title, where a run learns under several seeds."""
-        has_several = any(one.role == "student-2" for one in self.stages)
+        has_several = any(planned.role == "student-2" for planned in self.stages)
         return _("Of several seeds the title tells the first.") if has_several else ""
 
     def nothing(self) -> str:
@@ -57,8 +59,8 @@ def quality_told(points: Sequence[Point], measure: Measure, course: Course) -> H
     """What stands above the curves of the deciding measure."""
     better = _("Lower is better.") if measure.lower else _("Higher is better.")
     sub = _("{measure} on validation rows, which are set aside to choose the best state by.", measure=_(measure.title))
-    told = sentences(sub, better, _who_is_control(points), course.of_seeds())
-    return pictures.titled(reached(points, measure, course), told)
+    note = sentences(sub, better, _who_is_control(points), course.of_seeds())
+    return pictures.titled(reached(points, measure, course), note)
 
 
 def losses_told(points: Sequence[Point], course: Course) -> Html:
@@ -87,19 +89,19 @@ def reached(points: Sequence[Point], measure: Measure, course: Course) -> str:
         best |= {role: max(point.value for point in looks if point.phase in phases)} if phases else {}
     teacher = charts.teacher_level(looks, measure)
     best |= {} if teacher is None else {"teacher": teacher}
-    told = {role: measured(value, measure) for role, value in best.items()}
-    if "student" in told and "teacher" in told:
-        return _("On validation rows the student reaches {student}, its teacher {teacher}", **told)
-    if "student" in told and "control" in told:
-        return _("On validation rows the student reaches {student}, without a teacher {control}", **told)
-    if "student" in told:
-        return _("On validation rows the student reaches {student}", **told)
-    if "teacher" in told and course.student_is_next(looks):
+    values = {role: measured(value, measure) for role, value in best.items()}
+    if "student" in values and "teacher" in values:
+        return _("On validation rows the student reaches {student}, its teacher {teacher}", **values)
+    if "student" in values and "control" in values:
+        return _("On validation rows the student reaches {student}, without a teacher {control}", **values)
+    if "student" in values:
+        return _("On validation rows the student reaches {student}", **values)
+    if "teacher" in values and course.student_is_next(looks):
         if not any(stage(point.phase) == "teach" for point in looks):
-            return _("On validation rows the teacher reaches {teacher}; the student learns next", **told)
-        return _("On validation rows the teacher has reached {teacher} so far; the student learns next", **told)
-    if "teacher" in told:
-        return _("On validation rows the teacher reaches {teacher}", **told)
+            return _("On validation rows the teacher reaches {teacher}; the student learns next", **values)
+        return _("On validation rows the teacher has reached {teacher} so far; the student learns next", **values)
+    if "teacher" in values:
+        return _("On validation rows the teacher reaches {teacher}", **values)
     return course.nothing()
 
 
@@ -134,12 +136,12 @@ def busy(points: Sequence[Point]) -> str:
     'On average 1.2 processor cores were busy, at most 1.5'
     """
     values = {name: [point.value for point in points if point.name == name] for name in ("gpu_percent", "cpu_percent")}
-    told = {name: (fmean(of), max(of)) for name, of in values.items() if of}
-    if "gpu_percent" in told:
-        mean, most = (f"{value:.0f}" for value in told["gpu_percent"])
+    loads = {name: (fmean(of), max(of)) for name, of in values.items() if of}
+    if "gpu_percent" in loads:
+        mean, most = (f"{value:.0f}" for value in loads["gpu_percent"])
         return _("The GPU was {mean} % busy on average, {most} % at most", mean=mean, most=most)
-    if "cpu_percent" in told:
-        mean, most = (f"{value / 100:.1f}" for value in told["cpu_percent"])
+    if "cpu_percent" in loads:
+        mean, most = (f"{value / 100:.1f}" for value in loads["cpu_percent"])
         return _("On average {mean} processor cores were busy, at most {most}", mean=mean, most=most)
     return _("Nothing has been measured yet")
 

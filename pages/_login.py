@@ -47,11 +47,11 @@ _over: set[str] = set()
 """The logins that somebody has ended: their cookies, wherever they are kept, would open the door for days."""
 
 
-def login_of(told: Mapping[str, Any]) -> str | None:
+def login_of(user: Mapping[str, Any]) -> str | None:
     """The name of a login, which no other one has; None where the provider has not said when it was."""
-    if told.get("iat") is None:
+    if user.get("iat") is None:
         return None
-    said = [str(told.get(name, "")) for name in ("iss", "sub", "email", "iat", "nonce")]
+    said = [str(user.get(name, "")) for name in ("iss", "sub", "email", "iat", "nonce")]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
@@ -60,8 +60,8 @@ def end(logins: Iterable[str]) -> None:
     _over.update(logins)
 
 
-def is_over(told: Mapping[str, Any]) -> bool:
-    return login_of(told) in _over
+def is_over(user: Mapping[str, Any]) -> bool:
+    return login_of(user) in _over
 
 
 def claims(cookies: Mapping[str, str]) -> dict[str, Any] | None:
@@ -77,18 +77,18 @@ def claims(cookies: Mapping[str, str]) -> dict[str, Any] | None:
 
     value = get_cookie_with_chunks(signed, USER_COOKIE_NAME)
     try:
-        told = json.loads(value) if value else None
+        user = json.loads(value) if value else None
     except ValueError:
         return None
-    if not isinstance(told, dict) or told.get("is_logged_in") is not True or told.get("origin") != own_address():
+    if not isinstance(user, dict) or user.get("is_logged_in") is not True or user.get("origin") != own_address():
         return None
-    return None if is_over(told) else told
+    return None if is_over(user) else user
 
 
 def who(cookies: Mapping[str, str]) -> Person | None:
     """Who sends these cookies; None where nobody has signed in. Raises `AccessError` for who may not enter."""
-    told = claims(cookies)
-    return None if told is None else people.person(told)
+    user = claims(cookies)
+    return None if user is None else people.person(user)
 
 
 def safe_address(address: str) -> str:
@@ -134,8 +134,8 @@ def sign_in_page(connection: HTTPConnection, refused: StudioError | None = None)
 def page_of_words(language: str, words: str, link: str, name: str) -> str:
     """A page of a sentence and one way on."""
     about = translated(language, "Make a large model small, and know what it cost")
-    told = {"about": about, "words": words, "link": link, "name": name}
-    return _PAGE.format(logo=LOGO, tag=TAGS[language], **{what: html.escape(text) for what, text in told.items()})
+    texts = {"about": about, "words": words, "link": link, "name": name}
+    return _PAGE.format(logo=LOGO, tag=TAGS[language], **{what: html.escape(text) for what, text in texts.items()})
 
 
 def keep_client() -> None:

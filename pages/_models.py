@@ -94,7 +94,7 @@ def key(role: str, part: str) -> str:
 
 def found_folders() -> list[Path]:
     """The folders with a model below those of `STUDIO_MODEL_FOLDERS`."""
-    found = [place for one in model_folders() for place in (one, *one.glob("*"))]
+    found = [place for root in model_folders() for place in (root, *root.glob("*"))]
     return sorted(place for place in found if (place / "config.json").is_file())[:MOST_FOLDERS]
 
 
@@ -126,19 +126,19 @@ def choose_builtin(
     if st.session_state.get(named) not in task.builtins:
         st.session_state[named] = name if name in task.builtins else task.builtins[usual]
     picked = st.radio(_("Built-in models"), task.builtins, key=named, on_change=on_change,
-                      captions=[about(f"builtin/{one}", known) for one in task.builtins])  # fmt: skip
+                      captions=[about(f"builtin/{builtin}", known) for builtin in task.builtins])  # fmt: skip
     st.caption(_("They start untrained, and so are weaker than a downloaded model."))
     return f"builtin/{picked}"
 
 
 def about(reference: str, known: Mapping[str, Sized]) -> str:
     """A model in a line: its size, its speed, what it is good for."""
-    told, one = [], known.get(reference)
-    if one is not None:
-        told.append(_("{number} parameters", number=count(one.parameters)))
-        if one.milliseconds is not None:
-            told.append(_("{time} a row", time=milliseconds(one.milliseconds)))
-    return " · ".join([*told, good_for(reference)])
+    facts, sized = [], known.get(reference)
+    if sized is not None:
+        facts.append(_("{number} parameters", number=count(sized.parameters)))
+        if sized.milliseconds is not None:
+            facts.append(_("{time} a row", time=milliseconds(sized.milliseconds)))
+    return " · ".join([*facts, good_for(reference)])
 
 
 def choose_layers(name: str, on_change: Callable[[], None]) -> str:

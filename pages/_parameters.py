@@ -100,7 +100,11 @@ def _slider(name: str, value: Any, key: str, words: dict[str, Any]) -> Any:
         now = st.session_state.setdefault(key, value or 0)
         options = sorted({*range(extra["slider_max"] + 1), value or 0, now})
         chosen: Any = st.select_slider(
-            words["label"], options, format_func=lambda one: str(one or _("Automatic")), key=key, help=words["help"]
+            words["label"],
+            options,
+            format_func=lambda option: str(option or _("Automatic")),
+            key=key,
+            help=words["help"],
         )
         return chosen or None
     start = extra.get("slider_min", low) or 0

@@ -89,17 +89,17 @@ def _balls(
     teacher: tuple[float, float, float], student: tuple[float, float, float], words: tuple[str, str], note: str
 ) -> Html:
     balls, names = [], []
-    for owner, (wide, level, start), told in zip(("teacher", "student"), (teacher, student), words, strict=True):
+    for owner, (wide, level, start), text in zip(("teacher", "student"), (teacher, student), words, strict=True):
         style = f"--wide:{wide:.0f};--level:{level:.0f}%;--from:{start:.1f}"
         balls.append(element("div", kind=f"ball {owner}", style=style))
-        names.append(element("div", element("b", role(owner)), element("span", told), kind=f"words {owner}"))
-    both = sum(max(one[0], LEAST_ROOM) for one in (teacher, student))
+        names.append(element("div", element("b", role(owner)), element("span", text), kind=f"words {owner}"))
+    both = sum(max(ball[0], LEAST_ROOM) for ball in (teacher, student))
     picture = element("div", balls[0], element("div", kind="way"), balls[1], *names,
                       kind="ds-shrink", style=f"--both:{both:.0f}")  # fmt: skip
-    told = commas(f"{role(owner)} {said}" for owner, said in zip(("teacher", "student"), words, strict=True) if said)
+    text = commas(f"{role(owner)} {said}" for owner, said in zip(("teacher", "student"), words, strict=True) if said)
     return element(
         "figure", picture, element("p", note, kind="ds-note") if note else "", role="img", kind="ds-shrinks",
-        aria_label=told or _("A large teacher becomes a small student"),
+        aria_label=text or _("A large teacher becomes a small student"),
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def losses(teacher: Confusion, student: Confusion) -> list[tuple[str, float, flo
         other = of_student.get(label, (None, 0))[0]
         if value is not None and other is not None:
             found.append((label, value, other, rows))
-    return sorted(found, key=lambda one: one[2] - one[1])
+    return sorted(found, key=lambda shares: shares[2] - shares[1])
 
 
 def lost_and_kept(found: Sequence[tuple[str, float, float, int]]) -> str:
@@ -138,13 +138,13 @@ def lost_and_kept(found: Sequence[tuple[str, float, float, int]]) -> str:
     if not found:
         return _("No class has test rows.")
     label, before, after = found[0][:3]
-    kept = sum(one[2] >= one[1] for one in found)
+    kept = sum(shares[2] >= shares[1] for shares in found)
     if after >= before:
         return _("None of {classes} classes lost anything.", classes=len(found))
-    told = {"label": label, "points": f"{100 * (before - after):.1f}", "classes": len(found)}
+    values = {"label": label, "points": f"{100 * (before - after):.1f}", "classes": len(found)}
     if not kept:
-        return _("“{label}” lost most: {points} points. All {classes} classes lost something.", **told)
-    return _("“{label}” lost most: {points} points. {kept} of {classes} classes lost nothing.", kept=kept, **told)
+        return _("“{label}” lost most: {points} points. All {classes} classes lost something.", **values)
+    return _("“{label}” lost most: {points} points. {kept} of {classes} classes lost nothing.", kept=kept, **values)
 
 
 def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
@@ -154,8 +154,8 @@ def class_changes(found: Sequence[tuple[str, float, float, int]]) -> Html:
     for label, before, after, rows in found:
         line = _shares.pair(before, after, start)
         values = {"before": f"{100 * before:.1f}", "after": f"{100 * after:.1f}"}
-        told = counted("{before} → {after} %, {number} row", "{before} → {after} %, {number} rows", rows, **values)
-        cells += [element("div", breaking(label), kind="label", title=label), line, element("div", told, kind="value")]
+        text = counted("{before} → {after} %, {number} row", "{before} → {after} %, {number} rows", rows, **values)
+        cells += [element("div", breaking(label), kind="label", title=label), line, element("div", text, kind="value")]
     return element("div", *cells, kind="ds-rows")
 
 
@@ -192,7 +192,7 @@ def mix_ups(matrix: Confusion) -> list[tuple[str, str, int, int]]:
         for column, guess in enumerate(matrix.labels)
         if row != column and counts[column]
     ]
-    return sorted(found, key=lambda one: -one[2])
+    return sorted(found, key=lambda mix_up: -mix_up[2])
 
 
 def confusion(matrix: Confusion) -> Html:
@@ -252,9 +252,9 @@ def stages(names: Sequence[tuple[str, str]], begun: Mapping[str, float | None], 
         seconds = begun.get(phase)
         kinds = [OWNERS.get(stage(phase), "student")]
         kinds += ["now"] if phase == now else ["done"] if seconds is not None else []
-        told = _("now") if phase == now else duration(seconds) if seconds is not None else ""
+        state = _("now") if phase == now else duration(seconds) if seconds is not None else ""
         current = "step" if phase == now else None
-        items.append(element("li", title, element("small", told), kind=" ".join(kinds), aria_current=current))
+        items.append(element("li", title, element("small", state), kind=" ".join(kinds), aria_current=current))
     return element("ol", *items, kind="ds-stages", aria_label=_("Stages of the run"))
 
 

@@ -176,8 +176,8 @@ def preview(config: RunConfig, rows: str) -> Any:
 
 def show_preview(config: RunConfig, task: tasks.Task, rows: str) -> None:
     """The deciding measure without any training, against the ratio; `rows` as in `preview`."""
-    told = _("Pruning costs a student that knows your labels some quality; this shows how much, in seconds.")
-    if not st.toggle(_("Show the cost of pruning alone"), key="wants-preview", help=told):
+    help_text = _("Pruning costs a student that knows your labels some quality; this shows how much, in seconds.")
+    if not st.toggle(_("Show the cost of pruning alone"), key="wants-preview", help=help_text):
         return
     with errors_shown():
         with st.spinner(_("Pruning by several ratios …")):

@@ -34,7 +34,7 @@ def section(run: RunRow) -> None:
         desk = file_answers.shared(get_home().root)
         file = st.file_uploader(_("A table, or a ZIP of pictures"), type=TYPES, key="playground-file")
         columns = choose_columns(run, file) if file is not None else {}
-        roles = [one for one in playground.asked_roles(get_home(), get_store(), run.id) if one != "baseline"]
+        roles = [name for name in playground.asked_roles(get_home(), get_store(), run.id) if name != "baseline"]
         start = roles.index("student") if "student" in roles else 0
         with st.container(horizontal=True, vertical_alignment="bottom"):
             whose = st.selectbox(_("Whose answers"), roles, index=start, format_func=role, key="playground-file-role",
@@ -45,13 +45,13 @@ def section(run: RunRow) -> None:
             with errors_shown():
                 get_acts().answer_file(run.id, whose, file.name, file.getvalue(), columns)
         files = desk.of(run.id, person.address)[:MOST_SHOWN]
-        if any(not one.is_over for one in files):
+        if any(not job.is_over for job in files):
             st.caption(_("You can close this page: the answers will be here."))
             _watched(run)
         else:
-            for one in files:
-                line(one)
-            if any(one.state == "finished" for one in files):
+            for job in files:
+                line(job)
+            if any(job.state == "finished" for job in files):
                 st.caption(_("Answers stay here for a day."))
 
 
@@ -101,42 +101,42 @@ def choose_columns(run: RunRow, file: Any) -> dict[str, str] | None:
 def _watched(run: RunRow) -> None:
     """The files as they are now; the page is drawn anew when none goes on any more."""
     files = file_answers.shared(get_home().root).of(run.id, get_person().address)[:MOST_SHOWN]
-    if all(one.is_over for one in files):
+    if all(job.is_over for job in files):
         st.rerun()
-    for one in files:
-        line(one)
+    for job in files:
+        line(job)
 
 
-def line(one: FileAnswers) -> None:
+def line(job: FileAnswers) -> None:
     """One file: how far it is, what came of it."""
-    name = escape(f"{one.name} · {role(one.role)}")
-    if one.state == "failed" and one.error is not None:
+    name = escape(f"{job.name} · {role(job.role)}")
+    if job.state == "failed" and job.error is not None:
         st.markdown(name)
-        show_error(one.error)
-    elif one.state == "stopped":
+        show_error(job.error)
+    elif job.state == "stopped":
         st.caption(_("{name}: stopped", name=name))
-    elif one.state == "finished" and one.scored is not None:
-        _ready(one, name)
+    elif job.state == "finished" and job.scored is not None:
+        _ready(job, name)
     else:
-        _going(one, name)
+        _going(job, name)
 
 
-def _going(one: FileAnswers, name: str) -> None:
-    told = _("Reading the file …") if not one.total else _("{done} of {total} rows", done=f"{one.done:,}",
-                                                           total=f"{one.total:,}")  # fmt: skip
+def _going(job: FileAnswers, name: str) -> None:
+    text = _("Reading the file …") if not job.total else _("{done} of {total} rows", done=f"{job.done:,}",
+                                                           total=f"{job.total:,}")  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(one.done / max(1, one.total), f"{name}: {told}")
-        st.button(_("Stop"), key=f"file-stop-{one.id}", on_click=one.stop.set, type="tertiary", icon=":material/stop:")
+        st.progress(job.done / max(1, job.total), f"{name}: {text}")
+        st.button(_("Stop"), key=f"file-stop-{job.id}", on_click=job.stop.set, type="tertiary", icon=":material/stop:")
 
 
-def _ready(one: FileAnswers, name: str) -> None:
-    assert one.scored is not None
-    told = counted("{number} row has an answer.", "{number} rows have an answer.", one.scored.rows - one.scored.empty)
+def _ready(job: FileAnswers, name: str) -> None:
+    assert job.scored is not None
+    text = counted("{number} row has an answer.", "{number} rows have an answer.", job.scored.rows - job.scored.empty)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/check: {name}: {told}")
-        st.download_button(_("Download the answers"), one.answers.read_bytes, f"{PurePath(one.name).stem}-answers.csv",
-                           "text/csv", icon=":material/download:", key=f"file-get-{one.id}",
+        st.markdown(f":material/check: {name}: {text}")
+        st.download_button(_("Download the answers"), job.answers.read_bytes, f"{PurePath(job.name).stem}-answers.csv",
+                           "text/csv", icon=":material/download:", key=f"file-get-{job.id}",
                            on_click="ignore")  # fmt: skip
-    if one.scored.empty:
+    if job.scored.empty:
         st.caption(counted("{number} row has no input and got none.", "{number} rows have no input and got none.",
-                           one.scored.empty))  # fmt: skip
+                           job.scored.empty))  # fmt: skip

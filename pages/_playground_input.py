@@ -114,7 +114,7 @@ def are_drawings(rows: Sequence[dict[str, Any]]) -> bool:
     """Whether the pictures of the data are as small as what people draw with a pen, such as digits: without colours."""
     files = [row["image"] for row in rows[:LOOKED_AT] if isinstance(row.get("image"), bytes)]
     found = [image_files.opened(file) for file in files]
-    return bool(found) and all(max(one.size) <= LARGEST_DRAWING and one.mode in ("1", "L") for one in found)
+    return bool(found) and all(max(picture.size) <= LARGEST_DRAWING and picture.mode in ("1", "L") for picture in found)
 
 
 def is_dark(rows: Sequence[dict[str, Any]]) -> bool:
@@ -136,7 +136,9 @@ def as_in_the_data(drawn: bytes, rows: Sequence[dict[str, Any]], dark: bool) -> 
     if box is None:
         return None
     shares = [
-        max(one[2] - one[0], one[3] - one[1]) / max(grey.size) for grey in _greys(rows) if (one := _box(grey, dark))
+        max(bounds[2] - bounds[0], bounds[3] - bounds[1]) / max(grey.size)
+        for grey in _greys(rows)
+        if (bounds := _box(grey, dark))
     ]
     wanted = picture.width * (sum(shares) / len(shares) if shares else 1)
     cut = picture.crop(box)

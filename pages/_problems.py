@@ -33,21 +33,21 @@ MENDS = {
 
 def done() -> tuple[str, ...]:
     """What was mended, by the kind of its finding, that of near labels with the rarer one behind it."""
-    return tuple(one for one in st.query_params.get_all(ADDRESS) if one.partition(":")[0] in MENDS)
+    return tuple(name for name in st.query_params.get_all(ADDRESS) if name.partition(":")[0] in MENDS)
 
 
 def show_problems(report: Any, task: tasks.Task) -> None:
     """What is wrong; what was mended, with the way back."""
-    mended, taken = done(), {str(told): told for told in report.refused if told.reason in _reasons().values()}
-    for one in mended:
-        kind, _colon, label = one.partition(":")
+    mended, taken = done(), {str(group): group for group in report.refused if group.reason in _reasons().values()}
+    for name in mended:
+        kind, _colon, label = name.partition(":")
         with st.container(horizontal=True, vertical_alignment="center"):
-            told = _(MENDS[kind].done, label=escape(label)) if label else _(MENDS[kind].done)
+            sentence = _(MENDS[kind].done, label=escape(label)) if label else _(MENDS[kind].done)
             rows = sum(each.count for each in taken.values() if each.reason == _reasons().get(kind))
             if rows:
-                told = sentences(told, counted("{number} row went.", "{number} rows went.", rows))
-            st.markdown(f":material/check_circle: {told}", width="content")
-            st.button(_("Take back"), key=f"unmend-{one}", type="tertiary", on_click=mend, args=(one, False))
+                sentence = sentences(sentence, counted("{number} row went.", "{number} rows went.", rows))
+            st.markdown(f":material/check_circle: {sentence}", width="content")
+            st.button(_("Take back"), key=f"unmend-{name}", type="tertiary", on_click=mend, args=(name, False))
     if not report.findings and not mended:
         st.caption(
             _("✓ Nothing wrong was found: no rows in both training and test data.")
@@ -55,8 +55,10 @@ def show_problems(report: Any, task: tasks.Task) -> None:
             else _("✓ Nothing wrong was found: no rows in both training and test data, no conflicting labels.")
         )
     # labels that are written alike contradict each other less: those come first
-    left = [one for one in report.findings if one.message not in taken]  # what a click took away is said above
-    ordered = sorted(left, key=lambda one: (not one.kind.startswith("label_"), one.kind != "label_spelling"))
+    left = [finding for finding in report.findings if finding.message not in taken]  # those taken away are said above
+    ordered = sorted(
+        left, key=lambda finding: (not finding.kind.startswith("label_"), finding.kind != "label_spelling")
+    )
     for number, finding in enumerate(ordered):
         with st.container(horizontal=True, vertical_alignment="center", key=f"problem-{number}"):
             icon = "help" if finding.kind == "label_near" else "warning"
@@ -80,7 +82,7 @@ def can_mend(kind: str, task: tasks.Task) -> bool:
 
 
 def mend(name: str, wanted: bool) -> None:
-    others = [one for one in done() if one != name]
+    others = [other for other in done() if other != name]
     take_all_back()
     if wanted or others:
         st.query_params[ADDRESS] = [*others, name] if wanted else others

@@ -23,17 +23,21 @@ def recommend(dataset: DatasetRow, task: tasks.Task, teacher: str | None, is_aga
     if is_again:
         return
     wanted = Wanted(states=("finished",), dataset_ids=[dataset.id], order="quality")
-    learned = (one for one in get_store().find_runs(wanted, LOOKED_AT) if one.run.outcome not in NOTHING_LEARNED)
+    learned = (
+        candidate
+        for candidate in get_store().find_runs(wanted, LOOKED_AT)
+        if candidate.run.outcome not in NOTHING_LEARNED
+    )
     best = next(learned, None)
     if best is not None and best.summary is not None and best.summary.student is not None:
         found, run = best.summary, best.run
         value, measure = measured(best.summary.student, task.measures[0]), task.measures[0]
         named = value if measure.unit == "share" else f"{value} ({small(_(measure.title))})"
-        told = {"student": escape(model(run.config.student)), "value": named}
-        sentence = _("Best so far on this data: **{student}**, {value}.", **told)
+        facts = {"student": escape(model(run.config.student)), "value": named}
+        sentence = _("Best so far on this data: **{student}**, {value}.", **facts)
         if found.teacher and task.measures[0].unit == "share":
             kept = f"{kept_percent(best.summary.student / found.teacher)}{per_cent()}"
-            sentence = _("Best so far on this data: **{student}**, {value}, {kept} of its teacher.", kept=kept, **told)
+            sentence = _("Best so far on this data: **{student}**, {value}, {kept} of its teacher.", kept=kept, **facts)
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recommended"):
             st.markdown(f":material/lightbulb: {sentence}", width="content")
             st.page_link("new_run.py", label=_("Start from run {run}", run=run.id), query_params={"from": str(run.id)},

@@ -90,9 +90,17 @@ def known(store: Store, run_id: int) -> Known:
     evaluations = store.evaluations(run_id)
     first = task.measures[0].name
     effect = next(
-        (one for one in store.comparisons(run_id)
-         if (one.first, one.second, one.metric, one.split) == ("student", "control", first, "test")), None)  # fmt: skip
-    matrices: dict[str, Confusion] = {one.role: one for one in store.confusions(run_id) if one.split == "test"}
+        (
+            comparison
+            for comparison in store.comparisons(run_id)
+            if (comparison.first, comparison.second, comparison.metric, comparison.split)
+            == ("student", "control", first, "test")
+        ),
+        None,
+    )
+    matrices: dict[str, Confusion] = {
+        matrix.role: matrix for matrix in store.confusions(run_id) if matrix.split == "test"
+    }
     models = scored(evaluations, task.measures[0])
     return Known(run, data, task, evaluations, models, matrices, effect, _steps(store.last_steps(run_id)))
 
@@ -229,7 +237,7 @@ def _date(run: RunRow) -> str:
 
 
 def _cautions(of: Known) -> Html:
-    strips = [pictures.strip("", f"{retell(one.sentence)} {retell(one.cure)}") for one in of.run.cautions]
+    strips = [pictures.strip("", f"{retell(caution.sentence)} {retell(caution.cure)}") for caution in of.run.cautions]
     step = of.run.next_step
     after = element("p", element("b", _("Next: ")), retell(step.label)) if step is not None else Html("")
     return joined(*strips, after)
@@ -243,7 +251,7 @@ def _method(of: Known) -> Html:
     def large(role: str) -> str:
         return _(" ({number} parameters)", number=count(sizes[role])) if role in sizes else ""
 
-    told = [
+    body = [
         _("The teacher is {name}{large}: the model that is to be made small.",
           name=teachers(config), large=large("teacher")),
         _("The student is {name}{large}. It learned from {rows} training rows, in {steps} steps of {batch} rows.",
@@ -255,13 +263,13 @@ def _method(of: Known) -> Html:
           method=method(config), temperature=f"{config.temperature:.3g}"),
     ]  # fmt: skip
     if config.control:
-        told.append(
+        body.append(
             _("A control was trained, too: the same student on the same rows for as many steps, without the teacher. "
               "What the student is better by is what the teacher brought.")
         )  # fmt: skip
     if of.models:
-        rows = max(one.rows for one in of.models)
-        told.append(
+        rows = max(scored_model.rows for scored_model in of.models)
+        body.append(
             counted("All models were measured once, on {shown} test row that none of them had learned from. Choices "
                     "were made on {others} other rows.",
                     "All models were measured once, on {shown} test rows that none of them had learned from. Choices "
@@ -269,10 +277,10 @@ def _method(of: Known) -> Html:
                     others=f"{of.data.splits.get('validation', 0):,}")
         )  # fmt: skip
     if config.seeds > 1:
-        told.append(counted("It was done {number} time.", "It was done {number} times, with other random numbers "
+        body.append(counted("It was done {number} time.", "It was done {number} times, with other random numbers "
                             "each.", config.seeds))  # fmt: skip
     assert run.verdict is not None
-    return joined(*(element("p", sentence) for sentence in told))
+    return joined(*(element("p", sentence) for sentence in body))
 
 
 # --- figures
@@ -306,7 +314,7 @@ def _classes(of: Known, most: int = MOST_CLASSES) -> Html:
 def _numbers(of: Known) -> Html:
     """Every model by every measure, with its interval, and what it takes."""
     found = on_test(of.evaluations)
-    names = {one.role: one.name for one in of.models}
+    names = {scored_model.role: scored_model.name for scored_model in of.models}
     rows = []
     for measure in of.task.measures:
         values = {name: _with_interval(found.get((role, measure.name)), measure) for role, name in names.items()}
@@ -323,31 +331,33 @@ def _numbers(of: Known) -> Html:
             rows.append({"": title} | dict.fromkeys(names.values(), "–") | values)
     if not rows:
         return Html("")
-    told = (_("{name}: {words}.", name=one.name, words=_(ROLES[one.role])) for one in of.models)
-    note = sentences(_("In brackets: 95 % intervals."), *told)
+    legend = (
+        _("{name}: {words}.", name=scored_model.name, words=_(ROLES[scored_model.role])) for scored_model in of.models
+    )
+    note = sentences(_("In brackets: 95 % intervals."), *legend)
     return joined(pictures.table(rows), element("p", note, kind="ds-sub"), element("p", _timed(of), kind="ds-sub"))
 
 
-def _with_interval(one: Evaluation | None, measure: Measure) -> str:
-    if one is None:
+def _with_interval(evaluation: Evaluation | None, measure: Measure) -> str:
+    if evaluation is None:
         return "–"
-    if one.low is None or one.high is None:
-        return measured(one.value, measure)
-    return _("{value} ({low} to {high})", value=measured(one.value, measure),
-             **low_and_high(one.low, one.high, measure))  # fmt: skip
+    if evaluation.low is None or evaluation.high is None:
+        return measured(evaluation.value, measure)
+    return _("{value} ({low} to {high})", value=measured(evaluation.value, measure),
+             **low_and_high(evaluation.low, evaluation.high, measure))  # fmt: skip
 
 
 def _timed(of: Known) -> str:
-    timed = [one for one in of.evaluations if one.metric == "latency_ms" and one.device]
+    timed = [evaluation for evaluation in of.evaluations if evaluation.metric == "latency_ms" and evaluation.device]
     if not timed:
         return ""
-    runtimes = commas(sorted({one.runtime for one in timed}))
+    runtimes = commas(sorted({evaluation.runtime for evaluation in timed}))
     return _("Timed in turn on {device}; {runtimes}.", device=timed[0].device, runtimes=runtimes)
 
 
 def _words(of: Known) -> Html:
     """The words of the field, each with this run's numbers."""
-    others = {key: one.value for key, one in on_test(of.evaluations).items()}
+    others = {key: evaluation.value for key, evaluation in on_test(of.evaluations).items()}
     words = words_of_results(of.models, of.task.measures, others, of.effect)
     lines = (joined(element("dt", word), element("dd", _plain(meaning))) for word, meaning in words.items())
     return element("dl", *lines, kind="words") if words else Html("")
@@ -375,7 +385,7 @@ def _data_card(of: Known) -> Html:
         _("Column of {role}", role=_(role)): column for role, column in data.columns.items() if role != "separator"
     }
     facts[_("Fingerprint")] = data.fingerprint
-    warnings = [pictures.strip("", retell(str(one))) for one in data.report.get("warnings", [])]
+    warnings = [pictures.strip("", retell(str(warning))) for warning in data.report.get("warnings", [])]
     counts = {str(label): int(rows) for label, rows in (data.report.get("classes") or {}).items()}
     shown = dict(list(counts.items())[:MOST_LABELS])
     more = element("p", counted("and {number} more label", "and {number} more labels", len(counts) - MOST_LABELS)) \

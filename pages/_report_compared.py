@@ -42,10 +42,10 @@ def report(home: Home, store: Store, run_ids: Sequence[int]) -> str:
     title = tables.headline(compared, measure, tested) if measure else _("These runs learned different things")
     apart = tables.on_other_rows(tested)
     drawn = picture(compared, measure, tables.is_clear(tested)) if measure and not apart else Html("")
-    told = element("p", tables.direction(measure), kind="ds-sub") if measure and measure.lower else Html("")
+    notes = element("p", tables.direction(measure), kind="ds-sub") if measure and measure.lower else Html("")
     earlier = tables.of_earlier_versions(compared)
-    told = joined(told, pictures.strip(_("Measured otherwise:"), earlier)) if earlier else told
-    parts = [element("header", _opening(compared, title), told, drawn)]
+    notes = joined(notes, pictures.strip(_("Measured otherwise:"), earlier)) if earlier else notes
+    parts = [element("header", _opening(compared, title), notes, drawn)]
     if measure is not None:
         parts.append(reports.part(_("More than chance?"), _tests(home, compared, measure)))
     parts += [
@@ -63,8 +63,8 @@ def _opening(compared: Sequence[Side], title: str) -> Html:
                 f"{teachers(side.run.config)} → {model(side.run.config.student)}")
         for side in compared
     ]  # fmt: skip
-    told = _("A comparison of {count} runs", count=len(compared))
-    return joined(element("p", told, kind="ds-crumb"), element("h1", title), element("ul", *lines))
+    crumb = _("A comparison of {count} runs", count=len(compared))
+    return joined(element("p", crumb, kind="ds-crumb"), element("h1", title), element("ul", *lines))
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,23 @@ class _Field:
 def picture(compared: Sequence[Side], measure: Measure, clear: bool | None) -> Html:
     """The students by size and quality, with their intervals; those that no other one beats are joined."""
     if comparison.of_earlier_versions(compared):
-        told = _("The sizes of these students were counted in two ways: they cannot be compared.")
-        return element("p", told, kind="ds-sub")
+        note = _("The sizes of these students were counted in two ways: they cannot be compared.")
+        return element("p", note, kind="ds-sub")
     known = {side.run.id: side.summary for side in compared
              if side.summary and side.summary.student_bytes and side.summary.student is not None}  # fmt: skip
     if not known:
         return Html("")
     front = run_pictures.worth_having(compared, COST, measure, clear)
-    ends = [end for one in known.values() for end in (one.student, one.low, one.high) if end is not None]
+    ends = [
+        end for summary in known.values() for end in (summary.student, summary.low, summary.high) if end is not None
+    ]
     room = max(max(ends) - min(ends), 0.01)
     low, high = min(ends) - 0.08 * room, max(ends) + 0.08 * room
-    sizes = [one.student_bytes or 1.0 for one in known.values()]
+    sizes = [summary.student_bytes or 1.0 for summary in known.values()]
     field = _Field((min(sizes), max(sizes)), (low, high))
     drawn = [_level(field.up(value), words) for value, words in levels(low, high, measure)]
-    joined_ = sorted((field.across(known[one].student_bytes or 1.0), field.up(known[one].student or 0.0))
-                     for one in front if one in known)  # fmt: skip
+    joined_ = sorted((field.across(known[run_id].student_bytes or 1.0), field.up(known[run_id].student or 0.0))
+                     for run_id in front if run_id in known)  # fmt: skip
     drawn.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in joined_), fill="none",
                          stroke="var(--student)", stroke_dasharray="2 5", stroke_width="2"))  # fmt: skip
     for side in compared:
@@ -126,8 +128,8 @@ def _mark(side: Side, found: Summary, field: _Field, is_on_front: bool, measure:
                              y2=f"{field.up(found.high):.1f}", stroke=colour))  # fmt: skip
     inside = colour if is_on_front else "var(--card)"
     marks.append(element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="7", fill=inside, stroke=colour, stroke_width="2"))
-    told = f"{side.name[:LONGEST_NAME]} {measured(value, measure)}, {size(bytes_)}"
-    return [*marks, element("text", told, x=f"{x + 12:.1f}", y=f"{y + 4:.1f}")]
+    label = f"{side.name[:LONGEST_NAME]} {measured(value, measure)}, {size(bytes_)}"
+    return [*marks, element("text", label, x=f"{x + 12:.1f}", y=f"{y + 4:.1f}")]
 
 
 def _level(height: float, words: str) -> Html:
@@ -145,19 +147,19 @@ def _tests(home: Home, compared: Sequence[Side], measure: Measure) -> Html:
     found = paired.against(home, best, others)
     tested = [pair for pair in found if pair.comparison]
     clear = [pair for pair in tested if pair.p_value < paired.CHANCE]
-    told = tables.told_clear(best.name, len(clear), len(tested))
+    lead = tables.told_clear(best.name, len(clear), len(tested))
     note = _("Both students on the same test rows. The p-values hold for all pairs of these runs together (Holm), "
              "whichever of them was best.")  # fmt: skip
-    return joined(element("p", told, kind="lead") if tested else Html(""),
+    return joined(element("p", lead, kind="lead") if tested else Html(""),
                   pictures.table([tables.of_pair(known, pair, measure) for pair in found]),
                   element("p", note, kind="ds-sub"))  # fmt: skip
 
 
 def _models(compared: Sequence[Side]) -> Html:
     """All models of all runs, the best students first."""
-    found = [(side, one) for side in compared for one in scored(side.evaluations, side.measure)]
+    found = [(side, scored_model) for side in compared for scored_model in scored(side.evaluations, side.measure)]
     found.sort(key=lambda pair: (pair[1].role != "student", -pair[1].value))
-    return pictures.table([tables.of_model(side, one) for side, one in found]) if found else Html("")
+    return pictures.table([tables.of_model(side, scored_model) for side, scored_model in found]) if found else Html("")
 
 
 def _differing(compared: Sequence[Side]) -> Html:
@@ -165,8 +167,8 @@ def _differing(compared: Sequence[Side]) -> Html:
     for name, values in comparison.differing(compared).items():
         title = _(RunConfig.model_fields[name].title or name)
         shown = tables.told_apart(values, [run_pictures.setting_of(name, value) for value in values])
-        told = {side.name: words for side, words in zip(compared, shown, strict=True)}
-        rows.append({"": f"{title} ({name})"} | told)
+        cells = {side.name: words for side, words in zip(compared, shown, strict=True)}
+        rows.append({"": f"{title} ({name})"} | cells)
     return pictures.table(rows) if rows else element("p", _("All settings are the same."))
 
 

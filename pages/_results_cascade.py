@@ -62,20 +62,20 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
     aim = st.segmented_control(_("Both together should be"), list(aims), default="teacher", key="aim", required=True,
                                format_func=lambda name: aims[name][0])  # fmt: skip
     chosen = cascade.chosen(points, aims[aim or "teacher"][1])
-    told = test.at(chosen.threshold, of, measure.name)
+    test_point = test.at(chosen.threshold, of, measure.name)
     curve = [test.at(point.threshold, of, measure.name) for point in points]
-    student_suffices = told.asked == 0 or curve[0].value >= told.value
+    student_suffices = test_point.asked == 0 or curve[0].value >= test_point.value
     gained = None if student_suffices else _gained(task, test, chosen)
-    st.subheader(_finding(told, curve, measure, gained), anchor=False)
+    st.subheader(_finding(test_point, curve, measure, gained), anchor=False)
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        st.html(_explained.cascade(points, curve, told, measure))
+        st.html(_explained.cascade(points, curve, test_point, measure))
         st.caption(_("The threshold is chosen on validation rows; the dot is that choice on the test rows."))
     with right:
-        st.html(_explained.facts(_facts(told, curve, measure, by_role(scored))))
+        st.html(_explained.facts(_facts(test_point, curve, measure, by_role(scored))))
         if gained is not None:
             st.caption(_gain(gained, measure))
-        if takes_longer(told, by_role(scored)):
+        if takes_longer(test_point, by_role(scored)):
             st.markdown(":material/warning: " + _("Both together take longer for a row than the teacher alone."))
         st.caption(
             _(
@@ -85,19 +85,19 @@ def _cascade(run: RunRow, task: Task, validation: Answered, test: Answered, scor
         )
         st.code(f"{chosen.threshold:.4f}", language=None)
         if not student_suffices:
-            _export(run, chosen, told, measure, len(test.confidence))
+            _export(run, chosen, test_point, measure, len(test.confidence))
 
 
-def _finding(told: Point, curve: list[Point], measure: Measure, gained: Comparison | None) -> str:
-    if told.asked == 0:
+def _finding(test_point: Point, curve: list[Point], measure: Measure, gained: Comparison | None) -> str:
+    if test_point.asked == 0:
         return _("The student alone reaches that: nothing is asked of the teacher")
-    if curve[0].value >= told.value:
+    if curve[0].value >= test_point.value:
         return _("The student alone is already as good: {student} (both together {value}, teacher {teacher})",
-                 student=measured(curve[0].value, measure), value=measured(told.value, measure),
+                 student=measured(curve[0].value, measure), value=measured(test_point.value, measure),
                  teacher=measured(curve[-1].value, measure))  # fmt: skip
     known = {
-        "share": about_percent(told.asked),
-        "value": measured(told.value, measure),
+        "share": about_percent(test_point.asked),
+        "value": measured(test_point.value, measure),
         "student": measured(curve[0].value, measure),
         "teacher": measured(curve[-1].value, measure),
     }
@@ -115,33 +115,33 @@ def _gained(task: Task, test: Answered, chosen: Point) -> Comparison:
 
 def _gain(pair: Comparison, measure: Measure) -> str:
     """By how much both together are better than the student alone, as far as the test rows can tell."""
-    told = {"gain": change(measure.shown(pair.difference), measure.unit)} | changes(pair.low, pair.high, measure)
+    facts = {"gain": change(measure.shown(pair.difference), measure.unit)} | changes(pair.low, pair.high, measure)
     if measure.unit == "share":
-        return _("Against the student alone: {gain} points (95 % interval {low} to {high}).", **told)
-    return _("Against the student alone: {gain} (95 % interval {low} to {high}).", **told)
+        return _("Against the student alone: {gain} points (95 % interval {low} to {high}).", **facts)
+    return _("Against the student alone: {gain} (95 % interval {low} to {high}).", **facts)
 
 
-def _facts(told: Point, curve: list[Point], measure: Measure, models: dict[str, Scored]) -> list[tuple[str, str]]:
+def _facts(test_point: Point, curve: list[Point], measure: Measure, models: dict[str, Scored]) -> list[tuple[str, str]]:
     facts = [
-        (_("Rows that the teacher answers"), about_percent(told.asked)),
-        (_(measure.title), measured(told.value, measure)),
+        (_("Rows that the teacher answers"), about_percent(test_point.asked)),
+        (_(measure.title), measured(test_point.value, measure)),
     ]
     times = [models[name].latency_ms for name in ("student", "teacher") if name in models]
     if len(times) == 2 and times[0] and times[1]:
-        both = told.milliseconds(times[0], times[1])
+        both = test_point.milliseconds(times[0], times[1])
         facts.append((_("Time of a row, on average"), milliseconds(both)))
         facts.append((_("Teacher’s time of a row"), milliseconds(times[1])))
         facts.append((_("Time, against the teacher alone"), about_percent(both / times[1])))
     return facts
 
 
-def takes_longer(told: Point, models: dict[str, Scored]) -> bool:
+def takes_longer(test_point: Point, models: dict[str, Scored]) -> bool:
     """Whether asking both costs more time than asking the teacher about every row."""
     times = [models[name].latency_ms for name in ("student", "teacher") if name in models]
-    return len(times) == 2 and all(times) and told.milliseconds(times[0] or 0, times[1] or 0) > (times[1] or 0)
+    return len(times) == 2 and all(times) and test_point.milliseconds(times[0] or 0, times[1] or 0) > (times[1] or 0)
 
 
-def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int) -> None:
+def _export(run: RunRow, chosen: Point, test_point: Point, measure: Measure, rows: int) -> None:
     """A zip with both models and the rule, made when somebody asks for it."""
     acts = get_acts()
     if not acts.person.has("member") or not get_home().model(run.id, "student").is_dir():
@@ -152,8 +152,8 @@ def _export(run: RunRow, chosen: Point, told: Point, measure: Measure, rows: int
             target = room(home, home.downloads, owner=acts.person.address or "") / f"cascade-{run.id}.zip"
             facts: dict[str, float | str] = {
                 "measure": measure.name,
-                "value": told.value,
-                "asked": told.asked,
+                "value": test_point.value,
+                "asked": test_point.asked,
                 "rows": rows,
             }
             st.session_state["cascade"] = (run.id, chosen.threshold,
@@ -177,7 +177,7 @@ def _ensemble(run: RunRow, task: Task, models: dict[str, Kept], measure: Measure
         (_("Mean of both"), both),
     ):
         values = task.targets.measure(kept.statistics)
-        table.append({"": title} | {_(one.title): measured(values[one.name], one) for one in task.measures})
+        table.append({"": title} | {_(metric.title): measured(values[metric.name], metric) for metric in task.measures})
     st.html(pictures.table(table))
     st.caption(sentences(
         _("Both at once: their scores (logits) are averaged, on the test rows. Every row costs the time of both."),
@@ -191,14 +191,14 @@ def _against_the_better(task: Task, models: dict[str, Kept], both: Kept) -> tupl
     values = {name: task.targets.measure(models[name].statistics)[lead.name] for name in ("student", "teacher")}
     better = max(values, key=lambda name: values[name])
     pair = _compared(task.name, task.kind == "multi_label", both.statistics, models[better].statistics)
-    told = _("95 % interval of the difference: {low} to {high}.", **changes(pair.low, pair.high, lead))
+    interval = _("95 % interval of the difference: {low} to {high}.", **changes(pair.low, pair.high, lead))
     if is_clear(pair, 1):
         words = {"teacher": _("The mean of both is better than the teacher alone, by more than chance"),
                  "student": _("The mean of both is better than the student alone, by more than chance")}  # fmt: skip
     else:
         words = {"teacher": _("The mean of both is not clearly better than the teacher alone"),
                  "student": _("The mean of both is not clearly better than the student alone")}  # fmt: skip
-    return words[better], told
+    return words[better], interval
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -45,10 +45,10 @@ def per_class(task: Task, teacher: Kept, student: Kept) -> tuple[np.ndarray, np.
 def show(run: RunRow, task: Task, models: tuple[Kept, Kept], labels: Sequence[str]) -> None:
     """Each class with both models’ shares and whether chance explains the difference."""
     found = changes.of_classes(*per_class(task, *models))
-    clear = [one for one in found if one.is_clear and one.difference < 0]
+    clear = [change for change in found if change.is_clear and change.difference < 0]
     if clear:
         title = _("{number} of {classes} classes lost more than chance explains", number=len(clear), classes=len(found))
-    elif any(one.difference < 0 for one in found):
+    elif any(change.difference < 0 for change in found):
         title = _("No class lost more than chance explains, as far as these rows can tell")
     else:
         title = _("No class lost anything")
@@ -77,7 +77,7 @@ def show(run: RunRow, task: Task, models: tuple[Kept, Kept], labels: Sequence[st
 
 def never(found: Sequence[changes.ClassChange], labels: Sequence[str]) -> str:
     """Of which classes the student gets no test row right; "" where there is none."""
-    names = [f"“{escape(labels[one.number])}” ({one.rows:,})" for one in found if one.second == 0]
+    names = [f"“{escape(labels[change.number])}” ({change.rows:,})" for change in found if change.second == 0]
     shown = listed([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
     return _("The student gets no test row right of {classes}. Bring more rows.", classes=shown) if names else ""
 
@@ -147,7 +147,7 @@ def _difference(teacher: Confusion, student: Confusion) -> None:
     """Which mix-ups came and which went."""
     first, second = np.array(teacher.counts), np.array(student.counts)
     apart = second - first
-    wrong = {matrix.role: sum(one[2] for one in pictures.mix_ups(matrix)) for matrix in (teacher, student)}
+    wrong = {matrix.role: sum(mix_up[2] for mix_up in pictures.mix_ups(matrix)) for matrix in (teacher, student)}
     written = {role: f"{number:,}" for role, number in wrong.items()}
     st.html(pictures.titled(
         counted("The student takes {student} test row for another class, the teacher {teacher}",

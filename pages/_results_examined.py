@@ -89,9 +89,9 @@ def _curves(found: Robustness, measure: Measure) -> None:
                  "interval; control is the same small model, trained without the teacher. Nothing was trained on such "
                  "rows, and nothing is chosen by them.", rows=f"{found.rows:,}"))  # fmt: skip
     if found.gaps is not None:
-        told = _("Student and teacher are compared at every level on the same rows, and the title says only what is "
+        note = _("Student and teacher are compared at every level on the same rows, and the title says only what is "
                  "more than chance for all levels together (permutation tests, Holm).")  # fmt: skip
-        st.caption(sentences(told, other_way(by_kind, found.gaps, measure)))
+        st.caption(sentences(note, other_way(by_kind, found.gaps, measure)))
     kinds = list(by_kind)
     for start in range(0, len(kinds), 2):
         for place, name in zip(st.columns(2, gap="medium"), kinds[start : start + 2], strict=False):
@@ -143,9 +143,9 @@ def at_worst(curves: Sequence[Curve], measure: Measure) -> str:
     kind, known = corruptions.ALL[curves[0].corruption], {curve.role: curve for curve in curves}
     student, teacher = known["student"], known["teacher"]
     worst = int(np.argmin(student.values))
-    if max(_lost(one, kind, level) for one in (student, teacher) for level in one.levels) < HARDLY:
+    if max(_lost(curve, kind, level) for curve in (student, teacher) for level in curve.levels) < HARDLY:
         return _("Neither student nor teacher loses anything")
-    before, after = ({one.role: measured(one.values[place], measure) for one in (student, teacher)}
+    before, after = ({curve.role: measured(curve.values[place], measure) for curve in (student, teacher)}
                      for place in (student.levels.index(kind.unchanged), worst))  # fmt: skip
     return _("At {level}: student {student_before} → {student}, teacher {teacher_before} → {teacher}",
              level=level_words(kind, student.levels[worst]), student_before=before["student"], student=after["student"],
@@ -233,17 +233,17 @@ def _other_data(run: RunRow, task: Task) -> None:
                 st.rerun()
 
 
-def _alike(one: DatasetRow, other: DatasetRow) -> bool:
-    return (one.task, one.multi_label, one.labels) == (other.task, other.multi_label, other.labels)
+def _alike(dataset: DatasetRow, other: DatasetRow) -> bool:
+    return (dataset.task, dataset.multi_label, dataset.labels) == (other.task, other.multi_label, other.labels)
 
 
 def _of_other(found: Elsewhere, measure: Measure) -> dict[str, str]:
-    told = {
+    values = {
         role(name): _("{value} ({low} to {high})", value=measured(value, measure), **low_and_high(low, high, measure))
         for name, (value, low, high) in found.values.items()
     }  # fmt: skip
     rows = {_("Rows"): f"{found.rows:,}", _("Left out"): f"{found.known:,}"}
-    return {_("Data set"): data_name(found.dataset)} | rows | told
+    return {_("Data set"): data_name(found.dataset)} | rows | values
 
 
 # --- layers

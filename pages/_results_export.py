@@ -62,8 +62,8 @@ def _show_forms(conversion: Conversion) -> None:
     st.html(pictures.table(table))
     for form in conversion.forms:
         if form.left_out:
-            told = _("The {form} file is left out.", form=_(FORMS.get(form.name, form.name)))
-            st.warning(f"{told} {escape(retell(form.left_out))}", icon=":material/warning:")
+            sentence = _("The {form} file is left out.", form=_(FORMS.get(form.name, form.name)))
+            st.warning(f"{sentence} {escape(retell(form.left_out))}", icon=":material/warning:")
     rows, threads = conversion.forms[0].rows, conversion.threads
     st.caption(counted("Compared on {rows} validation rows, timed in turns, {threads} thread.",
                        "Compared on {rows} validation rows, timed in turns, {threads} threads.", threads, rows=rows,

@@ -82,10 +82,17 @@ def _numbers(run: RunRow, models: list[Scored], measure: tasks.Measure, kind: st
 
 def _explain(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: list[Evaluation]) -> None:
     """Every word of the field behind a click, with this run's numbers."""
-    others = {key: one.value for key, one in on_test(evaluations).items()}
+    others = {key: evaluation.value for key, evaluation in on_test(evaluations).items()}
     effect = next(
-        (one for one in get_store().comparisons(run.id) if (one.first, one.second) == ("student", "control")
-         and one.metric == task.measures[0].name and one.split == "test"), None)  # fmt: skip
+        (
+            comparison
+            for comparison in get_store().comparisons(run.id)
+            if (comparison.first, comparison.second) == ("student", "control")
+            and comparison.metric == task.measures[0].name
+            and comparison.split == "test"
+        ),
+        None,
+    )
     words = words_of_results(models, task.measures, others, effect)
     if not words:
         return

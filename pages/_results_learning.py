@@ -67,10 +67,12 @@ def _progress(run: RunRow, waits: bool) -> None:
         st.markdown(_("{done} of {all} runs are over.", done=len(parts) - len(left), all=len(parts)))
         if waits:
             st.caption(_("The curve appears here as soon as they all are. You can leave this page."))
-        for share, one in left:
-            told = _("{share} of the training rows · {status}", share=f"{100 * share:g}{per_cent()}",
-                     status=status_word(one))  # fmt: skip
-            st.page_link("run.py", label=escape(told), query_params={"run": str(one.id)}, icon=":material/timeline:")
+        for share, part_run in left:
+            text = _("{share} of the training rows · {status}", share=f"{100 * share:g}{per_cent()}",
+                     status=status_word(part_run))  # fmt: skip
+            st.page_link(
+                "run.py", label=escape(text), query_params={"run": str(part_run.id)}, icon=":material/timeline:"
+            )
 
 
 def _curve(task: Task, known: Mapping[float, Kept], run: RunRow) -> None:
@@ -92,11 +94,11 @@ def finding(task: Task, known: Mapping[float, Kept]) -> str:
     """Whether the last step, to all rows, brought more than chance explains."""
     *_others, share, whole = sorted(known)
     statistics = known[whole].statistics, known[share].statistics
-    last, before = (measured(metrics.first_measure(task, one)[0], task.measures[0]) for one in statistics)
-    told = {"value": last, "before": before, "share": f"{100 * share:g}{per_cent()}"}
+    last, before = (measured(metrics.first_measure(task, array)[0], task.measures[0]) for array in statistics)
+    facts = {"value": last, "before": before, "share": f"{100 * share:g}{per_cent()}"}
     if is_clear(metrics.compare(task, ("student", "student"), "validation", statistics), 1):
-        return _("More rows helped: {before} with {share} of them, {value} with all", **told)
-    return _("The last step brought no clear gain: {before} with {share} of the rows, {value} with all", **told)
+        return _("More rows helped: {before} with {share} of them, {value} with all", **facts)
+    return _("The last step brought no clear gain: {before} with {share} of the rows, {value} with all", **facts)
 
 
 def picture(rows: Sequence[float], points: Sequence[tuple[float, float, float]], measure: Measure) -> go.Figure:
@@ -108,7 +110,7 @@ def picture(rows: Sequence[float], points: Sequence[tuple[float, float, float]],
         [scale * (value - low) for value, low, _high in points],
         [scale * (high - value) for value, _, high in points],
     ]
-    down, up = ends if scale > 0 else ([-one for one in ends[1]], [-one for one in ends[0]])
+    down, up = ends if scale > 0 else ([-end for end in ends[1]], [-end for end in ends[0]])
     figure.add_scatter(
         x=list(rows), y=[scale * value for value, _low, _high in points], mode="lines+markers",
         line={"color": colour, "width": 2.5}, marker={"size": 9},
@@ -117,8 +119,13 @@ def picture(rows: Sequence[float], points: Sequence[tuple[float, float, float]],
     )  # fmt: skip
     figure.update_layout(height=300, margin={"l": 0, "r": 8, "t": 8, "b": 0}, showlegend=False,
                          paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")  # fmt: skip
-    figure.update_xaxes(type="log", tickvals=list(rows), ticktext=[f"{round(one):,}" for one in rows], automargin=True,
-                        title={"text": _("training rows"), "font": {"size": 12}, "standoff": 16})  # fmt: skip
+    figure.update_xaxes(
+        type="log",
+        tickvals=list(rows),
+        ticktext=[f"{round(number):,}" for number in rows],
+        automargin=True,
+        title={"text": _("training rows"), "font": {"size": 12}, "standoff": 16},
+    )
     figure.update_yaxes(automargin=True, tickformatstops=charts.TICKS, ticksuffix=per_cent() if scale == 100 else "")
     return figure
 
@@ -146,14 +153,14 @@ def _classes(task: Task, known: Mapping[float, Kept], labels: Sequence[str]) -> 
     found = of_classes(task, known)
     if not found:
         return
-    clear = [one for one in found if one.is_clear]
+    clear = [curve for curve in found if curve.is_clear]
     if clear:
-        told = _("“{label}” gained most from the last step: {points} points", label=labels[clear[0].number],
+        text = _("“{label}” gained most from the last step: {points} points", label=labels[clear[0].number],
                  points=change(clear[0].gain, "share"))  # fmt: skip
     else:
-        told = _("No class gained more from the last step than chance explains, as far as these rows can tell")
-    st.subheader(escape(told), anchor=False)
-    st.html(pictures.table([_line(one, labels) for one in found[:MOST_CLASSES]]))
+        text = _("No class gained more from the last step than chance explains, as far as these rows can tell")
+    st.subheader(escape(text), anchor=False)
+    st.html(pictures.table([_line(curve, labels) for curve in found[:MOST_CLASSES]]))
     st.caption(
         _("The share of each class that the student gets right. A class that still gains is one of which more rows are "
           "worth having; the 95 % intervals are of a paired difference, each for itself; the title says what is more "
@@ -161,12 +168,12 @@ def _classes(task: Task, known: Mapping[float, Kept], labels: Sequence[str]) -> 
     )  # fmt: skip
 
 
-def _line(one: ClassCurve, labels: Sequence[str]) -> dict[str, str]:
+def _line(curve: ClassCurve, labels: Sequence[str]) -> dict[str, str]:
     values = {f"{100 * share:g}{per_cent()}": about_percent(value)
-              for share, value in zip(one.shares, one.values, strict=True)}  # fmt: skip
-    if one.low is None or one.high is None:
-        gain = _("{gain} (too few rows for an interval)", gain=change(one.gain, "share"))
+              for share, value in zip(curve.shares, curve.values, strict=True)}  # fmt: skip
+    if curve.low is None or curve.high is None:
+        gain = _("{gain} (too few rows for an interval)", gain=change(curve.gain, "share"))
     else:
-        gain = _("{gain} ({low} to {high})", gain=change(one.gain, "share"), low=change(one.low, "share"),
-                 high=change(one.high, "share"))  # fmt: skip
-    return {_("Class"): labels[one.number], _("Last step, points"): gain, _("Rows"): f"{one.rows:,}", **values}
+        gain = _("{gain} ({low} to {high})", gain=change(curve.gain, "share"), low=change(curve.low, "share"),
+                 high=change(curve.high, "share"))  # fmt: skip
+    return {_("Class"): labels[curve.number], _("Last step, points"): gain, _("Rows"): f"{curve.rows:,}", **values}

@@ -54,7 +54,7 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
     st.html(pictures.table(rows))
     st.caption(timed_on(evaluations))
     tested = max(model.rows for model in models)
-    told = counted(
+    sentence = counted(
         "Measured on {shown} test row that no model had seen, in the form in which each model is saved. In brackets: "
         "95 % intervals.",
         "Measured on {shown} test rows that no model had seen, in the form in which each model is saved. In brackets: "
@@ -63,7 +63,7 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
         shown=f"{tested:,}",
     )
     st.caption(
-        sentences(told, *(_("{name}: {words}.", name=model.name, words=_(ROLES[model.role])) for model in models))
+        sentences(sentence, *(_("{name}: {words}.", name=model.name, words=_(ROLES[model.role])) for model in models))
     )
 
 
@@ -87,15 +87,15 @@ def _factors(ratio: float, *ends: float) -> list[str]:
 
 def timed_on(evaluations: list[Evaluation]) -> str:
     """On what and in what the models were timed."""
-    timed = [one for one in evaluations if one.metric == "latency_ms" and one.device]
+    timed = [evaluation for evaluation in evaluations if evaluation.metric == "latency_ms" and evaluation.device]
     if not timed:
         return ""
     threads = timed[0].threads
-    told = f", {counted('{number} thread', '{number} threads', threads)}" if threads else ""
+    suffix = f", {counted('{number} thread', '{number} threads', threads)}" if threads else ""
     return _(
         "Timed in turn on {where}. The model without teacher is the same network as the student: how far its ratio is "
         "from 1 tells how exact the times are.",
-        where=f"{escape(timed[0].device)}{told}; {', '.join(sorted({one.runtime for one in timed}))}",
+        where=f"{escape(timed[0].device)}{suffix}; {', '.join(sorted({evaluation.runtime for evaluation in timed}))}",
     )
 
 
@@ -171,17 +171,22 @@ def _scored(name: str, result: StageResult) -> Scored:
 def under_each_seed(run: RunRow, models: list[Scored], measure: tasks.Measure) -> None:
     """How far the seeds are apart, and which student is exported."""
     found = [
-        one for one in get_store().evaluations_of_seeds(run.id) if (one.metric, one.split) == (measure.name, "test")
+        evaluation
+        for evaluation in get_store().evaluations_of_seeds(run.id)
+        if (evaluation.metric, evaluation.split) == (measure.name, "test")
     ]
-    by_seed = {role: {one.seed: one.value for one in found if one.role == role} for role in ("student", "control")}
+    by_seed = {
+        role: {evaluation.seed: evaluation.value for evaluation in found if evaluation.role == role}
+        for role in ("student", "control")
+    }
     of_seeds = {role: list(values.values()) for role, values in by_seed.items() if values}
     st.html(size_and_quality.seeds(models, of_seeds, measure))
     seeds = get_store().seeds(run.id)
     table = []
-    for one in seeds:
-        row = {_("Seed"): _("{seed} (exported)", seed=one.seed) if one.exported else str(one.seed)}
+    for result in seeds:
+        row = {_("Seed"): _("{seed} (exported)", seed=result.seed) if result.exported else str(result.seed)}
         for name in of_seeds:
-            value, best = by_seed[name][one.seed], one.student if name == "student" else one.control
+            value, best = by_seed[name][result.seed], result.student if name == "student" else result.control
             row[role(name)] = measured(value, measure)
             row[_("{model} on validation rows", model=role(name))] = "–" if best is None else measured(best, measure)
         table.append(row)

@@ -127,7 +127,7 @@ def _list(shown: Shown) -> None:
     wanted, order = _wanted(shown)
     mask = shown.explored.mask(wanted)
     counts = shown.explored.counts(mask)
-    first = next((one for one in TELLING if counts[one]), TELLING[0])
+    first = next((group for group in TELLING if counts[group]), TELLING[0])
     group = address.one("group", [first, *(group for group in GROUPS if group != first)])
     lost, gained = counts["teacher"], counts["student"]
     rows = sum(counts.values())
@@ -143,7 +143,7 @@ def _list(shown: Shown) -> None:
     st.html(_explained.mosaic(counts, group, shown.is_number))
     st.segmented_control(
         _("Rows"), list(GROUPS), key="group", required=True, on_change=address.write, args=("group", first),
-        format_func=lambda one: _explained.group_title(one, shown.is_number),
+        format_func=lambda option: _explained.group_title(option, shown.is_number),
         label_visibility="collapsed",
     )  # fmt: skip
     numbers = shown.explored.sorted(mask & shown.explored.of(_group(group)), order)
@@ -341,9 +341,9 @@ def _likeness(shown: Shown, row: int) -> None:
     training = stored.opened(get_home().dataset(shown.dataset.id), "train")
     copies = training.like(shown.rows, row)
     if len(copies):
-        told = counted("{number} training row is the same to the letter.",
+        text = counted("{number} training row is the same to the letter.",
                        "{number} training rows are the same to the letter.", len(copies))  # fmt: skip
-        st.warning(told, icon=":material/content_copy:")
+        st.warning(text, icon=":material/content_copy:")
         for copy in copies[:MOST_COPIES].tolist():
             _training_row(shown, training, copy)
     if not shown.has_labels:
@@ -394,15 +394,15 @@ def _training_row(shown: Shown, training: Rows, row: int, recorded: Kept | None 
     value = training.value(row)
     words = value if shown.by_words else []
 
-    def told(said: Any) -> str:
+    def in_words(said: Any) -> str:
         name = stored.named(said, shown.dataset.labels)
         return _("unlabelled") if name is None or name == [] else _answers.meant(name, words)
 
-    label = told(training.label(row)) if shown.has_labels else ""
+    label = in_words(training.label(row)) if shown.has_labels else ""
     teacher = {}
     if recorded is not None:
         right = bool(recorded.right[row]) or not recorded.labelled[row]
-        teacher["teacher"] = (told(recorded.answers([row])[0]), float(recorded.confidence[row]), right)
+        teacher["teacher"] = (in_words(recorded.answers([row])[0]), float(recorded.confidence[row]), right)
     with st.container(border=True, gap="xsmall"):
         if isinstance(value, bytes):
             st.image(value, width=64)
@@ -468,8 +468,8 @@ def _corrections(shown: Shown) -> None:
         st.caption(_("Open a row to mark a wrong label; marked rows can be learned from anew."))
         return
     with st.container(border=True, key="corrections"):
-        told = counted("{number} row is marked as mislabelled", "{number} rows are marked as mislabelled", len(marks))
-        st.markdown(f"**{told}**")
+        title = counted("{number} row is marked as mislabelled", "{number} rows are marked as mislabelled", len(marks))
+        st.markdown(f"**{title}**")
         st.caption(_("A new data set gets the corrected labels; this one stays as it is, and so do its runs."))
         if acts.person.has("member") and st.button(_("Continue with corrected labels"), key="correct", type="primary"):
             with errors_shown():

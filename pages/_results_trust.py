@@ -28,14 +28,14 @@ def show(run: RunRow, task: Task, rows: Run, models: dict[str, Kept]) -> None:
     names = list(models)
     name = st.segmented_control(_("Model"), names, default="student", key="trusted", required=True, format_func=role)
     name = name or "student"
-    samples = {one: rows.sample(kept) for one, kept in models.items()}
+    samples = {model_name: rows.sample(kept) for model_name, kept in models.items()}
     mine = samples[name]
     gap = calibration.overconfidence(mine.confidence, mine.right)
     st.subheader(_finding(name, gap, len(mine.right)), anchor=False)
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        shown = {one: calibration.bins(sample.confidence, sample.right) for one, sample in samples.items()
-                 if one in (name, "teacher", "student")}  # fmt: skip
+        shown = {model_name: calibration.bins(sample.confidence, sample.right) for model_name, sample in samples.items()
+                 if model_name in (name, "teacher", "student")}  # fmt: skip
         st.html(_explained.reliability(shown, name))
         st.caption(
             _("Each dot: rows of which it is about equally sure; its area is how many, the line its 95 % interval. "
@@ -75,12 +75,12 @@ def _finding(name: str, gap: Estimate, rows: int) -> str:
 
 def _told(found: Estimate, signs: bool = False) -> str:
     numbers = (found.value, found.low, found.high)
-    value, low, high = (change(one, "share") if signs else f"{100 * one:.1f}" for one in numbers)
+    value, low, high = (change(number, "share") if signs else f"{100 * number:.1f}" for number in numbers)
     return value if found.low != found.low else _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 
 def _decimals(found: Estimate) -> str:
-    value, low, high = (f"{one:.3f}" for one in (found.value, found.low, found.high))
+    value, low, high = (f"{number:.3f}" for number in (found.value, found.low, found.high))
     return value if found.low != found.low else _("{value} ({low} to {high})", value=value, low=low, high=high)
 
 
@@ -94,20 +94,24 @@ def _temperature(run: RunRow, rows: Run, kept: Kept, name: str) -> None:
     test = rows.sample(kept, temperature.value)
     before, after = (calibration.expected_error(sure, temperature.right).value
                      for sure in (temperature.before, temperature.after))  # fmt: skip
-    told = {"temperature": f"{temperature.value:.2f}", "before": f"{100 * before:.1f}", "after": f"{100 * after:.1f}",
-            "error": _told(calibration.expected_error(test.confidence, test.right))}  # fmt: skip
+    facts = {
+        "temperature": f"{temperature.value:.2f}",
+        "before": f"{100 * before:.1f}",
+        "after": f"{100 * after:.1f}",
+        "error": _told(calibration.expected_error(test.confidence, test.right)),
+    }
     helps = round(100 * after, 1) < round(100 * before, 1)
     if helps:
         st.markdown(
             _("**Dividing its scores (logits) by {temperature} lowers the calibration error** on validation rows from "
               "{before} to {after} points, each half mended by what fits the other half; on the test rows it is then "
-              "{error}. The answers stay the same.", **told)
+              "{error}. The answers stay the same.", **facts)
         )  # fmt: skip
     else:
         st.markdown(
             _("**Dividing its scores (logits) by a temperature does not help.** The best one found, {temperature}, "
               "does not lower the calibration error on validation rows: {before} points without, {after} with it, each "
-              "half mended by what fits the other half. On the test rows it would be {error}.", **told)
+              "half mended by what fits the other half. On the test rows it would be {error}.", **facts)
         )  # fmt: skip
     known = calibrated.read(get_home(), run.id)
     if name != "student" or not get_acts().may_change(run) or not (helps or known is not None):
@@ -164,5 +168,5 @@ def _near_in_numbers(student: str, control: str = "") -> str:
 def _correlation(first: Kept, second: Kept) -> float:
     from studio.tasks import scores
 
-    values = [one.batch.column("answer").to_numpy() for one in (first, second)]
+    values = [kept.batch.column("answer").to_numpy() for kept in (first, second)]
     return scores.pearson(values[0], values[1])

@@ -41,8 +41,10 @@ def show(run: RunRow) -> None:
     st.html(pictures.table(numbers(found)))
     _rule(run, found)
     with st.expander(_("What these numbers mean")):
-        known = {name for one in found.by for name in one.values}
-        st.html(pictures.words({_(one.title): _(one.help) for one in written.MEASURES if one.name in known}))
+        known = {name for model in found.by for name in model.values}
+        st.html(
+            pictures.words({_(measure.title): _(measure.help) for measure in written.MEASURES if measure.name in known})
+        )
     st.subheader(_("What they wrote"), anchor=False)
     for number in range(min(SHOWN, len(found.given))):
         _text(found, number)
@@ -85,34 +87,34 @@ def finding(found: Written) -> str:
 
 
 def _of_control(found: Written) -> dict[str, Comparison]:
-    return {one.metric: one for one in found.against if one.second == "control"}
+    return {comparison.metric: comparison for comparison in found.against if comparison.second == "control"}
 
 
 def numbers(found: Written) -> list[dict[str, str]]:
     """A line for each measure: every model's value, and by how much the student differs from the control."""
     pairs, lines = _of_control(found), []
     for measure in written.MEASURES:
-        if not any(measure.name in one.values for one in found.by):
+        if not any(measure.name in model.values for model in found.by):
             continue
         line = {_("Measure"): _(measure.title)}
-        for one in found.by:
-            value, low, high = one.values[measure.name]
-            line[role(one.role)] = _("{value} ({low} to {high})", value=measured(value, measure),
+        for model in found.by:
+            value, low, high = model.values[measure.name]
+            line[role(model.role)] = _("{value} ({low} to {high})", value=measured(value, measure),
                                      **low_and_high(low, high, measure))  # fmt: skip
         if pairs:
             line[_("Student − control")] = _("{low} to {high}", **changes(
                 pairs[measure.name].low, pairs[measure.name].high, measure))  # fmt: skip
         lines.append(line)
-    speed = {role(one.role): f"{one.tokens_per_second:,.0f}" for one in found.by}
+    speed = {role(model.role): f"{model.tokens_per_second:,.0f}" for model in found.by}
     lines.append({_("Measure"): _("Tokens a second")} | speed | ({_("Student − control"): ""} if pairs else {}))
     return lines
 
 
 def _text(found: Written, number: int) -> None:
     """What was given, what the data says there, and what each model wrote."""
-    told = {_("Opening"): found.given[number], _("In the data"): found.expected[number]}
-    st.html(pictures.words({title: shortened(text) for title, text in told.items() if text.strip()}))
-    st.html(answers.texts({one.role: one.texts[number].strip() or "–" for one in found.by}))
+    texts = {_("Opening"): found.given[number], _("In the data"): found.expected[number]}
+    st.html(pictures.words({title: shortened(text) for title, text in texts.items() if text.strip()}))
+    st.html(answers.texts({model.role: model.texts[number].strip() or "–" for model in found.by}))
 
 
 def shortened(text: str) -> str:

@@ -110,14 +110,14 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
     for side in known.values():
         spent, value = _point(side, cost) or (0.0, 0.0)
         on_front, place = side.run.id in front, np.log10(spent / unit)
-        told = size(spent) if cost == "student_bytes" else milliseconds(spent)
-        told = told if hourly is None else _("{cost} for a million", cost=f"{spent / unit:.3g}")
+        amount = size(spent) if cost == "student_bytes" else milliseconds(spent)
+        amount = amount if hourly is None else _("{cost} for a million", cost=f"{spent / unit:.3g}")
         figure.add_scatter(
             x=[spent / unit], y=[scale * value], mode="markers",
             marker={"size": 12, "color": charts.COLOURS["student" if on_front else "control"],
                     "symbol": "circle" if on_front else "circle-open", "line": {"width": 2}},
             error_y=_error(side, scale),
-            hovertemplate=f"{escaping.in_chart(side.name)}: {measured(value, measure)}, {told}<extra></extra>",
+            hovertemplate=f"{escaping.in_chart(side.name)}: {measured(value, measure)}, {amount}<extra></extra>",
         )  # fmt: skip
         is_left = place > middle  # there the name has room left
         named.append(charts.Named(place, scale * value, value, _label(side.name), is_left, is_below=not is_left))
@@ -126,7 +126,7 @@ def price(compared: Sequence[Side], front: Sequence[int], cost: str, measure: Me
     if spread:
         low, high = min(spread), max(spread)
         ends = low - 0.15 - 0.3 * (high - low), high + 0.15 + 0.3 * (high - low)
-        figure.update_xaxes(range=ends, tickvals=_ticks(*ends) or sorted({float(f"{10**one:.3g}") for one in spread}),
+        figure.update_xaxes(range=ends, tickvals=_ticks(*ends) or sorted({float(f"{10**tick:.3g}") for tick in spread}),
                             tickformat=",~g", tickangle=0)  # fmt: skip
     return figure.update_layout(showlegend=False, hovermode="closest")
 
@@ -139,7 +139,7 @@ def _ticks(low: float, high: float) -> list[float]:
     """
     for firsts in ((1, 2, 5), (1, 5), (1,)):
         ticks = [first * 10.0**power for power in range(-4, 10) for first in firsts]
-        shown = [one for one in ticks if low <= math.log10(one) <= high]
+        shown = [tick for tick in ticks if low <= math.log10(tick) <= high]
         if len(shown) <= MOST_TICKS:
             break
     return shown if len(shown) > 1 else []
@@ -156,7 +156,7 @@ def _point(side: Side, cost: str) -> tuple[float, float] | None:
 def _pixel(compared: Sequence[Side]) -> float:
     """How much of the scale of quality a pixel is."""
     found = [side.summary for side in compared if side.summary]
-    ends = [end for one in found for end in (one.student, one.low, one.high) if end is not None]
+    ends = [end for summary in found for end in (summary.student, summary.low, summary.high) if end is not None]
     return (max(ends) - min(ends)) / (HEIGHT - charts.AXIS) or 1
 
 
@@ -208,8 +208,8 @@ def finding(compared: Sequence[Side], front: Sequence[int], cost: str, measure: 
     if len(on_front) == len(compared):
         return _("Each has its place: what is {cheaper} is less good", cheaper=cheap)
     quoted = listed([_("“{name}”", name=name) for name in on_front[:3]])
-    told = _("{names} are worth having; the others are beaten", names=quoted)
-    return told if len(on_front) <= 3 else _("{count} of {all} are worth having; the others are beaten",
+    text = _("{names} are worth having; the others are beaten", names=quoted)
+    return text if len(on_front) <= 3 else _("{count} of {all} are worth having; the others are beaten",
                                              count=len(on_front), all=len(compared))  # fmt: skip
 
 
@@ -225,9 +225,9 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
     quality = [summary.student or 0.0 for summary in found]
     axes.append(of_quality(quality, measure))
     if not comparison.of_earlier_versions(compared):  # sizes that were counted in two ways cannot be compared
-        axes.append(_axis(_("size, kB"), [(one.student_bytes or 0) / 1e3 for one in found]))
+        axes.append(_axis(_("size, kB"), [(summary.student_bytes or 0) / 1e3 for summary in found]))
     if len(comparison.runtimes(compared)) < 2:
-        axes.append(_axis(_("milliseconds"), [one.student_ms or 0 for one in found]))
+        axes.append(_axis(_("milliseconds"), [summary.student_ms or 0 for summary in found]))
     axes.insert(0, _of_runs([compared[place].name for place in shown], quality))
     figure = _figure("")
     best, worst = max(quality), min(quality)
@@ -235,19 +235,19 @@ def parallel(compared: Sequence[Side], differing: Mapping[str, Sequence[Any]], t
         heights = [axis.heights[number] for axis in axes]
         good = (quality[number] - worst) / (best - worst) if best > worst else 1.0
         name = compared[shown[number]].name
-        told = measured(summary.student or 0.0, measure)
+        score = measured(summary.student or 0.0, measure)
         figure.add_scatter(
             x=list(range(len(axes))), y=heights, mode="lines+markers", marker={"size": 7},
             line={"color": charts.COLOURS["student"] if good == 1 else charts.COLOURS["control"],
                   "width": 1.5 + 2 * good},
-            opacity=0.35 + 0.65 * good, hovertemplate=f"{escaping.in_chart(name)}: {told}<extra></extra>",
+            opacity=0.35 + 0.65 * good, hovertemplate=f"{escaping.in_chart(name)}: {score}<extra></extra>",
         )  # fmt: skip
     for place, axis in enumerate(axes):
         _draw(figure, place, axis)
     figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=[axis.title for axis in axes], side="top", title="",
                         showgrid=False, range=[-0.1, len(axes) - 0.6])  # fmt: skip
     figure.update_yaxes(visible=False, range=[-0.15, 1.15])
-    widest = max((len(told) for _height, told in axes[0].ticks), default=0)
+    widest = max((len(label) for _height, label in axes[0].ticks), default=0)
     return figure.update_layout(showlegend=False, hovermode="closest", margin_l=charts.LETTER * widest)
 
 
@@ -257,9 +257,9 @@ def _draw(figure: go.Figure, place: int, axis: "_Axis") -> None:
                      line={"color": charts.COLOURS["control"], "width": 1})  # fmt: skip
     beyond = {0.0: {"yshift": -14}, 1.0: {"yshift": 14}} if place else {}
     beside = {"xanchor": "left", "xshift": 6} if place else {"xanchor": "right", "xshift": -8}
-    for height, told in axis.ticks:
+    for height, label in axis.ticks:
         where = beyond.get(height, beside)
-        figure.add_annotation(x=place, y=height, text=told, font_size=12, showarrow=False, **where)
+        figure.add_annotation(x=place, y=height, text=label, font_size=12, showarrow=False, **where)
 
 
 @dataclass(frozen=True)
@@ -275,14 +275,14 @@ def _of_runs(names: Sequence[str], quality: Sequence[float]) -> _Axis:
     """The axis of the runs themselves, the best on top; of many no name is written."""
     order = sorted(range(len(names)), key=lambda place: quality[place])
     heights = [order.index(place) / (len(names) - 1) for place in range(len(names))]
-    told = zip(heights, map(_label, names), strict=True)
-    return _Axis(_("Run"), heights, list(told) if len(names) <= NAMES else [])
+    ticks = zip(heights, map(_label, names), strict=True)
+    return _Axis(_("Run"), heights, list(ticks) if len(names) <= NAMES else [])
 
 
 def of_quality(values: Sequence[float], measure: Measure) -> _Axis:
     """The axis of a measure: what is better stands higher, also where that is the smaller number."""
     scale = 100.0 if measure.unit == "share" else 1.0
-    axis = _axis(f"{_(measure.title)}{', %' if scale == 100 else ''}", [round(scale * one, 2) for one in values])
+    axis = _axis(f"{_(measure.title)}{', %' if scale == 100 else ''}", [round(scale * value, 2) for value in values])
     if not measure.lower:
         return axis
     ends = {0.0: min(values), 1.0: max(values)} if min(values) < max(values) else {0.5: values[0]}
@@ -296,12 +296,12 @@ def _axis(title: str, values: Sequence[Any]) -> _Axis:
         heights = [(float(value) - low) / (high - low) if high > low else 0.5 for value in values]
         ends = [(0.0, _number(low)), (1.0, _number(high))] if high > low else [(0.5, _number(low))]
         return _Axis(escaping.in_chart(title), heights, ends)
-    told = [setting(value) for value in values]
-    kinds = list(dict.fromkeys(told))
+    texts = [setting(value) for value in values]
+    kinds = list(dict.fromkeys(texts))
     step = 1 / max(1, len(kinds) - 1)
     names = escaping.in_charts(kinds)
     ticks = [(number * step, name) for number, name in enumerate(names)]
-    return _Axis(escaping.in_chart(title), [kinds.index(one) * step for one in told], ticks)
+    return _Axis(escaping.in_chart(title), [kinds.index(text) * step for text in texts], ticks)
 
 
 def _number(value: float) -> str:
@@ -352,14 +352,14 @@ def setting(value: Any) -> str:
     return model(value) if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _one_of_several(one: Any) -> str:
+def _one_of_several(value: Any) -> str:
     """A loss with its weight, a step of a plan, a model, or a word."""
-    if not isinstance(one, dict):
-        return setting(one)
-    if "do" in one:
-        return retell(plan.title(plan.KINDS[one["do"]](**one)))
-    weight = one.get("weight")
-    return _(LOSSES[one["loss"]].title) + (f" × {weight:g}" if weight is not None else "")
+    if not isinstance(value, dict):
+        return setting(value)
+    if "do" in value:
+        return retell(plan.title(plan.KINDS[value["do"]](**value)))
+    weight = value.get("weight")
+    return _(LOSSES[value["loss"]].title) + (f" × {weight:g}" if weight is not None else "")
 
 
 def _in_unit(update_axis: Callable[..., object], measure: Measure) -> float:

@@ -81,9 +81,9 @@ def _about(run: RunRow, place: str) -> Html:
     parts = [data_name(run.config.dataset)] if run.name else []
     parts += [f"{teachers(run.config)} → {model(run.config.student)}", _("run {run}", run=run.id), ago(run.created_at)]
     parts += [_("by {person}", person=run.made_by)] if run.made_by else []
-    told = element("span", " · ".join([*parts, place] if place else parts), kind="ds-sub")
+    details = element("span", " · ".join([*parts, place] if place else parts), kind="ds-sub")
     tags = [element("span", tag, kind="ds-tag") for tag in run.tags]
-    lines = [element("div", state, told, *tags, kind="ds-about")]
+    lines = [element("div", state, details, *tags, kind="ds-about")]
     note = " ".join(run.note.split())
     if note:
         shown = note if len(note) <= MOST_OF_A_NOTE else note[: MOST_OF_A_NOTE - 1] + "…"

@@ -65,7 +65,11 @@ Found = dict[tuple[str, str], Evaluation]
 
 def on_test(evaluations: Sequence[Evaluation]) -> Found:
     """What was measured on the test rows, or on no rows at all."""
-    return {(one.role, one.metric): one for one in evaluations if one.split in ("", "test")}
+    return {
+        (evaluation.role, evaluation.metric): evaluation
+        for evaluation in evaluations
+        if evaluation.split in ("", "test")
+    }
 
 
 def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
@@ -74,19 +78,30 @@ def scored(evaluations: Sequence[Evaluation], measure: Measure) -> list[Scored]:
     models, noise = [], timing_noise(found)
     noise = noise if noise >= NOISY else 1.0
     for role in ROLES:
-        one = found.get((role, measure.name))
-        if one is None:
+        evaluation = found.get((role, measure.name))
+        if evaluation is None:
             continue
         costs = {
             name: found[role, name].value
             for name in ("size_bytes", "parameters", "latency_ms")
             if (role, name) in found
         }
-        low, high = (one.value if end is None else end for end in (one.low, one.high))
+        low, high = (evaluation.value if end is None else end for end in (evaluation.low, evaluation.high))
         timed, ratio = (found.get((role, name)) for name in ("latency_ms", "latency_ratio"))
-        models.append(Scored(role, one.value, low, high, one.n or 0, **costs, runtime=timed.runtime if timed else "",
-                             is_timed_apart=not _holds_one(ratio, noise), is_timed_exactly=noise == 1,
-                             times_at_least=((ratio and ratio.low) or 0) / noise))  # fmt: skip
+        models.append(
+            Scored(
+                role,
+                evaluation.value,
+                low,
+                high,
+                evaluation.n or 0,
+                **costs,
+                runtime=timed.runtime if timed else "",
+                is_timed_apart=not _holds_one(ratio, noise),
+                is_timed_exactly=noise == 1,
+                times_at_least=((ratio and ratio.low) or 0) / noise,
+            )
+        )
     return models
 
 

@@ -16,7 +16,7 @@ def start(shares: Iterable[float]) -> float:
     (0.9, 0.8, 0.0)
     """
     lowest = min(shares, default=0.0)
-    return next((one for one in STARTS if one < lowest), 0.0)
+    return next((candidate for candidate in STARTS if candidate < lowest), 0.0)
 
 
 def scale(first: float) -> tuple[Html, Html, Html]:

@@ -55,7 +55,7 @@ def _best(compared: Sequence[Side], cost: str) -> int | None:
         return None
     if cost == "student":
         return first
-    noise = [timing_noise(on_test(sides[one].evaluations)) for one in (first, second) if cost == "student_ms"]
+    noise = [timing_noise(on_test(sides[run_id].evaluations)) for run_id in (first, second) if cost == "student_ms"]
     return first if known[second] / known[first] > max([APART[cost], *noise]) else None
 
 
@@ -73,12 +73,12 @@ def _figures(side: Side, best: dict[str, int | None], is_one_clock: bool) -> Htm
     if known is None or known.student is None:
         return element("p", _("Not measured on test rows."), kind="ds-sub")
     titles = {"student": _(side.measure.title), "student_bytes": _("Size"), "student_ms": _("One row")}
-    told = {cost: value for cost in titles if (value := _written(side, cost))}
-    if "student_ms" in told and not is_one_clock and known.student_runtime:
-        told["student_ms"] = _("{time} in {runtime}", time=told["student_ms"], runtime=known.student_runtime)
+    values = {cost: value for cost in titles if (value := _written(side, cost))}
+    if "student_ms" in values and not is_one_clock and known.student_runtime:
+        values["student_ms"] = _("{time} in {runtime}", time=values["student_ms"], runtime=known.student_runtime)
     rows = {
         titles[cost]: element("span", element("em", _("best")) if best.get(cost) == side.run.id else "", value)
-        for cost, value in told.items()
+        for cost, value in values.items()
     }
     return pictures.facts(rows)
 
@@ -97,7 +97,9 @@ def offers(runs: Sequence[RunRow]) -> None:
         with column, st.container(border=True, height="stretch", key=f"card-offer-{group[0].dataset_id}"):
             taken = group[:AT_ONCE]
             st.subheader(escape(data_name(taken[0].config.dataset)), anchor=False)
-            students = listed([escape(model(one)) for one in dict.fromkeys(run.config.student for run in taken)])
+            students = listed(
+                [escape(model(student)) for student in dict.fromkeys(run.config.student for run in taken)]
+            )
             st.caption(counted("{number} run, the newest: {students}", "{number} runs, the newest: {students}",
                                len(group), students=students))  # fmt: skip
             st.button(_("Compare the newest {number}", number=len(taken)), key=f"offer-{group[0].dataset_id}",
@@ -111,8 +113,8 @@ def _take(run_ids: list[int]) -> None:
 
 def _nothing(is_one: bool) -> None:
     lead = _("One more run, and there is something to compare") if is_one else _("There is nothing to compare yet")
-    told = _("Start a run again with another student or another setting, and see here what it brought.")
-    st.html(pictures.empty(lead, told))
+    hint = _("Start a run again with another student or another setting, and see here what it brought.")
+    st.html(pictures.empty(lead, hint))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(_("New run"), type="primary", icon=":material/add_circle:", key="first-run"):
             go_to("new_run.py")

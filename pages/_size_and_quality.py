@@ -44,7 +44,7 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
         written = f"{model.name} {measured(model.value, measure)}"
         points.append(beside.Point(written, place, aside, height, lowest, highest, bool(model.size_bytes)))
     named = beside.places(points, HEIGHT + ABOVE)
-    marks += [_mark(*one, measure) for one in zip((model for model, _ in across), points, named, strict=True)]
+    marks += [_mark(*triple, measure) for triple in zip((model for model, _ in across), points, named, strict=True)]
     rows = max((model.rows for model in models), default=0)
     words = counted("{measure} on {shown} test row, with the 95 % interval",
                     "{measure} on {shown} test rows, with the 95 % interval", rows, measure=_(measure.title),
@@ -200,7 +200,7 @@ def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], mea
         marks.append(element("div", line, *dots, name, kind=model.role))
     ends = [element("span", measured(value, measure), kind="across", style=f"left:{place}%")
             for value, place in ((low, 0), (high, 100))]  # fmt: skip
-    told = "; ".join(
+    scores = "; ".join(
         f"{model.name} " + commas(measured(value, measure) for value in of_seeds[model.role]) for model in shown
     )
     words = _("{measure} on the test rows: a dot for each seed, a line for their mean", measure=_(measure.title))
@@ -208,7 +208,7 @@ def seeds(models: Sequence[Scored], of_seeds: Mapping[str, Sequence[float]], mea
     finding = _("Another seed moves the same model by up to {much}", much=size_of(apart, measure))
     field = element("div", *marks, *ends, kind="ds-field", style=f"height:{height}px;margin:0.8rem 3rem 1.6rem 8rem")
     return element("figure", element("p", finding, kind="ds-lead"), element("p", words, kind="ds-sub"), field,
-                   kind="ds-plot", role="img", style="margin:0", aria_label=f"{words}: {told}")  # fmt: skip
+                   kind="ds-plot", role="img", style="margin:0", aria_label=f"{words}: {scores}")  # fmt: skip
 
 
 def size_of(difference: float, measure: Measure) -> str:

@@ -122,10 +122,10 @@ def faults_told() -> Iterator[None]:
         yield
     except Exception:
         with st.container(key="fault"):
-            told = _("This page failed before it was complete. What is saved stays saved, and runs go on.")
+            message = _("This page failed before it was complete. What is saved stays saved, and runs go on.")
             cure = _("Load the page again. If it fails again, the log of the server says why, at {time}.",
                      time=moment(time.time()))  # fmt: skip
-            st.error(f"**{told}** {cure}", icon=":material/error:")
+            st.error(f"**{message}** {cure}", icon=":material/error:")
         raise
 
 
@@ -137,7 +137,7 @@ def errors_shown() -> Iterator[None]:
     except StudioError as error:
         show_error(error)
     except OSError as error:
-        told = of_system(error)
-        if told is None:
+        studio_error = of_system(error)
+        if studio_error is None:
             raise
-        show_error(told)
+        show_error(studio_error)

@@ -41,5 +41,5 @@ _component = st.components.v2.component("studio_theme", html=_HTML, js=_SCRIPT, 
 def choose_theme() -> None:
     """Three buttons; the choice holds for every page in this browser."""
     words = {"System": _("As the system"), "Light": _("Light"), "Dark": _("Dark")}
-    themes = [{"name": name, "words": told} for name, told in words.items()]
+    themes = [{"name": name, "words": label} for name, label in words.items()]
     _component(data={"label": _("Theme"), "themes": themes, "routes": list(ROUTES)}, key="theme")

@@ -24,7 +24,7 @@ Mark = tuple[float, str]
 class Place(NamedTuple):
     """A trial in a picture: how far it stands from the left, 0 to 1, and what that is."""
 
-    one: Tried
+    tried: Tried
     across: float
     words: str
 
@@ -32,14 +32,14 @@ class Place(NamedTuple):
 def pictures(config: SweepConfig, found: Sequence[Tried], best: Tried | None, measure: Measure) -> Html:
     """A picture for each setting that was varied, and one by size where sizes differ; nothing for less than two
     trials that came to a number."""
-    over = [one for one in found if one.value is not None]
+    over = [tried for tried in found if tried.value is not None]
     if len(over) < 2:
         return Html("")
     drawn = []
     for name, space in config.search.items():
         title = _(RunConfig.model_fields[name].title or name)
         drawn.append(_picture(title, *_by_setting(over, name, space), best, measure))
-    sizes = [one.size_bytes for one in over if one.size_bytes]
+    sizes = [tried.size_bytes for tried in over if tried.size_bytes]
     if len(sizes) == len(over) and max(sizes) > APART * min(sizes):
         drawn.append(_picture(_("Size"), *_by_size(over), best, measure))
     return element("div", *drawn, kind="ds-tried")
@@ -47,7 +47,9 @@ def pictures(config: SweepConfig, found: Sequence[Tried], best: Tried | None, me
 
 def since(found: Sequence[Tried], best: Tried) -> str:
     """How long nothing better has been found, which tells whether more trials are worth their time."""
-    later = sum(one.trial.number > best.trial.number and (one.value is not None or one.trial.pruned) for one in found)
+    later = sum(
+        tried.trial.number > best.trial.number and (tried.value is not None or tried.trial.pruned) for tried in found
+    )
     number = best.trial.number + 1
     if not later:
         return _("The latest trial is the best one")
@@ -57,7 +59,7 @@ def since(found: Sequence[Tried], best: Tried) -> str:
 
 def _by_setting(over: Sequence[Tried], name: str, space: Range | tuple[Any, ...]) -> tuple[list[Place], list[Mark]]:
     """By the value of a setting: on its scale where it is a range, else one value beside the other."""
-    values = [one.trial.params[name] for one in over]
+    values = [tried.trial.params[name] for tried in over]
     words = [run_pictures.setting_of(name, value) for value in values]
     if isinstance(space, Range):
         shares = [_share(value, space.low, space.high, space.log) for value in values]
@@ -67,14 +69,14 @@ def _by_setting(over: Sequence[Tried], name: str, space: Range | tuple[Any, ...]
                  for number, value in enumerate(space)]  # fmt: skip
         stands = {word: across for across, word in marks}
         shares = [stands.get(word, 0.0) for word in words]
-    return [Place(*one) for one in zip(over, shares, words, strict=True)], marks
+    return [Place(*fields) for fields in zip(over, shares, words, strict=True)], marks
 
 
 def _by_size(over: Sequence[Tried]) -> tuple[list[Place], list[Mark]]:
-    weights = [one.size_bytes or 1.0 for one in over]
+    weights = [tried.size_bytes or 1.0 for tried in over]
     low, high = min(weights), max(weights)
     shares = [_share(weight, low, high, log=True) for weight in weights]
-    return [Place(*one) for one in zip(over, shares, map(size, weights), strict=True)], [
+    return [Place(*fields) for fields in zip(over, shares, map(size, weights), strict=True)], [
         (0, size(low)),
         (1, size(high)),
     ]
@@ -92,18 +94,18 @@ def _share(value: float, low: float, high: float, log: bool) -> float:
 
 def _picture(title: str, places: Sequence[Place], marked: Sequence[Mark], best: Tried | None, measure: Measure) -> Html:
     """The deciding measure (up) by something else (across); the best trial is filled and has its words below."""
-    values = [place.one.value or 0.0 for place in places]
+    values = [place.tried.value or 0.0 for place in places]
     room = 0.1 * max(max(values) - min(values), 0.005)
     low, high = min(values) - room, max(values) + room
     marks = [_level(words, (value - low) / (high - low)) for value, words in levels(low, high, measure)]
-    marks += [_dot(place, ((place.one.value or 0.0) - low) / (high - low), place.one is best, measure)
-              for place in sorted(places, key=lambda place: place.one is best)]  # fmt: skip
+    marks += [_dot(place, ((place.tried.value or 0.0) - low) / (high - low), place.tried is best, measure)
+              for place in sorted(places, key=lambda place: place.tried is best)]  # fmt: skip
     marks += [element("span", words, kind="across", style=f"left:{100 * across:.1f}%")
               for across, words in _written(places, marked, best)]  # fmt: skip
     field = element("div", *marks, kind="ds-field", style=f"height:{HEIGHT}px")
-    told = ", ".join(f"{place.words}: {measured(place.one.value or 0.0, measure)}" for place in places)
+    description = ", ".join(f"{place.words}: {measured(place.tried.value or 0.0, measure)}" for place in places)
     return element("figure", element("p", title, kind="ds-sub"), field, role="img", kind="ds-plot",
-                   aria_label=f"{title}. {told}")  # fmt: skip
+                   aria_label=f"{title}. {description}")  # fmt: skip
 
 
 def _level(words: str, up: float) -> Html:
@@ -111,14 +113,14 @@ def _level(words: str, up: float) -> Html:
 
 
 def _dot(place: Place, up: float, is_best: bool, measure: Measure) -> Html:
-    told = f"{_('Trial')} {place.one.trial.number + 1}: {place.words}, {measured(place.one.value or 0.0, measure)}"
+    text = f"{_('Trial')} {place.tried.trial.number + 1}: {place.words}, {measured(place.tried.value or 0.0, measure)}"
     style = f"left:{100 * place.across:.1f}%;bottom:{HEIGHT * up:.0f}px"
-    return element("div", element("div", kind="dot", style=style, title=told), kind="student" if is_best else "control")
+    return element("div", element("div", kind="dot", style=style, title=text), kind="student" if is_best else "control")
 
 
 def _written(places: Sequence[Place], marks: Sequence[Mark], best: Tried | None) -> list[Mark]:
     """What is written below: where the best one stands, and the marks that are far enough from it."""
-    written = [(place.across, place.words) for place in places if place.one is best]
+    written = [(place.across, place.words) for place in places if place.tried is best]
     for mark in marks:
         if all(abs(mark[0] - across) > NEAR for across, _ in written):
             written.append(mark)

@@ -65,4 +65,4 @@ def room() -> int:
 def _held() -> int:
     """Bytes of all uploads of windows that are open."""
     stats = runtime.get_instance().uploaded_file_mgr.get_stats().values()
-    return sum(one.byte_length for some in stats for one in some if isinstance(one, CacheStat))
+    return sum(stat.byte_length for some in stats for stat in some if isinstance(stat, CacheStat))

@@ -17,19 +17,19 @@ def changed(change: dict[str, int]) -> str:
         "added": lambda number: counted("{number} row added", "{number} rows added", number),
         "removed": lambda number: counted("{number} row removed", "{number} rows removed", number),
     }
-    told = [words(change[kind]) for kind, words in kinds.items() if change.get(kind)]
-    return commas(told) or _("other rows")
+    parts = [words(change[kind]) for kind, words in kinds.items() if change.get(kind)]
+    return commas(parts) or _("other rows")
 
 
 def of_data(row: DatasetRow, known: list[Version], names: dict[int, str]) -> None:
     """On the card of a data set: which version it is, and of what; `known` are those of all data sets."""
-    version = next((one for one in known if one.dataset_id == row.id), Version(row.id, row.id, 1, {}))
-    family = [one for one in known if one.family == version.family]
+    version = next((candidate for candidate in known if candidate.dataset_id == row.id), Version(row.id, row.id, 1, {}))
+    family = [candidate for candidate in known if candidate.family == version.family]
     if version.number > 1:
         first = names.get(version.family, data_name(row.name))
         st.caption(escape(_("Version {number} of “{name}”: {change}.", number=version.number, name=first,
                             change=_made_of(version, family))))  # fmt: skip
-    newest = max(family, key=lambda one: one.number, default=version)
+    newest = max(family, key=lambda candidate: candidate.number, default=version)
     if newest.number > version.number:
         st.caption(escape(_("There is a newer version: “{name}”.", name=names[newest.dataset_id])))
 
@@ -37,7 +37,7 @@ def of_data(row: DatasetRow, known: list[Version], names: dict[int, str]) -> Non
 def _made_of(version: Version, family: list[Version]) -> str:
     """What was changed, and of which version where it is not the one before."""
     change = changed(version.change)
-    parent = next((one for one in family if one.dataset_id == version.parent), None)
+    parent = next((candidate for candidate in family if candidate.dataset_id == version.parent), None)
     if parent is None or parent.number == version.number - 1:
         return change
     return _("{change} against version {number}", change=change, number=parent.number)
@@ -51,8 +51,8 @@ def run_again(run: RunRow) -> None:
         return
     data, family = store.dataset_by_id(newer.dataset_id), store.versions(run.dataset_id)
     made = way(family, newer.dataset_id)
-    since = [one.change for one in made if one.number > store.version(run.dataset_id).number]
-    is_of_it = run.dataset_id in [one.dataset_id for one in made]
+    since = [version.change for version in made if version.number > store.version(run.dataset_id).number]
+    is_of_it = run.dataset_id in [version.dataset_id for version in made]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"newer-{run.id}"):
         st.markdown(escape(_("Its data has a newer version, “{name}”: {change}.", name=data_name(data.name),
                              change=changed(total(*since)) if is_of_it else _made_of(newer, family))),
@@ -72,11 +72,11 @@ def between(rows: list[DatasetRow]) -> list[str]:
     ways = [way(family, row_id) for row_id in sorted({row.id for row in rows})]
     if len(ways) < 2 or not all(ways):
         return []
-    shared = set.intersection(*({one.dataset_id for one in path} for path in ways))
-    steps = {one.dataset_id: one for path in ways for one in path if one.dataset_id not in shared}
-    names = {one.id: data_name(one.name) for one in store.datasets()}
+    shared = set.intersection(*({version.dataset_id for version in path} for path in ways))
+    steps = {version.dataset_id: version for path in ways for version in path if version.dataset_id not in shared}
+    names = {row.id: data_name(row.name) for row in store.datasets()}
     return [
-        _("“{name}” is version {number}: {change}.", name=names.get(one.dataset_id, str(one.number)),
-          number=one.number, change=_made_of(one, family))
-        for one in sorted(steps.values(), key=lambda one: one.number) if one.number > 1
+        _("“{name}” is version {number}: {change}.", name=names.get(version.dataset_id, str(version.number)),
+          number=version.number, change=_made_of(version, family))
+        for version in sorted(steps.values(), key=lambda version: version.number) if version.number > 1
     ]  # fmt: skip

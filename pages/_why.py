@@ -51,12 +51,12 @@ def section(run: RunRow, task: Task, value: Any, labels: Sequence[str]) -> None:
 
 def show(found: Attributions) -> None:
     """The finding in words, then both models."""
-    told = finding(found)
-    if told:
-        st.markdown(f"**{escape(told)}**")
-    for place, one in zip(st.columns(2), found.said, strict=False):
+    sentence = finding(found)
+    if sentence:
+        st.markdown(f"**{escape(sentence)}**")
+    for place, attribution in zip(st.columns(2), found.said, strict=False):
         with place:
-            st.html(card(one))
+            st.html(card(attribution))
     for name, reason in found.missing.items():
         st.warning(f"{role(name)}: {escape(reason)}", icon=":material/warning:")
     st.caption(
@@ -68,9 +68,9 @@ def show(found: Attributions) -> None:
 
 def finding(found: Attributions) -> str:
     """Whether both models name the same words first; "" of pictures and of single models."""
-    if len(found.said) < 2 or not all(one.parts for one in found.said):
+    if len(found.said) < 2 or not all(attribution.parts for attribution in found.said):
         return ""
-    first, second = (strongest(one) for one in found.said)
+    first, second = (strongest(attribution) for attribution in found.said)
     if not first or not second:
         return ""
     shared = [word for word in second if word in first]
@@ -80,7 +80,7 @@ def finding(found: Attributions) -> str:
              second=listed([f"“{word}”" for word in second]))  # fmt: skip
 
 
-def strongest(one: Attributed) -> list[str]:
+def strongest(attribution: Attributed) -> list[str]:
     """The words that speak most for the label, at most three, each with a fair share of the most.
 
     >>> from studio.pipeline.answers import Part
@@ -89,7 +89,7 @@ def strongest(one: Attributed) -> list[str]:
     ['good']
     """
     values: dict[str, float] = {}
-    for part in one.parts:
+    for part in attribution.parts:
         word = part.text.strip(MARKS) or part.text
         values[word] = values.get(word, 0.0) + part.value
     most = max(values.values(), default=0.0)
@@ -97,21 +97,21 @@ def strongest(one: Attributed) -> list[str]:
     return [word for word in ranked if values[word] > LEAST_SHARE * most > 0]
 
 
-def card(one: Attributed) -> Html:
+def card(attribution: Attributed) -> Html:
     """One model's words, or its picture."""
-    inside = picture(one) if one.heat else text(one)
-    told = _("evidence for it: {score}, without any input {start}", score=f"{one.score:+.2f}".replace("-", "−"),
-             start=f"{one.start:+.2f}".replace("-", "−"))  # fmt: skip
-    return element("div", element("small", role(one.role)), inside, element("p", told, kind="ds-sub"),
-                   kind=f"ds-model {one.role}")  # fmt: skip
+    inside = picture(attribution) if attribution.heat else text(attribution)
+    note = _("evidence for it: {score}, without any input {start}", score=f"{attribution.score:+.2f}".replace("-", "−"),
+             start=f"{attribution.start:+.2f}".replace("-", "−"))  # fmt: skip
+    return element("div", element("small", role(attribution.role)), inside, element("p", note, kind="ds-sub"),
+                   kind=f"ds-model {attribution.role}")  # fmt: skip
 
 
-def text(one: Attributed) -> Html:
+def text(attribution: Attributed) -> Html:
     """The words, the stronger the darker."""
-    most = max((abs(part.value) for part in one.parts), default=0.0) or 1.0
+    most = max((abs(part.value) for part in attribution.parts), default=0.0) or 1.0
     inside: list[Html | str] = []
-    for place, part in enumerate(one.parts):
-        if place and part.of != one.parts[place - 1].of:
+    for place, part in enumerate(attribution.parts):
+        if place and part.of != attribution.parts[place - 1].of:
             inside.append(element("br"))
         share = abs(part.value) / most
         title = f"{part.value:+.3f}".replace("-", "−")
@@ -120,15 +120,15 @@ def text(one: Attributed) -> Html:
     return element("p", *inside, kind="ds-why")
 
 
-def picture(one: Attributed) -> Html:
+def picture(attribution: Attributed) -> Html:
     """The picture in grey, what speaks for the label in the model's colour, what speaks against it in red."""
-    heat, grey = np.array(one.heat), np.array(one.picture)
+    heat, grey = np.array(attribution.heat), np.array(attribution.picture)
     share = np.minimum(1.0, abs(heat) / (np.quantile(abs(heat), 0.995) or 1.0))[..., None]
-    colour = np.where(heat[..., None] >= 0, COLOURS.get(one.role, COLOURS["student"]), COLOURS["against"])
+    colour = np.where(heat[..., None] >= 0, COLOURS.get(attribution.role, COLOURS["student"]), COLOURS["against"])
     ground = np.repeat(255 * (0.35 + 0.6 * grey)[..., None], 3, axis=2)
     pixels = np.clip(np.rint((1 - share) * ground + share * colour), 0, 255).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     data = base64.b64encode(file.getvalue()).decode()
     return element("img", kind="ds-heat", src=f"data:image/png;base64,{data}",
-                   alt=_("where in the picture the {model} looks", model=role(one.role)))  # fmt: skip
+                   alt=_("where in the picture the {model} looks", model=role(attribution.role)))  # fmt: skip

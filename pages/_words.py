@@ -297,8 +297,8 @@ def about(seconds: float) -> str:
     hours, minutes = whole // 3600, whole % 3600 // 60
     if not hours:
         return _("about {minutes} min", minutes=minutes)
-    told = _("about {hours} h {minutes} min", hours=hours, minutes=minutes)
-    return told if minutes else _("about {hours} h", hours=hours)
+    text = _("about {hours} h {minutes} min", hours=hours, minutes=minutes)
+    return text if minutes else _("about {hours} h", hours=hours)
 
 
 def ago(moment: float) -> str:
@@ -356,14 +356,14 @@ def commas(parts: Iterable[object]) -> str:
     return _(", ").join(map(str, parts))
 
 
-def sentences(*told: str) -> str:
+def sentences(*texts: str) -> str:
     """Sentences one after another, with the room between them that the reader's language leaves; empty ones are left
     out.
 
     >>> sentences("Higher is better.", "", "So it goes.")
     'Higher is better. So it goes.'
     """
-    first, *others = [one for one in told if one] or [""]
+    first, *others = [text for text in texts if text] or [""]
     return reduce(lambda before, after: _("{first} {second}", first=before, second=after), others, first)
 
 

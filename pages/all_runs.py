@@ -54,12 +54,12 @@ def _filters(datasets: dict[int, DatasetRow]) -> Wanted:
     names = {str(row.id): data_name(row.name) for row in datasets.values()}
     shown = {row.id: names[str(row.id)] for row in datasets.values() if names[str(row.id)] != row.name}
     data = several(_("Data"), names, "data") if len(names) > 1 else []
-    order = st.selectbox(_("Sort"), list(named), format_func=lambda one: named[one], key="sort", width=220,
+    order = st.selectbox(_("Sort"), list(named), format_func=lambda option: named[option], key="sort", width=220,
                          label_visibility="collapsed", on_change=address.write, args=("sort", first))  # fmt: skip
     if store.has_archive():
         st.session_state["archived"] = archived
         st.toggle(_("Show archived runs"), key="archived", on_change=address.write, args=("archived",))
-    return Wanted(search or "", states, tags, [int(one) for one in data], archived, order or first, shown)
+    return Wanted(search or "", states, tags, [int(dataset_id) for dataset_id in data], archived, order or first, shown)
 
 
 def several(label: str, options: dict[str, str], key: str) -> list[str]:
@@ -67,7 +67,7 @@ def several(label: str, options: dict[str, str], key: str) -> list[str]:
     if not options or (key == "state" and len(options) == 1):
         return []
     address.several(key, list(options))
-    chosen = st.multiselect(label, list(options), format_func=lambda one: options[one], key=key, placeholder=label,
+    chosen = st.multiselect(label, list(options), format_func=lambda name: options[name], key=key, placeholder=label,
                             width=180, label_visibility="collapsed", on_change=address.write, args=(key,))  # fmt: skip
     return list(chosen)
 
@@ -117,8 +117,8 @@ def comparing() -> None:
     if not chosen:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="comparing"):
-        told = counted("{number} run is ticked. Tick another one to compare.", "{number} runs are ticked.", len(chosen))
-        st.markdown(told, width="stretch")
+        text = counted("{number} run is ticked. Tick another one to compare.", "{number} runs are ticked.", len(chosen))
+        st.markdown(text, width="stretch")
         st.button(_("Clear"), key="untick", on_click=untick, type="tertiary")
         if st.button(_("Compare"), type="primary", key="compare", icon=":material/compare_arrows:",
                      disabled=not 1 < len(chosen) <= MOST_COMPARED,
@@ -133,8 +133,8 @@ def all_runs() -> None:
             st.page_link("sweep.py", label=_("Search for better settings"), icon=":material/tune:", width="content")
     datasets = {row.id: row for row in store.datasets()}
     if not store.count_runs(archived=True):
-        told = _("A run takes data and two models and ends with a verdict. All your runs will be listed here.")
-        st.html(pictures.empty(_("Nothing has run yet"), told))
+        text = _("A run takes data and two models and ends with a verdict. All your runs will be listed here.")
+        st.html(pictures.empty(_("Nothing has run yet"), text))
         if acts.person.has("member"):
             with st.container(horizontal=True, vertical_alignment="center"):
                 if st.button(_("Start a run"), type="primary", icon=":material/add_circle:", key="first-run"):
@@ -146,8 +146,8 @@ def all_runs() -> None:
     if not found:
         st.html(pictures.empty(_("No run fits"), _("Take away a filter, or search for another word.")))
     else:
-        told = counted("{number} run.", "{number} runs.", found)
-        st.caption(_("{told} Click one to open it; tick two or more to compare them.", told=told))
+        text = counted("{number} run.", "{number} runs.", found)
+        st.caption(_("{told} Click one to open it; tick two or more to compare them.", told=text))
     page = page_of(found)
     queue = store.queue()
     for listed in store.find_runs(wanted, ON_A_PAGE, page * ON_A_PAGE):

@@ -32,7 +32,7 @@ home, store = get_home(), get_store()
 def asked() -> list[int]:
     """The runs in the address, or those that were ticked on the page Runs: each once, as many as can be compared."""
     said = st.query_params.get("runs", "").split(",")
-    found = [int(one) for one in said if one.strip().isdecimal() and len(one.strip()) <= LONGEST_NUMBER]
+    found = [int(run_id) for run_id in said if run_id.strip().isdecimal() and len(run_id.strip()) <= LONGEST_NUMBER]
     wanted = list(dict.fromkeys(found))
     if len(wanted) > comparison.MOST_RUNS:
         st.warning(_("The address names {number} runs. The first {most} are compared, which is as many as can be told "
@@ -49,7 +49,7 @@ def choose(wanted: list[int]) -> list[int]:
         st.session_state["chosen"] = st.session_state["followed"] = wanted  # a link, a reload or the way back
     st.session_state["chosen"] = [run_id for run_id in st.session_state["chosen"] if run_id in names]
     chosen = st.multiselect(_("Runs"), list(names), key="chosen", label_visibility="collapsed",
-                            format_func=lambda one: names[one], max_selections=comparison.MOST_RUNS,
+                            format_func=lambda run_id: names[run_id], max_selections=comparison.MOST_RUNS,
                             placeholder=_("Choose two runs or more"), on_change=_write)  # fmt: skip
     return list(chosen)
 
@@ -64,7 +64,7 @@ def price(compared: list[Side], measure: Measure, clear: bool | None) -> None:
     costs = {"size": "student_bytes", "time": "student_ms", "cost": "student_ms"}
     words = {"size": _("Size"), "time": _("Time"), "cost": _("Cost")}
     address.one("cost", list(costs))
-    chosen = st.segmented_control(_("Against"), list(costs), format_func=lambda one: words[one], key="cost",
+    chosen = st.segmented_control(_("Against"), list(costs), format_func=lambda option: words[option], key="cost",
                                   label_visibility="collapsed", on_change=address.write,
                                   args=("cost", "size"))  # fmt: skip
     cost = costs[chosen or "size"]
@@ -74,9 +74,9 @@ def price(compared: list[Side], measure: Measure, clear: bool | None) -> None:
                                  width=260, format="%g", help=_("In any currency: a million answers cost so much "
                                  "times the hours that they take, one at a time."))  # fmt: skip
     if cost == "student_ms" and len(runtimes := comparison.runtimes(compared)) > 1:
-        told = listed([one or _("unknown") for one in runtimes])
+        names = listed([runtime or _("unknown") for runtime in runtimes])
         st.caption(_("These students were timed in different runtimes ({runtimes}), which alone makes the same model "
-                     "faster or slower: their times cannot be compared.", runtimes=told))  # fmt: skip
+                     "faster or slower: their times cannot be compared.", runtimes=names))  # fmt: skip
         return
     if cost == "student_bytes" and comparison.of_earlier_versions(compared):
         st.caption(_("The sizes of these students were counted in two ways: they cannot be compared."))
@@ -98,19 +98,19 @@ def curves(compared: list[Side], measure: Measure) -> None:
     kinds = {"step": _("By step"), "time": _("By time")}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         address.one("x", list(kinds))
-        by = st.segmented_control(_("Across"), list(kinds), format_func=lambda one: kinds[one], key="x",
+        by = st.segmented_control(_("Across"), list(kinds), format_func=lambda option: kinds[option], key="x",
                                   label_visibility="collapsed", on_change=address.write,
                                   args=("x", "step"))  # fmt: skip
         address.one("smooth", list(SMOOTHING))
         smooth = st.selectbox(_("Smoothing"), list(SMOOTHING), key="smooth", label_visibility="collapsed", width=170,
-                              format_func=lambda one: _("Smoothing {weight}", weight=one), on_change=address.write,
+                              format_func=lambda level: _("Smoothing {weight}", weight=level), on_change=address.write,
                               args=("smooth", "0"))  # fmt: skip
     grouped = comparison.groups(compared)
     names = [group[0].name if len(group) == 1 else _("{name} ({count} seeds)", name=group[0].name, count=len(group))
              for group in grouped]  # fmt: skip
     found = [[comparison.curve(store, side) for side in group] for group in grouped]
     tops = {name: max(values) for group, name in zip(found, names, strict=True)
-            if (values := [value for one in group for value in one.values])}  # fmt: skip
+            if (values := [value for curve in group for value in curve.values])}  # fmt: skip
     if not tops:
         st.caption(_("None of these runs has a curve."))
         return
@@ -123,8 +123,8 @@ def curves(compared: list[Side], measure: Measure) -> None:
 
 def settings(compared: list[Side]) -> None:
     """Only what differs."""
-    for told in versions.between([side.data for side in compared if side.data]):
-        st.markdown(escape(told))
+    for sentence in versions.between([side.data for side in compared if side.data]):
+        st.markdown(escape(sentence))
     found = comparison.differing(compared)
     if not found:
         st.caption(_("All settings are the same."))
@@ -133,22 +133,22 @@ def settings(compared: list[Side]) -> None:
     for name, values in found.items():
         title = RunConfig.model_fields[name].title or name
         shown = tables.told_apart(values, [run_pictures.setting_of(name, value) for value in values])
-        rows.append({"": _(title)} | {side.name: told for side, told in zip(compared, shown, strict=True)})
+        rows.append({"": _(title)} | {side.name: text for side, text in zip(compared, shown, strict=True)})
     st.html(pictures.table(rows))
 
 
 def models(compared: list[Side]) -> None:
     """The students, the best first; every other model of every run at a click."""
-    found = [(side, one) for side in compared for one in scored(side.evaluations, side.measure)]
+    found = [(side, model) for side in compared for model in scored(side.evaluations, side.measure)]
     students = sorted((pair for pair in found if pair[1].role == "student"), key=lambda pair: -pair[1].value)
     others = [pair for pair in found if pair[1].role != "student"]
     if not students:
         st.caption(_("Nothing was measured yet."))
         return
-    st.html(pictures.table([tables.of_model(side, one) for side, one in students]))
+    st.html(pictures.table([tables.of_model(side, model) for side, model in students]))
     if others:
         with st.expander(_("Teachers, controls and baselines")):
-            st.html(pictures.table([tables.of_model(side, one) for side, one in others]))
+            st.html(pictures.table([tables.of_model(side, model) for side, model in others]))
 
 
 def tests(compared: list[Side], measure: Measure) -> None:
@@ -160,7 +160,7 @@ def tests(compared: list[Side], measure: Measure) -> None:
     best = sorted(known, key=lambda run_id: -(((found := known[run_id].summary) and found.student) or 0.0))
     address.one("than", [str(run_id) for run_id in best])
     chosen = st.selectbox(_("Compare with the others"), [str(run_id) for run_id in best], key="than", width=320,
-                          format_func=lambda one: known[int(one)].name, on_change=address.write,
+                          format_func=lambda option: known[int(option)].name, on_change=address.write,
                           args=("than", str(best[0])))  # fmt: skip
     reference = known[int(chosen or best[0])]
     with st.spinner(_("Testing …")):

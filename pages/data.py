@@ -187,7 +187,7 @@ def show_classes(classes: dict[str, int], task: tasks.Task) -> None:
     if len(classes) <= MOST_BARS or task.kind == "number":
         st.html(pictures.class_counts(classes))
         return
-    ordered = dict(sorted(classes.items(), key=lambda one: -one[1]))
+    ordered = dict(sorted(classes.items(), key=lambda pair: -pair[1]))
     names = list(ordered)
     few = [*names[: MOST_BARS - FEWEST], *names[-FEWEST:]]
     st.html(pictures.class_counts({name: ordered[name] for name in few}))
@@ -255,7 +255,7 @@ def add_data() -> None:
     upload, identity = found
     problems.belong_to(str(identity[0]), str(identity[-1]))
     key = hashlib.sha1(repr(identity).encode(), usedforsecurity=False).hexdigest()[:8]
-    told = st.container(key="told")
+    summary = st.container(key="told")
     look, counts = st.columns([3, 2], gap="large")
     with look:
         preview(upload)
@@ -273,7 +273,7 @@ def add_data() -> None:
             rows, report = check(upload, test, unlabelled, columns, task.name, whole, mends)
     except StudioError as error:
         return cannot_use(error)
-    with told:
+    with summary:
         st.header(in_a_sentence(report, task), anchor=False)
         problems.show_problems(report, task)
     with counts:

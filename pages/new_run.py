@@ -89,11 +89,11 @@ def choose_data(start: RunConfig | None) -> DatasetRow | None:
                              format_func=lambda name: data_name(known[name].name), label_visibility="collapsed",
                              on_change=address.write, args=("dataset",))]  # fmt: skip
     task = tasks.get(row.task, row.multi_label)
-    told = [_(task.title)]
+    facts = [_(task.title)]
     if task.kind != "number" and row.labels:
-        told.append(counted("{number} label", "{number} labels", len(row.labels)))
-    told.append(_("{parts} rows", parts=split_rows(row.splits)))
-    st.caption(" · ".join(told))
+        facts.append(counted("{number} label", "{number} labels", len(row.labels)))
+    facts.append(_("{parts} rows", parts=split_rows(row.splits)))
+    st.caption(" · ".join(facts))
     return row
 
 
@@ -105,7 +105,7 @@ def first_values(start: RunConfig | None, task: tasks.Task) -> tuple[dict[str, A
     that is started again, or the studio's own."""
     first = None if start else "Balanced"
     preset = st.segmented_control(_("How long"), list(PRESETS), default=first, key="preset",
-                                  format_func=lambda one: _(one), label_visibility="collapsed") or first  # fmt: skip
+                                  format_func=lambda name: _(name), label_visibility="collapsed") or first  # fmt: skip
     plain = {name: field.default for name, field in RunConfig.model_fields.items()}
     values = start.model_dump() if start else plain
     copied = _("as in run {run}", run=st.query_params.get("from", "")) if start else _("default")

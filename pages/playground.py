@@ -95,9 +95,11 @@ def ask(run: RunRow, task: tasks.Task) -> None:
             with errors_shown():
                 answer(run, task)
         else:
-            known = {one.role: one for one in scored(store.evaluations(run.id), task.measures[0])}
+            known = {
+                scored_model.role: scored_model for scored_model in scored(store.evaluations(run.id), task.measures[0])
+            }
             roles = playground.asked_roles(home, store, run.id)
-            st.html(answers.nothing_yet({one: known.get(one) for one in roles}, task.measures[0]))
+            st.html(answers.nothing_yet({role_name: known.get(role_name) for role_name in roles}, task.measures[0]))
     if task.kind != "token":
         whole_file.section(run)
 
@@ -111,8 +113,8 @@ def examples(task: tasks.Task, rows: list[dict[str, Any]]) -> None:
     with st.container(gap="xsmall", key="examples"):
         for number, text in enumerate(shown):
             line = " ".join(text.split())
-            told = line if len(line) <= LONGEST_EXAMPLE else f"{line[:LONGEST_EXAMPLE]} …"
-            st.button(f"“{escape(told)}”", key=f"example-{number}", type="tertiary", on_click=take_row,
+            excerpt = line if len(line) <= LONGEST_EXAMPLE else f"{line[:LONGEST_EXAMPLE]} …"
+            st.button(f"“{escape(excerpt)}”", key=f"example-{number}", type="tertiary", on_click=take_row,
                       args=(task, rows, number))  # fmt: skip
 
 
@@ -168,8 +170,8 @@ def show(found: Replies, asked: Any, label: Any, run: RunRow, task: tasks.Task) 
         where = _("the GPU") if found.device.startswith("cuda") else _("the processor")
         st.caption(_("Timed on {where} of this machine, from the input to the answer, the fastest of a few times. "
                      "Results has the times that can be compared.", where=where))  # fmt: skip
-    for one, reason in found.missing.items():
-        st.warning(f"{role(one)}: {escape(reason)}", icon=":material/warning:")
+    for role_name, reason in found.missing.items():
+        st.warning(f"{role(role_name)}: {escape(reason)}", icon=":material/warning:")
     offer_int8(run, task, found)
     teacher = found.said[0]
     student = next((said for said in found.said if said.role == "student"), None)

@@ -64,9 +64,9 @@ def choose() -> RunRow | None:
     newest = next((run for run in store.runs() if head.has_results(run)), None)
     if newest is None:
         st.title(_("Results"), anchor=False)
-        told = _("When one has, its verdict is here: how much the small model kept, how much smaller and faster it is, "
+        hint = _("When one has, its verdict is here: how much the small model kept, how much smaller and faster it is, "
                  "and whether the teacher helped.")  # fmt: skip
-        st.html(pictures.empty(_("No run has finished yet"), told))
+        st.html(pictures.empty(_("No run has finished yet"), hint))
         if st.button(_("Try a demo"), type="primary", icon=":material/play_arrow:", key="try-demo"):
             go_to("home.py")
         return None
@@ -126,7 +126,9 @@ def told(config: RunConfig) -> dict[str, str]:
 def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task: tasks.Task) -> Tabs:
     """All tabs that this run has."""
     measure = task.measures[0]
-    matrices: dict[str, Confusion] = {one.role: one for one in store.confusions(run.id) if one.split == "test"}
+    matrices: dict[str, Confusion] = {
+        matrix.role: matrix for matrix in store.confusions(run.id) if matrix.split == "test"
+    }
     both = classes.both(run, task)
     labels = next((row.labels for row in store.datasets() if row.id == run.dataset_id), [])
     found: Tabs = {}
@@ -150,7 +152,7 @@ def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task:
         found["seeds"] = (_("Seeds"), partial(numbers.under_each_seed, run, models, measure))
     if store.stage_results(run.id):
         found["steps"] = (_("Step by step"), partial(numbers.steps_taken, run, task))
-    if any(one.split == OLD_TEST for one in evaluations):
+    if any(evaluation.split == OLD_TEST for evaluation in evaluations):
         found["data"] = (_("New and old data"), partial(numbers.old_and_new, run, evaluations, measure))
     if store.choice(run.id):
         found["tuning"] = (_("Tuning"), partial(numbers.what_was_chosen, run, measure))

@@ -79,17 +79,17 @@ def settings(run: RunRow) -> list[str]:
     """What a run was told, in a few words each; temperature and alpha as they were tuned."""
     config, choice = run.config, store.choice(run.id)
     temperature, alpha = (config.temperature, config.alpha) if choice is None else (choice.temperature, choice.alpha)
-    told = [data_name(config.dataset)] if run.name else []
-    told += [method(config), f"T = {temperature:.3g}", f"alpha = {alpha:.3g}"]
+    facts = [data_name(config.dataset)] if run.name else []
+    facts += [method(config), f"T = {temperature:.3g}", f"alpha = {alpha:.3g}"]
     if choice is not None:
-        told.append(_("tuned automatically: {reason}", reason=retell(choice.reason)))
+        facts.append(_("tuned automatically: {reason}", reason=retell(choice.reason)))
     if config.assistants:
-        told.append(_("via {models}", models=listed([model(assistant) for assistant in config.assistants])))
+        facts.append(_("via {models}", models=listed([model(assistant) for assistant in config.assistants])))
     if len(config.steps) > 1:
-        told.append(_("Plan: {steps}", steps=" → ".join(retell(plan.title(step)) for step in config.steps)))
+        facts.append(_("Plan: {steps}", steps=" → ".join(retell(plan.title(step)) for step in config.steps)))
     if config.devices > 1:
-        told.append(_("{number} devices", number=config.devices))
-    return told
+        facts.append(_("{number} devices", number=config.devices))
+    return facts
 
 
 @st.fragment

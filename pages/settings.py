@@ -77,12 +77,12 @@ def general() -> None:
             st.button(_("Sign out"), icon=":material/logout:", key="sign-out", on_click=st.logout)
     if not is_admin:
         st.caption(_("What stands here for all, an admin can change."))
-    for one, other in ((look, at_once), (folders, webhook)):
+    for first, second in ((look, at_once), (folders, webhook)):
         left, right = st.columns(2)
         with left:
-            one()
+            first()
         with right:
-            other()
+            second()
     curves()
 
 
@@ -140,8 +140,8 @@ def _shown(lines: str) -> None:
 
 def folders() -> None:
     name = "STUDIO_MODEL_FOLDERS"
-    told = _("Models below them are offered as teachers and students; members may open no others.")
-    with part("folders", _("Folders with models"), told):
+    words = _("Models below them are offered as teachers and students; members may open no others.")
+    with part("folders", _("Folders with models"), words):
         now = "\n".join(map(str, people.model_folders()))
         if given_elsewhere(name):
             _shown(now)
@@ -155,8 +155,8 @@ def folders() -> None:
 
 def webhook() -> None:
     name = "STUDIO_WEBHOOK"
-    told = _("A webhook: the studio posts JSON to this address when a run ends, with how it ended and its verdict.")
-    with part("webhook", _("When a run is over"), told):
+    words = _("A webhook: the studio posts JSON to this address when a run ends, with how it ended and its verdict.")
+    with part("webhook", _("When a run is over"), words):
         if given_elsewhere(name):
             st.markdown(_("An address is set") if os.environ.get(name) else _("None"))
             return
@@ -212,9 +212,9 @@ def disk() -> None:
     st.html(pictures.amounts({what: (taken, size(taken)) for what, taken in sizes.items()}))
     st.caption(_("Everything is kept in {folder}. STUDIO_HOME names another place.",
                  folder=f"`{str(home.root).replace('`', '')}`"))  # fmt: skip
-    told = _("Clean up deletes uploads, downloads and teacher outputs that nobody has used for a while. What a teacher "
+    note = _("Clean up deletes uploads, downloads and teacher outputs that nobody has used for a while. What a teacher "
              "said is worked out again where a run needs it.")  # fmt: skip
-    st.caption(told)
+    st.caption(note)
     with st.container(horizontal=True, vertical_alignment="center"):
         one_by_one = st.toggle(_("List data sets and runs by size"), key="by-size")
         if is_admin and st.button(_("Clean up"), icon=":material/mop:", key="tidy", type="tertiary"):
@@ -232,30 +232,30 @@ def disk() -> None:
 
 def data_and_runs() -> None:
     """Those that take most, each with what uses it and the way to where it can be deleted."""
-    for one in largest(store, str(home.root)):
+    for kept in largest(store, str(home.root)):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            if one.kind == "models":
-                st.page_link("run.py", label=_("Run {run}", run=one.name), query_params={"run": one.name},
+            if kept.kind == "models":
+                st.page_link("run.py", label=_("Run {run}", run=kept.name), query_params={"run": kept.name},
                              icon=":material/timeline:", width="content")  # fmt: skip
             else:
-                st.page_link("data.py", label=escape(one.title), icon=":material/table_rows:", width="content")
-            users = [user.removeprefix("run ") for user in one.used_by]
+                st.page_link("data.py", label=escape(kept.title), icon=":material/table_rows:", width="content")
+            users = [user.removeprefix("run ") for user in kept.used_by]
             more = "" if len(users) <= MOST_USERS else " …"
             used = _("used by run {runs}", runs=commas(users[:MOST_USERS]) + more) if users else _("no run uses it")
-            st.caption(_("{size} · {used}", size=size(one.bytes), used=used), width="content")
+            st.caption(_("{size} · {used}", size=size(kept.bytes), used=used), width="content")
 
 
 def teacher_outputs() -> None:
     """Answers of teachers, which are made anew when needed."""
-    found = sorted(housekeeping.teacher_outputs(home), key=lambda one: -one.bytes)
+    found = sorted(housekeeping.teacher_outputs(home), key=lambda outputs: -outputs.bytes)
     if not found:
         return
     with st.expander(_("Answers of teachers that are kept: {number}", number=len(found)), key="fold-outputs"):
         for outputs in found[:MOST_OUTPUTS]:
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                told = _("{name} · {size} · read {ago}", name=outputs.name[:8], size=size(outputs.bytes),
+                line = _("{name} · {size} · read {ago}", name=outputs.name[:8], size=size(outputs.bytes),
                          ago=ago(outputs.used_at))  # fmt: skip
-                st.markdown(told, width="content")
+                st.markdown(line, width="content")
                 if is_admin and st.button(_("Delete"), key=f"delete-{outputs.name}", type="tertiary",
                                           help=_("Made anew when needed.")):  # fmt: skip
                     with errors_shown():
@@ -266,21 +266,21 @@ def teacher_outputs() -> None:
 def asked_answers() -> None:
     """What teachers behind addresses said: it was paid for, and goes only at a click. Whom the machine asks is an
     admin's."""
-    found = sorted(housekeeping.asked_answers(home), key=lambda one: -one.bytes) if is_admin else []
+    found = sorted(housekeeping.asked_answers(home), key=lambda answers: -answers.bytes) if is_admin else []
     if not found:
         return
     with st.expander(
         _("Answers of models elsewhere, by model and address: {number}", number=len(found)), key="fold-asked"
     ):
-        for one in found[:MOST_OUTPUTS]:
+        for answers in found[:MOST_OUTPUTS]:
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                told = _("{name} · {size} · asked {ago}", name=escape(one.title), size=size(one.bytes),
-                         ago=ago(one.used_at))  # fmt: skip
-                st.markdown(told, width="content")
-                if st.button(_("Delete"), key=f"delete-{one.name}", type="tertiary",
+                line = _("{name} · {size} · asked {ago}", name=escape(answers.title), size=size(answers.bytes),
+                         ago=ago(answers.used_at))  # fmt: skip
+                st.markdown(line, width="content")
+                if st.button(_("Delete"), key=f"delete-{answers.name}", type="tertiary",
                              help=_("Whoever needs them again asks and pays again.")):  # fmt: skip
                     with errors_shown():
-                        acts.delete_asked_answers(one.name)
+                        acts.delete_asked_answers(answers.name)
                         st.rerun()
 
 

@@ -79,10 +79,10 @@ def chosen(runs: list[RunRow]) -> None:
     by_id = {run.id: run for run in runs}
     asked = number_in_address("from")
     base = st.selectbox(_("Start from"), list(by_id), list(by_id).index(asked) if asked in by_id else 0, key="base",
-                        format_func=lambda one: _run_words(by_id[one]))  # fmt: skip
+                        format_func=lambda run_id: _run_words(by_id[run_id]))  # fmt: skip
     titles = {name: RunConfig.model_fields[name].title or name for name in FIRST}
     names = st.multiselect(_("Settings to vary"), list(FIRST), ["temperature", "alpha"], key="varied",
-                           format_func=lambda one: _(titles[one]))  # fmt: skip
+                           format_func=lambda name: _(titles[name]))  # fmt: skip
     search = {}
     if names:
         st.caption(_("What is tried: a range such as 1..10, or values with commas, such as 1, 2, 4."))
@@ -167,9 +167,9 @@ def _body(sweep_id: int, moves: bool) -> None:
         st.html(drawn)
     if found:
         st.header(_("Trials"), anchor=False)
-        told = _("{measure} on validation rows, the best first. A trial is a run of its own without a control.",
+        note = _("{measure} on validation rows, the best first. A trial is a run of its own without a control.",
                  measure=_(measure.title))  # fmt: skip
-        st.caption(sentences(told, chance(sweep, best, measure)))
+        st.caption(sentences(note, chance(sweep, best, measure)))
         st.html(pictures.table([_row(sweep, tried, tried is best, measure) for tried in ordered(found)]))
 
 
@@ -196,20 +196,20 @@ def _compared(sweep: SweepRow, best: Tried, before: RunRow, value: float | None,
     if value is None or best.value is None:
         return _("Run {run}, from which it began, has no value on these validation rows: whether the best trial is "
                  "better, Compare tells once both have read the test rows.", run=before.id)  # fmt: skip
-    told = {"run": before.id, "before": measured(value, measure), "value": measured(best.value, measure)}
+    facts = {"run": before.id, "before": measured(value, measure), "value": measured(best.value, measure)}
     if best.value <= value:
         return _("No trial did better than run {run}, from which it began: {before} on the same validation rows, the "
-                 "best trial {value}.", **told)  # fmt: skip
+                 "best trial {value}.", **facts)  # fmt: skip
     if measure.interval != "share":
         return _("Run {run}, from which it began, has {before} on the same validation rows, the best trial {value}. "
                  "The best of many is a little too good there: another seed would tell whether it holds.",
-                 **told)  # fmt: skip
+                 **facts)  # fmt: skip
     if best.value - value <= off_by(sweep, best, measure):
         return _("Run {run}, from which it began, has {before} on the same validation rows, the best trial {value}: so "
-                 "small a gain may be chance.", **told)  # fmt: skip
+                 "small a gain may be chance.", **facts)  # fmt: skip
     return _("Run {run}, from which it began, has {before} on the same validation rows, the best trial {value}: more "
              "than such a value may be off by. The best of many is a little too good there; the test rows decide.",
-             **told)  # fmt: skip
+             **facts)  # fmt: skip
 
 
 def off_by(sweep: SweepRow, best: Tried, measure: Measure) -> float:
@@ -237,11 +237,11 @@ def under_way(found: list[Tried]) -> None:
     queue, number = store.queue(), now.trial.number + 1
     ahead = queue.index(now.run.id) if now.run.id in queue else 0
     ahead += sum(run.status == "running" for run in store.runs()) if now.run.status == "queued" else 0
-    told = counted("Trial {trial} waits: {ahead} other run comes first",
+    text = counted("Trial {trial} waits: {ahead} other run comes first",
                    "Trial {trial} waits: {ahead} other runs come first", ahead, trial=number, ahead=ahead)  # fmt: skip
     if now.run.status == "running" or not ahead:
-        told = _("Trial {trial} is being trained", trial=number)
-    st.page_link("run.py", label=told, query_params={"run": str(now.run.id)}, icon=":material/timeline:")
+        text = _("Trial {trial} is being trained", trial=number)
+    st.page_link("run.py", label=text, query_params={"run": str(now.run.id)}, icon=":material/timeline:")
 
 
 def limits(target: str) -> str:
@@ -260,7 +260,14 @@ def won(run: RunRow) -> None:
         st.markdown(_("The best trial is trained once more now, with a control, and then reads the test rows."))
         return
     task_measure = task_of(run).measures[0]
-    student = next((one for one in scored(store.evaluations(run.id), task_measure) if one.role == "student"), None)
+    student = next(
+        (
+            scored_model
+            for scored_model in scored(store.evaluations(run.id), task_measure)
+            if scored_model.role == "student"
+        ),
+        None,
+    )
     if student is not None:
         st.markdown(_("Trained once more, it reaches **{value}** on the test rows, which no trial has read.",
                       value=measured(student.value, task_measure)))  # fmt: skip
@@ -271,19 +278,21 @@ def headline(sweep: SweepRow, found: list[Tried], best: Tried | None, measure: M
         if any(tried.value is not None for tried in found):
             return _("No trial keeps to the limits")
         return _("No trial came to a result") if sweep.status in OVER else _("No trial is over yet")
-    told = {"value": measured(best.value, measure), "measure": small(_(measure.title)), "trial": best.trial.number + 1}
+    facts = {"value": measured(best.value, measure), "measure": small(_(measure.title)), "trial": best.trial.number + 1}
     if (alike := len(as_good(found, best, sweep, measure))) > 1:
-        words = _("{number} trials share the best value: {value} in {measure} on validation rows", number=alike, **told)
+        words = _(
+            "{number} trials share the best value: {value} in {measure} on validation rows", number=alike, **facts
+        )
         return words if sweep.status == "finished" else _("{finding}, so far", finding=words)
     if sweep.status == "finished":
-        return _("Best: {value} in {measure} on validation rows, trial {trial}", **told)
-    return _("Best so far: {value} in {measure} on validation rows, trial {trial}", **told)
+        return _("Best: {value} in {measure} on validation rows, trial {trial}", **facts)
+    return _("Best so far: {value} in {measure} on validation rows, trial {trial}", **facts)
 
 
 def as_good(found: list[Tried], best: Tried, sweep: SweepRow, measure: Measure) -> list[Tried]:
     """The trials within the limits whose value reads as that of the best one."""
-    return [one for one in found if one.value is not None and sweeps.keeps_to(one, sweep.config)
-            and measured(one.value, measure) == measured(best.value or 0, measure)]  # fmt: skip
+    return [tried for tried in found if tried.value is not None and sweeps.keeps_to(tried, sweep.config)
+            and measured(tried.value, measure) == measured(best.value or 0, measure)]  # fmt: skip
 
 
 def ordered(found: list[Tried]) -> list[Tried]:
@@ -324,10 +333,10 @@ def longer(winner: RunRow) -> None:
 
 def matters(sweep: SweepRow, found: list[Tried]) -> None:
     """Which setting decided."""
-    told = sweeps.importance(sweep.config, found)
-    if not told:
+    importance = sweeps.importance(sweep.config, found)
+    if not importance:
         return
-    ranked = sorted(told.items(), key=lambda pair: -pair[1])
+    ranked = sorted(importance.items(), key=lambda pair: -pair[1])
     title = RunConfig.model_fields[ranked[0][0]].title or ranked[0][0]
     st.header(escape(_("{setting} decided most", setting=_(title))), anchor=False)
     over = sum(tried.value is not None for tried in found)

@@ -224,12 +224,12 @@ def _publish(part: Path, target: Path, aside: Path) -> None:
     sync(target.parent)
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(path: Path, other: Path) -> bool:
     """Let two names change places in one step; False where the system or its disk cannot, or `other` is gone."""
     swap = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
     if swap is None:
         return False
-    names = (_HERE, os.fsencode(one), _HERE, os.fsencode(other))
+    names = (_HERE, os.fsencode(path), _HERE, os.fsencode(other))
     return bool(swap(*names, ctypes.c_uint(_RENAME_EXCHANGE)) == 0)
 
 

@@ -466,10 +466,11 @@ def test_a_run_is_named_tagged_and_found_by_that(studio, store, saved):
     assert "sorted by 'odd'" in studio("runs", "--sort", "odd", status=1).stderr
 
 
-def test_what_is_better_the_lower_it_is_has_no_minus_in_a_terminal_and_has_one_in_json(studio, spoken, home):
+def test_what_is_better_the_lower_it_is_has_no_minus_in_a_terminal_or_in_json(studio, spoken, home):
     shown = " ".join(studio("compare", 1, 2, 3).stdout.split())
     assert "bits_per_byte │ 2.000 │ 2.500 │ 3.500" in shown
     (first, *_others) = json.loads(studio("compare", 1, 2, "--json").stdout)["runs"]
-    assert {one["value"] for one in first["evaluations"] if one["role"] == "student"} == {-2.0, 3e6}
+    assert {one["value"] for one in first["evaluations"] if one["role"] == "student"} == {2.0, 3e6}
     examined.write(home, 1, Elsewhere(dataset="tales", rows=9, known=0, values={"student": (-2.0, -2.1, -1.9)}), "1")
     assert "│ 2 │ 1.9 │ 2.1 │" in " ".join(studio("examine", 1, "--on", "tales").stdout.split())
+    assert json.loads(studio("examine", 1, "--on", "tales", "--json").stdout)["values"] == {"student": [2.0, 1.9, 2.1]}

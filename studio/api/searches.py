@@ -39,9 +39,9 @@ class Search:
 
         found = sweeps.facts(self._place.store, self._row)
         rows = [
-            {"number": one["number"] + 1, "run": one["run"], **one["params"], found["measure"]: one["value"],
-             **{name: one[name] for name in ("latency_ms", "size_bytes", "pruned", "keeps_to_target")}}
-            for one in found["trials"]
+            {"number": trial["number"] + 1, "run": trial["run"], **trial["params"], found["measure"]: trial["value"],
+             **{name: trial[name] for name in ("latency_ms", "size_bytes", "pruned", "keeps_to_target")}}
+            for trial in found["trials"]
         ]  # fmt: skip
         return pd.DataFrame(rows)
 

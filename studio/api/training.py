@@ -252,9 +252,16 @@ class Run:
 
         found = self._place.acts.examine(self.id, Robustness)
         rows = [
-            {"corruption": one.corruption, "role": one.role, "level": level, "value": value, "low": low, "high": high}
-            for one in found.curves
-            for level, value, low, high in zip(one.levels, one.values, one.low, one.high, strict=True)
+            {
+                "corruption": curve.corruption,
+                "role": curve.role,
+                "level": level,
+                "value": value,
+                "low": low,
+                "high": high,
+            }
+            for curve in found.curves
+            for level, value, low, high in zip(curve.levels, curve.values, curve.low, curve.high, strict=True)
         ]
         return pd.DataFrame(rows)
 
@@ -271,15 +278,18 @@ class Run:
         from studio.evaluate.written import MEASURES
 
         found = self._place.acts.examine_written(self.id, rule)
-        against = {(one.metric, one.second): (one.difference, one.low, one.high) for one in found.against}
+        against = {
+            (comparison.metric, comparison.second): (comparison.difference, comparison.low, comparison.high)
+            for comparison in found.against
+        }
         rows = []
         for measure in MEASURES:
-            for one in found.by:
-                if measure.name in one.values:
-                    pair = against.get((measure.name, one.role), (math.nan,) * 3)
-                    numbers = (*measure.as_known(*one.values[measure.name]), *measure.as_known(*pair))
+            for model in found.by:
+                if measure.name in model.values:
+                    pair = against.get((measure.name, model.role), (math.nan,) * 3)
+                    numbers = (*measure.as_known(*model.values[measure.name]), *measure.as_known(*pair))
                     names = ("value", "low", "high", "difference", "difference_low", "difference_high")
-                    rows.append({"measure": measure.name, "role": one.role, **dict(zip(names, numbers, strict=True))})
+                    rows.append({"measure": measure.name, "role": model.role, **dict(zip(names, numbers, strict=True))})
         return pd.DataFrame(rows)
 
     def layers(self) -> pd.DataFrame:
@@ -302,8 +312,10 @@ class Run:
 
     def __repr__(self) -> str:
         row = self._row
-        told = row.verdict or row.message or f"{row.config.teacher} to {row.config.student} on {row.config.dataset!r}"
-        return f"<Run {self.id}, {row.status}: {told}>"
+        summary = (
+            row.verdict or row.message or f"{row.config.teacher} to {row.config.student} on {row.config.dataset!r}"
+        )
+        return f"<Run {self.id}, {row.status}: {summary}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and (self.id, self._place) == (other.id, other._place)
@@ -369,7 +381,7 @@ def compare(runs: Sequence[Run | int], *, home: str | Path | None = None) -> dic
     from studio.service import comparison, paired
 
     place = Place.at(home)
-    ids = [one.id if isinstance(one, Run) else int(one) for one in runs]
+    ids = [side.id if isinstance(side, Run) else int(side) for side in runs]
     return paired.facts(place.home, place.store, comparison.sides(place.store, ids))
 
 
@@ -427,5 +439,5 @@ def _follow(said: Iterator[events.Event], store: Store, run_id: int) -> None:
             elif isinstance(event, events.Progress | events.PhaseFinished):
                 done = whole(store, store.run(run_id))
                 seconds = done.seconds_left
-                told = "" if seconds is None else f"{timedelta(seconds=round(seconds))} left"
-                bars.update(bar, completed=done.share, left=told)
+                remaining = "" if seconds is None else f"{timedelta(seconds=round(seconds))} left"
+                bars.update(bar, completed=done.share, left=remaining)

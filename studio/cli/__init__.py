@@ -35,8 +35,8 @@ def main() -> None:
         console.print(f"[bold red]Error:[/] {plain(str(meant or error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  whatever it is, a user gets a sentence and the place of the details
-        told = f"Something unexpected happened: {type(error).__name__}: {error}. {_kept_details()}"
-        console.print(f"[bold red]Error:[/] {plain(told)}", highlight=False, soft_wrap=True)
+        message = f"Something unexpected happened: {type(error).__name__}: {error}. {_kept_details()}"
+        console.print(f"[bold red]Error:[/] {plain(message)}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -179,8 +179,8 @@ def _followed(
 
 
 def _tell_after(last: "Asked", out: "Sequence[Refused]", saved: "DatasetRow") -> None:
-    for one in out:
-        say(str(one.told))
+    for refused in out:
+        say(str(refused.told))
     if last.is_over_budget:
         say(f"The budget is spent: {last.done:,} of {last.total:,} are answered. With a larger one it goes on.")
     if last.is_estimated:
@@ -194,7 +194,7 @@ def _facts(last: "Asked", out: "Sequence[Refused]", dataset_id: int) -> dict[str
     return {"answered": last.done, "refused": last.refused, "prompts": last.total, "known": last.known,
             "tokens": last.tokens, "tokens_estimated": last.is_estimated,
             "money": round(last.money, 6), "over_budget": last.is_over_budget,
-            "left_out": {one.reason: one.count for one in out}, "dataset": dataset_id}  # fmt: skip
+            "left_out": {refused.reason: refused.count for refused in out}, "dataset": dataset_id}  # fmt: skip
 
 
 def _so_far(asked: "Asked") -> str:

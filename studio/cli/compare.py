@@ -47,8 +47,10 @@ def compare(
         kinds = ", ".join(dict.fromkeys(side.task.title for side in compared))
         return typer.echo(f"These runs learn different things ({kinds}): their numbers cannot be compared.")
     if earlier := comparison.of_earlier_versions(compared):
-        told = ", ".join(side.name for side in earlier)
-        typer.echo(shown_safely(f"Measured by an earlier version, which counted sizes and macro F1 otherwise: {told}."))
+        listed = ", ".join(side.name for side in earlier)
+        typer.echo(
+            shown_safely(f"Measured by an earlier version, which counted sizes and macro F1 otherwise: {listed}.")
+        )
     by_id = {side.run.id: side.name for side in compared}
     for words, cost in (("smaller", "student_bytes"), ("faster", "student_ms")):
         front = ", ".join(by_id[run_id] for run_id in comparison.front(compared, cost))

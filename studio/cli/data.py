@@ -175,8 +175,8 @@ def data_add(
     if refused:
         _write_refused(added.refused, refused)
     if as_json:
-        told = {"guessed": added.guessed, "unused": added.unused, "removed": added.removed, "notes": added.notes}
-        return print_json(_dataset_facts(added.row) | told)
+        facts = {"guessed": added.guessed, "unused": added.unused, "removed": added.removed, "notes": added.notes}
+        return print_json(_dataset_facts(added.row) | facts)
     _tell_added(added, files)
 
 
@@ -293,8 +293,8 @@ def _by_split(splits: Mapping[str, int]) -> str:
     """
     if set(splits) <= {"not said"}:
         return ", to be divided into train, validation and test"
-    told = ("to be divided" if name == "not said" else name for name in splits)
-    return ": " + ", ".join(f"{count:,} {name}" for name, count in zip(told, splits.values(), strict=True))
+    names = ("to be divided" if name == "not said" else name for name in splits)
+    return ": " + ", ".join(f"{count:,} {name}" for name, count in zip(names, splits.values(), strict=True))
 
 
 def _tell_added(added: "Added", files: "Files") -> None:
@@ -309,12 +309,12 @@ def _tell_added(added: "Added", files: "Files") -> None:
 
 def coming() -> Callable[[int, int | None], None]:
     """Tells how much of a file from elsewhere is here; nothing where none comes."""
-    told = 0
+    reported = 0
 
     def tell(done: int, total: int | None) -> None:
-        nonlocal told
-        if done - told >= TOLD_BYTES or done == total:
-            told = done
+        nonlocal reported
+        if done - reported >= TOLD_BYTES or done == total:
+            reported = done
             say(f"{done / 1e6:,.1f} MB are here{f' of {total / 1e6:,.1f}' if total else ''}.")
 
     return tell

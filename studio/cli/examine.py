@@ -1,5 +1,6 @@
 """`examine`: what a finished run is asked afterwards."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from studio.cli.place import acts_here, open_home
 from studio.cli.terminal import AsJson, RunId, busy, plain, print_json
 from studio.errors import ConfigError
 from studio.evaluate import corruptions, written
+from studio.events import Comparison
 from studio.pipeline.answers import Elsewhere, Examined, Layers, Robustness, Written
 from studio.tasks import Measure
 
@@ -58,10 +60,34 @@ def examine(
             found = acts.examine_written(run_id, rule)
         else:
             found = acts.examine(run_id, KINDS[what])
-    if as_json:
-        return print_json(found.model_dump(mode="json"))
     data = store.dataset_by_id(store.run(run_id).dataset_id)
-    Console().print(table(found, tasks.get(data.task, data.multi_label).measures[0]))
+    measure = tasks.get(data.task, data.multi_label).measures[0]
+    if as_json:
+        return print_json(_as_known(found, measure).model_dump(mode="json"))
+    Console().print(table(found, measure))
+
+
+def _as_known(found: Elsewhere | Examined, measure: Measure) -> Elsewhere | Examined:
+    """The same, with measures as people know them."""
+    if isinstance(found, Elsewhere):
+        return found.model_copy(
+            update={"values": {role: measure.as_known(*numbers) for role, numbers in found.values.items()}}
+        )
+    if not isinstance(found, Written):
+        return found
+    measures = {measure.name: measure for measure in written.MEASURES}
+    models = [
+        model.model_copy(
+            update={"values": {name: measures[name].as_known(*numbers) for name, numbers in model.values.items()}}
+        )
+        for model in found.by
+    ]
+    return found.model_copy(update={"by": models, "against": [_known_pair(pair, measures) for pair in found.against]})
+
+
+def _known_pair(pair: Comparison, measures: Mapping[str, Measure]) -> Comparison:
+    difference, low, high = measures[pair.metric].as_known(pair.difference, pair.low, pair.high)
+    return pair.model_copy(update={"difference": difference, "low": low, "high": high})
 
 
 def table(found: Elsewhere | Examined, measure: Measure) -> Table:
@@ -82,24 +108,24 @@ def table(found: Elsewhere | Examined, measure: Measure) -> Table:
         assert isinstance(found, Robustness)
         shown = Table("", "model", "level: value")
         for curve in found.curves:
-            told = (f"{level:g}: {value:.4g}" for level, value in zip(curve.levels, curve.values, strict=True))
-            shown.add_row(corruptions.ALL[curve.corruption].title, curve.role, ", ".join(told))
+            points = (f"{level:g}: {value:.4g}" for level, value in zip(curve.levels, curve.values, strict=True))
+            shown.add_row(corruptions.ALL[curve.corruption].title, curve.role, ", ".join(points))
     return shown
 
 
 def _written(found: Written) -> Table:
     """Each measure of what each model wrote, and the student's difference from it."""
     shown = Table(f"{found.rows} texts", "model", "value", "from", "to", "student's difference")
-    against = {(one.metric, one.second): one for one in found.against}
+    against = {(comparison.metric, comparison.second): comparison for comparison in found.against}
     for measure in written.MEASURES:
-        for one in found.by:
-            if measure.name not in one.values:
+        for model in found.by:
+            if measure.name not in model.values:
                 continue
-            pair = against.get((measure.name, one.role))
+            pair = against.get((measure.name, model.role))
             differs = [] if pair is None else ["{:+.3g} ({:+.3g} to {:+.3g})".format(
                 *measure.as_known(pair.difference, pair.low, pair.high))]  # fmt: skip
-            told = (f"{number:.4g}" for number in measure.as_known(*one.values[measure.name]))
-            shown.add_row(measure.title, one.role, *told, *differs)
-    for one in found.by:
-        shown.add_row("Tokens a second", one.role, f"{one.tokens_per_second:.0f}")
+            numbers = (f"{number:.4g}" for number in measure.as_known(*model.values[measure.name]))
+            shown.add_row(measure.title, model.role, *numbers, *differs)
+    for model in found.by:
+        shown.add_row("Tokens a second", model.role, f"{model.tokens_per_second:.0f}")
     return shown

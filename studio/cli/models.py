@@ -131,5 +131,5 @@ def _convert(acts: Acts, run_id: int) -> None:
             return
     for form in conversion.forms:
         timed = "" if form.latency_ms is None else f", {form.latency_ms:.2f} ms a row"
-        told = form.left_out or f"{form.size_bytes / 1e6:.2f} MB{timed}"
-        console.print(f"[dim]{form.name}: {plain(told)}[/]", highlight=False)
+        note = form.left_out or f"{form.size_bytes / 1e6:.2f} MB{timed}"
+        console.print(f"[dim]{form.name}: {plain(note)}[/]", highlight=False)

@@ -76,9 +76,9 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
         typer.echo(f"{step.title}: {right}, {step.size_bytes / 1e6:.2f} MB, {step.latency_ms:.2f} ms a row")
     for seed in store.seeds(run_id):
         reached = ", ".join(
-            f"{one.role} {amount(one.metric, tasks.known_as(one.metric, one.value))}"
-            for one in store.evaluations_of_seeds(run_id)
-            if (one.seed, one.metric, one.split) == (seed.seed, seed.metric, "test")
+            f"{evaluation.role} {amount(evaluation.metric, tasks.known_as(evaluation.metric, evaluation.value))}"
+            for evaluation in store.evaluations_of_seeds(run_id)
+            if (evaluation.seed, evaluation.metric, evaluation.split) == (seed.seed, seed.metric, "test")
         )
         typer.echo(f"Seed {seed.seed}: {seed.metric} {reached}{'; its student is exported' if seed.exported else ''}")
     if found["choice"]:
@@ -135,7 +135,7 @@ def tag(
     """Put tags on a run, or take them away."""
     home, store = open_home()
     before = store.run(run_id).tags
-    wanted = [one for one in before if one not in tags] if remove else [*before, *tags]
+    wanted = [kept for kept in before if kept not in tags] if remove else [*before, *tags]
     run = acts_here(home, store).describe(run_id, tags=wanted)
     typer.echo(shown_safely(f"Tags of run {run.id}: {', '.join(run.tags) or 'none'}."))
 

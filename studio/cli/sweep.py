@@ -103,7 +103,7 @@ def _show(found: dict[str, Any]) -> None:
         table.add_row(str(trial["number"] + 1), str(trial["run"]), *params, *shown, note)
     Console().print(table)
     if found["importance"]:
-        told = ", ".join(f"{name} {share:.0%}" for name, share in found["importance"].items())
-        typer.echo(shown_safely(f"What decided: {told}."))
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in found["importance"].items())
+        typer.echo(shown_safely(f"What decided: {shares}."))
     if found["winner"]:
         typer.echo(f"The winner is run {found['winner']}; it alone has read the test rows.")

@@ -117,8 +117,8 @@ def amount(metric: str, value: float) -> str:
             if value > 0 else "0"  # fmt: skip
     if metric == "parameters":
         return f"{value:,.0f}"
-    measures = (one for task in tasks.TASKS.values() for one in task.measures if one.name == metric)
-    is_share = next((one.unit == "share" for one in measures), False)
+    measures = (measure for task in tasks.TASKS.values() for measure in task.measures if measure.name == metric)
+    is_share = next((measure.unit == "share" for measure in measures), False)
     return f"{100 * value:.1f} %" if is_share else f"{value:,.3f}"
 
 

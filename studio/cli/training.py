@@ -124,7 +124,7 @@ def _draw(said: Iterator[events.Event], quiet: bool, store: Store, run_id: int) 
     """One bar for the whole run, the stage in words, and the time that is left."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"),
                TextColumn("{task.fields[note]}"))  # fmt: skip
-    told = ("loss", *{task.measures[0].name: None for task in tasks.TASKS.values()})
+    names = ("loss", *{task.measures[0].name: None for task in tasks.TASKS.values()})
     with Progress(*columns, console=console) as bars:
         bar = bars.add_task("Starting", total=1.0, left="", note="")
         for event in said:
@@ -136,7 +136,7 @@ def _draw(said: Iterator[events.Event], quiet: bool, store: Store, run_id: int) 
                     if detail:
                         bars.update(bar, note=plain(detail))
                 case events.Metrics(values=values):
-                    shown = [f"{name} {tasks.known_as(name, values[name]):.3f}" for name in told if name in values]
+                    shown = [f"{name} {tasks.known_as(name, values[name]):.3f}" for name in names if name in values]
                     bars.update(bar, note="  ".join(shown))
                 case events.PhaseFinished(phase=phase, seconds=seconds):
                     _move(bars, bar, whole(store, store.run(run_id)))

@@ -36,11 +36,13 @@ def disk(
     freed += acts.tidy() if tidy else 0
     found = housekeeping.kept(store, home)
     if as_json:
-        return print_json({"freed_bytes": freed, "kept": [dataclasses.asdict(one) for one in found]})
+        return print_json({"freed_bytes": freed, "kept": [dataclasses.asdict(entry) for entry in found]})
     table = Table("kind", "name", "what", "MB", "last used", "used by")
-    for one in found:
-        day = time.strftime("%Y-%m-%d", time.localtime(one.used_at))
-        table.add_row(one.kind, one.name, plain(one.title), f"{one.bytes / 1e6:.1f}", day, ", ".join(one.used_by))
+    for entry in found:
+        day = time.strftime("%Y-%m-%d", time.localtime(entry.used_at))
+        table.add_row(
+            entry.kind, entry.name, plain(entry.title), f"{entry.bytes / 1e6:.1f}", day, ", ".join(entry.used_by)
+        )
     Console().print(table)
     if freed:
         say(f"{freed / 1e6:.1f} MB are free again.")

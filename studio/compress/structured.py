@@ -340,7 +340,7 @@ def check_share(kind: Unit, units: int, ratio: float) -> None:
         fits = [count for count in (below, above) if 0 < count < units]
         raise ModelError(
             f"A ratio of {ratio:.3g} is {lost:.3g} of {units} {kind}, not a whole number.",
-            f"Take {' or '.join(f'{one / units:.3g} ({one} of {units})' for one in fits)}.",
+            f"Take {' or '.join(f'{count / units:.3g} ({count} of {units})' for count in fits)}.",
         )
 
 

@@ -107,8 +107,8 @@ def _holds_a_list(name: str) -> bool:
 def _unknown(name: str) -> str:
     """That there is no such setting, and which one may have been meant."""
     near = difflib.get_close_matches(name, RunConfig.model_fields, n=1)
-    told = f"did you mean {near[0]}?" if near else f"there are {', '.join(RunConfig.model_fields)}."
-    return f"There is no setting {name!r}; {told}"
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RunConfig.model_fields)}."
+    return f"There is no setting {name!r}; {hint}"
 
 
 def _sentences(error: ValidationError) -> list[str]:

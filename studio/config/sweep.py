@@ -64,7 +64,7 @@ class SweepConfig(BaseModel):
     @field_validator("search", mode="before")
     @classmethod
     def _as_written(cls, value: object) -> object:
-        return {name: read_values(one) for name, one in value.items()} if isinstance(value, dict) else value
+        return {name: read_values(written) for name, written in value.items()} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _fits(self) -> "SweepConfig":
@@ -132,8 +132,8 @@ def parse_sweep(values: dict[str, Any]) -> SweepConfig:
     try:
         return SweepConfig.model_validate(values)
     except ValidationError as error:
-        told = "; ".join(_sentence(problem) for problem in error.errors())
-        raise ConfigError(f"The search cannot be used: {told}.", "Change it and try again.") from error
+        problems = "; ".join(_sentence(problem) for problem in error.errors())
+        raise ConfigError(f"The search cannot be used: {problems}.", "Change it and try again.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"The values of the search cannot be read: {error}.", "Write 1..10, or a, b.") from error
 

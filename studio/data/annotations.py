@@ -46,8 +46,8 @@ class Annotations:
     def __init__(self, table: pd.DataFrame) -> None:
         self.text, self.column = _columns(table)
         some = [annotated(cell) for cell in table[self.column].head(LOOKED_AT)] if self.column else []
-        self.has_spans = any(one and one.spans for one in some)
-        self.has_several = any(one and len(one.choices) > 1 for one in some)
+        self.has_spans = any(annotation and annotation.spans for annotation in some)
+        self.has_several = any(annotation and len(annotation.choices) > 1 for annotation in some)
         self.left_out: Counter[str] = Counter()
 
     def changed(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -55,9 +55,9 @@ class Annotations:
             return table
         said = [annotated(cell) or Annotated() for cell in table[self.column]]
         if not self.has_spans:
-            labels = [self._label(one.choices) for one in said]
+            labels = [self._label(annotation.choices) for annotation in said]
             return table.drop(columns=self.column).assign(**{LABEL: labels})
-        rows = [self._tagged(text, one.spans) for text, one in zip(table[self.text], said, strict=True)]
+        rows = [self._tagged(text, annotation.spans) for text, annotation in zip(table[self.text], said, strict=True)]
         words, tags = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [])
         return table.drop(columns=[self.column, self.text]).assign(**{WORDS: words, TAGS: tags})
 
@@ -69,8 +69,8 @@ class Annotations:
             return (f"The choices in {self.column!r} are the labels.",)
         notes = [f"The entities in {self.column!r} became a tag for each word of {self.text!r}."]
         if self.left_out:
-            told = ", ".join(f"{count:,} that {why}" for why, count in sorted(self.left_out.items()))
-            notes.append(f"Entities left out: {told}.")
+            reasons = ", ".join(f"{count:,} that {why}" for why, count in sorted(self.left_out.items()))
+            notes.append(f"Entities left out: {reasons}.")
         return tuple(notes)
 
     def _label(self, choices: Sequence[str]) -> str:
@@ -81,7 +81,7 @@ class Annotations:
     def _tagged(self, text: str, spans: Iterable[Span]) -> tuple[str, str]:
         """The words of a text and their tags, as cells."""
         kept: list[Span] = []
-        for span in sorted(_by_letters(text, spans), key=lambda one: (one.start, -one.end)):
+        for span in sorted(_by_letters(text, spans), key=lambda entity: (entity.start, -entity.end)):
             if not 0 <= span.start < span.end <= len(text):
                 self.left_out["are not within their text"] += 1
             elif kept and span.start < kept[-1].end:
@@ -156,7 +156,7 @@ def _columns(table: pd.DataFrame) -> tuple[str, str]:
     some = table.head(LOOKED_AT)
     for column in some.columns:
         said = [annotated(str(cell)) for cell in some[column] if str(cell).strip()]
-        if None in said or not any(one and (one.spans or one.choices) for one in said):
+        if None in said or not any(annotation and (annotation.spans or annotation.choices) for annotation in said):
             continue
         others = [str(name) for name in some.columns if name != column and not _is_json(some[name])]
         if others:
@@ -217,7 +217,7 @@ def _place(said: Any) -> int | None:
 
 def _choices(part: Any) -> list[str] | None:
     found = part.get("choices") if isinstance(part, dict) else None
-    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
+    return found if isinstance(found, list) and all(isinstance(choice, str) for choice in found) else None
 
 
 def _first(part: dict[str, Any], names: Sequence[str]) -> Any:

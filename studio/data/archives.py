@@ -110,8 +110,8 @@ def chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]
     except BROKEN as error:
         raise DataError(f"{member.filename!r} in the archive is damaged: {error}.", "Pack it again.") from error
     if size != member.file_size:
-        told = f"{member.filename!r} is not {member.file_size:,} bytes long, as the archive says."
-        raise LimitError(told, "Pack it again.")
+        message = f"{member.filename!r} is not {member.file_size:,} bytes long, as the archive says."
+        raise LimitError(message, "Pack it again.")
 
 
 def _check_overlap(archive: zipfile.ZipFile) -> None:

@@ -114,8 +114,8 @@ def require_short(names: Iterable[str]) -> None:
     """Raise `LimitError` where a column's name is longer than what is read."""
     longest = max(map(len, names), default=0)
     if longest > MAX_NAME:
-        told = f"A column has a name of {longest:,} letters; at most {MAX_NAME:,} are read."
-        raise LimitError(told, "Write a short one, or say that the file has no header.")
+        message = f"A column has a name of {longest:,} letters; at most {MAX_NAME:,} are read."
+        raise LimitError(message, "Write a short one, or say that the file has no header.")
 
 
 def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> Found:

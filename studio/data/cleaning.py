@@ -108,8 +108,8 @@ def clean(
     table, unusable = _usable(_stacked(parts), learns, columns)
     labels = learns.targets.names(list(table["label"].cat.remove_unused_categories().cat.categories), columns.label)
     if len(table) < MIN_ROWS:
-        told = f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed."
-        raise DataError(" ".join([told, *(str(each.told) for each in unusable)]), "Bring more data.")
+        message = f"The data set has {len(table)} rows; at least {MIN_ROWS} are needed."
+        raise DataError(" ".join([message, *(str(each.told) for each in unusable)]), "Bring more data.")
     files = [given for given in (upload, validation, test, unlabelled) if given is not None]
     empty = next((each.count for each in unusable if each.reason == NO_INPUT), 0)
     return Rows(
@@ -298,11 +298,11 @@ def _label(cell: object, separator: str | None, task: Task) -> str:
     return BETWEEN.join(sorted({part.strip() for part in parts} - {""}))
 
 
-def keys(table: pd.DataFrame, told: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part) -> np.ndarray:
+def keys(table: pd.DataFrame, related: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part) -> np.ndarray:
     """(rows,): what makes two inputs the same: equal bytes, or equal texts but for case and white space; as 64 bits of
-    a hash, which in a table of ten million rows fall together by chance once in 400,000 tables. `told` gives the
+    a hash, which in a table of ten million rows fall together by chance once in 400,000 tables. `related` gives the
     columns input and pair that are compared."""
-    return findings.hashed(_key(value, pair) for value, pair in findings.inputs(table, told))
+    return findings.hashed(_key(value, pair) for value, pair in findings.inputs(table, related))
 
 
 def _key(value: object, pair: object) -> bytes:
@@ -369,7 +369,7 @@ _CJK = re.compile("[\u3040-\u9fff]")
 
 def _counted(report: Report) -> list[Finding]:
     """What the counts alone tell."""
-    told = []
+    problems = []
     if report.leaked:
         one = (
             "One row appears in both training and validation or test data: the results will look better than they are."
@@ -378,20 +378,20 @@ def _counted(report: Report) -> list[Finding]:
             f"{report.leaked:,} rows appear in both training and validation or test data: "
             "the results will look better than they are."
         )
-        told.append(Finding(kind="leaks", count=report.leaked, message=one if report.leaked == 1 else many))
+        problems.append(Finding(kind="leaks", count=report.leaked, message=one if report.leaked == 1 else many))
     if report.conflicts:
         one = "One input appears with conflicting labels."
         message = one if report.conflicts == 1 else f"{report.conflicts:,} identical inputs have conflicting labels."
-        told.append(Finding(kind="conflicts", count=report.conflicts, message=message))
+        problems.append(Finding(kind="conflicts", count=report.conflicts, message=message))
     if report.duplicates:
         one = "One row repeats the input of another row."
         message = one if report.duplicates == 1 else f"{report.duplicates:,} rows repeat the input of another row."
-        told.append(Finding(kind="copies", count=report.duplicates, message=message))
+        problems.append(Finding(kind="copies", count=report.duplicates, message=message))
     if report.empty:
         one = "One row has no input and is left out."
         message = one if report.empty == 1 else f"{report.empty:,} rows have no input and are left out."
-        told.append(Finding(kind="empty", count=report.empty, message=message))
-    told += [
+        problems.append(Finding(kind="empty", count=report.empty, message=message))
+    problems += [
         Finding(kind="refused", count=each.count, message=str(each))
         for each in report.refused
         if each.reason != NO_INPUT
@@ -400,8 +400,8 @@ def _counted(report: Report) -> list[Finding]:
         one = "One row has no label: the student learns it from the teacher alone."
         many = f"{report.unlabelled:,} rows have no label: the student learns them from the teacher alone."
         message = one if report.unlabelled == 1 else many
-        told.append(Finding(kind="unlabelled", count=report.unlabelled, message=message))
-    return told
+        problems.append(Finding(kind="unlabelled", count=report.unlabelled, message=message))
+    return problems
 
 
 disable_progress_bars()  # its bars would end up in the log of the server

@@ -173,7 +173,7 @@ def are_lists(cells: Iterable[object]) -> bool:
     if not any(lists) or any(found is None for found in lists):
         return False
     widths = {len(found or ()) for found in lists}
-    return widths == {1} or len(widths) > 1 or not {one for found in lists for one in found or ()} <= {"0", "1"}
+    return widths == {1} or len(widths) > 1 or not {label for found in lists for label in found or ()} <= {"0", "1"}
 
 
 def guess_separator(column: Iterable[object]) -> str | None:
@@ -204,6 +204,6 @@ def listed(cell: str) -> list[str] | None:
         found = json.loads(cell) if is_json else ast.literal_eval(cell)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    if not isinstance(found, list) or not all(type(one) in (str, int) for one in found):
+    if not isinstance(found, list) or not all(type(value) in (str, int) for value in found):
         return None
-    return [str(one) for one in found]
+    return [str(value) for value in found]

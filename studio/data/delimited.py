@@ -92,7 +92,7 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
     head = heads.find([row for _, row in rows], header)
     table, doubled = _table_of(head, rows, dialect)
     between = dialect.between if len(table.names) > 1 or delimiter else "nothing"
-    told = f"Encoding {encoding}, {between} between columns, {'without' if head.names is None else 'with'} a header."
+    note = f"Encoding {encoding}, {between} between columns, {'without' if head.names is None else 'with'} a header."
     named = head.above + (head.names is not None)
     yield table.even(rows[head.first :], {heads.ABOVE: rows[: head.above], heads.SECOND: rows[named : head.first]})
     del rows
@@ -101,15 +101,15 @@ def blocks(texts: Iterator[str], encoding: str, header: bool | None = None, deli
         if body:
             yield table.even(body)
     table.require_sound()
-    return (told, *doubled, *dict.fromkeys(notes), *table.notes(), *zeros.notes())
+    return (note, *doubled, *dict.fromkeys(notes), *table.notes(), *zeros.notes())
 
 
 def _cut_at(long: str, first: str, texts: Iterable[str], encoding: str, header: bool | None) -> Blocks:
     """The table between whose columns stand several letters: read as if they were one that no text has."""
-    one = dialects.STANDS_FOR
-    whole = (text.replace(one, " ").replace(long, one) for text in itertools.chain([first], texts))
-    told, *notes = yield from blocks(whole, encoding, header, one)
-    return (told.replace(Dialect(one).between, long), *notes)
+    stand_in = dialects.STANDS_FOR
+    whole = (text.replace(stand_in, " ").replace(long, stand_in) for text in itertools.chain([first], texts))
+    note, *notes = yield from blocks(whole, encoding, header, stand_in)
+    return (note.replace(Dialect(stand_in).between, long), *notes)
 
 
 class _Zeros:
@@ -240,12 +240,12 @@ class _Table:
         self.long = self.long or long[:1]
         known = {heads.AGAIN: again, heads.RULE: rules, heads.AMONG: comments, heads.TOTAL: totals}
         reasons = {**head, **known, f"more cells than the {width} columns": long}
-        told = tuple(
+        refused = tuple(
             Refused.of(reason, [line for line, _ in rows], [as_line(row) for _, row in rows])
             for reason, rows in reasons.items()
             if rows
         )
-        return _found(kept, self.names, told)
+        return _found(kept, self.names, refused)
 
     def _is_short(self, line: int) -> None:
         self.short_count += 1
@@ -264,16 +264,16 @@ class _Table:
             )
 
     def notes(self) -> list[str]:
-        told = []
+        notes = []
         for place in sorted(self.decimals):
-            told.append(f"Decimal commas in the column {self.names[place]!r} are read as points.")
+            notes.append(f"Decimal commas in the column {self.names[place]!r} are read as points.")
         if self.short_count:
             lines = ", ".join(map(str, self.short)) + (" …" if self.short_count > len(self.short) else "")
-            told.append(
+            notes.append(
                 f"{self.short_count:,} of {self.rows:,} lines have fewer columns than the others; the missing cells "
                 f"are empty: line {lines}."
             )
-        return told
+        return notes
 
 
 def _found(rows: list[_Row], names: list[str], refused: tuple[Refused, ...] = ()) -> Found:

@@ -52,8 +52,8 @@ class Dialect:
     @property
     def notes(self) -> list[str]:
         """What it has that few files have, in sentences."""
-        told = ["Cells stand in single quotation marks."] if self.quote == "'" else []
-        return told + (["A backslash stands before quotation marks within a cell."] if self.escape else [])
+        notes = ["Cells stand in single quotation marks."] if self.quote == "'" else []
+        return notes + (["A backslash stands before quotation marks within a cell."] if self.escape else [])
 
 
 def guess(text: str, delimiter: str | None = None) -> Dialect:
@@ -86,10 +86,10 @@ def long_delimiter(text: str) -> str | None:
     ('_!_', None)
     """
     lines = [line for line in text[:SNIFF_LETTERS].splitlines()[:SNIFF_ROWS] if line.strip()]
-    for one in LONG:
-        counts = {line[:_LOOKED_AT].count(one) for line in lines}
+    for delimiter in LONG:
+        counts = {line[:_LOOKED_AT].count(delimiter) for line in lines}
         if len(lines) > 1 and len(counts) == 1 and counts != {0}:
-            return one
+            return delimiter
     return None
 
 
@@ -108,7 +108,7 @@ def _best(text: str, like: Dialect) -> tuple[str, float, int]:
     dialects = {delimiter: replace(like, delimiter=delimiter) for delimiter in DELIMITERS}
     scores = {delimiter: _score(text, dialect) for delimiter, dialect in dialects.items()}
     best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
-    usual = next((one for one in best if len(best) > 1 and _matches(dialects[one], text)), best[0])
+    usual = next((delimiter for delimiter in best if len(best) > 1 and _matches(dialects[delimiter], text)), best[0])
     share, width = _score(text, replace(like, delimiter=usual))
     if share < 1:
         for seldom in SELDOM:

@@ -75,8 +75,8 @@ def _sheets(path: Path) -> list[_Sheet]:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
         try:
             if len(book.worksheets) > MOST_SHEETS:
-                told = f"The workbook has {len(book.worksheets):,} sheets; at most {MOST_SHEETS} are read."
-                raise LimitError(told, "Keep the one with the table.")
+                message = f"The workbook has {len(book.worksheets):,} sheets; at most {MOST_SHEETS} are read."
+                raise LimitError(message, "Keep the one with the table.")
             sheets = [_read(path, sheet) for sheet in book.worksheets]
             return sorted(sheets, key=lambda sheet: sheet.is_hidden)  # what nobody sees is taken where nothing else is
         finally:
@@ -144,13 +144,13 @@ def _table(sheet: _Sheet, header: bool | None) -> Found:
         for reason, left in left_out.items()
         if left
     )
-    told = f"The sheet {sheet.title!r} of an Excel file, {'without' if head.names is None else 'with'} a header."
+    note = f"The sheet {sheet.title!r} of an Excel file, {'without' if head.names is None else 'with'} a header."
     merged = [
         f"Merged cells in the column {names[column]!r}: {count:,} row{' has' if count == 1 else 's have'} the value "
         "of the first one."
         for column, count in filled.items()
     ]
-    notes = [told, *doubt, *notes, *merged, *_second(body), *sheet.notes]
+    notes = [note, *doubt, *notes, *merged, *_second(body), *sheet.notes]
     return Found(pd.DataFrame(cells, columns=names, dtype=object), tuple(notes), tuple(numbers), refused)
 
 
@@ -194,7 +194,7 @@ def _second(body: Sequence[tuple[int, list[str]]]) -> list[str]:
 def _joined(parts: Sequence[tuple[_Sheet, Found]]) -> Found:
     """The sheets one below the other, each in the split that its name says."""
     tables = [found.table.assign(split=splits.of(sheet.title)) for sheet, found in parts]
-    told = f"Splits from the sheets {', '.join(repr(sheet.title) for sheet, _ in parts)} of an Excel file."
+    source = f"Splits from the sheets {', '.join(repr(sheet.title) for sheet, _ in parts)} of an Excel file."
     table = pd.concat(tables, ignore_index=True).astype(object).fillna("")
     notes = [note for _, found in parts for note in found.notes]
-    return Found(table, (told, *notes), refused=tuple(each for _, found in parts for each in found.refused))
+    return Found(table, (source, *notes), refused=tuple(each for _, found in parts for each in found.refused))

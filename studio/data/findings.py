@@ -154,7 +154,7 @@ def _giving_away(sample: pd.DataFrame, column: str, columns: Columns) -> list[Fi
     if len(label) < 2 * FEW_ROWS or label.nunique() < 2:
         return []
     used = {"image", "file", *columns.taken(sample.columns)}
-    told = []
+    findings = []
     for name in (name for name in sample.columns if name not in used):
         cells = sample[name].astype(str)
         if cells.nunique() > len(cells) / 5 or cells.nunique() < 2:
@@ -162,8 +162,8 @@ def _giving_away(sample: pd.DataFrame, column: str, columns: Columns) -> list[Fi
         best = label.groupby(cells).agg(lambda group: group.value_counts().iloc[0]).sum() / len(label)
         if best >= GIVEN_AWAY > label.value_counts(normalize=True).iloc[0]:
             message = f"The column {name!r} gives the label away: it is not read, and must not be part of the input."
-            told.append(Finding(kind="gives_away", message=message, examples=[str(name)]))
-    return told
+            findings.append(Finding(kind="gives_away", message=message, examples=[str(name)]))
+    return findings
 
 
 def _shared_passages(table: pd.DataFrame) -> list[Finding]:
@@ -193,7 +193,7 @@ def _to_write(table: pd.DataFrame) -> Iterator[str]:
     for cell, pair in inputs(table):
         chat = chats.messages(cell)
         if chat is not None:
-            yield "\n".join(one["content"] for one in chat if one["role"] == "assistant")
+            yield "\n".join(message["content"] for message in chat if message["role"] == "assistant")
         else:
             yield str(pair) if pair else str(cell)
 
@@ -334,14 +334,14 @@ def _lost_letters(table: pd.DataFrame) -> list[Finding]:
 
 def inputs(
     table: pd.DataFrame,
-    told: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part,
+    related: Callable[[pd.DataFrame], pd.DataFrame] = lambda part: part,
     some: np.ndarray | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Input and pair of each row, or of those where `some` (rows,) is true, as `told` says them; a part is read at a
-    time."""
+    """Input and pair of each row, or of those where `some` (rows,) is true, as `related` says them; a part is read
+    at a time."""
     for start in range(0, len(table), ROWS_AT_ONCE):
         part = table.iloc[start : start + ROWS_AT_ONCE]
-        part = told(part if some is None else part[some[start : start + ROWS_AT_ONCE]])
+        part = related(part if some is None else part[some[start : start + ROWS_AT_ONCE]])
         yield from zip(part["input"], part["pair"], strict=True)
 
 

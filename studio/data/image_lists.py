@@ -194,9 +194,10 @@ def _in_json(text: str) -> list[tuple[Any, ...]]:
         return []
     if isinstance(said, dict):
         return [(name, label) for name, label in said.items() if isinstance(label, str | int)]
-    objects = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+    objects = [entry for entry in said if isinstance(entry, dict)] if isinstance(said, list) else []
     return [
-        tuple(next((one[name] for name in names if name in one), "") for names in (FILES, LABELS)) for one in objects
+        tuple(next((entry[name] for name in names if name in entry), "") for names in (FILES, LABELS))
+        for entry in objects
     ]
 
 
@@ -209,13 +210,15 @@ def of_rows(name: str, table: pd.DataFrame, known: Collection[str]) -> Labels:
     """
     named = {str(column).strip().lower(): str(column) for column in table.columns}
     split, label = named.get("split"), _first(named, (*LABELS, *LABEL_NAMES))
-    file = _first(named, FILES) or _of_files(table, [one for one in named.values() if one not in (split, label)], known)
-    left = [one for one in named.values() if one not in (file, split)]
+    file = _first(named, FILES) or _of_files(
+        table, [column for column in named.values() if column not in (split, label)], known
+    )
+    left = [column for column in named.values() if column not in (file, split)]
     if file is None or not left:
         raise DataError(
             f"The table {name!r} in the archive has {len(table.columns)} columns; it needs file and label.", CURE
         )
-    label = label or next((one for one in left if _are_classes(table[one])), left[0])
+    label = label or next((column for column in left if _are_classes(table[column])), left[0])
     if split is not None:
         splits.require_known({cell for cell in table[split] if cell.strip()}, "A split of the table")
     marked = [splits.of(cell) or "" for cell in table[split]] if split is not None else [""] * len(table)
@@ -257,7 +260,7 @@ def _first(named: Mapping[str, str], wanted: Sequence[str]) -> str | None:
 
 def _of_files(table: pd.DataFrame, names: list[str], known: Collection[str]) -> str | None:
     """The column whose cells are names of images; the first one where none has any."""
-    return max(names, key=lambda one: sum(cell.strip() in known for cell in table[one]), default=None)
+    return max(names, key=lambda column: sum(cell.strip() in known for cell in table[column]), default=None)
 
 
 def _are_classes(cells: pd.Series) -> bool:

@@ -58,8 +58,8 @@ def of_list(rows: list[Any]) -> Found:
         groups = grouped.rows(objects) or (objects, "A JSON list.")
         return Found(of_records(groups[0]).table, (groups[1],))
     shape = _below_names(names, rows[1:])
-    told = "A JSON list of lists; the first one names the columns."
-    return Found(of_records(shape.records).table, (told, *shape.notes[1:]))
+    note = "A JSON list of lists; the first one names the columns."
+    return Found(of_records(shape.records).table, (note, *shape.notes[1:]))
 
 
 def first_names(rows: list[Any]) -> list[str] | None:

@@ -36,7 +36,7 @@ def _joined(rows: Rows, rare: set[str]) -> Rows:
     """With the rows of these labels under those that they are near to. A label can be near to one that others have
     just been joined to, and is joined after those."""
     counts = Counter(rows.table["label"][rows.table["label"] != ""]) if rare else Counter()
-    names = {one.rare: one.usual for one in near_labels(counts) if one.rare in rare}
+    names = {pair.rare: pair.usual for pair in near_labels(counts) if pair.rare in rare}
     if not names:
         return rows
     label = rows.table["label"].astype(object).map(lambda cell: names.get(cell, cell)).astype("category")

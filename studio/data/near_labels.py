@@ -40,7 +40,7 @@ def near_labels(counts: Mapping[str, int]) -> list[Near]:
     """Pairs of labels that are near, each label in one pair at most; `counts`: labelled rows by label.
 
     >>> found = near_labels({"refund": 90, "refund.": 4, "delivery": 50, "delievery": 2, "1-star": 9, "2-star": 9})
-    >>> [(one.rare, one.usual, one.is_by_signs) for one in found]
+    >>> [(pair.rare, pair.usual, pair.is_by_signs) for pair in found]
     [('refund.', 'refund', True), ('delievery', 'delivery', False)]
     """
     if len(counts) > MOST_LABELS:
@@ -53,7 +53,7 @@ def near_labels(counts: Mapping[str, int]) -> list[Near]:
         is_the_same = spelling(rare) == spelling(usual)  # that is another finding
         if not is_slip or is_the_same:
             continue
-        if rare not in taken and usual not in taken - {one.usual for one in found}:
+        if rare not in taken and usual not in taken - {pair.usual for pair in found}:
             taken |= {rare, usual}
             found.append(Near(rare, usual, is_by_signs))
     return found[:MOST_PAIRS]
@@ -126,11 +126,11 @@ def is_one_letter_apart(first: list[str], second: list[str]) -> bool:
     apart = [pair for pair in zip(first, second, strict=False) if pair[0] != pair[1]]
     if len(first) != len(second) or len(apart) != 1 or not all(map(is_long, apart[0])):
         return False
-    one, other = apart[0]
-    if one[0] != other[0]:
+    word, other = apart[0]
+    if word[0] != other[0]:
         return False
-    start = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
-                 min(len(one), len(other)))  # fmt: skip
-    one, other = one[start:], other[start:]
-    swapped = len(one) > 1 and len(other) > 1 and (one[1] + one[0] + one[2:] == other)
-    return swapped or one[1:] == other or one == other[1:] or one[1:] == other[1:]
+    start = next((place for place, pair in enumerate(zip(word, other, strict=False)) if pair[0] != pair[1]),
+                 min(len(word), len(other)))  # fmt: skip
+    word, other = word[start:], other[start:]
+    swapped = len(word) > 1 and len(other) > 1 and (word[1] + word[0] + word[2:] == other)
+    return swapped or word[1:] == other or word == other[1:] or word[1:] == other[1:]

@@ -51,8 +51,8 @@ class OneHot:
     def notes(self) -> tuple[str, ...]:
         if not self.columns:
             return ()
-        told = ", ".join(map(repr, self.columns))
-        notes = [f"The columns {told} are read as one, {self.name!r}."]
+        names = ", ".join(map(repr, self.columns))
+        notes = [f"The columns {names} are read as one, {self.name!r}."]
         if not self.is_one:
             notes.append(f"A row that has none of them has the label {NONE!r}.")
             if len(self.columns) < SURE:
@@ -62,7 +62,7 @@ class OneHot:
     def _found(self, table: pd.DataFrame) -> list[list[str]]:
         """The labels of each row."""
         has = [[_said(cell) in _YES for cell in table[name]] for name in self.columns]
-        return [[name for name, one in zip(self.columns, row, strict=True) if one] for row in zip(*has, strict=True)]
+        return [[name for name, yes in zip(self.columns, row, strict=True) if yes] for row in zip(*has, strict=True)]
 
 
 def _side_by_side(some: pd.DataFrame) -> list[str]:

@@ -12,8 +12,8 @@ NOTE = "Questions about passages: the passage and the question are the prompt, t
 
 def are_articles(entries: Sequence[Any]) -> bool:
     """Whether each entry holds paragraphs, and those that have any questions hold the passage, too."""
-    paragraphs = [one for entry in entries for one in _list(entry, "paragraphs")]
-    return any(_list(one, "qas") for one in paragraphs) and all(
+    paragraphs = [paragraph for entry in entries for paragraph in _list(entry, "paragraphs")]
+    return any(_list(paragraph, "qas") for paragraph in paragraphs) and all(
         isinstance(entry, dict) and isinstance(entry.get("paragraphs"), list) for entry in entries
     )
 
@@ -26,7 +26,7 @@ def rows(articles: Sequence[Any]) -> Iterator[dict[str, Any]]:
                 passage, question = (
                     str(part.get(name, "")) for part, name in ((paragraph, "context"), (asked, "question"))
                 )
-                answer = next((str(one.get("text", "")) for one in _list(asked, "answers")), "")
+                answer = next((str(span.get("text", "")) for span in _list(asked, "answers")), "")
                 yield {"id": asked.get("id"), "prompt": f"{passage}\n\n{question}".strip(), "answer": answer}
 
 
@@ -67,4 +67,4 @@ def _first(cell: str) -> str:
 def _list(part: Any, name: str) -> list[dict[str, Any]]:
     """What stands under a name, where it is a list of objects."""
     found = part.get(name) if isinstance(part, dict) else None
-    return found if isinstance(found, list) and all(isinstance(one, dict) for one in found) else []
+    return found if isinstance(found, list) and all(isinstance(entry, dict) for entry in found) else []

@@ -66,7 +66,7 @@ class Points:
         label = kept[self.label] if self.label is not None else ""
         others = kept.drop(columns=[*self.found.points, *filter(None, [self.split, self.label])])
         cells = np.empty(len(kept), dtype=object)
-        cells[:] = [_file(one, self.found) for one in values[good]]
+        cells[:] = [_file(row, self.found) for row in values[good]]
         images = others.assign(image=cells, label=label, split=said, file="")
         numbers = list(lines) if len(lines) == len(table) else [0] * len(table)
         bad = [

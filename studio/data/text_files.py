@@ -227,9 +227,9 @@ def _replaced(lines: list[int], encoding: str) -> tuple[str, ...]:
     """What is told of lines in which something was replaced."""
     if not lines:
         return ()
-    told = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
+    numbers = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
     hold = "line holds" if len(lines) == 1 else "lines hold"
-    return (f"{len(lines):,} {hold} bytes that are not {encoding} and were replaced: {told}.",)
+    return (f"{len(lines):,} {hold} bytes that are not {encoding} and were replaced: {numbers}.",)
 
 
 def _wide(data: bytes) -> str | None:

@@ -131,8 +131,8 @@ def blocks(
     except MemoryError as error:
         raise LimitError("The file takes more memory to read than it may.", "Split it.") from error
     except OSError as error:
-        told = of_system(error)
-        raise told or _unreadable(name, error) from error
+        system_error = of_system(error)
+        raise system_error or _unreadable(name, error) from error
     except RecursionError as error:
         raise DataError("The file is nested too deep to be read.", "Write a plain table.") from error
     except Exception as error:
@@ -140,10 +140,11 @@ def blocks(
 
 
 def _unreadable(name: str, error: Exception) -> DataError:
-    told = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
+    reason = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
     suffix = _suffix(name) or "text"
     return DataError(
-        f"The file cannot be read as {suffix}: {type(error).__name__}: {told}.", "Save it again, or in another format."
+        f"The file cannot be read as {suffix}: {type(error).__name__}: {reason}.",
+        "Save it again, or in another format.",
     )
 
 
@@ -301,7 +302,7 @@ def _zip(path: Path, how: _How) -> Blocks:
     names = [PurePosixPath(member.filename).name for member in tables]
     if len(tables) > 1:
         require_splits(names)
-    told: list[str] = [f"Splits from {', '.join(names)}."] if len(tables) > 1 else []
+    all_notes: list[str] = [f"Splits from {', '.join(names)}."] if len(tables) > 1 else []
     with tempfile.TemporaryDirectory(prefix=PASSING) as place:
         file = Path(place) / "file"
         for name, member in zip(names, tables, strict=True):
@@ -310,8 +311,8 @@ def _zip(path: Path, how: _How) -> Blocks:
             if len(tables) == 1:
                 return (yield from _blocks(file, name, how))
             notes = yield from _marked(_blocks(file, name, how), name)
-            told += [f"{name}: {note}" for note in notes]
-    return tuple(told)
+            all_notes += [f"{name}: {note}" for note in notes]
+    return tuple(all_notes)
 
 
 def _tar(path: Path, how: _How) -> Blocks:

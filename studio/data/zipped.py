@@ -40,13 +40,13 @@ def images(path: Path) -> Blocks:
         if not members:
             raise DataError("The archive holds no images.", f"Put files ending in {', '.join(IMAGES)} into it.")
         listed = image_lists.labels(archive, [member for member in files if not _is_about(member)], _names(members))
-        labels, told = listed.labels, listed.notes
+        labels, notes = listed.labels, listed.notes
         known, in_lists = _split_folders(members), image_lists.of_splits(archive, files, _names(members))
-        told = [*told, *(["The splits are those of the lists of files beside the images."] if in_lists else [])]
+        notes = [*notes, *(["The splits are those of the lists of files beside the images."] if in_lists else [])]
         if not labels:
             _check_split_folders(members, known)
             labels, more = _by_names(_names(members), known)
-            told = [*told, *more]
+            notes = [*notes, *more]
         rows: list[tuple[bytes, str, str, str]] = []
         broken: list[str] = []
         classes: set[str] = set()
@@ -66,7 +66,7 @@ def images(path: Path) -> Blocks:
             if held > BLOCK_BYTES:
                 yield Found(_table(rows))
                 rows, held = [], 0
-        told += _empty_folders(archive)
+        notes += _empty_folders(archive)
     if not count:
         raise DataError(f"None of the {len(members):,} images in the archive can be read.", "Save them as PNG or JPEG.")
     unread = [member.filename for member in files if _suffix(member) in UNREAD]
@@ -76,7 +76,7 @@ def images(path: Path) -> Blocks:
         yield Found(_table(rows), refused=refused)
     tables = set(listed.tables)
     rest = [member for member in files if member.filename not in tables]
-    return (f"{count:,} images in {len(classes):,} classes.", *_told_of(left, rest, members), *told)
+    return (f"{count:,} images in {len(classes):,} classes.", *_told_of(left, rest, members), *notes)
 
 
 def _told_of(
@@ -282,9 +282,9 @@ def _place(name: str, labels: image_lists.Labels, known: Mapping[str, str]) -> t
 def _by_names(names: Sequence[str], known: Mapping[str, str]) -> tuple[image_lists.Labels, list[str]]:
     """Where the innermost folders tell no two classes: by the names of the files, else by folders further out."""
     placed = {name: _place(name, {}, known) for name in names}
-    labels, told = file_names.labels(placed)
+    labels, notes = file_names.labels(placed)
     if labels or len({label for _, label in placed.values()}) > 1:
-        return labels, told
+        return labels, notes
     paths = {name: [folder for folder in _folders(name) if folder not in known] for name in names}
     for depth in range(2, min(map(len, paths.values())) + 1):
         if len({path[-depth] for path in paths.values()}) > 1:

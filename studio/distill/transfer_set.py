@@ -222,8 +222,10 @@ class _Recorder:
             inputs = self.transfer.part(teacher, number, view)
             folder = self.home.teacher_outputs / f"{self._name(teacher, inputs)}-tokens"
             tell, found = functools.partial(self._progress, view), self._found(view)
-            told = yield from teacher_outputs.record_told(teacher, inputs, self.device, folder, tell, found, len(TOLD))
-            parts.append(told.values[:, TOLD.index("log_probability")])
+            recorded = yield from teacher_outputs.record_told(
+                teacher, inputs, self.device, folder, tell, found, len(TOLD)
+            )
+            parts.append(recorded.values[:, TOLD.index("log_probability")])
             self.done += len(inputs)
         return Likelihoods(torch.cat(parts), teacher)
 

@@ -108,10 +108,12 @@ class Trials:
             checkpoints.write(self.spec.checkpoint, self.reached)
 
 
-def _nothing_learned(spec: FitSpec, device: Device, classes: int, told: Progress) -> Generator[Event, None, Reference]:
+def _nothing_learned(
+    spec: FitSpec, device: Device, classes: int, progress: Progress
+) -> Generator[Event, None, Reference]:
     """What a model gets on the validation rows that has learned nothing."""
     held = spec.validation.to(device.torch_device)
-    logits = yield from teacher_outputs.logits(spec.model, held, device, lambda _: told)
+    logits = yield from teacher_outputs.logits(spec.model, held, device, lambda _: progress)
     return spec.task.targets.reference(spec.task.statistics(logits, held), classes)
 
 
@@ -133,7 +135,7 @@ def decide(pilots: list[Pilot], rows: int, tried: int, measure: Measure, nothing
             f"{measure.written(floor)}; {on}). Train longer, or choose by hand."
         )
     if best.value - own.value < CLEARLY * math.hypot(
-        *(_standard_error(one.value, rows, measure) for one in (own, best))
+        *(_standard_error(pilot.value, rows, measure) for pilot in (own, best))
     ):
         return own, (
             f"Kept yours: none of the {tried} pairs was better by more than chance "

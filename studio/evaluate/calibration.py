@@ -66,9 +66,9 @@ def expected_error(confidence: np.ndarray, right: np.ndarray, count: int = BINS,
     `python -m tests.bench.coverage` simulates how often it holds.
     """
     ranges = bins(confidence, right, count)
-    rows = np.array([one.rows for one in ranges])
-    sure = np.array([one.confidence for one in ranges])
-    gaps, share = sure - np.array([one.right for one in ranges]), rows / rows.sum()
+    rows = np.array([bucket.rows for bucket in ranges])
+    sure = np.array([bucket.confidence for bucket in ranges])
+    gaps, share = sure - np.array([bucket.right for bucket in ranges]), rows / rows.sum()
     value = float((share * abs(gaps)).sum())
     usual = np.clip(sure - (share * gaps).sum(), 0.01, 0.99)
     likely = ((sure - gaps) * rows + 2 * usual) / (rows + 2)

@@ -55,7 +55,7 @@ def curve(rows: Answered, measure: Measured, name: str, points: int = POINTS) ->
     wanted = np.quantile(rows.confidence, np.linspace(0, 1, points), method="lower")
     thresholds = [NEVER_ASKED, *np.unique(wanted[wanted > NEVER_ASKED]), ALWAYS_ASKED]
     found: dict[float, Point] = {}
-    for point in (rows.at(float(one), measure, name) for one in thresholds[:-1]):
+    for point in (rows.at(float(threshold), measure, name) for threshold in thresholds[:-1]):
         found.setdefault(point.asked, point)
     found[1.0] = rows.at(ALWAYS_ASKED, measure, name)
     return [found[asked] for asked in sorted(found)]

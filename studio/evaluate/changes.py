@@ -59,7 +59,7 @@ def of_classes(classes: np.ndarray, first: np.ndarray, second: np.ndarray) -> li
                 low is not None and p_value < SIGNIFICANT,
             )
         )
-    return sorted(found, key=lambda one: (one.difference, -one.rows))
+    return sorted(found, key=lambda change: (change.difference, -change.rows))
 
 
 def _counted(classes: np.ndarray, which: np.ndarray, count: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def of_task(task: "Task") -> Mapping[str, Corruption]:
     if task.kind == "token":
         return {}
     by_words = "words" in task.inputs.features()
-    return {name: one for name, one in TEXT.items() if not (by_words and name == "dropped_words")}
+    return {name: corruption for name, corruption in TEXT.items() if not (by_words and name == "dropped_words")}
 
 
 def corrupted(rows: "Dataset", name: str, level: float, seed: int = 0) -> "Dataset":
@@ -156,7 +156,7 @@ def jpeg(image: Image.Image, quality: float, draws: Draws) -> Image.Image:
 
 
 _CHANGES: Mapping[str, Callable[..., Any]] = {
-    one.__name__: one for one in (typos, capitals, dropped_words, blur, noise, brightness, jpeg)
+    change.__name__: change for change in (typos, capitals, dropped_words, blur, noise, brightness, jpeg)
 }
 
 

@@ -43,13 +43,13 @@ def of_classes(classes: np.ndarray, right: Mapping[float, np.ndarray]) -> list[C
         rows = int(mine.sum())
         if not rows:
             continue
-        told = [(right[share][mine, number] if several else right[share][mine]).astype(bool) for share in shares]
-        before, after = told[-2], told[-1]
+        by_share = [(right[share][mine, number] if several else right[share][mine]).astype(bool) for share in shares]
+        before, after = by_share[-2], by_share[-1]
         gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
         low, high = paired_difference_of_class(rows, gained, lost)
-        values = tuple(float(one.mean()) for one in told)
+        values = tuple(float(correct.mean()) for correct in by_share)
         found.append(ClassCurve(number, rows, tuple(shares), values, (gained - lost) / rows, low, high, False))
         p_values.append(mcnemar(gained, lost))
-    found = [replace(one, is_clear=one.low is not None and one.gain > 0 and p_value < SIGNIFICANT)
-             for one, p_value in zip(found, holm(p_values), strict=True)]  # fmt: skip
-    return sorted(found, key=lambda one: (not one.is_clear, -one.gain, -one.rows))
+    found = [replace(curve, is_clear=curve.low is not None and curve.gain > 0 and p_value < SIGNIFICANT)
+             for curve, p_value in zip(found, holm(p_values), strict=True)]  # fmt: skip
+    return sorted(found, key=lambda curve: (not curve.is_clear, -curve.gain, -curve.rows))

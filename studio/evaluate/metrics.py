@@ -23,11 +23,11 @@ def quality(
     """
     values = task.targets.measure(statistics)
     note = _too_few(task, statistics, labels)
-    told = [measure for measure in task.measures if measure.name in values]
-    kept = [measure for measure in told if measure.interval == "share" or not note]
+    measures = [measure for measure in task.measures if measure.name in values]
+    kept = [measure for measure in measures if measure.interval == "share" or not note]
     ends = _intervals(task, kept, statistics, len(labels))
     found: list[Evaluation | Confusion] = []
-    for measure in told:
+    for measure in measures:
         low, high = ends.get(measure.name, (None, None))
         found.append(
             Evaluation(

@@ -24,14 +24,14 @@ def verdict(
     """
     found = Measured.of_run(evaluations, comparisons, measures, facts)
     outcome, effect = _effect(found)
-    told = cautions.all_of(found, outcome)
+    caveats = cautions.all_of(found, outcome)
     parts = (_kept(found), _alike(found), _rare(found), _costs(found), effect, _tuned(found, outcome), _smoothed(found),
              _baseline(found))  # fmt: skip
     return Verdict(
         outcome=outcome,
         sentence=" ".join(filter(None, parts)),
-        cautions=told,
-        next_step=next_step(found, outcome, [caution.code for caution in told]),
+        cautions=caveats,
+        next_step=next_step(found, outcome, [caution.code for caution in caveats]),
     )
 
 

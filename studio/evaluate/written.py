@@ -151,7 +151,7 @@ def _known(values: np.ndarray) -> np.ndarray:
 def measures_of(statistics: np.ndarray) -> tuple[Measure, ...]:
     """Those that these rows have."""
     values = measure(statistics)
-    return tuple(one for one in MEASURES if not math.isnan(values[one.name]))
+    return tuple(metric for metric in MEASURES if not math.isnan(values[metric.name]))
 
 
 def with_intervals(statistics: np.ndarray) -> dict[str, tuple[float, float, float]]:
@@ -167,19 +167,19 @@ def with_intervals(statistics: np.ndarray) -> dict[str, tuple[float, float, floa
 def compare(roles: tuple[Role, Role], first: np.ndarray, second: np.ndarray) -> list[Comparison]:
     """How two models differ in each measure after the same openings, with the 95 % interval of the paired difference:
     of exact answers as of a share of rows, of the others by drawing rows anew."""
-    return [_compared(roles, one, first, second) for one in measures_of(first) if one in measures_of(second)]
+    return [_compared(roles, metric, first, second) for metric in measures_of(first) if metric in measures_of(second)]
 
 
-def _compared(roles: tuple[Role, Role], one: Measure, first: np.ndarray, second: np.ndarray) -> Comparison:
-    difference = measure(first)[one.name] - measure(second)[one.name]
-    told = {"first": roles[0], "second": roles[1], "split": "test", "metric": one.name, "n": len(first),
-            "difference": difference}  # fmt: skip
-    if one.name in OF_ROWS:
-        mine, theirs = (_known(statistics[:, OF_ROWS[one.name]]) > 0 for statistics in (first, second))
+def _compared(roles: tuple[Role, Role], metric: Measure, first: np.ndarray, second: np.ndarray) -> Comparison:
+    difference = measure(first)[metric.name] - measure(second)[metric.name]
+    common = {"first": roles[0], "second": roles[1], "split": "test", "metric": metric.name, "n": len(first),
+              "difference": difference}  # fmt: skip
+    if metric.name in OF_ROWS:
+        mine, theirs = (_known(statistics[:, OF_ROWS[metric.name]]) > 0 for statistics in (first, second))
         gained, lost = int((mine & ~theirs).sum()), int((~mine & theirs).sum())
         low, high = intervals.paired_difference(len(mine), gained, lost)
         p_value = intervals.mcnemar(gained, lost)
-        return Comparison(**told | {"n": len(mine)}, low=low, high=high, p_value=p_value, gained=gained, lost=lost)
-    low, high = intervals.paired_bootstrap(first, second, measure, one.name)
-    p_value = intervals.permutation_test(first, second, measure, one.name)
-    return Comparison(**told, low=low, high=high, p_value=p_value)
+        return Comparison(**common | {"n": len(mine)}, low=low, high=high, p_value=p_value, gained=gained, lost=lost)
+    low, high = intervals.paired_bootstrap(first, second, measure, metric.name)
+    p_value = intervals.permutation_test(first, second, measure, metric.name)
+    return Comparison(**common, low=low, high=high, p_value=p_value)

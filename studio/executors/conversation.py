@@ -87,8 +87,8 @@ class Conversation:
                 self._end(turn.process)  # also where who asked went away meanwhile: the rest is for nobody else
             turn.over.set()
         if not answer:
-            told = f"The models gave no answer within {self._seconds:g} s, or their process ended."
-            raise WorkerError(told, f"Ask again; {self._log} has the details.")
+            message = f"The models gave no answer within {self._seconds:g} s, or their process ended."
+            raise WorkerError(message, f"Ask again; {self._log} has the details.")
         self._rest()
         return answer
 

@@ -102,8 +102,8 @@ def _serve(asked: socket.socket) -> Program | None:
             if ended in ready:
                 os.read(ended, MOST_BYTES)
                 _report(pipes)
-            for one in ready:
-                if one != ended and (mine := _answer(one, asking, pipes)):
+            for connection in ready:
+                if connection != ended and (mine := _answer(connection, asking, pipes)):
                     return mine
             if not ready:
                 break
@@ -115,8 +115,8 @@ def _closed_at_the_end(sockets: list[socket.socket]) -> Iterator[None]:
     try:
         yield
     finally:
-        for one in sockets:
-            one.close()
+        for connection in sockets:
+            connection.close()
 
 
 def _answer(asked: socket.socket, asking: list[socket.socket], pipes: dict[int, int]) -> Program | None:
@@ -142,16 +142,16 @@ def _answer(asked: socket.socket, asking: list[socket.socket], pipes: dict[int, 
 @contextlib.contextmanager
 def _ends_of_processes() -> Iterator[int]:
     """A descriptor that can be read when a forked process has ended."""
-    heard, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    heard, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     before = signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(told)
+    signal.set_wakeup_fd(write_end)
     try:
         yield heard
     finally:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, before)
         os.close(heard)
-        os.close(told)
+        os.close(write_end)
 
 
 def _report(pipes: dict[int, int]) -> None:

@@ -46,11 +46,11 @@ class Process:
         self._pid: int | None = None
         self._status: int | None = None
         self._changing, self._ended = threading.Lock(), threading.Event()
-        told = _server.fork(command, environment, streams, niceness)
-        if told is None:
+        pipe = _server.fork(command, environment, streams, niceness)
+        if pipe is None:
             self._start_instead()
         else:
-            threading.Thread(target=self._hear, args=(told,), daemon=True).start()
+            threading.Thread(target=self._hear, args=(pipe,), daemon=True).start()
 
     @property
     def pid(self) -> int | None:
@@ -81,9 +81,9 @@ class Process:
             elif self._status is None:
                 self._end(-sign)
 
-    def _hear(self, told: int) -> None:
+    def _hear(self, pipe: int) -> None:
         """What the server tells: the process id first, then the exit status; nothing where the server is gone."""
-        with os.fdopen(told, "rb") as server:
+        with os.fdopen(pipe, "rb") as server:
             pid = server.read(NUMBER_BYTES)
             with self._changing:
                 if self._status is not None:
@@ -128,8 +128,8 @@ class Process:
         self._streams = []
 
 
-def _number(told: bytes) -> int:
-    return int.from_bytes(told, "little", signed=True)
+def _number(raw: bytes) -> int:
+    return int.from_bytes(raw, "little", signed=True)
 
 
 def _signal(group: int, sign: signal.Signals) -> None:
@@ -163,17 +163,17 @@ class Done:
 
 def ask(command: Sequence[str], line: str, environment: Environment, seconds: float) -> Done:
     """Carry out a command that gets a text. Raises `subprocess.TimeoutExpired`; nothing of it is left then."""
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         asked.write(line.encode())
         asked.seek(0)
-        process = Process(command, environment, (asked.fileno(), told.fileno(), errors.fileno()))
+        process = Process(command, environment, (asked.fileno(), output.fileno(), errors.fileno()))
         try:
             status = process.wait(seconds)
         finally:
             process.signal_group(signal.SIGKILL)
-        told.seek(0)
+        output.seek(0)
         errors.seek(0)
-        return Done(status, told.read().decode(), errors.read().decode("utf-8", "replace"))
+        return Done(status, output.read().decode(), errors.read().decode("utf-8", "replace"))
 
 
 def warm_up(environment: Environment) -> None:
@@ -196,7 +196,7 @@ class _Server:
         program = _program(command)
         if program is None:
             return None
-        told, telling = os.pipe()
+        read_end, telling = os.pipe()
         nicer = niceness + forkserver.niceness  # as nice as this process is, and more
         line = json.dumps({"program": program, "environment": dict(environment), "niceness": nicer}).encode()
         try:
@@ -206,11 +206,11 @@ class _Server:
                 assert self._asked is not None
                 socket.send_fds(self._asked, [line], [*streams, telling])
         except OSError:  # it has just ended, or the environment is longer than a message may be
-            os.close(told)
+            os.close(read_end)
             return None
         finally:
             os.close(telling)
-        return told
+        return read_end
 
     def start(self, environment: Environment) -> None:
         """Let it open the libraries, unless it has."""

@@ -62,8 +62,8 @@ def _in_words(error: Exception) -> StudioError:
     """What a library or a bug raised, as an error that a person can understand."""
     if memory := _memory_that_ran_out(error):
         return DeviceError(f"The {memory} ran out of memory.", _LESS_MEMORY)
-    if isinstance(error, OSError) and (told := of_system(error)) is not None:
-        return told
+    if isinstance(error, OSError) and (system_error := of_system(error)) is not None:
+        return system_error
     message = f"Training ended with an error that the studio does not know: {type(error).__name__}: {error}."
     return WorkerError(message, "The log of the run has the details.")
 

@@ -56,12 +56,12 @@ class Form(NamedTuple):
 def forms(language: str) -> tuple[list[Form], dict[str, str]]:
     """The forms with places, those that fix most first; and whole sentences."""
     with_places, whole = [], {}
-    for text, told in messages(language, CONTEXT).items():
+    for text, translation in messages(language, CONTEXT).items():
         parts = _PLACE.split(text)
         if len(parts) == 1:
-            whole[text] = told
+            whole[text] = translation
         else:
-            with_places.append(Form(tuple(parts[::2]), tuple(parts[1::2]), told))
+            with_places.append(Form(tuple(parts[::2]), tuple(parts[1::2]), translation))
     return sorted(with_places, key=lambda form: -sum(map(len, form.parts))), whole
 
 
@@ -74,7 +74,7 @@ def retold(language: str, text: str, deep: int = 0) -> str:
     starts = [0, *(gap.end() for gap in _BETWEEN_SENTENCES.finditer(text)), len(text) + 1]
     if len(starts) > MOST_SENTENCES:
         starts = [0, len(text) + 1]
-    told, start, whole = [], 0, forms(language)[1]
+    sentences, start, whole = [], 0, forms(language)[1]
     while start < len(starts) - 1:
         known = (end for end in range(len(starts) - 1, start + 1, -1) if text[starts[start] : starts[end] - 1] in whole)
         for end in (*known, *range(start + 1, len(starts))):
@@ -84,9 +84,11 @@ def retold(language: str, text: str, deep: int = 0) -> str:
         else:  # no form: this sentence stays as it is
             end = start + 1
             found = text[starts[start] : starts[end] - 1]
-        told.append(found)
+        sentences.append(found)
         start = end
-    return functools.reduce(lambda one, other: translated(language, "{first} {second}", first=one, second=other), told)
+    return functools.reduce(
+        lambda joined, other: translated(language, "{first} {second}", first=joined, second=other), sentences
+    )
 
 
 def _sentence(language: str, text: str, deep: int) -> str | None:

@@ -28,10 +28,13 @@ def is_of_another_user(client: Address, server: Address) -> bool:
     known = list(_sockets())
     if not known or not asking:
         return False
-    if not any(one.local in answering and one.remote in asking and one.state == ESTABLISHED for one in known):
+    if not any(
+        connection.local in answering and connection.remote in asking and connection.state == ESTABLISHED
+        for connection in known
+    ):
         return True
-    theirs = [one for one in known if one.local in asking and one.remote in answering]
-    return any(one.user not in (os.getuid(), ROOT) for one in theirs)
+    theirs = [connection for connection in known if connection.local in asking and connection.remote in answering]
+    return any(connection.user not in (os.getuid(), ROOT) for connection in theirs)
 
 
 def _sockets() -> Iterator[_Socket]:

@@ -81,9 +81,13 @@ def _without_twins(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _with_twins(state: dict[str, Tensor], network: nn.Module, split: Sequence[str]) -> dict[str, Tensor]:
     """The same, with what `network` has twice under both names; what is a product of two there has no twin."""
-    own = {name: one for name, one in network.state_dict().items() if name.rpartition(".")[0] not in split}
+    own = {name: tensor for name, tensor in network.state_dict().items() if name.rpartition(".")[0] not in split}
     known = {own[name].data_ptr(): state[name] for name in state if name in own and own[name].numel()}
-    twins = {name: known[one.data_ptr()] for name, one in own.items() if name not in state and one.data_ptr() in known}
+    twins = {
+        name: known[tensor.data_ptr()]
+        for name, tensor in own.items()
+        if name not in state and tensor.data_ptr() in known
+    }
     return state | twins
 
 

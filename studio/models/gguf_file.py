@@ -93,7 +93,7 @@ def compare(model: Model, file: Path, inputs: Encoded, task: Task) -> tuple[floa
     for rows in torch.arange(len(inputs)).split(8):
         batch = inputs.batch(rows)
         with torch.inference_mode():
-            expected, found = (inputs.positions(one(**batch).logits, rows).logits for one in (network, again))
+            expected, found = (inputs.positions(module(**batch).logits, rows).logits for module in (network, again))
         same += float(task.agree(found, expected).float().sum())
         largest, positions = max(largest, float((found - expected).abs().max())), positions + len(found)
     return same / max(1, positions), largest
@@ -209,15 +209,15 @@ def _packed(weight: np.ndarray, precision: Precision) -> tuple[np.ndarray, GGMLQ
 
 def _add_tokenizer(writer: gguf.GGUFWriter, processor: Any, size: int) -> None:
     """Tokens, merges and signs of a byte-pair encoding: of bytes (GPT-2), or of SentencePiece."""
-    told = json.loads(processor.backend_tokenizer.to_str())
-    if told["model"].get("type") != "BPE":
-        raise ExportError(f"A tokenizer of the kind {told['model'].get('type')} cannot be written as GGUF.",
+    tokenizer = json.loads(processor.backend_tokenizer.to_str())
+    if tokenizer["model"].get("type") != "BPE":
+        raise ExportError(f"A tokenizer of the kind {tokenizer['model'].get('type')} cannot be written as GGUF.",
                           "Take the Hugging Face folder.")  # fmt: skip
-    of_bytes = not told["model"].get("byte_fallback")
-    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in told["model"]["merges"]]
-    tokens, types = _tokens(processor, told, size)
+    of_bytes = not tokenizer["model"].get("byte_fallback")
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]]
+    tokens, types = _tokens(processor, tokenizer, size)
     writer.add_tokenizer_model("gpt2" if of_bytes else "llama")
-    writer.add_tokenizer_pre(_split(told) if of_bytes else "default")
+    writer.add_tokenizer_pre(_split(tokenizer) if of_bytes else "default")
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     if of_bytes:
@@ -225,7 +225,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, processor: Any, size: int) -> None:
     else:
         ranks = {merge.replace(" ", "", 1): rank for rank, merge in reversed(list(enumerate(merges)))}
         writer.add_token_scores([-float(ranks.get(token, len(merges))) for token in tokens])
-        writer.add_add_space_prefix("Prepend" in json.dumps(told["normalizer"]))
+        writer.add_add_space_prefix("Prepend" in json.dumps(tokenizer["normalizer"]))
     first = processor.bos_token_id
     if first is None and not processor.chat_template:
         first = processor.eos_token_id  # the sign before each text that was learned, see `encoded_tokens.start`
@@ -238,10 +238,10 @@ def _add_tokenizer(writer: gguf.GGUFWriter, processor: Any, size: int) -> None:
         writer.add_chat_template(processor.chat_template)
 
 
-def _split(told: dict[str, Any]) -> str:
+def _split(tokenizer: dict[str, Any]) -> str:
     """What llama.cpp calls the way in which a text is cut before. Raises `ExportError` for one that it does not
     know."""
-    before = told["pre_tokenizer"] or {}
+    before = tokenizer["pre_tokenizer"] or {}
     steps = before.get("pretokenizers", [before])
     patterns = [step["pattern"].get("Regex", "") for step in steps if step["type"] == "Split"]
     if not patterns and [step["type"] for step in steps] == ["ByteLevel"] and steps[0].get("use_regex", True):
@@ -254,9 +254,9 @@ def _split(told: dict[str, Any]) -> str:
     return found
 
 
-def _tokens(processor: Any, told: dict[str, Any], size: int) -> tuple[list[str], list[int]]:
+def _tokens(processor: Any, tokenizer: dict[str, Any], size: int) -> tuple[list[str], list[int]]:
     """All tokens by their number, and what each is; a vocabulary that is filled up has tokens that never come."""
-    added = {int(one["id"]): bool(one["special"]) for one in told["added_tokens"]}
+    added = {int(entry["id"]): bool(entry["special"]) for entry in tokenizer["added_tokens"]}
     names = {number: token for token, number in processor.get_vocab().items()}
     tokens, types = [], []
     for number in range(size):
@@ -266,7 +266,7 @@ def _tokens(processor: Any, told: dict[str, Any], size: int) -> tuple[list[str],
             kind = gguf.TokenType.UNUSED
         elif number in added:
             kind = gguf.TokenType.CONTROL if added[number] else gguf.TokenType.USER_DEFINED
-        elif told["model"].get("byte_fallback") and len(token) == 6 and token.startswith("<0x"):
+        elif tokenizer["model"].get("byte_fallback") and len(token) == 6 and token.startswith("<0x"):
             kind = gguf.TokenType.BYTE
         else:
             kind = gguf.TokenType.NORMAL

@@ -44,15 +44,15 @@ class Graphs:
         large network is not kept."""
         if sum(value.nbytes for value in network.state_dict().values()) > MOST_BYTES:
             return
-        values, found = network.state_dict(), {one.name: one for one in graph.graph.initializer}
+        values, found = network.state_dict(), {tensor.name: tensor for tensor in graph.graph.initializer}
         seen = {values[name].data_ptr() for name in values.keys() & found if _is(found[name], values[name])}
         if any(parameter.data_ptr() not in seen for parameter in network.parameters()):
             return
         bare = onnx.ModelProto()
         bare.CopyFrom(graph)
-        for one in bare.graph.initializer:
-            if one.name in values:
-                one.ClearField("raw_data")
+        for tensor in bare.graph.initializer:
+            if tensor.name in values:
+                tensor.ClearField("raw_data")
         self._keep(_architecture(network, inputs), bare.SerializeToString())
 
     def filled(self, network: nn.Module, inputs: list[str]) -> onnx.ModelProto | None:
@@ -62,9 +62,9 @@ class Graphs:
         if kept is None:
             return None
         graph, values = onnx.ModelProto.FromString(kept), network.state_dict()
-        for one in graph.graph.initializer:
-            if one.name in values:
-                one.raw_data = values[one.name].contiguous().numpy().tobytes()
+        for tensor in graph.graph.initializer:
+            if tensor.name in values:
+                tensor.raw_data = values[tensor.name].contiguous().numpy().tobytes()
         return graph
 
     def _keep(self, architecture: str, graph: bytes) -> None:
@@ -76,7 +76,7 @@ class Graphs:
         with contextlib.suppress(OSError):  # a full disk: the next one is traced again
             with files.whole_file(self.folder / _name(architecture)) as part:
                 part.write_bytes(hashlib.sha256(graph).digest() + graph)
-            for old in sorted(self.folder.glob("*.graph"), key=lambda one: -one.stat().st_mtime)[MOST_GRAPHS:]:
+            for old in sorted(self.folder.glob("*.graph"), key=lambda path: -path.stat().st_mtime)[MOST_GRAPHS:]:
                 old.unlink()
 
     def _on_disk(self, architecture: str) -> bytes | None:

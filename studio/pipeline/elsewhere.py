@@ -21,7 +21,7 @@ def examine(job: Job) -> Elsewhere:
     from studio.pipeline.robustness import MOST_ROWS, quality
 
     theirs, ours = load(job.other or job.dataset), load(job.dataset)
-    kinds = [tasks.get(one.task, one.multi_label) for one in (theirs, ours)]
+    kinds = [tasks.get(dataset.task, dataset.multi_label) for dataset in (theirs, ours)]
     if kinds[0] != kinds[1] or theirs.labels != ours.labels:
         raise DataError(
             f"{theirs.name} has other labels than {ours.name}, on which the models learned.",
@@ -29,8 +29,8 @@ def examine(job: Job) -> Elsewhere:
         )
     test = theirs.dict["test"]
     earlier = [load(folder) for folder in ([job.replay] if job.replay else []) + [*job.earlier]]
-    learned = [ours, *(one for one in earlier if (one.task, one.labels) == (ours.task, ours.labels))]
-    parts = [part for one in learned for name, part in one.dict.items() if name != "test"]
+    learned = [ours, *(dataset for dataset in earlier if (dataset.task, dataset.labels) == (ours.task, ours.labels))]
+    parts = [part for dataset in learned for name, part in dataset.dict.items() if name != "test"]
     seen = {key for part in parts for key in overlap.row_keys(part, kinds[0])}
     new = [number for number, key in enumerate(overlap.row_keys(test, kinds[0])) if key not in seen]
     if not new:
@@ -39,7 +39,9 @@ def examine(job: Job) -> Elsewhere:
             "Choose data with other rows.",
         )
     rows = drawn(test.select(new), MOST_ROWS, job.config.seed)
-    values = {role: quality(one, rows, job.config.max_length) for role, one in predict.open_roles(job, ours)}
+    values = {
+        role: quality(predictor, rows, job.config.max_length) for role, predictor in predict.open_roles(job, ours)
+    }
     return Elsewhere(dataset=theirs.name, rows=len(rows), known=len(test) - len(new), values=values)
 
 

@@ -139,11 +139,11 @@ def _trial(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]
     found += _costs(replace(tests, splits={"test": rows}), alone, None)
     yield from found
     measure = task.measures[0]
-    value = next(one.value for one in found if isinstance(one, Evaluation) and one.role == "student"
-                 and one.metric == measure.name)  # fmt: skip
-    told = f"A trial: {measure.title} of the student is {measure.written(value)} on {len(rows):,} validation rows."
+    value = next(event.value for event in found if isinstance(event, Evaluation) and event.role == "student"
+                 and event.metric == measure.name)  # fmt: skip
+    sentence = f"A trial: {measure.title} of the student is {measure.written(value)} on {len(rows):,} validation rows."
     unread = "The test rows were not read."
-    yield Verdict(outcome="no_control", sentence=f"{told} {unread}")
+    yield Verdict(outcome="no_control", sentence=f"{sentence} {unread}")
 
 
 def _baseline(tests: FinalEvaluation) -> Generator[Event, None, "Baseline | None"]:

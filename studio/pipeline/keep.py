@@ -23,20 +23,20 @@ def keep(job: Job) -> KeptLater:
 
     dataset = load(job.dataset)
     task = tasks.get(dataset.task, dataset.multi_label)
-    keeping, told = Keeping(job.home, job.run_id, task, job.config), list[KeptAnswers]()
+    keeping, kept = Keeping(job.home, job.run_id, task, job.config), list[KeptAnswers]()
     encoded = {}
     for role, models in predict.open_roles(job, dataset):
         for split in SPLITS:
             rows, model = dataset.dict[split], models.models[0]
             encoded[split] = task.encode(rows, model.processor, model.network.config, job.config.max_length)
-            told += list(keeping(role, split, models.logits(rows), encoded[split]))
+            kept += list(keeping(role, split, models.logits(rows), encoded[split]))
     try:
         plain = baseline.fit(task, dataset.dict["train"], len(dataset.labels), job.config.seed)
     except ValueError:
-        return KeptLater(told=told)  # there is nothing that it could learn
+        return KeptLater(told=kept)  # there is nothing that it could learn
     for split in SPLITS:
-        told += list(keeping("baseline", split, plain.logits(dataset.dict[split]), encoded[split]))
-    return KeptLater(told=told)
+        kept += list(keeping("baseline", split, plain.logits(dataset.dict[split]), encoded[split]))
+    return KeptLater(told=kept)
 
 
 if __name__ == "__main__":

@@ -35,10 +35,10 @@ def require_unchanged(config: RunConfig, models: Models, checkpoints: Path, know
     now, kept = _origins(config, models, known, writes), checkpoints / FILE
     if kept.is_file() and any(checkpoints.glob("*.pt*")):
         for reference, before in json.loads(kept.read_text()).items():
-            told = _difference(before, now[reference]) if reference in now else ""
-            if told:
+            difference = _difference(before, now[reference]) if reference in now else ""
+            if difference:
                 raise ModelError(
-                    f"{reference} has changed since this run began: {told}.",
+                    f"{reference} has changed since this run began: {difference}.",
                     "Put the old files back, or start the run again from the beginning.",
                 )
     elif now and writes:

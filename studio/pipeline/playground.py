@@ -56,7 +56,9 @@ class Opened:
         if key not in self.known:
             self.known[key] = _open(asked, role)
         self.known.move_to_end(key)
-        while len(self.known) > 1 and sum(one.weights_bytes for one in self.known.values()) > self.most_bytes:
+        while (
+            len(self.known) > 1 and sum(predictor.weights_bytes for predictor in self.known.values()) > self.most_bytes
+        ):
             self.known.popitem(last=False)
         return self.known[key]
 
@@ -120,7 +122,7 @@ def reply(question: Question, opened: Opened, tell: Tell = lambda part: None) ->
         answer, shares = predictor.one(value)
         milliseconds = 1000 * min(_seconds(predictor, value))
         said.append(Said(role=role, answer=answer, shares=shares, milliseconds=milliseconds))
-    said = [one.model_copy(update={"tokens": _tokens(one.role, written)}) for one in said]
+    said = [response.model_copy(update={"tokens": _tokens(response.role, written)}) for response in said]
     return Replies(said=said, missing=missing, device=device)
 
 

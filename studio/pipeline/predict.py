@@ -186,12 +186,14 @@ class Predictor(_Answering):
         model, width = self.models[0], max(map(len, given))
         processor, device = model.processor, self.device.torch_device
         end = processor.eos_token_id
-        start = torch.tensor([[processor.pad_token_id or 0] * (width - len(one)) + one for one in given], device=device)
-        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in given], device=device)
+        start = torch.tensor(
+            [[processor.pad_token_id or 0] * (width - len(prompt)) + prompt for prompt in given], device=device
+        )
+        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in given], device=device)
         most = min(limit, max(1, self._longest - width))
         written = write(model.network, start, most, seed=seed, temperature=temperature, end=end, mask=mask)
-        for one, tokens in zip(given, written[:, width:].tolist(), strict=True):
-            yield Writing(one, tokens[: tokens.index(end) + 1] if end in tokens else tokens, processor)
+        for prompt, tokens in zip(given, written[:, width:].tolist(), strict=True):
+            yield Writing(prompt, tokens[: tokens.index(end) + 1] if end in tokens else tokens, processor)
 
     def reads(self, writing: "Writing", row: Any) -> "Writing":
         """What another model wrote after this row, in the tokens of this one."""
@@ -225,8 +227,8 @@ class Predictor(_Answering):
         for model in self.models:
             config = model.network.config
             encoded = self.problem.task.encode(rows, model.processor, config, self.config.max_length)
-            told = teacher_outputs.logits(model, encoded.to(self.device.torch_device), self.device, _silent)
-            found.append(result_of(told))
+            steps = teacher_outputs.logits(model, encoded.to(self.device.torch_device), self.device, _silent)
+            found.append(result_of(steps))
         return fuse(found, self.config.fusion, self.problem.task)
 
 
@@ -322,14 +324,14 @@ def open_exported(folder: Path, config: RunConfig) -> Predictor:
     """
     quiet()
     try:
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         assert config.task is not None
         has_labels = tasks.get(config.task).targets.column is not None
-        listed = told["id2label"] if has_labels else {}
+        listed = settings["id2label"] if has_labels else {}
         named = [str(name) for _, name in sorted(listed.items(), key=lambda pair: int(pair[0]))]
     except (OSError, ValueError, KeyError, AttributeError, AssertionError) as error:
         raise ModelError(f"The export in {folder} does not say what it is: {error!r}.", "Export it again.") from error
-    multi_label = told.get("problem_type") == "multi_label_classification"
+    multi_label = settings.get("problem_type") == "multi_label_classification"
     task = tasks.get(config.task, multi_label)
     labels = [] if task.kind == "number" else named
     problem = Problem(config.task, labels, task.unlabelled([]), config.max_length, multi_label)

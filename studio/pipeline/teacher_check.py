@@ -40,18 +40,18 @@ def check(context: RunContext, teachers: Sequence[Model]) -> Generator[Log | Met
     found = _beside_the_baseline(context, answered, ROWS)
     if not (found.is_weak or found.is_below_baseline):
         return False
-    value, name, rows, one = first.written(found.value), first.title, found.rows, len(teachers) == 1
+    value, name, rows, alone = first.written(found.value), first.title, found.rows, len(teachers) == 1
     of_tokens = first.lower
     if found.is_weak or found.baseline is None:
         message = (
-            f"The {'teacher gets' if one else 'teachers together get'} {value} ({name}, {rows:,} validation rows); "
+            f"The {'teacher gets' if alone else 'teachers together get'} {value} ({name}, {rows:,} validation rows); "
             f"{'each token as often as it comes' if of_tokens else 'the same answer for every row'} gets "
             f"{first.written(found.constant)}: "
             "there is nothing to learn from it yet."
         )
     else:
         message = (
-            f"The {'teacher gets' if one else 'teachers together get'} {value} ({name}, {rows:,} validation rows); "
+            f"The {'teacher gets' if alone else 'teachers together get'} {value} ({name}, {rows:,} validation rows); "
             f"a linear model that takes seconds gets {first.written(found.baseline)}: "
             "use that one, or a better teacher."
         )

@@ -318,7 +318,7 @@ class Whole(NamedTuple):
 
 def planned(stages: Sequence[Stage], config: RunConfig, rows: Counts) -> Planned:
     """What is told of the timetable: each stage with a first guess of its time."""
-    told = [
+    guessed = [
         PlannedStage(
             phase=stage.phase,
             role=stage.role,
@@ -328,7 +328,7 @@ def planned(stages: Sequence[Stage], config: RunConfig, rows: Counts) -> Planned
         )
         for stage in stages
     ]
-    return Planned(stages=tuple(told))
+    return Planned(stages=tuple(guessed))
 
 
 def _first_guess(stage: Stage, config: RunConfig, rows: Counts) -> float:

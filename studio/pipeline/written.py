@@ -69,13 +69,13 @@ def examine(job: Job) -> Written:
     found: dict[TrainedRole, np.ndarray] = {}
     by = []
     for role, model in models.items():
-        found[role], told = _written(role, model, models["teacher"], asked)
-        by.append(told)
+        found[role], summary = _written(role, model, models["teacher"], asked)
+        by.append(summary)
     return Written(
         rows=len(rows), most=predict.WRITTEN, given=[shown for _, shown, _ in given][:KEPT],
         expected=[there for _, _, there in given][:KEPT], by=by, rule=job.rule,
-        against=[one for role in found if role != "student"
-                 for one in written.compare(("student", role), found["student"], found[role])],
+        against=[comparison for role in found if role != "student"
+                 for comparison in written.compare(("student", role), found["student"], found[role])],
     )  # fmt: skip
 
 
@@ -99,11 +99,11 @@ def _written(
         for one, greedy, answer, row in texts
     ])  # fmt: skip
     statistics = np.column_stack([statistics, _apart(teacher, model, asked.rows)])
-    told = WrittenBy(
-        role=role, values=written.with_intervals(statistics), texts=[one.text for one in likeliest[:KEPT]],
-        tokens_per_second=sum(len(one.tokens) for one in drawn) / seconds,
+    summary = WrittenBy(
+        role=role, values=written.with_intervals(statistics), texts=[greedy.text for greedy in likeliest[:KEPT]],
+        tokens_per_second=sum(len(sampled.tokens) for sampled in drawn) / seconds,
     )  # fmt: skip
-    return statistics, told
+    return statistics, summary
 
 
 def _against(text: str, answer: str | None) -> tuple[float, float]:

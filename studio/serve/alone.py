@@ -45,7 +45,7 @@ def unpack(file: Path, folder: Path) -> None:
     """Write what an exported zip holds into a folder. Raises `ExportError` for a file that is none."""
     try:
         with zipfile.ZipFile(file) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir()]
+            members = [member for member in archive.infolist() if not member.is_dir()]
             _require_export(file, members)
             archive.extractall(folder, members)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
@@ -53,12 +53,12 @@ def unpack(file: Path, folder: Path) -> None:
 
 
 def _require_export(file: Path, members: Sequence[zipfile.ZipInfo]) -> None:
-    names = [one.filename for one in members]
+    names = [member.filename for member in members]
     strange = next((name for name in names if name.rpartition("/")[0] not in FOLDERS or "\\" in name), None)
     if strange is not None or not {"config.json", "config.yaml"} <= set(names):
-        told = f"it holds {strange!r}" if strange else "it has no config.json and config.yaml"
-        raise ExportError(f"{file} is no exported student: {told}.", "Name a zip that the studio has exported.")
-    if len(members) > MOST_FILES or sum(one.file_size for one in members) > MOST_BYTES:
+        reason = f"it holds {strange!r}" if strange else "it has no config.json and config.yaml"
+        raise ExportError(f"{file} is no exported student: {reason}.", "Name a zip that the studio has exported.")
+    if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
         raise ExportError(f"{file} is larger than any exported student.", "Name a zip that the studio has exported.")
 
 

@@ -49,7 +49,7 @@ class Batcher:
 
     async def ask(self, whom: Hashable, values: list[Any]) -> list[Any]:
         """The answers to the values in their order. Raises `BusyError`, and what `answer` raises."""
-        if sum(len(one.values) for one in self._waiting) + len(values) > self.most_waiting:
+        if sum(len(request.values) for request in self._waiting) + len(values) > self.most_waiting:
             raise BusyError(f"More than {self.most_waiting:,} rows wait already.", "Ask again in a second.")
         parts = [values[start : start + self.most_rows] for start in range(0, len(values), self.most_rows)]
         asked = [_Waiting(whom, part, asyncio.get_running_loop().create_future()) for part in parts]
@@ -59,7 +59,7 @@ class Batcher:
             task = asyncio.create_task(self._work())
             self._working.add(task)
             task.add_done_callback(self._working.discard)
-        answers = await asyncio.gather(*(one.answers for one in asked))
+        answers = await asyncio.gather(*(request.answers for request in asked))
         return [answer for some in answers for answer in some]
 
     async def _work(self) -> None:
@@ -70,7 +70,7 @@ class Batcher:
 
     async def _gather(self) -> None:
         """Wait while the model is busy and the batch can grow."""
-        while self._answering and sum(len(one.values) for one in self._waiting) < self.most_rows:
+        while self._answering and sum(len(request.values) for request in self._waiting) < self.most_rows:
             left = self._begun + NEARLY * self._took - time.monotonic()
             if left <= 0:
                 return
@@ -94,46 +94,49 @@ class Batcher:
 
     def _next(self) -> list[_Waiting]:
         """What is asked of the model that somebody has waited for longest, as much as one batch holds."""
-        self._waiting = deque(one for one in self._waiting if not one.answers.done())  # whoever has gone wants nothing
+        # whoever has gone wants nothing
+        self._waiting = deque(request for request in self._waiting if not request.answers.done())
         batch: list[_Waiting] = []
         rows = 0
-        for one in self._waiting:
-            if batch and (one.whom != batch[0].whom or rows + len(one.values) > self.most_rows):
+        for request in self._waiting:
+            if batch and (request.whom != batch[0].whom or rows + len(request.values) > self.most_rows):
                 continue
-            batch.append(one)
-            rows += len(one.values)
+            batch.append(request)
+            rows += len(request.values)
         chosen = set(map(id, batch))
-        self._waiting = deque(one for one in self._waiting if id(one) not in chosen)
+        self._waiting = deque(request for request in self._waiting if id(request) not in chosen)
         return batch
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         try:
             with self._timed():
-                answers = await run_in_threadpool(self.answer, batch[0].whom, [v for one in batch for v in one.values])
+                answers = await run_in_threadpool(
+                    self.answer, batch[0].whom, [v for request in batch for v in request.values]
+                )
         except DataError as error:
             await self._one_by_one(batch, error)
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
             _fail(batch, error)
         else:
             place = 0
-            for one in batch:
-                _settle(one, list(answers[place : place + len(one.values)]))
-                place += len(one.values)
+            for request in batch:
+                _settle(request, list(answers[place : place + len(request.values)]))
+                place += len(request.values)
 
     async def _one_by_one(self, batch: list[_Waiting], error: DataError) -> None:
         """An input that cannot be read is the fault of one of those who ask, not of all."""
         if len(batch) == 1:
             return _fail(batch, error)
-        for one in batch:
-            await self._answer([one])
+        for request in batch:
+            await self._answer([request])
 
 
-def _settle(one: _Waiting, answers: list[Any]) -> None:
-    if not one.answers.done():
-        one.answers.set_result(answers)
+def _settle(request: _Waiting, answers: list[Any]) -> None:
+    if not request.answers.done():
+        request.answers.set_result(answers)
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:
-    for one in batch:
-        if not one.answers.done():
-            one.answers.set_exception(error)
+    for request in batch:
+        if not request.answers.done():
+            request.answers.set_exception(error)

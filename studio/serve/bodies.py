@@ -34,8 +34,8 @@ class Bodies:
             self.held -= len(body)
 
     async def _fill(self, body: bytearray, request: Request) -> None:
-        told = request.headers.get("content-length", "")
-        if told.isdecimal() and int(told[:20]) > MOST_BYTES:
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > MOST_BYTES:
             raise _too_long()
         try:
             async with asyncio.timeout(self.seconds):

@@ -28,16 +28,16 @@ def document(title: str, operations: Sequence[Operation], server: str, token: bo
     """The whole document; `token`: whether a token may or must be sent."""
     models: set[type[BaseModel]] = {
         Problem,
-        *(one.answer for one in operations),
-        *(one.body for one in operations if one.body),
+        *(operation.answer for operation in operations),
+        *(operation.body for operation in operations if operation.body),
     }
     ordered = sorted(models, key=lambda model: model.__name__)
     # requests and answers are one form: what has a default may be left out of either
     _, schemas = models_json_schema([(model, "validation") for model in ordered],
                                     ref_template="#/components/schemas/{model}")  # fmt: skip
     paths: dict[str, dict[str, Any]] = {}
-    for one in operations:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     components: dict[str, Any] = {"schemas": schemas["$defs"]}
     if token:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
@@ -51,19 +51,23 @@ def document(title: str, operations: Sequence[Operation], server: str, token: bo
     }
 
 
-def _operation(one: Operation) -> dict[str, Any]:
-    told: dict[str, Any] = {"summary": one.summary, "operationId": one.summary.rstrip(".").replace(" ", "_").lower()}
-    named = [part[1:-1] for part in one.path.split("/") if part.startswith("{")]
-    parameters = [_parameter(name, "path", "The number of a run.") for name in named]
-    parameters += [_parameter(name, "query", about) for name, about in one.query]
-    if parameters:
-        told["parameters"] = parameters
-    if one.body is not None:
-        told["requestBody"] = {"required": True, "content": _json(one.body)}
-    told["responses"] = {"200": {"description": "The answer.", "content": _json(one.answer)}} | {
-        str(status): {"description": when, "content": _json(Problem)} for status, when in sorted(one.errors.items())
+def _operation(operation: Operation) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "summary": operation.summary,
+        "operationId": operation.summary.rstrip(".").replace(" ", "_").lower(),
     }
-    return told
+    named = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    parameters = [_parameter(name, "path", "The number of a run.") for name in named]
+    parameters += [_parameter(name, "query", about) for name, about in operation.query]
+    if parameters:
+        spec["parameters"] = parameters
+    if operation.body is not None:
+        spec["requestBody"] = {"required": True, "content": _json(operation.body)}
+    spec["responses"] = {"200": {"description": "The answer.", "content": _json(operation.answer)}} | {
+        str(status): {"description": when, "content": _json(Problem)}
+        for status, when in sorted(operation.errors.items())
+    }
+    return spec
 
 
 def _parameter(name: str, place: str, about: str) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Interface:
 
     def _runs_after(self, skip: int, limit: int) -> list[requests.Run]:
         found = self.store.find_runs(Wanted(archived=True), limit, skip)
-        return [requests.Run(**self._facts(one.run)) for one in found]
+        return [requests.Run(**self._facts(listed.run)) for listed in found]
 
     def _facts(self, run: RunRow) -> dict[str, Any]:
         config = run.config
@@ -124,13 +124,14 @@ class Interface:
     def _whole(self, run_id: int) -> requests.WholeRun:
         run = self.store.run(run_id)
         results = [
-            requests.Result(model=one.role, split=one.split, measure=one.metric, value=one.value, low=one.low,
-                            high=one.high, rows=one.n)
-            for one in map(tasks.reported, self.store.evaluations(run_id))
+            requests.Result(model=evaluation.role, split=evaluation.split, measure=evaluation.metric,
+                            value=evaluation.value, low=evaluation.low, high=evaluation.high, rows=evaluation.n)
+            for evaluation in map(tasks.reported, self.store.evaluations(run_id))
         ]  # fmt: skip
         return requests.WholeRun(
             **self._facts(run), labels=self.store.dataset_by_id(run.dataset_id).labels,
-            config=run.config.model_dump(mode="json"), cautions=[one.sentence for one in run.cautions], results=results,
+            config=run.config.model_dump(mode="json"), cautions=[caution.sentence for caution in run.cautions],
+            results=results,
         )  # fmt: skip
 
 
@@ -176,6 +177,7 @@ def interface(home: Home, who: Who, at: str = "/api") -> Starlette:
 
     methods = ("runs", "run", "predict")
     return application([
-        *(Route(one.path, handler(name), methods=[one.method]) for one, name in zip(OPERATIONS, methods, strict=True)),
+        *(Route(operation.path, handler(name), methods=[operation.method])
+          for operation, name in zip(OPERATIONS, methods, strict=True)),
         Route("/openapi.json", openapi),
     ])  # fmt: skip

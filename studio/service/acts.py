@@ -131,7 +131,7 @@ class Acts:
         self._require_mine(self.store.run(run_id))
         run = self.store.describe_run(run_id, name=name, note=note, tags=tags)
         given = {"name": name, "note": note, "tags": tags}
-        self.note("describe", f"run {run_id}: {', '.join(what for what, one in given.items() if one is not None)}")
+        self.note("describe", f"run {run_id}: {', '.join(what for what, value in given.items() if value is not None)}")
         return run
 
     def delete_run(self, run_id: int) -> int:
@@ -324,12 +324,12 @@ class Acts:
         self.note("export", f"run {run_id}")
         return file
 
-    def export_cascade(self, run_id: int, threshold: float, told: dict[str, float | str], target: Path) -> Path:
+    def export_cascade(self, run_id: int, threshold: float, facts: dict[str, float | str], target: Path) -> Path:
         """Write student, teacher and the rule between them as a zip; returns where."""
         from studio.service import cascades
 
         self.require_to_make()
-        file = cascades.write(self.home, self.store, run_id, threshold, told, target)
+        file = cascades.write(self.home, self.store, run_id, threshold, facts, target)
         self.note("export", f"cascade of run {run_id}")
         return file
 

@@ -99,10 +99,12 @@ def recounted(old: DatasetRow, parts: "dict[str, list[Dataset]] | DatasetDict") 
     known = [label for label in labels if learns.targets.is_label(label)]
     counts = {"rows": len(labels), "labelled": len(known), "unlabelled": len(labels) - len(known),
               "splits": {split: sum(map(len, part)) for split, part in lists.items()}}  # fmt: skip
-    if learns.kind == "multi_label" or (learns.kind == "class" and not any(isinstance(one, list) for one in known[:1])):
+    if learns.kind == "multi_label" or (
+        learns.kind == "class" and not any(isinstance(label, list) for label in known[:1])
+    ):
         cells = [named(label, old.labels) for label in known]
-        told = [BETWEEN.join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
-        counts["classes"] = learns.targets.counts(told, old.labels)
+        texts = [BETWEEN.join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
+        counts["classes"] = learns.targets.counts(texts, old.labels)
     return old.report | counts
 
 

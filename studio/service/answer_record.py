@@ -55,7 +55,7 @@ class Record:
 
     def close_after(self, under_way: Iterable[Future[Any]]) -> None:
         """Let others open it, when what is under way has come and is kept."""
-        left = [one for one in under_way if not one.done()]
+        left = [future for future in under_way if not future.done()]
 
         def close() -> None:
             wait(left)
@@ -77,8 +77,8 @@ class About:
 
 def kept_in(home: Home, teacher: Teacher, seed: int) -> Path:
     """The file of a teacher's answers: by what decides them."""
-    told = teacher.decides | {"seed": seed}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+    settings = teacher.decides | {"seed": seed}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     return home.asked / f"{digest}.jsonl"
 
 
@@ -135,10 +135,10 @@ def _turn(file: Path) -> FileLock:
 
 def read(file: Path) -> dict[str, Said]:
     """What was said, by key; a last line that was cut off while it was written is asked for again."""
-    return {one.pop("key"): Said(**one) for one in journal.read(file) if "key" in one}
+    return {entry.pop("key"): Said(**entry) for entry in journal.read(file) if "key" in entry}
 
 
 def about(file: Path) -> About:
     """Whose answers a file holds, by its first line."""
-    told = next(journal.read(file), {})
-    return About(str(told.get("model", "")), str(told.get("host", "")))
+    first = next(journal.read(file), {})
+    return About(str(first.get("model", "")), str(first.get("host", "")))

@@ -235,12 +235,12 @@ def ask(
     teacher.check()
     keys = [key(prompt, copy) for prompt, copy in _counted(prompts)]
     record = Record(home, teacher, seed, keys)
-    for place in (place for place, one in enumerate(keys) if one in record.known):
+    for place in (place for place, asked_key in enumerate(keys) if asked_key in record.known):
         answers.add(place, _counted_tokens(record.known[keys[place]], teacher, prompts[place]), is_known=True)
     not_taken: set[str] = set()
     waiting = [place for place in reversed(range(len(prompts))) if place not in answers.said]
 
-    def one(number: int) -> Said | None:
+    def ask_teacher(number: int) -> Said | None:
         """In a thread of its own: what comes is kept even where nobody waits for it any more."""
         said = teacher.ask(prompts[number], seed + number, stop, not_taken)
         if said is None or said.trouble:
@@ -257,7 +257,7 @@ def ask(
             over = stop.is_set() or budget.is_spent(*answers.taken(price))
             while waiting and not over and len(running) < at_once:
                 number = waiting.pop()
-                running[pool.submit(one, number)] = number
+                running[pool.submit(ask_teacher, number)] = number
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -327,8 +327,8 @@ def table(prompts: Prompts, answers: Answers, rules: Rules) -> tuple[Upload, tup
 
 def _notes(answers: Answers, taken: int) -> tuple[str, ...]:
     answered = len(answers.said) - answers.refused
-    told = f"{answered:,} prompts were answered by a teacher."
-    return (told, f"The rules left {answered - taken:,} of the answers out.") if taken < answered else (told,)
+    note = f"{answered:,} prompts were answered by a teacher."
+    return (note, f"The rules left {answered - taken:,} of the answers out.") if taken < answered else (note,)
 
 
 def prompts_of(upload: Upload, column: str | None = None) -> Prompts:
@@ -357,7 +357,7 @@ def _asked(cell: Any) -> Prompt:
     chat = chats.messages(cell)
     if chat is None:
         return _cell(cell)
-    last = max((place for place, one in enumerate(chat) if one["role"] == "user"), default=-1)
+    last = max((place for place, message in enumerate(chat) if message["role"] == "user"), default=-1)
     return chat[: last + 1] if last >= 0 and chat[last]["content"].strip() else []
 
 
@@ -377,7 +377,7 @@ def written(prompt: Prompt) -> str:
         return prompt
     if len(prompt) == 1:
         return prompt[0]["content"]
-    return "\n".join(f"{one['role'].capitalize()}: {one['content']}" for one in prompt)
+    return "\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in prompt)
 
 
 def is_copied(prompt: str, text: str) -> bool:
@@ -386,7 +386,7 @@ def is_copied(prompt: str, text: str) -> bool:
     >>> is_copied("Tell me of a cat.", "tell me of a cat"), is_copied("Tell me of a cat.", "It sat on a mat.")
     (True, False)
     """
-    asked, answered = (re.findall(r"\w+", one.lower()) for one in (prompt, text))
+    asked, answered = (re.findall(r"\w+", passage.lower()) for passage in (prompt, text))
     if asked == answered:
         return True
     runs = {tuple(asked[place : place + COPIED_WORDS]) for place in range(len(asked) - COPIED_WORDS + 1)}

@@ -24,8 +24,8 @@ both together reached {measure} {value}.
 """
 
 
-def write(home: Home, store: Store, run_id: int, threshold: float, told: dict[str, float | str], target: Path) -> Path:
-    """Write the zip to `target`, which must not exist. `told`: measure, value, asked and rows on test rows.
+def write(home: Home, store: Store, run_id: int, threshold: float, facts: dict[str, float | str], target: Path) -> Path:
+    """Write the zip to `target`, which must not exist. `facts`: measure, value, asked and rows on test rows.
 
     Raises `ExportError` where the run has no student, or there is something at `target`.
     """
@@ -41,12 +41,12 @@ def write(home: Home, store: Store, run_id: int, threshold: float, told: dict[st
                 for file in files.inside(teacher):
                     archive.write(file, f"teacher/{file.relative_to(teacher).as_posix()}")
             rule = {"threshold": threshold, "confidence": "probability of the student's answer", "otherwise": "teacher",
-                    "teacher": "teacher/" if teacher is not None else run.config.teacher, **told}  # fmt: skip
+                    "teacher": "teacher/" if teacher is not None else run.config.teacher, **facts}  # fmt: skip
             archive.writestr(RULE, json.dumps(rule, indent=2))
             asks = "ask the teacher (`teacher/`)" if teacher is not None else f"ask the teacher, `{run.config.teacher}`"
             archive.writestr("README.md", _README.format(
-                run=run_id, share=100 * threshold, teacher=asks, rows=int(told["rows"]),
-                asked=100 * float(told["asked"]), measure=told["measure"], value=told["value"]))  # fmt: skip
+                run=run_id, share=100 * threshold, teacher=asks, rows=int(facts["rows"]),
+                asked=100 * float(facts["asked"]), measure=facts["measure"], value=facts["value"]))  # fmt: skip
     return target
 
 

@@ -132,7 +132,7 @@ def same_measure(compared: Sequence[Side]) -> Measure | None:
 def runtimes(compared: Sequence[Side]) -> list[str]:
     """In what the students were timed: times of two runtimes say nothing of two models."""
     known = [side.summary for side in compared if side.summary and side.summary.student_ms is not None]
-    return sorted({one.student_runtime or "" for one in known})
+    return sorted({summary.student_runtime or "" for summary in known})
 
 
 def of_earlier_versions(compared: Sequence[Side]) -> list[Side]:

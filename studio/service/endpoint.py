@@ -70,7 +70,9 @@ class Endpoint:
         """One question, asked again where the server is busy; None where `stop` is set before it is answered. `refused`
         fills with the names of what this server takes in no question, and is not sent again. Raises `DataError` where
         it does not answer at all, or refuses to."""
-        asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
+        asked = (
+            [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(message) for message in prompt]
+        )
         begun = [{"role": "system", "content": self.system}] if self.system else []
         body = {"model": self.model, "messages": [*begun, *asked], "max_tokens": self.most_tokens,
                 "temperature": self.temperature, "seed": seed, "logprobs": True}  # fmt: skip
@@ -166,8 +168,8 @@ class Endpoint:
         try:
             return _said(json.loads(raw))
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            if told := self._message(raw):
-                raise DataError(f"{self.host} answers with an error: {told}.", _LATER) from error
+            if message := self._message(raw):
+                raise DataError(f"{self.host} answers with an error: {message}.", _LATER) from error
             raise DataError(
                 f"{self.host} does not answer as OpenAI's interface does: {error!r:.120}.",
                 "Give the address that ends before /chat/completions, mostly in /v1.",
@@ -179,13 +181,13 @@ class Endpoint:
             return DataError(f"{self.host} does not accept the key ({status}).", cure)
         if status in range(300, 400):
             return DataError(f"{self.host} leads elsewhere ({status}), which is not followed.", "Give the address.")
-        told = self._message(raw)
-        return DataError(f"{self.host} refuses with {status}{told and ': '}{told}.", "Check address and model.")
+        message = self._message(raw)
+        return DataError(f"{self.host} refuses with {status}{message and ': '}{message}.", "Check address and model.")
 
     def _message(self, raw: bytes) -> str:
         """What the server says is wrong, shortened; the key is not told where it says that again."""
-        told, secret = _message(raw), self._secret()
-        return (told.replace(secret, "…") if secret else told)[:LONGEST_MESSAGE].rstrip(".")
+        message, secret = _message(raw), self._secret()
+        return (message.replace(secret, "…") if secret else message)[:LONGEST_MESSAGE].rstrip(".")
 
 
 _LATER = "What was answered is kept. Ask again later, or with fewer questions at a time."
@@ -233,8 +235,8 @@ def _public(host: str, port: int) -> str:
 
 def _asked_to_wait(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asks for."""
-    told = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    return min(float(told), LONGEST_WAIT) if told.replace(".", "", 1).isdecimal() else None
+    delay = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return min(float(delay), LONGEST_WAIT) if delay.replace(".", "", 1).isdecimal() else None
 
 
 def _longer(wait: float) -> float:
@@ -255,8 +257,8 @@ def _message(raw: bytes) -> str:
     """What a server says is wrong."""
     try:
         found = json.loads(raw)
-        told = (found.get("error") or found.get("message") or "") if isinstance(found, dict) else ""
-        return _whole(str(told.get("message", "") if isinstance(told, dict) else told))
+        error = (found.get("error") or found.get("message") or "") if isinstance(found, dict) else ""
+        return _whole(str(error.get("message", "") if isinstance(error, dict) else error))
     except (ValueError, RecursionError):
         return ""
 

@@ -164,10 +164,10 @@ def model_card(
 
 def _verdict(run: RunRow, labels: Sequence[str]) -> str:
     """The sentence; labels in it mean nothing to Markdown."""
-    told = run.verdict or f"This run is {run.status}; it has no verdict."
+    sentence = run.verdict or f"This run is {run.status}; it has no verdict."
     for label in labels:
-        told = told.replace(repr(label), escaping.in_markdown(repr(label)))
-    return told
+        sentence = sentence.replace(repr(label), escaping.in_markdown(repr(label)))
+    return sentence
 
 
 def _labels(labels: Sequence[str]) -> str:
@@ -180,13 +180,13 @@ def _labels(labels: Sequence[str]) -> str:
 
 def _seed_lines(store: Store, run: RunRow) -> list[str]:
     """Which of several students it is, and how it does for itself."""
-    exported = next((one for one in store.seeds(run.id) if one.exported), None)
+    exported = next((seed for seed in store.seeds(run.id) if seed.exported), None)
     if exported is None:
         return []
     own = [
-        f"{one.metric} {tasks.known_as(one.metric, one.value):.4f}"
-        for one in store.evaluations_of_seeds(run.id)
-        if (one.role, one.split, one.seed) == ("student", "test", exported.seed)
+        f"{evaluation.metric} {tasks.known_as(evaluation.metric, evaluation.value):.4f}"
+        for evaluation in store.evaluations_of_seeds(run.id)
+        if (evaluation.role, evaluation.split, evaluation.seed) == ("student", "test", exported.seed)
     ]
     return [
         f"This is the student of seed {exported.seed}, the one of {run.config.seeds} that did best on validation rows; "
@@ -252,22 +252,22 @@ def _code(task: Task, limit: int, form: str) -> list[str]:
     ]
 
 
-def _step_lines(told: Sequence[StageResult]) -> list[str]:
+def _step_lines(results: Sequence[StageResult]) -> list[str]:
     """What each step of the plan cost and brought."""
-    if not told:
+    if not results:
         return []
     rows = [
         f"| {result.title} | {result.value:.4f} ({result.low:.4f} to {result.high:.4f}) | {result.parameters:,} | "
         f"{result.size_bytes / 1e6:.2f} | {result.latency_ms:.2f} |"
-        for result in told
+        for result in results
     ]
     return [
         "## Step by step",
         "",
-        f"On the {told[0].n} validation rows that chose the weights, too: the values are a little too good, and the "
+        f"On the {results[0].n} validation rows that chose the weights, too: the values are a little too good, and the "
         "95 % intervals do not count that. Milliseconds for one row.",
         "",
-        f"| step | {told[0].metric} | parameters | MB | ms |",
+        f"| step | {results[0].metric} | parameters | MB | ms |",
         "| --- | --- | --- | --- | --- |",
         *rows,
         "",
@@ -289,7 +289,7 @@ def _speed_lines(evaluations: Sequence[Evaluation]) -> list[str]:
             )
     if not rows:
         return []
-    devices = sorted({one.device for one in evaluations if one.device})
+    devices = sorted({evaluation.device for evaluation in evaluations if evaluation.device})
     return [
         "## Speed",
         "",

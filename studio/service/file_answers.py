@@ -62,25 +62,25 @@ class FileAnswers:
 
     def write(self) -> None:
         """What `read` reads."""
-        told = {name: getattr(self, name) for name in _WRITTEN}
-        told["scored"] = None if self.scored is None else [self.scored.rows, self.scored.empty, self.scored.columns]
+        values = {name: getattr(self, name) for name in _WRITTEN}
+        values["scored"] = None if self.scored is None else [self.scored.rows, self.scored.empty, self.scored.columns]
         with files.whole_file(self.folder / ABOUT) as part:
-            part.write_text(json.dumps(told), encoding="utf-8")
+            part.write_text(json.dumps(values), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "FileAnswers":
         """What an earlier process wrote of a file; one that it did not finish has failed. Raises `OSError` or
         `ValueError` where that cannot be read."""
-        told = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        values = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         try:
-            one = cls(folder=folder, **{name: told[name] for name in _WRITTEN})
-            scored = None if told["scored"] is None else Scored(one.answers, *told["scored"])
+            job = cls(folder=folder, **{name: values[name] for name in _WRITTEN})
+            scored = None if values["scored"] is None else Scored(job.answers, *values["scored"])
         except (TypeError, KeyError) as error:
             raise ValueError(f"{folder / ABOUT} says nothing of a file: {error}") from error
-        one.scored, one.state = scored, "failed" if scored is None else "finished"
+        job.scored, job.state = scored, "failed" if scored is None else "finished"
         if scored is None:
-            one.error = StudioError("The studio ended before every row had an answer.", "Bring the file again.")
-        return one
+            job.error = StudioError("The studio ended before every row had an answer.", "Bring the file again.")
+        return job
 
 
 _WRITTEN = ("id", "run_id", "role", "name", "made_by", "begun")
@@ -95,7 +95,7 @@ class FileDesk:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._known = {one.id: one for one in _of_earlier(home)}
+        self._known = {job.id: job for job in _of_earlier(home)}
         self._changing = threading.Lock()
         self._working = threading.Lock()
 
@@ -107,67 +107,67 @@ class FileDesk:
         where they are not called as in the run's data. Raises `LimitError` where too many of this person wait already.
         """
         with self._changing:
-            mine = [one for one in self._known.values() if one.made_by == made_by]
-            if sum(not one.is_over for one in mine) >= MOST_WAITING:
+            mine = [job for job in self._known.values() if job.made_by == made_by]
+            if sum(not job.is_over for job in mine) >= MOST_WAITING:
                 raise LimitError(f"{MOST_WAITING} files are being answered already.", "Wait for one of them.")
             self._forget_old(mine)
             folder = room(self.home, self.home.downloads, len(data))
             (folder / f"file{PurePath(name).suffix.lower()}").write_bytes(data)
-            one = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder, dict(columns or {}))
-            one.write()
-            self._known[one.id] = one
-        threading.Thread(target=self._work, args=(store, one), name=f"answers {one.id[:6]}", daemon=True).start()
-        return one
+            job = FileAnswers(uuid.uuid4().hex, run_id, role, name, made_by, folder, dict(columns or {}))
+            job.write()
+            self._known[job.id] = job
+        threading.Thread(target=self._work, args=(store, job), name=f"answers {job.id[:6]}", daemon=True).start()
+        return job
 
     def of(self, run_id: int, made_by: str | None) -> list[FileAnswers]:
         """A person's files about a run, the newest first; without those whose answers had their day."""
         with self._changing:
-            mine = [one for one in self._known.values() if (one.run_id, one.made_by) == (run_id, made_by)]
-            mine = [one for one in mine if one.state != "finished" or one.answers.is_file()]
-        return sorted(mine, key=lambda one: -one.begun)
+            mine = [job for job in self._known.values() if (job.run_id, job.made_by) == (run_id, made_by)]
+            mine = [job for job in mine if job.state != "finished" or job.answers.is_file()]
+        return sorted(mine, key=lambda job: -job.begun)
 
-    def _work(self, store: Store, one: FileAnswers) -> None:
+    def _work(self, store: Store, job: FileAnswers) -> None:
         def tell(done: int, total: int) -> None:
-            one.done, one.total = done, total
-            if one.stop.is_set():
+            job.done, job.total = done, total
+            if job.stop.is_set():
                 raise _Stopped
 
         from studio.data import apart  # it opens libraries
 
-        source = one.folder / f"file{PurePath(one.name).suffix.lower()}"
+        source = job.folder / f"file{PurePath(job.name).suffix.lower()}"
         with self._working:
             try:
-                if one.stop.is_set():
+                if job.stop.is_set():
                     raise _Stopped
-                one.state = "working"
+                job.state = "working"
                 asked = playground.shared(self.home.root)
-                with apart.one_at_a_time(one.made_by):
-                    one.scored = predict_file(
-                        store, self.home, one.run_id, source, one.answers, tell=tell,
-                        ask=lambda values: asked.stream(store, one.run_id, one.role, values),
-                        column=one.columns.get("column"), pair=one.columns.get("pair"),
+                with apart.one_at_a_time(job.made_by):
+                    job.scored = predict_file(
+                        store, self.home, job.run_id, source, job.answers, tell=tell,
+                        ask=lambda values: asked.stream(store, job.run_id, job.role, values),
+                        column=job.columns.get("column"), pair=job.columns.get("pair"),
                     )  # fmt: skip
-                one.write()
-                one.state = "finished"
+                job.write()
+                job.state = "finished"
             except _Stopped:
-                one.state = "stopped"
+                job.state = "stopped"
             except StudioError as error:
-                one.error, one.state = error, "failed"
+                job.error, job.state = error, "failed"
             except Exception:
-                one.error = StudioError("The file could not be answered.", "The server's log has the details.")
-                one.state = "failed"
+                job.error = StudioError("The file could not be answered.", "The server's log has the details.")
+                job.state = "failed"
                 raise
             finally:
-                if one.state == "finished":
+                if job.state == "finished":
                     source.unlink(missing_ok=True)
                 else:
-                    shutil.rmtree(one.folder, ignore_errors=True)
+                    shutil.rmtree(job.folder, ignore_errors=True)
 
     def _forget_old(self, files: list[FileAnswers]) -> None:
-        over = sorted((one for one in files if one.is_over), key=lambda one: one.begun)
-        for one in over[: max(0, len(over) - MOST_KEPT + 1)]:
-            shutil.rmtree(one.folder, ignore_errors=True)
-            del self._known[one.id]
+        over = sorted((job for job in files if job.is_over), key=lambda job: job.begun)
+        for job in over[: max(0, len(over) - MOST_KEPT + 1)]:
+            shutil.rmtree(job.folder, ignore_errors=True)
+            del self._known[job.id]
 
 
 def _of_earlier(home: Home) -> Iterator[FileAnswers]:

@@ -55,13 +55,13 @@ class Kept:
 def kept(store: Store, home: Home) -> list[Kept]:
     """Everything on disk, the largest first."""
     found = [*_made(store, home), *teacher_outputs(home), *asked_answers(home), *_passing(home)]
-    return [_with_users(store, one) for one in sorted(found, key=lambda one: -one.bytes)]
+    return [_with_users(store, entry) for entry in sorted(found, key=lambda entry: -entry.bytes)]
 
 
 def largest(store: Store, home: Home, most: int) -> list[Kept]:
     """The data sets and runs that take most, at most so many."""
-    found = sorted(_made(store, home), key=lambda one: -one.bytes)
-    return [_with_users(store, one) for one in found[:most]]
+    found = sorted(_made(store, home), key=lambda entry: -entry.bytes)
+    return [_with_users(store, entry) for entry in found[:most]]
 
 
 def teacher_outputs(home: Home) -> list[Kept]:
@@ -125,10 +125,12 @@ def tidy(store: Store, home: Home) -> int:
     """
     days, most = limits()
     now = time.time()
-    freed = sum(_removed(home.root / one.kind / one.name) for one in _passing(home) if _had_its_day(one.used_at))
+    freed = sum(
+        _removed(home.root / entry.kind / entry.name) for entry in _passing(home) if _had_its_day(entry.used_at)
+    )
     freed += sum(_removed(place) for place in (*_left_behind(), *_of_nobody(store, home)))
     held = 0
-    for outputs in sorted(teacher_outputs(home), key=lambda one: -one.used_at):
+    for outputs in sorted(teacher_outputs(home), key=lambda entry: -entry.used_at):
         held += outputs.bytes
         folder = home.teacher_outputs / outputs.name
         if (held > most or now - outputs.used_at > days * DAY) and not _may_be_read(store, folder):
@@ -138,7 +140,7 @@ def tidy(store: Store, home: Home) -> int:
 
 def _may_be_read(store: Store, folder: Path) -> bool:
     """Whether it was read since the oldest of the runs that go on now began."""
-    begun = min((store.run(one.id).started_at or 0.0 for one in store.carried()), default=math.inf)
+    begun = min((store.run(run.id).started_at or 0.0 for run in store.carried()), default=math.inf)
     return not folder.exists() or _used_at(folder) >= begun - COARSE_S
 
 
@@ -184,13 +186,13 @@ def _made(store: Store, home: Home) -> list[Kept]:
     return [*datasets, *models]
 
 
-def _with_users(store: Store, one: Kept) -> Kept:
+def _with_users(store: Store, entry: Kept) -> Kept:
     users: list[int] = []
-    if one.kind == "data sets":
-        users = store.users_of_dataset(store.dataset_by_id(int(one.name)))
-    elif one.kind == "models":
-        users = store.users_of(int(one.name))
-    return replace(one, used_by=tuple(f"run {user}" for user in users))
+    if entry.kind == "data sets":
+        users = store.users_of_dataset(store.dataset_by_id(int(entry.name)))
+    elif entry.kind == "models":
+        users = store.users_of(int(entry.name))
+    return replace(entry, used_by=tuple(f"run {user}" for user in users))
 
 
 def _passing(home: Home) -> list[Kept]:

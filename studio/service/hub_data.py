@@ -177,8 +177,8 @@ def _chosen(repository: str, subset: str | None, there: list[str]) -> str:
     if subset in there:
         return subset
     listed = ", ".join(there[:MOST_NAMED]) + (" …" if len(there) > MOST_NAMED else "")
-    told = f"{repository} has no subset {subset!r}" if subset else f"{repository} has {len(there)} subsets"
-    raise DataError(f"{told}: {listed}.", f"Name one: {HUB}{repository}/{there[0]}.")
+    problem = f"{repository} has no subset {subset!r}" if subset else f"{repository} has {len(there)} subsets"
+    raise DataError(f"{problem}: {listed}.", f"Name one: {HUB}{repository}/{there[0]}.")
 
 
 def _fetched(repository: str, revision: str | None, parts: Iterable[_Part], tell: Tell) -> Path:

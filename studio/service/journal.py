@@ -20,8 +20,8 @@ def adding(file: Path) -> Iterator[Add]:
             if opened.read() != b"\n":
                 opened.write(b"\n")
 
-        def add(told: dict[str, Any]) -> None:
-            line = memoryview(json.dumps(told).encode("ascii") + b"\n")
+        def add(entry: dict[str, Any]) -> None:
+            line = memoryview(json.dumps(entry).encode("ascii") + b"\n")
             while line:
                 line = line[opened.write(line) :]
             os.fsync(opened.fileno())

@@ -49,9 +49,9 @@ def counts(home: Home, run_id: int, pair: tuple[TrainedRole, TrainedRole]) -> Co
     from scipy import stats
 
     latest: dict[tuple[str, str], str] = {}
-    for one in journal.read(home.run(run_id) / FILE):
-        if one["pair"] == list(pair):
-            latest[one["who"], one["input"]] = one["choice"]
+    for judgement in journal.read(home.run(run_id) / FILE):
+        if judgement["pair"] == list(pair):
+            latest[judgement["who"], judgement["input"]] = judgement["choice"]
     votes: dict[str, Counter[str]] = {}
     for (_who, asked), choice in latest.items():
         votes.setdefault(asked, Counter())[choice] += 1

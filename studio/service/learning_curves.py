@@ -72,7 +72,7 @@ def config(home: Home, run: RunRow, share: float) -> RunConfig:
 def parts(store: Store, run: RunRow) -> list[Part]:
     """The runs of a curve by their share; none where nobody has asked for it."""
     found = [(store.run_of_key(f"learning-curve-{run.id}-{share}"), share) for share in shares(run)]
-    return [Part(share, one) for one, share in found if one is not None]
+    return [Part(share, row) for row, share in found if row is not None]
 
 
 def kept(home: Home, run: RunRow, of: list[Part]) -> Mapping[float, Kept]:

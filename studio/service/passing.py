@@ -51,7 +51,7 @@ def _leave_some(place: Path, owner: str, coming: int) -> None:
 
 def _of(place: Path, owner: str) -> Iterator[tuple[int, Path]]:
     """What this person has there, and since when."""
-    for told in place.glob(f"*/{OWNER}"):
+    for file in place.glob(f"*/{OWNER}"):
         with contextlib.suppress(FileNotFoundError):  # gone meanwhile
-            if told.read_text(encoding="utf-8") == owner:
-                yield told.stat().st_mtime_ns, told.parent
+            if file.read_text(encoding="utf-8") == owner:
+                yield file.stat().st_mtime_ns, file.parent

@@ -96,15 +96,15 @@ def may_open(folder: Path) -> bool:
     the program's own."""
     allowed = [program_folder() / "assets" / "demo", *model_folders()]
     real = folder.resolve()
-    return any(real.is_relative_to(one.resolve()) for one in allowed)
+    return any(real.is_relative_to(root.resolve()) for root in allowed)
 
 
 def model_folders() -> list[Path]:
     """The folders that `STUDIO_MODEL_FOLDERS` names, separated as in PATH."""
-    return [Path(one).expanduser() for one in os.environ.get("STUDIO_MODEL_FOLDERS", "").split(os.pathsep) if one]
+    return [Path(path).expanduser() for path in os.environ.get("STUDIO_MODEL_FOLDERS", "").split(os.pathsep) if path]
 
 
 def _groups(claims: Mapping[str, Any]) -> list[str]:
-    told = claims.get(os.environ.get("STUDIO_GROUPS_CLAIM") or "groups", [])
-    told = [told] if isinstance(told, str) else told
-    return [group for group in told if isinstance(group, str)] if isinstance(told, list) else []
+    groups = claims.get(os.environ.get("STUDIO_GROUPS_CLAIM") or "groups", [])
+    groups = [groups] if isinstance(groups, str) else groups
+    return [group for group in groups if isinstance(group, str)] if isinstance(groups, list) else []

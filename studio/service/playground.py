@@ -65,7 +65,7 @@ def asked_roles(home: Home, store: Store, run_id: int) -> list[AskedRole]:
     )  # an ONNX file cannot go on with a text
     if "student" in found and not writes and known and any(form.name == "int8" and form.file for form in known.forms):
         found.insert(found.index("student") + 1, "int8")
-    if any(one.role == "baseline" for one in store.evaluations(run_id)):
+    if any(evaluation.role == "baseline" for evaluation in store.evaluations(run_id)):
         found.append("baseline")
     return found
 

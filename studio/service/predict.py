@@ -136,8 +136,8 @@ def _input_columns(
         named = [named[0], *(name for name in named[1:] if joining.parts(name, there))]  # what the model is to write
     missing = next((name for name in named if not joining.parts(name, there)), None)
     if missing is not None:
-        told = f"{source.name} has no column {missing!r}; it has {', '.join(map(repr, there))}."
-        raise DataError(told, "Name the one to read: --input COLUMN, and --pair COLUMN for a second text.")
+        message = f"{source.name} has no column {missing!r}; it has {', '.join(map(repr, there))}."
+        raise DataError(message, "Name the one to read: --input COLUMN, and --pair COLUMN for a second text.")
     return named
 
 

@@ -148,7 +148,7 @@ def elsewhere(home: Home, store: Store, run_id: int, dataset_id: int) -> Elsewhe
     """
     run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id)
-    earlier = {home.dataset(one.dataset_id) for one in before(store, run)} - {job.dataset}
+    earlier = {home.dataset(previous.dataset_id) for previous in before(store, run)} - {job.dataset}
     job = job.model_copy(update={"other": home.dataset(dataset_id), "earlier": tuple(sorted(earlier))})
     with _examining:
         known = examined.read(home, run_id, Elsewhere, str(dataset_id))

@@ -165,10 +165,10 @@ def with_verdict(store: Store, run_id: int) -> RunRow:
 
 def references(config: RunConfig) -> list[ModelReference]:
     """Every model that a config names, wherever it names one."""
-    told: list[object] = []
+    values: list[object] = []
     for value in config.model_dump(mode="json").values():
-        told += value if isinstance(value, list) else [value]
-    found = (ModelReference.find(one) for one in told if isinstance(one, str))
+        values += value if isinstance(value, list) else [value]
+    found = (ModelReference.find(text) for text in values if isinstance(text, str))
     return [reference for reference in found if reference is not None]
 
 
@@ -176,7 +176,7 @@ def before(store: Store, run: RunRow) -> list[RunRow]:
     """The runs that made models with which this one began, and those before them."""
     found, waiting = dict[int, RunRow](), [run]
     while waiting:
-        named = {one.run for one in references(waiting.pop().config) if one.run is not None}
+        named = {reference.run for reference in references(waiting.pop().config) if reference.run is not None}
         for number in named - {run.id, *found}:
             found[number] = store.run(number)
             waiting.append(found[number])

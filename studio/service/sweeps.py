@@ -73,7 +73,9 @@ def tried(store: Store, sweep: SweepRow) -> list[Tried]:
         if trial.run_id is None:
             found.append(Tried(trial, None))
             continue
-        measured = {(one.role, one.metric): one.value for one in store.evaluations(trial.run_id)}
+        measured = {
+            (evaluation.role, evaluation.metric): evaluation.value for evaluation in store.evaluations(trial.run_id)
+        }
         points = [(point.step, point.value) for point in store.curve(trial.run_id)
                   if point.phase == "distill" and point.name == name]  # fmt: skip
         found.append(
@@ -100,7 +102,7 @@ def began_from(store: Store, sweep: SweepRow) -> RunRow | None:
     data = store.dataset(sweep.config.base.dataset)
     base = tasks.resolved(sweep.config.base, tasks.get(data.task, data.multi_label), len(data.labels))
     listed = store.find_runs(Wanted(states=("finished",), dataset_ids=(data.id,), archived=True), MOST_LOOKED_AT)
-    return next((one.run for one in listed if one.run.config == base), None)
+    return next((entry.run for entry in listed if entry.run.config == base), None)
 
 
 def value_before(store: Store, before: RunRow, trial: Tried, name: str) -> float | None:
@@ -116,19 +118,19 @@ def value_before(store: Store, before: RunRow, trial: Tried, name: str) -> float
     return max((point.value for point in points if point.phase == "distill"), default=None)
 
 
-def keeps_to(one: Tried, config: SweepConfig) -> bool:
+def keeps_to(attempt: Tried, config: SweepConfig) -> bool:
     """Whether a student is within the limits of the target."""
     asked = limits(config.target)
     return all(
         limit is None or (value is not None and value <= limit)
-        for limit, value in ((asked.milliseconds, one.milliseconds), (asked.size_bytes, one.size_bytes))
+        for limit, value in ((asked.milliseconds, attempt.milliseconds), (asked.size_bytes, attempt.size_bytes))
     )
 
 
 def best(found: Sequence[Tried], config: SweepConfig) -> Tried | None:
     """The best student on validation rows that keeps to the limits; of equals the first."""
-    able = [one for one in found if one.value is not None and keeps_to(one, config)]
-    return max(able, key=lambda one: one.value or 0.0, default=None)
+    able = [attempt for attempt in found if attempt.value is not None and keeps_to(attempt, config)]
+    return max(able, key=lambda attempt: attempt.value or 0.0, default=None)
 
 
 def advance(store: Store, home: Home) -> None:
@@ -143,12 +145,12 @@ def advance(store: Store, home: Home) -> None:
 def step(store: Store, home: Home, sweep: SweepRow) -> RunRow | None:
     """Queue the next trial of a search, or after the last one the winner; None where there is nothing to do now."""
     found = tried(store, sweep)
-    for one in found:
-        if one.run is None:  # the process was killed between asking and queueing
-            return _queue(store, home, sweep, found, one.trial)
-        if one.run.status == "queued":
-            return one.run
-    going = [one for one in found if not one.is_over]
+    for attempt in found:
+        if attempt.run is None:  # the process was killed between asking and queueing
+            return _queue(store, home, sweep, found, attempt.trial)
+        if attempt.run.status == "queued":
+            return attempt.run
+    going = [attempt for attempt in found if not attempt.is_over]
     first_is_over = bool(found) and found[0].is_over
     if len(found) < sweep.config.trials and (not found or first_is_over):
         _require_some_success(found)
@@ -159,7 +161,7 @@ def step(store: Store, home: Home, sweep: SweepRow) -> RunRow | None:
 
 
 def _require_some_success(found: Sequence[Tried]) -> None:
-    last = [one.run for one in found[-FAILED:] if one.run and one.run.status == "failed"]
+    last = [attempt.run for attempt in found[-FAILED:] if attempt.run and attempt.run.status == "failed"]
     if len(last) == FAILED:
         raise StudioError(f"{FAILED} trials failed one after another. The last one: {last[-1].message}", "Mend that.")
 
@@ -175,7 +177,7 @@ def _queue(store: Store, home: Home, sweep: SweepRow, found: Sequence[Tried], tr
 def trial_config(home: Home, config: SweepConfig, params: Mapping[str, Any], found: Sequence[Tried]) -> RunConfig:
     """The settings of a trial; its teachers are those that an earlier trial trained, where they are the same."""
     values = dict(params) | TRIAL
-    trained = next((one.run for one in found if one.run and _trained_teacher(home, one.run)), None)
+    trained = next((attempt.run for attempt in found if attempt.run and _trained_teacher(home, attempt.run)), None)
     if trained is not None and not any(name.startswith(("teacher", "more_teachers")) for name in config.search):
         values |= runs.trained_teachers(home, trained)
     return with_values(config.base, **values)
@@ -191,9 +193,9 @@ def _end(store: Store, home: Home, sweep: SweepRow, found: Sequence[Tried]) -> R
     """Train the best settings anew, with a control: that run alone reads the test rows."""
     winner = best(found, sweep.config)
     if winner is None:
-        measured = [one for one in found if one.value is not None]
-        told = f"None of {len(measured)} students keeps to the target: {sweep.config.target}."
-        store.set_sweep(sweep.id, "finished", told if measured else "No trial came to its end.")
+        measured = [attempt for attempt in found if attempt.value is not None]
+        message = f"None of {len(measured)} students keeps to the target: {sweep.config.target}."
+        store.set_sweep(sweep.id, "finished", message if measured else "No trial came to its end.")
         return None
     config = winner_config(home, sweep.config, winner, found)
     run = store.submit(config, key=f"sweep-{sweep.id}-winner", made_by=sweep.made_by)
@@ -226,7 +228,7 @@ def carried(home: Home, store: Store, sweep_id: int) -> Iterator[RunRow]:
     A search that cannot go on is marked as failed.
     """
     before = store.sweep(sweep_id)
-    told = {one.trial.run_id for one in tried(store, before) if one.is_over}
+    seen = {attempt.trial.run_id for attempt in tried(store, before) if attempt.is_over}
     had_winner = before.winner is not None and store.run(before.winner).is_over
     while (row := store.sweep(sweep_id)).status == "running":
         try:
@@ -236,8 +238,12 @@ def carried(home: Home, store: Store, sweep_id: int) -> Iterator[RunRow]:
             return
         if run is None or not _carry(home, store, run):
             time.sleep(PAUSE_S)
-        over = [one.run for one in tried(store, row) if one.run and one.is_over and one.run.id not in told]
-        told |= {run.id for run in over}
+        over = [
+            attempt.run
+            for attempt in tried(store, row)
+            if attempt.run and attempt.is_over and attempt.run.id not in seen
+        ]
+        seen |= {run.id for run in over}
         yield from over
     last = store.sweep(sweep_id).winner
     while last is not None and not store.run(last).is_over:
@@ -270,8 +276,8 @@ def study(config: SweepConfig, found: Sequence[Tried]) -> "optuna.Study":
     pruner = optuna.pruners.MedianPruner(n_startup_trials=LEAST_TO_PRUNE)
     made = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     space = distributions(config)
-    for one in found:
-        made.add_trial(_frozen(one, config, space))
+    for attempt in found:
+        made.add_trial(_frozen(attempt, config, space))
     return made
 
 
@@ -280,29 +286,32 @@ def _at_random(config: SweepConfig) -> int:
     return max(3, min(10, config.trials // 3))
 
 
-def _frozen(one: Tried, config: SweepConfig, space: Mapping[str, Any]) -> "optuna.trial.FrozenTrial":
+def _frozen(attempt: Tried, config: SweepConfig, space: Mapping[str, Any]) -> "optuna.trial.FrozenTrial":
     import optuna
 
     states = optuna.trial.TrialState
-    looks = dict(one.curve)
+    looks = dict(attempt.curve)
     plain: dict[str, Any] = {
-        "params": {name: _key(config, name, value) for name, value in one.trial.params.items()},
+        "params": {name: _key(config, name, value) for name, value in attempt.trial.params.items()},
         "distributions": dict(space),
         "intermediate_values": looks,
     }
-    if one.value is not None:
+    if attempt.value is not None:
         return optuna.trial.create_trial(
-            state=states.COMPLETE, value=one.value, constraints=_overshoot(one, config), **plain
+            state=states.COMPLETE, value=attempt.value, constraints=_overshoot(attempt, config), **plain
         )
-    if one.trial.pruned and looks:
+    if attempt.trial.pruned and looks:
         return optuna.trial.create_trial(state=states.PRUNED, value=max(looks.values()), **plain)
-    return optuna.trial.create_trial(state=states.FAIL if one.is_over else states.RUNNING, **plain)
+    return optuna.trial.create_trial(state=states.FAIL if attempt.is_over else states.RUNNING, **plain)
 
 
-def _overshoot(one: Tried, config: SweepConfig) -> dict[str, float]:
+def _overshoot(attempt: Tried, config: SweepConfig) -> dict[str, float]:
     """By which share of each limit a student is over it; below 0 where it keeps to it."""
     asked = limits(config.target)
-    pairs = {"milliseconds": (one.milliseconds, asked.milliseconds), "size_bytes": (one.size_bytes, asked.size_bytes)}
+    pairs = {
+        "milliseconds": (attempt.milliseconds, asked.milliseconds),
+        "size_bytes": (attempt.size_bytes, asked.size_bytes),
+    }
     return {name: value / limit - 1 for name, (value, limit) in pairs.items() if limit and value is not None}
 
 
@@ -326,7 +335,7 @@ def _key(config: SweepConfig, name: str, value: Any) -> Any:
     values = config.search[name]
     if isinstance(values, Range):
         return value
-    listed = [list(one) if isinstance(one, tuple) else one for one in values]
+    listed = [list(choice) if isinstance(choice, tuple) else choice for choice in values]
     return listed.index(list(value) if isinstance(value, tuple) else value)
 
 
@@ -358,13 +367,13 @@ def _fail() -> Any:
 def importance(config: SweepConfig, found: Sequence[Tried]) -> dict[str, float]:
     """How much each setting decided the result, shares of 1 (PED-ANOVA; Watanabe, Bansal & Hutter, 2023); empty while
     too few trials are over to say so."""
-    over = [one for one in found if one.value is not None]
-    if len(over) < LEAST_TO_EXPLAIN or len({one.value for one in over}) < 2:
+    over = [attempt for attempt in found if attempt.value is not None]
+    if len(over) < LEAST_TO_EXPLAIN or len({attempt.value for attempt in over}) < 2:
         return {}
     import optuna
 
-    told = optuna.importance.get_param_importances(study(config, over))
-    return {name: float(value) for name, value in told.items()}
+    importances = optuna.importance.get_param_importances(study(config, over))
+    return {name: float(value) for name, value in importances.items()}
 
 
 # --- stopping what leads nowhere
@@ -387,8 +396,12 @@ def watched(store: Store, run: RunRow, said: Iterator[events.Event]) -> Iterator
 
 def should_stop(config: SweepConfig, run_id: int, found: Sequence[Tried]) -> bool:
     """Whether the best that a trial reached so far is below the median of what the others had at its step."""
-    mine = next((one for one in found if one.trial.run_id == run_id), None)
-    others = [one for one in found if one.trial.run_id != run_id and (one.value is not None or one.trial.pruned)]
+    mine = next((attempt for attempt in found if attempt.trial.run_id == run_id), None)
+    others = [
+        attempt
+        for attempt in found
+        if attempt.trial.run_id != run_id and (attempt.value is not None or attempt.trial.pruned)
+    ]
     if mine is None or not mine.curve or len(others) < LEAST_TO_PRUNE:
         return False
 
@@ -411,12 +424,12 @@ def facts(store: Store, sweep: SweepRow) -> dict[str, Any]:
         "measure": decides.name,
         "trials": [
             {
-                "number": one.trial.number, "run": one.trial.run_id, "params": one.trial.params,
-                "value": None if one.value is None else decides.shown(one.value),
-                "latency_ms": one.milliseconds, "size_bytes": one.size_bytes, "pruned": one.trial.pruned,
-                "keeps_to_target": keeps_to(one, sweep.config),
+                "number": attempt.trial.number, "run": attempt.trial.run_id, "params": attempt.trial.params,
+                "value": None if attempt.value is None else decides.shown(attempt.value),
+                "latency_ms": attempt.milliseconds, "size_bytes": attempt.size_bytes, "pruned": attempt.trial.pruned,
+                "keeps_to_target": keeps_to(attempt, sweep.config),
             }
-            for one in found
+            for attempt in found
         ],
         "best": chosen.trial.number if chosen else None,
         "winner": sweep.winner,

@@ -207,8 +207,8 @@ def _received(response: http.client.HTTPResponse, parts: SplitResult, folder: Pa
         raise DataError(
             f"{parts.hostname} sends the file packed as {packed}, unasked.", "Fetch it yourself, and bring it."
         )
-    told = response.getheader("Content-Length") or ""
-    total = int(told[:30]) if told.isdecimal() else None  # of more digits Python makes no number
+    length = response.getheader("Content-Length") or ""
+    total = int(length[:30]) if length.isdecimal() else None  # of more digits Python makes no number
     _require_small(total or 0)
     require_room(folder, total or 0)
     file, size = folder / "file", 0

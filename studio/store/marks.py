@@ -37,4 +37,4 @@ class Marks(OpenDatabase):
     def marks(self, dataset_id: int) -> list[Mark]:
         """All marked rows of a data set, in their order."""
         sql = "SELECT split, row, label, made_by FROM marks WHERE dataset_id = ? ORDER BY split, row"
-        return [Mark(**one | {"label": json.loads(one["label"])}) for one in self._rows(sql, [dataset_id])]
+        return [Mark(**row | {"label": json.loads(row["label"])}) for row in self._rows(sql, [dataset_id])]

@@ -70,8 +70,8 @@ class Results(Runs):
 
     def timetable(self, run_id: int) -> tuple[events.PlannedStage, ...]:
         """All stages of the run in their order; none before it has told them, and none of an old run."""
-        told = [event for event in self._results(run_id, "planned") if isinstance(event, events.Planned)]
-        return told[-1].stages if told else ()
+        planned = [event for event in self._results(run_id, "planned") if isinstance(event, events.Planned)]
+        return planned[-1].stages if planned else ()
 
     def evaluations(self, run_id: int) -> list[events.Evaluation]:
         """What was measured; over several seeds the means."""
@@ -118,7 +118,7 @@ class Results(Runs):
             "evaluations": [_shown(result) for result in self.evaluations(run_id)],
             "comparisons": [_shown(result) for result in self.comparisons(run_id)],
             "speed": speed(self.evaluations(run_id)),
-            "seeds": [self._show_seed(run_id, one) for one in self.seeds(run_id)],
+            "seeds": [self._show_seed(run_id, seed) for seed in self.seeds(run_id)],
             "stage_results": [_shown(result) for result in self.stage_results(run_id)],
             "choice": choice.model_dump(mode="json", exclude={"kind"}) if (choice := self.choice(run_id)) else None,
             "outcome": run.outcome,
@@ -139,10 +139,10 @@ class Results(Runs):
     def _comparisons(self, run_id: int) -> list[events.Comparison]:
         return [event for event in self._results(run_id, "comparison") if isinstance(event, events.Comparison)]
 
-    def _show_seed(self, run_id: int, one: events.SeedResult) -> dict[str, Any]:
-        evaluations = [_shown(found) for found in self._evaluations(run_id) if found.seed == one.seed]
-        comparisons = [_shown(found) for found in self._comparisons(run_id) if found.seed == one.seed]
-        return _shown(one) | {"evaluations": evaluations, "comparisons": comparisons}
+    def _show_seed(self, run_id: int, seed: events.SeedResult) -> dict[str, Any]:
+        evaluations = [_shown(found) for found in self._evaluations(run_id) if found.seed == seed.seed]
+        comparisons = [_shown(found) for found in self._comparisons(run_id) if found.seed == seed.seed]
+        return _shown(seed) | {"evaluations": evaluations, "comparisons": comparisons}
 
     def _record_one(self, run_id: int, event: events.Event) -> None:
         run = self._db.conn.execute
@@ -185,10 +185,10 @@ class Results(Runs):
                     " SELECT ?, ?, count(*), ? FROM results WHERE run_id = ? AND kind = ?",
                     [run_id, event.kind, events.to_json(event), run_id, event.kind])  # fmt: skip
             case events.Verdict(outcome=outcome, sentence=sentence, cautions=cautions, next_step=next_step):
-                told = json.dumps([caution.model_dump() for caution in cautions])
+                cautions_json = json.dumps([caution.model_dump() for caution in cautions])
                 after = next_step.model_dump_json() if next_step else None
                 run("UPDATE runs SET outcome = ?, verdict = ?, cautions = ?, next_step = ?, edition = ? WHERE id = ?",
-                    [outcome, sentence, told, after, events.EDITION, run_id])  # fmt: skip
+                    [outcome, sentence, cautions_json, after, events.EDITION, run_id])  # fmt: skip
             case events.Failed(error=error, message=message, cure=cure):
                 run("UPDATE runs SET error = ?, message = ?, cure = ? WHERE id = ?", [error, message, cure, run_id])
 

@@ -123,10 +123,10 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
     parts = ["archived <= ?"]
     values: list[Any] = [wanted.archived]
     columns = [*_TOLD, *(_SETTING.format(setting) for setting in ("dataset", "teacher", "student"))]
-    told = " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
+    text = " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
     for word in wanted.search.split():
         known = [dataset for dataset, name in wanted.shown.items() if word.casefold() in name.casefold()]
-        told_of = f"instr(fold('run ' || runs.id || ' ' || {told}), ?)"
+        told_of = f"instr(fold('run ' || runs.id || ' ' || {text}), ?)"
         parts.append(f"({told_of} OR dataset_id IN (SELECT value FROM json_each(?)))")
         values += [word.casefold(), json.dumps(known)]
     if wanted.states:
@@ -159,7 +159,7 @@ def _note(text: str) -> str:
 
 def _tags(wanted: Sequence[str]) -> list[str]:
     """Each once, in their order. A comma stands between tags where they are typed."""
-    found = dict.fromkeys(_line(tag, "tag", LONGEST_TAG) for one in wanted for tag in one.split(","))
+    found = dict.fromkeys(_line(tag, "tag", LONGEST_TAG) for text in wanted for tag in text.split(","))
     found.pop("", None)
     if len(found) > MOST_TAGS:
         raise ConfigError(f"A run has at most {MOST_TAGS} tags, got {len(found)}.", "Leave some out.")

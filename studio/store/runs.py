@@ -136,6 +136,6 @@ def _config(run_id: int, text: str) -> tuple[RunConfig, str]:
         stored = json.loads(text)
         return parse_config(stored), ""
     except (ConfigError, ValueError) as error:
-        told = error.message if isinstance(error, ConfigError) else f"They are damaged: {error}."
-        reason = f"This version of the studio cannot read the settings of run {run_id}. {told}"
+        problem = error.message if isinstance(error, ConfigError) else f"They are damaged: {error}."
+        reason = f"This version of the studio cannot read the settings of run {run_id}. {problem}"
         return readable_part(stored if isinstance(stored, dict) else {}), reason

@@ -20,17 +20,17 @@ KINDS = {
 def speed(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """Milliseconds of each model, and how many times as long as the student it takes, with all cores and on one thread,
     as it is and as an ONNX file; where there is one core both are the same."""
-    found: Found = {(one.role, one.metric): one for one in evaluations}
-    told: dict[str, Any] = {}
+    found: Found = {(evaluation.role, evaluation.metric): evaluation for evaluation in evaluations}
+    speeds: dict[str, Any] = {}
     for kind, before in KINDS.items():
-        timed = {role: one for (role, metric), one in found.items() if metric == f"{before}latency_ms"}
+        timed = {role: evaluation for (role, metric), evaluation in found.items() if metric == f"{before}latency_ms"}
         if timed:
-            told[kind] = {role: _of_role(found, role, before) for role in timed}
+            speeds[kind] = {role: _of_role(found, role, before) for role in timed}
     for after in ("", "_in_onnx_runtime"):
-        all_cores = told.get(f"all_cores{after}")
-        if all_cores and all(one["threads"] == 1 for one in all_cores.values()):
-            told.setdefault(f"one_thread{after}", all_cores)
-    return told
+        all_cores = speeds.get(f"all_cores{after}")
+        if all_cores and all(timing["threads"] == 1 for timing in all_cores.values()):
+            speeds.setdefault(f"one_thread{after}", all_cores)
+    return speeds
 
 
 def _of_role(found: Found, role: str, before: str) -> dict[str, Any]:

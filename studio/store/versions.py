@@ -72,18 +72,18 @@ class Versions(Datasets):
     def newer_version(self, dataset_id: int) -> Version | None:
         """The newest version, where this is an older one."""
         newest = self.versions(dataset_id)[-1:]
-        return next((one for one in newest if one.number > self.version(dataset_id).number), None)
+        return next((version for version in newest if version.number > self.version(dataset_id).number), None)
 
 
 def way(versions: list[Version], dataset_id: int) -> list[Version]:
     """How a data set was made, from the first of its `versions` on; where a parent was not written down, it is taken to
     be the version before."""
-    known = {one.dataset_id: one for one in versions}
+    known = {version.dataset_id: version for version in versions}
     found: list[Version] = []
     here = known.get(dataset_id)
     while here is not None:
         found.insert(0, here)
-        before = [one.dataset_id for one in versions if one.number < here.number]
+        before = [version.dataset_id for version in versions if version.number < here.number]
         parent = here.parent or (before[-1] if before else None)
         here = known.get(parent) if parent in before else None
     return found

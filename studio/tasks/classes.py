@@ -82,12 +82,12 @@ def require_names(labels: Labels, column: str | None) -> None:
     """Raise `DataError` where there are more labels than are learned, or longer ones."""
     cure = "Choose the column with the classes."
     if len(labels) > MAX_LABELS:
-        told = f"Column {column!r} holds {len(labels):,} different labels; at most {MAX_LABELS:,} are learned."
-        raise DataError(told, cure)
+        message = f"Column {column!r} holds {len(labels):,} different labels; at most {MAX_LABELS:,} are learned."
+        raise DataError(message, cure)
     longest = max(map(len, labels))
     if longest > MAX_LABEL:
-        told = f"Column {column!r} holds a label of {longest:,} letters; at most {MAX_LABEL:,} are read."
-        raise DataError(told, cure)
+        message = f"Column {column!r} holds a label of {longest:,} letters; at most {MAX_LABEL:,} are read."
+        raise DataError(message, cure)
 
 
 class Classes:

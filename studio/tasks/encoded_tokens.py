@@ -219,15 +219,15 @@ def opening(prompt: str, text: str, form: str, processor: Any) -> list[int]:
         text = json.dumps(
             [*(messages[:-1] if messages[-1]["role"] == "assistant" else messages), _said("assistant", "")]
         )
-    told = pieces(prompt, text if form != ANSWER else "", form, processor)
-    counted = [number for number, (_, is_counted) in enumerate(told) if is_counted]
-    last = len(told) if not counted else counted[-1] if form == TEXT else _begins(told, counted[-1])
-    return [number for tokens in _tokens([piece for piece, _ in told[:last]], processor) for number in tokens]
+    parts = pieces(prompt, text if form != ANSWER else "", form, processor)
+    counted = [number for number, (_, is_counted) in enumerate(parts) if is_counted]
+    last = len(parts) if not counted else counted[-1] if form == TEXT else _begins(parts, counted[-1])
+    return [number for tokens in _tokens([piece for piece, _ in parts[:last]], processor) for number in tokens]
 
 
-def _begins(told: Sequence[Piece], last: int) -> int:
+def _begins(parts: Sequence[Piece], last: int) -> int:
     """Where the stretch of counted pieces begins that ends with the last one."""
-    while last and told[last - 1][1]:
+    while last and parts[last - 1][1]:
         last -= 1
     return last
 
@@ -298,8 +298,8 @@ class _Blocks:
         for begin in range(0, max(1, len(kept) - 1), self.limit - 1):
             block = kept[begin : begin + self.limit]
             self._block(row, numbers[block], counts[block])
-        told = int(counts.sum())
-        self.sizes.append(round(size * int(counts[kept].sum()) / told) if told else 0)
+        counted = int(counts.sum())
+        self.sizes.append(round(size * int(counts[kept].sum()) / counted) if counted else 0)
         self.cut.append(len(numbers) - len(kept))
 
     def _kept(self, counts: np.ndarray) -> np.ndarray:
@@ -314,10 +314,10 @@ class _Blocks:
         return np.r_[0, begin + 1 : begin + self.limit]
 
     def _block(self, row: int, numbers: np.ndarray, counts: np.ndarray) -> None:
-        told = np.flatnonzero(counts[1:])
+        places = np.flatnonzero(counts[1:])
         self.tokens.append(numbers)
-        self.labels.append(numbers[told + 1])
-        self.places.append(told)
+        self.labels.append(numbers[places + 1])
+        self.places.append(places)
         self.rows.append(row)
 
     def encoded(self, processor: Any) -> EncodedTokens:

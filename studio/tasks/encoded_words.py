@@ -113,5 +113,5 @@ def _one_a_word(labels: Tensor, rows: Sequence[Sequence[int]], counts: Tensor) -
     """(words,): the tags that there are, `UNLABELLED` for each word of a row without any."""
     if len(labels) == int(counts.sum()):
         return labels
-    told = [list(row) or [UNLABELLED] * int(count) for row, count in zip(rows, counts, strict=True)]
-    return torch.tensor([number for row in told for number in row], dtype=torch.long)
+    tags = [list(row) or [UNLABELLED] * int(count) for row, count in zip(rows, counts, strict=True)]
+    return torch.tensor([number for row in tags for number in row], dtype=torch.long)

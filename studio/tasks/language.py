@@ -399,14 +399,14 @@ class NextTokens:
         import numpy as np
         import torch
 
-        told, labels = logits.values.double().cpu(), encoded.labels.cpu()
+        outputs, labels = logits.values.double().cpu(), encoded.labels.cpu()
         counts = (encoded.offsets[1:] - encoded.offsets[:-1]).cpu()
         row = torch.repeat_interleave(encoded.row.cpu(), counts)
         rows, here = len(encoded.size), torch.ones(len(labels), dtype=torch.double)
         same = compared = torch.zeros_like(here)
         if teacher is not None:
-            same, compared = (told[:, 1] == teacher.values[:, 1].double().cpu()).double(), here
-        each = (-told[:, 0], here, (told[:, 1] == labels).double(), same, compared, _by_frequency(labels))
+            same, compared = (outputs[:, 1] == teacher.values[:, 1].double().cpu()).double(), here
+        each = (-outputs[:, 0], here, (outputs[:, 1] == labels).double(), same, compared, _by_frequency(labels))
         sums = [torch.bincount(row, values, minlength=rows).numpy() for values in each]
         return np.stack([*sums[:2], encoded.size.cpu().double().numpy(), *sums[2:]], axis=1)
 

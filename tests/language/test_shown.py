@@ -13,7 +13,7 @@ SHOWN = {
 }  # fmt: skip
 """What Streamlit has for showing words."""
 WORDED = {"label", "help", "placeholder", "title", "body"}
-NOT_WORDS = {"https://…", "/models", "/models/my-teacher", "google-bert/bert-base-uncased"}
+NOT_WORDS = {"https://…", "/models", "/models/my-teacher", "hub:ORG/NAME", "google-bert/bert-base-uncased"}
 YAML, ALPHA = "…\n", "**, alpha = **"
 """Examples of what is typed, and names of settings: in no language."""
 
