@@ -178,7 +178,7 @@ def _wanted(shown: Shown) -> tuple[Wanted, Order]:
         if labels:
             address.one("class", ["", *labels])
             label = st.selectbox(_("Class"), ["", *labels], key="class", on_change=address.write, args=("class",),
-                                 format_func=lambda one: escaping.unturned(one) or _("All"), width=200)  # fmt: skip
+                                 format_func=lambda name: escaping.unturned(name) or _("All"), width=200)  # fmt: skip
         address.text("q")
         words = ""
         if shown.rows.is_text:

@@ -56,7 +56,7 @@ def show(run: RunRow) -> None:
 
 def _rule(run: RunRow, found: Written) -> None:
     """Where the data has answers: a pattern by which they are compared, too."""
-    has_answers = any(written.EXACT.name in one.values for one in found.by)
+    has_answers = any(written.EXACT.name in model.values for model in found.by)
     if not has_answers or not get_acts().person.has("member") or not get_home().model(run.id, "student").is_dir():
         return
     with st.form("written-rule", border=False):

@@ -36,7 +36,7 @@ def section(run: RunRow, task: Task, value: Any, labels: Sequence[str]) -> None:
             label = ""
             if task.kind != "number":
                 chosen = st.selectbox(_("Label"), ["", *labels], key="why-label", width=260,
-                                      format_func=lambda one: unturned(one) or _("the teacher’s answer"))  # fmt: skip
+                                      format_func=lambda name: unturned(name) or _("the teacher’s answer"))  # fmt: skip
                 label = chosen or ""
             asked = st.button(_("Ask both models why"), icon=":material/lightbulb:", key="why-ask")
         about = (run.id, repr(value)[:10_000], label)

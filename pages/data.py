@@ -238,7 +238,7 @@ def add_data() -> None:
     st.caption(_(STAYS))
     found = upload_box(
         _(
-            "A table (CSV, Excel, JSON lines, Parquet), a text, tagged words (CoNLL) or a ZIP of image folders; "
+            "A table (CSV, Excel, JSON lines, Parquet), a text, tagged words (CoNLL) or a ZIP or TAR of image folders; "
             "at most {size}",
             size=size(1e6 * st.get_option("server.maxUploadSize")),
         ),

@@ -51,7 +51,7 @@ def read(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Seq
         by_stem.setdefault(PurePosixPath(name.replace("\\", "/")).stem, []).append(name)
     names: list[str] | None = None
     found: dict[str, dict[str, None]] = {}
-    told: list[str] = []
+    sources: list[str] = []
     captions = []
     for member in (member for member in files if _suffix(member) in ENDINGS):
         text = _text(archive, member)
@@ -64,7 +64,7 @@ def read(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Seq
             said, describes = _said(member, text)
             captions += [member.filename] if describes else []
         near = [(_nearest(name, member.filename, by_stem), classes) for name, classes in said.items()]
-        told += [member.filename] if any(image for image, _ in near) else []
+        sources += [member.filename] if any(image for image, _ in near) else []
         for image, classes in ((image, classes) for image, classes in near if image):
             found.setdefault(image, {}).update(dict.fromkeys(classes))
     notes = [f"{name!r} describes the images in sentences, which are not read." for name in captions]
@@ -76,7 +76,7 @@ def read(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Seq
     )
     if not all(found.values()):
         notes.append(f"An image in which nothing is marked has the label {NONE!r}.")
-    return Marked({image: list(classes) for image, classes in found.items()}, (*captions, *told), tuple(notes))
+    return Marked({image: list(classes) for image, classes in found.items()}, (*captions, *sources), tuple(notes))
 
 
 def _said(member: zipfile.ZipInfo, text: str) -> tuple[Mapping[str, Sequence[str]], bool]:
@@ -97,8 +97,8 @@ def _coco(text: str) -> tuple[Mapping[str, Sequence[str]], bool]:
     if not json_tables.lists_images(said):
         return {}, False
     kinds, images, marks = (json_tables.objects(said, name) for name in ("categories", "images", "annotations"))
-    names = {one.get("id"): str(one.get("name")) for one in kinds}
-    files = {one.get("id"): str(one.get("file_name")) for one in images}
+    names = {kind.get("id"): str(kind.get("name")) for kind in kinds}
+    files = {image.get("id"): str(image.get("file_name")) for image in images}
     found: dict[str, list[str]] = {name: [] for name in files.values()}
     for mark in marks:
         image, kind = mark.get("image_id"), mark.get(OBJECTS)

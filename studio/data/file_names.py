@@ -26,9 +26,9 @@ def labels(placed: Mapping[str, tuple[str, str]]) -> tuple[_Labels, list[str]]:
     if len({label for _, label in placed.values() if label}) > 1:
         return {}, []
     begun = {name: begins(name) for name in placed}
-    told = {name: label for name, label in begun.items() if placed[name][0] != splits.TEST} or begun
-    classes = {label for label in told.values() if label and splits.exactly(label) is None}
-    share = sum(label in classes for label in told.values()) / len(told)
+    taught = {name: label for name, label in begun.items() if placed[name][0] != splits.TEST} or begun
+    classes = {label for label in taught.values() if label and splits.exactly(label) is None}
+    share = sum(label in classes for label in taught.values()) / len(taught)
     if not 1 < len(classes) <= min(MOST, len(placed) // FEWEST) or share < NAMED:
         return {}, []
     found = {_path(name): (placed[name][0], label if label in classes else "") for name, label in begun.items()}

@@ -39,15 +39,15 @@ def lists_images(value: Any) -> bool:
     if not isinstance(value, dict) or not objects(value, "images") or "annotations" not in value:
         return False
     named = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id",)}
-    numbers = [one.get(name) for part, names in named.items() for one in objects(value, part) for name in names]
-    named_files = all("file_name" in one for one in objects(value, "images"))
+    numbers = [entry.get(name) for part, names in named.items() for entry in objects(value, part) for name in names]
+    named_files = all("file_name" in entry for entry in objects(value, "images"))
     return named_files and all(isinstance(number, str | int | None) for number in numbers)
 
 
 def objects(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The objects in the list of that name; none where there is no such list."""
     found = value.get(name)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def of_list(rows: list[Any]) -> Found:
@@ -144,7 +144,7 @@ def _served(value: dict[str, Any]) -> Shape | None:
     about, rows = objects(value, "features"), objects(value, "rows")
     if not about or not rows or not all(isinstance(row.get("row"), dict) for row in rows):
         return None
-    kinds = {str(one.get("name")): one["type"] for one in about if isinstance(one.get("type"), dict)}
+    kinds = {str(column.get("name")): column["type"] for column in about if isinstance(column.get("type"), dict)}
     names = {name: kind["names"] for name, kind in kinds.items() if isinstance(kind.get("names"), list)}
     found = [{name: _class(cell, names.get(name, [])) for name, cell in row["row"].items()} for row in rows]
     total = value.get("num_rows_total")

@@ -92,4 +92,4 @@ def _go_together(table: pd.DataFrame, first: str, second: str) -> bool:
     """Whether each value of one column stands beside one value of the other, and no other."""
     sample = table.head(SAMPLE)
     pairs = set(zip(sample[first], sample[second], strict=True))
-    return len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+    return len(pairs) == len({first for first, _ in pairs}) == len({other for _, other in pairs})

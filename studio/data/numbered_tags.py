@@ -44,7 +44,7 @@ class NumberedTags:
     def notes(self) -> tuple[str, ...]:
         if not self.column:
             return ()
-        told = f"The tags in {self.column!r} are numbers that the file does not name."
+        sentence = f"The tags in {self.column!r} are numbers that the file does not name."
         if self.has_rests:
             how = (
                 "0 is read as no entity, 1 and 2 as the beginning and the rest of an entity called '1', 3 and 4 as "
@@ -54,7 +54,7 @@ class NumberedTags:
             how = "0 is read as no entity, every other number as the name of one."
         else:
             how = "Every number is read as an entity of one word."
-        return told, how
+        return sentence, how
 
     def _tag(self, number: int) -> str:
         if self.has_outside and number == 0:
@@ -75,7 +75,7 @@ def _fit(words: Iterable[str], tags: Iterable[str]) -> bool:
 def _numbers(cell: str) -> list[int] | None:
     """The whole numbers in a list, from 0 on; None where it is none."""
     found = _list(cell)
-    return None if found is None or not all(type(one) is int and one >= 0 for one in found) else found
+    return None if found is None or not all(type(tag) is int and tag >= 0 for tag in found) else found
 
 
 def _list(cell: str) -> list[int] | None:

@@ -33,7 +33,9 @@ class Verdicts:
         """(the rows with a label, the lines that they stand in, those that are left out)."""
         if self.has_options:
             chosen = [_chosen(*pair) for pair in _pairs(table)]
-            cells = [json.dumps(one, ensure_ascii=False) if self.has_several else "".join(one[:1]) for one in chosen]
+            cells = [
+                json.dumps(answer, ensure_ascii=False) if self.has_several else "".join(answer[:1]) for answer in chosen
+            ]
             table = table.drop(columns=[ACCEPT, _OPTIONS]).assign(**{_LABEL: cells})
         if not self.is_one or _ANSWER not in table:
             return table, lines, []
@@ -71,8 +73,12 @@ def _chosen(chosen: str, options: str) -> list[str]:
     (['Sport'], ['a'])
     """
     found, there = _list(chosen), _list(options)
-    texts = {str(one.get("id")): str(one.get("text") or one.get("id")) for one in there if isinstance(one, dict)}
-    return [texts.get(str(one), str(one)) for one in found]
+    texts = {
+        str(option.get("id")): str(option.get("text") or option.get("id"))
+        for option in there
+        if isinstance(option, dict)
+    }
+    return [texts.get(str(answer), str(answer)) for answer in found]
 
 
 def _list(cell: str) -> list[object]:

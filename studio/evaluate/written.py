@@ -109,7 +109,7 @@ def found_by(rule: re.Pattern[str], text: str) -> str | None:
     >>> found_by(re.compile(r"#### *(\\S+)"), "2 + 2 = 4\\n#### 4"), found_by(re.compile(r"\\d+"), "none")
     ('4', None)
     """
-    found = [one[1] if rule.groups else one[0] for one in rule.finditer(text)]
+    found = [match[1] if rule.groups else match[0] for match in rule.finditer(text)]
     return (found[-1] or "").strip() or None if found else None
 
 
@@ -161,7 +161,7 @@ def with_intervals(statistics: np.ndarray) -> dict[str, tuple[float, float, floa
         known = _known(statistics[:, column])
         if len(known):
             ends[name] = intervals.accuracy_interval(int(known.sum()), len(known))
-    return {one.name: (values[one.name], *ends[one.name]) for one in measures_of(statistics)}
+    return {measure.name: (values[measure.name], *ends[measure.name]) for measure in measures_of(statistics)}
 
 
 def compare(roles: tuple[Role, Role], first: np.ndarray, second: np.ndarray) -> list[Comparison]:

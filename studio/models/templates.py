@@ -38,6 +38,6 @@ def _applied(processor: Any, chat: Sequence[dict[str, str]], **how: Any) -> Any:
         ) from error
     letters = sum(len(message["content"]) for message in chat)
     if isinstance(written, str) and len(written) > MOST_ADDED + MOST_TIMES * letters:
-        told = f"The model's chat template makes {len(written):,} letters of a chat of {letters:,}."
-        raise ModelError(told, OTHER)
+        sentence = f"The model's chat template makes {len(written):,} letters of a chat of {letters:,}."
+        raise ModelError(sentence, OTHER)
     return written

@@ -36,7 +36,7 @@ def opened(asked: Prompts) -> Predictor:
 
 def answers(asked: Prompts, teacher: Predictor) -> AllSpoken:
     """What the teacher answers. Raises `DataError` where its chat template refuses a prompt."""
-    values = [(one, "") if isinstance(one, str) else one for one in asked.prompts]
+    values = [(prompt, "") if isinstance(prompt, str) else prompt for prompt in asked.prompts]
     try:
         said = teacher.writings(
             teacher.problem.task.unlabelled(values), asked.temperature, asked.most_tokens, asked.seed
@@ -45,7 +45,7 @@ def answers(asked: Prompts, teacher: Predictor) -> AllSpoken:
         raise DataError(
             f"The model's chat template refuses a prompt: {error}.", "Leave the system text out."
         ) from error
-    return AllSpoken(said=[_spoken(teacher, one) for one in said])
+    return AllSpoken(said=[_spoken(teacher, writing) for writing in said])
 
 
 def _spoken(teacher: Predictor, writing: Writing) -> Spoken:
@@ -60,7 +60,7 @@ def _spoken(teacher: Predictor, writing: Writing) -> Spoken:
 def main() -> None:
     """Until standard input is closed."""
     quiet()
-    told = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    answered = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     teacher: Predictor | None = None
     for line in sys.stdin:
@@ -70,7 +70,7 @@ def main() -> None:
             answer = Answer[AllSpoken](result=answers(asked, teacher))
         except StudioError as error:
             answer = Answer[AllSpoken](failed=Failed.of(error))
-        print(answer.model_dump_json(), file=told, flush=True)
+        print(answer.model_dump_json(), file=answered, flush=True)
 
 
 if __name__ == "__main__":

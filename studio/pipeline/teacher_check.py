@@ -22,7 +22,7 @@ LEAST_GAIN = 0.01
 the one that decides where that is no share of rows."""
 
 CURE = (
-    "Take a pretrained teacher, label more rows, or train it longer (teacher_epochs, training_length). "
+    "Take a pretrained teacher, add more rows, or train it longer (teacher_epochs, training_length). "
     "With allow_weak_teacher the run goes on all the same."
 )
 

@@ -94,9 +94,9 @@ def _written(
     likeliest = model.writings(asked.opened, temperature=0.0) if has_answers else drawn
     texts = zip(drawn, likeliest, asked.expected, asked.opened, strict=True)
     statistics = np.array([
-        (*_against(greedy.text, answer), *_for_the_teacher(teacher, one, row), written.distinct_2(one.text),
+        (*_against(greedy.text, answer), *_for_the_teacher(teacher, sampled, row), written.distinct_2(sampled.text),
          _by_rule(asked.rule, greedy.text, answer))
-        for one, greedy, answer, row in texts
+        for sampled, greedy, answer, row in texts
     ])  # fmt: skip
     statistics = np.column_stack([statistics, _apart(teacher, model, asked.rows)])
     summary = WrittenBy(
@@ -161,15 +161,15 @@ def _apart(teacher: "Predictor", model: "Predictor", rows: "Dataset") -> "np.nda
     from studio.distill import transfer_set
     from studio.models import features
 
-    theirs, mine = (one.read(rows) for one in (teacher, model))
+    theirs, mine = (predictor.read(rows) for predictor in (teacher, model))
     if not transfer_set.same_reading(theirs, mine):
         return np.full((len(rows), 2), math.nan)
+    networks = [predictor.models[0].network for predictor in (teacher, model)]
     found = torch.zeros(len(rows), 2, dtype=torch.double)
     for blocks in torch.arange(len(mine)).split(BLOCKS_AT_ONCE):
         here = blocks.to(model.device.torch_device)
         with torch.inference_mode():
-            said = [mine.positions(one.models[0].network(**features.asked(one.models[0].network, mine, here)).logits,
-                                   here) for one in (teacher, model)]  # fmt: skip
+            said = [mine.positions(network(**features.asked(network, mine, here)).logits, here) for network in networks]
         apart = _divergence(said[0].logits, said[1].logits).double().cpu()
         row = mine.row.cpu()[blocks][said[0].row.cpu()]
         found.index_add_(0, row, torch.stack([apart, torch.ones_like(apart)], 1))

@@ -204,7 +204,7 @@ def ask_here(
     price, budget, stop = price or Price(), budget or Budget(), stop or threading.Event()
     keys = [key(prompt, copy) for prompt, copy in _counted(prompts)]
     record = Record(home, teacher, seed, keys)
-    for place in (place for place, one in enumerate(keys) if one in record.known):
+    for place in (place for place, asked in enumerate(keys) if asked in record.known):
         answers.add(place, record.known[keys[place]], is_known=True)
     waiting = [place for place in range(len(prompts)) if place not in answers.said]
     try:
@@ -212,7 +212,9 @@ def ask_here(
         with teacher.opened(home) as model:
             while waiting and not stop.is_set() and not budget.is_spent(*answers.taken(price)):
                 some, waiting = waiting[:at_once], waiting[at_once:]
-                for place, said in zip(some, model.ask([prompts[one] for one in some], seed + some[0]), strict=True):
+                for place, said in zip(
+                    some, model.ask([prompts[number] for number in some], seed + some[0]), strict=True
+                ):
                     record.keep(keys[place], said)
                     answers.add(place, said)
                 yield answers.state(len(prompts), price)

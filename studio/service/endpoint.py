@@ -202,7 +202,7 @@ NEWER = "max_completion_tokens"
 """What OpenAI calls the limit of tokens where a model thinks before it answers."""
 
 
-def _not_taken(body: Mapping[str, Any], told: str) -> str:
+def _not_taken(body: Mapping[str, Any], message: str) -> str:
     """What of a question a server does not take, by what it says is wrong; "" where it is the question itself.
 
     >>> _not_taken({"max_tokens": 9, "seed": 1}, "'max_tokens' is not supported: use 'max_completion_tokens' instead.")
@@ -210,8 +210,8 @@ def _not_taken(body: Mapping[str, Any], told: str) -> str:
     >>> _not_taken({"seed": 1, "logprobs": True}, "bad request"), _not_taken({"seed": 1}, "The prompt is too long.")
     ('logprobs', '')
     """
-    named = (name for name in ("logprobs", "max_tokens", "temperature", "seed") if name in body and name in told)
-    found = next(named, "") if _UNKNOWN.search(told) else ""
+    named = (name for name in ("logprobs", "max_tokens", "temperature", "seed") if name in body and name in message)
+    found = next(named, "") if _UNKNOWN.search(message) else ""
     return found or ("logprobs" if "logprobs" in body else "")  # not every server gives them, or says why
 
 

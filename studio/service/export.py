@@ -210,9 +210,9 @@ def _opening(home: Home, store: Store, run: RunRow, folder: Path) -> str:
     from studio.data.folder import load
 
     form = str(load(home.dataset(row.id)).dict["train"][0]["form"])
-    told = folder / "tokenizer_config.json"
+    config_file = folder / "tokenizer_config.json"
     has_template = (folder / "chat_template.jinja").is_file() or (
-        told.is_file() and "chat_template" in told.read_text()
+        config_file.is_file() and "chat_template" in config_file.read_text()
     )
     return "template" if has_template and form != "text" else form
 

@@ -66,14 +66,19 @@ class Asking:
     def ask(self, prompts: Sequence[str | Sequence[Mapping[str, str]]], seed: int) -> list[Said]:
         """Its answers. Raises `ModelError` where it cannot be opened, `DataError` where it cannot read a prompt."""
         system = [{"role": "system", "content": self.teacher.system}] if self.teacher.system else []
-        given = [one if isinstance(one, str) and not system else [*system, *_messages(one)] for one in prompts]
+        given = [
+            prompt if isinstance(prompt, str) and not system else [*system, *_messages(prompt)] for prompt in prompts
+        ]
         asked = Prompts(
             config=self.teacher.config, home=self.home, prompts=given, most_tokens=self.teacher.most_tokens,
             temperature=self.teacher.temperature, seed=seed,
         )  # fmt: skip
         line = self.talk.ask(asked.model_dump_json(), lambda part: None)
         found = Answer[AllSpoken].model_validate_json(line).result_or_raise()
-        return [Said(one.text, one.read, one.written, one.log_probability, one.is_cut) for one in found.said]
+        return [
+            Said(spoken.text, spoken.read, spoken.written, spoken.log_probability, spoken.is_cut)
+            for spoken in found.said
+        ]
 
 
 def stamp(home: Home, reference: str) -> str:
@@ -95,4 +100,4 @@ def _told(file: Path) -> str:
 
 
 def _messages(prompt: str | Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(message) for message in prompt]

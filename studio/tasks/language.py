@@ -304,7 +304,7 @@ def asked_as(text: str, row: Mapping[str, Any]) -> Any:
     chat = messages(row["text"]) if form == "chat" else None
     if chat is None:
         return text
-    return [*(one for one in chat[:1] if one["role"] == "system"), {"role": "user", "content": text}]
+    return [*(turn for turn in chat[:1] if turn["role"] == "system"), {"role": "user", "content": text}]
 
 
 def shown(row: Mapping[str, Any]) -> list[str]:
