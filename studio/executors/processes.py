@@ -20,7 +20,6 @@ from studio.errors import StudioError, WorkerError
 from studio.executors import launch, work
 from studio.home import SHARED_HOME
 from studio.machine import gpus
-from studio.machine.processes import MEETING
 from studio.machine.slots import available_cores
 from studio.pipeline.job import Job
 
@@ -93,7 +92,7 @@ def _meeting_place(size: int) -> dict[str, str]:
     return {
         "MASTER_ADDR": HERE,
         "MASTER_PORT": str(port),
-        MEETING: str(listening.detach()),
+        "STUDIO_MEETING": str(listening.detach()),  # as machine.processes reads it, which opens torch
         "WORLD_SIZE": str(size),
         "LOCAL_WORLD_SIZE": str(size),
         "RANK": "0",
