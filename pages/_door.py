@@ -140,13 +140,14 @@ class Door:
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                cookies = login.set_cookies(message["headers"])
+                cookies = login.sealed(login.set_cookies(message["headers"]))
                 if login.claims(cookies) is not None:
+                    headers.append("set-cookie", login.seal_cookie(cookies[login.SEAL]))
                     wanted = unquote(connection.cookies.get(login.WANTED, ""))
                     headers["location"] = login.safe_address(wanted)
                     await run_in_threadpool(self._write_down, cookies)
                 gone = f"{login.WANTED}=; Max-Age=0; Path={login.base() or '/'}; HttpOnly; SameSite=Lax"
-                MutableHeaders(scope=message).append("set-cookie", gone)
+                headers.append("set-cookie", gone)
             await send(message)
 
         return send_on

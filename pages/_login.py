@@ -20,8 +20,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette import starlette_auth_routes as auth_routes
-from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
-from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value, decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import AUTH_COOKIE_MAX_AGE_SECONDS, USER_COOKIE_NAME
 
 from pages._access import base, own_address
 from pages._language import reader_of
@@ -35,6 +35,10 @@ from studio.service.people import Person
 SIGN_IN, LOGOUT, CALLBACK = "/sign-in", "/auth/logout", "/oauth2callback"
 WANTED = "studio_wanted"
 """The cookie that remembers, for as long as a login takes, which page was asked for."""
+
+SEAL = "studio_login"
+"""The cookie that says which pieces make up a login: of one that is long Streamlit makes several cookies, each signed
+for itself, and pieces of two logins would make a third one."""
 
 LOGIN_SECONDS, LONGEST_ADDRESS = 600, 2000
 CLIENT_SECONDS = 600
@@ -66,23 +70,44 @@ def is_over(user: Mapping[str, Any]) -> bool:
 
 def claims(cookies: Mapping[str, str]) -> dict[str, Any] | None:
     """What the provider said of whoever sends these cookies; None where this server has not signed them, or signed them
-    under another address, and where that login was ended."""
-
-    def signed(name: str) -> bytes | None:
-        value = cookies.get(name)
-        try:
-            return None if value is None else decode_signed_value(get_cookie_secret(), name, value.encode("latin-1"))
-        except UnicodeEncodeError:
-            return None
-
-    value = get_cookie_with_chunks(signed, USER_COOKIE_NAME)
+    under another address, where they are pieces of several logins, and where that login was ended."""
+    value = _said(cookies)
     try:
         user = json.loads(value) if value else None
     except ValueError:
         return None
+    is_in_pieces = value != _signed(cookies, USER_COOKIE_NAME)
+    if is_in_pieces and value is not None and _signed(cookies, SEAL) != _digest(value):
+        return None
     if not isinstance(user, dict) or user.get("is_logged_in") is not True or user.get("origin") != own_address():
         return None
     return None if is_over(user) else user
+
+
+def _said(cookies: Mapping[str, str]) -> bytes | None:
+    """The claims in one or several cookies, put together as Streamlit does it."""
+    return get_cookie_with_chunks(functools.partial(_signed, cookies), USER_COOKIE_NAME)
+
+
+def _signed(cookies: Mapping[str, str], name: str) -> bytes | None:
+    """What this server has put into the cookie; None where it was not this server."""
+    value = cookies.get(name)
+    try:
+        return None if value is None else decode_signed_value(get_cookie_secret(), name, value.encode("latin-1"))
+    except UnicodeEncodeError:
+        return None
+
+
+def _digest(said: bytes) -> bytes:
+    return hashlib.sha256(said).hexdigest().encode()
+
+
+def sealed(cookies: Mapping[str, str]) -> dict[str, str]:
+    """The cookies of a login that has just come to its end, and the seal that holds them together."""
+    said = _said(cookies)
+    if said is None:
+        return dict(cookies)
+    return {**cookies, SEAL: create_signed_value(get_cookie_secret(), SEAL, _digest(said)).decode()}
 
 
 def who(cookies: Mapping[str, str]) -> Person | None:
@@ -156,6 +181,11 @@ def to_provider(connection: HTTPConnection) -> Response:
     answer.set_cookie(WANTED, quote(wanted, safe=""), LOGIN_SECONDS, path=base() or "/", httponly=True, samesite="lax",
                       secure=own_address().startswith("https:"))  # fmt: skip
     return answer
+
+
+def seal_cookie(seal: str) -> str:
+    """The header that gives the seal to the browser, for as long as the login."""
+    return f"{SEAL}={seal}; Max-Age={AUTH_COOKIE_MAX_AGE_SECONDS}; Path={base() or '/'}; HttpOnly; SameSite=Lax"
 
 
 def set_cookies(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -77,7 +77,7 @@ def person(claims: Mapping[str, Any]) -> Person:
     """Who has signed in, by what the provider says. Raises `AccessError`, which says why, where that person may not
     enter: no address that the provider has verified, or on no list."""
     address = claims.get("email")
-    if not isinstance(address, str) or not address.isascii() or not _ADDRESS.fullmatch(address):
+    if not isinstance(address, str) or not _is_plain(address):
         raise AccessError("Your account has no email address.", "Use one that has.")
     address = address.lower()
     if claims.get("email_verified") not in (True, "true"):
@@ -89,6 +89,17 @@ def person(claims: Mapping[str, Any]) -> Person:
     if role is None:
         raise AccessError(f"{address} may not use this studio.", "Ask whoever runs it, or use another account.")
     return Person(address, role, address)
+
+
+def _is_plain(address: str) -> bool:
+    """Whether an address is one of letters that everybody reads as the same.
+
+    >>> _is_plain("ada@example.org"), _is_plain("a@b@example.org"), _is_plain("ad\u0430@example.org")
+    (True, False, False)
+    >>> _is_plain("ada\x1b[2J@example.org")
+    False
+    """
+    return address.isascii() and address.isprintable() and _ADDRESS.fullmatch(address) is not None
 
 
 def may_open(folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """Before a login the door opens for nothing but the login; after it, for what the person's role allows."""
 
 import asyncio
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from streamlit.auth_util import set_cookie_with_chunks
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
@@ -165,6 +167,57 @@ def test_a_deep_link_survives_the_login_and_the_login_is_written_down():
 )
 def test_a_login_never_leads_to_another_server(wanted):
     assert logged_in(signed(), wanted)[0].header("location") == "/"
+
+
+def long_login(name, address) -> dict[str, str]:
+    """The cookies that Streamlit makes of a login of which much is said, with the address cut in two behind `name`."""
+    found: dict[str, str] = {}
+    junk = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(200))
+
+    def give(cookie, value):
+        found[cookie] = create_signed_value(SECRET, cookie, value).decode()
+
+    def login(letters):
+        found.clear()
+        claims = {"name": junk[:letters], **PERSON, "email": f"{name}@{address}"}
+        set_cookie_with_chunks(
+            give, lambda *said: create_signed_value(SECRET, *said), USER_COOKIE_NAME, claims, cookie_attr_size=60
+        )
+
+    login(10_000)
+    whole, size = _login._said(found), len(_login._signed(found, f"{USER_COOKIE_NAME}_1"))
+    login(10_000 - (whole.index(b"@") + 1) % size)
+    return found
+
+
+def kept_by_a_browser(login) -> dict[str, str]:
+    """The cookies of a browser in which this login came to its end."""
+    sent = [(b"set-cookie", f"{name}={value}".encode()) for name, value in login.items()]
+    answer = ask("/oauth2callback", answers=[(b"location", b"/"), *sent])
+    given = [(name.encode(), value.encode()) for name, value in answer.headers]
+    return _login.set_cookies(given)
+
+
+def written(cookies) -> str:
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+
+
+def test_pieces_of_two_long_logins_make_no_third_one():
+    mine = kept_by_a_browser(long_login("ada", "elsewhere.example"))
+    other = kept_by_a_browser(long_login("eve", "example.org"))
+    last = f"{USER_COOKIE_NAME}_{_login._signed(mine, USER_COOKIE_NAME).decode().removeprefix('chunks-')}"
+    mixed = mine | {last: other[last]}
+    assert json.loads(_login._said(mixed))["email"] == "ada@example.org", "the pieces fit, and each is signed"
+    for cookies in (mixed, mixed | {_login.SEAL: other[_login.SEAL]}):
+        assert ask("/run", written(cookies)).status == 401
+        assert ask("/_stcore/stream", written(cookies), kind="websocket").status == 403
+
+
+def test_a_login_of_which_much_is_said_opens_the_door():
+    cookies = kept_by_a_browser(long_login("ada", "example.org"))
+    assert f"{USER_COOKIE_NAME}_2" in cookies
+    assert ask("/run", written(cookies)).status == 200
+    assert ask("/_stcore/stream", written(cookies), kind="websocket").status == 200
 
 
 def test_a_login_of_somebody_on_no_list_is_written_down_as_refused():
