@@ -4,6 +4,7 @@ of the objects in an image are its labels. Where the objects are is not read."""
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
 from pathlib import PurePosixPath
@@ -52,7 +53,7 @@ def read(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Seq
     names: list[str] | None = None
     found: dict[str, dict[str, None]] = {}
     sources: list[str] = []
-    captions = []
+    captions, unread = [], Counter[str]()
     for member in (member for member in files if _suffix(member) in ENDINGS):
         text = _text(archive, member)
         if _suffix(member) == ".txt" and PurePosixPath(member.filename).stem in by_stem and _is_yolo(text):
@@ -61,8 +62,9 @@ def read(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Seq
                 member.filename: [_named(line, names) for line in text.splitlines() if line.strip()]
             }
         else:
-            said, describes = _said(member, text)
+            said, describes, lost = _said(member, text)
             captions += [member.filename] if describes else []
+            unread += Counter({member.filename: lost})
         near = [(_nearest(name, member.filename, by_stem), classes) for name, classes in said.items()]
         sources += [member.filename] if any(image for image, _ in near) else []
         for image, classes in ((image, classes) for image, classes in near if image):
@@ -74,39 +76,52 @@ def read(archive: zipfile.ZipFile, files: Sequence[zipfile.ZipInfo], images: Seq
         "Objects are marked in the images: their classes are the labels of the whole image. Where they are is not "
         "read, for the studio has no task that finds objects."
     )
+    for name, lost in unread.items():
+        one = f"One mark in {name!r} was left out: it names no image of the file, or no class."
+        many = f"{lost:,} marks in {name!r} were left out: they name no image of the file, or no class."
+        notes.append(one if lost == 1 else many)
     if not all(found.values()):
         notes.append(f"An image in which nothing is marked has the label {NONE!r}.")
     return Marked({image: list(classes) for image, classes in found.items()}, (*captions, *sources), tuple(notes))
 
 
-def _said(member: zipfile.ZipInfo, text: str) -> tuple[Mapping[str, Sequence[str]], bool]:
-    """({file of an image: its classes}, whether it tells of images in sentences)."""
+def _said(member: zipfile.ZipInfo, text: str) -> tuple[Mapping[str, Sequence[str]], bool, int]:
+    """({file of an image: its classes}, whether it tells of images in sentences, how many marks cannot be read)."""
     if _suffix(member) == ".json":
         return _coco(text)
     if _suffix(member) == ".xml":
         images = {unescape(name): list(map(unescape, _LABEL.findall(said))) for name, said in _IMAGE.findall(text)}
-        return images or {member.filename: list(map(unescape, _OBJECT.findall(text)))}, False
-    return {}, False
+        return images or {member.filename: list(map(unescape, _OBJECT.findall(text)))}, False, 0
+    return {}, False, 0
 
 
-def _coco(text: str) -> tuple[Mapping[str, Sequence[str]], bool]:
+def _coco(text: str) -> tuple[Mapping[str, Sequence[str]], bool, int]:
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
-        return {}, False
+        return {}, False, 0
     if not json_tables.lists_images(said):
-        return {}, False
+        return {}, False, 0
     kinds, images, marks = (json_tables.objects(said, name) for name in ("categories", "images", "annotations"))
-    names = {kind.get("id"): str(kind.get("name")) for kind in kinds}
-    files = {image.get("id"): str(image.get("file_name")) for image in images}
-    found: dict[str, list[str]] = {name: [] for name in files.values()}
-    for mark in marks:
-        image, kind = mark.get("image_id"), mark.get(OBJECTS)
-        if kind is not None and image in files:
-            found[files[image]].append(names.get(kind, str(kind)))
     if marks and all(CAPTIONS in mark for mark in marks):
-        return {}, True
-    return found, False
+        return {}, True, 0
+    names = {_number(kind, "id"): str(kind.get("name")) for kind in kinds}
+    files = {_number(image, "id"): str(image["file_name"]) for image in images}
+    found: dict[str, list[str]] = {name: [] for name in files.values()}
+    lost = 0
+    for mark in marks:
+        image, kind = _number(mark, "image_id"), _number(mark, OBJECTS)
+        if image is None or kind is None or image not in files:
+            lost += 1
+        else:
+            found[files[image]].append(names.get(kind, str(kind)))
+    return found, False, lost
+
+
+def _number(part: Mapping[str, Any], name: str) -> str | int | None:
+    """The number, or the name in place of one, that an image, a class or a mark has or points to."""
+    said = part.get(name)
+    return said if isinstance(said, str | int) else None
 
 
 def _is_yolo(text: str) -> bool:

@@ -64,6 +64,11 @@ class NumberedTags:
         return f"I-{number}" if self.has_outside else f"B-{number}"
 
 
+def are_unnamed(notes: Iterable[str]) -> bool:
+    """Whether the notes of an upload say that its tags were such numbers."""
+    return any("numbers that the file does not name" in note for note in notes)
+
+
 def _fit(words: Iterable[str], tags: Iterable[str]) -> bool:
     """Whether each row has as many numbers as words."""
     pairs = list(zip(map(_list, words), map(_numbers, tags), strict=True))

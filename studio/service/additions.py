@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset, DatasetDict
 
 from studio import tasks
-from studio.data import joining, overlap
+from studio.data import joining, numbered_tags, overlap
 from studio.data.cleaning import more
 from studio.data.columns import Columns, guess_columns
 from studio.data.folder import fingerprint, load, write
@@ -44,11 +44,16 @@ def add_rows(
 
     Rows that are in any split already are left out, told apart as an upload's are; and those that belong together with
     a validation or test row, such as another answer to its prompt: none may be both learned and tested. Columns are
-    those that the data set had, else guessed. Raises `DataError` where the upload has other labels, brings nothing new
-    or cannot be read, and where the name is taken by other content or is no name.
+    those that the data set had, else guessed. Raises `DataError` where the upload has other labels, or numbers in place
+    of tags, brings nothing new or cannot be read, and where the name is taken by other content or is no name.
     """
     old = store.dataset_by_id(dataset_id)
     known, learns = load(home.dataset(old.id)), tasks.get(old.task, old.multi_label)
+    if numbered_tags.are_unnamed(upload.notes):
+        raise DataError(
+            f"The tags of the file are numbers, and alone they may stand for other entities than in {old.name!r}.",
+            f"Write the tags by their names: {', '.join(old.labels[:3])}, and so on.",
+        )
     columns = _columns(old, upload)
     table, refused = more(upload, columns, old.task)
     try:

@@ -70,6 +70,16 @@ def test_an_image_in_several_rows_of_a_table_has_all_of_their_labels(tmp_path):
     assert list(packed(tmp_path, IMAGES | {"a.csv": rows}).table["label"][:2]) == ['["cat"]', '["cat", "dog"]']
 
 
+def test_a_mark_that_points_nowhere_is_counted_and_the_others_are_read(tmp_path):
+    said = json.loads(coco(one))
+    odd = [{"image_id": [1], "category_id": 1}, {"image_id": 9999, "category_id": 1}, {"image_id": 100}]
+    said["annotations"] += [*odd, {"image_id": 101, "category_id": {"id": 1}}]
+    said["categories"].append({"id": {}, "name": "odd"})
+    upload = packed(tmp_path, IMAGES | {"a.json": json.dumps(said)})
+    assert list(upload.table["label"]) == ["cat", "dog"] * 12
+    assert "4 marks in 'a.json' were left out: they name no image of the file, or no class." in upload.notes
+
+
 @pytest.mark.parametrize("names", [
     ("train/_annotations.coco.json", "valid/_annotations.coco.json"),
     ("annotations/instances_train2017.json", "annotations/instances_valid2017.json"),

@@ -1,11 +1,14 @@
 """More training rows as a new version of a data set; what is tested stays."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from studio.data import uploads
 from studio.data.cleaning import clean
-from studio.data.columns import Columns
+from studio.data.columns import Columns, guess_columns
 from studio.data.folder import load
 from studio.data.uploads import Upload
 from studio.errors import AccessError, DataError
@@ -106,3 +109,17 @@ def test_another_answer_to_a_prompt_is_learned_only_where_that_prompt_is_not_tes
     assert grown.added == len(before["train"])
     for split in ("validation", "test"):
         assert not set(after["train"]["prompt"]) & set(after[split]["prompt"])
+
+
+def test_tags_that_are_numbers_are_not_added_for_each_file_numbers_its_own(store, home, tmp_path):
+    rows = [{"tokens": ["Ada", "Lovelace", "once", f"said{n}"], "ner_tags": [1, 2, 0, 0]} for n in range(20)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    upload = uploads.read(tmp_path / "a.jsonl")
+    saved = library.save(
+        store, home, "names", clean(upload, guess_columns(upload), "token-classification"), guess_columns(upload)
+    )
+    odd = [{"tokens": ["Rome", "fell", f"then{n}"], "ner_tags": [2, 0, 0]} for n in range(20)]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, odd)))
+    with pytest.raises(DataError, match="may stand for other entities than in 'names'") as caught:
+        additions.add_rows(store, home, saved.id, uploads.read(tmp_path / "b.jsonl"), "more names")
+    assert "O, B-1, I-1" in caught.value.cure
