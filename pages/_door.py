@@ -23,7 +23,7 @@ from pages._access import (
     own_address,
 )
 from studio.errors import AccessError, StudioError
-from studio.machine.neighbours import is_of_another_user
+from studio.machine.neighbours import is_of_another_user, is_passed_on
 from studio.serve.answers import UnknownTokenError, refusal
 from studio.service import people
 from studio.service.people import Person
@@ -53,8 +53,6 @@ MOST_WINDOWS = 50
 NO_PAGES = ("/_stcore/", "/media/", "/static/", "/component/", "/studio-assets/", "/app/static/")
 """Below these no person looks for a page: a short answer is enough."""
 
-FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
-             "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")  # fmt: skip
 FOREIGN = "The studio does not answer under this name. Set server.allowedHosts to the names that it has."
 PROXIED = (
     "A proxy passes this on, and the studio does not know of one: set server.allowedHosts and a login, as "
@@ -199,7 +197,7 @@ def _foreign(connection: HTTPConnection) -> Response | None:
         return PlainTextResponse(OF_ANOTHER_SITE, 403) if is_elsewhere else None
     if origin is not None and not is_allowed(_host_of(origin), allowed_hosts()):
         return PlainTextResponse(FOREIGN, 403)
-    if any(name in connection.headers for name in FORWARDED):
+    if is_passed_on(connection.headers):
         return PlainTextResponse(PROXIED, 403)
     if _is_of_another_user(connection):
         return PlainTextResponse(OF_ANOTHER_USER, 403)

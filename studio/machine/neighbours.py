@@ -1,15 +1,20 @@
-"""Whose program on this machine opens a connection: Linux says which user each of its sockets belongs to."""
+"""Whose program on this machine opens a connection: Linux says which user each of its sockets belongs to. A proxy's is
+not that of who asks."""
 
 import contextlib
 import ipaddress
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ESTABLISHED, ROOT = "01", 0
+
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+             "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")  # fmt: skip
+"""The headers of a request that proxies add; anybody else can, too."""
 
 Address = tuple[str, int]
 
@@ -35,6 +40,11 @@ def is_of_another_user(client: Address, server: Address) -> bool:
         return True
     theirs = [connection for connection in known if connection.local in asking and connection.remote in answering]
     return any(connection.user not in (os.getuid(), ROOT) for connection in theirs)
+
+
+def is_passed_on(headers: Container[str]) -> bool:
+    """Whether a request says that a proxy passes it on: who asks is somebody else than who opened the connection."""
+    return any(name in headers for name in FORWARDED)
 
 
 def _sockets() -> Iterator[_Socket]:

@@ -19,7 +19,7 @@ from studio.config.reading import parse_yaml
 from studio.config.run import RunConfig
 from studio.errors import AccessError, ConfigError, ExportError
 from studio.machine.few_lines import keep_short
-from studio.machine.neighbours import is_of_another_user
+from studio.machine.neighbours import is_of_another_user, is_passed_on
 from studio.serve import requests
 from studio.serve.answers import UnknownTokenError, application, told
 from studio.serve.batching import Batcher
@@ -127,7 +127,9 @@ def _require_program(request: Request) -> None:
 
 
 def _may_ask(request: Request, token: str | None) -> bool:
-    """Whether the token comes along; where there is none, whether it is no other user of this machine."""
+    """Whether the token comes along; where there is none, whether it is no other user of this machine, and no proxy."""
+    if token is None and is_passed_on(request.headers):
+        return False
     if token is None:
         client, server = request.scope.get("client"), request.scope.get("server")
         return not (client and server and is_of_another_user(tuple(client), tuple(server)))
@@ -140,7 +142,8 @@ def _require_asker(request: Request, token: str | None) -> None:
     if _may_ask(request, token):
         return
     if token is None:
-        raise AccessError("Another user of this machine asks for this.", f"Serve it with a token in {TOKEN}.")
+        who = "A proxy" if is_passed_on(request.headers) else "Another user of this machine"
+        raise AccessError(f"{who} asks for this.", f"Serve it with a token in {TOKEN}.")
     raise UnknownTokenError("The token is missing or does not work.", "Send Authorization: Bearer TOKEN.")
 
 
@@ -150,4 +153,4 @@ def serve(student: Student, port: int, address: str) -> None:
 
     app = student_application(student, address, os.environ.get(TOKEN) or None)
     keep_short("uvicorn.error")
-    uvicorn.run(app, host=address, port=port, log_level="warning")
+    uvicorn.run(app, host=address, port=port, log_level="warning", proxy_headers=False)

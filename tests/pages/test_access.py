@@ -11,6 +11,7 @@ from streamlit.errors import StreamlitSecretNotFoundError
 from pages import _access, _door
 from pages._access import content_policy, why_not_to_start
 from pages._door import Door
+from studio.machine.neighbours import FORWARDED
 
 
 class Reached(Exception):
@@ -74,7 +75,7 @@ def test_on_this_machine_the_page_of_another_site_and_a_proxy_nobody_told_of_get
         assert status(kind=kind, origin="http://127.0.0.1:8501") == 200
         for origin in ("https://studio.example", "null", "http://localhost.evil.example", "x["):
             assert status(kind=kind, origin=origin) == 403
-        for name in _door.FORWARDED:
+        for name in FORWARDED:
             assert status(kind=kind, **{name: "192.0.2.7"}) == 403
 
 

@@ -86,6 +86,18 @@ def test_another_user_of_this_machine_needs_a_token(monkeypatch):
     assert app.post("/predict", json={"inputs": ["a"]}, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+def test_who_says_to_be_somebody_else_needs_a_token(header):
+    app = TestClient(student_application(Parrot(), "127.0.0.1", None), "http://localhost")
+    for said in ("unknown", "127.0.0.1"):
+        refused = app.post("/predict", json={"inputs": ["a"]}, headers={header: said})
+        assert (refused.status_code, refused.json()["message"]) == (403, "A proxy asks for this.")
+        assert app.get("/health", headers={header: said}).json() == {"status": "ok"}
+    app = TestClient(student_application(Parrot(), "127.0.0.1", TOKEN), "http://localhost")
+    headers = {"Authorization": f"Bearer {TOKEN}", header: "unknown"}
+    assert app.post("/predict", json={"inputs": ["a"]}, headers=headers).status_code == 200
+
+
 def test_a_page_of_another_site_asks_it_nothing():
     app = TestClient(student_application(Parrot(), "127.0.0.1", None), "http://localhost:8600")
     for origin, status in (("https://evil.example", 403), ("http://localhost:3000", 403), ("null", 403),
