@@ -52,12 +52,15 @@ def in_charts(texts: list[str]) -> list[str]:
 
 
 def in_markdown(text: object) -> str:
-    """For a model card or another page of Markdown: nothing in it is a link, an image, HTML, a formula or an emoji.
+    """For a model card or another page of Markdown: nothing in it is a link, an image, HTML, a formula or an emoji,
+    or a command to the terminal that shows the file.
 
     >>> in_markdown("[x](https://y.example) $a$ :skull:")
     '\\\\[x\\\\]\\\\(https\\\\:\\\\/\\\\/y\\\\.example\\\\) \\\\$a\\\\$ \\\\:skull\\\\:'
+    >>> in_markdown("\\x1b[2J\\u202eb") == "\\N{REPLACEMENT CHARACTER}\\\\[2J\\N{REPLACEMENT CHARACTER}b"
+    True
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&/@^])", r"\\\1", " ".join(unturned(text).split()))
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&/@^])", r"\\\1", in_terminal(" ".join(str(text).split())))
 
 
 def in_chat(text: str) -> str:
