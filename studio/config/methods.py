@@ -220,8 +220,12 @@ def read_terms(value: object) -> object:
 
 
 def _term(part: object) -> object:
-    if not isinstance(part, str):
+    if isinstance(part, Term):
         return part
+    if isinstance(part, dict) and "loss" in part and set(part) <= set(Term.model_fields):
+        return part
+    if not isinstance(part, str):
+        raise ValueError(f"a term is written as in `hint:0.5` or `{{loss: hint, weight: 0.5}}`, got {part!r}")
     name, colon, weight = part.partition(":")
     return {"loss": name.strip()} | ({"weight": weight.strip()} if colon else {})
 

@@ -260,12 +260,28 @@ def read_plan(value: object) -> object:
 
 
 def _step(part: object) -> object:
-    if not isinstance(part, str):
+    if isinstance(part, _Step):
         return part
-    name, colon, value = (piece.strip() for piece in part.partition(":"))
-    if name not in KINDS:
+    if isinstance(part, str):
+        name, colon, value = (piece.strip() for piece in part.partition(":"))
+        return {"do": _known(name)} | ({KINDS[name].main: value} if colon else {})
+    if not isinstance(part, dict):
+        raise ValueError(f"a step is written as in `prune:0.5` or `{{do: prune, ratio: 0.5}}`, got {part!r}")
+    if "do" not in part:
+        raise ValueError(f"each step says what to `do`: {', '.join(KINDS)}, got {part!r}")
+    there = KINDS[_known(part["do"])].model_fields
+    for name in part:
+        if name not in there:
+            settings = ", ".join(known for known in there if known != "do")
+            raise ValueError(f"the step {part['do']} has no setting {name!r}; it has {settings}")
+    return part
+
+
+def _known(name: Any) -> str:
+    """The name of a step. Raises `ValueError` where there is none of that name."""
+    if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"there is no step {name!r}; there are {', '.join(KINDS)}")
-    return {"do": name} | ({KINDS[name].main: value} if colon else {})
+    return name
 
 
 def check_order(steps: Sequence[Any]) -> None:

@@ -156,4 +156,6 @@ def _expected(name: str) -> str:
         return f"{whole}above {low:g} and at most {high:g}" if above else f"{whole}between {low:g} and {high:g}"
     if name == "device":
         return "auto, cpu, mps, cuda or cuda:N"
+    if _holds_a_list(name):
+        return "a list"
     return {bool: "true or false", str: "a text"}.get(field.annotation, "a valid value")  # type: ignore[arg-type]
