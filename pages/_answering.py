@@ -10,10 +10,13 @@ import streamlit as st
 from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts
 from pages._words import escape
-from studio.service import answering, library
+from studio.data.refused import Refused
+from studio.service import answering, asking, library, new_prompts
 from studio.service.answer_record import Teacher
-from studio.service.answering import Answers, Asked, Budget, Price, Prompts, Rules
+from studio.service.answering import Prompts, Rules
+from studio.service.asking import Answers, Asked, Budget, Price
 from studio.service.endpoint import Endpoint
+from studio.service.new_prompts import Growing, Growth
 
 UploadBox = Callable[[str, str, str], tuple[Any, tuple[Any, ...]] | None]
 MOST_TOKENS, MOST_IN_ALL = 256, 1_000_000
@@ -44,13 +47,20 @@ def section(upload_box: UploadBox) -> None:
         )
         st.caption(_(WHERE[where]))
         teacher, price, limit = _of_here() if where == HERE else _elsewhere()
+        wanted, without = _new()
         is_cut = st.checkbox(_("Take answers that the limit of tokens cut off, too"), key="answering-cut")
         if found is None or teacher is None:
             return
         with errors_shown():
             prompts = answering.prompts_of(found[0])
-            before(prompts, teacher, price)
+            growth = Growth(prompts, wanted, answering.checked_pattern(without)) if wanted else None
+            if growth is None:
+                before(prompts, teacher, price)
+            else:
+                before_writing(growth, teacher, price)
             if st.button(_("Have them answered"), type="primary", icon=":material/play_arrow:", key="answering-ask"):
+                if growth is not None:
+                    prompts, limit = write(growth, teacher, price, limit)
                 ask(prompts, teacher, price, limit, Rules(cut=is_cut))
 
 
@@ -84,9 +94,63 @@ def _of_here() -> tuple[Teacher | None, Price, Budget]:
     return None, Price(), Budget()
 
 
+def _new() -> tuple[int, str]:
+    """How many prompts the model writes itself, and what none of them may hold."""
+    left, right = st.columns(2)
+    wanted = left.number_input(
+        _("New prompts"), 0, new_prompts.MOST, 0, key="answering-new",
+        help=_("So many prompts the model writes itself, after yours, which are its examples: five to twenty are good. "
+               "It answers yours and its own."),
+    )  # fmt: skip
+    if not wanted:
+        return 0, ""
+    without = right.text_input(_("No new prompt may hold (a regular expression)"), key="answering-new-without")
+    return int(wanted), without
+
+
+def before_writing(growth: Growth, teacher: Teacher, price: Price) -> None:
+    """What new prompts and their answers will take, told before anything is asked."""
+    read, written = new_prompts.expected(growth, teacher)
+    text = _(
+        "{number} new prompts are to be written, in {fewest} to {most} requests, and answered: at most about {read} "
+        "tokens to read and {written} to write.",
+        number=f"{growth.wanted:,}", fewest=f"{growth.fewest_requests:,}", most=f"{growth.most_requests:,}",
+        read=f"{read:,}", written=f"{written:,}",
+    )  # fmt: skip
+    cost = price.of(read, written)
+    st.caption(f"{text} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else text)
+
+
+def write(growth: Growth, teacher: Teacher, price: Price, budget: Budget) -> tuple[Prompts, Budget]:
+    """Have new prompts written, tell how far it is and what is left out; returns the examples with them, and what is
+    left of the budget."""
+    bar = st.progress(0.0)
+    with closing(get_acts().have_written(growth, teacher, price=price, budget=budget)) as progress:
+        for state in progress:
+            bar.progress(state.share, text=so_many(state))
+    _left_out(growth.left_out)
+    st.caption(retell(growth.note))
+    return growth.prompts(), budget.without(*growth.answers.taken(price))
+
+
+def so_many(state: Growing) -> str:
+    """How far writing is, and what it has taken now."""
+    text = _(
+        "{done} of {total} new prompts are there after {requests} requests, {tokens} tokens now.",
+        done=f"{state.done:,}", total=f"{state.wanted:,}", requests=f"{state.requests:,}", tokens=f"{state.tokens:,}",
+    )  # fmt: skip
+    return f"{text} {_('{money} in money.', money=f'{state.money:,.2f}')}" if state.money else text
+
+
+def _left_out(groups: tuple[Refused, ...]) -> None:
+    for group in groups:
+        why = escape(retell(group.reason))
+        st.caption(_("{number} times left out: {why}.", number=f"{group.count:,}", why=why))
+
+
 def before(prompts: Prompts, teacher: Teacher, price: Price) -> None:
     """What it will take, told before anything is asked."""
-    read, written = answering.expected(prompts.asked, teacher)
+    read, written = asking.expected(prompts.asked, teacher)
     text = counted("{number} prompt: about {read} tokens to read, at most {written} to write.",
                    "{number} prompts: about {read} tokens to read, at most {written} to write.", len(prompts.asked),
                    read=f"{read:,}", written=f"{written:,}")  # fmt: skip

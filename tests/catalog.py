@@ -32,7 +32,7 @@ from studio.executors.registry import EXECUTORS
 from studio.language.languages import LANGUAGES, SOURCE
 from studio.language.retold import CONTEXT
 from studio.pipeline import timetable
-from studio.service import answering, library
+from studio.service import answering, library, new_prompts
 from studio.tasks import image_files, tokens
 from studio.tasks import language as writing
 
@@ -74,6 +74,10 @@ PIECES = ("{value} %", "{value} points", "{value} point", "{device}, {threads} t
           verdicts.IGNORED, image_files.NO_IMAGE, points.NO_POINTS, zipped.OTHER_KIND,
           zipped.OUTSIDE,
           cleaning.NO_INPUT, cleaning.NO_LABEL, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, *answering.REASONS,
+          *new_prompts.REASONS, "a new prompt shorter than {shortest} letters", "{count} times {reason}",
+          "a new prompt longer than {longest} letters", "a new prompt that matches {without}", "none was answered",
+          "shorter than {shortest} letters", "longer than {longest} letters", "matches {without}",
+          "less likely than {likely} a token, says the teacher",
           *NOTED, writing.NO_ANSWER, writing.UNREADABLE, tokens.UNEQUAL, library.LEAKED)  # fmt: skip
 """What it makes of numbers outside of whole sentences."""
 OTHERS = sorted(set(LANGUAGES) - {SOURCE})

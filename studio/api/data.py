@@ -162,6 +162,8 @@ def answer_prompts(
     column: str | None = None,
     name: str | None = None,
     system: str = "",
+    new_prompts: int = 0,
+    new_without: str = "",
     samples: int = 1,
     most_tokens: int = 256,
     temperature: float = 1.0,
@@ -188,7 +190,10 @@ def answer_prompts(
             and the variable of the environment that holds the key.
         column: the column of prompts; guessed when left out.
         name: what the data set is called.
-        system: what the model is told before each prompt. samples: so many answers to each.
+        system: what the model is told before each prompt.
+        new_prompts: so many prompts the model writes itself first, after those given, which are its examples, two or
+            more. new_without: a pattern that none of them may hold.
+        samples: so many answers to each.
         most_tokens, temperature, seed: how answers are drawn. at_once: so many questions at a time.
         price_read, price_written, budget_tokens, budget: what a million tokens cost; what all of it may take, about.
         shortest, longest, without, likely, cut: which answers are taken: letters; a pattern that none may hold; the
@@ -196,11 +201,14 @@ def answer_prompts(
         home: where it is kept; the folder `STUDIO_HOME` when left out.
 
     Raises:
-        DataError: nobody answers, or no answer is left. ModelError: the model cannot be opened.
+        DataError: nobody answers, or no answer is left; too few examples, or no new prompt of use.
+        ModelError: the model cannot be opened.
     """
     from studio.service import answering, library
-    from studio.service.answering import Answers, Budget, Price, Rules
+    from studio.service.answering import Rules
+    from studio.service.asking import Answers, Budget, Price
     from studio.service.endpoint import Endpoint
+    from studio.service.new_prompts import Growth
 
     if bool(teacher) == bool(address and model):
         raise ConfigError("Prompts are answered by a teacher, or by the model at an address.", "Name one of them.")
@@ -208,11 +216,20 @@ def answer_prompts(
     place = Place.at(home)
     drawn: dict[str, Any] = {"most_tokens": most_tokens, "temperature": temperature, "system": system}
     asked = place.acts.model_here(teacher, **drawn) if teacher else Endpoint(address.rstrip("/"), model, key, **drawn)
-    found = answering.prompts_of(_of_prompts(prompts), column).times(samples)
-    answers, together = Answers(), given({"at_once": at_once})
+    found = answering.prompts_of(_of_prompts(prompts), column)
+    price, limit, together = (
+        Price(price_read, price_written),
+        Budget(budget_tokens, budget),
+        given({"at_once": at_once}),
+    )
+    if new_prompts:
+        growth = Growth(found, new_prompts, answering.checked_pattern(new_without), seed)
+        for _ in place.acts.have_written(growth, asked, price=price, budget=limit, **together):
+            pass
+        found, limit = growth.prompts(), limit.without(*growth.answers.taken(price))
+    found, answers = found.times(samples), Answers()
     for _ in place.acts.have_answered(
-        found.asked, asked, answers, price=Price(price_read, price_written), budget=Budget(budget_tokens, budget),
-        seed=seed, **together,
+        found.asked, asked, answers, price=price, budget=limit, seed=seed, **together
     ):  # fmt: skip
         pass
     table, _ = answering.table(found, answers, rules)

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from studio.data.refused import Refused
+    from studio.service.acts import Acts
     from studio.service.answer_record import Teacher
-    from studio.service.answering import Answers, Asked, Price, Prompt
+    from studio.service.answering import Prompts
+    from studio.service.asking import Answers, Asked, Budget, Price, Prompt
+    from studio.service.new_prompts import Growing, Growth
     from studio.store.rows import DatasetRow
 
 TELLS = 20
@@ -43,6 +46,18 @@ Key = Annotated[str, typer.Option(help="The variable of the environment that hol
 PromptColumn = Annotated[str | None, typer.Option(help="The column of prompts. Guessed when left out.")]
 
 System = Annotated[str, typer.Option(help="What the teacher is told before each prompt.")]
+
+NewPrompts = Annotated[
+    int,
+    typer.Option(
+        "--new-prompts",
+        min=0,
+        max=10_000,
+        help="So many prompts the teacher writes itself first, after those of the file.",
+    ),
+]
+
+NewWithout = Annotated[str, typer.Option(help="A pattern that no new prompt may hold.")]
 
 Samples = Annotated[int, typer.Option(min=1, max=100, help="So many answers to each prompt.")]
 
@@ -89,6 +104,8 @@ def data_answer(
     key: Key = "",
     prompts: PromptColumn = None,
     system: System = "",
+    new_prompts: NewPrompts = 0,
+    new_without: NewWithout = "",
     samples: Samples = 1,
     most_tokens: MostTokens = 256,
     temperature: Temperature = 1.0,
@@ -110,12 +127,15 @@ def data_answer(
     """Have a large model answer prompts, one behind an OpenAI-compatible address or one of this machine; save prompts
     and answers as a data set.
 
+    With --new-prompts the prompts of the file are examples, two or more, after which the teacher writes others itself.
     Every answer is kept at once: where it was stopped, or its budget is spent, the same command goes on. Read the rows
     with `data show` before training on them.
     """
     from studio.service import answering, library, sources
-    from studio.service.answering import Answers, Budget, Price, Rules
+    from studio.service.answering import Rules
+    from studio.service.asking import Answers, Budget, Price
     from studio.service.endpoint import Endpoint
+    from studio.service.new_prompts import Growth
 
     if as_json and not yes:
         raise ConfigError("With --json nobody is asked whether to begin, and asking may cost money.", "Add --yes.")
@@ -126,14 +146,21 @@ def data_answer(
     asked = acts.model_here(teacher, **drawn) if teacher else Endpoint(address.rstrip("/"), model, key, **drawn)
     rules = Rules(shortest, longest, answering.checked_pattern(without), likely, cut=cut)
     with busy(f"Reading {Path(path).name}"):
-        found = answering.prompts_of(sources.bring(path, tell=coming()), prompts).times(samples)
+        found = answering.prompts_of(sources.bring(path, tell=coming()), prompts)
     answers, price, limit = Answers(), Price(price_read, price_written), Budget(budget_tokens, budget)
     together = {} if at_once is None else {"at_once": at_once}
+    remark, grown = _nothing if as_json else say, None
+    if new_prompts:
+        grown = Growth(found, new_prompts, answering.checked_pattern(new_without), seed)
+        found, limit = _grown(acts, grown, asked, price, limit, yes, samples, remark, together)
+        yes = True  # it was told what all of it may take
+    found = found.times(samples)
     asking = acts.have_answered(found.asked, asked, answers, price=price, budget=limit, seed=seed, **together)
     with closing(asking):
         before = partial(_before, found.asked, answers, asked, price)
-        last = _followed(asking, before, yes, _nothing if as_json else say)
+        last = _followed(asking, before, yes, remark)
     table, out = answering.table(found, answers, rules)
+    out = (*grown.left_out, *out) if grown else out
     like = name or library.name_like(path)
     taken = {row.name for row in acts.store.datasets()}
     own = None if name in taken else name  # it may be that of fewer answers
@@ -142,8 +169,41 @@ def data_answer(
     if refused:
         library.write_refused(out, refused)
     if as_json:
-        return print_json(_facts(last, out, saved.id))
+        return print_json(_facts(last, out, saved.id) | (_facts_of_new(grown) if grown else {}))
     _tell_after(last, out, saved)
+
+
+def _grown(
+    acts: "Acts", growth: "Growth", teacher: "Teacher", price: "Price", limit: "Budget", yes: bool, samples: int,
+    remark: Callable[[str], None], together: dict[str, Any],
+) -> tuple["Prompts", "Budget"]:  # fmt: skip
+    """The examples and the new prompts, and what is left of the budget. Say what it will take, ask whether to begin,
+    tell how far it is."""
+    from studio.service import new_prompts
+
+    read, written = new_prompts.expected(growth, teacher, samples)
+    cost = price.of(read, written)
+    money = f", {cost:,.2f} in money" if cost else ""
+    remark(
+        f"{growth.wanted:,} new prompts are to be written, in {growth.fewest_requests:,} to {growth.most_requests:,} "
+        f"requests, and answered: at most about {read:,} tokens to read and {written:,} to write{money}."
+    )
+    if not yes:
+        typer.confirm("Ask?", default=True, abort=True)
+    told = 0
+    with closing(acts.have_written(growth, teacher, price=price, budget=limit, **together)) as progress:
+        for state in progress:
+            if state.requests > told:
+                told = state.requests
+                remark(_so_many(state))
+    remark(growth.note)
+    return growth.prompts(), limit.without(*growth.answers.taken(price))
+
+
+def _so_many(state: "Growing") -> str:
+    money = f", {state.money:,.2f} in money" if state.money else ""
+    return (f"{state.done:,} of {state.wanted:,} new prompts are there after {state.requests:,} requests, "
+            f"{state.left_out:,} are left out, {state.tokens:,} tokens{money} now.")  # fmt: skip
 
 
 def _nothing(note: str) -> None:
@@ -152,10 +212,10 @@ def _nothing(note: str) -> None:
 
 def _before(prompts: "Sequence[Prompt]", answers: "Answers", teacher: "Teacher", price: "Price", first: "Asked") -> str:
     """What is left to ask, and what it will take."""
-    from studio.service import answering
+    from studio.service import asking
 
     left = [prompt for number, prompt in enumerate(prompts) if number not in answers.said]
-    read, written = answering.expected(left, teacher)
+    read, written = asking.expected(left, teacher)
     known = f"{first.known:,} are answered already; " if first.known else ""
     cost = price.of(read, written)
     money = f", at most {cost:,.2f} in money" if cost else ""
@@ -195,6 +255,11 @@ def _facts(last: "Asked", out: "Sequence[Refused]", dataset_id: int) -> dict[str
             "tokens": last.tokens, "tokens_estimated": last.is_estimated,
             "money": round(last.money, 6), "over_budget": last.is_over_budget,
             "left_out": {refused.reason: refused.count for refused in out}, "dataset": dataset_id}  # fmt: skip
+
+
+def _facts_of_new(growth: "Growth") -> dict[str, object]:
+    """Of new prompts, for programs."""
+    return {"new_prompts": len(growth.new), "new_prompts_wanted": growth.wanted, "requests": growth.requests}
 
 
 def _so_far(asked: "Asked") -> str:

@@ -87,10 +87,10 @@ def rouge_l(written: str, expected: str) -> float:
     first, second = words(written), words(expected)
     if not first or not second:
         return float(is_exact(written, expected))
-    return 2 * _longest_common(first, second) / (len(first) + len(second))
+    return 2 * longest_common(first, second) / (len(first) + len(second))
 
 
-def _longest_common(first: Sequence[str], second: Sequence[str]) -> int:
+def longest_common(first: Sequence[str], second: Sequence[str]) -> int:
     """The length of the longest sequence that stands in both in its order, with gaps; a row of the usual table as the
     bits of one number (Hyyrö, 2004), which long answers need."""
     places: dict[str, int] = {}

@@ -146,7 +146,7 @@ class Predictor(_Answering):
             yield written.text
 
     def _writings(self, rows: Dataset, tell: Callable[[str], None] | None = None) -> Iterator["Writing"]:
-        model, longest = self.models[0], self._longest
+        model, longest = self.models[0], self.longest
         processor = model.processor
         for row in rows:
             given = self._given(row)
@@ -158,7 +158,7 @@ class Predictor(_Answering):
             yield Writing(given, found[0, len(given) :].tolist(), processor)
 
     @property
-    def _longest(self) -> int:
+    def longest(self) -> int:
         """Tokens that the model can read at once."""
         config = self.models[0].network.config
         return getattr(config, "max_position_embeddings", None) or self.config.max_length
@@ -166,7 +166,7 @@ class Predictor(_Answering):
     def _given(self, row: Any, most: int | None = None) -> list[int]:
         """The tokens after which the model is to write: the last ones, where all would leave no room."""
         given = encoded_tokens.opening(row["prompt"], row["text"], row["form"], self.models[0].processor)
-        return given[-max(1, self._longest - (WRITTEN if most is None else most)) :]
+        return given[-max(1, self.longest - (WRITTEN if most is None else most)) :]
 
     def writings(
         self, rows: Dataset, temperature: float = TEMPERATURE, most: int | None = None, seed: int = SEED
@@ -190,7 +190,7 @@ class Predictor(_Answering):
             [[processor.pad_token_id or 0] * (width - len(prompt)) + prompt for prompt in given], device=device
         )
         mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in given], device=device)
-        most = min(limit, max(1, self._longest - width))
+        most = min(limit, max(1, self.longest - width))
         written = write(model.network, start, most, seed=seed, temperature=temperature, end=end, mask=mask)
         for prompt, tokens in zip(given, written[:, width:].tolist(), strict=True):
             yield Writing(prompt, tokens[: tokens.index(end) + 1] if end in tokens else tokens, processor)

@@ -3,6 +3,7 @@ writes a line with their answers."""
 
 import os
 import sys
+from typing import Any
 
 from jinja2 import TemplateError
 
@@ -35,17 +36,26 @@ def opened(asked: Prompts) -> Predictor:
 
 
 def answers(asked: Prompts, teacher: Predictor) -> AllSpoken:
-    """What the teacher answers. Raises `DataError` where its chat template refuses a prompt."""
-    values = [(prompt, "") if isinstance(prompt, str) else prompt for prompt in asked.prompts]
+    """What the teacher answers; a list that it writes on is left half of what it can read. Raises `DataError` where its
+    chat template refuses a prompt."""
+    values = [_value(prompt, asked.told, teacher.models[0].processor) for prompt in asked.prompts]
+    most = min(asked.most_tokens, max(1, teacher.longest // 2)) if asked.told else asked.most_tokens
     try:
-        said = teacher.writings(
-            teacher.problem.task.unlabelled(values), asked.temperature, asked.most_tokens, asked.seed
-        )
+        said = teacher.writings(teacher.problem.task.unlabelled(values), asked.temperature, most, asked.seed)
     except TemplateError as error:
         raise DataError(
             f"The model's chat template refuses a prompt: {error}.", "Leave the system text out."
         ) from error
     return AllSpoken(said=[_spoken(teacher, writing) for writing in said])
+
+
+def _value(prompt: str | list[dict[str, str]], told: str, processor: Any) -> Any:
+    """A prompt as an input of the task: to be answered, or to be written on."""
+    if told and not isinstance(prompt, str):
+        raise ValueError(f"what is written on is a text, got {prompt!r:.80}")
+    if told and not getattr(processor, "chat_template", None):
+        return prompt
+    return (f"{told}\n\n{prompt}" if told else prompt, "") if isinstance(prompt, str) else prompt
 
 
 def _spoken(teacher: Predictor, writing: Writing) -> Spoken:

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from studio.pipeline.answers import AskedRole, Conversion, Elsewhere, Written
     from studio.service.additions import Grown
     from studio.service.answer_record import Teacher
-    from studio.service.answering import Answers, Asked, Prompt
+    from studio.service.asking import Answers, Asked, Prompt
     from studio.service.file_answers import FileAnswers
     from studio.service.here import ModelHere
     from studio.service.judged import Choice
     from studio.service.library import Added, Files
+    from studio.service.new_prompts import Growing, Growth
     from studio.service.questions import Found
 
 
@@ -222,17 +223,30 @@ class Acts:
                       **how: Any) -> "Generator[Asked]":  # fmt: skip
         """A teacher answers prompts. Behind an address: what this machine reaches, and the keys that it holds, are an
         admin's; a model of this machine is whose who may open it."""
-        from studio.service import answering
+        from studio.service import asking
+        from studio.service.here import ModelHere
+
+        self._require_to_ask(teacher, len(prompts))
+        if isinstance(teacher, ModelHere):
+            yield from asking.ask_here(self.home, prompts, teacher, answers, **how)
+        else:
+            yield from asking.ask(self.home, prompts, teacher, answers, **how)
+
+    def have_written(self, growth: "Growth", teacher: "Teacher", **how: Any) -> "Generator[Growing]":
+        """A teacher writes new prompts after examples; who may is as with answers."""
+        from studio.service import new_prompts
+
+        self._require_to_ask(teacher, growth.wanted)
+        yield from new_prompts.write(self.home, teacher, growth, **how)
+
+    def _require_to_ask(self, teacher: "Teacher", prompts: int) -> None:
         from studio.service.here import ModelHere
 
         if isinstance(teacher, ModelHere):
             self.require_models(teacher.config)
-            self.note("ask", f"{len(prompts)} prompts of {teacher.model}")
-            yield from answering.ask_here(self.home, prompts, teacher, answers, **how)
         else:
             self.require("admin")
-            self.note("ask", f"{len(prompts)} prompts of {teacher.host}")
-            yield from answering.ask(self.home, prompts, teacher, answers, **how)
+        self.note("ask", f"{prompts} prompts of {teacher.model if isinstance(teacher, ModelHere) else teacher.host}")
 
     def model_here(self, reference: str, **how: Any) -> "ModelHere":
         """A model of this machine that answers prompts, by its reference. Raises `ConfigError` where it is none."""

@@ -24,13 +24,15 @@ _NO_PARTS = "\0"
 
 @dataclass(frozen=True)
 class ModelHere:
-    """The teacher of a config that names nothing but it; `stamp` tells one model from another in the same place."""
+    """The teacher of a config that names nothing but it; `stamp` tells one model from another in the same place.
+    `told`: texts are to be written on, and a model with a chat template is told so before each of them."""
 
     config: RunConfig
     stamp: str
     most_tokens: int = 256
     temperature: float = 1.0
     system: str = ""
+    told: str = ""
 
     host = HERE
 
@@ -42,8 +44,9 @@ class ModelHere:
     @property
     def decides(self) -> dict[str, object]:
         """What decides its answers."""
-        return {"model": self.model, "stamp": self.stamp, "precision": self.config.teacher_precision,
-                "most_tokens": self.most_tokens, "temperature": self.temperature, "system": self.system}  # fmt: skip
+        found = {"model": self.model, "stamp": self.stamp, "precision": self.config.teacher_precision,
+                 "most_tokens": self.most_tokens, "temperature": self.temperature, "system": self.system}  # fmt: skip
+        return found | ({"told": self.told} if self.told else {})
 
     @contextlib.contextmanager
     def opened(self, home: Home) -> "Iterator[Asking]":
@@ -71,7 +74,7 @@ class Asking:
         ]
         asked = Prompts(
             config=self.teacher.config, home=self.home, prompts=given, most_tokens=self.teacher.most_tokens,
-            temperature=self.teacher.temperature, seed=seed,
+            temperature=self.teacher.temperature, seed=seed, told=self.teacher.told,
         )  # fmt: skip
         line = self.talk.ask(asked.model_dump_json(), lambda part: None)
         found = Answer[AllSpoken].model_validate_json(line).result_or_raise()

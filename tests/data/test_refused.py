@@ -12,7 +12,7 @@ from studio.data.columns import Columns
 from studio.data.refused import Refused, as_csv
 from studio.data.zipped import OTHER_KIND, OUTSIDE
 from studio.language.retold import retold
-from studio.service import answering
+from studio.service import answering, new_prompts
 from studio.service.library import LEAKED, without_leaks
 from studio.tasks import image_files, language, tokens
 from tests.data.test_reading import written
@@ -68,6 +68,7 @@ REASONS = (
     NO_INPUT, NO_LABEL, LEAKED, mending.OTHER_LABELS, mending.REPEATED, mending.FEW, heads.ABOVE, heads.AGAIN,
     heads.SECOND, heads.RULE, OTHER_KIND, OUTSIDE, image_files.NO_IMAGE, language.NO_ANSWER,
     language.UNREADABLE, tokens.UNEQUAL, "more cells than the 3 columns", *answering.REASONS,
+    *new_prompts.REASONS, "a new prompt shorter than 3 letters", "longer than 3 letters",
 )  # fmt: skip
 
 

@@ -403,8 +403,8 @@ def test_the_page_takes_every_file_and_says_itself_what_it_cannot_read(app):
 
 
 def test_a_large_model_answers_prompts_which_become_a_data_set(app, store, monkeypatch):
-    from studio.service import answering
-    from studio.service.answering import Asked
+    from studio.service import asking
+    from studio.service.asking import Asked
     from studio.service.endpoint import Said
 
     def ask(home, prompts, teacher, answers, **how):
@@ -413,7 +413,7 @@ def test_a_large_model_answers_prompts_which_become_a_data_set(app, store, monke
         answers.said[len(prompts) - 1] = Said("", 5, 0)
         yield Asked(len(prompts) - 1, len(prompts), 0, tokens=200, refused=1, is_estimated=True)
 
-    monkeypatch.setattr(answering, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
     app = opened(app, "data.py")
     content = "prompt,note\n,none\n" + "\n".join(f"What is {number}?,one" for number in range(21))
     app.file_uploader(key="answering-file").set_value(("prompts.csv", content.encode(), "text/csv")).run()
@@ -430,8 +430,8 @@ def test_a_large_model_answers_prompts_which_become_a_data_set(app, store, monke
 
 
 def test_a_model_of_this_machine_answers_prompts_on_the_page_also_those_that_are_cut_off(app, store, monkeypatch):
-    from studio.service import answering
-    from studio.service.answering import Asked
+    from studio.service import asking
+    from studio.service.asking import Asked
     from studio.service.endpoint import Said
 
     def ask(home, prompts, teacher, answers, **how):
@@ -439,7 +439,7 @@ def test_a_model_of_this_machine_answers_prompts_on_the_page_also_those_that_are
         answers.said = {number: Said(f"Answer {number}", 5, 5, is_cut=True) for number in range(len(prompts))}
         yield Asked(len(prompts), len(prompts), 0, tokens=200)
 
-    monkeypatch.setattr(answering, "ask_here", ask)
+    monkeypatch.setattr(asking, "ask_here", ask)
     app = opened(app, "data.py")
     content = "prompt\n" + "\n".join(f"What is {number}?" for number in range(21))
     app.file_uploader(key="answering-file").set_value(("prompts.csv", content.encode(), "text/csv")).run()
@@ -453,6 +453,45 @@ def test_a_model_of_this_machine_answers_prompts_on_the_page_also_those_that_are
     assert not app.exception and not app.error
     (row,) = store.datasets()
     assert (row.name, row.task, sum(row.splits.values())) == ("large", "language-model", 21)
+
+
+def test_a_large_model_writes_new_prompts_on_the_page_after_those_that_are_brought(app, store, monkeypatch):
+    from studio.service import asking
+    from studio.service.asking import Asked
+    from studio.service.endpoint import Said
+
+    words_of = "abcdefghijklmnopqrst"
+
+    def ask(home, prompts, teacher, answers, more=lambda answers: (), **how):
+        is_list = teacher.most_tokens == 512
+        assert how["budget"].tokens == 1_000_000 - (0 if is_list else 40)
+        while prompts:
+            for _ in prompts:
+                number = len(answers.said)
+                text = "\n".join(f"{place}. is {letter * 3} a secret or {letter * 4}"
+                                 for place, letter in enumerate(words_of[10 * number :][:10]))  # fmt: skip
+                answers.add(number, Said(text if is_list else f"Answer {number}", 10, 10))
+            yield Asked(len(answers.said), len(prompts), 0, tokens=40)
+            prompts = more(answers)
+
+    monkeypatch.setattr(asking, "ask", ask)
+    app = opened(app, "data.py")
+    app.file_uploader(key="answering-file").set_value(
+        ("p.csv", b"prompt\nwhat is a boat\nwho was here", "text/csv")
+    ).run()
+    app.text_input(key="answering-address").set_value("https://host/v1/").run()
+    app.text_input(key="answering-model").set_value("large").run()
+    app.number_input(key="answering-new").set_value(12).run()
+    assert "12 new prompts are to be written, in 2 to 18 requests, and answered" in words(app)
+    app.text_input(key="answering-new-without").set_value("(").run()
+    assert "is no pattern" in app.error[0].value
+    app.text_input(key="answering-new-without").set_value("aaa").run()
+    app.button(key="answering-ask").click().run()
+    assert not app.exception and not app.error
+    assert "1 times left out: a new prompt that matches 'aaa'" in words(app)
+    assert "12 of the prompts were written by the teacher after 2 examples." in words(app)
+    (row,) = store.datasets()
+    assert sum(row.splits.values()) == 14
 
 
 def test_the_file_of_what_was_left_out_says_why_in_the_readers_language(monkeypatch):

@@ -44,6 +44,18 @@ def test_texts_and_chats_are_answered_with_what_the_limit_and_the_seed_say(home,
     assert all(mine.log_probability > drawn.log_probability for mine, drawn in zip(likeliest, said, strict=True))
 
 
+def test_a_list_is_written_on_and_a_model_with_a_chat_template_is_told_so_before(home, folder):
+    question = asked(home, folder, prompts=["1. so\n2. or so\n"], told="Write more.", most_tokens=200)
+    teacher = speak.opened(question)
+    processor = teacher.models[0].processor
+    (said,) = speak.answers(question, teacher).said
+    assert said.read == len(processor("1. so\n2. or so\n")["input_ids"]) + 1, "the sign before a text, and the list"
+    assert said.written <= teacher.longest // 2, "it leaves room for the list"
+    processor.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+    (said,) = speak.answers(question, teacher).said
+    assert said.read == len(processor("<user>Write more.\n\n1. so\n2. or so\n<assistant>")["input_ids"])
+
+
 def test_an_answer_that_ends_by_itself_is_not_cut_off(home, folder, monkeypatch):
     teacher = speak.opened(asked(home, folder))
     end = teacher.models[0].processor.eos_token_id

@@ -12,7 +12,13 @@ import pytest
 from studio.config.reading import parse_config
 from studio.executors import local
 from studio.machine.identity import new_owner
-from studio.service import endpoint
+from studio.pipeline.answers import AllSpoken, Prompts, Spoken
+from studio.pipeline.job import Answer
+from studio.service import asking, endpoint, here
+from studio.service.acts import Acts
+from studio.service.asking import Answers
+from studio.service.endpoint import Endpoint
+from studio.service.people import Person
 from tests.conftest import TINY, fake
 
 
@@ -44,7 +50,8 @@ def submit(store, key="k", **values):
 
 
 class AddressedTeacher:
-    """What the server was asked, and how it is to answer: `troubles` come first, one a question."""
+    """What the server was asked, and how it is to answer: `troubles` come first, one a question; `says` is the answer
+    to all, or a function of the question."""
 
     def __init__(self):
         self.asked, self.keys, self.paths, self.troubles = [], [], [], []
@@ -73,7 +80,7 @@ class AddressedTeacher:
 
     def answer(self, body):
         prompt = body["messages"][-1]["content"]
-        text = self.says or f"It is so:\u2028{prompt}"
+        text = self.says(body) if callable(self.says) else self.says or f"It is so:\u2028{prompt}"
         choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         if body.get("logprobs") and self.usage:
             choice["logprobs"] = {"content": [{"token": "It", "logprob": -0.5}, {"token": " is", "logprob": -1.5}]}
@@ -111,3 +118,56 @@ def teacher(monkeypatch):
     yield found
     server.shutdown()
     server.server_close()
+
+
+PROMPTS = [f"What is {number} + 1?" for number in range(6)]
+
+
+class Hurry(threading.Event):
+    """Tells for how long it was to be waited, and does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = []
+
+    def wait(self, timeout=None):
+        self.waits += [timeout] if timeout else []
+        return self.is_set()
+
+
+def asked(home, teacher, prompts=PROMPTS, key="", **how):
+    answers = Answers()
+    there = Endpoint(teacher.address, "large", key)
+    return answers, list(asking.ask(home, prompts, there, answers, **{"stop": Hurry(), **how}))
+
+
+class Talk:
+    """A process that answers, played: notes what it was asked, and says how long each prompt is; `writes` is how it
+    writes a list on."""
+
+    asked: list = []
+    writes = None
+
+    def __init__(self, *_):
+        self.closed = False
+
+    def ask(self, line, hear):
+        asked = Prompts.model_validate_json(line)
+        Talk.asked.append(asked)
+        texts = [Talk.writes([asked.seed, one]) if asked.told else f"It has {len(one)} letters."
+                 for one in asked.prompts]  # fmt: skip
+        said = [Spoken(text=text, read=4, written=6, log_probability=-1.0, is_cut=False) for text in texts]
+        return Answer[AllSpoken](result=AllSpoken(said=said)).model_dump_json()
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def at_home(home, store, monkeypatch, tmp_path):
+    """Acts of one who may have a model of this machine answer, and its reference."""
+    monkeypatch.setattr(here, "Conversation", Talk)
+    Talk.asked = []
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "model.safetensors").write_bytes(b"weights")
+    return Acts(Person("eve", "admin"), home, store), f"folder:{tmp_path / 'large'}"
