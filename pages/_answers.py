@@ -1,7 +1,7 @@
 """What models say of one input, as words and as bars."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pages._language import N_, _
@@ -100,14 +100,19 @@ def nothing_yet(models: Mapping[str, Scored | None], measure: Measure) -> Html:
     return element("div", lead, element("div", *waiting, kind="ds-answers"), kind="ds-waiting")
 
 
-def texts(written: Mapping[AskedRole, str]) -> Html:
-    """What models have written, a card each."""
+def texts(written: Mapping[AskedRole, str], cut: Collection[AskedRole] = ()) -> Html:
+    """What models have written, a card each; those that were `cut` off say so."""
     cards = [
         element("div", element("div", element("small", role(name)), kind="head"),
-                element("p", text, kind="ds-written"), kind=f"ds-model {name}")
+                element("p", text, kind="ds-written"), cut_off(name in cut), kind=f"ds-model {name}")
         for name, text in written.items()
     ]  # fmt: skip
     return element("div", *cards, kind="ds-answers", aria_live="off")
+
+
+def cut_off(is_cut: bool) -> Html:
+    """That the limit of tokens ended a text; nothing where the model did."""
+    return element("p", _("Cut off by the limit of tokens."), kind="ds-sub") if is_cut else joined()
 
 
 def cards(said: Sequence[Said], words: Sequence[str] = ()) -> Html:
@@ -127,7 +132,7 @@ def card(said: Said, words: Sequence[str] = (), teacher: Said | None = None) -> 
         )
     answer = writing(said) if "text" in said.answer else element("p", spoken(said.answer, words), kind="ds-lead")
     return element(
-        "div", element("div", *head, kind="head"), answer,
+        "div", element("div", *head, kind="head"), answer, cut_off(bool(said.answer.get("cut"))),
         bars(said.shares), element("p", _("{time} for this one", time=milliseconds(said.milliseconds)), kind="ds-sub"),
         kind=f"ds-model {'student' if said.role == 'int8' else said.role}",
     )  # fmt: skip

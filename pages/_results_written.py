@@ -7,7 +7,7 @@ from pages import _pictures as pictures
 from pages import _results_examined as examinations
 from pages._language import _
 from pages._studio import errors_shown, get_acts, get_home
-from pages._words import changes, low_and_high, measured, role
+from pages._words import changes, low_and_high, measured, percent, role
 from studio.evaluate import written
 from studio.evaluate.measured import is_clear
 from studio.events import Comparison
@@ -20,6 +20,7 @@ SHOWN = 3
 EXAMPLE, LONGEST_RULE = "#### *(.+)", 200
 """A rule for answers as they are in GSM8K, and how many letters one may have."""
 
+MOST_TOKENS = 100_000
 LONGEST = 400
 """So many characters of an opening, and of what the data says, are shown."""
 
@@ -39,7 +40,7 @@ def show(run: RunRow) -> None:
           "chosen by it. In brackets 95 % intervals.", rows=f"{found.rows:,}", most=found.most)
     )  # fmt: skip
     st.html(pictures.table(numbers(found)))
-    _rule(run, found)
+    _again(run, found)
     with st.expander(_("What these numbers mean")):
         known = {name for model in found.by for name in model.values}
         st.html(
@@ -54,23 +55,28 @@ def show(run: RunRow) -> None:
                 _text(found, number)
 
 
-def _rule(run: RunRow, found: Written) -> None:
-    """Where the data has answers: a pattern by which they are compared, too."""
-    has_answers = any(written.EXACT.name in model.values for model in found.by)
-    if not has_answers or not get_acts().person.has("member") or not get_home().model(run.id, "student").is_dir():
+def _again(run: RunRow, found: Written) -> None:
+    """With another limit of tokens; where the data has answers, they are compared by a pattern, too."""
+    if not get_acts().person.has("member") or not get_home().model(run.id, "student").is_dir():
         return
-    with st.form("written-rule", border=False):
-        left, right = st.columns([3, 1], vertical_alignment="bottom")
-        rule = left.text_input(
+    has_answers = any(written.EXACT.name in model.values for model in found.by)
+    with st.form("written-again", border=False):
+        first, middle, last = st.columns([3, 2, 2] if has_answers else [2, 2, 3], vertical_alignment="bottom")
+        rule = first.text_input(
             _("Rule for answers"), found.rule, max_chars=LONGEST_RULE, placeholder=EXAMPLE,
             help=_("A pattern (a regular expression): what it finds last in an answer, its first group, is compared "
                    "with what it finds in the answer in the data. {example} finds what stands behind ####.",
                    example=f"`{EXAMPLE}`"),
+        ).strip() if has_answers else ""  # fmt: skip
+        most = (middle if has_answers else first).number_input(
+            _("Tokens of a text, at most"), 1, MOST_TOKENS, found.most,
+            help=_("What a model can read bounds them: what it is given and what it writes."),
         )  # fmt: skip
-        if right.form_submit_button(_("Compare by it"), width="stretch") and rule.strip() not in ("", found.rule):
+        wanted = (last if has_answers else middle).form_submit_button(_("Let them write again"), width="stretch")
+        if wanted and (rule or found.rule, most) != (found.rule, found.most):
             with errors_shown():
                 with st.spinner(_("All models are writing …")):
-                    get_acts().examine_written(run.id, rule.strip())
+                    get_acts().examine_written(run.id, rule, int(most))
                 st.rerun()
 
 
@@ -105,8 +111,11 @@ def numbers(found: Written) -> list[dict[str, str]]:
             line[_("Student − control")] = _("{low} to {high}", **changes(
                 pairs[measure.name].low, pairs[measure.name].high, measure))  # fmt: skip
         lines.append(line)
+    none = {_("Student − control"): ""} if pairs else {}
+    cut = {role(model.role): percent(model.cut_share) for model in found.by if model.cut_share is not None}
+    lines += [{_("Measure"): _("Cut off by the limit of tokens")} | cut | none] if cut else []
     speed = {role(model.role): f"{model.tokens_per_second:,.0f}" for model in found.by}
-    lines.append({_("Measure"): _("Tokens a second")} | speed | ({_("Student − control"): ""} if pairs else {}))
+    lines.append({_("Measure"): _("Tokens a second")} | speed | none)
     return lines
 
 
@@ -114,7 +123,8 @@ def _text(found: Written, number: int) -> None:
     """What was given, what the data says there, and what each model wrote."""
     texts = {_("Opening"): found.given[number], _("In the data"): found.expected[number]}
     st.html(pictures.words({title: shortened(text) for title, text in texts.items() if text.strip()}))
-    st.html(answers.texts({model.role: model.texts[number].strip() or "–" for model in found.by}))
+    cut = [model.role for model in found.by if model.cut and model.cut[number]]
+    st.html(answers.texts({model.role: model.texts[number].strip() or "–" for model in found.by}, cut))
 
 
 def shortened(text: str) -> str:

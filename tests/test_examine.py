@@ -83,10 +83,27 @@ def test_what_was_compared_by_another_rule_is_made_again_and_is_read_without_one
     assert asked == ["", r"\d+", "x"]
 
 
+def test_what_was_written_with_another_limit_of_tokens_is_made_again(home, run, monkeypatch):
+    asked = []
+
+    def answered(program, kind, job, *_):
+        asked.append(job.most_tokens)
+        by = [WrittenBy(role="student", values={}, texts=[], cut_share=0.4, tokens_per_second=1)]
+        return kind(rows=9, most=job.most_tokens or 120, given=["Say"], expected=["7"], by=by, against=[])
+
+    monkeypatch.setattr(questions, "_ask", answered)
+    for tokens in (None, 120, 300, None):
+        api.run(run.id).written(tokens=tokens)
+    told = said("1", "written", "--tokens", "500")
+    assert asked == [None, 300, 500]
+    assert "Cut off after 500" in told and "40%" in told
+
+
 def test_a_rule_that_is_no_pattern_or_for_something_else_is_refused(run):
     for words, told in (
         (("1", "written", "--rule", "("), "no pattern"),
         (("1", "layers", "--rule", "x"), "--rule is for"),
+        (("1", "layers", "--tokens", "9"), "--tokens is for"),
     ):
         done = CliRunner().invoke(cli.app, ["examine", *words])
         assert (done.exit_code, told in str(done.exception)) == (1, True), done.exception

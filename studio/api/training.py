@@ -45,29 +45,42 @@ class Model:
     def __init__(self, run: Run, role: TrainedRole) -> None:
         self._run, self.role = run, role
 
-    def predict(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+    def predict(self, inputs: Sequence[Any], *, tokens: int | None = None) -> list[dict[str, Any]]:
         """An answer for each input, in their order.
 
         A text is a `str`, a pair a tuple of two, a text by words a list of them; an image the bytes of a file, a path,
         or Pillow's. An answer is `{"label": …, "score": …}`; `{"labels": [{"label": …, "score": …}, …]}` where a row
-        can have several; `{"score": …}` where it is a number; `{"tags": […], "entities": […]}` where words have tags.
+        can have several; `{"score": …}` where it is a number; `{"tags": […], "entities": […]}` where words have tags;
+        `{"text": …, "cut": …}` of a language model, which writes at most `tokens` tokens, 120 where nobody says how
+        many; `cut`: whether they ended the text.
         Raises `DataError` for what is no input, `ModelError` where the run has no such model (yet).
         """
+        from studio.service import predict
+
         values = self._as_inputs(inputs)
-        return self._opened.predict(values)
+        return predict.writing_at_most(self._opened, tokens).predict(values)
 
     def predict_file(
-        self, source: str | Path, to: str | Path, *, column: str | None = None, pair: str | None = None
-    ) -> Path:
+        self, source: str | Path, to: str | Path, *, column: str | None = None, pair: str | None = None,
+        tokens: int | None = None,
+    ) -> Path:  # fmt: skip
         """Write every row of a file (a table, a ZIP of images) with its answer behind it; returns where.
 
-        `to` ends in .csv, .tsv or .jsonl. Raises `ExportError` where it is there already.
+        `to` ends in .csv, .tsv or .jsonl; `tokens` is as in `predict`. Raises `ExportError` where it is there already.
         """
         from studio.service import predict
 
         place = self._run._place
         scored = predict.predict_file(
-            place.store, place.home, self._run.id, Path(source), Path(to), role=self.role, column=column, pair=pair
+            place.store,
+            place.home,
+            self._run.id,
+            Path(source),
+            Path(to),
+            role=self.role,
+            column=column,
+            pair=pair,
+            most_tokens=tokens,
         )
         return scored.file
 
@@ -265,19 +278,20 @@ class Run:
         ]
         return pd.DataFrame(rows)
 
-    def written(self, rule: str = "") -> pd.DataFrame:
+    def written(self, rule: str = "", tokens: int | None = None) -> pd.DataFrame:
         """What the language models of the run write after the same openings: measure, role, value, low, high; and the
         student's difference from each other role with its interval. Values as people know them, such as bits that are
         better the lower they are. Computed once, in a process of its own, and kept.
 
         With a `rule`, a pattern such as `"#### *(.+)"`, answers are also compared by what that finds last in them.
+        Each model writes at most `tokens` tokens a text, 120 where nobody says how many.
         Raises `DataError` for a task whose models do not write, `ModelError` where a model is gone.
         """
         import pandas as pd
 
         from studio.evaluate.written import MEASURES
 
-        found = self._place.acts.examine_written(self.id, rule)
+        found = self._place.acts.examine_written(self.id, rule, tokens)
         against = {
             (comparison.metric, comparison.second): (comparison.difference, comparison.low, comparison.high)
             for comparison in found.against

@@ -46,18 +46,23 @@ def examine(
             "the answer in the data. Such as '#### *(.+)'.",
         ),
     ] = "",
+    tokens: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="With written: tokens that each model writes at most; 120.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask the models of a finished run about worse inputs or other data, or compare their layers."""
     if rule and (what is not What.written or on is not None):
         raise ConfigError("--rule is for what language models write.", "Say: examine RUN written --rule PATTERN")
+    if tokens is not None and (what is not What.written or on is not None):
+        raise ConfigError("--tokens is for what language models write.", "Say: examine RUN written --tokens NUMBER")
     home, store = open_home()
     acts = acts_here(home, store)
     with busy("Asking the models"):
         if on is not None:
             found: Elsewhere | Examined = acts.examine_elsewhere(run_id, store.dataset(on).id)
         elif what is What.written:
-            found = acts.examine_written(run_id, rule)
+            found = acts.examine_written(run_id, rule, tokens)
         else:
             found = acts.examine(run_id, KINDS[what])
     data = store.dataset_by_id(store.run(run_id).dataset_id)
@@ -126,6 +131,9 @@ def _written(found: Written) -> Table:
                 *measure.as_known(pair.difference, pair.low, pair.high))]  # fmt: skip
             numbers = (f"{number:.4g}" for number in measure.as_known(*model.values[measure.name]))
             shown.add_row(measure.title, model.role, *numbers, *differs)
+    for model in found.by:
+        if model.cut_share is not None:
+            shown.add_row(f"Cut off after {found.most:,} tokens", model.role, f"{model.cut_share:.0%}")
     for model in found.by:
         shown.add_row("Tokens a second", model.role, f"{model.tokens_per_second:.0f}")
     return shown

@@ -55,6 +55,9 @@ def predict(
     ] = None,
     pair: Annotated[str | None, typer.Option(help="Column of the second texts, where two are read together.")] = None,
     header: Annotated[bool | None, typer.Option("--header/--no-header", help="Guessed when left out.")] = None,
+    tokens: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Tokens that a language model writes at most; 120.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer every row of a file, and write the rows with label and score behind them.
@@ -71,15 +74,17 @@ def predict(
         bar = bars.add_task(f"The {role} answers", total=None, visible=False)
         scored = predictions.predict_file(
             store, home, run_id, file, to, role=role, column=input_column, pair=pair, header=header,
-            tell=lambda done, total: bars.update(bar, completed=done, total=total, visible=True),
+            most_tokens=tokens, tell=lambda done, total: bars.update(bar, completed=done, total=total, visible=True),
         )  # fmt: skip
     if as_json:
         return print_json(
             {"run": run_id, "role": role, "file": str(scored.file), "rows": scored.rows, "empty": scored.empty,
-             "columns": scored.columns}
+             "cut": scored.cut, "columns": scored.columns}
         )  # fmt: skip
     if scored.empty:
         say(f"{scored.empty:,} rows have no input and got no answer.")
+    if scored.cut:
+        say(f"{scored.cut:,} answers were cut off by the limit of tokens, as their column {scored.columns[-1]} says.")
     added = ", ".join(scored.columns)
     typer.echo(shown_safely(f"Wrote {scored.file}: {scored.rows:,} rows with the {role}'s answers in {added}."))
 

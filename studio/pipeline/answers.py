@@ -158,14 +158,17 @@ class Robustness(Examined):
 
 
 class WrittenBy(BaseModel):
-    """What one model wrote: (value, low, high) of each measure of `studio.evaluate.written`, some of its texts, and how
-    many tokens a second it wrote, several texts at a time."""
+    """What one model wrote: (value, low, high) of each measure of `studio.evaluate.written`, some of its texts, whether
+    the limit of tokens `cut` each of these off, the share of all that it cut off, and how many tokens a second it
+    wrote, several texts at a time. Of what was written before that was told, `cut` is empty and its share None."""
 
     model_config = ConfigDict(frozen=True)
 
     role: TrainedRole
     values: dict[str, tuple[float, float, float]]
     texts: list[str]
+    cut: list[bool] = []
+    cut_share: float | None = None
     tokens_per_second: float
 
 

@@ -19,7 +19,8 @@ class Job(BaseModel):
     """What a worker needs to know: the config, and where things are on disk.
 
     `other`: other data, on which the models of a finished run are examined; `earlier`: what those from which they were
-    made had learned from; `rule`: a pattern that finds in an answer what is compared.
+    made had learned from; `rule`: a pattern that finds in an answer what is compared; `most_tokens`: so many are
+    written at most.
     Of a run that goes on also which points of its curves were heard already, {phase/name: step}, for how many
     seconds it has been watched, and into how many parts its batches are cut since memory ran out.
     """
@@ -33,6 +34,7 @@ class Job(BaseModel):
     other: Path | None = None
     earlier: tuple[Path, ...] = ()
     rule: str = ""
+    most_tokens: int | None = None
     home: Home
     heard: dict[str, int] = {}
     seconds: int = 0

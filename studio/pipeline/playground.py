@@ -116,7 +116,9 @@ def reply(question: Question, opened: Opened, tell: Tell = lambda part: None) ->
             begun = time.perf_counter()
             found = predictor.writes(value, lambda text, role=role: tell(Partial(role=role, text=text)))  # type: ignore[misc]
             taken = 1000 * (time.perf_counter() - begun)  # it is long enough to be timed once
-            said.append(Said(role=role, answer={"text": found.text}, shares={}, milliseconds=taken))
+            said.append(
+                Said(role=role, answer={"text": found.text, "cut": found.is_cut}, shares={}, milliseconds=taken)
+            )
             written[role] = predictor, found
             continue
         answer, shares = predictor.one(value)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from studio.tasks.baseline import Baseline
 
 WRITTEN, TEMPERATURE, SEED = 120, 0.8, 0
-"""Tokens that a language model writes, and how they are drawn."""
+"""Tokens that a language model writes where nobody says how many, and how they are drawn."""
 
 WRITTEN_AT_ONCE = 16
 """Texts that are written together."""
@@ -98,6 +98,11 @@ class Writing:
     processor: Any
 
     @property
+    def is_cut(self) -> bool:
+        """Whether the limit of tokens ended it, not the model."""
+        return self.processor.eos_token_id not in self.tokens[-1:]
+
+    @property
     def text(self) -> str:
         return str(self.processor.decode(self.tokens, skip_special_tokens=True))
 
@@ -125,9 +130,11 @@ def _as_text(processor: Any, tell: Callable[[str], None]) -> Callable[[int], Non
 
 @dataclass(frozen=True)
 class Predictor(_Answering):
-    """The models of one role of a run, opened; several teachers answer together."""
+    """The models of one role of a run, opened; several teachers answer together. `most_tokens`: so many a language
+    model writes at most, `WRITTEN` where nobody says how many; what it can read bounds them."""
 
     models: tuple[Model, ...]
+    most_tokens: int | None = None
 
     @property
     def weights_bytes(self) -> int:
@@ -137,22 +144,20 @@ class Predictor(_Answering):
         task = self.problem.task
         if task.kind != "token":
             return super().batch(values, with_shares)
-        texts = self._written(task.unlabelled(values))
-        return [{"text": text} for text in texts], [{}] * len(values) if with_shares else []
-
-    def _written(self, rows: Dataset) -> Iterator[str]:
-        """How each text goes on, each prompt is answered: drawn under one seed, so that models can be compared."""
-        for written in self._writings(rows):
-            yield written.text
+        found = self._writings(task.unlabelled(values))
+        answers = [{"text": writing.text, "cut": writing.is_cut} for writing in found]
+        return answers, [{}] * len(values) if with_shares else []
 
     def _writings(self, rows: Dataset, tell: Callable[[str], None] | None = None) -> Iterator["Writing"]:
+        """How each text goes on, each prompt is answered: drawn under one seed, so that models can be compared."""
+        most = self.most_tokens or WRITTEN
         model, longest = self.models[0], self.longest
         processor = model.processor
         for row in rows:
             given = self._given(row)
             start = torch.tensor([given], device=self.device.torch_device)
             found = write(
-                model.network, start, min(WRITTEN, max(1, longest - len(given))), seed=SEED, temperature=TEMPERATURE,
+                model.network, start, min(most, max(1, longest - len(given))), seed=SEED, temperature=TEMPERATURE,
                 end=processor.eos_token_id, tell=None if tell is None else _as_text(processor, tell),
             )  # fmt: skip
             yield Writing(given, found[0, len(given) :].tolist(), processor)
@@ -164,21 +169,26 @@ class Predictor(_Answering):
         return getattr(config, "max_position_embeddings", None) or self.config.max_length
 
     def _given(self, row: Any, most: int | None = None) -> list[int]:
-        """The tokens after which the model is to write: the last ones, where all would leave no room."""
+        """The tokens after which the model is to write: the last ones, where all would leave no room. A limit above the
+        usual one leaves them half of what the model can read."""
+        most = most or self.most_tokens or WRITTEN
+        room = most if most <= WRITTEN else max(WRITTEN, min(most, self.longest // 2))
         given = encoded_tokens.opening(row["prompt"], row["text"], row["form"], self.models[0].processor)
-        return given[-max(1, self.longest - (WRITTEN if most is None else most)) :]
+        return given[-max(1, self.longest - room) :]
 
     def writings(
         self, rows: Dataset, temperature: float = TEMPERATURE, most: int | None = None, seed: int = SEED
     ) -> list["Writing"]:
         """How each text goes on, each prompt is answered, several at a time: drawn under one seed, or the likeliest
-        tokens at temperature 0. `most` tokens are written, `WRITTEN` where nobody says how many."""
+        tokens at temperature 0. `most` tokens are written, `most_tokens` where nobody says how many."""
         given = [self._given(row, most) for row in rows]
         by_length = sorted(range(len(given)), key=lambda number: len(given[number]))
         found: dict[int, Writing] = {}
         for begin in range(0, len(given), WRITTEN_AT_ONCE):
             part = by_length[begin : begin + WRITTEN_AT_ONCE]
-            texts = self._together([given[number] for number in part], temperature, most or WRITTEN, seed)
+            texts = self._together(
+                [given[number] for number in part], temperature, most or self.most_tokens or WRITTEN, seed
+            )
             found |= zip(part, texts, strict=True)
         return [found[number] for number in range(len(given))]
 

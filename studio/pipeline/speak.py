@@ -36,12 +36,11 @@ def opened(asked: Prompts) -> Predictor:
 
 
 def answers(asked: Prompts, teacher: Predictor) -> AllSpoken:
-    """What the teacher answers; a list that it writes on is left half of what it can read. Raises `DataError` where its
-    chat template refuses a prompt."""
+    """What the teacher answers. Raises `DataError` where its chat template refuses a prompt."""
     values = [_value(prompt, asked.told, teacher.models[0].processor) for prompt in asked.prompts]
-    most = min(asked.most_tokens, max(1, teacher.longest // 2)) if asked.told else asked.most_tokens
+    rows = teacher.problem.task.unlabelled(values)
     try:
-        said = teacher.writings(teacher.problem.task.unlabelled(values), asked.temperature, most, asked.seed)
+        said = teacher.writings(rows, asked.temperature, asked.most_tokens, asked.seed)
     except TemplateError as error:
         raise DataError(
             f"The model's chat template refuses a prompt: {error}.", "Leave the system text out."
@@ -60,9 +59,8 @@ def _value(prompt: str | list[dict[str, str]], told: str, processor: Any) -> Any
 
 def _spoken(teacher: Predictor, writing: Writing) -> Spoken:
     likely = teacher.likelihoods(writing)
-    end = writing.processor.eos_token_id
     return Spoken(
-        text=writing.text, read=len(writing.given), written=len(writing.tokens), is_cut=end not in writing.tokens[-1:],
+        text=writing.text, read=len(writing.given), written=len(writing.tokens), is_cut=writing.is_cut,
         log_probability=sum(likely) / len(likely) if likely else None,
     )  # fmt: skip
 

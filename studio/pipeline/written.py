@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from studio.errors import DataError
@@ -66,13 +66,15 @@ def examine(job: Job) -> Written:
     opened = task.unlabelled([value for value, _, _ in given])
     asked = _Asked(rows, opened, expected, _checked(job.rule, expected))
     models = dict(predict.open_roles(job, dataset))
+    if job.most_tokens is not None:
+        models = {role: replace(model, most_tokens=job.most_tokens) for role, model in models.items()}
     found: dict[TrainedRole, np.ndarray] = {}
     by = []
     for role, model in models.items():
         found[role], summary = _written(role, model, models["teacher"], asked)
         by.append(summary)
     return Written(
-        rows=len(rows), most=predict.WRITTEN, given=[shown for _, shown, _ in given][:KEPT],
+        rows=len(rows), most=job.most_tokens or predict.WRITTEN, given=[shown for _, shown, _ in given][:KEPT],
         expected=[there for _, _, there in given][:KEPT], by=by, rule=job.rule,
         against=[comparison for role in found if role != "student"
                  for comparison in written.compare(("student", role), found["student"], found[role])],
@@ -101,6 +103,8 @@ def _written(
     statistics = np.column_stack([statistics, _apart(teacher, model, asked.rows)])
     summary = WrittenBy(
         role=role, values=written.with_intervals(statistics), texts=[greedy.text for greedy in likeliest[:KEPT]],
+        cut=[greedy.is_cut for greedy in likeliest[:KEPT]],
+        cut_share=sum(greedy.is_cut for greedy in likeliest) / len(likeliest),
         tokens_per_second=sum(len(sampled.tokens) for sampled in drawn) / seconds,
     )  # fmt: skip
     return statistics, summary

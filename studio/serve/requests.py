@@ -52,7 +52,8 @@ class Answers(BaseModel):
     model: str
     answers: list[dict[str, Any]] = Field(
         description='{"label", "score"} where a row has one class; {"labels": [{"label", "score"}]} where it has '
-        'several; {"score"} for a number; {"entities": [{"type", "start", "end", "score"}]} for names in texts.'
+        'several; {"score"} for a number; {"entities": [{"type", "start", "end", "score"}]} for names in texts; '
+        '{"text", "cut"} where a language model writes, cut off by its limit or not.'
     )
     probabilities: list[dict[str, float]] | None = None
 

@@ -153,12 +153,12 @@ class Acts:
         self.note("examine", f"{kind.program} of run {run_id}")
         return found
 
-    def examine_written(self, run_id: int, rule: str = "") -> "Written":
+    def examine_written(self, run_id: int, rule: str = "", most_tokens: int | None = None) -> "Written":
         """What the language models of a finished run write; see `questions.written`."""
         from studio.service import questions
 
         self.require("member")
-        found = questions.written(self.home, self.store, run_id, rule)
+        found = questions.written(self.home, self.store, run_id, rule, most_tokens)
         self.note("examine", f"written of run {run_id}")
         return found
 

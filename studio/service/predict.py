@@ -2,8 +2,9 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from studio import tasks
 from studio.data import joining
-from studio.errors import DataError, ExportError, ModelError
+from studio.errors import ConfigError, DataError, ExportError, ModelError
 from studio.events import TrainedRole
 from studio.home import Home
 from studio.language import escaping
@@ -39,12 +40,14 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Scored:
-    """A file of answers: `rows` of it, of which `empty` had no input; `columns` are those that were added."""
+    """A file of answers: `rows` of it, `empty` of them without an input, and of `cut` of them the limit of tokens ended
+    the answer; `columns` are those that were added."""
 
     file: Path
     rows: int
     empty: int
     columns: tuple[str, ...]
+    cut: int = 0
 
 
 def open_model(store: Store, home: Home, run_id: int, role: TrainedRole) -> "Predictor":
@@ -58,6 +61,23 @@ def open_model(store: Store, home: Home, run_id: int, role: TrainedRole) -> "Pre
 
     dataset = store.dataset_by_id(run.dataset_id)
     return predict.open_role(run.config, run_id, role, home, dataset.labels, dataset.multi_label)
+
+
+def writing_at_most(model: "Predictor", most_tokens: int | None) -> "Predictor":
+    """The model, which writes so many tokens at most. Raises `ConfigError` where it is none that writes."""
+    if most_tokens is None:
+        return model
+    _require_to_write(model.problem.task, most_tokens)
+    return replace(model, most_tokens=most_tokens)
+
+
+def _require_to_write(task: tasks.Task, most_tokens: int) -> None:
+    if task.kind != "token":
+        raise ConfigError(
+            f"Models for {task.title.lower()} do not write, and have no limit of tokens.", "Leave it out."
+        )
+    if most_tokens < 1:
+        raise ConfigError(f"A model cannot write {most_tokens:,} tokens.", "Ask for one or more.")
 
 
 def inputs(values: Sequence[Any], task: str) -> list[Any]:
@@ -87,13 +107,15 @@ def predict_file(
     column: str | None = None,
     pair: str | None = None,
     header: bool | None = None,
+    most_tokens: int | None = None,
     tell: Tell = lambda done, total: None,
     ask: Ask | None = None,
 ) -> Scored:
     """Write every row of a file with a model's answer behind it: a table, JSON lines, by the ending of `to`.
 
     The input is in `column` (the second text of a pair in `pair`), else where the run's own data had it. Rows without
-    an input get no answer. `ask` answers inputs, some at a time; without it the model is opened here.
+    an input get no answer. A language model writes at most `most_tokens`, and `cut` says where they ended an answer.
+    `ask` answers inputs, some at a time; without it the model is opened here.
     Raises `ExportError` where `to` is there already or has another ending, `DataError` where the file has no such
     column.
     """
@@ -104,6 +126,8 @@ def predict_file(
     from studio.service import sources
 
     dataset = store.dataset_by_id(store.run(run_id).dataset_id)
+    if most_tokens is not None:
+        _require_to_write(tasks.get(dataset.task), most_tokens)
     without_names = header is None and dataset.columns.get("input", "").isdecimal()
     upload = sources.read(source, header=False if without_names else header)
     values = _values(upload.table, _input_columns(upload, source, dataset, column, pair), dataset.task)
@@ -112,13 +136,15 @@ def predict_file(
     known = [value for value in values if value is not None]
     if not known:
         raise DataError(f"No row of {source.name} has an input.", "Name the column of the inputs.")
-    stream = ask or open_model(store, home, run_id, role).stream
-    answers = (answer for some in stream(known) for answer in some)
+    if ask is None:
+        ask = writing_at_most(open_model(store, home, run_id, role), most_tokens).stream
+    cut = Counter[bool]()
+    answers = _counted((answer for some in ask(known) for answer in some), cut)
     table = upload.table.drop(columns="image") if upload.kind == "images" else upload.table
     table = table[[name for name in table if upload.kind != "images" or table[name].any()]]
     rows = _with_answers(table, values, answers)
     columns = _write(to, rows, list(map(str, table.columns)), dataset, lambda done: tell(done, len(values)))
-    return Scored(to, len(values), len(values) - len(known), columns)
+    return Scored(to, len(values), len(values) - len(known), columns, cut[True])
 
 
 def _input_columns(
@@ -162,6 +188,13 @@ def _values(table: pd.DataFrame, columns: Sequence[str], task: str) -> list[Any]
         read = list(tasks.get(task).inputs.arrow(cells if "pair" in cells else cells.assign(pair="")).values())
         values = read[0] if len(read) == 1 else list(zip(*read, strict=True))
     return [None if is_blank else value for value, is_blank in zip(values, blank, strict=True)]
+
+
+def _counted(answers: Iterator[dict[str, Any]], cut: Counter[bool]) -> Iterator[dict[str, Any]]:
+    """The same; `cut` counts those that were cut off."""
+    for answer in answers:
+        cut[bool(answer.get("cut"))] += 1
+        yield answer
 
 
 Answered = tuple[dict[str, Any], dict[str, Any] | None]

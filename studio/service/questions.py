@@ -108,15 +108,19 @@ def _not_deleted(home: Home, store: Store, run_id: int) -> Iterator[None]:
             store.run(run_id)
 
 
-def written(home: Home, store: Store, run_id: int, rule: str = "") -> Written:
-    """What the language models of a finished run write, made once; with a `rule` answers are also compared by what that
-    pattern finds in them, and it is made again where another one was asked for before. Raises as `examine` does, and
-    `ConfigError` where the rule is no pattern.
+def written(home: Home, store: Store, run_id: int, rule: str = "", most_tokens: int | None = None) -> Written:
+    """What the language models of a finished run write, at most so many tokens, made once; with a `rule` answers are
+    also compared by what that pattern finds in them. It is made again where another rule or limit was asked for before.
+    Raises as `examine` does, and `ConfigError` where the rule is no pattern.
     """
     answering.checked_pattern(rule)
     run = with_verdict(store, run_id)
-    job = job_of(store, home, run.config, run.dataset_id, run_id).model_copy(update={"rule": rule})
-    return _once(home, store, job, Written, lambda known: rule in ("", known.rule))
+    job = job_of(store, home, run.config, run.dataset_id, run_id).model_copy(
+        update={"rule": rule, "most_tokens": most_tokens}
+    )
+    return _once(
+        home, store, job, Written, lambda known: rule in ("", known.rule) and most_tokens in (None, known.most)
+    )
 
 
 def examine(home: Home, store: Store, run_id: int, kind: type[Found]) -> Found:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pages import _answers as answers
 from pages import _results_written as writing
 from pages._results_examined import at_worst, finding, other_way
 from studio import events, tasks
@@ -160,11 +161,23 @@ def test_what_models_wrote_is_told_in_numbers_and_to_be_read_and_compared_by_a_r
     assert "−0.600 to −0.400" in shown
     assert "Say *it*" in shown
     assert "So says <b>student</b>" in shown
+    assert "Cut off by the limit" not in shown, "nobody told it then"
     asked = []
-    monkeypatch.setattr(Acts, "examine_written", lambda self, number, rule: asked.append((number, rule)))
+    monkeypatch.setattr(Acts, "examine_written", lambda self, *told: asked.append(told))
     page.text_input[0].set_value(r" #### (\d+) ")
-    next(button for button in page.button if button.label == "Compare by it").click().run()
-    assert asked == [(run.id, r"#### (\d+)")]
+    for most in (20, 300):
+        page.number_input[0].set_value(most)
+        next(button for button in page.button if button.label == "Let them write again").click().run()
+    assert asked == [(run.id, r"#### (\d+)", 20), (run.id, r"#### (\d+)", 300)]
+
+
+def test_where_the_limit_of_tokens_ended_a_text_is_told():
+    found = wrote(0.2)
+    by = [one.model_copy(update={"cut": [one.role == "student"], "cut_share": 0.25}) for one in found.by]
+    lines = writing.numbers(found.model_copy(update={"by": by}))
+    assert next(line for line in lines if "Cut off by the limit of tokens" in line.values())["Student"] == "25.0 %"
+    shown = str(answers.texts({"student": "So it", "control": "So it is."}, ["student"]))
+    assert shown.count("Cut off by the limit of tokens.") == 1
 
 
 def test_a_difference_that_the_test_does_not_bear_is_no_finding():

@@ -1,6 +1,7 @@
 """What the language models of a run write, several texts at a time."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,29 @@ def test_texts_that_are_written_together_are_those_that_each_would_be_alone(monk
     assert [one.given for one in together] == [model._given(row) for row in rows]
 
 
+def test_as_many_tokens_are_written_as_are_asked_for_and_what_a_model_can_read_bounds_them(monkeypatch):
+    model = predictor()
+    model.models[0].network.config.max_position_embeddings = 400
+    monkeypatch.setattr(predict, "write", lambda network, start, most, **how: torch.cat(
+        [start, torch.full((len(start), most), 5)], 1))  # fmt: skip
+    (row,) = TASK.unlabelled([("1+1=", "")])
+    usual, few, many = (next(replace(model, most_tokens=most)._writings([row])).tokens for most in (None, 7, 100_000))
+    assert (len(few), len(usual), len(many)) == (7, predict.WRITTEN, 400 - len(model._given(row)))
+    row = TASK.unlabelled([("word " * 900, "")])[0]
+    assert len(model._given(row)) == 400 - predict.WRITTEN
+    assert len(replace(model, most_tokens=150)._given(row)) == 250
+    assert len(replace(model, most_tokens=100_000)._given(row)) == 200, "half of it stays for what is asked"
+    assert len(replace(model, most_tokens=100_000).writings(TASK.unlabelled([("1+1=", "")]))[0].tokens) == len(many)
+
+
+def test_an_answer_says_whether_the_limit_or_the_model_ended_it(monkeypatch):
+    model = predictor()
+    end = model.models[0].processor.eos_token_id
+    monkeypatch.setattr(predict, "write", lambda network, start, most, **how: torch.cat(
+        [start, torch.tensor([[5] * most if most == 3 else [5, end]])], 1))  # fmt: skip
+    assert [replace(model, most_tokens=most).predict([("1+1=", "")])[0]["cut"] for most in (3, 9)] == [True, False]
+
+
 def test_the_teacher_reads_in_its_own_tokens_what_one_with_others_wrote():
     teacher, row = predictor(), TASK.unlabelled([("2+2=", "")])[0]
     other = predictor().models[0].processor
@@ -84,7 +108,9 @@ def test_answers_are_measured_by_those_in_the_data_and_every_text_by_the_teacher
 
     monkeypatch.setattr(Predictor, "writings", writings)
     found = written.examine(job)
+    assert found.most == 8
     known = {one.role: one for one in found.by}
+    assert known["student"].cut_share == 1 and known["student"].cut == [True] * found.rows
     assert known["teacher"].values["exact_match"][0] == known["teacher"].values["rouge_l"][0] == 1
     assert known["student"].values["exact_match"][0] == known["student"].values["rouge_l"][0] == 0
     exact = next(one for one in found.against if (one.second, one.metric) == ("teacher", "exact_match"))
@@ -94,6 +120,21 @@ def test_answers_are_measured_by_those_in_the_data_and_every_text_by_the_teacher
     assert "by_rule" not in known["student"].values
     nats = -np.sum(models["teacher"].likelihoods(writings(models["student"], TASK.unlabelled([("1+1=", "")]))[0]))
     assert known["student"].values["teacher_bits_per_byte"][0] == pytest.approx(-nats / np.log(2) / 7, rel=0.2)
+
+
+def test_all_models_write_as_many_tokens_as_the_job_says(job, monkeypatch):
+    models = {"teacher": predictor(0), "student": predictor(1)}
+    monkeypatch.setattr(predict, "open_roles", lambda job, dataset: models.items())
+    drawn, writings = [], Predictor.writings
+
+    def noted(self, *asked, **how):
+        found = writings(self, *asked, **how)
+        drawn.extend(len(one.tokens) for one in found)
+        return found
+
+    monkeypatch.setattr(Predictor, "writings", noted)
+    found = written.examine(job.model_copy(update={"most_tokens": 3}))
+    assert (found.most, max(drawn), len(drawn)) == (3, 3, 4 * found.rows)
 
 
 def test_models_that_choose_labels_do_not_write(home, saved):

@@ -9,7 +9,7 @@ from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
-from studio.errors import DataError
+from studio.errors import ConfigError, DataError
 from studio.service import library
 from studio.service.predict import predict_file
 from tests.conftest import TINY
@@ -38,9 +38,9 @@ def answer(home, store, tmp_path):
 
         def ask(values):
             asked.extend(values)
-            yield [{"text": "So."} for _ in values]
+            yield [{"text": "So.", "cut": number == 0} for number in range(len(values))]
 
-        predict_file(store, home, run.id, tmp_path / "new.csv", tmp_path / "out.csv", ask=ask, **named)
+        of.scored = predict_file(store, home, run.id, tmp_path / "new.csv", tmp_path / "out.csv", ask=ask, **named)
         return asked
 
     return of
@@ -62,6 +62,20 @@ def test_texts_are_said_to_models_of_chats_in_a_chat(answer):
 
 def test_texts_are_gone_on_with_by_models_of_texts(answer):
     assert answer(Columns("text", None), "id,text\n1,Once\n") == ["Once"]
+
+
+def test_where_the_limit_of_tokens_ended_an_answer_is_counted_and_stands_beside_it(answer, tmp_path):
+    answer(Columns("text", None), "id,text\n1,Once\n2,\n3,Twice\n")
+    assert (answer.scored.cut, answer.scored.columns) == (1, ("predicted_text", "predicted_cut"))
+    told = (tmp_path / "out.csv").read_text().splitlines()
+    assert [line.rpartition(",")[2] for line in told] == ["predicted_cut", "True", "", "False"]
+
+
+def test_who_chooses_labels_has_no_limit_of_tokens(home, store, saved, tmp_path):
+    run = store.submit(parse_config({"dataset": "reviews", **TINY}), key="k", owner="me")
+    (tmp_path / "new.csv").write_text("text\nso\n")
+    with pytest.raises(ConfigError, match="text classification do not write, and have no limit of tokens"):
+        predict_file(store, home, run.id, tmp_path / "new.csv", tmp_path / "out.csv", most_tokens=9)
 
 
 def test_a_column_of_answers_that_is_named_must_be_there(answer):
