@@ -16,6 +16,9 @@ from studio.data.refused import Refused, as_line
 from studio.data.sheet_files import Merged
 from studio.errors import DataError, LimitError
 
+SPLIT, SHEET = "split", "sheet"
+"""What the column is called that says of rows from several sheets where they are from."""
+
 MAX_CELLS = 50_000_000
 BLANK_ROWS = 10_000
 """After so many rows without a cell a sheet is over."""
@@ -48,18 +51,30 @@ class _Sheet:
 
 
 def read(path: Path, header: bool | None = None) -> Found:
-    """The first sheet that holds a table; several where their names say splits. Raises `DataError` where none does."""
+    """The first sheet that holds a table, and with it those that have the same header; or several where their names say
+    splits. Raises `DataError` where none holds a table."""
     with archives.open_zip(path) as archive:
         archives.members(archive)  # a workbook is an archive, and is held to the same limits
         archives.require_true_sizes(archive)
     sheets = [sheet for sheet in _sheets(path) if sheet.rows]
     marked = [sheet for sheet in sheets if splits.of(sheet.title)]
     if len(marked) > 1 and len(marked) == len([sheet for sheet in sheets if sheet.is_table]):
-        found = _joined([(sheet, _table(sheet, header)) for sheet in marked])
+        found = _joined([(sheet, _table(sheet, header)) for sheet in marked], SPLIT)
         return replace(found, notes=(*found.notes, *_not_read(sheets, marked)))
     chosen = next((sheet for sheet in sheets if sheet.is_table), sheets[0] if sheets else _Sheet("", [], [], [], []))
-    found = _table(chosen, header)
-    return replace(found, notes=(*found.notes, *_not_read(sheets, [chosen])))
+    parts = [chosen] if marked else _with_its_header(sheets, chosen, header)
+    tables = [(sheet, _table(sheet, header)) for sheet in parts]
+    found = tables[0][1] if len(tables) == 1 else _joined(tables, SHEET)
+    return replace(found, notes=(*found.notes, *_not_read(sheets, parts)))
+
+
+def _with_its_header(sheets: Sequence[_Sheet], chosen: _Sheet, header: bool | None) -> list[_Sheet]:
+    """The sheet, and all that anybody sees with the same names in their header: a sheet for each month, or class."""
+    names = _head(chosen.rows, header)[0].names
+    if names is None or chosen.is_hidden or SHEET in names:
+        return [chosen]
+    shown = [sheet for sheet in sheets if not sheet.is_hidden and len(sheet.rows) > 1]
+    return [sheet for sheet in shown if sheet is chosen or _head(sheet.rows, header)[0].names == names] or [chosen]
 
 
 def _not_read(sheets: Sequence[_Sheet], read: Sequence[_Sheet]) -> list[str]:
@@ -191,10 +206,17 @@ def _second(body: Sequence[tuple[int, list[str]]]) -> list[str]:
     return []
 
 
-def _joined(parts: Sequence[tuple[_Sheet, Found]]) -> Found:
-    """The sheets one below the other, each in the split that its name says."""
-    tables = [found.table.assign(split=splits.of(sheet.title)) for sheet, found in parts]
-    source = f"Splits from the sheets {', '.join(repr(sheet.title) for sheet, _ in parts)} of an Excel file."
+def _joined(parts: Sequence[tuple[_Sheet, Found]], column: str) -> Found:
+    """The sheets one below the other: in the column `split` each in the split that its name says, or in the column
+    `sheet` with its name."""
+    sheets = ", ".join(repr(sheet.title) for sheet, _ in parts)
+    if column == SPLIT:
+        source = f"Splits from the sheets {sheets} of an Excel file."
+        names = [splits.of(sheet.title) for sheet, _ in parts]
+    else:
+        source = f"One table from the sheets {sheets} of an Excel file; the column {column!r} says where a row is from."
+        names = [sheet.title for sheet, _ in parts]
+    tables = [found.table.assign(**{column: name}) for name, (_, found) in zip(names, parts, strict=True)]
     table = pd.concat(tables, ignore_index=True).astype(object).fillna("")
     notes = [note for _, found in parts for note in found.notes]
     return Found(table, (source, *notes), refused=tuple(each for _, found in parts for each in found.refused))

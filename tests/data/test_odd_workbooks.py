@@ -34,7 +34,7 @@ def test_a_title_over_merged_cells_is_no_header(tmp_path):
 
 def test_the_sheet_with_the_table_is_read_and_the_others_are_named(tmp_path):
     upload = uploads.read(
-        workbook(tmp_path, About=[["This workbook holds"], ["reviews"]], Data=WANTED, More=WANTED[:3])
+        workbook(tmp_path, About=[["This workbook holds"], ["reviews"]], Data=WANTED, More=[("a", "b"), *WANTED[1:3]])
     )
     assert rows_of(upload) == WANTED
     assert any("'About', 'More'" in note for note in upload.notes)
@@ -45,6 +45,22 @@ def test_sheets_that_are_called_as_splits_are_joined(tmp_path):
     assert table["split"].value_counts().to_dict() == {"train": 12, "test": 4}
     upload = uploads.read(workbook(tmp_path, train=WANTED, Test=WANTED[:5], About=[["about"], ["it"]]))
     assert "Sheets that were not read: 'About'." in upload.notes
+
+
+def test_sheets_with_the_same_header_are_one_table_that_says_where_a_row_is_from(tmp_path):
+    months = {
+        month: [WANTED[0], *((f"{month} {text}", label) for text, label in WANTED[1:])] for month in ("May", "June")
+    }
+    upload = uploads.read(workbook(tmp_path, About=[["about"], ["it"]], **months))
+    assert upload.table["sheet"].value_counts().to_dict() == {"May": 12, "June": 12}
+    assert upload.notes[0].startswith("One table from the sheets 'May', 'June' of an Excel file")
+    assert guess_columns(upload).label == WANTED[0][1]
+
+
+def test_sheets_that_are_called_as_classes_give_the_labels(tmp_path):
+    sheets = {kind: [("text",), *((f"{kind} and {text}",) for text, _ in TEXTS)] for kind in ("cats", "dogs")}
+    upload = uploads.read(workbook(tmp_path, **sheets))
+    assert guess_columns(upload).label == "sheet"
 
 
 def test_a_sheet_without_a_header_keeps_its_first_row_and_a_doubt_is_told(tmp_path):
