@@ -147,8 +147,17 @@ class RunConfig(BaseModel):
         le=1_000_000,
         title="Kept answers",
         description="Language models: how many of the teacher's likeliest tokens are kept at each position, all others "
-        "as one. Empty: as many as hold 99.9 % of its answer; as many as the vocabulary has: all.",
+        "as one. Empty: as many as hold 99.9 % of its answer; as many as the vocabulary has: all. Of samples: how many "
+        "tokens are drawn, empty: 64.",
         json_schema_extra={"unit": "tokens", "expert": True},
+    )
+    kept_as: Literal["likeliest", "samples"] = Field(
+        "likeliest",
+        title="Answers kept as",
+        description="Language models: what is kept of each of the teacher's answers. `likeliest`: its likeliest "
+        "tokens. `samples`: tokens that are drawn from it by chance, far fewer bytes; the student learns the same on "
+        "average, a little less evenly.",
+        json_schema_extra={"expert": True},
     )
     own_texts: float = Field(
         0.0,
@@ -352,7 +361,6 @@ class RunConfig(BaseModel):
         title="Train a control",
         description="Train the same student a second time without the teacher, to see what the teacher contributed.",
     )
-
     control_start: Literal["teacher", "pretrained"] = Field(
         "teacher",
         title="Control begins from",
@@ -368,7 +376,6 @@ class RunConfig(BaseModel):
         "what the teacher knows from what smoothing does. `auto`: where a weak teacher is allowed.",
         json_schema_extra={"expert": True},
     )
-
     onnx_times: bool = Field(
         True,
         title="Time in ONNX Runtime",
@@ -376,14 +383,12 @@ class RunConfig(BaseModel):
         "runtime makes faster it makes faster for all. Takes some seconds.",
         json_schema_extra={"expert": True},
     )
-
     evaluate_on: Literal["test", "validation"] = Field(
         "test",
         title="Evaluate on",
         description="`validation`: the test rows are not read, as in the trials of a search for settings.",
         json_schema_extra={"expert": True},
     )
-
     training_share: float = Field(
         1.0,
         gt=0,

@@ -35,6 +35,9 @@ OPENING = 8
 
 WRITTEN_AT_ONCE = 64
 
+ROUND = 100
+"""What tells tokens that are drawn of a round's answers from those of a part of the data."""
+
 
 @dataclass(frozen=True)
 class OwnTexts:
@@ -65,7 +68,7 @@ class OwnTexts:
         if not len(own):
             return View(taken[1], taken[0])
         written = self._written(inputs.select(own), number)
-        return View(written.join(taken[1]), self._answers(written).join(taken[0]))  # type: ignore[arg-type]
+        return View(written.join(taken[1]), self._answers(written, number).join(taken[0]))  # type: ignore[arg-type]
 
     def _written(self, rows: EncodedTokens, number: int) -> EncodedTokens:
         """These rows as the student goes on with them, from the file where they were written before."""
@@ -99,8 +102,9 @@ class OwnTexts:
                     texts[row] = _until(text, length, end)
         return texts, given
 
-    def _answers(self, written: EncodedTokens) -> PositionLogits | TopAnswers:
+    def _answers(self, written: EncodedTokens, number: int) -> PositionLogits | TopAnswers:
         """What the teacher says at every position that the student wrote."""
+        how = None if self.how is None else self.how.part(number, ROUND)
         network = self.teacher.network.to(self.device.torch_device).eval()
         moved = written.to(self.device.torch_device)
         parts = []
@@ -108,7 +112,8 @@ class OwnTexts:
             for rows in torch.arange(len(written), device=self.device.torch_device).split(top_answers.BATCH):
                 raw = network(**features.asked(network, moved, rows)).logits
                 logits = moved.positions(raw, rows).logits.float().cpu()
-                parts.append(logits if self.how is None else top_answers.keep(logits, *self.how))
+                first = int(written.offsets[int(rows[0])])
+                parts.append(logits if how is None else top_answers.keep(logits, *how, first=first))
         if self.how is None:
             return PositionLogits(torch.cat([part for part in parts if isinstance(part, Tensor)]), written.offsets)
         return top_answers.of_parts([part for part in parts if isinstance(part, tuple)], written.offsets)

@@ -182,7 +182,7 @@ def _record(
 def record_top(
     model: Model, inputs: Encoded, device: Device, folder: Path, how: How, tell: Callable[[int], Progress], found: str
 ) -> Generator[Progress | Log, None, TopAnswers]:
-    """As `record`, of each answer the likeliest tokens alone, as `how` says."""
+    """As `record`, of each answer some tokens alone, as `how` says."""
     damage = top_answers.damage(folder, int(inputs.offsets[-1])) if _are_kept(folder) else None
 
     def compute(is_kept: bool) -> Generator[Progress | Log, None, None]:

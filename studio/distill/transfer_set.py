@@ -146,7 +146,7 @@ def record(
     """The teachers' answers to every view, those that are on disk from earlier read from there.
 
     Returns the logits of each view, fused where there is more than one teacher; `how` says where of each answer of one
-    teacher the likeliest tokens alone are kept.
+    teacher some tokens alone are kept.
     """
     parts = range(len(transfer.parts))
     total = transfer.views * sum(len(transfer.part(teacher, number, 0)) for teacher in teachers for number in parts)
@@ -196,19 +196,18 @@ class _Recorder:
         return answers
 
     def top_answers(self, teacher: Model, view: int, how: How) -> Generator[Event, None, TopAnswers]:
-        """The likeliest tokens of all rows of a view."""
+        """Some tokens of the answers to all rows of a view."""
         teacher.network.to(self.device.torch_device)
         parts = []
         for number in range(len(self.transfer.parts)):
             yield self._progress(view, 0)
             inputs = self.transfer.part(teacher, number, view)
-            folder = (
-                self.home.teacher_outputs / f"{self._name(teacher, inputs)}-{how.temperature:g}-{how.tokens or 'most'}"
-            )
+            own = how.part(view, number)
+            folder = self.home.teacher_outputs / f"{self._name(teacher, inputs)}-{own.key}"
             tell = functools.partial(self._progress, view)
             found = self._found(view)
             parts.append(
-                (yield from teacher_outputs.record_top(teacher, inputs, self.device, folder, how, tell, found))
+                (yield from teacher_outputs.record_top(teacher, inputs, self.device, folder, own, tell, found))
             )
             self.done += len(inputs)
         return functools.reduce(TopAnswers.join, parts)

@@ -1,14 +1,16 @@
 """Recorded answers of a teacher: in which form they are kept, and whether they are what it says now."""
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 
 import torch
+from torch import Tensor
 
 from studio.config.methods import LOSSES
 from studio.config.run import MOST_TOKENS, RunConfig
-from studio.distill import top_answers
+from studio.distill import sampled_answers, top_answers
 from studio.distill.byte_spans import Likelihoods
+from studio.distill.sampled_answers import Distance
 from studio.distill.top_answers import How, Kept, TopAnswers
 from studio.distill.transfer_set import TeacherOutputs, TransferSet
 from studio.errors import ModelError
@@ -21,6 +23,9 @@ from studio.tasks.encoded_tokens import EncodedTokens
 from studio.tasks.positions import PositionLogits
 
 SAMPLE_ROWS = 4
+DRAWN_ROWS = 16
+"""Of drawn tokens: the more rows, the smaller a difference is told from chance."""
+
 WHOLE = 0.95
 """The share of rows that is to be read whole."""
 
@@ -29,11 +34,13 @@ MOST_APART = 0.02
 
 
 def how(config: RunConfig, task: Task) -> How | None:
-    """How the likeliest tokens of an answer are kept; None where whole answers are: of a few classes, for losses that
-    need them, and where the temperature changes on the way."""
+    """Which tokens of an answer are kept; None where whole answers are: of a few classes, for losses that need them,
+    and where the temperature changes on the way."""
     changes = config.temperature_schedule != "constant" or config.temperature_per_sample or config.auto
     if task.kind != "token" or changes or any(LOSSES[term.loss].needs_all for term in config.terms):
         return None
+    if config.kept_as == "samples":
+        return How(config.temperature, config.kept_answers or sampled_answers.DRAWN, config.seed)
     return How(config.temperature, config.kept_answers)
 
 
@@ -108,13 +115,31 @@ def check(
     context: RunContext, teacher: Model, inputs: Encoded, answers: PositionLogits | TopAnswers, kept: How
 ) -> Generator[Log, None, None]:
     """Say what answers take, and compare some with what the teacher says now; raises `ModelError` where they differ by
-    more than rounding: another tokenizer, padding or number format is between them."""
+    more than rounding, and than chance where tokens were drawn: another tokenizer, padding or number format is between
+    them."""
     if not isinstance(answers, TopAnswers):
         return
     generator = torch.Generator().manual_seed(context.config.seed)
-    rows = torch.randperm(len(inputs), generator=generator)[:SAMPLE_ROWS]
-    apart = top_answers.mean_difference(answers.of(rows), _live(context, teacher, inputs, rows, kept))
+    rows = torch.randperm(len(inputs), generator=generator)
     counts = (answers.ends[-1] / max(1, len(answers.tail))).item()
+    if kept.draws is not None:
+        found = _distance(context, teacher, inputs, answers, rows[:DRAWN_ROWS], kept, kept.draws)
+        apart, limit = found.furthest(MOST_APART)
+        yield Log(
+            message=f"Of each answer {kept.draws} tokens are drawn, {counts:.1f} different ones on average, "
+            f"{answers.bytes_per_position:.0f} bytes a position. Some of them differ from what the teacher says now by "
+            f"{apart:.4f}; chance and rounding make at most {limit:.4f}."
+        )
+        if apart > limit:
+            raise ModelError(
+                "What the teacher says now differs from what was recorded of it: the tokens that were drawn are "
+                f"{apart:.3f} of its answers away, where chance and rounding make at most {limit:.3f}.",
+                _CURE,
+            )
+        return
+    apart = top_answers.mean_difference(
+        answers.of(rows[:SAMPLE_ROWS]), _live(context, teacher, inputs, rows[:SAMPLE_ROWS], kept)
+    )
     yield Log(
         message=f"Of each answer {counts:.1f} tokens are kept on average, {answers.bytes_per_position:.0f} bytes a "
         f"position. A sample differs from what the teacher says now by {apart:.4f}."
@@ -123,16 +148,36 @@ def check(
         raise ModelError(
             f"What the teacher says now differs from what was recorded of it: {apart:.3f} of its answers stand in "
             f"another place, where rounding moves at most {MOST_APART}.",
-            "Check that nothing changes the model between runs; delete the recorded answers to make them anew.",
+            _CURE,
         )
 
 
-def _live(context: RunContext, teacher: Model, inputs: Encoded, rows: Sequence[int] | torch.Tensor, kept: How) -> Kept:
+_CURE = "Check that nothing changes the model between runs; delete the recorded answers to make them anew."
+
+
+def _live(context: RunContext, teacher: Model, inputs: Encoded, rows: Tensor, kept: How) -> Kept:
+    logits = _said(context, teacher, inputs, rows).cpu()
+    whole = top_answers.of_parts([top_answers.keep(logits, *kept)], torch.tensor([0, len(logits)]))
+    return whole.of(torch.zeros(1, dtype=torch.long))
+
+
+def _distance(
+    context: RunContext, teacher: Model, inputs: Encoded, answers: TopAnswers, rows: Tensor, kept: How, draws: int
+) -> Distance:
+    """From drawn tokens to what the teacher says now, row by row: whole answers of many rows are large."""
+    found = Distance()
+    for row in rows.split(1):
+        drawn, logits = answers.of(row), _said(context, teacher, inputs, row).cpu()
+        log_p = (logits.float() / kept.temperature).log_softmax(-1)
+        found += sampled_answers.distance(drawn.values, drawn.tokens, drawn.ends, draws, log_p)
+    return found
+
+
+def _said(context: RunContext, teacher: Model, inputs: Encoded, rows: Tensor) -> Tensor:
+    """(positions, tokens): what the teacher says now of all positions of these rows."""
     device = context.device
-    here = torch.as_tensor(rows).to(device.torch_device)
+    here = rows.to(device.torch_device)
     moved = inputs.to(device.torch_device)
     network = teacher.network.to(device.torch_device).eval()
     with torch.inference_mode(), device.autocast():
-        logits = moved.positions(network(**features.asked(network, moved, here)).logits, here).logits
-    whole = top_answers.of_parts([top_answers.keep(logits.cpu(), *kept)], torch.tensor([0, len(logits)]))
-    return whole.of(torch.zeros(1, dtype=torch.long))
+        return moved.positions(network(**features.asked(network, moved, here)).logits, here).logits

@@ -19,6 +19,7 @@ def resolved(config: RunConfig, task: Task, classes: int) -> RunConfig:
     _check_pruning(full)
     _check_own_texts(full, task)
     _check_spans(full)
+    _check_samples(full, task)
     _check_adapters(full, task)
     wrong = [name for name in full.augment + full.teacher_augment if name not in task.changes]
     if wrong:
@@ -95,6 +96,41 @@ def _check_spans(config: RunConfig) -> None:
     others += [name for name in named if getattr(config, name)]
     if others:
         raise ConfigError(f"byte_spans does not go together with {others[0]}.", "Leave out one of the two.")
+
+
+DRAWN_TOKENS = 2, 65_535
+"""Of one token nobody can tell how far it is from an answer; of more the counts take more than two bytes."""
+
+
+def _check_samples(config: RunConfig, task: Task) -> None:
+    """Drawn tokens tell what is linear in the teacher's shares, at the temperature at which they were drawn."""
+    if config.kept_as != "samples":
+        return
+    if task.kind != "token":
+        raise ConfigError(f"kept_as is for models that write, and the task is {task.name}.", "Leave it out.")
+    whole = [term.loss for term in config.terms if LOSSES[term.loss].kind == "response" and term.loss != "soft_target"]
+    if whole:
+        raise ConfigError(
+            f"{whole[0]} reads more of an answer than samples tell.", "Leave kept_as out, or take soft_target."
+        )
+    other = [name for name in ("temperature_per_sample", "auto") if getattr(config, name)]
+    other += ["temperature_schedule"] if config.temperature_schedule != "constant" else []
+    if other:
+        raise ConfigError(
+            f"{other[0]} does not go together with samples, which are drawn at one temperature.",
+            f"Leave out one of kept_as and {other[0]}.",
+        )
+    if config.hard_epochs:
+        raise ConfigError(
+            "hard_epochs does not go together with samples, which do not tell the likeliest token.",
+            "Leave out one of kept_as and hard_epochs.",
+        )
+    least, most = DRAWN_TOKENS
+    if config.kept_answers is not None and not least <= config.kept_answers <= most:
+        raise ConfigError(
+            f"kept_answers must be from {least} to {most:,} where samples are kept, got {config.kept_answers:,}.",
+            "Leave it out to draw 64.",
+        )
 
 
 def _check_adapters(config: RunConfig, task: Task) -> None:

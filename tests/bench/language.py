@@ -5,7 +5,8 @@ it drew: written out and read again a text has other tokens, and the teacher is 
 the same number of steps on as many tokens. A way's own texts are written from nothing, and the teacher says what it
 thinks of them, at their beginning and further on. `sequence` learns the labels of fresh stories, four times as many;
 `on_policy` has half of every round written by the student. `step_ratio` is the time of a step with recorded answers
-over that of the same step with labels alone, both in turn, the median of many.
+over that of the same step with labels alone, both in turn, the median of many. `sampled` and `sampled_16` keep
+64 and 16 tokens that are drawn of each answer.
 
 The protocol: stories for learning, for choosing, and held out are drawn under different seeds. The learning rate is the
 one of `RATES` at which the control does best on the stories for choosing (one seed), for all ways alike; no other
@@ -61,10 +62,14 @@ TOP = 8
 ENTRY_BYTES, POSITION_BYTES = 4, 6
 """Of a kept token two bytes each for number and probability; of a position its count and the mass of all others."""
 
-WAYS = ("control", "forward_kl", "top_k_tail", "top_k", "reverse_kl", "sequence", "on_policy")
+DRAWN_BYTES = 3, 1
+"""Of a drawn token two bytes for its number and one for how often it came; of a position how many there are."""
+
+WAYS = ("control", "forward_kl", "top_k_tail", "top_k", "reverse_kl", "sequence", "on_policy", "sampled", "sampled_16")
 CPU = Device(torch.device("cpu"), torch.float32)
 TERMS = {"reverse_kl": "reverse_kl", "top_k": "renormalized_top_k"}
-HOW = {"top_k_tail": How(1.0, None), "top_k": How(1.0, TOP), "on_policy": How(1.0, None)}
+HOW = {"top_k_tail": How(1.0, None), "top_k": How(1.0, TOP), "on_policy": How(1.0, None),
+       "sampled": How(1.0, 64, 0), "sampled_16": How(1.0, 16, 0)}  # fmt: skip
 
 
 def main() -> None:
@@ -186,15 +191,17 @@ class Bench:
 
     def recorded(self, how: How | None) -> tuple[Any, float]:
         parts: list[Any] = []
+        first = 0
         for rows in torch.arange(len(self.stories)).split(BATCH):
             with torch.inference_mode():
                 raw = self.teacher.network(**self.stories.batch(rows)).logits
                 logits = self.stories.positions(raw, rows).logits
-                parts.append(logits.clone() if how is None else top_answers.keep(logits, *how))
+                parts.append(logits.clone() if how is None else top_answers.keep(logits, *how, first=first))
+                first += len(logits)
         if how is None:
             return PositionLogits(torch.cat(parts), self.stories.offsets), 4.0 * parts[0].shape[-1]
         found = top_answers.of_parts(parts, self.stories.offsets)
-        entry, position = ENTRY_BYTES, POSITION_BYTES
+        entry, position = (ENTRY_BYTES, POSITION_BYTES) if how.draws is None else DRAWN_BYTES
         return found, (entry * len(found.values) + position * len(found.tail)) / len(found.tail)
 
     def view(self, way: str, student: Model, answers: Any, seed: int) -> tuple[Callable[[int], View], int]:

@@ -172,6 +172,19 @@ def test_answers_that_are_not_what_the_teacher_says_now_stop_the_run(job, monkey
         list(distill(job))
 
 
+def test_a_run_that_keeps_drawn_tokens_says_so_and_the_same_seed_gives_the_same_student(job, home, monkeypatch):
+    monkeypatch.setattr(distilled.final_evaluation, "evaluate", lambda *_: iter(()))
+    job = job.model_copy(update={"config": job.config.model_copy(update={"kept_as": "samples", "kept_answers": 16})})
+    said = [one.message for one in distill(job) if isinstance(one, events.Log)]
+    (told,) = (message for message in said if "tokens are drawn" in message)
+    assert told.startswith("Of each answer 16 tokens are drawn")
+    again = [one.message for one in distill(job.model_copy(update={"run_id": 2})) if isinstance(one, events.Log)]
+    assert told in again
+    assert any("on disk already" in message for message in again)
+    first, second = (load_file(home.model(run, "student") / "model.safetensors") for run in (1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_models_that_cut_texts_otherwise_are_refused(job, home, tmp_path):
     from studio.models import saving
     from studio.models.model import Problem
