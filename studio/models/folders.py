@@ -34,8 +34,15 @@ _BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, 
 _LEADING = {"checkpoint_path", "cache_dir", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
 """What timm, which some configs have a network made by, takes for weights of its own."""
 
-_PREPARING, _FETCHED = "preprocessor_config.json", ("repo_path", "class_info_file")
+_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json")
+_PREPARING = ("preprocessor_config.json", "processor_config.json")
+"""Settings that a tokenizer or an image processor is made with, by whatever names its class has for them."""
+
+_FETCHED = ("repo_path", "class_info_file")
 """Names of files that some image processors fetch."""
+
+LONGEST_TOLD = 200
+"""Letters of what a file says that a message repeats."""
 
 OTHER = "Choose another folder, or save the model again with `save_pretrained`."
 
@@ -54,8 +61,7 @@ def check(folder: Path) -> None:
         )
     config = read_json(folder / "config.json", MAX_CONFIG_BYTES)
     _check_config(config, folder)
-    _check_tokenizer(folder)
-    _check_preparing(folder)
+    check_processor(folder)
     for file in weight_files(folder, compact=bool(config.get("compact"))):
         _check_weights(file)
 
@@ -164,23 +170,32 @@ def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield name, found
 
 
-def _check_tokenizer(folder: Path) -> None:
-    """A tokenizer's settings may name files; one that lies elsewhere on this machine is not read."""
-    file = folder / "tokenizer_config.json"
-    if not file.is_file():
-        return
-    for key, value in read_json(file, MAX_JSON_BYTES).items():
-        named = isinstance(value, str) and key.endswith("_file") and Path(value).name != value
-        if named and len(value) < 4096 and "\0" not in value and (folder / value).exists():
-            raise ModelError(f"The tokenizer in {folder} reads a file outside of it: {key} is {value!r}.", OTHER)
+def check_processor(folder: Path) -> None:
+    """Raise `ModelError` where the settings of a tokenizer or an image processor name a file outside of the folder.
+
+    Libraries read it, and a tokenizer keeps what it has read as its vocabulary, which goes out with every student: no
+    text of the settings may be the path of such a file, whatever it is meant for. Some processors fetch files, too.
+    """
+    for name in (*_TOKENIZER, *_PREPARING):
+        if not (folder / name).is_file():
+            continue
+        for key, value in _entries(read_json(folder / name, MAX_JSON_BYTES)):
+            is_fetched = name in _PREPARING and key in _FETCHED and value is not None
+            if is_fetched or (isinstance(value, str) and _leads_out(value, folder)):
+                told = str(value)[:LONGEST_TOLD]
+                raise ModelError(
+                    f"The settings in {folder} lead to a file outside of it: {key} is {told!r} in {name}.", OTHER
+                )
 
 
-def _check_preparing(folder: Path) -> None:
-    """The settings of an image processor may name files of the hub, which it would fetch."""
-    file = folder / _PREPARING
-    named = [key for key in _FETCHED if file.is_file() and read_json(file, MAX_CONFIG_BYTES).get(key) is not None]
-    if named:
-        raise ModelError(f"The image processor in {folder} reads a file outside of it ({named[0]}).", OTHER)
+def _leads_out(text: str, folder: Path) -> bool:
+    """Whether a text is the path of a file that is not in the folder; that of a folder leads to nothing."""
+    path = Path(text)
+    try:
+        is_there = path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # longer than a path, or with signs that none has
+        return False
+    return is_there and path.absolute().parent.resolve() != folder.resolve()
 
 
 def _check_weights(file: Path) -> None:

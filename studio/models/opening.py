@@ -113,7 +113,8 @@ def open_folder(folder: Path, problem: Problem, held: Precision = precision.FULL
 
 def open_processor(folder: Path, task: Task) -> Any:
     """The tokenizer or image processor of a model whose weights are opened otherwise. Raises `OSError`, `ValueError` or
-    `MemoryError` where it takes too long or too much, or is damaged."""
+    `MemoryError` where it takes too long or too much, or is damaged; `ModelError` where it leads out of the folder."""
+    folders.check_processor(folder)
     with bounded(SPARE_BYTES, SECONDS):
         return templates.bound(task.load_processor(str(folder)))
 

@@ -126,18 +126,47 @@ def test_a_config_by_which_another_library_takes_weights_from_elsewhere_is_refus
 
 
 @pytest.mark.parametrize("name", ["repo_path", "class_info_file"])
-def test_an_image_processor_that_fetches_a_file_is_refused(folder, problem, name):
-    (folder / "preprocessor_config.json").write_text(json.dumps({"image_processor_type": "ViTImageProcessor"}))
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_image_processor_that_fetches_a_file_is_refused(folder, problem, name, inside):
+    file = "processor_config.json" if inside else "preprocessor_config.json"
+    settings = {"image_processor_type": "ViTImageProcessor"}
+    (folder / file).write_text(json.dumps({"image_processor": settings} if inside else settings))
     folders.check(folder)
-    change(folder, "preprocessor_config.json", **{name: "evil/data"})
-    with pytest.raises(ModelError, match=f"reads a file outside of it \\({name}\\)"):
+    fetching = settings | {name: "evil/data"}
+    (folder / file).write_text(json.dumps({"image_processor": fetching} if inside else fetching))
+    with pytest.raises(ModelError, match=f"a file outside of it: {name} is"):
         opening.open_folder(folder, problem)
 
 
-def test_a_tokenizer_that_reads_a_file_outside_its_folder_is_refused(folder, problem):
-    change(folder, "tokenizer_config.json", vocab_file="/etc/hostname")
-    with pytest.raises(ModelError, match="outside"):
+SECRET = __file__
+
+
+@pytest.mark.parametrize("settings", [{"vocab_file": SECRET}, {"vocab": SECRET}, {"init_inputs": [SECRET]},
+                                      {"vocab": {"merges": [SECRET]}}])  # fmt: skip
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "special_tokens_map.json"])
+def test_a_tokenizer_that_reads_a_file_outside_its_folder_is_refused(folder, problem, settings, file):
+    (folder / file).write_text(json.dumps(settings | {"tokenizer_class": "BertTokenizer"}))
+    with pytest.raises(ModelError, match="lead to a file outside"):
         opening.open_folder(folder, problem)
+    with pytest.raises(ModelError, match="lead to a file outside"):
+        opening.open_processor(folder, problem.task)
+
+
+def test_a_tokenizer_reads_no_file_of_the_place_where_the_studio_was_started(folder, problem, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "secrets.toml").write_text("cookie_secret = 1")
+    monkeypatch.chdir(tmp_path / "here")
+    change(folder, "tokenizer_config.json", vocab="secrets.toml")
+    with pytest.raises(ModelError, match="lead to a file outside"):
+        opening.open_folder(folder, problem)
+
+
+def test_a_tokenizer_may_say_where_it_was_saved_and_which_files_are_its_own(folder, problem, monkeypatch):
+    monkeypatch.chdir(folder)  # where its own files are found by their names
+    own = {"tokenizer_file": "tokenizer.json", "name_or_path": str(folder.parent), "cls_token": "[CLS]",
+           "special_tokens_map_file": "/root/.cache/gone.json", "chat_template": "x" * 5000, "x": "\0"}  # fmt: skip
+    change(folder, "tokenizer_config.json", **own)
+    folders.check(folder)
 
 
 @pytest.mark.parametrize(
