@@ -14,6 +14,9 @@ ROWS = ("data", "rows", "examples")
 FEWEST_PAIRS = 10
 """So many names with a value each are rather rows than the columns of one."""
 
+FAR_LONGER = 10
+"""A list so many times as long as any other holds the rows, and the others say something about them."""
+
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -166,10 +169,13 @@ def _are_pairs(value: dict[str, Any]) -> bool:
 
 
 def _one_list(value: dict[str, Any]) -> str | None:
-    """The one list of objects in it, whatever it is called."""
-    lists = [name for name, part in value.items() if isinstance(part, list) and part]
-    is_rows = len(lists) == 1 and all(isinstance(row, dict) for row in value[lists[0]])
-    return lists[0] if is_rows else None
+    """The list of objects in it, whatever it is called; of several one that is far longer than each other."""
+    lists = sorted((name for name, part in value.items() if isinstance(part, list) and part),
+                   key=lambda name: -len(value[name]))  # fmt: skip
+    if not lists or not all(isinstance(row, dict) for row in value[lists[0]]):
+        return None
+    is_alone = len(lists) == 1 or len(value[lists[0]]) >= FAR_LONGER * len(value[lists[1]])
+    return lists[0] if is_alone else None
 
 
 def _beside(value: dict[str, Any], taken: Any) -> tuple[str, ...]:

@@ -149,3 +149,10 @@ def test_the_texts_that_a_label_holds_in_a_list_are_rows(read, value):
 def test_a_table_within_one_object_within_another_is_read(read):
     within = {"common_examples": TEXTS, "regex_features": [], "entity_synonyms": []}
     assert records_of(read({"rasa_nlu_data": within})) == TEXTS
+
+
+def test_of_several_lists_the_one_that_is_far_longer_holds_the_rows():
+    said = {"version": "7", "intents": [{"name": "a"}, {"name": "b"}], "utterances": RECORDS * 40}
+    found = read(said)
+    assert len(found.table) == 40 * len(RECORDS)
+    assert "Parts of the file that were not read: 'intents'." in found.notes
