@@ -151,7 +151,7 @@ def test_a_table_within_one_object_within_another_is_read(read):
     assert records_of(read({"rasa_nlu_data": within})) == TEXTS
 
 
-def test_of_several_lists_the_one_that_is_far_longer_holds_the_rows():
+def test_of_several_lists_the_one_that_is_far_longer_holds_the_rows(read):
     said = {"version": "7", "intents": [{"name": "a"}, {"name": "b"}], "utterances": RECORDS * 40}
     found = read(said)
     assert len(found.table) == 40 * len(RECORDS)
