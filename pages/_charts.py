@@ -35,6 +35,7 @@ COLOURS = {
     "student": "#0d9488",
     "control": "#7c8794",
     "smoothed": "#a16207",
+    "untouched": "#5f8f8a",
     "baseline": "#475569",
     "assistant": "#8b5cf6",
 }

@@ -15,15 +15,18 @@ def words_of_results(
     measures: Sequence[Measure],
     others: dict[tuple[str, str], float],
     effect: Comparison | None,
+    training: Comparison | None = None,
 ) -> dict[str, str]:
     """Word and explanation, for the words that a results page of these models uses. `others`: further measures, by
-    role and name."""
+    role and name; `effect`: the student against its control, `training`: against itself before it learned."""
     first, known = measures[0], by_role(models)
     explained: dict[str, str] = {}
     if "student" in known:
         explained[small(_(first.title))] = _measure(first, known["student"])
     if "control" in known:
         explained[_("control")] = _control(known, first, effect)
+    if "untouched" in known:
+        explained[_("before training")] = _untouched(known, first, training)
     if "student" in known and known["student"].low < known["student"].high:
         explained[_("interval")] = _interval(known["student"], first, effect)
     if first.unit == "share" and effect is not None:
@@ -65,6 +68,19 @@ def _control(known: dict[str, Scored], measure: Measure, effect: Comparison | No
         return text
     gain = in_points(effect.difference, measure)
     return _("{told} The difference, **{gain}**, is what the teacher brought.", told=text, gain=gain)
+
+
+def _untouched(known: dict[str, Scored], measure: Measure, training: Comparison | None) -> str:
+    text = _(
+        "The small model with the weights that it began with, **before it learned anything** of this data. It shows "
+        "whether training was worth it at all: {untouched}; after it {student}.",
+        untouched=measured(known["untouched"].value, measure),
+        student=measured(known["student"].value, measure),
+    )
+    if training is None:
+        return text
+    gain, ends = in_points(training.difference, measure), changes(training.low, training.high, measure)
+    return _("{told} The difference is **{gain}**, its 95 % interval {low} to {high}.", told=text, gain=gain, **ends)
 
 
 def _interval(student: Scored, measure: Measure, effect: Comparison | None) -> str:

@@ -25,7 +25,7 @@ from pages._language import _, counted, in_language, reader, retell
 from pages._learned import course_of
 from pages._markup import Html, element, joined
 from pages._run_pictures import setting_of
-from pages._scores import ROLES, Scored, headline, milliseconds, on_test, scored, three
+from pages._scores import ROLES, Scored, comparison_of, headline, milliseconds, on_test, scored, three
 from pages._words import (
     OUTCOMES,
     commas,
@@ -72,6 +72,7 @@ class Known:
     models: list[Scored]
     matrices: Mapping[str, Confusion]
     effect: Comparison | None
+    training: Comparison | None
     steps: int
     """So many corrections of the student's weights."""
 
@@ -88,21 +89,13 @@ def known(store: Store, run_id: int) -> Known:
     data = store.dataset_by_id(run.dataset_id)
     task = tasks.get(data.task, data.multi_label)
     evaluations = store.evaluations(run_id)
-    first = task.measures[0].name
-    effect = next(
-        (
-            comparison
-            for comparison in store.comparisons(run_id)
-            if (comparison.first, comparison.second, comparison.metric, comparison.split)
-            == ("student", "control", first, "test")
-        ),
-        None,
-    )
+    pairs = store.comparisons(run_id)
+    effect, training = (comparison_of(pairs, second, task.measures[0]) for second in ("control", "untouched"))
     matrices: dict[str, Confusion] = {
         matrix.role: matrix for matrix in store.confusions(run_id) if matrix.split == "test"
     }
     models = scored(evaluations, task.measures[0])
-    return Known(run, data, task, evaluations, models, matrices, effect, _steps(store.last_steps(run_id)))
+    return Known(run, data, task, evaluations, models, matrices, effect, training, _steps(store.last_steps(run_id)))
 
 
 def _steps(last: Mapping[str, int]) -> int:
@@ -267,6 +260,11 @@ def _method(of: Known) -> Html:
             _("A control was trained, too: the same student on the same rows for as many steps, without the teacher. "
               "What the student is better by is what the teacher brought.")
         )  # fmt: skip
+    if any(scored_model.role == "untouched" for scored_model in of.models):
+        body.append(
+            _("The student was measured as it was before it learned anything, too. What it is better by is what all of "
+              "its training brought.")
+        )  # fmt: skip
     if of.models:
         rows = max(scored_model.rows for scored_model in of.models)
         body.append(
@@ -358,7 +356,7 @@ def _timed(of: Known) -> str:
 def _words(of: Known) -> Html:
     """The words of the field, each with this run's numbers."""
     others = {key: evaluation.value for key, evaluation in on_test(of.evaluations).items()}
-    words = words_of_results(of.models, of.task.measures, others, of.effect)
+    words = words_of_results(of.models, of.task.measures, others, of.effect, of.training)
     lines = (joined(element("dt", word), element("dd", _plain(meaning))) for word, meaning in words.items())
     return element("dl", *lines, kind="words") if words else Html("")
 

@@ -10,7 +10,7 @@ from pages._glossary import words_of_results
 from pages._language import _, counted, retell
 from pages._markup import element
 from pages._picture_file import picture_button
-from pages._scores import Scored, headline, on_test, three
+from pages._scores import Scored, comparison_of, headline, on_test, three
 from pages._studio import errors_shown, get_acts, get_home, get_store, go_to
 from pages._words import OUTCOMES, ago, commas, data_name, day, effect_of, escape, model, teachers
 from studio import tasks
@@ -83,17 +83,9 @@ def _numbers(run: RunRow, models: list[Scored], measure: tasks.Measure, kind: st
 def _explain(run: RunRow, models: list[Scored], task: tasks.Task, evaluations: list[Evaluation]) -> None:
     """Every word of the field behind a click, with this run's numbers."""
     others = {key: evaluation.value for key, evaluation in on_test(evaluations).items()}
-    effect = next(
-        (
-            comparison
-            for comparison in get_store().comparisons(run.id)
-            if (comparison.first, comparison.second) == ("student", "control")
-            and comparison.metric == task.measures[0].name
-            and comparison.split == "test"
-        ),
-        None,
-    )
-    words = words_of_results(models, task.measures, others, effect)
+    pairs = get_store().comparisons(run.id)
+    effect, training = (comparison_of(pairs, second, task.measures[0]) for second in ("control", "untouched"))
+    words = words_of_results(models, task.measures, others, effect, training)
     if not words:
         return
     st.caption(_("What do these words mean?"))

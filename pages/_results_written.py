@@ -5,14 +5,15 @@ import streamlit as st
 from pages import _answers as answers
 from pages import _pictures as pictures
 from pages import _results_examined as examinations
-from pages._language import _
+from pages._language import _, retell
 from pages._studio import errors_shown, get_acts, get_home
-from pages._words import changes, low_and_high, measured, percent, role
+from pages._words import changes, escape, low_and_high, measured, percent, role
 from studio.evaluate import written
 from studio.evaluate.measured import is_clear
 from studio.events import Comparison
 from studio.pipeline.answers import Written
 from studio.store.rows import RunRow
+from studio.tasks import Measure
 
 SHOWN = 3
 """Texts that are shown before somebody asks for more."""
@@ -40,6 +41,8 @@ def show(run: RunRow) -> None:
           "chosen by it. In brackets 95 % intervals.", rows=f"{found.rows:,}", most=found.most)
     )  # fmt: skip
     st.html(pictures.table(numbers(found)))
+    if found.left_out:
+        st.caption(_("The small model before training did not write. {why}", why=escape(retell(found.left_out))))
     _again(run, found)
     with st.expander(_("What these numbers mean")):
         known = {name for model in found.by for name in model.values}
@@ -82,7 +85,7 @@ def _again(run: RunRow, found: Written) -> None:
 
 def finding(found: Written) -> str:
     """Whether what the teacher taught can be told from what the student writes."""
-    pair = _of_control(found).get(written.FOR_THE_TEACHER.name)
+    pair = _against(found, "control").get(written.FOR_THE_TEACHER.name)
     if pair is None:
         return _("What the models write")
     if is_clear(pair, 1):
@@ -92,31 +95,41 @@ def finding(found: Written) -> str:
     return _("To the teacher, student and control write alike, as far as {rows} texts can tell", rows=f"{found.rows:,}")
 
 
-def _of_control(found: Written) -> dict[str, Comparison]:
-    return {comparison.metric: comparison for comparison in found.against if comparison.second == "control"}
+def _against(found: Written, second: str) -> dict[str, Comparison]:
+    """How the student differs from another model, by measure."""
+    return {comparison.metric: comparison for comparison in found.against if comparison.second == second}
 
 
 def numbers(found: Written) -> list[dict[str, str]]:
-    """A line for each measure: every model's value, and by how much the student differs from the control."""
-    pairs, lines = _of_control(found), []
+    """A line for each measure: every model's value, and by how much the student differs from the control, and from
+    itself before it learned."""
+    titles = {"control": _("Student − control"), "untouched": _("Student − before training")}
+    pairs = {title: against for second, title in titles.items() if (against := _against(found, second))}
+    lines = []
     for measure in written.MEASURES:
         if not any(measure.name in model.values for model in found.by):
             continue
         line = {_("Measure"): _(measure.title)}
         for model in found.by:
-            value, low, high = model.values[measure.name]
-            line[role(model.role)] = _("{value} ({low} to {high})", value=measured(value, measure),
-                                     **low_and_high(low, high, measure))  # fmt: skip
-        if pairs:
-            line[_("Student − control")] = _("{low} to {high}", **changes(
-                pairs[measure.name].low, pairs[measure.name].high, measure))  # fmt: skip
+            line[role(model.role)] = _with_interval(model.values.get(measure.name), measure)
+        for title, against in pairs.items():
+            pair = against.get(measure.name)
+            line[title] = _("{low} to {high}", **changes(pair.low, pair.high, measure)) if pair else "–"
         lines.append(line)
-    none = {_("Student − control"): ""} if pairs else {}
+    none = dict.fromkeys(pairs, "")
     cut = {role(model.role): percent(model.cut_share) for model in found.by if model.cut_share is not None}
     lines += [{_("Measure"): _("Cut off by the limit of tokens")} | cut | none] if cut else []
     speed = {role(model.role): f"{model.tokens_per_second:,.0f}" for model in found.by}
     lines.append({_("Measure"): _("Tokens a second")} | speed | none)
     return lines
+
+
+def _with_interval(numbers: tuple[float, float, float] | None, measure: Measure) -> str:
+    """A measure of a model; of one that cuts texts otherwise than its teacher some are not known."""
+    if numbers is None:
+        return "–"
+    value, low, high = numbers
+    return _("{value} ({low} to {high})", value=measured(value, measure), **low_and_high(low, high, measure))
 
 
 def _text(found: Written, number: int) -> None:

@@ -8,7 +8,7 @@ from pages import _words
 from pages._language import N_, _, held
 from pages._words import change, measured, per_cent, signed, size
 from studio.evaluate.measured import NOISY, kept_percent, timing_noise
-from studio.events import Evaluation
+from studio.events import Comparison, Evaluation
 from studio.tasks import Measure
 
 ROLES = {
@@ -16,6 +16,7 @@ ROLES = {
     "student": N_("the small model that learned from it"),
     "control": N_("the same small model, trained without the teacher"),
     "smoothed": N_("the same small model, trained on labels as soft as the teacher’s answers"),
+    "untouched": N_("the small model before it learned anything; it is not timed again"),
     "baseline": N_("a simple method to compare with"),
 }
 PEOPLE = ("Spearman", "Pearson")
@@ -109,6 +110,12 @@ def _holds_one(ratio: Evaluation | None, noise: float) -> bool:
     """Whether the interval of a ratio, made wider by a factor, holds 1, so that nobody can say which of the two is
     more."""
     return ratio is not None and (ratio.low or 0) / noise <= 1 <= (ratio.high or 0) * noise
+
+
+def comparison_of(comparisons: Sequence[Comparison], second: str, measure: Measure) -> Comparison | None:
+    """The student against another model of its run, on the test rows, in a measure."""
+    wanted = ("student", second, measure.name, "test")
+    return next((pair for pair in comparisons if (pair.first, pair.second, pair.metric, pair.split) == wanted), None)
 
 
 def by_role(models: Sequence[Scored]) -> dict[str, Scored]:

@@ -21,12 +21,17 @@ TOUCHING, BESIDE = 7, 2
 """Pixels from the middle of such a place: where one dot would hide another, and where only the intervals would."""
 NAME_ROW, ABOVE, MOST_TICKS = 21, 14, 4
 """Pixels of a name; of the room above the highest value; how many sizes are written below, on a phone too."""
+MOST_APART = 1.0
+"""How far from the others the student before it learned may lie, as a share of what they take: they keep half of the
+height."""
 SEED_ROW = 44
 """Pixels of a model in the picture of several seeds."""
 
 
 def sizes(models: Sequence[Scored], measure: Measure) -> Html:
-    """All models of a run by size on disk (across) and the deciding measure (up), each with its name beside it."""
+    """All models of a run by size on disk (across) and the deciding measure (up), each with its name beside it. One
+    without a size is a line across."""
+    everybody, models = models, _near(models)
     placed = sorted((model for model in models if model.size_bytes), key=lambda model: -(model.size_bytes or 1))
     low, high = _range([end for model in models for end in (model.low, model.high)], measure)
     weights = [model.size_bytes or 1 for model in placed]
@@ -50,6 +55,10 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
                     "{measure} on {shown} test rows, with the 95 % interval", rows, measure=_(measure.title),
                     shown=f"{rows:,}")  # fmt: skip
     words = _("{told}. Lower is better, and stands higher", told=words) if measure.lower else words
+    for model in everybody:
+        if model not in models:
+            words = _("{told}. Outside the picture: {model} {value}", told=words, model=model.name,
+                      value=measured(model.value, measure))  # fmt: skip
     above = max(round(place.height) - HEIGHT for place in named) + ABOVE
     field = element("div", *marks, kind="ds-field", style=f"height:{HEIGHT}px;margin-top:{max(ABOVE, above)}px")
     return element(
@@ -63,6 +72,15 @@ def sizes(models: Sequence[Scored], measure: Measure) -> Html:
         style="margin:0",
         aria_label=f"{words}: " + commas(_told(model, measure) for model in models),
     )
+
+
+def _near(models: Sequence[Scored]) -> list[Scored]:
+    """Without the student before it learned where that is so far from all others that these would lie on one
+    another."""
+    ends = [end for model in models if model.role != "untouched" for end in (model.low, model.high)]
+    low, high = min(ends, default=0.0), max(ends, default=0.0)
+    far = MOST_APART * (high - low)
+    return [model for model in models if model.role != "untouched" or low - far <= model.value <= high + far]
 
 
 def finding(models: Sequence[Scored], measure: Measure) -> str:

@@ -41,7 +41,8 @@ GIVEN_DATA = {
 """The same of data sets."""
 ROLES = {
     "teacher": N_("Teacher"), "student": N_("Student"), "control": N_("Without teacher"), "smoothed": N_("Soft labels"),
-    "baseline": N_("Baseline"), "assistant": N_("Assistant"), "int8": N_("Student in int8"),
+    "untouched": N_("Before training"), "baseline": N_("Baseline"), "assistant": N_("Assistant"),
+    "int8": N_("Student in int8"),
 }  # fmt: skip
 """What each model of a run is called where it stands alone."""
 

@@ -147,7 +147,7 @@ def models(compared: list[Side]) -> None:
         return
     st.html(pictures.table([tables.of_model(side, model) for side, model in students]))
     if others:
-        with st.expander(_("Teachers, controls and baselines")):
+        with st.expander(_("All other models")):
             st.html(pictures.table([tables.of_model(side, model) for side, model in others]))
 
 

@@ -22,13 +22,18 @@ OLD_TEST = "test of the old data"
 
 TrainedRole = Literal["teacher", "student", "control", "smoothed"]
 """`smoothed`: a control whose labels are smoothed as much as the teacher's answers."""
-Role = Literal[TrainedRole, "baseline"]
+NetworkRole = Literal[TrainedRole, "untouched"]
+"""`untouched`: the student as it was before it learned anything, with the weights that it began with; it is there where
+somebody had trained these, and the models write."""
+Role = Literal[NetworkRole, "baseline"]
 """`baseline`: a linear model on plain features, which costs seconds; it is measured beside the others."""
 
 Outcome = Literal["better", "no_difference", "worse", "not_learned", "weak_teacher", "no_control"]
 """What the comparison of student and control allows to say, or why it allows nothing."""
 
 CautionCode = Literal[
+    "worse_than_untouched",
+    "no_better_than_untouched",
     "not_learned",
     "undertrained",
     "weak_teacher",

@@ -44,6 +44,14 @@ def test_what_language_models_wrote_is_told_with_the_smaller_number_first(home, 
     assert control[["difference", "difference_low", "difference_high"]].tolist() == [-0.5, -0.6, -0.4]
 
 
+def test_why_the_student_before_it_learned_did_not_write_is_told(home, run):
+    found = Written(rows=9, most=20, given=["Say"], expected=[""], by=[], against=[], left_out="hub:a/b is gone.")
+    examined.write(home, run.id, found)
+    assert "The student before it learned did not write. hub:a/b is gone." in " ".join(said("1", "written").split())
+    with pytest.warns(UserWarning, match="did not write. hub:a/b is gone"):
+        api.run(run.id).written()
+
+
 def said(*words: str) -> str:
     done = CliRunner().invoke(cli.app, ["examine", *words])
     assert done.exit_code == 0, done.output

@@ -292,6 +292,8 @@ class Run:
         from studio.evaluate.written import MEASURES
 
         found = self._place.acts.examine_written(self.id, rule, tokens)
+        if found.left_out:
+            warnings.warn(f"The student before it learned did not write. {found.left_out}", stacklevel=2)
         against = {
             (comparison.metric, comparison.second): (comparison.difference, comparison.low, comparison.high)
             for comparison in found.against

@@ -131,6 +131,8 @@ def _written(found: Written) -> Table:
                 *measure.as_known(pair.difference, pair.low, pair.high))]  # fmt: skip
             numbers = (f"{number:.4g}" for number in measure.as_known(*model.values[measure.name]))
             shown.add_row(measure.title, model.role, *numbers, *differs)
+    if found.left_out:
+        shown.caption = f"The student before it learned did not write. {plain(found.left_out)}"
     for model in found.by:
         if model.cut_share is not None:
             shown.add_row(f"Cut off after {found.most:,} tokens", model.role, f"{model.cut_share:.0%}")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from scipy import stats
 
-from studio.evaluate.measured import NOISY, Measured, is_at_floor, timing_noise
-from studio.evaluate.next_step import closer_to_teacher, more_seeds
+from studio.evaluate.measured import NOISY, Measured, is_at_floor, is_clear, timing_noise
+from studio.evaluate.next_step import closer_to_teacher, lower_rate, more_seeds
 from studio.events import Caution, Comparison, Outcome
 
 POWER = 0.8
@@ -59,6 +59,30 @@ def rows_needed(comparison: Comparison) -> int:
         return math.ceil(((confident * math.sqrt(apart) + powerful * math.sqrt(apart - gain**2)) / gain) ** 2)
     error = (comparison.high - comparison.low) / (2 * confident)
     return math.ceil(comparison.n * ((confident + powerful) * error / gain) ** 2)
+
+
+def _worse_than_untouched(found: Measured, outcome: Outcome) -> Caution | None:
+    """Training did harm; what a plan took from the student is the price of its size."""
+    against = found.against_untouched
+    if against is None or found.is_made_smaller or not is_clear(against, -1):
+        return None
+    sentence = f"Training made the student worse than it was before it learned anything: {_now_and_before(found)}."
+    cure = "Use the small model as it was, or train it at a lower learning rate."
+    return Caution(code="worse_than_untouched", sentence=sentence, cure=cure, next_step=lower_rate(found, "student"))
+
+
+def _no_better_than_untouched(found: Measured, outcome: Outcome) -> Caution | None:
+    against = found.against_untouched
+    if against is None or found.is_made_smaller or is_clear(against, -1) or is_clear(against, 1):
+        return None
+    sentence = f"The student is not clearly better than before it learned anything: {_now_and_before(found)}."
+    cure = "Use the small model as it was, or train it longer, or on more rows."
+    return Caution(code="no_better_than_untouched", sentence=sentence, cure=cure)
+
+
+def _now_and_before(found: Measured) -> str:
+    now, before = (found.lead.written(found.value(role)) for role in ("student", "untouched"))
+    return f"{now} against {before} ({found.lead.title})"
 
 
 def _not_learned(found: Measured, outcome: Outcome) -> Caution | None:
@@ -233,8 +257,10 @@ LOOKS: tuple[Callable[[Measured, Outcome], Caution | None], ...] = (
     _leak,
     _test_only_labels,
     _changed_inputs,
+    _worse_than_untouched,
     _not_learned,
     _weak_teacher,
+    _no_better_than_untouched,
     _undertrained,
     _imbalance,
     _far_from_teacher,

@@ -169,6 +169,16 @@ class Measured:
         return self.comparisons.get(("student", "control"))
 
     @property
+    def against_untouched(self) -> Comparison | None:
+        """The student against itself before it learned."""
+        return self.comparisons.get(("student", "untouched"))
+
+    @property
+    def is_made_smaller(self) -> bool:
+        """Whether the plan does more than teach: what the student lost may then be the price of its size."""
+        return any(step.do != "distill" for step in self.facts.config.steps)
+
+    @property
     def unfinished(self) -> tuple[str, ...]:
         """Who of student and control would have learned more."""
         return tuple(role for role in ("student", "control") if role in self.facts.improving)

@@ -28,8 +28,10 @@ def next_step(found: Measured, outcome: Outcome, cautions: Sequence[str]) -> Nex
         return NextStep(code="remove_leaks", label="Save the data without test rows in the training data")
     if "test_only_labels" in cautions:
         return NextStep(code="mend_labels", label="Correct the labels that only test rows have")
+    if "worse_than_untouched" in cautions:
+        return lower_rate(found, "student")
     if outcome == "not_learned":
-        return _longer(found) if "student" in found.facts.improving else _lower_rate(found, "student")
+        return _longer(found) if "student" in found.facts.improving else lower_rate(found, "student")
     if outcome == "weak_teacher":
         return _better_teacher(found)
     if found.unfinished:
@@ -51,6 +53,8 @@ def _after_learning(found: Measured, outcome: Outcome, cautions: Sequence[str]) 
         return NextStep(code="try_the_baseline", label="Compare with the linear baseline before you use a network")
     if "far_from_teacher" in cautions:
         return closer_to_teacher(found)
+    if "no_better_than_untouched" in cautions:
+        return NextStep(code="use_untouched", label="Compare with the small model as it was before you use the student")
     if outcome == "better":
         return NextStep(code="export", label="Export the student")
     return _other_way(found)
@@ -69,7 +73,7 @@ def _better_teacher(found: Measured) -> NextStep:
     """Of one that is too weak: a teacher that this run did not train cannot be trained longer, or otherwise, by it."""
     if not found.teacher_is_taught:
         return _stronger_teacher()
-    return _longer_teacher(found) if "teacher" in found.facts.improving else _lower_rate(found, "teacher")
+    return _longer_teacher(found) if "teacher" in found.facts.improving else lower_rate(found, "teacher")
 
 
 def _longer_teacher(found: Measured) -> NextStep:
@@ -103,7 +107,7 @@ def _doubled_in_plan(config: RunConfig) -> dict[str, Any]:
     )
 
 
-def _lower_rate(found: Measured, role: str) -> NextStep:
+def lower_rate(found: Measured, role: str) -> NextStep:
     name = "teacher_learning_rate" if role == "teacher" else "learning_rate"
     rate = float(f"{SLOWER * found.facts.rates[role]:.2g}")
     return NextStep(code=f"lower_{name}", label=f"Train the {role} at a lower learning rate", changes={name: rate})
@@ -117,7 +121,7 @@ def closer_to_teacher(found: Measured) -> NextStep:
     if imitated is not None and imitated.is_memorized:
         label = "Bring more training rows: those that the teacher answers need no label"
         return NextStep(code="more_training_rows", label=label)
-    if any(step.do != "distill" for step in found.facts.config.steps):
+    if found.is_made_smaller:
         return NextStep(code="compress_less", label="Compress the student less, or choose a larger one")
     return NextStep(code="larger_student", label="Choose a larger student")
 

@@ -25,13 +25,15 @@ def verdict(
     found = Measured.of_run(evaluations, comparisons, measures, facts)
     outcome, effect = _effect(found)
     caveats = cautions.all_of(found, outcome)
-    parts = (_kept(found), _alike(found), _rare(found), _costs(found), effect, _tuned(found, outcome), _smoothed(found),
+    codes = [caution.code for caution in caveats]
+    told = (_untouched(found), effect) if "worse_than_untouched" in codes else (effect, _untouched(found))
+    parts = (_kept(found), _alike(found), _rare(found), _costs(found), *told, _tuned(found, outcome), _smoothed(found),
              _baseline(found))  # fmt: skip
     return Verdict(
         outcome=outcome,
         sentence=" ".join(filter(None, parts)),
         cautions=caveats,
-        next_step=next_step(found, outcome, [caution.code for caution in caveats]),
+        next_step=next_step(found, outcome, codes),
     )
 
 
@@ -114,14 +116,7 @@ def _effect(found: Measured) -> tuple[Outcome, str]:
 
 def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     measure, against = found.lead, _control_words(found)
-    size = measure.difference(abs(effect.difference))
-    low, high = measure.bounds(effect.low, effect.high)
-    interval = f"95 % interval {low} to {high}"
-    if measure.lower:  # the sign of the interval says less than the numbers themselves
-        student, control = (measure.written(found.value(role)) for role in ("student", "control"))
-        interval = f"{student} against {control}, {interval}"
-    if effect.spread is not None:
-        interval = f"± {measure.difference(effect.spread)} over {found.seeds} seeds, {interval}"
+    size, interval = measure.difference(abs(effect.difference)), _interval(found, effect)
     where = "In this run" if effect.spread is None else f"Over {found.seeds} seeds"
     clear = 1 if is_clear(effect, 1) else -1 if is_clear(effect, -1) else 0
     if not clear and (effect.low > 0 or effect.high < 0):
@@ -143,6 +138,19 @@ def _compared(found: Measured, effect: Comparison) -> tuple[Outcome, str]:
     if size == measure.difference(0):
         return "no_difference", f"No clear benefit from the teacher: {against} the score is the same ({interval})."
     return "no_difference", f"No clear benefit from the teacher: {apart} than {against} ({interval})."
+
+
+def _interval(found: Measured, pair: Comparison) -> str:
+    """How sure a difference is, and over several seeds how much they are apart."""
+    measure = found.lead
+    low, high = measure.bounds(pair.low, pair.high)
+    interval = f"95 % interval {low} to {high}"
+    if measure.lower:  # the sign of the interval says less than the numbers themselves
+        first, second = (measure.written(found.value(role)) for role in (pair.first, pair.second))
+        interval = f"{first} against {second}, {interval}"
+    if pair.spread is not None:
+        interval = f"± {measure.difference(pair.spread)} over {found.seeds} seeds, {interval}"
+    return interval
 
 
 def _control_words(found: Measured) -> str:
@@ -181,6 +189,30 @@ def _smoothed(found: Measured) -> str:
     if is_clear(against, -1):
         return f"{control} is clearly better ({value})."
     return f"{control} is about as good ({value}): what helps, if anything does, is smoothing rather than knowledge."
+
+
+def _untouched(found: Measured) -> str:
+    """What all of the training was worth; of a student that was made smaller, too, what all steps of its plan did."""
+    pair = found.against_untouched
+    if pair is None:
+        return ""
+    size, interval = found.lead.difference(abs(pair.difference)), _interval(found, pair)
+    is_better = pair.difference > 0
+    if found.is_made_smaller and is_better:
+        return f"After all steps of its plan the student is {size} better than the small model was before ({interval})."
+    if found.is_made_smaller:
+        return f"After all steps of its plan the student is {size} worse than the small model was before ({interval})."
+    if is_clear(pair, 1):
+        return f"Training made the student {size} better than it was before it learned anything ({interval})."
+    if is_clear(pair, -1):
+        return f"Training made the student {size} worse than it was before it learned anything ({interval})."
+    if size == found.lead.difference(0):
+        return (
+            f"No clear benefit from training: the score is as it was before the student learned anything ({interval})."
+        )
+    if is_better:
+        return f"No clear benefit from training: {size} better than before the student learned anything ({interval})."
+    return f"No clear benefit from training: {size} worse than before the student learned anything ({interval})."
 
 
 def _baseline(found: Measured) -> str:

@@ -34,10 +34,10 @@ import pyarrow as pa
 
 from studio import files
 from studio.errors import DataError
-from studio.events import OLD_TEST, TrainedRole
+from studio.events import OLD_TEST, Role
 from studio.home import Home
 
-ROLES: tuple[str, ...] = (*get_args(TrainedRole), "baseline")
+ROLES: tuple[str, ...] = get_args(Role)
 """Teacher first."""
 
 ENSEMBLE = "ensemble"

@@ -45,13 +45,17 @@ def download(name: str) -> Generator[Progress, None, Path]:
     return folder
 
 
+def cached(name: str) -> Path | None:
+    """The folder of a model that is in the hub's cache on this machine; None where it is not. Nobody is asked."""
+    try:
+        return Path(snapshot_download(name, allow_patterns=WANTED, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+
+
 def is_here(name: str) -> bool:
     """Whether the model is in the hub's cache on this machine."""
-    try:
-        snapshot_download(name, allow_patterns=WANTED, local_files_only=True)
-    except (OSError, ValueError):
-        return False
-    return True
+    return cached(name) is not None
 
 
 def has_token() -> bool:

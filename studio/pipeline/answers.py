@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from studio.config.plan import Prune
 from studio.config.run import RunConfig
-from studio.events import Comparison, KeptAnswers, TrainedRole
+from studio.events import Comparison, KeptAnswers, NetworkRole, TrainedRole
 from studio.home import Home
 
 
@@ -164,7 +164,7 @@ class WrittenBy(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    role: TrainedRole
+    role: NetworkRole
     values: dict[str, tuple[float, float, float]]
     texts: list[str]
     cut: list[bool] = []
@@ -175,7 +175,7 @@ class WrittenBy(BaseModel):
 class Written(Examined):
     """What the models wrote after the same `rows` openings, at most `most` tokens each; how the student differs from
     the others; and some of what they were `given`, with what the data says there. `rule`: the pattern by which answers
-    were compared, too."""
+    were compared, too. `left_out`: why the student as it was before it learned, which was measured, did not write."""
 
     program = "written"
 
@@ -186,6 +186,7 @@ class Written(Examined):
     by: list[WrittenBy]
     against: list[Comparison]
     rule: str = ""
+    left_out: str = ""
 
 
 class Prompts(BaseModel):
@@ -245,9 +246,9 @@ class Embedded(Examined):
     width: int
 
 
-AskedRole = Literal[TrainedRole, "int8", "baseline"]
-"""Whom one can ask: `int8` is the student as the int8 file of its export, `baseline` the linear model, which is fitted
-anew from the training rows."""
+AskedRole = Literal[NetworkRole, "int8", "baseline"]
+"""Whom one can ask: `int8` is the student as the int8 file of its export, `untouched` the student as it was before it
+learned, `baseline` the linear model, which is fitted anew from the training rows."""
 
 
 class _Asked(BaseModel):

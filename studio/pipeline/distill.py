@@ -9,6 +9,7 @@ unbroken run.
 import collections
 import contextlib
 import copy
+import functools
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -39,6 +40,7 @@ from studio.pipeline import (
     seeds,
     stage_results,
     teacher_check,
+    untouched,
 )
 from studio.pipeline.final_evaluation import FinalEvaluation
 from studio.pipeline.job import Job
@@ -79,6 +81,7 @@ def distill(job: Job) -> Iterator[Event]:
         return
     found = curves.by_role(stages)
     exported = yield from seeds.export_the_best(context, found)
+    changed = origins.changed(config, opened, checkpoints, known)
     tests = FinalEvaluation(
         config=config,
         problem=context.problem,
@@ -90,10 +93,11 @@ def distill(job: Job) -> Iterator[Event]:
         exported=exported,
         rates=_rates(config, opened, state),
         epochs=epochs_learned(stages, config, rows),
-        changed=origins.changed(config, opened, checkpoints, known),
+        changed=changed,
         keep=keeping.Keeping(context.home, context.run_id, context.problem.task, config, exported),
         validation=context.dataset.dict["validation"],
         recorded=_recorded(state),
+        untouched=_untouched(config, state, changed),
     )
     yield from _phase(last.phase, _added_up(final_evaluation.evaluate(tests, _trained(state)), last.steps))
     shutil.rmtree(context.home.checkpoints(job.run_id), ignore_errors=True)
@@ -108,6 +112,13 @@ def _recorded(state: RunState) -> tuple[PositionLogits, Encoded] | None:
     rows, answers = state.transfer.part(state.teachers[0], 0, 0), whole(state.outputs.logits[0])
     offsets = rows.offsets.cpu()
     return PositionLogits.arranged(answers.values[: int(offsets[-1])], offsets), rows
+
+
+def _untouched(config: RunConfig, state: RunState, changed: Sequence[str]) -> Callable[[], Model] | None:
+    """Opens the student as it was before it learned; None where that says nothing."""
+    if not untouched.is_measured(config, state.opened.line[-1]):
+        return None
+    return functools.partial(untouched.of_run, state, changed)
 
 
 def _rates(config: RunConfig, opened: Models, state: RunState) -> dict[str, float]:

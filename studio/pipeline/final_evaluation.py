@@ -3,7 +3,7 @@
 import functools
 import itertools
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,21 @@ from studio.config.run import RunConfig
 from studio.data import overlap
 from studio.data.folder import drawn
 from studio.distill import teacher_outputs, transfer_set
-from studio.errors import ExportError
-from studio.events import Comparison, Evaluation, Event, Log, Progress, Role, TrainedRole, Verdict
+from studio.errors import ExportError, StudioError
+from studio.events import (
+    Comparison,
+    Evaluation,
+    Event,
+    Log,
+    NetworkRole,
+    Progress,
+    Role,
+    TrainedRole,
+    Verdict,
+)
 from studio.home import PASSING
 from studio.machine.devices import Device
-from studio.models.model import Model, Problem
+from studio.models.model import Model, Problem, parameters
 from studio.models.saving import weights_bytes
 from studio.tasks import Encoded
 from studio.tasks.positions import PositionLogits
@@ -60,7 +70,8 @@ class FinalEvaluation:
     `epochs`: for how many of them each learned.
     `keep`: what is done with the answers of a role to every row of a split; `validation` are rows on which nothing is
     measured, and whose answers are kept, too: what is chosen after the run is chosen on them. So is what was
-    `recorded` of the teacher on training rows.
+    `recorded` of the teacher on training rows. `untouched` opens the student as it was before it learned, where that is
+    measured; it raises a `StudioError` where it is no longer there.
     """
 
     config: RunConfig
@@ -77,6 +88,7 @@ class FinalEvaluation:
     keep: Keep | None = None
     validation: Dataset | None = None
     recorded: tuple[PositionLogits, Encoded] | None = None
+    untouched: Callable[[], Model] | None = None
 
     def encode(self, model: Model, rows: Dataset) -> Encoded:
         """The rows as this model reads them, on the device."""
@@ -102,10 +114,11 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
     comparisons: list[Comparison] = []
     statistics: dict[str, Statistics] = {}
     baseline = yield from _baseline(tests)
+    untouched = yield from _untouched(tests)
     if tests.keep is not None and tests.recorded is not None:
         yield from tests.keep("teacher", "train", *tests.recorded)
     for split, rows in tests.splits.items():
-        statistics[split] = yield from _statistics(tests, split, rows, trained, baseline)
+        statistics[split] = yield from _statistics(tests, split, rows, (*trained.items(), *untouched.items()), baseline)
         for event in _quality(tests, split, statistics[split]):
             found += [event] if isinstance(event, Evaluation) else []
             comparisons += [event] if isinstance(event, Comparison) else []
@@ -113,7 +126,7 @@ def evaluate(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Mode
                 yield event
     alone = {role: members if role == "teacher" else (members[tests.exported],) for role, members in trained.items()}
     yield from _validation(tests, alone, baseline)
-    for event in _costs(tests, alone, baseline):
+    for event in itertools.chain(_costs(tests, alone, baseline), _parameters(untouched)):
         found += [event] if isinstance(event, Evaluation) else []
         yield event
     yield from comparisons
@@ -131,7 +144,7 @@ def _trial(tests: FinalEvaluation, trained: Mapping[TrainedRole, Sequence[Model]
 
     assert tests.validation is not None, "a data set has validation rows"
     task, rows = tests.problem.task, tests.validation
-    statistics = yield from _statistics(tests, "validation", rows, trained, None)
+    statistics = yield from _statistics(tests, "validation", rows, trained.items(), None)
     found: list[Event] = []
     for role, models in statistics.items():
         found += metrics.quality(task, role, "validation", models[0], tests.problem.labels)
@@ -160,18 +173,36 @@ def _baseline(tests: FinalEvaluation) -> Generator[Event, None, "Baseline | None
         return None
 
 
+def _untouched(tests: FinalEvaluation) -> Generator[Event, None, Mapping[NetworkRole, Sequence[Model]]]:
+    """The student as it was before it learned, where that is measured."""
+    if tests.untouched is None:
+        return {}
+    try:
+        return {"untouched": (tests.untouched(),)}
+    except StudioError as error:
+        left_out = f"The student is not measured as it was before it learned. {error.message}"
+        yield Log(level="warning", message=left_out)
+        return {}
+
+
+def _parameters(untouched: Mapping[NetworkRole, Sequence[Model]]) -> Iterator[Evaluation]:
+    """How large the student was at first. It is not timed: it is the student's network, unless a plan changed that."""
+    for role, (model,) in untouched.items():
+        yield Evaluation(role=role, split="", metric="parameters", value=parameters(model.network))
+
+
 def _statistics(
     tests: FinalEvaluation,
     split: str,
     rows: Dataset,
-    trained: Mapping[TrainedRole, Sequence[Model]],
+    models: Iterable[tuple[NetworkRole, Sequence[Model]]],
     baseline: "Baseline | None",
 ) -> Generator[Event, None, Statistics]:
     """What every role answers to the rows of a split, as its measures read it."""
     found: Statistics = {}
     task = tests.problem.task
     first: tuple[PositionLogits, Encoded] | None = None
-    for role, members in trained.items():
+    for role, members in models:
         found[role] = []
         groups = [members] if role == "teacher" else [(model,) for model in members]
         for number, together in enumerate(groups):

@@ -18,7 +18,7 @@ from studio.data.folder import DataSet, load
 from studio.distill import teacher_outputs
 from studio.distill.transfer_set import fuse
 from studio.errors import ModelError
-from studio.events import Progress, TrainedRole, result_of
+from studio.events import NetworkRole, Progress, TrainedRole, result_of
 from studio.home import Home
 from studio.machine import devices
 from studio.machine.devices import Device
@@ -26,8 +26,10 @@ from studio.models import opening, saving
 from studio.models.model import Model, Problem, quiet
 from studio.models.onnx import OnnxNetwork
 from studio.models.writing import write
+from studio.pipeline import untouched
 from studio.pipeline.answers import read_conversion
 from studio.pipeline.job import Job
+from studio.pipeline.timetable import has_untouched
 from studio.tasks import encoded_tokens
 from studio.tasks.positions import PositionLogits
 
@@ -298,7 +300,7 @@ def _problem(config: RunConfig, labels: list[str], multi_label: bool) -> Problem
 
 
 def open_role(
-    config: RunConfig, run_id: int, role: TrainedRole, home: Home, labels: list[str], multi_label: bool
+    config: RunConfig, run_id: int, role: NetworkRole, home: Home, labels: list[str], multi_label: bool
 ) -> Predictor:
     """The models of a role as the verdict measured them: in int8 where the plan ends with that.
 
@@ -327,6 +329,16 @@ def open_roles(job: Job, dataset: DataSet) -> Iterator[tuple[TrainedRole, Predic
             yield role, open_role(job.config, job.run_id, role, job.home, dataset.labels, dataset.multi_label)
 
 
+def open_untouched(job: Job, dataset: DataSet) -> dict[NetworkRole, Predictor]:
+    """The student of the run as it was before it learned, where that says something.
+
+    Raises a `StudioError` where it is no longer on this machine.
+    """
+    if not has_untouched(job.config):
+        return {}
+    return {"untouched": open_role(job.config, job.run_id, "untouched", job.home, dataset.labels, dataset.multi_label)}
+
+
 def open_exported(folder: Path, config: RunConfig) -> Predictor:
     """The student of an unpacked export, by what stands in it alone: in int8 where its plan ended with that.
 
@@ -353,7 +365,10 @@ def open_exported(folder: Path, config: RunConfig) -> Predictor:
     return Predictor(config, problem, device, (model,))
 
 
-def _open(config: RunConfig, run_id: int, role: TrainedRole, home: Home, problem: Problem) -> Iterator[Model]:
+def _open(config: RunConfig, run_id: int, role: NetworkRole, home: Home, problem: Problem) -> Iterator[Model]:
+    if role == "untouched":
+        yield untouched.of_finished(config, run_id, home, problem)
+        return
     quantized = home.quantized(run_id, role)
     if role == "teacher":
         for number, reference in enumerate((config.teacher, *config.more_teachers), start=1):

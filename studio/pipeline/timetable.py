@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from studio import events
+from studio import events, tasks
 from studio.config import plan
 from studio.config.plan import Distill, RoundWhileLearning
+from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.events import Phase, Planned, PlannedStage
 from studio.pipeline import budget
@@ -109,7 +110,8 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
     smoothed = [_smoothed(stage) for stage in control] if config.smoothed_control == "always" else []
     students = 1 + bool(control) + bool(smoothed)
     test_rows = rows.test if config.evaluate_on == "test" else 0
-    tested = (len(known) + config.seeds * students) * test_rows + (len(known) + students) * rows.validation
+    measured = len(known) + config.seeds * students + int(has_untouched(config))
+    tested = measured * test_rows + (len(known) + students) * rows.validation
     return [
         Stage("prepare", "prepare"),
         *_teachers(config, rows, known),
@@ -119,6 +121,20 @@ def timetable(config: RunConfig, rows: Counts, known: Sequence[bool]) -> list[St
         *_under_seeds(smoothed, config.seeds),
         Stage("evaluate", "evaluate", rows="test", steps=tested),
     ]
+
+
+def has_untouched(config: RunConfig) -> bool:
+    """Whether the student is measured as it was before it learned, too: it is to write, and begins with weights that
+    somebody trained, its own or some of its teacher's layers. `config` knows its task.
+
+    >>> names = {"dataset": "d", "task": "language-model", "teacher": "hub:a/b"}
+    >>> students = ("hub:a/c", "run:3/student", "teacher/2-layers", "builtin/gpt-tiny", "teacher/same")
+    >>> [has_untouched(RunConfig(**names, student=student)) for student in students]
+    [True, True, True, False, False]
+    """
+    student = ModelReference.parse(config.student)
+    is_trained = student.source in ("hub", "folder", "run") or student.layers is not None
+    return is_trained and config.task is not None and tasks.get(config.task).kind == "token"
 
 
 def _under_seeds(stages: Sequence[Stage], seeds: int) -> Iterator[Stage]:

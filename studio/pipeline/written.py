@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from studio.errors import DataError
-from studio.events import TrainedRole
+from studio.errors import DataError, StudioError
+from studio.events import NetworkRole
 from studio.pipeline.answers import Written, WrittenBy
 from studio.pipeline.job import Job, respond
 
@@ -43,7 +43,7 @@ class _Asked:
 
 
 def examine(job: Job) -> Written:
-    """Every saved model of the run goes on from the same test rows, with drawn tokens, which the teacher reads; and
+    """Every model of the run goes on from the same test rows, with drawn tokens, which the teacher reads; and
     where the data has answers, with the likeliest tokens, which are compared with them. At every token of the rows
     themselves it is compared with the teacher.
 
@@ -65,24 +65,28 @@ def examine(job: Job) -> Written:
     expected = [answer if form != "text" else None for (_, _, answer), form in zip(given, rows["form"], strict=True)]
     opened = task.unlabelled([value for value, _, _ in given])
     asked = _Asked(rows, opened, expected, _checked(job.rule, expected))
-    models = dict(predict.open_roles(job, dataset))
+    models: dict[NetworkRole, Predictor] = dict(predict.open_roles(job, dataset))
+    found: dict[NetworkRole, np.ndarray] = {}
+    by, left_out = [], ""
+    try:
+        models |= predict.open_untouched(job, dataset)
+    except StudioError as error:
+        left_out = error.message
     if job.most_tokens is not None:
         models = {role: replace(model, most_tokens=job.most_tokens) for role, model in models.items()}
-    found: dict[TrainedRole, np.ndarray] = {}
-    by = []
     for role, model in models.items():
         found[role], summary = _written(role, model, models["teacher"], asked)
         by.append(summary)
     return Written(
         rows=len(rows), most=job.most_tokens or predict.WRITTEN, given=[shown for _, shown, _ in given][:KEPT],
-        expected=[there for _, _, there in given][:KEPT], by=by, rule=job.rule,
+        expected=[there for _, _, there in given][:KEPT], by=by, rule=job.rule, left_out=left_out,
         against=[comparison for role in found if role != "student"
                  for comparison in written.compare(("student", role), found["student"], found[role])],
     )  # fmt: skip
 
 
 def _written(
-    role: TrainedRole, model: "Predictor", teacher: "Predictor", asked: _Asked
+    role: NetworkRole, model: "Predictor", teacher: "Predictor", asked: _Asked
 ) -> "tuple[np.ndarray, WrittenBy]":
     """(`studio.evaluate.written.measure`'s statistics of each text, what is told of them)."""
     import numpy as np

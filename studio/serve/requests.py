@@ -42,7 +42,7 @@ class Asking(Inputs):
     model: AskedRole = Field(
         "student", description="One of those that the run says it has. Student and control are the models that the "
         "verdict measured: in int8 where the plan ends with that; int8 is the student as the file of its export, "
-        "baseline a linear model."
+        "untouched the student before it learned, baseline a linear model."
     )  # fmt: skip
 
 

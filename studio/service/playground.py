@@ -56,8 +56,8 @@ def shared(root: Path) -> "Playground":
 
 
 def asked_roles(home: Home, store: Store, run_id: int) -> list[AskedRole]:
-    """All whom one can ask about an input: the models of the run, its student in int8 where that was made, and its
-    baseline."""
+    """All whom one can ask about an input: the models of the run, its student in int8 where that was made and as it was
+    before it learned, and its baseline."""
     found: list[AskedRole] = [*roles(home, run_id, store.run(run_id).config.control)]
     known = read_conversion(home.onnx(run_id))
     writes = (
@@ -65,9 +65,9 @@ def asked_roles(home: Home, store: Store, run_id: int) -> list[AskedRole]:
     )  # an ONNX file cannot go on with a text
     if "student" in found and not writes and known and any(form.name == "int8" and form.file for form in known.forms):
         found.insert(found.index("student") + 1, "int8")
-    if any(evaluation.role == "baseline" for evaluation in store.evaluations(run_id)):
-        found.append("baseline")
-    return found
+    measured = {evaluation.role for evaluation in store.evaluations(run_id)}
+    others: tuple[AskedRole, ...] = ("untouched", "baseline")
+    return found + [role for role in others if role in measured]
 
 
 class Playground:

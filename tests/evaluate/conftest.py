@@ -41,6 +41,7 @@ def told(
     pairs: tuple[Comparison, ...] = (against("control", 40, 10),),
     rows: int = 1000,
     baseline: float | None = None,
+    untouched: float | None = None,
     config=CONFIG,
     reference: Reference = HALF,
     **facts,
@@ -49,6 +50,7 @@ def told(
     found = measured("teacher", teacher, rows, size_bytes=10_000, latency_ms=4) + measured("student", student, rows)
     found += [] if control is None else measured("control", control, rows)
     found += [] if baseline is None else measured("baseline", baseline, rows)
+    found += [] if untouched is None else measured("untouched", untouched, rows)
     facts = {"rates": RATES, "epochs": EPOCHS} | facts
     return verdict(found, pairs, MEASURES, Facts(reference=reference, config=config, **facts))
 

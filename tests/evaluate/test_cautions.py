@@ -254,3 +254,61 @@ def test_a_curve_rises_at_its_end_only_by_more_than_its_scatter():
     rising = [(step, value + 0.01 * step) for step, value in flat]
     assert still_improving(rising)
     assert not still_improving([(0, math.nan)])
+
+
+def looked_back(gained: int, lost: int, config=CONFIG, **more):
+    """A student that is better than its control, beside itself before it learned."""
+    before = 0.88 - (gained - lost) / 1000
+    pairs = (against("control", 40, 10), against("untouched", gained, lost))
+    return told(pairs=pairs, config=config, untouched=before, **more)
+
+
+def test_a_student_that_training_made_worse_is_told_so_first_of_all_with_a_run_that_may_cure_it():
+    said = looked_back(10, 40)
+    assert codes(said)[0] == "worse_than_untouched"
+    caution = said.cautions[0]
+    assert "88.0 % against 91.0 % (Accuracy)" in caution.sentence
+    assert caution.next_step.changes == said.next_step.changes == {"learning_rate": 1.5e-4}
+    first, second = said.sentence.index("Training made the student"), said.sentence.index("learning from the teacher")
+    assert first < second
+    assert "3.0 points worse than it was before it learned anything (95 % interval" in said.sentence
+    assert said.outcome == "better", "the teacher helped all the same"
+
+
+def test_a_student_that_is_no_better_than_it_was_is_not_to_be_exported_unseen():
+    said = looked_back(21, 20)
+    assert codes(said)[0] == "no_better_than_untouched"
+    assert said.next_step.code == "use_untouched"
+    assert "No clear benefit from training: 0.1 points better than before the student learned anything" in said.sentence
+
+
+def test_training_that_changed_nothing_is_neither_better_nor_worse():
+    said = looked_back(0, 0)
+    assert "from training: the score is as it was before the student learned anything (95 %" in said.sentence
+    assert "0.0 points" not in said.sentence
+    assert codes(looked_back(21, 20, improving=("student",)))[:2] == ["no_better_than_untouched", "undertrained"]
+
+
+def test_training_that_was_worth_it_is_told_and_is_no_reason_for_caution():
+    said = looked_back(90, 10)
+    assert not {"worse_than_untouched", "no_better_than_untouched"} & set(codes(said))
+    assert said.next_step.code == "export"
+    assert said.sentence.endswith(
+        "Training made the student 8.0 points better than it was before it learned anything "
+        "(95 % interval +6.1 to +9.9)."
+    )
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(10, 40), (21, 20)])
+def test_what_a_student_lost_by_being_made_smaller_is_not_laid_to_its_training(gained, lost):
+    said = looked_back(gained, lost, config=with_values(CONFIG, plan="prune:0.5, distill"))
+    assert not {"worse_than_untouched", "no_better_than_untouched"} & set(codes(said))
+    assert "After all steps of its plan the student is" in said.sentence
+    assert "Training made" not in said.sentence
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(10, 40), (21, 20), (90, 10)])
+def test_what_training_was_worth_is_told_in_every_language(gained, lost):
+    said = looked_back(gained, lost)
+    for text in (said.sentence, *(f"{one.sentence} {one.cure}" for one in said.cautions), said.next_step.label):
+        assert not re.search("[a-z]{4}", retold("zh", text).replace("accuracy", "")), retold("zh", text)

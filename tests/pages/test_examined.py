@@ -162,6 +162,11 @@ def test_what_models_wrote_is_told_in_numbers_and_to_be_read_and_compared_by_a_r
     assert "Say *it*" in shown
     assert "So says <b>student</b>" in shown
     assert "Cut off by the limit" not in shown, "nobody told it then"
+    assert "did not write" not in words(page)
+    examined.write(home, run.id, wrote(0.01).model_copy(update={"left_out": "hub:a/b is no longer on this machine."}))
+    page = opened(app, "results.py", run=str(run.id), tab="written")
+    told = "The small model before training did not write. hub:a/b is no longer on this machine."
+    assert told in words(page).replace("\\", "").replace("\u2060", "")
     asked = []
     monkeypatch.setattr(Acts, "examine_written", lambda self, *told: asked.append(told))
     page.text_input[0].set_value(r" #### (\d+) ")
@@ -182,3 +187,27 @@ def test_where_the_limit_of_tokens_ended_a_text_is_told():
 
 def test_a_difference_that_the_test_does_not_bear_is_no_finding():
     assert "write alike" in writing.finding(wrote(0.2))
+
+
+def test_beside_the_control_the_student_is_compared_with_itself_before_it_learned():
+    found = wrote(0.01)
+    pairs = [comparison.model_copy(update={"second": "untouched", "low": 0.7, "high": 0.9})
+             for comparison in found.against if comparison.metric == "teacher_bits_per_byte"]  # fmt: skip
+    more = {"against": [*found.against, *pairs], "by": [*found.by, said("untouched", (-3.0, -3.2, -2.9))]}
+    lines = writing.numbers(found.model_copy(update=more))
+    of_teacher = next(line for line in lines if line["Measure"] == "Bits per byte for the teacher")
+    assert of_teacher["Before training"] == "3.000 (2.900 to 3.200)"
+    assert (of_teacher["Student − control"], of_teacher["Student − before training"]) == (
+        "−0.600 to −0.400", "−0.900 to −0.700",
+    )  # fmt: skip
+    exact = next(line for line in lines if line["Measure"] == "Exact answers")
+    assert exact["Student − before training"] == "–", "it was not compared"
+    assert "Student − before training" not in writing.numbers(found)[0]
+
+
+def test_a_measure_that_a_model_of_other_tokens_does_not_have_is_no_number():
+    found = wrote(0.01)
+    teacher = WrittenBy(role="teacher", values={"teacher_kl": (0.0, 0.0, 0.0)}, texts=[], tokens_per_second=1.0)
+    (line,) = [line for line in writing.numbers(found.model_copy(update={"by": [teacher, *found.by]}))
+               if line["Measure"] == "KL to the teacher"]  # fmt: skip
+    assert (line["Teacher"], line["Student"]) == ("0.000 (0.000 to 0.000)", "–")

@@ -33,7 +33,7 @@ def test_text_stands_out_from_its_ground(name, scheme):
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["teacher", "student", "control", "baseline", "assistant"])
+@pytest.mark.parametrize("name", ["teacher", "student", "control", "untouched", "baseline", "assistant"])
 def test_what_is_drawn_stands_out_from_its_ground(name, scheme):
     for ground in GROUNDS:
         assert contrast(PAIRS[name][scheme], PAIRS[ground][scheme]) >= 3, ground

@@ -65,6 +65,16 @@ def test_every_number_comes_from_the_run(written, filled):
     assert filled.dataset("reviews").fingerprint in words
 
 
+def test_a_student_that_was_measured_before_it_learned_is_told_of_and_of_a_run_without_one_nothing_is(written, filled):
+    assert "before it learned anything" not in text(written)
+    filled.record(1, [
+        events.Evaluation(role="untouched", split="test", metric="accuracy", value=0.85, low=0.8, high=0.88, n=100),
+    ])  # fmt: skip
+    words = text(_report.report(filled, 1))
+    assert "The student was measured as it was before it learned anything, too." in words
+    assert "85.0 % (80.0 % to 88.0 %)" in words
+
+
 def test_nothing_in_it_is_loaded_from_anywhere(written, filled):
     for document in (written, _report.slides(filled, 1)):
         assert "<link" not in document

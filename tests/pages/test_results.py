@@ -49,6 +49,43 @@ def test_a_baseline_is_a_model_beside_the_others(app, filled):
     assert [(model.name, model.value) for model in models][-1] == ("Baseline", 0.7)
 
 
+@pytest.fixture
+def looked_back(filled):
+    """A run whose student was measured as it was before it learned, too."""
+    filled.record(1, [
+        events.Evaluation(role="untouched", split="test", metric="accuracy", value=0.85, low=0.8, high=0.88, n=100),
+        events.Evaluation(role="untouched", split="", metric="parameters", value=1e6),
+        events.Comparison(first="student", second="untouched", split="test", difference=0.05, low=0.02, high=0.08,
+                          p_value=0.01, n=100),
+    ])  # fmt: skip
+    return filled
+
+
+def test_the_student_before_it_learned_is_a_model_beside_the_others_that_is_not_timed(app, looked_back):
+    drawn = " ".join(written(opened(app, "results.py", run="1", tab="numbers")).split())
+    assert "Before training 85.0 %" in drawn
+    assert "Accuracy 90.0 % (81.0 % to 94.5 %) 90.0 % (81.0 % to 94.5 %) 90.0 % (81.0 % to 94.5 %) 85.0 % (80" in drawn
+    assert "Size on disk 4 MB 4 MB 4 MB –" in drawn
+    text = words(app).replace("\\", "")
+    assert "Before training: the small model before it learned anything; it is not timed again." in text
+    assert "whether training was worth it at all: 85.0 %; after it 90.0 %." in text
+    assert "The difference is **+5.0 points**, its 95 % interval +2.0 to +8.0." in text
+
+
+def test_a_student_that_was_far_away_before_it_learned_is_named_beside_the_picture_and_leaves_room_for_the_others():
+    measure = tasks.get("language-model").measures[0]
+    models = [Scored(role, value, value - 0.1, value + 0.1, 60, 2e6)
+              for role, value in (("teacher", -2.0), ("student", -2.4))]  # fmt: skip
+    heights = []
+    for before in (-2.9, -3.2, -9.0, -1.0):
+        drawn = size_and_quality.sizes([*models, Scored("untouched", before, before, before, 60)], measure)
+        heights.append(re.findall(r"dot\" style=\"left:[^;]+;bottom:(\d+)px", drawn))
+        is_near = before > -3.1 and before < -1.2
+        assert ("Outside the picture: Before training" in drawn) is not is_near
+        assert ('class="untouched"' in drawn) is is_near
+    assert heights[1] == heights[2] == heights[3] != heights[0]
+
+
 def test_every_word_of_the_field_is_explained_with_the_numbers_of_the_run(app, filled):
     effect = events.Comparison(first="student", second="control", split="test", difference=0.04, low=0.01, high=0.07,
                                p_value=0.01, n=100)  # fmt: skip

@@ -136,6 +136,7 @@ def test_what_a_teacher_read_is_held_for_models_that_write_alone(monkeypatch, ki
     monkeypatch.setattr(final_evaluation.transfer_set, "same_reading", same)
     task = SimpleNamespace(kind=kind, statistics=lambda logits, encoded, teacher: given.append(teacher))
     tests = SimpleNamespace(problem=SimpleNamespace(task=task), keep=None)
-    list(final_evaluation._statistics(tests, "test", None, {"teacher": ["teacher"], "student": ["student"]}, None))
+    models = {"teacher": ["teacher"], "student": ["student"]}
+    list(final_evaluation._statistics(tests, "test", None, models.items(), None))
     assert given == compared
     assert looked_at == [f"rows of {name}" for name in compared if name]

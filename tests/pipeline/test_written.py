@@ -14,7 +14,7 @@ from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.data.uploads import Upload
-from studio.errors import DataError
+from studio.errors import DataError, ModelError
 from studio.machine.devices import Device
 from studio.models.model import Model, Problem
 from studio.pipeline import predict, written
@@ -184,3 +184,28 @@ def test_models_with_other_tokens_are_not_compared_token_by_token():
     teacher, student, rows = predictor(0), predictor(1), TASK.unlabelled(PROMPTS)
     student.models[0].processor.add_tokens(["please"])
     assert np.isnan(written._apart(teacher, student, rows)).all()
+
+
+def test_the_student_as_it_was_writes_too_and_one_that_is_gone_is_told(job, monkeypatch):
+    models = {"teacher": predictor(0), "student": predictor(1)}
+    monkeypatch.setattr(predict, "open_roles", lambda job, dataset: models.items())
+    monkeypatch.setattr(predict, "WRITTEN", 8)
+    opened = []
+
+    def open_role(config, run_id, role, home, labels, multi_label):
+        opened.append((config.student, role))
+        if config.student.endswith("gone"):
+            raise ModelError("It is no longer on this machine.", "")
+        return predictor(2)
+
+    monkeypatch.setattr(predict, "open_role", open_role)
+    assert [one.role for one in written.examine(job).by] == ["teacher", "student"], "it began with random weights"
+    assert not opened
+    before = job.model_copy(update={"config": job.config.model_copy(update={"student": "hub:org/small"})})
+    found = written.examine(before)
+    assert [one.role for one in found.by] == ["teacher", "student", "untouched"]
+    assert {pair.second for pair in found.against} == {"teacher", "untouched"}
+    assert (found.left_out, opened) == ("", [("hub:org/small", "untouched")])
+    gone = written.examine(job.model_copy(update={"config": job.config.model_copy(update={"student": "hub:org/gone"})}))
+    assert [one.role for one in gone.by] == ["teacher", "student"]
+    assert gone.left_out == "It is no longer on this machine."

@@ -12,6 +12,7 @@ from studio.config.reading import parse_config
 from studio.data.cleaning import clean
 from studio.data.columns import Columns
 from studio.errors import DataError, LimitError, ModelError, WorkerError
+from studio.events import Evaluation
 from studio.home import Home
 from studio.pipeline import playground as program
 from studio.pipeline.answers import Question
@@ -205,6 +206,12 @@ def test_the_student_in_int8_is_asked_where_it_was_made(here, store, home, run, 
     said = {one.role: one for one in here.ask(store, run.id, "a wonderful film").said}
     assert list(said) == ["teacher", "student", "int8", "control", "baseline"]
     assert said["int8"].shares == pytest.approx(said["student"].shares, abs=0.05)
+
+
+def test_a_student_that_was_measured_before_it_learned_can_be_asked_as_it_was(store, home, run):
+    assert "untouched" not in playground.asked_roles(home, store, run.id)
+    store.record(run.id, [Evaluation(role="untouched", split="test", metric="accuracy", value=0.5, n=9)])
+    assert playground.asked_roles(home, store, run.id)[-2:] == ["untouched", "baseline"]
 
 
 def test_a_file_is_answered_by_the_models_that_are_open(here, store, home, run, tmp_path):
