@@ -10,6 +10,7 @@ import math
 import os
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,8 +19,8 @@ from urllib.parse import SplitResult
 from studio.errors import DataError
 from studio.service import web
 
-SECONDS = 300.0
-"""For how long a server may say nothing while it writes."""
+SECONDS, LONGEST = 300.0, 900.0
+"""For how long a server may say nothing while it writes, and how long an answer may take."""
 
 TRIES, FIRST_WAIT, LONGEST_WAIT = 6, 1.0, 60.0
 """So often a question is asked where a server is busy or does not answer; it waits twice as long each time."""
@@ -153,11 +154,15 @@ class Endpoint:
         if secret:
             headers["Authorization"] = f"Bearer {secret}"
         connection = web.connection(parts.scheme, host, there, port, SECONDS)
+        end = time.monotonic() + LONGEST
         try:
-            target = web.target(parts._replace(path=parts.path.rstrip("/") + "/chat/completions"))
-            connection.request("POST", target, json.dumps(body).encode(), headers)
-            response = connection.getresponse()
-            raw = response.read(MOST_BYTES)
+            with web.cut_off(connection, LONGEST):
+                target = web.target(parts._replace(path=parts.path.rstrip("/") + "/chat/completions"))
+                connection.request("POST", target, json.dumps(body).encode(), headers)
+                response = connection.getresponse()
+                raw = response.read(MOST_BYTES)
+            if time.monotonic() > end:
+                raise TimeoutError(f"its answer was not here after {LONGEST:.0f} seconds")
             if response.length and len(raw) < MOST_BYTES:  # it ended in the middle
                 raise http.client.IncompleteRead(raw, response.length)
             return response.status, dict(response.getheaders()), raw

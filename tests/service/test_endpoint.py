@@ -1,5 +1,9 @@
 """A teacher behind an address: where it is asked, with which key, and what is made of what it says."""
 
+import select
+import socket
+import threading
+
 import pytest
 
 from studio.errors import AccessError, DataError
@@ -198,3 +202,32 @@ def test_a_key_that_the_server_says_again_is_not_told(home, teacher, monkeypatch
     teacher.troubles = [(404, {}, {"error": {"message": "no model for s3cret-key"}})]
     with pytest.raises(DataError, match="no model for …"):
         asked(home, teacher, PROMPTS[:1], key="MY_API_KEY")
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\nX-", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["headers", "body"])
+def test_a_server_that_sends_letter_by_letter_without_end_is_given_up(home, teacher, monkeypatch, begun):
+    monkeypatch.setattr(endpoint, "LONGEST", 0.1)
+    monkeypatch.setattr(endpoint, "TRIES", 1)
+
+    heard = []
+
+    def drip(server):
+        with server.accept()[0] as asked:
+            asked.recv(1 << 16)
+            asked.sendall(begun)
+            for _ in range(1_000):
+                if select.select([asked], [], [], 0.005)[0]:
+                    return
+                asked.sendall(b" ")
+            ended = b"" if begun.endswith(b"\n\r\n") else b"\r\n\r\n"
+            heard.append("to its end")
+            asked.sendall(ended + b'{"choices": [{"message": {"content": "late"}}]}')
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = threading.Thread(target=drip, args=(server,), daemon=True)
+        sender.start()
+        teacher.address = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        with pytest.raises(DataError, match=r"asked 1 times: .* (not here after|does not answer)"):
+            asked(home, teacher, PROMPTS[:1])
+        sender.join(60)
+    assert not heard
