@@ -1,7 +1,10 @@
 """Read what a user brings into a table. Whatever is wrong with a file is told as a `DataError`."""
 
+import functools
 import itertools
+import re
 import tempfile
+import zipfile
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -51,6 +54,10 @@ ARROW = (".arrow", ".feather", ".ipc")
 PACKED = (*compressed.OPENERS, ".zip", ".tar", *tars.PACKED)
 ENDINGS = (*filter(None, PLAIN), *LINES, ".json", ".parquet", ".xlsx", *ARROW, *CONLL, *PACKED)
 """All that can be read, as their names end."""
+FILE, MOST_NAMED = "file", 5
+"""The column that says of rows from several files where they are from; so many files are named."""
+
+_DIGITS = re.compile(r"\d+")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".npy", ".npz", ".joblib", ".ckpt")
 
 __all__ = ["ENDINGS", "IMAGES", "TABLES", "Upload", "is_image", "limited", "read"]
@@ -288,7 +295,8 @@ def _unpacked(path: Path, name: str, suffix: str, how: _How) -> Blocks:
 
 
 def _zip(path: Path, how: _How) -> Blocks:
-    """Images, texts in folders of classes or in a file for each, annotated texts, one table, or one for each split."""
+    """Images, texts in folders of classes or in a file for each, annotated texts, one table, one for each split, or
+    several with the same columns."""
     tables = zipped.tables(path, TABLES)
     if not tables:
         return (yield from _as("images", zipped.images(path)))
@@ -300,6 +308,8 @@ def _zip(path: Path, how: _How) -> Blocks:
     if zipped.are_lines(tables):
         return (yield from _as("table", zipped.lines(path, tables)))
     names = [PurePosixPath(member.filename).name for member in tables]
+    if len(tables) > 1 and not any(_suffix(name) in PROSE or splits.of(PurePosixPath(name).stem) for name in names):
+        return (yield from _parts(path, tables, how))
     if len(tables) > 1:
         require_splits(names)
     all_notes: list[str] = [f"Splits from {', '.join(names)}."] if len(tables) > 1 else []
@@ -313,6 +323,34 @@ def _zip(path: Path, how: _How) -> Blocks:
             notes = yield from _marked(_blocks(file, name, how), name)
             all_notes += [f"{name}: {note}" for note in notes]
     return tuple(all_notes)
+
+
+def _parts(path: Path, tables: Sequence[zipfile.ZipInfo], how: _How) -> Blocks:
+    """Tables with the same columns, one after the other, and where names are more than numbers, in the column `file`
+    which one a row is from: a file for each class, or for each month. Raises `DataError` for other columns."""
+    names = [PurePosixPath(member.filename.replace("\\", "/")).name for member in tables]
+    stems = [PurePosixPath(name).stem for name in names]
+    are_numbered = len({_DIGITS.sub("", stem) for stem in stems}) == 1
+    columns: list[str] = []
+    listed = ", ".join(map(repr, names[:MOST_NAMED])) + (" …" if len(names) > MOST_NAMED else "")
+    all_notes = [f"One table from {len(names):,} files: {listed}."]
+
+    def part(block: Upload, stem: str) -> Upload:
+        there = list(map(str, block.table.columns))
+        if (columns or there) != there:
+            splits.require_known(stems, "A table with other columns than those beside it")
+        columns[:] = there
+        table = block.table if are_numbered or FILE in there else block.table.assign(**{FILE: stem})
+        return replace(block, table=table, lines=())
+
+    with tempfile.TemporaryDirectory(prefix=PASSING) as place:
+        file = Path(place) / "file"
+        for name, stem, member in zip(names, stems, tables, strict=True):
+            zipped.unpack(path, member, file)
+            _require_plain(file, name)
+            notes = yield from cells.changed(_blocks(file, name, how), functools.partial(part, stem=stem))
+            all_notes += notes
+    return tuple(dict.fromkeys(all_notes))
 
 
 def _tar(path: Path, how: _How) -> Blocks:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from studio.data import uploads
 from studio.data.columns import Columns, fitting, guess_columns
+from studio.errors import DataError
 
 TEXTS = [f"the film number {number} was long and nobody laughed" for number in range(60)]
 ONE_OF_3 = ("1.0,0.0,0.0", "0.0,1.0,0.0", "0.0,0.0,1.0")
@@ -210,3 +211,24 @@ def test_folders_further_out_tell_the_classes_where_the_innermost_are_alike(tmp_
 def test_what_lies_beside_images_and_is_no_list_of_them_does_no_harm(tmp_path, files):
     images = pictures([f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(20)])
     assert set(packed(tmp_path, images | files).table["label"]) == {"cat", "dog"}
+
+
+def test_tables_of_an_archive_with_the_same_columns_are_one_and_their_names_may_be_the_labels(tmp_path):
+    texts = {kind: [f"{kind} and {n} more words" for n in range(30)] for kind in ("cats", "dogs")}
+    files = {f"all/{kind}.csv": "\n".join(["text", *rows]) for kind, rows in texts.items()}
+    upload = packed(tmp_path, files)
+    assert guess_columns(upload).label == "file"
+    assert upload.table["file"].value_counts().to_dict() == {"cats": 30, "dogs": 30}
+    assert upload.notes[0] == "One table from 2 files: 'cats.csv', 'dogs.csv'."
+
+
+def test_numbered_parts_of_a_table_are_no_classes(tmp_path):
+    rows = [json.dumps({"text": f"a text of its own, {n}", "label": "ab"[n % 2]}) for n in range(30)]
+    upload = packed(tmp_path, {f"part-{n}.jsonl": "\n".join(rows[n::3]) for n in range(3)})
+    assert list(upload.table.columns) == ["text", "label"]
+    assert len(upload.table) == 30
+
+
+def test_tables_of_other_columns_in_one_archive_are_asked_for(tmp_path):
+    with pytest.raises(DataError, match="A table with other columns than those beside it is called 'orders', 'people'"):
+        packed(tmp_path, {"people.csv": "name,age\na,1\nb,2\n", "orders.csv": "item,price\na,1\nb,2\n"})
