@@ -59,6 +59,7 @@ def check(folder: Path) -> None:
         raise ModelError(
             f"{folder} holds an adapter for another model, not a model.", "Merge the adapter into its model, and save."
         )
+    _check_links(folder)
     config = read_json(folder / "config.json", MAX_CONFIG_BYTES)
     _check_config(config, folder)
     check_processor(folder)
@@ -168,6 +169,19 @@ def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             waiting += [(name, each) for each in found]
         else:
             yield name, found
+
+
+def _check_links(folder: Path) -> None:
+    """Refuse a file that is a link to one of another name elsewhere, as a repository may hold them: its text would be a
+    vocabulary. In the hub's cache every file is a link, to what stands under its checksum."""
+    own = folder.resolve()
+    kept = own.parent.parent / "blobs"
+    for file in folder.iterdir():
+        if not file.is_symlink() or file.suffix == ".safetensors":
+            continue
+        there = file.resolve()
+        if not there.is_relative_to(own) and there.parent != kept and there.name != file.name:
+            raise ModelError(f"The file {file.name} in {folder} is a link to {there}.", "Put the file itself there.")
 
 
 def check_processor(folder: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from datasets import Dataset
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
-from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from studio.config.run import UNLABELLED
 from studio.tasks import augment
@@ -78,7 +78,12 @@ class EncodedText(OnePositionPerRow):
 
 
 def load_processor(folder: str) -> Any:
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    """The tokenizer of a folder. Raises `ValueError` for anything else that its settings name, such as a pair of
+    tokenizers from the folders in it, which nobody has looked into."""
+    found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if not isinstance(found, PreTrainedTokenizerBase):
+        raise ValueError(f"{type(found).__name__} is no tokenizer")
+    return found
 
 
 def builtin(name: str, rows: Dataset, head: dict[str, Any], max_length: int) -> tuple[Any, Any]:

@@ -152,6 +152,43 @@ def test_a_tokenizer_that_reads_a_file_outside_its_folder_is_refused(folder, pro
         opening.open_processor(folder, problem.task)
 
 
+def test_tokenizers_in_folders_of_the_folder_are_no_tokenizer_of_it(folder, problem):
+    for name in ("question_encoder_tokenizer", "generator_tokenizer"):
+        (folder / name).mkdir()
+        (folder / name / "tokenizer_config.json").write_text(
+            json.dumps({"tokenizer_class": "BertTokenizer", "vocab": SECRET})
+        )
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "RagTokenizer"}))
+    with pytest.raises(ModelError, match="RagTokenizer is no tokenizer"):
+        opening.open_folder(folder, problem)
+
+
+def test_a_file_that_is_a_link_to_one_of_another_name_elsewhere_is_not_read(folder, problem, tmp_path):
+    (folder / "vocab.txt").symlink_to(SECRET)
+    with pytest.raises(ModelError, match=r"vocab.txt in .* is a link to"):
+        opening.open_folder(folder, problem)
+    (folder / "vocab.txt").unlink()
+    (folder / "hidden").symlink_to(SECRET)
+    (folder / "vocab.txt").symlink_to("hidden")
+    with pytest.raises(ModelError, match="is a link to"):
+        folders.check(folder)
+
+
+def test_files_may_be_links_in_the_cache_of_the_hub_and_to_those_of_another_model(folder, tmp_path):
+    snapshot, blobs, base = tmp_path / "hub/snapshots/1", tmp_path / "hub/blobs", tmp_path / "base"
+    for place in (snapshot, blobs, base):
+        place.mkdir(parents=True)
+    for number, file in enumerate(sorted(folder.iterdir())):
+        shutil.copy(file, blobs / str(number))
+        shutil.copy(file, base / file.name)
+        (snapshot / file.name).symlink_to(f"../../blobs/{number}")
+    folders.check(snapshot)
+    for file in folder.iterdir():
+        file.unlink()
+        file.symlink_to(base / file.name)
+    folders.check(folder)
+
+
 def test_a_tokenizer_reads_no_file_of_the_place_where_the_studio_was_started(folder, problem, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "secrets.toml").write_text("cookie_secret = 1")
