@@ -9,6 +9,7 @@ the student learns what the teacher says, and nothing else.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -35,8 +36,19 @@ OPENING = 8
 
 WRITTEN_AT_ONCE = 64
 
+COPIES = 3
+"""Rounds of answers that are there at once: that which was learned last, the parts of the next one, and itself."""
+
 ROUND = 100
 """What tells tokens that are drawn of a round's answers from those of a part of the data."""
+
+
+class Writing(NamedTuple):
+    """Rows that are written on together: `given` tokens of each, and up to `most` after them."""
+
+    rows: Tensor
+    given: int
+    most: int
 
 
 @dataclass(frozen=True)
@@ -61,14 +73,21 @@ class OwnTexts:
         inputs, answers = self.plain.inputs, self.plain.logits
         assert isinstance(inputs, EncodedTokens)
         assert isinstance(answers, PositionLogits | TopAnswers)
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**31)
-        chosen = torch.randint(len(inputs), (self.rows,), generator=generator)
-        own = chosen[: round(self.share * self.rows)]
-        taken = answers.select(chosen[len(own) :]), inputs.select(chosen[len(own) :])
+        own, others = self.drawn(number)
+        taken = answers.select(others), inputs.select(others)
         if not len(own):
             return View(taken[1], taken[0])
-        written = self._written(inputs.select(own), number)
-        return View(written.join(taken[1]), self._answers(written, number).join(taken[0]))  # type: ignore[arg-type]
+        written = self._written(own, number)
+        return View(written.join(taken[1]), self.answers(written, number).join(taken[0]))  # type: ignore[arg-type]
+
+    def drawn(self, number: int) -> tuple[EncodedTokens, Tensor]:
+        """(the rows that the student writes on in the round of that number, the numbers of the others)."""
+        inputs = self.plain.inputs
+        assert isinstance(inputs, EncodedTokens)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**31)
+        chosen = torch.randint(len(inputs), (self.rows,), generator=generator)
+        count = round(self.share * self.rows)
+        return inputs.select(chosen[:count]), chosen[count:]
 
     def _written(self, rows: EncodedTokens, number: int) -> EncodedTokens:
         """These rows as the student goes on with them, from the file where they were written before."""
@@ -85,24 +104,29 @@ class OwnTexts:
         return _told(texts, given, rows)
 
     def _write(self, rows: EncodedTokens, number: int) -> tuple[list[Tensor], list[int]]:
-        """The tokens of each row, and how many of them were given: rows with as many are written together."""
-        given = [_given(rows, row) for row in range(len(rows))]
+        """The tokens of each row, and how many of them were given."""
+        given = [0] * len(rows)
         texts: list[Tensor] = [torch.empty(0)] * len(rows)
         end = self.student.processor.eos_token_id
-        where = self.device.torch_device
-        for length in sorted(set(given)):
-            alike = [row for row in range(len(rows)) if given[row] == length]
-            for part in torch.tensor(alike).split(WRITTEN_AT_ONCE):
-                start = torch.stack([_tokens(rows, int(row))[:length] for row in part]).to(where)
-                most = max(1, int(rows.lengths[part].max()) - length)
-                seed = (self.seed + 7919 * number + int(part[0])) % 2**31
-                with self.device.autocast():
-                    found = write(self.student.network, start, most, seed=seed, end=end).cpu()
-                for row, text in zip(part.tolist(), found, strict=True):
-                    texts[row] = _until(text, length, end)
+        for part, length, most in self.parts(rows):
+            start = torch.stack([_tokens(rows, int(row))[:length] for row in part]).to(self.device.torch_device)
+            seed = (self.seed + 7919 * number + int(part[0])) % 2**31
+            with self.device.autocast():
+                found = write(self.student.network, start, most, seed=seed, end=end).cpu()
+            for row, text in zip(part.tolist(), found, strict=True):
+                given[row], texts[row] = length, _until(text, length, end)
         return texts, given
 
-    def _answers(self, written: EncodedTokens, number: int) -> PositionLogits | TopAnswers:
+    def parts(self, rows: EncodedTokens) -> list[Writing]:
+        """These rows in parts: those of which as many tokens are given are written on together."""
+        given = torch.tensor([_given(rows, row) for row in range(len(rows))])
+        return [
+            Writing(part, int(length), max(1, int(rows.lengths[part].max()) - int(length)))
+            for length in given.unique()
+            for part in torch.nonzero(given == length).flatten().split(WRITTEN_AT_ONCE)
+        ]
+
+    def answers(self, written: EncodedTokens, number: int) -> PositionLogits | TopAnswers:
         """What the teacher says at every position that the student wrote."""
         how = None if self.how is None else self.how.part(number, ROUND)
         network = self.teacher.network.to(self.device.torch_device).eval()

@@ -1,5 +1,6 @@
 """What a run will cost, measured before it starts: a few steps on a few rows, in a process of its own."""
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -11,16 +12,17 @@ from studio import tasks
 from studio.config.references import ModelReference
 from studio.config.run import RunConfig
 from studio.data.folder import drawn, load
-from studio.distill import objective, optimizers, teacher_outputs
+from studio.distill import objective, optimizers, own_texts, teacher_outputs
 from studio.events import Progress, result_of
 from studio.machine import devices, memory
 from studio.models import constraints, features, hub, onnx
 from studio.models.model import Model, Problem, parameters, quiet
-from studio.pipeline import prepare, recorded, teacher_check
+from studio.pipeline import prepare, recorded, teacher_check, writing_cost
 from studio.pipeline.answers import Estimate
 from studio.pipeline.job import Job, respond
 from studio.pipeline.prepare import Models, RunContext
 from studio.pipeline.timetable import Stage, counted, like, timetable
+from studio.pipeline.writing_cost import Round
 from studio.tasks import Encoded
 from studio.tasks.encoded_tokens import EncodedTokens
 
@@ -35,11 +37,12 @@ START_SECONDS = 6.0
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one model: for a correction of its weights, and to read a row; 0 where the run has it do no such
-    thing."""
+    """Of one model: seconds for a correction of its weights, and to read a row; what a round takes where it writes its
+    own texts. 0 where the run has it do no such thing."""
 
     step: float = 0.0
     row: float = 0.0
+    round: Round = Round()  # noqa: RUF009
 
 
 def measure(job: Job) -> Estimate:
@@ -68,8 +71,10 @@ def measure(job: Job) -> Estimate:
     counts = prepare.counts(context, models.teachers[0])
     stages = timetable(config, counts, [teacher.knows_labels for teacher in models.teachers])
     is_taught = not all(teacher.knows_labels for teacher in models.teachers)
-    seconds = _seconds(stages, config, _paces(context, models, learner, stages))
-    needed = memory.peak_bytes() + prepare.data_bytes(context, learner)
+    paces = _paces(context, models, learner, stages)
+    seconds = _seconds(stages, config, paces)
+    whole = _whole_answers(context, models.teachers[0], counts.training)
+    needed = _bytes(context, learner, paces, whole) + prepare.data_bytes(context, learner)
     if device.torch_device.type == "cpu":
         memory.require(needed, device.torch_device, "This run", held=memory.held_bytes())
     on_one = [f"Measured on one of the {config.devices} devices."] if config.devices > 1 else []
@@ -118,6 +123,7 @@ def _seconds(stages: Sequence[Stage], config: RunConfig, paces: dict[str, Pace])
             live = readers[0].row * config.batch_size if is_deep else 0.0
         elif stage.objective == "distillation":
             seconds += stage.steps * (pace.step + live)
+            seconds += math.ceil(stage.steps / own_texts.BATCHES) * pace.round.seconds
         else:
             seconds += stage.steps * pace.step
     return seconds
@@ -131,6 +137,8 @@ def _paces(context: RunContext, models: Models, student: Model, stages: Sequence
     members["student"] = student
     learning = {like(stage.role) for stage in stages if stage.steps and stage.kind != "record"}
     reading = {stage.role for stage in stages if stage.kind == "record"}
+    taught = {like(stage.role) for stage in stages if stage.steps and stage.objective == "distillation"}
+    writing = taught if context.config.own_texts else set()
     paces = {}
     for role, model in members.items():
         inputs = _few_rows(context, model)
@@ -138,8 +146,38 @@ def _paces(context: RunContext, models: Models, student: Model, stages: Sequence
         paces[role] = Pace(
             step=_seconds_a_step(model, inputs, context) if role in learning else 0.0,
             row=_seconds_a_row(model, inputs, context) if reads else 0.0,
+            round=_round(context, models, model) if role in writing else Round(),
         )
     return paces
+
+
+def _round(context: RunContext, models: Models, model: Model) -> Round:
+    inputs = _few_rows(context, model).to(torch.device("cpu"))
+    assert isinstance(inputs, EncodedTokens)
+    task = context.problem.task
+    return writing_cost.measured(context.config, task, model, models.teachers[0], inputs, context.device)
+
+
+def _whole_answers(context: RunContext, teacher: Model, rows: int) -> int:
+    """Bytes of all that a language model says of so many rows, where whole answers are kept: all are in memory once,
+    before they are on disk."""
+    config, task = context.config, context.problem.task
+    is_less = recorded.how(config, task) is not None or recorded.by_spans(config)
+    if task.kind != "token" or is_less or prepare.learns_texts_alone(config):
+        return 0
+    few = _few_rows(context, teacher)
+    return int(few.offsets[-1]) * rows // len(few) * teacher.network.config.vocab_size * memory.BYTES
+
+
+def _bytes(context: RunContext, learner: Model, paces: dict[str, Pace], answers: int) -> int:
+    """The most that is held at once: while a batch is learned, of which a few were, while a round is written, beside
+    all that a model holds which learns, or while so many bytes of answers are recorded."""
+    held = memory.held_bytes()
+    rounds = [pace.round for pace in paces.values()]
+    learning = memory.peak_bytes() + max(one.learning for one in rounds)
+    making = max(one.making for one in rounds)
+    beside = memory.of_learning(parameters(learner.network), context.config.optimizer) if making else 0
+    return max(learning, held + beside + making, held + answers)
 
 
 def _few_rows(context: RunContext, model: Model) -> Encoded:
