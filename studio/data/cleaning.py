@@ -19,6 +19,7 @@ from studio.data.findings import Finding
 from studio.data.refused import Refused, Told
 from studio.data.uploads import Upload
 from studio.errors import DataError
+from studio.tasks import chats
 from studio.tasks.classes import BETWEEN
 from studio.tasks.language import NO_ANSWER
 from studio.tasks.task import Task
@@ -159,7 +160,8 @@ def _usable(table: pd.DataFrame, task: Task, columns: Columns) -> tuple[pd.DataF
         *((reason, np.array(rows, bool)) for reason, rows in task.inputs.unusable(table).items()),
     ]
     if task.kind == "token" and columns.pair is not None:
-        unanswered = (not str(text).strip() for text in table["pair"])
+        pairs = zip(table["input"], table["pair"], strict=True)
+        unanswered = (not str(text).strip() and not chats.is_chat(chats.said(cell)) for cell, text in pairs)
         reasons.append((NO_ANSWER, np.fromiter(unanswered, bool, len(table))))
     found, left = [], np.zeros(len(table), bool)
     for reason, rows in reasons:

@@ -143,6 +143,7 @@ def _asked(cell: Any) -> Prompt:
     if chat is None:
         return _cell(cell)
     last = max((place for place, message in enumerate(chat) if message["role"] == "user"), default=-1)
+    chat = chats.as_texts(chat)
     return chat[: last + 1] if last >= 0 and chat[last]["content"].strip() else []
 
 

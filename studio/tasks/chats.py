@@ -3,7 +3,7 @@ each says."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 ROLES = {
@@ -13,13 +13,17 @@ ROLES = {
 """Who speaks in ShareGPT's files and others."""
 
 SPEAKERS = ("system", "user", "assistant", "tool")
+CALLS, TOLD_ALONG = "tool_calls", ("name", "tool_call_id")
+"""Where an assistant's calls of tools stand, here as JSON; and what a tool's answer may say of itself."""
+
 _BY = frozenset(("role", "from"))
 _TURN = re.compile(r"(?:\A\s*|\n[ \t]*|###[ \t]*)(Human|Assistant):[ \t]*")
 """How turns begin in the transcripts of Anthropic (Bai et al., 2022), and of others with ### before."""
 
 
 def messages(cell: object) -> list[dict[str, str]] | None:
-    """The messages of a chat as {"role", "content"}, whoever wrote them; None where a cell holds none.
+    """The messages of a chat as {"role", "content"}, whoever wrote them; None where a cell holds none. Calls of tools
+    stand beside the content, as JSON.
 
     >>> messages('[{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]')
     [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
@@ -50,7 +54,39 @@ def is_chat(parts: list[Any]) -> bool:
 
 
 def is_answer(message: Mapping[str, str]) -> bool:
-    return message["role"] == "assistant" and bool(message["content"].strip())
+    return message["role"] == "assistant" and bool(message["content"].strip() or message.get(CALLS))
+
+
+def spoken(message: Mapping[str, str]) -> str:
+    """What a message says, and below it the calls of tools as texts (in the form of Hermes and Qwen).
+
+    >>> spoken({"role": "assistant", "content": "", "tool_calls": '[{"function": {"name": "add", "arguments": {}}}]'})
+    '<tool_call>\\n{"name": "add", "arguments": {}}\\n</tool_call>'
+    """
+    calls = json.loads(message.get(CALLS, "[]"))
+    told = [json.dumps(call["function"], ensure_ascii=False) for call in calls]
+    parts = [message["content"], *(f"<tool_call>\n{call}\n</tool_call>" for call in told)]
+    return "\n".join(part for part in parts if part)
+
+
+def as_texts(chat: Sequence[Mapping[str, str]], tools: str = "") -> list[dict[str, str]]:
+    """For who knows no tools: their calls, and what the system says of the tools there are, are texts."""
+    found = [{"role": message["role"], "content": spoken(message)} for message in chat]
+    if not tools:
+        return found
+    first = found.pop(0)["content"] if found and found[0]["role"] == "system" else ""
+    return [{"role": "system", "content": "\n\n".join(part for part in (first, f"Tools: {tools}") if part)}, *found]
+
+
+def for_template(chat: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """As chat templates read them: calls are no JSON."""
+    return [{**message, CALLS: json.loads(message[CALLS])} if CALLS in message else dict(message) for message in chat]
+
+
+def tools(cell: object) -> str:
+    """The tools that a chat may call, as JSON; "" where a cell holds none."""
+    found = said(cell)
+    return json.dumps(found, ensure_ascii=False) if found and all(isinstance(tool, dict) for tool in found) else ""
 
 
 def asked_first(cell: object) -> object:
@@ -74,10 +110,42 @@ def _message(part: object) -> dict[str, str] | None:
     if not isinstance(part, dict):
         return None
     role, content = part.get("role", part.get("from")), _text_of(part.get("content", part.get("value")))
+    calls = _calls(part.get(CALLS))
+    content = "" if content is None and calls else content
     if not isinstance(role, str) or not isinstance(content, str):
         return None
     role = ROLES.get(role.lower(), role.lower())
-    return {"role": role, "content": content} if role in SPEAKERS else None
+    if role not in SPEAKERS:
+        return None
+    along = {name: part[name] for name in TOLD_ALONG if role == "tool" and isinstance(part.get(name), str)}
+    return {"role": role, "content": content, **along, **({CALLS: calls} if calls and role == "assistant" else {})}
+
+
+def _calls(found: object) -> str:
+    """Calls of tools in OpenAI's form or without its frame, as JSON; "" where there is none, or one that cannot be
+    read.
+
+    >>> _calls([{"name": "add", "arguments": '{"a": 1}'}])
+    '[{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}]'
+    """
+    calls = said(found)
+    read = [_call(call) for call in calls]
+    return "" if not read or None in read else json.dumps(read, ensure_ascii=False)
+
+
+def _call(call: object) -> dict[str, Any] | None:
+    function = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(call, dict) or not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        return None
+    arguments = function.get("arguments", {})
+    try:
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(arguments, dict):
+        return None
+    named = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
+    return {**named, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
 def _text_of(content: object) -> object:

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
+from studio.tasks import chats
 from studio.tasks.positions import Positions, places_of
 
 START, END = "<s>", "</s>"
@@ -191,15 +192,17 @@ def pieces(prompt: str, text: str, form: str, processor: Any) -> list[Piece]:
     """The stretches of a row: what the model is given, and what it is to write, with its end.
 
     A tokenizer with a chat template writes prompts and chats as its model knows them; else a prompt ends with a line.
+    Of a chat `prompt` is the tools that may be called, as JSON. Where a template knows none they are texts.
     """
     if form == TEXT:
         return [(start(processor), False), (text, True), (end(processor), True)]
     if form == ANSWER and not processor.chat_template:
         return [(start(processor), False), (f"{prompt}\n", False), (text, True), (end(processor), True)]
     messages = json.loads(text) if form == CHAT else [_said("user", prompt), _said("assistant", text)]
+    tools = prompt if form == CHAT else ""
     if processor.chat_template:
-        return list(_by_template(messages, processor))
-    return [(start(processor), False), *_by_names(messages, processor)]
+        return list(_by_template(messages, processor, tools))
+    return [(start(processor), False), *_by_names(chats.as_texts(messages, tools), processor)]
 
 
 def tried(processor: Any) -> Any:
@@ -236,11 +239,17 @@ def _said(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def _by_template(messages: Sequence[dict[str, str]], processor: Any) -> Iterator[Piece]:
+def _by_template(messages: Sequence[dict[str, str]], processor: Any, tools: str = "") -> Iterator[Piece]:
     """The text of the template, cut where an assistant begins and ends to speak."""
+    template = str(processor.chat_template)
+    knows_tools = not tools or "tools" in template
+    how = {"tools": json.loads(tools)} if tools and knows_tools else {}
+    if chats.CALLS not in template or not knows_tools:
+        messages = chats.as_texts(messages, "" if knows_tools else tools)
+    messages = chats.for_template(messages)
 
-    def written(some: Sequence[dict[str, str]], opens: bool) -> str:
-        return str(processor.apply_chat_template(some, tokenize=False, add_generation_prompt=opens))
+    def written(some: Sequence[dict[str, Any]], opens: bool) -> str:
+        return str(processor.apply_chat_template(some, tokenize=False, add_generation_prompt=opens, **how))
 
     before = ""
     for number, message in enumerate(messages):
@@ -248,7 +257,8 @@ def _by_template(messages: Sequence[dict[str, str]], processor: Any) -> Iterator
             continue
         opened, whole = written(messages[:number], True), written(messages[: number + 1], False)
         if not whole.startswith(opened):  # a template that opens an answer otherwise than it writes one
-            opened = whole[: whole.rfind(message["content"])] if message["content"] in whole else before
+            is_told = message["content"] in whole and chats.CALLS not in message
+            opened = whole[: whole.rfind(message["content"])] if is_told else before
         yield opened[len(before) :], False
         yield whole[len(opened) :], True
         before = whole

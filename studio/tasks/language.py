@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue", "chosen")
 """What chats are called in public data sets; the last one is the better of two."""
 
+TOOLS = ("tools", "functions")
+"""What the tools that a chat may call are called there."""
+
 LOOKED_AT = 20
 PAIRS = (
     ("prompt", "completion"),
@@ -72,7 +75,12 @@ class TextToWrite:
     modality: Modality = "text"
     columns = (
         Column("input", "Text or prompt", "The text to write on. With an answer: what is asked. Messages of a chat."),
-        Column("pair", "Answer", "What is to be written; none for plain text and chats.", required=False),
+        Column(
+            "pair",
+            "Answer",
+            "What is to be written; none for plain text. Of chats the tools that may be called.",
+            required=False,
+        ),
     )
     builtins = ("gpt-base", "gpt-small", "gpt-tiny")
     units = ("heads", "neurons", "layers")
@@ -91,7 +99,8 @@ class TextToWrite:
             return {"input": twice[0], "pair": twice[1]}
         chat = next((names[name] for name in CHATS if name in names and _holds_chats(table[names[name]])), None)
         if chat is not None:
-            return {"input": chat}
+            called = next((names[name] for name in TOOLS if name in names and _holds_tools(table[names[name]])), None)
+            return {"input": chat} if called is None else {"input": chat, "pair": called}
         pair = next(((names[a], names[b]) for a, b in PAIRS if {a, b} <= names.keys()), None)
         if pair is None or (pair[0].lower() not in ASKED and is_labelled):
             return {}
@@ -188,6 +197,10 @@ def _holds_chats(cells: pd.Series) -> bool:
     return any(chats.is_chat(chats.said(cell)) for cell in cells.head(LOOKED_AT))
 
 
+def _holds_tools(cells: pd.Series) -> bool:
+    return any(chats.tools(cell) for cell in cells.head(LOOKED_AT))
+
+
 def _summary(names: Mapping[str, str]) -> tuple[str, str] | None:
     return next(((names[a], names[b]) for a, b in SUMMARIES if {a, b} <= names.keys()), None)
 
@@ -206,7 +219,7 @@ def _columns(rows: Iterable[tuple[Any, Any, str]]) -> dict[str, list[Any]]:
     for first, second, form in rows:
         chat = messages(first)
         if chat is not None:
-            row = ("", json.dumps(chat, ensure_ascii=False), "chat")
+            row = (chats.tools(second), json.dumps(chat, ensure_ascii=False), "chat")
         else:
             row = (_plain(first), _plain(second), form) if form == "answer" else ("", _plain(first), form)
         for name, value in zip(found, row, strict=True):
@@ -227,7 +240,7 @@ def _checked(value: Any) -> tuple[Any, Any, str]:
         if len(value) == 2:
             return value[0], value[1], "answer"
         if len(value) == 3 and value[2] in FORMS:
-            return (value[0], value[1], "answer") if value[2] == "answer" else (value[1], "", value[2])
+            return (value[0], value[1], "answer") if value[2] == "answer" else (value[1], value[0], value[2])
     if messages(value) is not None:
         return value, "", "chat"
     raise DataError(f"An input must be a text, (prompt, answer) or messages, got {value!r:.80}.", "Write a text.")
@@ -248,8 +261,8 @@ def asked(row: Mapping[str, Any]) -> tuple[Any, str, str]:
     chat = messages(text) if row["form"] == "chat" else None
     if chat is not None:
         last = max(number for number, message in enumerate(chat) if message["role"] == "assistant")
-        shown = "\n".join(f"{message['role']}: {message['content']}" for message in chat[:last])
-        return chat[:last], shown, chat[last]["content"]
+        shown = "\n".join(f"{message['role']}: {chats.spoken(message)}" for message in chat[:last])
+        return _with_tools(chat[:last], row), shown, chats.spoken(chat[last])
     half = text.find(" ", min(OPENING, len(text) // 4))
     half = len(text) if half < 0 else half
     return text[:half], text[:half], text[half:]
@@ -270,7 +283,13 @@ def asked_as(text: str, row: Mapping[str, Any]) -> Any:
     chat = messages(row["text"]) if form == "chat" else None
     if chat is None:
         return text
-    return [*(turn for turn in chat[:1] if turn["role"] == "system"), {"role": "user", "content": text}]
+    asked = [*(turn for turn in chat[:1] if turn["role"] == "system"), {"role": "user", "content": text}]
+    return _with_tools(asked, row)
+
+
+def _with_tools(chat: Sequence[Mapping[str, str]], row: Mapping[str, Any]) -> Any:
+    """Messages as an input, with the tools of a row where it has such."""
+    return [row["prompt"], json.dumps(chat, ensure_ascii=False), "chat"] if row.get("prompt") else chat
 
 
 def shown(row: Mapping[str, Any]) -> list[str]:
@@ -281,7 +300,7 @@ def shown(row: Mapping[str, Any]) -> list[str]:
     """
     chat = messages(row["text"]) if row["form"] == "chat" else None
     if chat is not None:
-        return [f"{message['role']}: {message['content']}" for message in chat]
+        return [f"{message['role']}: {chats.spoken(message)}" for message in chat]
     return [part for part in (row["prompt"], row["text"]) if part]
 
 
