@@ -1,6 +1,7 @@
 """Who may talk to the server: under which names, from which pages, and whether only after a login."""
 
 import functools
+import ipaddress
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,10 @@ from studio.service import people
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOGIN, ELSEWHERE = "STUDIO_LOGIN", "elsewhere"
 LEAST_SECRET = 32
+OF_NO_SITE = ("local", "localdomain", "localhost", "internal", "intranet", "private", "corp", "home", "lan",
+              "home.arpa")  # fmt: skip
+"""What names end with that nobody can register: a page of another site has none of them."""
+
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
@@ -124,11 +129,19 @@ def allowed_hosts() -> Iterable[str] | None:
     """The names under which the server answers; None: any.
 
     On this machine alone it is asked under another name only by a page of another site (DNS rebinding), or by a proxy,
-    whose name stands in `server.allowedHosts`.
+    whose name stands in `server.allowedHosts`. On a network see `is_named_right`.
     """
     if named_hosts():
         return [*named_hosts(), *LOOPBACK]
     return None if is_open_to_a_network() else LOOPBACK
+
+
+def is_named_right(host: str | None) -> bool:
+    """Whether the server answers under this name. Where no login asks who comes, a page of another site whose name was
+    made to mean this server (DNS rebinding) would do what its reader may: it has to have a name that is known here."""
+    if not is_allowed(host, allowed_hosts()):
+        return False
+    return needs_login() or allowed_hosts() is not None or is_of_no_site(host)
 
 
 def is_allowed(host: str | None, allowed: Iterable[str] | None) -> bool:
@@ -158,6 +171,26 @@ def is_allowed(host: str | None, allowed: Iterable[str] | None) -> bool:
         or (known.startswith("*.") and name.endswith(known[1:].lower()))
         for known in allowed
     )
+
+
+def is_of_no_site(host: str | None) -> bool:
+    """Whether no page of another site can have this name: it is an address, or one that is known in a network alone.
+
+    >>> [is_of_no_site(host) for host in ("192.0.2.7:8501", "[::1]", "studio", "studio.lan:80", "studio.svc.local.")]
+    [True, True, True, True, True]
+    >>> [is_of_no_site(host) for host in ("studio.example", "192.0.2.7.evil.example", "7.lan.com", None)]
+    [False, False, False, False]
+    """
+    if host is None or not _HOST.fullmatch(host):
+        return False
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return bool(name) and ("." not in name or name.endswith(tuple(f".{end}" for end in OF_NO_SITE)))
 
 
 def content_policy(host: str | None) -> str:

@@ -18,6 +18,7 @@ from pages._access import (
     has_login,
     is_allowed,
     is_guarded_elsewhere,
+    is_named_right,
     named_hosts,
     needs_login,
     own_address,
@@ -186,7 +187,7 @@ def _foreign(connection: HTTPConnection) -> Response | None:
     of. Where there is a login any proxy may pass requests on; but a browser sends a person's cookies along with what a
     page of another site asks for: it opens no socket, and changes nothing. Nor does one of another port of this machine
     where there is none: some other program made it."""
-    if not is_allowed(connection.headers.get("host"), allowed_hosts()):
+    if not is_named_right(connection.headers.get("host")):
         return PlainTextResponse(FOREIGN, 403)
     if needs_login():
         return PlainTextResponse(OF_ANOTHER_SITE, 403) if _is_of_another_site(connection) else None

@@ -112,6 +112,20 @@ def test_where_another_program_asks_who_comes_a_page_of_another_site_changes_not
     assert status(origin="https://evil.example") == 200, "a link is followed"
 
 
+def test_where_another_program_asks_who_comes_a_name_that_somebody_could_register_has_to_be_told(options, monkeypatch):
+    monkeypatch.setenv("STUDIO_LOGIN", "elsewhere")
+    options["server.address"] = "0.0.0.0"
+    for kind in ("http", "websocket"):
+        for host in ("rebound.example:8501", "10.0.0.7.rebound.example", "lan.example", "", "x@10.0.0.7", "10.0.0.7/x"):
+            assert status(host=host, kind=kind, origin=f"http://{host}") == 403
+        for host in ("10.0.0.7:8501", "[fd00::7]:8501", "studio:8501", "studio.lan", "Studio.Internal.", "localhost"):
+            assert status(host=host, kind=kind) == 200
+    options["server.allowedHosts"] = ["studio.example"]
+    assert [status(host=host) for host in ("studio.example", "rebound.example")] == [200, 403]
+    options["server.allowedHosts"] = ["*"]
+    assert status(host="studio.example") == 200, "whoever runs it wants so"
+
+
 def test_a_word_that_means_nothing_does_not_take_the_login_away(options, monkeypatch):
     options["server.address"] = "0.0.0.0"
     monkeypatch.setenv("STUDIO_LOGIN", "off")
