@@ -252,7 +252,7 @@ def test_the_snippet_of_the_card_runs_and_opens_as_the_rows_that_were_learned(op
     exec(compile("\n".join(language.opened_as(opening, task.usage("torch", 24))), "snippet", "exec"), found)
     form, prompt = ("chat" if opening in ("chat", "template") else opening), "Tell me a story."
     text = {"text": "Once upon a time", "answer": "", "chat": json.dumps([{"role": "user", "content": prompt}])}[form]
-    wanted = encoded_tokens.opening(prompt, text, form, model.processor)
+    wanted = encoded_tokens.opening("" if form == "chat" else prompt, text, form, model.processor)
     assert model.processor(found["text"], add_special_tokens=False)["input_ids"] == wanted
     assert capsys.readouterr().out
 
