@@ -183,16 +183,22 @@ class Predictor(_Answering):
     ) -> list["Writing"]:
         """How each text goes on, each prompt is answered, several at a time: drawn under one seed, or the likeliest
         tokens at temperature 0. `most` tokens are written, `most_tokens` where nobody says how many."""
+        found: dict[int, Writing] = {}
+        for part in self.batches(rows, temperature, most, seed):
+            found |= part
+        return [found[number] for number in range(len(rows))]
+
+    def batches(
+        self, rows: Dataset, temperature: float = TEMPERATURE, most: int | None = None, seed: int = SEED
+    ) -> Iterator[dict[int, "Writing"]]:
+        """The same by the number of the row, as soon as some are written: rows of like length together."""
         given = [self._given(row, most) for row in rows]
         by_length = sorted(range(len(given)), key=lambda number: len(given[number]))
-        found: dict[int, Writing] = {}
+        limit = most or self.most_tokens or WRITTEN
         for begin in range(0, len(given), WRITTEN_AT_ONCE):
             part = by_length[begin : begin + WRITTEN_AT_ONCE]
-            texts = self._together(
-                [given[number] for number in part], temperature, most or self.most_tokens or WRITTEN, seed
-            )
-            found |= zip(part, texts, strict=True)
-        return [found[number] for number in range(len(given))]
+            texts = self._together([given[number] for number in part], temperature, limit, seed)
+            yield dict(zip(part, texts, strict=True))
 
     def _together(self, given: Sequence[list[int]], temperature: float, limit: int, seed: int) -> Iterator["Writing"]:
         model, width = self.models[0], max(map(len, given))

@@ -14,6 +14,8 @@ from studio.pipeline.answers import Written, WrittenBy
 from studio.pipeline.job import Job, respond
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from datasets import Dataset
     from torch import Tensor
@@ -74,8 +76,8 @@ def examine(job: Job) -> Written:
         left_out = error.message
     if job.most_tokens is not None:
         models = {role: replace(model, most_tokens=job.most_tokens) for role, model in models.items()}
-    for role, model in models.items():
-        found[role], summary = _written(role, model, models["teacher"], asked)
+    for role, (texts, speed) in in_turn(models, opened).items():
+        found[role], summary = _written(role, models, asked, texts, speed)
         by.append(summary)
     return Written(
         rows=len(rows), most=job.most_tokens or predict.WRITTEN, given=[shown for _, shown, _ in given][:KEPT],
@@ -85,17 +87,38 @@ def examine(job: Job) -> Written:
     )  # fmt: skip
 
 
+def in_turn(
+    models: "Mapping[NetworkRole, Predictor]", opened: "Dataset"
+) -> "dict[NetworkRole, tuple[list[Writing], float]]":
+    """What each model writes, and how many tokens a second: some texts of every model in turn, so that all see the same
+    machine. A first token of each, which warms up, does not count."""
+    for model in models.values():
+        model.writings(opened.select([0]), most=1)
+    going = {role: model.batches(opened) for role, model in models.items()}
+    found: dict[NetworkRole, dict[int, Writing]] = {role: {} for role in models}
+    seconds = dict.fromkeys(models, 0.0)
+    while going:
+        for role in list(going):
+            begun = time.perf_counter()
+            part = next(going[role], None)
+            seconds[role] += time.perf_counter() - begun
+            if part is None:
+                del going[role]
+            else:
+                found[role] |= part
+    texts = {role: [part[number] for number in range(len(opened))] for role, part in found.items()}
+    return {role: (said, sum(len(text.tokens) for text in said) / seconds[role]) for role, said in texts.items()}
+
+
 def _written(
-    role: NetworkRole, model: "Predictor", teacher: "Predictor", asked: _Asked
+    role: NetworkRole, models: "Mapping[NetworkRole, Predictor]", asked: _Asked, drawn: "list[Writing]", speed: float
 ) -> "tuple[np.ndarray, WrittenBy]":
     """(`studio.evaluate.written.measure`'s statistics of each text, what is told of them)."""
     import numpy as np
 
     from studio.evaluate import written
 
-    begun = time.perf_counter()
-    drawn = model.writings(asked.opened)
-    seconds = time.perf_counter() - begun
+    model, teacher = models[role], models["teacher"]
     has_answers = any(answer is not None for answer in asked.expected)
     likeliest = model.writings(asked.opened, temperature=0.0) if has_answers else drawn
     texts = zip(drawn, likeliest, asked.expected, asked.opened, strict=True)
@@ -109,7 +132,7 @@ def _written(
         role=role, values=written.with_intervals(statistics), texts=[greedy.text for greedy in likeliest[:KEPT]],
         cut=[greedy.is_cut for greedy in likeliest[:KEPT]],
         cut_share=sum(greedy.is_cut for greedy in likeliest) / len(likeliest),
-        tokens_per_second=sum(len(sampled.tokens) for sampled in drawn) / seconds,
+        tokens_per_second=speed,
     )  # fmt: skip
     return statistics, summary
 

@@ -1,5 +1,6 @@
 """What the language models of a run write, several texts at a time."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -98,7 +99,7 @@ def test_answers_are_measured_by_those_in_the_data_and_every_text_by_the_teacher
     monkeypatch.setattr(predict, "WRITTEN", 8)
     right = {"teacher": True, "student": False}
 
-    def writings(self, rows, temperature=0.8):
+    def writings(self, rows, *asked, **how):
         role = next(role for role, model in models.items() if model is self)
         answers = [prompt.split()[-1].split("+")[0] for prompt in rows["prompt"]]
         texts = [str(int(one) + 1) if right.get(role) else "no idea" for one in answers]
@@ -106,7 +107,7 @@ def test_answers_are_measured_by_those_in_the_data_and_every_text_by_the_teacher
         return [Writing(self._given(row), tokenizer(text)["input_ids"], tokenizer)
                 for row, text in zip(rows, texts, strict=True)]  # fmt: skip
 
-    monkeypatch.setattr(Predictor, "writings", writings)
+    monkeypatch.setattr(Predictor, "batches", lambda *asked, **how: iter([dict(enumerate(writings(*asked, **how)))]))
     found = written.examine(job)
     assert found.most == 8
     known = {one.role: one for one in found.by}
@@ -125,16 +126,34 @@ def test_answers_are_measured_by_those_in_the_data_and_every_text_by_the_teacher
 def test_all_models_write_as_many_tokens_as_the_job_says(job, monkeypatch):
     models = {"teacher": predictor(0), "student": predictor(1)}
     monkeypatch.setattr(predict, "open_roles", lambda job, dataset: models.items())
-    drawn, writings = [], Predictor.writings
+    drawn, batches = [], Predictor.batches
 
     def noted(self, *asked, **how):
-        found = writings(self, *asked, **how)
-        drawn.extend(len(one.tokens) for one in found)
-        return found
+        for part in batches(self, *asked, **how):
+            drawn.extend(len(one.tokens) for one in part.values())
+            yield part
 
-    monkeypatch.setattr(Predictor, "writings", noted)
+    monkeypatch.setattr(Predictor, "batches", noted)
     found = written.examine(job.model_copy(update={"most_tokens": 3}))
-    assert (found.most, max(drawn), len(drawn)) == (3, 3, 4 * found.rows)
+    assert (found.most, max(drawn), len(drawn)) == (3, 3, 4 * found.rows + len(models))
+
+
+def test_models_write_a_batch_each_in_turn_and_a_first_token_of_each_is_not_counted(monkeypatch):
+    models = {"teacher": predictor(0), "student": predictor(1)}
+    asked, batches = [], Predictor._together
+
+    def noted(self, given, temperature, limit, seed):
+        asked.append((next(role for role, model in models.items() if model.models is self.models), limit))
+        return batches(self, given, temperature, limit, seed)
+
+    monkeypatch.setattr(predict, "WRITTEN_AT_ONCE", 2)
+    monkeypatch.setattr(Predictor, "_together", noted)
+    rows = TASK.unlabelled(PROMPTS)
+    found = written.in_turn({role: replace(model, most_tokens=5) for role, model in models.items()}, rows)
+    assert asked[:2] == [("teacher", 1), ("student", 1)]
+    assert asked[2:] == [("teacher", 5), ("student", 5)] * math.ceil(len(rows) / 2)
+    alone = replace(models["student"], most_tokens=5).writings(rows)
+    assert [text.tokens for text in found["student"][0]] == [text.tokens for text in alone]
 
 
 def test_models_that_choose_labels_do_not_write(home, saved):
@@ -148,13 +167,13 @@ def test_a_rule_compares_what_it_finds_in_both_answers_and_one_that_finds_nothin
     monkeypatch.setattr(predict, "open_roles", lambda job, dataset: models.items())
     tokenizer = models["teacher"].models[0].processor
 
-    def writings(self, rows, temperature=0.8):
+    def writings(self, rows, *asked, **how):
         answers = [int(prompt.split()[-1].split("+")[0]) + 1 for prompt in rows["prompt"]]
         said = "It is {}" if self is models["student"] else "{}"
         return [Writing(self._given(row), tokenizer(said.format(one))["input_ids"], tokenizer)
                 for row, one in zip(rows, answers, strict=True)]  # fmt: skip
 
-    monkeypatch.setattr(Predictor, "writings", writings)
+    monkeypatch.setattr(Predictor, "batches", lambda *asked, **how: iter([dict(enumerate(writings(*asked, **how)))]))
     found = written.examine(job.model_copy(update={"rule": r"\d+"}))
     student = next(one for one in found.by if one.role == "student").values
     assert (student["exact_match"][0], student["by_rule"][0], found.rule) == (0, 1, r"\d+")
