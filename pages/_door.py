@@ -91,7 +91,7 @@ class Door:
             if needs_login() and _path(connection) == login.LOGOUT:
                 await run_in_threadpool(self._end, connection)
             if scope["type"] == "http" and needs_login():
-                send = _encrypted(send)
+                send = _private(_encrypted(send))
                 send = self._after_login(connection, send) if _path(connection) == login.CALLBACK else send
             elif needs_login():
                 return await self._window(connection, receive, send)
@@ -158,6 +158,18 @@ class Door:
             self.note(person.name if person else "", "login", person.role if person else "")
         except AccessError as error:
             self.note(str(claims.get("email", "")), "refused login", error.message)
+
+
+def _private(send: Send) -> Send:
+    """What was asked for with a login is for who asked alone: no cache on the way, which may go by the ending of an
+    address, hands it to strangers. What says itself how long it may be kept is the program."""
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("cache-control", "private")
+        await send(message)
+
+    return send_on
 
 
 def _encrypted(send: Send) -> Send:

@@ -146,6 +146,13 @@ def test_every_cookie_travels_encrypted_where_the_server_is_reached_that_way(mon
     assert sent == [cookie.decode() for cookie in cookies]
 
 
+def test_what_was_asked_for_with_a_login_is_kept_by_no_cache_on_the_way():
+    assert ask("/media/abc.png", signed()).header("cache-control") == "private"
+    assert ask("/report/1", signed()).header("cache-control") == "private"
+    program = [(b"cache-control", b"max-age=86400")]
+    assert ask("/studio-assets/plotly.min.js", signed(), answers=program).header("cache-control") == "max-age=86400"
+
+
 def logged_in(cookie, wanted=""):
     """What the door makes of Streamlit's answer at the end of a login, and what it writes down."""
     noted = []
