@@ -12,6 +12,9 @@ ROLES = {
 }  # fmt: skip
 """Who speaks in ShareGPT's files and others."""
 
+SAID = ("content", "value", "parts")
+"""Where it stands what they say: in most files, in ShareGPT's, in those of Gemini."""
+
 SPEAKERS = ("system", "user", "assistant", "tool")
 CALLS, TOLD_ALONG = "tool_calls", ("name", "tool_call_id")
 """Where an assistant's calls of tools stand, here as JSON; and what a tool's answer may say of itself."""
@@ -29,6 +32,8 @@ def messages(cell: object) -> list[dict[str, str]] | None:
     [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
     >>> messages('[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]'), messages("Once upon a time")
     ([{'role': 'user', 'content': 'Hi'}], None)
+    >>> messages('[{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": [{"text": "Hello"}]}]')
+    [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
     >>> messages("Human: Hi\\n\\nAssistant: Hello")
     [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
     """
@@ -109,7 +114,8 @@ def _transcript(text: str) -> list[dict[str, str]]:
 def _message(part: object) -> dict[str, str] | None:
     if not isinstance(part, dict):
         return None
-    role, content = part.get("role", part.get("from")), _text_of(part.get("content", part.get("value")))
+    role = part.get("role", part.get("from"))
+    content = _text_of(next((part[name] for name in SAID if part.get(name) is not None), None))
     calls = _calls(part.get(CALLS))
     content = "" if content is None and calls else content
     if not isinstance(role, str) or not isinstance(content, str):
