@@ -117,8 +117,7 @@ def before_writing(growth: Growth, teacher: Teacher, price: Price) -> None:
         number=f"{growth.wanted:,}", fewest=f"{growth.fewest_requests:,}", most=f"{growth.most_requests:,}",
         read=f"{read:,}", written=f"{written:,}",
     )  # fmt: skip
-    cost = price.of(read, written)
-    st.caption(f"{text} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else text)
+    _told(text, growth.examples, price.of(read, written))
 
 
 def write(growth: Growth, teacher: Teacher, price: Price, budget: Budget) -> tuple[Prompts, Budget]:
@@ -154,11 +153,15 @@ def before(prompts: Prompts, teacher: Teacher, price: Price) -> None:
     text = counted("{number} prompt: about {read} tokens to read, at most {written} to write.",
                    "{number} prompts: about {read} tokens to read, at most {written} to write.", len(prompts.asked),
                    read=f"{read:,}", written=f"{written:,}")  # fmt: skip
+    _told(text, prompts, price.of(read, written))
+
+
+def _told(text: str, prompts: Prompts, cost: float) -> None:
+    """What it takes in tokens and money, and which rows are not asked."""
     if prompts.blank:
         blank = counted("{number} row without a prompt is left out.", "{number} rows without a prompt are left out.",
                         prompts.blank.count)  # fmt: skip
         text = f"{text} {blank}"
-    cost = price.of(read, written)
     st.caption(f"{text} {_('At most {money} in money.', money=f'{cost:,.2f}')}" if cost else text)
 
 

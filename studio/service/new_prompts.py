@@ -100,7 +100,7 @@ class Growth:
     seed: int = 0
     new: list[str] = field(default_factory=list)
     answers: Answers = field(default_factory=Answers)
-    _left_out: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    _left_out: dict[str, list[str]] = field(default_factory=dict)
     _requests: list[str] = field(default_factory=list)
     _read: int = 0
     _in_vain: int = 0
@@ -188,19 +188,19 @@ class Growth:
         self.answers = answers
         while self._read < len(self._requests) and self._read in answers.said:
             before = len(self.new)
-            self._take(self._read + 1, answers.said[self._read])
+            self._take(answers.said[self._read])
             self._in_vain = 0 if len(self.new) > before else self._in_vain + 1
             self._read += 1
 
-    def _take(self, request: int, said: Said) -> None:
+    def _take(self, said: Said) -> None:
         found = list(listed(said.text))
         if said.trouble or not found:
-            self._leave_out(BY_SERVER if said.trouble else NO_LIST, request, said.trouble or said.text)
+            self._leave_out(BY_SERVER if said.trouble else NO_LIST, said.trouble or said.text)
         for place, text in enumerate(found, start=1):
             words = _words(text)
             why = CUT_OFF if said.is_cut and place == len(found) else self._why_not(text, words)
             if why:
-                self._leave_out(why, request, text)
+                self._leave_out(why, text)
             else:
                 self.new.append(text)
                 self._known.append(words)
@@ -219,8 +219,8 @@ class Growth:
             return SURPLUS
         return NEAR_COPY if any(are_near(words, other) for other in self._known) else ""
 
-    def _leave_out(self, why: str, request: int, text: str) -> None:
-        self._left_out.setdefault(why, []).append((request, text))
+    def _leave_out(self, why: str, text: str) -> None:
+        self._left_out.setdefault(why, []).append(text)
 
     # --- what there is
 
@@ -231,11 +231,8 @@ class Growth:
 
     @property
     def left_out(self) -> tuple[Refused, ...]:
-        """What was left out, by reason; as its line each has the number of its request."""
-        return tuple(
-            Refused.of(why, [request for request, _ in found], [text for _, text in found])
-            for why, found in self._left_out.items()
-        )
+        """What was left out, by reason; it stands in no line of a file."""
+        return tuple(Refused.of(why, [0] * len(found), found) for why, found in self._left_out.items())
 
     @property
     def note(self) -> str:

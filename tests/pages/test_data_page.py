@@ -477,12 +477,13 @@ def test_a_large_model_writes_new_prompts_on_the_page_after_those_that_are_broug
     monkeypatch.setattr(asking, "ask", ask)
     app = opened(app, "data.py")
     app.file_uploader(key="answering-file").set_value(
-        ("p.csv", b"prompt\nwhat is a boat\nwho was here", "text/csv")
+        ("p.csv", b"prompt,no\nwhat is a boat,1\nwho was here,2\n,3", "text/csv")
     ).run()
     app.text_input(key="answering-address").set_value("https://host/v1/").run()
     app.text_input(key="answering-model").set_value("large").run()
     app.number_input(key="answering-new").set_value(12).run()
     assert "12 new prompts are to be written, in 2 to 18 requests, and answered" in words(app)
+    assert "1 row without a prompt is left out." in words(app)
     app.text_input(key="answering-new-without").set_value("(").run()
     assert "is no pattern" in app.error[0].value
     app.text_input(key="answering-new-without").set_value("aaa").run()

@@ -72,7 +72,7 @@ def test_from_texts_to_a_model_that_writes(job, home):
     student = open_role(job.config, 1, "student", home, [], False)
     first, second = student.predict(["The cat", "The cat"])
     assert first == second
-    assert set(first) == {"text"}
+    assert set(first) == {"text", "cut"}
     assert open_exported(home.model(1, "student"), job.config).predict(["The cat"]) == [first]
     network = AutoModelForCausalLM.from_pretrained(home.model(1, "student"), use_safetensors=True)
     tokenizer = AutoTokenizer.from_pretrained(home.model(1, "student"))
