@@ -21,7 +21,7 @@ from studio.pipeline import distill as distilled
 from studio.pipeline import untouched
 from studio.pipeline.distill import distill
 from studio.pipeline.job import Job
-from studio.pipeline.timetable import has_untouched
+from studio.pipeline.timetable import Counts, has_untouched, timetable
 from studio.service import library
 from studio.tasks import language
 from tests.conftest import TINY
@@ -112,11 +112,14 @@ def test_the_student_is_compared_with_what_it_was_on_the_same_rows(job, home):
     assert pair.low < pair.difference < pair.high
     (verdict,) = (one for one in said if isinstance(one, events.Verdict))
     assert f"Training made the student {pair.difference:.3f} better than it was" in verdict.sentence
-    told = [
-        stage for one in said if isinstance(one, events.Planned) for stage in one.stages if stage.phase == "evaluate"
-    ]
-    steps = [one for one in said if isinstance(one, events.Progress) and one.phase == "evaluate"]
-    assert steps[-1].step == steps[-1].total == told[-1].steps
+
+
+def test_the_timetable_counts_its_rows():
+    def steps(student):
+        names = {"dataset": "d", "task": TASK.name, "teacher": "hub:a/b", "student": student}
+        return timetable(parse_config(names), Counts(training=9, labelled=9, validation=5, test=7), [True])[-1].steps
+
+    assert steps("hub:a/c") - steps("builtin/gpt-tiny") == 7
 
 
 def test_under_several_seeds_all_students_are_compared_with_the_one_that_all_began_as(job, folders):
