@@ -41,6 +41,12 @@ _PREPARING = ("preprocessor_config.json", "processor_config.json")
 _FETCHED = ("repo_path", "class_info_file")
 """Names of files that some image processors fetch."""
 
+_TEMPLATES = "additional_chat_templates"
+"""The folder in a model folder whose files go out with a tokenizer."""
+
+_OF_DEVICES = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
+"""What several devices have written: where one such file is, transformers opens all there are, whatever the index."""
+
 LONGEST_TOLD = 200
 """Letters of what a file says that a message repeats."""
 
@@ -79,6 +85,8 @@ def weight_files(folder: Path, compact: bool = False) -> list[Path]:
             f"{folder} holds no .safetensors weights.{reason}",
             "Save the model again with `save_pretrained`, which writes safetensors.",
         )
+    if any(_OF_DEVICES.match(file.name) for file in folder.iterdir()):
+        raise ModelError(f"{folder} holds weights as several devices have written them (shard-…).", OTHER)
     if compact:
         return sorted(folder.glob("*.safetensors"))
     if (folder / WEIGHTS).is_file():
@@ -129,6 +137,11 @@ def _check_config(config: dict[str, Any], folder: Path) -> None:
         if config.get(name):
             raise ModelError(f"The model in {folder} {why} ({name}).", "Choose one with plain weights.")
     for key, value in _entries(config):
+        if key == "attribute_map":
+            raise ModelError(
+                f"The config in {folder} gives its settings other names ({key}), under which nobody looks at them.",
+                "Choose another model.",
+            )
         if key.strip("_").startswith(("attn_implementation", "experts_implementation")) and "/" in str(value):
             raise ModelError(
                 f"The config in {folder} asks for code from elsewhere: {key} is {value!r}.", "Choose another model."
@@ -159,16 +172,15 @@ def _counts(key: str) -> bool:
 
 
 def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every single value with the name that it stands under."""
+    """Every value with the name that it stands under: objects and lists, and what is in them."""
     waiting = [(key, value)]
     while waiting:
         name, found = waiting.pop()
+        yield name, found
         if isinstance(found, dict):
             waiting += [(str(inner), each) for inner, each in found.items()]
         elif isinstance(found, list):
             waiting += [(name, each) for each in found]
-        else:
-            yield name, found
 
 
 def _check_links(folder: Path) -> None:
@@ -176,7 +188,7 @@ def _check_links(folder: Path) -> None:
     vocabulary. In the hub's cache every file is a link, to what stands under its checksum."""
     own = folder.resolve()
     kept = own.parent.parent / "blobs"
-    for file in folder.iterdir():
+    for file in (*folder.iterdir(), *(folder / _TEMPLATES).glob("*")):
         if not file.is_symlink() or file.suffix == ".safetensors":
             continue
         there = file.resolve()
@@ -203,13 +215,14 @@ def check_processor(folder: Path) -> None:
 
 
 def _leads_out(text: str, folder: Path) -> bool:
-    """Whether a text is the path of a file that is not in the folder; that of a folder leads to nothing."""
-    path = Path(text)
+    """Whether a text is the path of a file that is not in the folder, seen from it or from where the studio was
+    started; that of a folder leads to nothing."""
+    own = folder.resolve()
     try:
-        is_there = path.exists() and not path.is_dir()
+        there = [path for path in (Path(text), folder / text) if path.exists() and not path.is_dir()]
     except (OSError, ValueError):  # longer than a path, or with signs that none has
         return False
-    return is_there and path.absolute().parent.resolve() != folder.resolve()
+    return any(path.absolute().parent.resolve() != own for path in there)
 
 
 def _check_weights(file: Path) -> None:

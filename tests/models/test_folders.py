@@ -102,8 +102,9 @@ def test_a_folder_with_pickled_weights_alone_is_refused(folder, problem, monkeyp
         opening.open_folder(folder, problem)
 
 
-def test_a_config_that_asks_for_a_kernel_from_elsewhere_is_refused(folder, problem):
-    change(folder, "config.json", attn_implementation="somebody/kernels")
+@pytest.mark.parametrize("wanted", ["somebody/kernels", {"text_config": "somebody/kernels"}])
+def test_a_config_that_asks_for_a_kernel_from_elsewhere_is_refused(folder, problem, wanted):
+    change(folder, "config.json", attn_implementation=wanted)
     with pytest.raises(ModelError, match="code from elsewhere"):
         opening.open_folder(folder, problem)
 
@@ -172,6 +173,36 @@ def test_a_file_that_is_a_link_to_one_of_another_name_elsewhere_is_not_read(fold
     (folder / "vocab.txt").symlink_to("hidden")
     with pytest.raises(ModelError, match="is a link to"):
         folders.check(folder)
+
+
+def test_a_chat_template_that_is_a_link_to_a_file_elsewhere_does_not_go_out_with_a_tokenizer(folder, problem):
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "short.jinja").symlink_to(SECRET)
+    with pytest.raises(ModelError, match=r"short.jinja in .* is a link to"):
+        opening.open_folder(folder, problem)
+
+
+def test_a_tokenizer_of_another_version_that_lies_outside_the_folder_is_not_read(folder, problem):
+    (folder.parent / "tokenizer.4.0.json").write_text((folder / "tokenizer.json").read_text())
+    change(folder, "tokenizer_config.json", fast_tokenizer_files=["../tokenizer.4.0.json"])
+    with pytest.raises(ModelError, match="lead to a file outside"):
+        opening.open_folder(folder, problem)
+
+
+@pytest.mark.parametrize("name", ["transformers_weights", "_attn_implementation_internal", "quantization_config"])
+def test_a_setting_that_is_refused_does_not_come_under_another_name(folder, problem, name):
+    change(folder, "config.json", friend="org/other.safetensors", text_config={"attribute_map": {name: "friend"}})
+    with pytest.raises(ModelError, match="gives its settings other names"):
+        folders.check(folder)
+    change(folder, "config.json", text_config=None, attribute_map={name: "friend"})
+    with pytest.raises(ModelError, match="gives its settings other names"):
+        opening.open_folder(folder, problem)
+
+
+def test_weights_that_several_devices_wrote_are_not_opened_beside_those_that_were_looked_at(folder, problem):
+    shutil.copy(folder / folders.WEIGHTS, folder / "shard-00000-model-00001-of-00001.safetensors")
+    with pytest.raises(ModelError, match="several devices"):
+        opening.open_folder(folder, problem)
 
 
 def test_files_may_be_links_in_the_cache_of_the_hub_and_to_those_of_another_model(folder, tmp_path):
