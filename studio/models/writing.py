@@ -10,6 +10,14 @@ from transformers.generation.streamers import BaseStreamer
 Tell = Callable[[int], None]
 """Hears each token of one text as soon as it is written."""
 
+_OWN: dict[str, Any] = {
+    "num_beams": 1, "num_return_sequences": 1, "return_dict_in_generate": False, "max_time": None,
+    "dola_layers": None, "penalty_alpha": None, "constraints": None, "force_words_ids": None,
+    "prompt_lookup_num_tokens": None, "stop_strings": None, "cache_implementation": None, "compile_config": None,
+}  # fmt: skip
+"""What the generation_config.json of a folder may not decide: how many texts are written at once, which takes memory,
+and ways to write that need more than the network."""
+
 
 def write(
     network: Any, start: Tensor, most: int, *, seed: int, temperature: float = 1.0, end: int | None = None,
@@ -19,7 +27,8 @@ def write(
     others they are filled up at their beginning; `mask` (batch, length) is 0 there.
 
     Each token is drawn from the whole answer at this temperature; at 0 it is the likeliest. After `end` a text is
-    filled up with it. The same seed draws the same tokens, and leaves torch's own generator as it was.
+    filled up with it. The same seed draws the same tokens, and leaves torch's own generator as it was. A folder's
+    generation_config.json cannot have it search with beams, or write otherwise.
     """
     was_training = network.training
     network.eval()
@@ -32,7 +41,7 @@ def write(
             input_ids=start, attention_mask=torch.ones_like(start) if mask is None else mask, max_new_tokens=most,
             pad_token_id=end or 0,
             top_k=0, top_p=1.0, repetition_penalty=1.0, use_cache=True,
-            streamer=None if tell is None else _Listener(tell), **how, **ends,
+            streamer=None if tell is None else _Listener(tell), **_OWN, **how, **ends,
         )  # fmt: skip
     network.train(was_training)
     return found.clone()
