@@ -9,21 +9,27 @@ from pages import _learned as learned
 from pages import _pictures as pictures
 from pages import _size_and_quality as size_and_quality
 from pages._language import _, counted, retell
-from pages._scores import ROLES, Scored, milliseconds, on_test
+from pages._scores import ROLES, Scored, comparison_of, milliseconds, on_test
 from pages._studio import get_store
 from pages._watched import watched
-from pages._words import change, count, data_name, escape, low_and_high, measured, role, sentences, size
+from pages._words import change, changes, count, data_name, escape, low_and_high, measured, role, sentences, size
 from studio import tasks
-from studio.events import OLD_TEST, Evaluation, StageResult
+from studio.events import OLD_TEST, Comparison, Evaluation, StageResult
 from studio.store.rows import RunRow
 
+FEWEST_COMPARED = 3
+"""In one measure, or two where another one is told first, the verdict tells the difference."""
 
-def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks.Task) -> None:
+
+def all_numbers(
+    models: list[Scored], evaluations: list[Evaluation], comparisons: list[Comparison], task: tasks.Task
+) -> None:
     """Everything that was measured of every model."""
     found, names = on_test(evaluations), {model.role: model.name for model in models}
     rows = [
         {"": _(measure.title)}
         | {name: with_interval(found.get((role, measure.name)), measure) for role, name in names.items()}
+        | differences(comparisons, measure)
         for measure in task.measures
         if any((role, measure.name) in found for role in names)
     ]
@@ -51,7 +57,8 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
         known = {name: ratio_words(found[role, metric]) for role, name in names.items() if (role, metric) in found}
         if known:
             rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
-    st.html(pictures.table(rows))
+    columns = dict.fromkeys((name for row in rows for name in row), "")
+    st.html(pictures.table([columns | row for row in rows]))
     st.caption(timed_on(evaluations))
     tested = max(model.rows for model in models)
     sentence = counted(
@@ -65,6 +72,19 @@ def all_numbers(models: list[Scored], evaluations: list[Evaluation], task: tasks
     st.caption(
         sentences(sentence, *(_("{name}: {words}.", name=model.name, words=_(ROLES[model.role])) for model in models))
     )
+
+
+def differences(comparisons: list[Comparison], measure: tasks.Measure) -> dict[str, str]:
+    """By how much the student differs from the control, and from itself before it learned, on the same rows; nothing
+    where the models were compared in one measure alone, which the verdict tells."""
+    titles = {"control": _("Student − control"), "untouched": _("Student − before training")}
+    on_rows = [pair for pair in comparisons if pair.first == "student" and pair.split == "test"]
+    if len({pair.metric for pair in on_rows}) < FEWEST_COMPARED:
+        return {}
+    pairs = {title: comparison_of(on_rows, second, measure) for second, title in titles.items()
+             if any(pair.second == second for pair in on_rows)}  # fmt: skip
+    return {title: _("{low} to {high}", **changes(pair.low, pair.high, measure)) if pair else "–"
+            for title, pair in pairs.items()}  # fmt: skip
 
 
 def ratio_words(ratio: Evaluation) -> str:

@@ -147,7 +147,8 @@ def tabs(run: RunRow, models: list[Scored], evaluations: list[Evaluation], task:
     if matrices:
         found["mix-ups"] = (_("Mix-ups"), partial(classes.mix_ups, matrices))
     if models:
-        found["numbers"] = (_("All numbers"), partial(numbers.all_numbers, models, evaluations, task))
+        pairs = store.comparisons(run.id)
+        found["numbers"] = (_("All numbers"), partial(numbers.all_numbers, models, evaluations, pairs, task))
     if run.config.seeds > 1 and models and store.seeds(run.id):
         found["seeds"] = (_("Seeds"), partial(numbers.under_each_seed, run, models, measure))
     if store.stage_results(run.id):

@@ -236,7 +236,8 @@ def _validation(
 
 def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Generator[Event, None, None]:
     """Every role on one split, then the student against each other one, and the teacher against the baseline: in the
-    measure that decides, and in the one that is told first where that is another."""
+    measure that decides, and in the one that is told first where that is another; models that write in all measures,
+    of which none tells the whole."""
     from studio.evaluate import measured, metrics, repeated
 
     task, labels = tests.problem.task, tests.problem.labels
@@ -249,10 +250,11 @@ def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Gene
                 task, role, split, dict(zip(seeds, models, strict=True)), labels, tests.exported
             )
     reference = task.targets.reference(students[0], len(labels))
-    lead = measured.leading(task.measures, reference)
+    compared = task.measures if task.kind == "token" else ()
+    compared = tuple(dict.fromkeys((task.measures[0], measured.leading(task.measures, reference), *compared)))
     for first, second in _pairs(statistics):
         mine, theirs = statistics[first], statistics[second]
-        for measure in dict.fromkeys((task.measures[0], lead)):
+        for measure in compared:
             if len(mine) == 1:
                 yield metrics.compare(task, (first, second), split, (mine[0], theirs[0]), measure)
             else:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pages import _pictures as pictures
+from pages import _results_numbers as numbers
 from pages import _size_and_quality as size_and_quality
 from pages._scores import Scored, headline, scored, three
 from studio import events, tasks
@@ -33,6 +34,19 @@ def test_all_numbers_have_their_intervals(app, filled):
     drawn = " ".join(written(opened(app, "results.py", run="1", tab="numbers")).split())
     assert "Accuracy 90.0 % (81.0 % to 94.5 %)" in drawn
     assert "Size on disk 4 MB 4 MB 4 MB" in drawn
+
+
+def test_models_that_were_compared_in_all_measures_have_the_intervals_of_their_differences():
+    task = tasks.get("language-model")
+    pairs = [
+        events.Comparison(first="student", second=second, split="test", metric=measure.name, difference=0.02, low=0.01,
+                          high=0.03, p_value=0.01, n=100)
+        for measure in task.measures for second in ("teacher", "control")
+    ]  # fmt: skip
+    found = [numbers.differences(pairs, measure) for measure in task.measures]
+    assert found[0] == {"Student − control": "−0.030 to −0.010"}
+    assert found[2] == {"Student − control": "+1.0 to +3.0"}
+    assert numbers.differences([pair for pair in pairs if pair.metric == "bits_per_byte"], task.measures[0]) == {}
 
 
 def test_a_baseline_is_a_model_beside_the_others(app, filled):

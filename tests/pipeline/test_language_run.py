@@ -61,6 +61,11 @@ def test_from_texts_to_a_model_that_writes(job, home):
         assert -12 < found[role, "bits_per_byte"].value < 0
         assert found[role, "bits_per_byte"].low <= found[role, "bits_per_byte"].value
     assert found["teacher", "agreement"].value == 1
+    compared = {one.metric: one for one in said if isinstance(one, events.Comparison) and one.second == "control"}
+    assert list(compared) == ["bits_per_byte", "perplexity", "first_choice", "agreement"]
+    for metric, one in compared.items():
+        apart = found["student", metric].value - found["control", metric].value
+        assert (one.difference, one.low <= apart <= one.high) == (pytest.approx(apart), True)
     assert 0 <= found["student", "agreement"].value <= 1
     told = " ".join(one.message for one in said if isinstance(one, events.Log))
     assert "bytes a position" in told

@@ -70,7 +70,8 @@ def values(said, role="untouched", split="test"):
 
 
 def pairs(said):
-    return [one for one in said if isinstance(one, events.Comparison) and one.second == "untouched"]
+    against = [one for one in said if isinstance(one, events.Comparison) and one.second == "untouched"]
+    return [one for one in against if one.metric == "bits_per_byte"]
 
 
 def same(network, folder):
