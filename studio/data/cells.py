@@ -21,6 +21,9 @@ MAX_CELL = 10 * 1024**2
 MAX_NAME = 1_000
 """Letters of a column's name, which pages and reports show again and again."""
 
+MAX_SOURCE = 255
+"""Letters of the name of a file or a sheet that stands beside each of its rows: no file system has longer ones."""
+
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -116,6 +119,15 @@ def require_short(names: Iterable[str]) -> None:
     if longest > MAX_NAME:
         message = f"A column has a name of {longest:,} letters; at most {MAX_NAME:,} are read."
         raise LimitError(message, "Write a short one, or say that the file has no header.")
+
+
+def require_short_sources(names: Iterable[str]) -> None:
+    """Raise `LimitError` where the name of a file or a sheet, which is to stand beside each row, is longer than any is:
+    a small file would become a large table."""
+    longest = max(map(len, names), default=0)
+    if longest > MAX_SOURCE:
+        message = f"A file or sheet has a name of {longest:,} letters; at most {MAX_SOURCE} are read."
+        raise LimitError(message, "Give it a short one.")
 
 
 def of_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> Found:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from studio.data import archives, heads, sheet_files, splits
-from studio.data.cells import MAX_CELL, Found, cell, names_of, require_few
+from studio.data.cells import MAX_CELL, Found, cell, names_of, require_few, require_short_sources
 from studio.data.refused import Refused, as_line
 from studio.data.sheet_files import Merged
 from studio.errors import DataError, LimitError
@@ -210,6 +210,7 @@ def _joined(parts: Sequence[tuple[_Sheet, Found]], column: str) -> Found:
     """The sheets one below the other: in the column `split` each in the split that its name says, or in the column
     `sheet` with its name."""
     sheets = ", ".join(repr(sheet.title) for sheet, _ in parts)
+    require_short_sources(sheet.title for sheet, _ in parts)
     if column == SPLIT:
         source = f"Splits from the sheets {sheets} of an Excel file."
         names = [splits.of(sheet.title) for sheet, _ in parts]

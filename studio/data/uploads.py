@@ -36,7 +36,7 @@ from studio.data import (
     word_rows,
     zipped,
 )
-from studio.data.cells import Found, require_few, require_short
+from studio.data.cells import Found, require_few, require_short, require_short_sources
 from studio.data.refused import Refused
 from studio.data.zipped import IMAGES
 from studio.errors import DataError, LimitError, StudioError, of_system
@@ -330,6 +330,7 @@ def _parts(path: Path, tables: Sequence[zipfile.ZipInfo], how: _How) -> Blocks:
     which one a row is from: a file for each class, or for each month. Raises `DataError` for other columns."""
     names = [PurePosixPath(member.filename.replace("\\", "/")).name for member in tables]
     stems = [PurePosixPath(name).stem for name in names]
+    require_short_sources(names)
     are_numbered = len({_DIGITS.sub("", stem) for stem in stems}) == 1
     columns: list[str] = []
     listed = ", ".join(map(repr, names[:MOST_NAMED])) + (" …" if len(names) > MOST_NAMED else "")

@@ -19,6 +19,9 @@ SPEAKERS = ("system", "user", "assistant", "tool")
 CALLS, TOLD_ALONG = "tool_calls", ("name", "tool_call_id")
 """Where an assistant's calls of tools stand, here as JSON; and what a tool's answer may say of itself."""
 
+MOST_LEVELS = 50
+"""What a call or a tool holds in one another; deeper ones cannot be written by every program on their way."""
+
 _BY = frozenset(("role", "from"))
 _TURN = re.compile(r"(?:\A\s*|\n[ \t]*|###[ \t]*)(Human|Assistant):[ \t]*")
 """How turns begin in the transcripts of Anthropic (Bai et al., 2022), and of others with ### before."""
@@ -91,7 +94,21 @@ def for_template(chat: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
 def tools(cell: object) -> str:
     """The tools that a chat may call, as JSON; "" where a cell holds none."""
     found = said(cell)
-    return json.dumps(found, ensure_ascii=False) if found and all(isinstance(tool, dict) for tool in found) else ""
+    are_tools = bool(found) and all(isinstance(tool, dict) for tool in found) and not _is_deep(found)
+    return json.dumps(found, ensure_ascii=False) if are_tools else ""
+
+
+def _is_deep(value: object) -> bool:
+    """Whether lists and objects stand in one another more often than is read.
+
+    >>> _is_deep({"a": [1, {"b": 2}]}), _is_deep(json.loads("[" * 60 + "]" * 60))
+    (False, True)
+    """
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [each for one in inner for each in one]
+    return bool(level)
 
 
 def asked_first(cell: object) -> object:
@@ -148,7 +165,7 @@ def _call(call: object) -> dict[str, Any] | None:
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):
         return None
-    if not isinstance(arguments, dict):
+    if not isinstance(arguments, dict) or _is_deep(arguments):
         return None
     named = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
     return {**named, "type": "function", "function": {"name": function["name"], "arguments": arguments}}

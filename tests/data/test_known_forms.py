@@ -10,7 +10,7 @@ from PIL import Image
 
 from studio.data import uploads
 from studio.data.columns import Columns, fitting, guess_columns
-from studio.errors import DataError
+from studio.errors import DataError, LimitError
 
 TEXTS = [f"the film number {number} was long and nobody laughed" for number in range(60)]
 ONE_OF_3 = ("1.0,0.0,0.0", "0.0,1.0,0.0", "0.0,0.0,1.0")
@@ -220,6 +220,12 @@ def test_tables_of_an_archive_with_the_same_columns_are_one_and_their_names_may_
     assert guess_columns(upload).label == "file"
     assert upload.table["file"].value_counts().to_dict() == {"cats": 30, "dogs": 30}
     assert upload.notes[0] == "One table from 2 files: 'cats.csv', 'dogs.csv'."
+
+
+def test_a_name_that_stands_beside_each_row_is_no_longer_than_those_of_files(tmp_path):
+    rows = "\n".join(["text", *(f"{n} words" for n in range(30))])
+    with pytest.raises(LimitError, match="a name of 60,004 letters"):
+        packed(tmp_path, {"a" * 60_000 + ".csv": rows, "b" * 60_000 + ".csv": rows})
 
 
 def test_numbered_parts_of_a_table_are_no_classes(tmp_path):

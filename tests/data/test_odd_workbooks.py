@@ -57,6 +57,13 @@ def test_sheets_with_the_same_header_are_one_table_that_says_where_a_row_is_from
     assert guess_columns(upload).label == WANTED[0][1]
 
 
+@pytest.mark.filterwarnings("ignore:Title is more than 31")
+def test_the_name_of_a_sheet_that_stands_beside_each_row_is_no_longer_than_those_of_files(tmp_path):
+    path = workbook(tmp_path, **{kind * 300: [("text",), *TEXTS] for kind in "ab"})
+    with pytest.raises(LimitError, match="A file or sheet has a name of 300 letters"):
+        uploads.read(path)
+
+
 def test_sheets_that_are_called_as_classes_give_the_labels(tmp_path):
     sheets = {kind: [("text",), *((f"{kind} and {text}",) for text, _ in TEXTS)] for kind in ("cats", "dogs")}
     upload = uploads.read(workbook(tmp_path, **sheets))

@@ -58,6 +58,14 @@ def test_calls_and_their_tools_are_written_by_a_template_that_knows_them(process
     assert "<system>" not in written(row_of(CHAT), processor)[0]
 
 
+def test_calls_and_tools_that_are_nested_without_end_are_none():
+    deep = "[" * 400 + "]" * 400
+    calls = [{"function": {"name": "weather", "arguments": f'{{"place": {deep}}}'}}]
+    asked = {"role": "user", "content": "Is it cold?"}
+    assert chats.messages([asked, {"role": "assistant", "content": None, "tool_calls": calls}]) is None
+    assert chats.tools(f'[{{"name": {deep}}}]') == ""
+
+
 def test_where_a_template_or_a_model_without_one_knows_no_tools_they_are_texts(processor):
     processor.chat_template = PLAIN
     whole, _ = written(row_of(CHAT, json.dumps(TOOLS)), processor)
