@@ -191,8 +191,8 @@ class Written(Examined):
 
 class Prompts(BaseModel):
     """What a model of this machine is asked: texts, or messages of chats. `config`: the run whose teacher it would be,
-    resolved; the tokens of an answer, at most, and how they are drawn. `told`: the prompts are texts to be written on,
-    and a model that has a chat template is told so before each of them."""
+    resolved; the tokens of an answer, at most, and how they are drawn. `instruction`: the prompts are texts to be
+    written on, and a model that has a chat template is told so before each of them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -202,7 +202,7 @@ class Prompts(BaseModel):
     most_tokens: int
     temperature: float
     seed: int
-    told: str = ""
+    instruction: str = ""
 
 
 class Spoken(BaseModel):

@@ -37,7 +37,7 @@ def opened(asked: Prompts) -> Predictor:
 
 def answers(asked: Prompts, teacher: Predictor) -> AllSpoken:
     """What the teacher answers. Raises `DataError` where its chat template refuses a prompt."""
-    values = [_value(prompt, asked.told, teacher.models[0].processor) for prompt in asked.prompts]
+    values = [_value(prompt, asked.instruction, teacher.models[0].processor) for prompt in asked.prompts]
     rows = teacher.problem.task.unlabelled(values)
     try:
         said = teacher.writings(rows, asked.temperature, asked.most_tokens, asked.seed)
@@ -48,13 +48,13 @@ def answers(asked: Prompts, teacher: Predictor) -> AllSpoken:
     return AllSpoken(said=[_spoken(teacher, writing) for writing in said])
 
 
-def _value(prompt: str | list[dict[str, str]], told: str, processor: Any) -> Any:
+def _value(prompt: str | list[dict[str, str]], instruction: str, processor: Any) -> Any:
     """A prompt as an input of the task: to be answered, or to be written on."""
-    if told and not isinstance(prompt, str):
+    if instruction and not isinstance(prompt, str):
         raise ValueError(f"what is written on is a text, got {prompt!r:.80}")
-    if told and not getattr(processor, "chat_template", None):
+    if instruction and not getattr(processor, "chat_template", None):
         return prompt
-    return (f"{told}\n\n{prompt}" if told else prompt, "") if isinstance(prompt, str) else prompt
+    return (f"{instruction}\n\n{prompt}" if instruction else prompt, "") if isinstance(prompt, str) else prompt
 
 
 def _spoken(teacher: Predictor, writing: Writing) -> Spoken:

@@ -25,14 +25,14 @@ _NO_PARTS = "\0"
 @dataclass(frozen=True)
 class ModelHere:
     """The teacher of a config that names nothing but it; `stamp` tells one model from another in the same place.
-    `told`: texts are to be written on, and a model with a chat template is told so before each of them."""
+    `instruction`: texts are to be written on, and a model with a chat template is told so before each of them."""
 
     config: RunConfig
     stamp: str
     most_tokens: int = 256
     temperature: float = 1.0
     system: str = ""
-    told: str = ""
+    instruction: str = ""
 
     host = HERE
 
@@ -46,7 +46,7 @@ class ModelHere:
         """What decides its answers."""
         found = {"model": self.model, "stamp": self.stamp, "precision": self.config.teacher_precision,
                  "most_tokens": self.most_tokens, "temperature": self.temperature, "system": self.system}  # fmt: skip
-        return found | ({"told": self.told} if self.told else {})
+        return found | ({"instruction": self.instruction} if self.instruction else {})
 
     @contextlib.contextmanager
     def opened(self, home: Home) -> "Iterator[Asking]":
@@ -74,7 +74,7 @@ class Asking:
         ]
         asked = Prompts(
             config=self.teacher.config, home=self.home, prompts=given, most_tokens=self.teacher.most_tokens,
-            temperature=self.teacher.temperature, seed=seed, told=self.teacher.told,
+            temperature=self.teacher.temperature, seed=seed, instruction=self.teacher.instruction,
         )  # fmt: skip
         line = self.talk.ask(asked.model_dump_json(), lambda part: None)
         found = Answer[AllSpoken].model_validate_json(line).result_or_raise()

@@ -54,7 +54,7 @@ this."""
 HELD_OUT = ("train", "test", "train", "validation", "train", "train", "test", "train", "train", "train")
 """The splits of new prompts, in turn."""
 
-TOLD = (
+INSTRUCTION = (
     "Below are prompts that people write to an assistant. Write ten more of the same kind, in the same "
     "language and of about the same length, each about something else. Write nothing but the numbered list, one prompt "
     "a line:"
@@ -287,7 +287,12 @@ def write(
         progress = asking.ask_here(home, growth.first(), writer, growth.answers, more=growth.more, **how)
     else:
         progress = asking.ask(
-            home, _told(growth.first()), writer, growth.answers, more=lambda answers: _told(growth.more(answers)), **how
+            home,
+            _as_prompts(growth.first()),
+            writer,
+            growth.answers,
+            more=lambda answers: _as_prompts(growth.more(answers)),
+            **how,
         )
     for asked in progress:
         yield growth.state(asked)
@@ -303,7 +308,7 @@ def write(
 def who_writes(teacher: Teacher, growth: Growth) -> Teacher:
     """The teacher as it writes lists."""
     writer = replace(teacher, system="", temperature=TEMPERATURE, most_tokens=growth.tokens_of_a_list)
-    return replace(writer, told=TOLD) if isinstance(writer, ModelHere) else writer
+    return replace(writer, instruction=INSTRUCTION) if isinstance(writer, ModelHere) else writer
 
 
 def expected(growth: Growth, teacher: Teacher, samples: int = 1) -> tuple[int, int]:
@@ -312,7 +317,7 @@ def expected(growth: Growth, teacher: Teacher, samples: int = 1) -> tuple[int, i
     lists, prompts = growth.most_requests, samples * (growth.wanted + len(growth.examples.asked))
     read, _ = asking.expected(growth.examples.asked, teacher)
     mean = read / len(growth.examples.asked)
-    of_a_list = asking.tokens_in(TOLD) + round(mean * (EXAMPLES + OF_NEW))
+    of_a_list = asking.tokens_in(INSTRUCTION) + round(mean * (EXAMPLES + OF_NEW))
     return lists * of_a_list + round(prompts * mean), lists * growth.tokens_of_a_list + prompts * teacher.most_tokens
 
 
@@ -356,5 +361,5 @@ def _text(prompt: Prompt) -> str:
     return next((message["content"] for message in prompt if message["role"] == "user"), "")
 
 
-def _told(lists: Sequence[str]) -> list[Prompt]:
-    return [f"{TOLD}\n\n{examples}" for examples in lists]
+def _as_prompts(lists: Sequence[str]) -> list[Prompt]:
+    return [f"{INSTRUCTION}\n\n{examples}" for examples in lists]

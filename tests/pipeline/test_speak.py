@@ -45,7 +45,7 @@ def test_texts_and_chats_are_answered_with_what_the_limit_and_the_seed_say(home,
 
 
 def test_a_list_is_written_on_and_a_model_with_a_chat_template_is_told_so_before(home, folder):
-    question = asked(home, folder, prompts=["1. so\n2. or so\n"], told="Write more.", most_tokens=200)
+    question = asked(home, folder, prompts=["1. so\n2. or so\n"], instruction="Write more.", most_tokens=200)
     teacher = speak.opened(question)
     processor = teacher.models[0].processor
     (said,) = speak.answers(question, teacher).said

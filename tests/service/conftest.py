@@ -154,7 +154,7 @@ class Talk:
     def ask(self, line, hear):
         asked = Prompts.model_validate_json(line)
         Talk.asked.append(asked)
-        texts = [Talk.writes([asked.seed, one]) if asked.told else f"It has {len(one)} letters."
+        texts = [Talk.writes([asked.seed, one]) if asked.instruction else f"It has {len(one)} letters."
                  for one in asked.prompts]  # fmt: skip
         said = [Spoken(text=text, read=4, written=6, log_probability=-1.0, is_cut=False) for text in texts]
         return Answer[AllSpoken](result=AllSpoken(said=said)).model_dump_json()

@@ -16,7 +16,7 @@ from studio.service import answering, new_prompts
 from studio.service.answering import Prompts
 from studio.service.asking import Budget
 from studio.service.endpoint import Endpoint
-from studio.service.new_prompts import TOLD, Growth
+from studio.service.new_prompts import INSTRUCTION, Growth
 from tests.service.conftest import Hurry, Talk
 
 EXAMPLES = ["why does bread rise in a warm oven", "name three birds of the northern coast",
@@ -33,7 +33,7 @@ def a_list(body, prompts=10):
 
 
 def is_list(body):
-    return body["messages"][-1]["content"].startswith(TOLD)
+    return body["messages"][-1]["content"].startswith(INSTRUCTION)
 
 
 def says(body):
@@ -185,7 +185,7 @@ def test_long_examples_fill_no_request_beyond_its_measure(home, teacher):
     long = [f"{one} {'word ' * 700}" for one in EXAMPLES]
     with pytest.raises(DataError, match="16 requests"):
         grown(home, teacher, long, wanted=100)
-    assert all(len(one) < 2 * 6_000 + len(TOLD) for one in lists(teacher))
+    assert all(len(one) < 2 * 6_000 + len(INSTRUCTION) for one in lists(teacher))
     assert "3. " not in lists(teacher)[0]
 
 
@@ -196,7 +196,7 @@ def test_a_model_of_this_machine_is_given_lists_that_it_may_write_on(at_home, mo
     list(acts.have_written(growth, acts.model_here(reference, system="Be brief."), at_once=1))
     assert len(growth.new) == 12
     asked = Talk.asked[0]
-    assert (asked.told, asked.temperature, asked.most_tokens) == (TOLD, 0.7, 512)
+    assert (asked.instruction, asked.temperature, asked.most_tokens) == (INSTRUCTION, 0.7, 512)
     assert [line[:3] for line in asked.prompts[0].splitlines()] == ["1. ", "2. ", "3. "]
     Talk.asked.clear()
     list(acts.have_written(Growth(Prompts(EXAMPLES), 12), acts.model_here(reference)))
