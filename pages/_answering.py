@@ -11,7 +11,7 @@ from pages._language import N_, _, counted, retell
 from pages._studio import errors_shown, get_acts
 from pages._words import escape
 from studio.data.refused import Refused
-from studio.service import answering, asking, library, new_prompts
+from studio.service import answering, asking, library, new_prompts, patterns
 from studio.service.answer_record import Teacher
 from studio.service.answering import Prompts, Rules
 from studio.service.asking import Answers, Asked, Budget, Price
@@ -53,7 +53,7 @@ def section(upload_box: UploadBox) -> None:
             return
         with errors_shown():
             prompts = answering.prompts_of(found[0])
-            growth = Growth(prompts, wanted, answering.checked_pattern(without)) if wanted else None
+            growth = Growth(prompts, wanted, patterns.checked(without)) if wanted else None
             if growth is None:
                 before(prompts, teacher, price)
             else:

@@ -204,7 +204,7 @@ def answer_prompts(
         DataError: nobody answers, or no answer is left; too few examples, or no new prompt of use.
         ModelError: the model cannot be opened.
     """
-    from studio.service import answering, library
+    from studio.service import answering, library, patterns
     from studio.service.answering import Rules
     from studio.service.asking import Answers, Budget, Price
     from studio.service.endpoint import Endpoint
@@ -212,7 +212,7 @@ def answer_prompts(
 
     if bool(teacher) == bool(address and model):
         raise ConfigError("Prompts are answered by a teacher, or by the model at an address.", "Name one of them.")
-    rules = Rules(shortest, longest, answering.checked_pattern(without), likely, cut=cut)
+    rules = Rules(shortest, longest, patterns.checked(without), likely, cut=cut)
     place = Place.at(home)
     drawn: dict[str, Any] = {"most_tokens": most_tokens, "temperature": temperature, "system": system}
     asked = place.acts.model_here(teacher, **drawn) if teacher else Endpoint(address.rstrip("/"), model, key, **drawn)
@@ -223,7 +223,7 @@ def answer_prompts(
         given({"at_once": at_once}),
     )
     if new_prompts:
-        growth = Growth(found, new_prompts, answering.checked_pattern(new_without), seed)
+        growth = Growth(found, new_prompts, patterns.checked(new_without), seed)
         for _ in place.acts.have_written(growth, asked, price=price, budget=limit, **together):
             pass
         found, limit = growth.prompts(), limit.without(*growth.answers.taken(price))

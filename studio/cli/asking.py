@@ -131,7 +131,7 @@ def data_answer(
     Every answer is kept at once: where it was stopped, or its budget is spent, the same command goes on. Read the rows
     with `data show` before training on them.
     """
-    from studio.service import answering, library, sources
+    from studio.service import answering, library, patterns, sources
     from studio.service.answering import Rules
     from studio.service.asking import Answers, Budget, Price
     from studio.service.endpoint import Endpoint
@@ -144,14 +144,14 @@ def data_answer(
     acts = acts_here(*open_home())
     drawn: dict[str, Any] = {"most_tokens": most_tokens, "temperature": temperature, "system": system}
     asked = acts.model_here(teacher, **drawn) if teacher else Endpoint(address.rstrip("/"), model, key, **drawn)
-    rules = Rules(shortest, longest, answering.checked_pattern(without), likely, cut=cut)
+    rules = Rules(shortest, longest, patterns.checked(without), likely, cut=cut)
     with busy(f"Reading {Path(path).name}"):
         found = answering.prompts_of(sources.bring(path, tell=coming()), prompts)
     answers, price, limit = Answers(), Price(price_read, price_written), Budget(budget_tokens, budget)
     together = {} if at_once is None else {"at_once": at_once}
     remark, grown = _nothing if as_json else say, None
     if new_prompts:
-        grown = Growth(found, new_prompts, answering.checked_pattern(new_without), seed)
+        grown = Growth(found, new_prompts, patterns.checked(new_without), seed)
         found, limit = _grown(acts, grown, asked, price, limit, yes, samples, remark, together)
         yes = True  # it was told what all of it may take
     found = found.times(samples)

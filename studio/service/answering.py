@@ -11,7 +11,8 @@ from pandas.api.types import is_scalar
 from studio import tasks
 from studio.data.refused import Refused
 from studio.data.uploads import Upload
-from studio.errors import ConfigError, DataError
+from studio.errors import DataError
+from studio.service import patterns
 from studio.service.asking import Answers, Prompt, written
 from studio.service.endpoint import Said
 from studio.tasks import chats, language
@@ -71,7 +72,7 @@ class Rules:
             return f"longer than {self.longest} letters"
         if said.is_cut and not self.cut:
             return CUT_OFF
-        if self.without and re.search(self.without, text):
+        if self.without and patterns.is_in(self.without, text):
             return f"matches {self.without!r}"
         if self.likely is not None and said.log_probability is not None and said.log_probability < self.likely:
             return f"less likely than {self.likely:g} a token, says the teacher"
@@ -166,12 +167,3 @@ def is_copied(prompt: str, text: str) -> bool:
     return any(
         tuple(answered[place : place + COPIED_WORDS]) in runs for place in range(len(answered) - COPIED_WORDS + 1)
     )
-
-
-def checked_pattern(pattern: str) -> str:
-    """The same. Raises `ConfigError` where it is no pattern."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"{pattern!r} is no pattern: {error}.", "Write a regular expression.") from error
-    return pattern

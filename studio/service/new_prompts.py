@@ -16,7 +16,7 @@ from studio.data import splits
 from studio.data.refused import Refused
 from studio.errors import ConfigError, DataError
 from studio.home import Home
-from studio.service import asking
+from studio.service import asking, patterns
 from studio.service.answer_record import Teacher
 from studio.service.answering import Prompts
 from studio.service.asking import Answers, Asked, Budget, Price, Prompt
@@ -213,7 +213,7 @@ class Growth:
             return f"a new prompt shorter than {self._shortest} letters"
         if len(text) > self._longest:
             return f"a new prompt longer than {self._longest} letters"
-        if self.without and re.search(self.without, text):
+        if self.without and patterns.is_in(self.without, text):
             return f"a new prompt that matches {self.without!r}"
         if len(self.new) >= self.wanted:
             return SURPLUS

@@ -27,7 +27,7 @@ from studio.pipeline.answers import (
     read_conversion,
 )
 from studio.pipeline.job import Answer, Job, Result
-from studio.service import answering
+from studio.service import patterns
 from studio.service.runs import before, job_of, with_verdict
 from studio.store.store import Store
 
@@ -113,7 +113,7 @@ def written(home: Home, store: Store, run_id: int, rule: str = "", most_tokens: 
     also compared by what that pattern finds in them. It is made again where another rule or limit was asked for before.
     Raises as `examine` does, and `ConfigError` where the rule is no pattern.
     """
-    answering.checked_pattern(rule)
+    patterns.checked(rule)
     run = with_verdict(store, run_id)
     job = job_of(store, home, run.config, run.dataset_id, run_id).model_copy(
         update={"rule": rule, "most_tokens": most_tokens}
