@@ -44,6 +44,10 @@ _FETCHED = ("repo_path", "class_info_file")
 _TEMPLATES = "additional_chat_templates"
 """The folder in a model folder whose files go out with a tokenizer."""
 
+MOST_GROWTH = 1_000
+"""So many times as long may the replacements of a tokenizer make a text, one after the other; usual ones put a letter
+in place of one."""
+
 _OF_DEVICES = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 """What several devices have written: where one such file is, transformers opens all there are, whatever the index."""
 
@@ -69,6 +73,7 @@ def check(folder: Path) -> None:
     config = read_json(folder / "config.json", MAX_CONFIG_BYTES)
     _check_config(config, folder)
     check_processor(folder)
+    _check_replacements(folder)
     for file in weight_files(folder, compact=bool(config.get("compact"))):
         _check_weights(file)
 
@@ -212,6 +217,42 @@ def check_processor(folder: Path) -> None:
                 raise ModelError(
                     f"The settings in {folder} lead to a file outside of it: {key} is {told!r} in {name}.", OTHER
                 )
+
+
+def _check_replacements(folder: Path) -> None:
+    """Refuse a tokenizer that makes a short text so long that it takes all memory, on its way in or out."""
+    file = folder / "tokenizer.json"
+    said = read_json(file, MAX_JSON_BYTES) if file.is_file() else {}
+    for part in ("normalizer", "decoder"):
+        steps = [
+            step for _, step in _entries(said.get(part)) if isinstance(step, dict) and step.get("type") == "Replace"
+        ]
+        growth = math.prod(map(_growth, steps))
+        if growth > MOST_GROWTH:
+            raise ModelError(
+                f"The {part} of the tokenizer in {folder} makes a text up to {min(growth, 10**9):,.0f} times as long.",
+                "Choose another model.",
+            )
+
+
+def _growth(step: dict[str, Any]) -> float:
+    """How many times as long a replacement makes a text at most.
+
+    >>> _growth({"pattern": {"String": "``"}, "content": '"'}), _growth({"pattern": {"Regex": " +"}, "content": "▁"})
+    (1.0, 1.0)
+    >>> _growth({"pattern": {"Regex": "a*"}, "content": "bc"})
+    3.0
+    """
+    content = step.get("content")
+    pattern = step["pattern"] if isinstance(step.get("pattern"), dict) else {}
+    length = len(content) if isinstance(content, str) else 0
+    if isinstance(pattern.get("String"), str) and pattern["String"]:
+        return max(1.0, length / len(pattern["String"]))
+    try:
+        finds_nothing = re.match(str(pattern.get("Regex", "")), "") is not None
+    except (re.error, OverflowError, RecursionError):
+        finds_nothing = True
+    return 1.0 + length if finds_nothing else max(1.0, length)  # nothing is found before each letter
 
 
 def _leads_out(text: str, folder: Path) -> bool:

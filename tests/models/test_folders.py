@@ -299,6 +299,16 @@ def test_a_damaged_tokenizer_is_told_as_a_model_error(folder, problem, text):
         opening.open_folder(folder, problem)
 
 
+@pytest.mark.parametrize("part", ["normalizer", "decoder"])
+def test_a_tokenizer_that_makes_texts_endless_is_refused(folder, part):
+    once = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 40}
+    change(folder, "tokenizer.json", **{part: {"type": "Sequence", part + "s": [once]}})
+    folders.check(folder)
+    change(folder, "tokenizer.json", **{part: {"type": "Sequence", part + "s": [once, once]}})
+    with pytest.raises(ModelError, match=f"The {part} of the tokenizer .* up to 1,600 times as long"):
+        folders.check(folder)
+
+
 @pytest.mark.parametrize("name", ["no.such.layer", "forward", "config.x", ""])
 def test_names_of_weights_that_the_network_lacks_are_told_as_a_model_error(folder, problem, name):
     change(folder, "config.json", compact={"low_rank": [], "packed": {}})
