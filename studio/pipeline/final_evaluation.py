@@ -38,6 +38,8 @@ from studio.tasks.positions import PositionLogits
 if TYPE_CHECKING:
     from studio.evaluate.measured import Facts, Imitated, Rare
     from studio.tasks.baseline import Baseline
+    from studio.tasks.measures import Measure
+    from studio.tasks.task import Task
 
 Curve = Sequence[tuple[int, float]]
 """Validation values of a training, (step, value) each."""
@@ -250,16 +252,23 @@ def _quality(tests: FinalEvaluation, split: str, statistics: Statistics) -> Gene
                 task, role, split, dict(zip(seeds, models, strict=True)), labels, tests.exported
             )
     reference = task.targets.reference(students[0], len(labels))
-    compared = task.measures if task.kind == "token" else ()
-    compared = tuple(dict.fromkeys((task.measures[0], measured.leading(task.measures, reference), *compared)))
+    usual = (task.measures[0], measured.leading(task.measures, reference))
     for first, second in _pairs(statistics):
         mine, theirs = statistics[first], statistics[second]
-        for measure in compared:
+        for measure in dict.fromkeys((*usual, *_further(task, mine[0], theirs[0]))):
             if len(mine) == 1:
                 yield metrics.compare(task, (first, second), split, (mine[0], theirs[0]), measure)
             else:
                 pairs = dict(zip(seeds, zip(mine, itertools.cycle(theirs)), strict=True))
                 yield from repeated.compare(task, (first, second), split, pairs, measure)
+
+
+def _further(task: "Task", mine: np.ndarray, theirs: np.ndarray) -> list["Measure"]:
+    """In what else two models that write are compared: all measures, where both cut texts into the same tokens."""
+    if task.kind != "token":
+        return []
+    known, others = (set(task.targets.measure(model)) for model in (mine, theirs))
+    return [measure for measure in task.measures if measure.name in known] if known == others else []
 
 
 def _pairs(roles: Collection[Role]) -> Iterator[tuple[Role, Role]]:

@@ -221,6 +221,13 @@ def test_models_that_cut_texts_otherwise_are_refused(job, home, tmp_path):
     assert ("student", "bits_per_byte") in found
     assert ("teacher", "agreement") in found
     assert ("student", "agreement") not in found, "their tokens are others: there is nothing to agree on"
+    pairs = [(one.second, one.metric) for one in said if isinstance(one, events.Comparison)]
+    assert [metric for second, metric in pairs if second == "teacher"] == ["bits_per_byte"]
+    assert [metric for second, metric in pairs if second == "control"] == [
+        "bits_per_byte",
+        "perplexity",
+        "first_choice",
+    ]
     (verdict,) = (one for one in said if isinstance(one, events.Verdict))
     assert "of the time" not in verdict.sentence
     asked = Question(home=home, run_id=1, config=config_of(job.model_copy(update={"config": config})), labels=[],
