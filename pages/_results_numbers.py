@@ -59,6 +59,9 @@ def all_numbers(
             rows.append({"": title} | dict.fromkeys(names.values(), "–") | known)
     columns = dict.fromkeys((name for row in rows for name in row), "")
     st.html(pictures.table([columns | row for row in rows]))
+    if differences(comparisons, task.measures[0]):
+        st.caption(_("The last columns: 95 % intervals of the differences on the same test rows, in points where "
+                     "values are in per cent."))  # fmt: skip
     st.caption(timed_on(evaluations))
     tested = max(model.rows for model in models)
     sentence = counted(

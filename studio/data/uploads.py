@@ -338,10 +338,11 @@ def _parts(path: Path, tables: Sequence[zipfile.ZipInfo], how: _How) -> Blocks:
 
     def part(block: Upload, stem: str) -> Upload:
         there = list(map(str, block.table.columns))
-        if (columns or there) != there:
+        if sorted(columns or there) != sorted(there):
             splits.require_known(stems, "A table with other columns than those beside it")
-        columns[:] = there
-        table = block.table if are_numbered or FILE in there else block.table.assign(**{FILE: stem})
+        columns[:] = columns or there
+        table = block.table[columns]
+        table = table if are_numbered or FILE in there else table.assign(**{FILE: stem})
         return replace(block, table=table, lines=())
 
     with tempfile.TemporaryDirectory(prefix=PASSING) as place:

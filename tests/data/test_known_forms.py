@@ -228,6 +228,15 @@ def test_a_name_that_stands_beside_each_row_is_no_longer_than_those_of_files(tmp
         packed(tmp_path, {"a" * 60_000 + ".csv": rows, "b" * 60_000 + ".csv": rows})
 
 
+def test_tables_with_the_same_columns_in_another_order_are_one(tmp_path):
+    one, other = (["text,label"], ["label,text"])
+    one += [f"a text of May {n},{'ab'[n % 2]}" for n in range(20)]
+    other += [f"{'ab'[n % 2]},a text of June {n}" for n in range(20)]
+    table = packed(tmp_path, {"june.csv": "\n".join(other), "may.csv": "\n".join(one)}).table
+    assert list(table["label"]) == ["a", "b"] * 20
+    assert table["text"].str.startswith("a text of").all()
+
+
 def test_numbered_parts_of_a_table_are_no_classes(tmp_path):
     rows = [json.dumps({"text": f"a text of its own, {n}", "label": "ab"[n % 2]}) for n in range(30)]
     upload = packed(tmp_path, {f"part-{n}.jsonl": "\n".join(rows[n::3]) for n in range(3)})
